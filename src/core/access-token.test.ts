@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createAccessToken, mayBeAccessToken, shownPartOf } from './access-token.ts'
+import { createUserId, isUserId } from './user-id.ts'
+
+describe('access tokens', () => {
+  it('are of the documented shape and never the same', () => {
+    const made = new Set(Array.from({ length: 2000 }, createAccessToken))
+    assert.equal(made.size, 2000)
+    for (const one of made) assert.match(one, /^sk-tg-[0-9A-Za-z]{38}$/)
+  })
+
+  it('accepts any given text of 1 to 512 characters without control characters', () => {
+    for (const given of ['a', '__proto__', 'a/b', 'with spaces', '🎟️', 'x'.repeat(512)])
+      assert.ok(mayBeAccessToken(given), given)
+    for (const given of ['', 'x'.repeat(513), 'a\nb', 'a\u0000', '\u007f', '\u0085'])
+      assert.ok(!mayBeAccessToken(given), JSON.stringify(given))
+  })
+
+  it('shows at most the last four characters, fewer of a short one', () => {
+    const one = createAccessToken()
+    assert.equal(shownPartOf(one), `sk-tg-…${one.slice(-4)}`)
+    assert.equal(shownPartOf('abc'), '…')
+    assert.equal(shownPartOf('abcdefgh'), '…gh')
+  })
+})
+
+describe('user ids', () => {
+  it('are recognised, sort by time, and are not mistaken for access tokens', () => {
+    const now = Date.parse('2026-11-22T00:00:00Z')
+    const ids = Array.from({ length: 500 }, (_, index) => createUserId(now + index))
+    assert.equal(new Set(ids).size, 500)
+    assert.deepEqual(ids.toSorted(), ids)
+    for (const id of ids) assert.ok(isUserId(id), id)
+    for (const none of ['usr_', 'usr_short', `${ids[0]}x`, createAccessToken()]) assert.ok(!isUserId(none))
+  })
+})

@@ -1,0 +1,31 @@
+import { crc32 } from 'node:zlib'
+import { base62Of, randomBase62 } from '#lib/base62.ts'
+
+/**
+ * Access tokens. Our own are `sk-tg-`, 32 random base62 characters and 6 of CRC-32 over what stands before, so
+ * that a secret scanner can tell a real one from a typo (`sk-` because some clients insist on it). Tokens that
+ * an administrator brings along may be anything from 1 to 512 characters without control characters.
+ */
+const prefix = 'sk-tg-'
+const randomLength = 32
+const checkLength = 6
+
+export const accessTokenLengthMax = 512
+
+export function createAccessToken(): string {
+  const body = prefix + randomBase62(randomLength)
+  return body + base62Of(crc32(body), checkLength)
+}
+
+/** Whether a string could be an access token at all, ours or a given one. */
+export function mayBeAccessToken(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
+  return text.length >= 1 && text.length <= accessTokenLengthMax && !/[\u0000-\u001f\u007f-\u009f]/.test(text)
+}
+
+/** What may be shown of an access token: enough to recognise one's own, too little to use. */
+export function shownPartOf(accessToken: string): string {
+  const kept = Math.min(4, Math.floor(accessToken.length / 4))
+  const head = accessToken.startsWith(prefix) ? prefix : ''
+  return `${head}…${kept > 0 ? accessToken.slice(-kept) : ''}`
+}

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type AdmissionRequest, decideAdmission, type QuotaState, type UserState } from './admission.ts'
+import { builtInFamilies } from './family.ts'
+import { createPolicy, type PolicySettings } from './policy-settings.ts'
+
+const now = Date.parse('2026-11-22T12:00:00Z')
+const settings: PolicySettings = {
+  families: builtInFamilies,
+  limits: {},
+  defaults: {},
+  outputDefault: 1000,
+  timeZone: 'UTC',
+}
+const user: UserState = { id: 'usr_1', type: 'normal', limits: {}, openRequests: 0 }
+const quota: QuotaState = { limit: 1000, used: 0, reserved: 0, periodStartedAt: 0 }
+const request: AdmissionRequest = {
+  address: '192.0.2.1',
+  units: { model: 'claude-x', family: 'claude', input: 100, output: 200, choices: 1 },
+}
+
+interface Case {
+  readonly name: string
+  readonly user?: Partial<UserState> | null
+  readonly quota?: Partial<QuotaState>
+  readonly units?: Partial<NonNullable<AdmissionRequest['units']>>
+  readonly settings?: Partial<PolicySettings>
+  readonly expect: string
+  readonly hold?: number
+  readonly cap?: number
+  readonly retryAt?: number
+}
+
+const cases: readonly Case[] = [
+  { name: 'fits', expect: 'admitted', hold: 300 },
+  { name: 'an unknown access token', user: null, expect: 'unknown_access_token' },
+  { name: 'disabled this instant', user: { disabledAt: now }, expect: 'user_disabled' },
+  { name: 'disabled in the future', user: { disabledAt: now + 1 }, expect: 'admitted' },
+  { name: 'expired this instant', user: { expiresAt: now }, expect: 'user_expired' },
+  { name: 'expiring in a moment', user: { type: 'temporary', expiresAt: now + 1 }, expect: 'admitted' },
+  {
+    name: 'disabled is told before expired',
+    user: { disabledAt: now, expiresAt: now },
+    expect: 'user_disabled',
+  },
+  {
+    name: 'a network of its own',
+    user: { limits: { allowedNetworks: ['10.0.0.0/8'] } },
+    expect: 'address_not_allowed',
+  },
+  { name: 'inside its network', user: { limits: { allowedNetworks: ['192.0.2.0/24'] } }, expect: 'admitted' },
+  {
+    name: 'networks hold for special users too',
+    user: { type: 'special', limits: { allowedNetworks: ['10.0.0.0/8'] } },
+    expect: 'address_not_allowed',
+  },
+  { name: 'no family', units: { family: undefined }, expect: 'model_not_served' },
+  { name: 'models of its own', user: { limits: { allowedModels: ['gpt-*'] } }, expect: 'model_not_allowed' },
+  { name: 'allowed by family', user: { limits: { allowedModels: ['claude'] } }, expect: 'admitted' },
+  { name: 'an empty list allows all', user: { limits: { allowedModels: [] } }, expect: 'admitted' },
+  { name: 'rate 0', user: { limits: { requestsPerMinute: 0 } }, expect: 'rate_limited' },
+  {
+    name: 'rate spent',
+    user: { limits: { requestsPerMinute: 1 }, arrivalAt: now + 60_000 },
+    expect: 'rate_limited',
+    retryAt: now + 60_000,
+  },
+  {
+    name: 'rate by default',
+    settings: { defaults: { requestsPerMinute: 1 } },
+    user: { arrivalAt: now + 60_000 },
+    expect: 'rate_limited',
+    retryAt: now + 60_000,
+  },
+  {
+    name: 'rate switched off by the user',
+    settings: { defaults: { requestsPerMinute: 1 } },
+    user: { arrivalAt: now + 60_000, limits: { requestsPerMinute: -1 } },
+    expect: 'admitted',
+  },
+  {
+    name: 'concurrency spent',
+    user: { limits: { concurrentRequests: 2 }, openRequests: 2 },
+    expect: 'concurrency_limited',
+  },
+  {
+    name: 'concurrency left',
+    user: { limits: { concurrentRequests: 2 }, openRequests: 1 },
+    expect: 'admitted',
+  },
+  {
+    name: 'special users are exempt',
+    user: { type: 'special', limits: { concurrentRequests: 0, requestsPerMinute: 0 } },
+    quota: { limit: 0 },
+    expect: 'admitted',
+    hold: 300,
+  },
+  { name: 'exactly what is left', quota: { used: 600, reserved: 100 }, expect: 'admitted' },
+  {
+    name: 'one more than is left',
+    quota: { used: 601, reserved: 100 },
+    expect: 'quota_exceeded',
+    retryAt: now + 1000,
+  },
+  { name: 'spent without a period', quota: { used: 1000 }, expect: 'quota_exceeded' },
+  { name: 'limit 0 means none', quota: { limit: 0 }, expect: 'quota_exceeded' },
+  { name: 'limit -1 means unlimited', quota: { limit: -1, used: 1e12 }, expect: 'admitted' },
+  {
+    name: 'no limit and no default',
+    quota: { limit: -1 },
+    units: { output: undefined },
+    expect: 'admitted',
+    hold: 1100,
+  },
+  {
+    name: 'a default limit',
+    settings: { limits: { claude: 299 } },
+    quota: { limit: undefined as never },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'spent in a day, and tomorrow comes',
+    user: { limits: { period: 'daily' } },
+    quota: { used: 1000, periodStartedAt: Date.parse('2026-11-22T00:00:00Z') },
+    expect: 'quota_exceeded',
+    retryAt: Date.parse('2026-11-23T00:00:00Z'),
+  },
+  {
+    name: 'spent yesterday',
+    user: { limits: { period: 'daily' } },
+    quota: { used: 1000, periodStartedAt: Date.parse('2026-11-21T00:00:00Z') },
+    expect: 'admitted',
+  },
+  {
+    name: 'reserved since yesterday still counts',
+    user: { limits: { period: 'daily' } },
+    quota: { used: 1000, reserved: 800, periodStartedAt: Date.parse('2026-11-21T00:00:00Z') },
+    expect: 'quota_exceeded',
+    retryAt: now + 1000,
+  },
+  {
+    name: 'larger than a whole period: waiting is no help',
+    user: { limits: { period: 'daily' } },
+    units: { input: 5000 },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'unbounded output is capped by the default',
+    quota: { limit: 100_000 },
+    units: { output: undefined },
+    expect: 'admitted',
+    hold: 1100,
+    cap: 1000,
+  },
+  {
+    name: 'unbounded output is capped by what is left',
+    quota: { used: 500 },
+    units: { output: undefined },
+    expect: 'admitted',
+    hold: 500,
+    cap: 400,
+  },
+  {
+    name: 'each choice has its share of what is left',
+    quota: { used: 500 },
+    units: { output: undefined, choices: 3 },
+    expect: 'admitted',
+    hold: 499,
+    cap: 133,
+  },
+  {
+    name: 'nothing left for any output',
+    quota: { used: 900 },
+    units: { output: undefined },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'no output at all (embeddings)',
+    quota: { used: 900 },
+    units: { output: 0 },
+    expect: 'admitted',
+    hold: 100,
+  },
+]
+
+describe('decideAdmission', () => {
+  for (const one of cases) {
+    it(one.name, () => {
+      const state = one.user === null ? undefined : { ...user, ...one.user }
+      const { limit, ...rest } = { ...quota, ...one.quota }
+      const stored: QuotaState = limit === undefined ? rest : { ...rest, limit }
+      const asked = request.units ? { ...request, units: { ...request.units, ...one.units } } : request
+      const decision = decideAdmission(
+        state,
+        stored,
+        asked,
+        createPolicy({ ...settings, ...one.settings }),
+        now,
+      )
+      assert.equal(decision.kind === 'admitted' ? 'admitted' : decision.code, one.expect)
+      if (decision.kind === 'admitted') {
+        if (one.hold !== undefined) assert.equal(decision.hold, one.hold)
+        assert.equal(decision.outputCap, one.cap)
+      } else {
+        assert.equal(decision.retryAt, one.retryAt)
+        assert.ok(decision.message.length > 10)
+      }
+    })
+  }
+
+  it('without units asks only whether the holder may come in, whatever is spent', () => {
+    const spent = { ...user, openRequests: 99, limits: { concurrentRequests: 1, requestsPerMinute: 0 } }
+    const policy = createPolicy(settings)
+    assert.equal(decideAdmission(spent, undefined, { address: '192.0.2.1' }, policy, now).kind, 'admitted')
+    assert.equal(
+      decideAdmission({ ...spent, disabledAt: 1 }, undefined, { address: '192.0.2.1' }, policy, now).kind,
+      'refused',
+    )
+  })
+
+  it('says in numbers what is used, reserved and allowed', () => {
+    const decision = decideAdmission(
+      user,
+      { ...quota, used: 900, reserved: 50 },
+      request,
+      createPolicy(settings),
+      now,
+    )
+    assert.equal(decision.kind, 'refused')
+    if (decision.kind !== 'refused') return
+    assert.deepEqual(decision.quota, {
+      family: 'claude',
+      used: 900,
+      reserved: 50,
+      limit: 1000,
+      resetAt: Infinity,
+    })
+    assert.match(decision.message, /claude.*300.*900 of 1000.*50 reserved/)
+  })
+})

@@ -1,0 +1,83 @@
+/**
+ * Quota periods. Nothing runs when a period ends: whoever touches or reads a quota asks for the bounds of the
+ * current period and counts from zero when the stored start lies before them.
+ */
+export type Period = 'none' | 'hourly' | 'daily' | 'weekly' | 'monthly'
+export const periods: readonly Period[] = ['none', 'hourly', 'daily', 'weekly', 'monthly']
+
+export interface PeriodBounds {
+  /** First instant of the period, epoch milliseconds; 0 for `none`. */
+  readonly startAt: number
+  /** First instant of the next one; Infinity for `none`. */
+  readonly endAt: number
+}
+
+const forEver: PeriodBounds = { startAt: 0, endAt: Number.POSITIVE_INFINITY }
+
+/**
+ * Finds the period that `now` lies in, in the calendar of `timeZone`. Days that daylight saving makes 23 or 25
+ * hours long are as long as they are; weeks begin on Monday; a month ends where the calendar's does.
+ */
+export function createPeriods(timeZone: string): (period: Period, now: number) => PeriodBounds {
+  const parts = new Intl.DateTimeFormat('en-US', {
+    timeZone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  })
+
+  /** Wall-clock reading at an instant, as if it were UTC. */
+  function wallOf(at: number): number {
+    const read: Record<string, number> = {}
+    for (const { type, value } of parts.formatToParts(at)) read[type] = Number(value)
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = read
+    return Date.UTC(year, month - 1, day, hour, minute, second)
+  }
+
+  /** The first instant at which the wall clock reads `wall` or later (it may skip it, or show it twice). */
+  function instantOf(wall: number): number {
+    const guesses = [wall, wall - 86_400_000, wall + 86_400_000].map((at) => wall - (wallOf(at) - at))
+    const exact = guesses.filter((at) => wallOf(at) === wall)
+    if (exact.length > 0) return Math.min(...exact)
+    // The wall clock jumped over it: the jump itself is the instant. Both sides differ by the jump's length.
+    return Math.max(
+      ...guesses.filter((at) => wallOf(at) >= wall && wallOf(at - 1000) < wall),
+      Math.min(...guesses),
+    )
+  }
+
+  function compute(period: Exclude<Period, 'none'>, now: number): PeriodBounds {
+    if (period === 'hourly') {
+      // Hours are counted on the wall clock, but from the instant: half-hour zones begin at their own :00.
+      const intoHour = wallOf(now) % 3_600_000
+      const startAt = Math.floor(now / 1000) * 1000 - intoHour
+      return { startAt, endAt: startAt + 3_600_000 }
+    }
+    const wall = new Date(wallOf(now))
+    const [year, month, day] = [wall.getUTCFullYear(), wall.getUTCMonth(), wall.getUTCDate()]
+    if (period === 'monthly') {
+      return { startAt: instantOf(Date.UTC(year, month, 1)), endAt: instantOf(Date.UTC(year, month + 1, 1)) }
+    }
+    const monday = period === 'weekly' ? day - ((wall.getUTCDay() + 6) % 7) : day
+    const length = period === 'weekly' ? 7 : 1
+    return {
+      startAt: instantOf(Date.UTC(year, month, monday)),
+      endAt: instantOf(Date.UTC(year, month, monday + length)),
+    }
+  }
+
+  // Calendar arithmetic costs tens of microseconds, and all requests of a period ask the same question.
+  const known = new Map<Period, PeriodBounds>()
+  return (period, now) => {
+    if (period === 'none') return forEver
+    const last = known.get(period)
+    if (last && last.startAt <= now && now < last.endAt) return last
+    const bounds = compute(period, now)
+    known.set(period, bounds)
+    return bounds
+  }
+}

@@ -1,0 +1,20 @@
+import type { Policy } from './admission.ts'
+import type { Family } from './family.ts'
+import { createPeriods } from './period.ts'
+import type { UserLimits } from './user.ts'
+
+/** The policy as the configuration states it: plain data, so that it can be handed to another thread. */
+export interface PolicySettings {
+  readonly families: readonly Family[]
+  /** Default quota limits by family; a family without one is unlimited. */
+  readonly limits: Readonly<Record<string, number>>
+  readonly defaults: UserLimits
+  readonly outputDefault: number
+  /** IANA name; quota periods follow its calendar. */
+  readonly timeZone: string
+}
+
+export function createPolicy(settings: PolicySettings): Policy {
+  const { timeZone, ...rest } = settings
+  return { ...rest, periodAt: createPeriods(timeZone) }
+}

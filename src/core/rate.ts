@@ -1,0 +1,35 @@
+/**
+ * Requests per minute by the generic cell rate algorithm: one number per user, the theoretical arrival time
+ * (TAT), and no window to reset. The burst is a full minute's worth, so a user who was idle may spend the whole
+ * minute at once and then gets one request per `60 s / limit`.
+ */
+export type RateAnswer =
+  | {
+      readonly kind: 'within'
+      readonly arrivalAt: number
+      readonly remaining: number
+      readonly resetAt: number
+    }
+  | { readonly kind: 'beyond'; readonly retryAt: number; readonly resetAt: number }
+
+const minuteMs = 60_000
+
+/**
+ * @param arrivalAt the stored TAT in epoch milliseconds (fractions allowed), undefined for a new user
+ * @param perMinute the limit, above 0
+ */
+export function takeRate(arrivalAt: number | undefined, perMinute: number, now: number): RateAnswer {
+  const spacing = minuteMs / perMinute
+  // A clock that stepped back must not lock a user out for longer than the burst it could have spent.
+  const from = Math.min(Math.max(arrivalAt ?? now, now), now + minuteMs)
+  const next = from + spacing
+  // Rounding: a full burst must not lose its last request to the 53rd bit.
+  const room = now + minuteMs - next
+  if (room < -1e-3) return { kind: 'beyond', retryAt: Math.ceil(next - minuteMs), resetAt: Math.ceil(from) }
+  return {
+    kind: 'within',
+    arrivalAt: next,
+    remaining: Math.max(0, Math.floor(room / spacing + 1e-6)),
+    resetAt: Math.ceil(next),
+  }
+}

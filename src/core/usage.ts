@@ -1,0 +1,22 @@
+/**
+ * What one request consumed, in LLM units. Every unit stands in exactly one field, so that their sum is what
+ * the quota counts. Providers draw the lines differently: OpenAI's `prompt_tokens` includes the cached ones and
+ * its `completion_tokens` the reasoning, Anthropic's `input_tokens` excludes both kinds of cache; each
+ * provider's reader converts to this.
+ */
+export interface Usage {
+  /** Fresh input: neither read from nor written to a cache. */
+  readonly input: number
+  readonly cacheRead: number
+  readonly cacheWritten: number
+  /** Visible output, without reasoning. */
+  readonly output: number
+  readonly reasoning: number
+}
+
+export const noUsage: Usage = { input: 0, cacheRead: 0, cacheWritten: 0, output: 0, reasoning: 0 }
+
+/** The units that count against a quota. */
+export function unitsOf(usage: Usage): number {
+  return usage.input + usage.cacheRead + usage.cacheWritten + usage.output + usage.reasoning
+}

@@ -1,0 +1,92 @@
+import type { Issue } from './errors.ts'
+import type { User, UserLimits, UserType } from './user.ts'
+
+/**
+ * What an administrator changes of a user. Absent means unchanged, `null` clears what may be absent. Maps merge
+ * by family: a family that is named never touches another.
+ */
+export interface UserEdit {
+  readonly type?: UserType
+  readonly nickname?: string | null
+  readonly addresses?: readonly string[]
+  readonly promptCount?: number
+  readonly createdAt?: number
+  readonly lastUsedAt?: number | null
+  readonly disabledAt?: number | null
+  readonly disabledReason?: string | null
+  readonly expiresAt?: number | null
+  readonly limits?: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | null }
+  /** Quota limits by family; `null` returns a family to the default. */
+  readonly quotaLimits?: Readonly<Record<string, number | null>>
+  /** Sets what a family has used in the current period; recorded in the ledger as an adjustment. */
+  readonly quotaUsed?: Readonly<Record<string, number>>
+  readonly adminNote?: string | null
+  readonly meta?: Readonly<Record<string, unknown>> | null
+}
+
+/** What of a user an edit can change without touching the account; the quotas go their own way. */
+export type UserProfile = Omit<User, 'id' | 'accessToken' | 'quotas' | 'revision'>
+
+export type ProfileEdited =
+  | { readonly kind: 'profile'; readonly profile: UserProfile }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+
+/** How many addresses of a user are kept. */
+export const addressesMax = 256
+
+/** Applies an edit to a user, or to nobody, which makes a new one. Pure; times in epoch milliseconds. */
+export function editProfile(current: UserProfile | undefined, edit: UserEdit, now: number): ProfileEdited {
+  const type = edit.type ?? current?.type ?? 'normal'
+  const expiresAt = chosen(edit.expiresAt, current?.expiresAt)
+  if (type === 'temporary' && expiresAt === undefined) {
+    return { kind: 'invalid', issues: [{ path: 'expiresAt', message: 'a temporary user needs expiresAt' }] }
+  }
+  const disabledAt = chosen(edit.disabledAt, current?.disabledAt)
+  // Enabling again clears the reason, unless the same edit sets another.
+  const reasonBefore = edit.disabledAt === null ? undefined : current?.disabledReason
+  const profile: UserProfile = {
+    type,
+    addresses: (edit.addresses ? [...new Set(edit.addresses)] : (current?.addresses ?? [])).slice(
+      -addressesMax,
+    ),
+    promptCount: edit.promptCount ?? current?.promptCount ?? 0,
+    createdAt: edit.createdAt ?? current?.createdAt ?? now,
+    limits: editLimits(current?.limits ?? {}, edit.limits ?? {}),
+    ...present('nickname', chosen(edit.nickname, current?.nickname)),
+    ...present('lastUsedAt', chosen(edit.lastUsedAt, current?.lastUsedAt)),
+    ...present('disabledAt', disabledAt),
+    ...present('disabledReason', chosen(edit.disabledReason, reasonBefore)),
+    ...present('expiresAt', expiresAt),
+    ...present('adminNote', chosen(edit.adminNote, current?.adminNote)),
+    ...present('meta', chosen(edit.meta, current?.meta)),
+  }
+  return { kind: 'profile', profile }
+}
+
+/** Disables: a second time keeps the first instant, and changes the reason only where one is given. */
+export function disableEdit(
+  current: Pick<User, 'disabledAt'>,
+  reason: string | undefined,
+  now: number,
+): UserEdit {
+  const already = current.disabledAt !== undefined && current.disabledAt <= now
+  return {
+    ...(!already && { disabledAt: now }),
+    ...(reason !== undefined && { disabledReason: reason }),
+  }
+}
+
+function chosen<T>(edited: T | null | undefined, before: T | undefined): T | undefined {
+  return edited === undefined ? before : (edited ?? undefined)
+}
+
+function present<Name extends string, T>(name: Name, value: T | undefined): { [Key in Name]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: T })
+}
+
+function editLimits(before: UserLimits, edit: NonNullable<UserEdit['limits']>): UserLimits {
+  const merged = { ...before, ...edit }
+  return Object.fromEntries(
+    Object.entries(merged).filter(([, value]) => value !== null && value !== undefined),
+  )
+}

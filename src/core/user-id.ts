@@ -1,0 +1,12 @@
+import { createSortableId } from '#lib/sortable-id.ts'
+
+/** Ids of users are ours and no secret: they stand where an access token would, in URLs and logs. */
+const userIdPattern = /^usr_[0-9a-hjkmnp-tv-z]{24}$/
+
+export function createUserId(now: number): string {
+  return createSortableId('usr_', now)
+}
+
+export function isUserId(text: string): boolean {
+  return userIdPattern.test(text)
+}

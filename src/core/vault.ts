@@ -1,0 +1,49 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+
+/**
+ * Secrets at rest. From the master key come separate keys for each purpose, so that none can be used for
+ * another. Access tokens are looked up by a keyed hash, because chosen ones may be guessable and a bare hash
+ * would give them away, and kept encrypted beside it, because the admin API's contract gives them back; the
+ * user's id is bound in as associated data, so that two users' secrets cannot be exchanged in the database.
+ */
+export interface Vault {
+  /** The key under which a secret is found again; the same secret always gives the same one. */
+  readonly lookupOf: (secret: string) => string
+  readonly seal: (plain: string, owner: string) => string
+  /** Throws where the text was not sealed for this owner with this master key. */
+  readonly unseal: (sealed: string, owner: string) => string
+  /** Tells this master key from another without telling anything of it. */
+  readonly fingerprint: string
+}
+
+const algorithm = 'aes-256-gcm'
+const ivLength = 12
+const tagLength = 16
+
+/** @param masterKey 32 bytes */
+export function createVault(masterKey: Uint8Array): Vault {
+  if (masterKey.length !== 32) throw new RangeError('the master key must be 32 bytes')
+  const derive = (purpose: string) =>
+    Buffer.from(hkdfSync('sha256', masterKey, '', `tollgate ${purpose} v1`, 32))
+  const lookupKey = derive('lookup')
+  const sealKey = derive('seal')
+  return {
+    fingerprint: derive('fingerprint').toString('base64url').slice(0, 16),
+    lookupOf: (secret) => createHmac('sha256', lookupKey).update(secret).digest('base64url'),
+    seal(plain, owner) {
+      const iv = randomBytes(ivLength)
+      const cipher = createCipheriv(algorithm, sealKey, iv)
+      cipher.setAAD(Buffer.from(owner))
+      const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+      return Buffer.concat([iv, body, cipher.getAuthTag()]).toString('base64')
+    },
+    unseal(sealed, owner) {
+      const bytes = Buffer.from(sealed, 'base64')
+      const decipher = createDecipheriv(algorithm, sealKey, bytes.subarray(0, ivLength))
+      decipher.setAAD(Buffer.from(owner))
+      decipher.setAuthTag(bytes.subarray(bytes.length - tagLength))
+      const body = bytes.subarray(ivLength, bytes.length - tagLength)
+      return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8')
+    },
+  }
+}

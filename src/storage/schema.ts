@@ -1,0 +1,119 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/** The tables as Kysely sees them. Rows of these shapes never leave `storage`. */
+export interface Schema {
+  users: UserRow
+  quotas: QuotaRow
+  addresses: AddressRow
+  entries: EntryRow
+  usage_hours: UsageHourRow
+  admin_keys: AdminKeyRow
+  answers: AnswerRow
+  facts: FactRow
+}
+
+export interface UserRow {
+  id: string
+  lookup: string
+  sealed: string
+  shown: string
+  /** What a search looks at: nickname, id and shown part, in lower case. */
+  search: string
+  type: string
+  nickname: string | null
+  prompt_count: number
+  created_at: number
+  last_used_at: number | null
+  disabled_at: number | null
+  disabled_reason: string | null
+  expires_at: number | null
+  requests_per_minute: number | null
+  concurrent_requests: number | null
+  max_ips: number | null
+  allowed_networks: string | null
+  allowed_models: string | null
+  period: string | null
+  open_requests: ColumnType<number, number | undefined, number>
+  arrival_at: ColumnType<number | null, number | null | undefined, number | null>
+  revision: Generated<number>
+  admin_note: string | null
+  meta: string | null
+}
+
+export interface QuotaRow {
+  user_id: string
+  family: string
+  quota_limit: number | null
+  used: number
+  reserved: number
+  period_started_at: number
+}
+
+export interface AddressRow {
+  user_id: string
+  address: string
+  first_seen_at: number
+  last_seen_at: number
+}
+
+export interface EntryRow {
+  id: string
+  user_id: string
+  kind: string
+  route: string
+  family: string
+  model: string
+  state: string
+  hold: number
+  input_estimate: number
+  is_estimated: number
+  input: number
+  cache_read: number
+  cache_written: number
+  output: number
+  reasoning: number
+  units: number
+  status: number | null
+  error_code: string | null
+  upstream: string | null
+  address: string | null
+  instance: string
+  started_at: number
+  ended_at: number | null
+  duration_ms: number | null
+  first_byte_ms: number | null
+}
+
+export interface UsageHourRow {
+  user_id: string
+  hour_at: number
+  family: string
+  model: string
+  requests: number
+  input: number
+  cache_read: number
+  cache_written: number
+  output: number
+  reasoning: number
+}
+
+export interface AdminKeyRow {
+  id: string
+  name: string
+  lookup: string
+  scopes: string
+  created_at: number
+  expires_at: number | null
+}
+
+export interface AnswerRow {
+  id: string
+  fingerprint: string
+  sealed: string
+  created_at: number
+}
+
+export interface FactRow {
+  name: string
+  value: string
+}

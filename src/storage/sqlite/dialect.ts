@@ -1,0 +1,52 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { Kysely, SqliteDialect } from 'kysely'
+import type { Schema } from '../schema.ts'
+
+const statementsKept = 256
+
+/**
+ * Kysely over `node:sqlite`: its own SQLite dialect, with the statements that Node prepares in the shape it
+ * expects. Prepared statements are kept, since preparing costs more than running them.
+ */
+export function createKysely(database: DatabaseSync): Kysely<Schema> {
+  const kept = new Map<string, StatementSync>()
+  const prepare = (text: string): StatementSync => {
+    const known = kept.get(text)
+    if (known) return known
+    const oldest = kept.keys().next()
+    if (kept.size >= statementsKept && !oldest.done) kept.delete(oldest.value)
+    const made = database.prepare(text)
+    kept.set(text, made)
+    return made
+  }
+  return new Kysely<Schema>({
+    dialect: new SqliteDialect({
+      database: {
+        close: () => database.close(),
+        prepare(text) {
+          const statement = prepare(text)
+          return {
+            reader: statement.columns().length > 0,
+            all: (values) => statement.all(...inputs(values)),
+            run: (values) => statement.run(...inputs(values)),
+            iterate: (values) => statement.iterate(...inputs(values)),
+          }
+        },
+      },
+    }),
+  })
+}
+
+function inputs(values: readonly unknown[]): SQLInputValue[] {
+  return values.map((value) => {
+    if (
+      value === null ||
+      typeof value === 'string' ||
+      typeof value === 'bigint' ||
+      value instanceof Uint8Array
+    )
+      return value
+    if (typeof value === 'number') return value
+    throw new TypeError(`a ${typeof value} cannot be stored`)
+  })
+}

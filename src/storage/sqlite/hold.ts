@@ -1,0 +1,21 @@
+import { DatabaseSync } from 'node:sqlite'
+
+/**
+ * Holds a file for this process alone and answers how to let go. The lock is the operating system's, taken
+ * through SQLite, so it is gone with the process however it ends. Throws where another process holds it: two
+ * servers on one SQLite database would settle each other's running requests.
+ */
+export function holdFile(path: string): () => void {
+  const db = new DatabaseSync(path)
+  try {
+    db.exec(
+      'pragma locking_mode = exclusive; begin exclusive; create table if not exists held (by_process); commit; begin exclusive',
+    )
+  } catch (cause) {
+    db.close()
+    throw new Error(`another process is using the data beside ${path}: stop it, or choose another DATA_DIR`, {
+      cause,
+    })
+  }
+  return () => db.close()
+}

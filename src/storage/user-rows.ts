@@ -1,0 +1,138 @@
+import type { Selectable } from 'kysely'
+import { shownPartOf } from '#core/access-token.ts'
+import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
+import { type Period, periods } from '#core/period.ts'
+import { type User, type UserLimits, type UserQuota, type UserType, userTypes } from '#core/user.ts'
+import type { UserProfile } from '#core/user-edit.ts'
+import type { Vault } from '#core/vault.ts'
+import type { QuotaRow, UserRow } from './schema.ts'
+
+/** Between the rows of a user and the user. A row that holds what it never may is a bug, and is said aloud. */
+export type StoredUser = Selectable<UserRow>
+
+/** Columns that an administrator's edit writes; the counters of running requests are not among them. */
+export type ProfileColumns = Omit<StoredUser, 'open_requests' | 'arrival_at'>
+
+export function toUser(
+  row: StoredUser,
+  quotas: readonly QuotaRow[],
+  addresses: readonly string[],
+  parts: { readonly vault: Vault; readonly policy: Policy; readonly now: number },
+): User {
+  const profile = toProfile(row, addresses)
+  const view = (quota: QuotaRow): UserQuota => {
+    const { used, reserved } = viewQuota(profile, quota.family, toQuotaState(quota), parts.policy, parts.now)
+    return { used, reserved, ...(quota.quota_limit !== null && { limit: quota.quota_limit }) }
+  }
+  return {
+    ...profile,
+    id: row.id,
+    accessToken: parts.vault.unseal(row.sealed, row.id),
+    quotas: new Map(quotas.map((quota) => [quota.family, view(quota)])),
+    revision: row.revision,
+  }
+}
+
+export function toProfile(row: StoredUser, addresses: readonly string[]): UserProfile {
+  return {
+    type: parseType(row.type),
+    addresses,
+    promptCount: row.prompt_count,
+    createdAt: row.created_at,
+    limits: toLimits(row),
+    ...(row.nickname !== null && { nickname: row.nickname }),
+    ...(row.last_used_at !== null && { lastUsedAt: row.last_used_at }),
+    ...(row.disabled_at !== null && { disabledAt: row.disabled_at }),
+    ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
+    ...(row.expires_at !== null && { expiresAt: row.expires_at }),
+    ...(row.admin_note !== null && { adminNote: row.admin_note }),
+    ...(row.meta !== null && { meta: parseMeta(row.meta) }),
+  }
+}
+
+type LimitColumns = Pick<
+  StoredUser,
+  'requests_per_minute' | 'concurrent_requests' | 'max_ips' | 'allowed_networks' | 'allowed_models' | 'period'
+>
+
+export function toLimits(row: LimitColumns): UserLimits {
+  return {
+    ...(row.requests_per_minute !== null && { requestsPerMinute: row.requests_per_minute }),
+    ...(row.concurrent_requests !== null && { concurrentRequests: row.concurrent_requests }),
+    ...(row.max_ips !== null && { maxIps: row.max_ips }),
+    ...(row.allowed_networks !== null && { allowedNetworks: parseList(row.allowed_networks) }),
+    ...(row.allowed_models !== null && { allowedModels: parseList(row.allowed_models) }),
+    ...(row.period !== null && { period: parsePeriod(row.period) }),
+  }
+}
+
+export function toColumns(
+  profile: UserProfile,
+  secret: {
+    readonly id: string
+    readonly accessToken: string
+    readonly lookup: string
+    readonly sealed: string
+  },
+  revision: number,
+): ProfileColumns {
+  const { limits } = profile
+  const shown = shownPartOf(secret.accessToken)
+  return {
+    id: secret.id,
+    lookup: secret.lookup,
+    sealed: secret.sealed,
+    shown,
+    search: [profile.nickname ?? '', secret.id, shown].join('\n').toLowerCase(),
+    type: profile.type,
+    nickname: profile.nickname ?? null,
+    prompt_count: profile.promptCount,
+    created_at: profile.createdAt,
+    last_used_at: profile.lastUsedAt ?? null,
+    disabled_at: profile.disabledAt ?? null,
+    disabled_reason: profile.disabledReason ?? null,
+    expires_at: profile.expiresAt ?? null,
+    requests_per_minute: limits.requestsPerMinute ?? null,
+    concurrent_requests: limits.concurrentRequests ?? null,
+    max_ips: limits.maxIps ?? null,
+    allowed_networks: limits.allowedNetworks ? JSON.stringify(limits.allowedNetworks) : null,
+    allowed_models: limits.allowedModels ? JSON.stringify(limits.allowedModels) : null,
+    period: limits.period ?? null,
+    revision,
+    admin_note: profile.adminNote ?? null,
+    meta: profile.meta ? JSON.stringify(profile.meta) : null,
+  }
+}
+
+export function toQuotaState(row: QuotaRow): QuotaState {
+  return {
+    used: row.used,
+    reserved: row.reserved,
+    periodStartedAt: row.period_started_at,
+    ...(row.quota_limit !== null && { limit: row.quota_limit }),
+  }
+}
+
+export function parseType(text: string): UserType {
+  const type = userTypes.find((known) => known === text)
+  if (!type) throw new Error(`a stored user has the type ${text}`)
+  return type
+}
+
+function parsePeriod(text: string): Period {
+  const period = periods.find((known) => known === text)
+  if (!period) throw new Error(`a stored user has the period ${text}`)
+  return period
+}
+
+function parseList(text: string): readonly string[] {
+  const list: unknown = JSON.parse(text)
+  if (!Array.isArray(list)) throw new Error('a stored list is none')
+  return list.map(String)
+}
+
+function parseMeta(text: string): Record<string, unknown> {
+  const meta: unknown = JSON.parse(text)
+  if (typeof meta !== 'object' || meta === null) throw new Error('a stored meta is no object')
+  return { ...meta }
+}

@@ -1,0 +1,375 @@
+import type { Kysely, Transaction } from 'kysely'
+import { createAccessToken } from '#core/access-token.ts'
+import { type Policy, periodOf, viewQuota } from '#core/admission.ts'
+import { addressesMax, disableEdit, editProfile, type UserEdit, type UserProfile } from '#core/user-edit.ts'
+import { createUserId } from '#core/user-id.ts'
+import type { Vault } from '#core/vault.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
+import { rememberUser, repeatedUser } from './answers.ts'
+import type { EntryRow, QuotaRow, Schema } from './schema.ts'
+import type { Repeat, UserCreated, UserRef, UsersWritten, UserWrite } from './store.ts'
+import { type ProfileColumns, type StoredUser, toColumns, toProfile, toQuotaState } from './user-rows.ts'
+import { createUserReader } from './users-read.ts'
+
+/** Writing users: everything here happens in one transaction, wholly or not at all. */
+export interface UserWriter {
+  readonly insertUser: (edit: UserEdit, now: number, repeat?: Repeat) => Promise<UserCreated>
+  readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
+  readonly disableUser: (ref: UserRef, reason: string | undefined, now: number) => Promise<string | undefined>
+}
+
+/** A user while its edits are applied: what was read, and what is to be written. */
+interface Draft {
+  readonly id: string
+  readonly accessToken: string
+  readonly lookup: string
+  readonly isNew: boolean
+  sealed: string
+  revision: number
+  profile: UserProfile
+  addressesChanged: boolean
+  readonly quotas: Map<string, QuotaRow>
+  readonly quotasChanged: Set<string>
+  readonly adjustments: EntryRow[]
+}
+
+const chunkSize = 200
+
+export function createUserWriter(
+  db: Kysely<Schema>,
+  vault: Vault,
+  policy: Policy,
+  instance: string,
+): UserWriter {
+  async function write(
+    trx: Transaction<Schema>,
+    writes: readonly UserWrite[],
+    now: number,
+  ): Promise<UsersWritten> {
+    const drafts = await loadDrafts(trx, writes)
+    const touched = new Set<Draft>()
+    const order: Draft[] = []
+    for (const [index, { ref, edit, expectedRevision }] of writes.entries()) {
+      const key = keyOf(ref)
+      const known = drafts.get(key)
+      if (!known && 'id' in ref) return { kind: 'unknown', index }
+      if (
+        expectedRevision !== undefined &&
+        (!known || (expectedRevision !== 'any' && known.revision !== expectedRevision))
+      ) {
+        return { kind: 'stale', index }
+      }
+      const edited = editProfile(known?.profile, edit, now)
+      if (edited.kind === 'invalid') return { kind: 'invalid', index, issues: edited.issues }
+      const draft = known ?? newDraft(ref, edited.profile, now)
+      drafts.set(key, draft)
+      drafts.set(draft.id, draft)
+      applyEdit(draft, edit, edited.profile, now, touched.has(draft))
+      touched.add(draft)
+      order.push(draft)
+    }
+    await save(trx, [...touched], now)
+    const rows = await rowsById(
+      trx,
+      [...touched].map((draft) => draft.id),
+    )
+    const users = await createUserReader(trx, vault, policy).withParts(rows, now)
+    const byId = new Map(users.map((user) => [user.id, user]))
+    return { kind: 'written', users: order.flatMap((draft) => byId.get(draft.id) ?? []) }
+  }
+
+  function keyOf(ref: UserRef): string {
+    return 'id' in ref ? ref.id : vault.lookupOf(ref.accessToken)
+  }
+
+  /** What the writes are about, by id and by look-up key. */
+  async function loadDrafts(
+    trx: Transaction<Schema>,
+    writes: readonly UserWrite[],
+  ): Promise<Map<string, Draft>> {
+    const ids = writes.flatMap(({ ref }) => ('id' in ref ? [ref.id] : []))
+    const lookups = writes.flatMap(({ ref }) => ('id' in ref ? [] : [keyOf(ref)]))
+    const drafts = new Map<string, Draft>()
+    // Locks are taken in the order of ids on a database that has them by row; see the query.
+    for (const [column, values] of [
+      ['id', ids],
+      ['lookup', lookups],
+    ] as const) {
+      for (const chunk of chunksOf([...new Set(values)])) {
+        const rows = await trx
+          .selectFrom('users')
+          .selectAll()
+          .where(column, 'in', chunk)
+          .orderBy('id')
+          .execute()
+        await addDrafts(trx, drafts, rows)
+      }
+    }
+    return drafts
+  }
+
+  async function addDrafts(
+    trx: Transaction<Schema>,
+    drafts: Map<string, Draft>,
+    rows: readonly StoredUser[],
+  ) {
+    const missing = rows.filter((row) => !drafts.has(row.id))
+    if (missing.length === 0) return
+    const ids = missing.map((row) => row.id)
+    const quotas = await trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).execute()
+    const addresses = await trx
+      .selectFrom('addresses')
+      .select(['user_id', 'address'])
+      .where('user_id', 'in', ids)
+      .orderBy('first_seen_at')
+      .orderBy('address')
+      .execute()
+    const quotasOf = Map.groupBy(quotas, (quota) => quota.user_id)
+    const addressesOf = Map.groupBy(addresses, (row) => row.user_id)
+    for (const row of missing) {
+      const draft: Draft = {
+        id: row.id,
+        accessToken: vault.unseal(row.sealed, row.id),
+        lookup: row.lookup,
+        isNew: false,
+        sealed: row.sealed,
+        revision: row.revision,
+        profile: toProfile(
+          row,
+          (addressesOf.get(row.id) ?? []).map((seen) => seen.address),
+        ),
+        addressesChanged: false,
+        quotas: new Map((quotasOf.get(row.id) ?? []).map((quota) => [quota.family, { ...quota }])),
+        quotasChanged: new Set(),
+        adjustments: [],
+      }
+      drafts.set(row.id, draft)
+      drafts.set(row.lookup, draft)
+    }
+  }
+
+  function newDraft(ref: UserRef, profile: UserProfile, now: number): Draft {
+    const id = createUserId(now)
+    const accessToken = 'accessToken' in ref ? ref.accessToken : createAccessToken()
+    return {
+      id,
+      accessToken,
+      lookup: vault.lookupOf(accessToken),
+      isNew: true,
+      sealed: vault.seal(accessToken, id),
+      revision: 1,
+      profile,
+      addressesChanged: false,
+      quotas: new Map(),
+      quotasChanged: new Set(),
+      adjustments: [],
+    }
+  }
+
+  function applyEdit(
+    draft: Draft,
+    edit: UserEdit,
+    profile: UserProfile,
+    now: number,
+    isSecond: boolean,
+  ): void {
+    const before = draft.isNew && !isSecond ? [] : draft.profile.addresses
+    if (before.join(' ') !== profile.addresses.join(' ')) draft.addressesChanged = true
+    draft.profile = profile
+    if (!draft.isNew && !isSecond) draft.revision += 1
+    for (const [family, limit] of Object.entries(edit.quotaLimits ?? {})) {
+      const quota = quotaOf(draft, family)
+      if (quota.quota_limit === limit) continue
+      quota.quota_limit = limit
+      draft.quotasChanged.add(family)
+    }
+    for (const [family, used] of Object.entries(edit.quotaUsed ?? {})) setUsed(draft, family, used, now)
+  }
+
+  function quotaOf(draft: Draft, family: string): QuotaRow {
+    const known = draft.quotas.get(family)
+    if (known) return known
+    const made = { user_id: draft.id, family, quota_limit: null, used: 0, reserved: 0, period_started_at: 0 }
+    draft.quotas.set(family, made)
+    return made
+  }
+
+  /** Sets a count, and books the difference as an adjustment, so that `used` stays the sum of the ledger. */
+  function setUsed(draft: Draft, family: string, used: number, now: number): void {
+    const stored = draft.quotas.get(family)
+    const view = viewQuota(draft.profile, family, stored && toQuotaState(stored), policy, now)
+    if (view.used === used) return
+    const quota = quotaOf(draft, family)
+    quota.used = used
+    quota.period_started_at = policy.periodAt(periodOf(draft.profile.limits, policy), now).startAt
+    draft.quotasChanged.add(family)
+    draft.adjustments.push(adjustment(draft.id, family, used - view.used, instance, now))
+  }
+
+  async function save(trx: Transaction<Schema>, drafts: readonly Draft[], now: number): Promise<void> {
+    for (const chunk of chunksOf(drafts)) {
+      await saveProfiles(
+        trx,
+        chunk.map((draft) => toColumns(draft.profile, draft, draft.revision)),
+      )
+      const quotas = chunk.flatMap((draft) =>
+        [...draft.quotasChanged].flatMap((family) => draft.quotas.get(family) ?? []),
+      )
+      await saveQuotas(trx, quotas)
+      const adjustments = chunk.flatMap((draft) => draft.adjustments)
+      if (adjustments.length > 0) await trx.insertInto('entries').values(adjustments).execute()
+    }
+    for (const draft of drafts) {
+      if (draft.addressesChanged) await replaceAddresses(trx, draft, now)
+    }
+  }
+
+  return {
+    writeUsers: (writes, now) =>
+      inTransaction(
+        db,
+        (trx) => write(trx, writes, now),
+        (result) => result.kind === 'written',
+      ),
+
+    insertUser: (edit, now, repeat) =>
+      inTransaction<UserCreated>(
+        db,
+        async (trx) => {
+          const before = repeat && (await repeatedUser(trx, vault, repeat, now))
+          if (before?.kind === 'other') return { kind: 'conflict' }
+          if (before) return { kind: 'created', user: before.user, repeated: true }
+          const result = await write(trx, [{ ref: { accessToken: createAccessToken() }, edit }], now)
+          if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
+          const user = result.kind === 'written' ? result.users[0] : undefined
+          if (!user) throw new Error(`a new user was not written but ${result.kind}`)
+          if (repeat) await rememberUser(trx, vault, repeat, user, now)
+          return { kind: 'created', user, repeated: false }
+        },
+        (result) => result.kind === 'created',
+      ),
+
+    disableUser: (ref, reason, now) =>
+      db.transaction().execute(async (trx) => {
+        const query = trx.selectFrom('users').selectAll()
+        const row = await ('id' in ref
+          ? query.where('id', '=', ref.id)
+          : query.where('lookup', '=', keyOf(ref))
+        ).executeTakeFirst()
+        if (!row) return undefined
+        const current = toProfile(row, [])
+        await write(trx, [{ ref: { id: row.id }, edit: disableEdit(current, reason, now) }], now)
+        return row.id
+      }),
+  }
+}
+
+/** Runs in a transaction, and takes it back where the result says that nothing may have been changed. */
+async function inTransaction<T>(
+  db: Kysely<Schema>,
+  work: (trx: Transaction<Schema>) => Promise<T>,
+  keeps: (result: T) => boolean,
+): Promise<T> {
+  const trx = await db.startTransaction().execute()
+  try {
+    const result = await work(trx)
+    await (keeps(result) ? trx.commit() : trx.rollback()).execute()
+    return result
+  } catch (error) {
+    await trx.rollback().execute()
+    throw error
+  }
+}
+
+async function rowsById(trx: Transaction<Schema>, ids: readonly string[]): Promise<readonly StoredUser[]> {
+  const rows: StoredUser[] = []
+  for (const chunk of chunksOf(ids)) {
+    rows.push(...(await trx.selectFrom('users').selectAll().where('id', 'in', chunk).execute()))
+  }
+  return rows
+}
+
+async function saveProfiles(trx: Transaction<Schema>, rows: readonly ProfileColumns[]): Promise<void> {
+  const [first] = rows
+  if (!first) return
+  const columns = Object.keys(first).filter(
+    (name): name is keyof ProfileColumns => name !== 'id' && name in first,
+  )
+  await trx
+    .insertInto('users')
+    .values([...rows])
+    .onConflict((conflict) =>
+      conflict
+        .column('id')
+        .doUpdateSet((e) => Object.fromEntries(columns.map((name) => [name, e.ref(`excluded.${name}`)]))),
+    )
+    .execute()
+}
+
+async function saveQuotas(trx: Transaction<Schema>, rows: readonly QuotaRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await trx
+    .insertInto('quotas')
+    .values([...rows])
+    .onConflict((conflict) =>
+      conflict.columns(['user_id', 'family']).doUpdateSet((e) => ({
+        quota_limit: e.ref('excluded.quota_limit'),
+        used: e.ref('excluded.used'),
+        period_started_at: e.ref('excluded.period_started_at'),
+      })),
+    )
+    .execute()
+}
+
+/** Keeps when an address was last seen where it was there before; the order is the given one. */
+async function replaceAddresses(trx: Transaction<Schema>, draft: Draft, now: number): Promise<void> {
+  const before = await trx.selectFrom('addresses').selectAll().where('user_id', '=', draft.id).execute()
+  const seenAt = new Map(before.map((row) => [row.address, row.last_seen_at]))
+  await trx.deleteFrom('addresses').where('user_id', '=', draft.id).execute()
+  const addresses = draft.profile.addresses.slice(-addressesMax)
+  if (addresses.length === 0) return
+  const rows = addresses.map((address, index) => ({
+    user_id: draft.id,
+    address,
+    first_seen_at: now - addresses.length + index,
+    last_seen_at: seenAt.get(address) ?? now,
+  }))
+  await trx.insertInto('addresses').values(rows).execute()
+}
+
+function adjustment(userId: string, family: string, units: number, instance: string, now: number): EntryRow {
+  return {
+    id: createSortableId('adj_', now),
+    user_id: userId,
+    kind: 'adjustment',
+    route: '/admin/users',
+    family,
+    model: '',
+    state: 'settled',
+    hold: 0,
+    input_estimate: 0,
+    is_estimated: 0,
+    input: 0,
+    cache_read: 0,
+    cache_written: 0,
+    output: 0,
+    reasoning: 0,
+    units,
+    status: null,
+    error_code: null,
+    upstream: null,
+    address: null,
+    instance,
+    started_at: now,
+    ended_at: now,
+    duration_ms: null,
+    first_byte_ms: null,
+  }
+}
+
+function chunksOf<T>(items: readonly T[]): T[][] {
+  const chunks: T[][] = []
+  for (let start = 0; start < items.length; start += chunkSize)
+    chunks.push(items.slice(start, start + chunkSize))
+  return chunks
+}

@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Usage } from '#core/usage.ts'
+import { openMeter } from '#metering/batcher.ts'
+import type { Meter } from '#metering/meter.ts'
+import { openStore } from '#storage/open.ts'
+import type { AdmissionAsk, MeteringStore, Settlement, Store } from '#storage/store.ts'
+import { assertInvariants } from '../support/invariants.ts'
+import { databases, testPolicy, withStore } from '../support/stores.ts'
+
+const now = Date.parse('2026-11-22T12:00:00Z')
+
+function ask(
+  requestId: string,
+  accessToken: string,
+  units: Partial<NonNullable<AdmissionAsk['units']>> = {},
+): AdmissionAsk {
+  return {
+    requestId,
+    accessToken,
+    address: '192.0.2.1',
+    route: '/v1/messages',
+    isMetered: true,
+    units: { model: 'claude-x', family: 'claude', input: 10, output: 90, choices: 1, ...units },
+  }
+}
+
+function settlement(
+  requestId: string,
+  usage: Partial<Usage> = {},
+  more: Partial<Settlement> = {},
+): Settlement {
+  return {
+    requestId,
+    ending: 'settled',
+    usage: { input: 0, cacheRead: 0, cacheWritten: 0, output: 0, reasoning: 0, ...usage },
+    isEstimated: false,
+    status: 200,
+    durationMs: 5,
+    ...more,
+  }
+}
+
+async function newUser(
+  store: Store,
+  limit?: number,
+  edit = {},
+): Promise<{ id: string; accessToken: string }> {
+  const made = await store.users.insertUser(
+    { ...(limit !== undefined && { quotaLimits: { claude: limit } }), ...edit },
+    now,
+  )
+  return made.kind === 'created' ? made.user : assert.fail()
+}
+
+async function quotaOf(store: Store, id: string, at = now) {
+  return (await store.users.findUser({ id }, at))?.quotas.get('claude')
+}
+
+for (const { name, create } of databases) {
+  describe(`metering on ${name}`, () => {
+    const withMeter = (
+      run: (
+        meter: Meter,
+        store: Store,
+        rows: (query: string) => Promise<readonly Readonly<Record<string, unknown>>[]>,
+      ) => Promise<void>,
+      changes = {},
+    ) =>
+      withStore(
+        create,
+        async (store, database) => {
+          const meter = openMeter(store.metering, () => now)
+          await run(meter, store, database.rows)
+          await meter.close()
+          await assertInvariants(database)
+        },
+        changes,
+      )
+
+    it('reserves, then moves the hold to what was used', () =>
+      withMeter(async (meter, store, rows) => {
+        const user = await newUser(store, 1000)
+        const outcome = await meter.admit(ask('r1', user.accessToken))
+        assert.equal(outcome.kind === 'admitted' && outcome.hold, 100)
+        assert.deepEqual(outcome.user, { id: user.id, type: 'normal' })
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 100 })
+        const usage = { input: 1, cacheRead: 2, cacheWritten: 3, output: 4, reasoning: 5 }
+        await meter.settle(settlement('r1', usage, { upstream: 'up', firstByteMs: 3 }))
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 15, reserved: 0 })
+        const [entry] = await rows("select * from entries where id = 'r1'")
+        const expected = {
+          ...{
+            user_id: user.id,
+            kind: 'metered',
+            route: '/v1/messages',
+            family: 'claude',
+            model: 'claude-x',
+            state: 'settled',
+          },
+          ...{
+            hold: 100,
+            input_estimate: 10,
+            is_estimated: 0,
+            input: 1,
+            cache_read: 2,
+            cache_written: 3,
+            output: 4,
+            reasoning: 5,
+          },
+          ...{
+            units: 15,
+            status: 200,
+            upstream: 'up',
+            address: '192.0.2.1',
+            duration_ms: 5,
+            first_byte_ms: 3,
+            started_at: now,
+            ended_at: now,
+          },
+        }
+        for (const [column, value] of Object.entries(expected)) assert.equal(entry?.[column], value, column)
+        const [hour] = await rows('select * from usage_hours')
+        assert.deepEqual([hour?.requests, hour?.output, hour?.hour_at], [1, 4, now])
+        const found = await store.users.findUser({ id: user.id }, now)
+        assert.deepEqual([found?.promptCount, found?.lastUsedAt, found?.addresses], [1, now, ['192.0.2.1']])
+      }))
+
+    it('settles once, whatever is repeated', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, 1000)
+        await meter.admit(ask('r1', user.accessToken))
+        await Promise.all([
+          meter.settle(settlement('r1', { output: 7 })),
+          meter.settle(settlement('r1', { output: 7 })),
+        ])
+        await meter.settle(settlement('r1', { output: 900 }))
+        await meter.settle(settlement('never-asked', { output: 900 }))
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 7, reserved: 0 })
+        assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 1)
+      }))
+
+    it('releases without a trace in the counts', () =>
+      withMeter(async (meter, store, rows) => {
+        const user = await newUser(store, 1000)
+        await meter.admit(ask('r1', user.accessToken))
+        await meter.settle(settlement('r1', { output: 50 }, { ending: 'released', status: 500 }))
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 0 })
+        assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 0)
+        assert.deepEqual(await rows('select * from usage_hours'), [])
+      }))
+
+    it('books what happened also beyond a limit that was lowered meanwhile', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, 1000)
+        await meter.admit(ask('r1', user.accessToken))
+        await store.users.writeUsers([{ ref: { id: user.id }, edit: { quotaLimits: { claude: 5 } } }], now)
+        assert.equal((await meter.admit(ask('r2', user.accessToken))).kind, 'refused')
+        await meter.settle(settlement('r1', { output: 5000 }))
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 5, used: 5000, reserved: 0 })
+      }))
+
+    it('an edit while requests run leaves their reservations alone', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, 1000)
+        await meter.admit(ask('r1', user.accessToken))
+        await store.users.writeUsers(
+          [{ ref: { id: user.id }, edit: { quotaUsed: { claude: 800 }, nickname: 'x' } }],
+          now,
+        )
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 800, reserved: 100 })
+        await meter.settle(settlement('r1', { output: 30 }))
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 830, reserved: 0 })
+      }))
+
+    it('admits exactly what fits of 500 at once, and again after half of them ended', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, 2500)
+        const outcomes = await Promise.all(
+          Array.from({ length: 500 }, (_, index) => meter.admit(ask(`r${index}`, user.accessToken))),
+        )
+        const admitted = outcomes.flatMap((outcome, index) =>
+          outcome.kind === 'admitted' ? [`r${index}`] : [],
+        )
+        assert.equal(admitted.length, 25)
+        await Promise.all(admitted.slice(0, 12).map((id) => meter.settle(settlement(id, { output: 0 }))))
+        const again = await Promise.all(
+          Array.from({ length: 100 }, (_, index) => meter.admit(ask(`s${index}`, user.accessToken))),
+        )
+        assert.equal(again.filter((outcome) => outcome.kind === 'admitted').length, 12)
+      }))
+
+    it('never runs more at once than allowed', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, undefined, { limits: { concurrentRequests: 3 } })
+        const run = async (index: number) => {
+          const outcome = await meter.admit(ask(`r${index}`, user.accessToken))
+          return outcome.kind === 'admitted' ? `r${index}` : undefined
+        }
+        const running = (await Promise.all(Array.from({ length: 50 }, (_, index) => run(index)))).filter(
+          (id) => id !== undefined,
+        )
+        assert.equal(running.length, 3)
+        await meter.settle(settlement(running[0] ?? '', {}, { ending: 'released' }))
+        assert.deepEqual([await run(100), await run(101)], ['r100', undefined])
+      }))
+
+    it('a refused request consumes nothing of any limit', () =>
+      withMeter(async (meter, store, rows) => {
+        const user = await newUser(store, 50, { limits: { requestsPerMinute: 2, concurrentRequests: 2 } })
+        for (let index = 0; index < 10; index++)
+          assert.equal((await meter.admit(ask(`r${index}`, user.accessToken))).kind, 'refused')
+        for (const index of [1, 2]) {
+          const outcome = await meter.admit(ask(`s${index}`, user.accessToken, { input: 1, output: 1 }))
+          assert.equal(outcome.kind, 'admitted')
+        }
+        const [{ count } = {}] = await rows('select count(*) as count from entries')
+        assert.equal(count, 2)
+      }))
+
+    it('counts nothing for what is free, but records it', () =>
+      withMeter(async (meter, store, rows) => {
+        const user = await newUser(store, 50)
+        await meter.admit({ ...ask('r1', user.accessToken, { input: 0, output: 0 }), isMetered: false })
+        await meter.settle(settlement('r1'))
+        assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 0)
+        const [entry] = await rows('select kind, state, units from entries')
+        assert.deepEqual({ ...entry }, { kind: 'free', state: 'settled', units: 0 })
+      }))
+
+    it('asks without units whether a holder may come in, and writes nothing', () =>
+      withMeter(async (meter, store, rows) => {
+        const user = await newUser(store, 0)
+        const { units: _, ...question } = ask('r1', user.accessToken)
+        assert.equal((await meter.admit(question)).kind, 'admitted')
+        assert.equal((await meter.admit({ ...question, accessToken: 'nobody' })).kind, 'refused')
+        assert.deepEqual(await rows('select id from entries'), [])
+      }))
+
+    it('keeps the newest 256 addresses', () =>
+      withStore(create, async (store) => {
+        let at = now
+        const user = await newUser(store)
+        const meter = openMeter(store.metering, () => at++)
+        for (let index = 0; index < 300; index++) {
+          const { units: _, ...question } = ask(`r${index}`, user.accessToken)
+          await meter.admit({ ...question, address: `10.0.${index >> 8}.${index & 255}` })
+        }
+        await meter.close()
+        const { addresses = [] } = (await store.users.findUser({ id: user.id }, at)) ?? {}
+        assert.deepEqual([addresses.length, addresses[0], addresses.at(-1)], [256, '10.0.0.44', '10.0.1.43'])
+      }))
+
+    it('charges what a dead process left open by its estimate, and frees the rest', async () => {
+      const database = await create()
+      const first = await openStore(database.settings())
+      const user = await newUser(first, 1000)
+      const meter = openMeter(first.metering, () => now)
+      for (let index = 0; index < 5; index++) await meter.admit(ask(`r${index}`, user.accessToken))
+      await meter.settle(settlement('r0', { output: 1 }))
+      await first.close()
+      const second = await openStore(database.settings({ instance: 'next' }))
+      assert.equal(await second.metering.abandonEntries(now + 1), 4)
+      assert.equal(await second.metering.abandonEntries(now + 1), 0)
+      assert.deepEqual(await quotaOf(second, user.id), { limit: 1000, used: 41, reserved: 0 })
+      await assertInvariants(database)
+      const rows = await database.rows("select state, is_estimated from entries where id = 'r1'")
+      assert.deepEqual(
+        rows.map((row) => ({ ...row })),
+        [{ state: 'abandoned', is_estimated: 1 }],
+      )
+      await second.close()
+      await database.remove()
+    })
+
+    it('counts a quota from zero when its period is over, and keeps what still runs', () =>
+      withStore(
+        create,
+        async (store, database) => {
+          let at = now
+          const meter = openMeter(store.metering, () => at)
+          const user = await newUser(store, 200)
+          await meter.admit(ask('r1', user.accessToken))
+          await meter.settle(settlement('r1', { output: 150 }))
+          await meter.admit(ask('r2', user.accessToken, { input: 1, output: 9 }))
+          assert.equal((await meter.admit(ask('r3', user.accessToken))).kind, 'refused')
+          at = Date.parse('2026-11-23T00:00:00Z')
+          assert.deepEqual(await quotaOf(store, user.id, at), { limit: 200, used: 0, reserved: 10 })
+          assert.equal((await meter.admit(ask('r4', user.accessToken))).kind, 'admitted')
+          await meter.settle(settlement('r2', { output: 5 }))
+          await meter.close()
+          assert.deepEqual(await quotaOf(store, user.id, at), { limit: 200, used: 5, reserved: 100 })
+          await assertInvariants(database)
+        },
+        { policy: { ...testPolicy, defaults: { period: 'daily' } } },
+      ))
+  })
+}
+
+describe('the batcher', () => {
+  const answerAll: MeteringStore['runBatch'] = async (batch) => ({
+    settlements: batch.settlements.map(() => 'closed'),
+    asks: batch.asks.map(() => ({
+      kind: 'refused',
+      code: 'unknown_access_token',
+      message: '',
+      user: undefined,
+    })),
+  })
+
+  it('gathers while a batch runs, and never runs two at once', async () => {
+    const sizes: number[] = []
+    let running = 0
+    const meter = openMeter(
+      {
+        abandonEntries: async () => 0,
+        async runBatch(batch) {
+          assert.equal(++running, 1)
+          sizes.push(batch.asks.length)
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          running--
+          return answerAll(batch)
+        },
+      },
+      () => now,
+      { batchMax: 40 },
+    )
+    const first = Array.from({ length: 10 }, (_, index) => meter.admit(ask(`a${index}`, 'x')))
+    await new Promise((resolve) => setImmediate(resolve))
+    const rest = Array.from({ length: 90 }, (_, index) => meter.admit(ask(`b${index}`, 'x')))
+    await Promise.all([...first, ...rest])
+    assert.deepEqual(sizes, [10, 40, 40, 10])
+  })
+
+  it('tells askers at once that the store is away, keeps settlements until it is back, and loses none', async () => {
+    let isAway = true
+    const booked: string[] = []
+    const failures: unknown[] = []
+    const meter = openMeter(
+      {
+        abandonEntries: async () => 0,
+        async runBatch(batch) {
+          if (isAway) throw new Error('away')
+          booked.push(...batch.settlements.map(({ requestId }) => requestId))
+          return answerAll(batch)
+        },
+      },
+      () => now,
+      { onFailure: (error) => failures.push(error) },
+    )
+    const settled = Promise.all(['s1', 's2', 's3'].map((id) => meter.settle(settlement(id))))
+    await assert.rejects(meter.admit(ask('a1', 'x')), /away/)
+    const askedAt = performance.now()
+    await assert.rejects(meter.admit(ask('a2', 'x')), /away/)
+    assert.ok(performance.now() - askedAt < 40, 'an ask does not wait for the retry')
+    isAway = false
+    await settled
+    assert.deepEqual(booked.toSorted(), ['s1', 's2', 's3'])
+    assert.ok(failures.length >= 2)
+    await meter.close()
+  })
+})

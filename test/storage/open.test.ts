@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it } from 'node:test'
+import { migrations } from '#storage/migrations/list.ts'
+import { openStore, type StoreSettings } from '#storage/open.ts'
+import { databases, type TestDatabase, withStore } from '../support/stores.ts'
+
+const now = Date.parse('2026-11-22T12:00:00Z')
+
+/** Released steps, by the digest of their statements: what has run somewhere is never edited. */
+const released: Readonly<Record<number, string>> = {
+  1: 'UNRELEASED',
+}
+
+describe('migrations', () => {
+  it('are numbered without gaps, and released ones are never edited', () => {
+    assert.deepEqual(
+      migrations.map((step) => step.number),
+      migrations.map((_, index) => index + 1),
+    )
+    for (const step of migrations) {
+      const digest = createHash('sha256').update(JSON.stringify(step.statements)).digest('hex').slice(0, 16)
+      assert.equal(digest, released[step.number], `migration ${step.number} has the digest ${digest}`)
+    }
+  })
+})
+
+for (const { name, create } of databases) {
+  describe(`opening ${name}`, () => {
+    it('finds what was there before', async () => {
+      const database = await create()
+      const first = await openStore(database.settings())
+      const made = await first.users.insertUser({ nickname: 'Ann' }, now)
+      await first.close()
+      const second = await openStore(database.settings())
+      assert.deepEqual((await second.users.listUsers({ limit: 5, now })).users, [
+        made.kind === 'created' && made.user,
+      ])
+      await second.close()
+      await database.remove()
+    })
+
+    it('refuses another master key, and says so', async () => {
+      const database = await create()
+      await (await openStore(database.settings())).close()
+      await assert.rejects(openStore(database.settings({ masterKey: Buffer.alloc(32, 8) })), /MASTER_KEY/)
+      await (await openStore(database.settings())).close()
+      await database.remove()
+    })
+  })
+}
+
+function pathOf(database: TestDatabase): string {
+  return (database.settings() satisfies StoreSettings).database.path
+}
+
+describe('opening SQLite', () => {
+  const create = databases.find(({ name }) => name === 'SQLite')?.create ?? assert.fail()
+
+  it('refuses a second process on the same data', () =>
+    withStore(create, async (_, database) => {
+      await assert.rejects(openStore(database.settings()), /another process is using the data/)
+    }))
+
+  it('refuses a schema that a later version made', async () => {
+    const database = await create()
+    await (await openStore(database.settings())).close()
+    const db = new DatabaseSync(pathOf(database))
+    db.prepare('insert into migrations (number, name, applied_at) values (999, ?, 0)').run('from the future')
+    db.close()
+    await assert.rejects(openStore(database.settings()), /schema 999/)
+    await database.remove()
+  })
+
+  it('writes no access token and no admin key into any file in the clear', () =>
+    withStore(create, async (store, database) => {
+      const given = 'sentinel-access-token-0123456789'
+      const made = await store.users.insertUser({}, now, { key: 'k', fingerprint: 'f' })
+      await store.users.writeUsers([{ ref: { accessToken: given }, edit: {} }], now)
+      await store.adminKeys.insertAdminKey('first', 'sentinel-admin-key-0123456789', now)
+      const generated = made.kind === 'created' ? made.user.accessToken : assert.fail()
+      const bytes = ['', '-wal'].map((suffix) => readFileSync(pathOf(database) + suffix))
+      for (const secret of [given, generated, generated.slice(6), 'sentinel-admin-key']) {
+        for (const file of bytes) assert.equal(file.includes(secret), false, secret)
+      }
+      assert.ok(
+        bytes.some((file) => file.includes('usr_')),
+        'the files hold the users at all',
+      )
+    }))
+})

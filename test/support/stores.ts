@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { builtInFamilies } from '#core/family.ts'
+import type { PolicySettings } from '#core/policy-settings.ts'
+import { openStore, type StoreSettings } from '#storage/open.ts'
+import type { Store } from '#storage/store.ts'
+
+/** A real database in a folder of its own, which is gone when the test has closed it. */
+export interface TestDatabase {
+  readonly name: string
+  /** What a `Store` over it is opened with; open it as often as a test needs. */
+  readonly settings: (changes?: Partial<StoreSettings>) => StoreSettings
+  /** Looks into the tables past the store, as an auditor would. */
+  readonly rows: (query: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
+  readonly remove: () => Promise<void>
+}
+
+export const testPolicy: PolicySettings = {
+  families: builtInFamilies,
+  limits: {},
+  defaults: {},
+  outputDefault: 1000,
+  timeZone: 'UTC',
+}
+
+/** Every kind of database that the suites run on. */
+export const databases: readonly { readonly name: string; readonly create: () => Promise<TestDatabase> }[] = [
+  { name: 'SQLite', create: async () => createSqlite() },
+]
+
+function createSqlite(): TestDatabase {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-store-'))
+  return {
+    name: 'SQLite',
+    settings: (changes) => ({
+      database: { kind: 'sqlite', path: join(folder, 'tollgate.db') },
+      masterKey: Buffer.alloc(32, 7),
+      policy: testPolicy,
+      instance: 'test',
+      ...changes,
+    }),
+    async rows(query) {
+      const db = new DatabaseSync(join(folder, 'tollgate.db'), { readOnly: true })
+      try {
+        return db.prepare(query).all()
+      } finally {
+        db.close()
+      }
+    },
+    remove: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Opens a fresh store, runs the test over it, and takes everything away again. */
+export async function withStore(
+  create: () => Promise<TestDatabase>,
+  run: (store: Store, database: TestDatabase) => Promise<void>,
+  changes?: Partial<StoreSettings>,
+): Promise<void> {
+  const database = await create()
+  const store = await openStore(database.settings(changes))
+  try {
+    await run(store, database)
+  } finally {
+    await store.close()
+    await database.remove()
+  }
+}
