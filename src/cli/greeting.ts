@@ -1,0 +1,83 @@
+import { upstreamVariables } from '#config/read.ts'
+import type { Config } from '#config/settings.ts'
+import type { Server } from '../server.ts'
+import type { DemoUser } from './demo.ts'
+
+/** What a person sees on starting: where it is, how to get in, and commands to copy. */
+export function greeting(about: {
+  readonly server: Pick<Server, 'url' | 'adminUrl' | 'madeAdminKey'>
+  readonly config: Pick<Config, 'upstreams' | 'adminKey' | 'dataDir'>
+  readonly isDemo: boolean
+  readonly users: readonly DemoUser[] | undefined
+}): string {
+  const { server, config } = about
+  const lines = [
+    '',
+    `  Tollgate is listening on ${server.url}`,
+    `  Admin API and its pages:  ${server.adminUrl}/docs`,
+    '',
+    ...adminKeyLines(about),
+    ...upstreamLines(config),
+    ...userLines(about.users),
+    ...commandLines(about),
+    '',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0]): string[] {
+  if (isDemo)
+    return [`  Demo: the upstream is simulated, the admin key is ${config.adminKey}, nothing is kept.`, '']
+  if (server.madeAdminKey === undefined) return []
+  return [
+    `  Admin key: ${server.madeAdminKey}`,
+    '  It was made just now and is not shown again. Keep it, and keep a copy of',
+    `  ${config.dataDir}/master.key: without that file the database cannot be read.`,
+    '',
+  ]
+}
+
+function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {
+  if (upstreams.length > 0)
+    return [
+      `  Upstreams: ${upstreams.map(({ name, baseUrl }) => `${name} (${withoutSecrets(baseUrl)})`).join(', ')}`,
+      '',
+    ]
+  return [
+    '  No upstream is configured yet, so the gateway answers 503.',
+    `  Add one: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
+    '',
+  ]
+}
+
+/** A base address may carry a password or a key that is nobody's business on a screen. */
+function withoutSecrets(baseUrl: string): string {
+  const url = new URL(baseUrl)
+  return `${url.origin}${url.pathname}`.replace(/\/$/, '')
+}
+
+function userLines(users: readonly DemoUser[] | undefined): string[] {
+  if (!users) return []
+  return [
+    '  Sample users:',
+    ...users.map(({ name, accessToken, about }) => `    ${name.padEnd(8)}${accessToken.padEnd(12)}${about}`),
+    '',
+  ]
+}
+
+function commandLines({ server, config, isDemo, users }: Parameters<typeof greeting>[0]): string[] {
+  const adminKey = isDemo ? config.adminKey : (server.madeAdminKey ?? '$ADMIN_KEY')
+  const accessToken = users?.[0]?.accessToken ?? '$ACCESS_TOKEN'
+  return [
+    '  Create a user, use the access token that it answers, see what was used:',
+    '',
+    `    curl -X POST ${server.adminUrl}/admin/users -H 'Authorization: Bearer ${adminKey}'`,
+    '',
+    `    curl ${server.url}/v1/chat/completions -H 'Authorization: Bearer ${accessToken}' \\`,
+    `      -H 'Content-Type: application/json' \\`,
+    `      -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'`,
+    '',
+    `    curl ${server.url}/v1/usage -H 'Authorization: Bearer ${accessToken}'`,
+    '',
+  ]
+}

@@ -1,0 +1,25 @@
+export const help = `Tollgate: user management for LLM access
+
+  tollgate [start]           run the gateway and the admin API
+  tollgate start --demo      the same with a simulated upstream and sample users; nothing is kept
+  tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
+  tollgate help | version
+
+With npm, options stand behind a double dash: npm start -- --demo
+
+The environment configures it, tollgate.yaml what has structure:
+
+  HOST, PORT                 127.0.0.1 and 8080
+  ADMIN_PORT                 a listener of its own for the admin API
+  DATA_DIR                   ./data: database and master key
+  ADMIN_KEY                  made and printed on the first start
+  MASTER_KEY                 32 bytes in hex or base64; made on the first start in DATA_DIR
+  OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL
+                             upstreams without any file
+  TRUSTED_PROXIES            networks whose X-Forwarded-For is believed
+  LOG_LEVEL                  debug, info, warn, error or silent
+  BULK_USERS_MAX, BODY_BYTES_MAX, STOP_GRACE_SECONDS
+                             10000, 32 MiB, 30
+  CONFIG                     another path than ./tollgate.yaml
+
+Every secret may also come from a file, named by its variable with _FILE behind it.`

@@ -1,0 +1,63 @@
+import { parseArgs } from 'node:util'
+import type { Environment } from '#config/environment.ts'
+import { ConfigError } from '#config/settings.ts'
+import { version } from '../version.ts'
+import { createKeyCommand } from './admin-key.ts'
+import { help } from './help.ts'
+import { serve } from './serve.ts'
+
+/** Exit codes: 0 done, 1 failed, 2 called wrongly or configured wrongly. */
+export async function run(argv: readonly string[], env: Environment): Promise<number> {
+  try {
+    return await runCommand(argv, env)
+  } catch (error) {
+    // One line for what the operator can mend; the rest is a bug, and wants its stack.
+    if (error instanceof ConfigError || isUsageError(error)) return say(`tollgate: ${error.message}`, 2)
+    if (error instanceof Error)
+      return say(`tollgate: ${env.LOG_LEVEL === 'debug' ? error.stack : error.message}`, 1)
+    throw error
+  }
+}
+
+const options = {
+  demo: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+async function runCommand(argv: readonly string[], env: Environment): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
+  const [command = 'start', ...rest] = positionals
+  if (values.help || command === 'help') return print(help)
+  if (values.version || command === 'version') return print(`tollgate ${version}`)
+  if (values.demo && command !== 'start') return say('tollgate: --demo goes with start only', 2)
+  switch (command) {
+    case 'start':
+      return rest.length > 0 ? tooMany(rest) : serve(env, { isDemo: values.demo ?? false })
+    case 'admin-key':
+      return rest.length > 1 ? tooMany(rest.slice(1)) : createKeyCommand(env, rest[0])
+    default:
+      return say(`tollgate: there is no command ${JSON.stringify(command)}; see tollgate help`, 2)
+  }
+}
+
+function tooMany(words: readonly string[]): number {
+  return say(
+    `tollgate: ${words.map((word) => JSON.stringify(word)).join(' ')} is too much; see tollgate help`,
+    2,
+  )
+}
+
+function isUsageError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`)
+  return 0
+}
+
+function say(text: string, exitCode: number): number {
+  process.stderr.write(`${text}\n`)
+  return exitCode
+}

@@ -1,0 +1,44 @@
+import type { Environment } from '#config/environment.ts'
+import { readConfig } from '#config/read.ts'
+import { systemClock } from '#core/clock.ts'
+import { createLog } from '#http/log.ts'
+import { openServer } from '../server.ts'
+import { type Demo, openDemo } from './demo.ts'
+import { greeting } from './greeting.ts'
+
+/** `tollgate start`: runs until it is told to stop, by SIGTERM or Ctrl-C; a second signal ends it at once. */
+export async function serve(env: Environment, { isDemo }: { readonly isDemo: boolean }): Promise<number> {
+  const demo: Demo | undefined = isDemo ? await openDemo(env) : undefined
+  try {
+    const config = demo ? demo.config : readConfig(env)
+    const log = createLog({ level: config.logLevel })
+    const stopSignal = nextSignal()
+    const server = await openServer(config, log, systemClock)
+    const users = await demo?.addUsers(server.store)
+    process.stdout.write(greeting({ server, config, isDemo, users }))
+    log.info({ url: server.url }, 'listening')
+    const signal = await stopSignal
+    log.info({ signal, openForMs: config.stopGraceMs }, 'stopping')
+    exitOnSecondSignal()
+    await server.stop()
+    log.info('stopped')
+    await new Promise<void>((resolve) => log.flush(() => resolve()))
+    return 0
+  } finally {
+    await demo?.close()
+  }
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+}
+
+/** Whoever asks twice wants it now; what is still open is charged as abandoned by the next start. */
+function exitOnSecondSignal(): void {
+  const exit = () => process.exit(130)
+  process.on('SIGTERM', exit)
+  process.on('SIGINT', exit)
+}

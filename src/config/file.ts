@@ -1,0 +1,101 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { isNetwork } from '#core/network.ts'
+import { periods } from '#core/period.ts'
+import { ConfigError } from './settings.ts'
+
+/** What `tollgate.yaml` may hold: what has structure. Single values come from the environment. */
+const limit = z.number().int().min(-1).max(Number.MAX_SAFE_INTEGER)
+const globs = z.array(z.string().min(1)).min(1)
+const name = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')
+const milliseconds = z.number().int().min(1).max(86_400_000)
+
+const fileSchema = z.strictObject({
+  timeZone: z.string().refine(isTimeZone, 'must be a time zone such as Europe/Paris').optional(),
+  families: z
+    .array(z.strictObject({ name, models: globs }))
+    .min(1)
+    .optional(),
+  defaults: z
+    .strictObject({
+      limits: z.record(z.string(), limit).optional(),
+      period: z.enum(periods).optional(),
+      requestsPerMinute: limit.optional(),
+      concurrentRequests: limit.optional(),
+      maxIps: limit.optional(),
+      allowedNetworks: z
+        .array(z.string().refine(isNetwork, 'must be a network such as 10.0.0.0/8'))
+        .optional(),
+      allowedModels: z.array(z.string().min(1)).optional(),
+      outputUnits: z.number().int().min(1).max(10_000_000).optional(),
+    })
+    .optional(),
+  upstreams: z
+    .array(
+      z.strictObject({
+        name,
+        provider: z.string(),
+        baseUrl: z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' }),
+        apiKey: z.string().min(1).optional(),
+        models: globs,
+        outputCapMember: z.enum(['max_tokens', 'max_completion_tokens', 'max_output_tokens']).optional(),
+        headersTimeoutMs: milliseconds.optional(),
+        idleTimeoutMs: milliseconds.optional(),
+        connections: z.number().int().min(1).max(65_535).optional(),
+      }),
+    )
+    .optional(),
+  onDisconnect: z.enum(['abort', 'drain']).optional(),
+  inputEstimate: z.enum(['usual', 'bound']).optional(),
+})
+
+export type ConfigFile = z.infer<typeof fileSchema>
+
+/** Reads the file at `path`; one that was not asked for by name may be missing. */
+export function readConfigFile(path: string, isAskedFor: boolean): ConfigFile {
+  if (!existsSync(path)) {
+    if (isAskedFor) throw new ConfigError('CONFIG', `there is no file ${path}`)
+    return {}
+  }
+  return parseConfigFile(readFileSync(path, 'utf8'), path)
+}
+
+export function parseConfigFile(text: string, path: string): ConfigFile {
+  let content: unknown
+  try {
+    content = parse(text)
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''
+    throw new ConfigError(path, `is not valid YAML: ${reason.replace(/:$/, '')}`)
+  }
+  const checked = fileSchema.safeParse(content ?? {})
+  if (checked.success) return checked.data
+  const [issue] = checked.error.issues
+  throw new ConfigError(`${path}: ${pathOf(issue?.path ?? [])}`, explain(issue))
+}
+
+function explain(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === 'unrecognized_keys')
+    return `unknown key ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
+  return issue?.message ?? 'is not valid'
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return 'top level'
+  return path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '')
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,163 @@
+import { builtInFamilies, familyNames } from '#core/family.ts'
+import { isNetwork } from '#core/network.ts'
+import type { PolicySettings } from '#core/policy-settings.ts'
+import type { UserLimits } from '#core/user.ts'
+import { providers } from '#providers/all.ts'
+import type { UpstreamConfig } from '#upstreams/config.ts'
+import { bytesOf, type Environment, listOf, oneOf, secretOf, textOf, wholeNumberOf } from './environment.ts'
+import { type ConfigFile, readConfigFile } from './file.ts'
+import { parseMasterKey } from './master-key.ts'
+import { type Config, ConfigError, logLevels } from './settings.ts'
+
+/** An answer nobody bounded is reserved, and where the user is limited also capped, at this many units. */
+const outputDefault = 4096
+
+/**
+ * Environment and file to one frozen Config. The only reader of the environment; throws `ConfigError` for the
+ * first thing that is wrong, so that a server never starts on half of what its operator meant.
+ */
+export function readConfig(env: Environment): Config {
+  const asked = textOf(env, 'CONFIG')
+  const file = readConfigFile(asked ?? 'tollgate.yaml', asked !== undefined)
+  if (textOf(env, 'DATABASE_URL') !== undefined) {
+    throw new ConfigError('DATABASE_URL', 'only the embedded database is supported so far; unset it')
+  }
+  const port = wholeNumberOf(env, 'PORT', [0, 65_535], 8080)
+  const adminPort =
+    textOf(env, 'ADMIN_PORT') === undefined ? undefined : wholeNumberOf(env, 'ADMIN_PORT', [0, 65_535], 0)
+  if (adminPort !== undefined && adminPort === port && port !== 0) {
+    throw new ConfigError('ADMIN_PORT', 'is the same as PORT; leave it out to serve both from one listener')
+  }
+  return Object.freeze({
+    host: textOf(env, 'HOST') ?? '127.0.0.1',
+    port,
+    adminPort,
+    dataDir: textOf(env, 'DATA_DIR') ?? './data',
+    adminKey: adminKeyOf(env),
+    masterKey: masterKeyOf(env),
+    trustedProxies: trustedProxiesOf(env),
+    logLevel: oneOf(env, 'LOG_LEVEL', logLevels, 'info'),
+    bulkUsersMax: wholeNumberOf(env, 'BULK_USERS_MAX', [1, 1_000_000], 10_000),
+    bodyBytesMax: bytesOf(env, 'BODY_BYTES_MAX', 1024 ** 3, 32 * 1024 ** 2),
+    stopGraceMs: wholeNumberOf(env, 'STOP_GRACE_SECONDS', [0, 3600], 30) * 1000,
+    policy: policyOf(file),
+    upstreams: [
+      ...upstreamsOf(file, env),
+      ...providers.flatMap((provider) => upstreamOfEnvironment(provider.name, env)),
+    ],
+    onDisconnect: file.onDisconnect ?? 'abort',
+    inputEstimate: file.inputEstimate ?? 'usual',
+  })
+}
+
+const adminKeyLengthMin = 16
+
+function adminKeyOf(env: Environment): string | undefined {
+  const key = secretOf(env, 'ADMIN_KEY')
+  if (key === undefined) return undefined
+  if (key.length < adminKeyLengthMin || key.length > 512 || /\s/.test(key)) {
+    throw new ConfigError('ADMIN_KEY', `must be ${adminKeyLengthMin} to 512 characters without spaces`)
+  }
+  return key
+}
+
+function masterKeyOf(env: Environment): Uint8Array | undefined {
+  const secret = secretOf(env, 'MASTER_KEY')
+  if (secret === undefined) return undefined
+  const key = parseMasterKey(secret)
+  if (key) return key
+  throw new ConfigError(
+    'MASTER_KEY',
+    'must be 64 hex digits, or 32 bytes in base64; `openssl rand -hex 32` makes one',
+  )
+}
+
+function trustedProxiesOf(env: Environment): readonly string[] {
+  const networks = listOf(env, 'TRUSTED_PROXIES')
+  const wrong = networks.find((network) => !isNetwork(network))
+  if (wrong === undefined) return networks
+  throw new ConfigError(
+    'TRUSTED_PROXIES',
+    `${JSON.stringify(wrong)} is no network such as 10.0.0.0/8 or 127.0.0.1`,
+  )
+}
+
+function policyOf(file: ConfigFile): PolicySettings {
+  const families = file.families ?? builtInFamilies
+  const twice = families.find(
+    (family, index) => families.findIndex(({ name }) => name === family.name) < index,
+  )
+  if (twice) throw new ConfigError('families', `${twice.name} is defined twice`)
+  const { limits = {}, outputUnits = outputDefault, ...defaults } = file.defaults ?? {}
+  const known = familyNames(families)
+  const unknown = Object.keys(limits).find((family) => !known.includes(family))
+  if (unknown !== undefined) {
+    throw new ConfigError(`defaults.limits.${unknown}`, `no such family; there are ${known.join(', ')}`)
+  }
+  return {
+    families,
+    limits,
+    defaults: definedOnly(defaults),
+    outputDefault: outputUnits,
+    timeZone: file.timeZone ?? 'UTC',
+  }
+}
+
+function definedOnly(
+  limits: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | undefined },
+): UserLimits {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
+}
+
+function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
+  const seen = new Set<string>()
+  return (file.upstreams ?? []).map((upstream, index) => {
+    const at = `upstreams[${index}]`
+    if (seen.has(upstream.name)) throw new ConfigError(`${at}.name`, `${upstream.name} is there twice`)
+    seen.add(upstream.name)
+    if (!providers.some((provider) => provider.name === upstream.provider)) {
+      const names = providers.map((provider) => provider.name).join(', ')
+      throw new ConfigError(`${at}.provider`, `${JSON.stringify(upstream.provider)} is none of ${names}`)
+    }
+    const { apiKey, ...rest } = definedMembers(upstream)
+    return { ...rest, ...(apiKey !== undefined && { apiKey: resolveKey(apiKey, env, `${at}.apiKey`) }) }
+  })
+}
+
+function definedMembers<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  const kept = Object.entries(value).filter(([, member]) => member !== undefined)
+  return Object.fromEntries(kept) as { [Key in keyof T]: Exclude<T[Key], undefined> }
+}
+
+/** A key that begins with `$` names a variable of the environment, so that the file itself holds no secret. */
+function resolveKey(apiKey: string, env: Environment, at: string): string {
+  if (!apiKey.startsWith('$')) return apiKey
+  const variable = apiKey.slice(1).replace(/^\{(.*)\}$/, '$1')
+  const secret = secretOf(env, variable)
+  if (secret === undefined)
+    throw new ConfigError(at, `names ${variable}, which is not set in the environment`)
+  return secret
+}
+
+/** `OPENAI_API_KEY` and its like: an upstream without any file, for every model on that protocol's routes. */
+function upstreamOfEnvironment(provider: string, env: Environment): readonly UpstreamConfig[] {
+  const prefix = provider.toUpperCase()
+  const apiKey = secretOf(env, `${prefix}_API_KEY`)
+  const baseUrl = textOf(env, `${prefix}_BASE_URL`)
+  if (apiKey === undefined && baseUrl === undefined) return []
+  const address = baseUrl ?? providers.find(({ name }) => name === provider)?.publicBaseUrl ?? ''
+  if (!URL.canParse(address) || !/^https?:/.test(address)) {
+    throw new ConfigError(
+      `${prefix}_BASE_URL`,
+      `${JSON.stringify(address)} is no URL that begins with http:// or https://`,
+    )
+  }
+  return [
+    { name: provider, provider, baseUrl: address, models: ['*'], ...(apiKey !== undefined && { apiKey }) },
+  ]
+}
+
+/** Names the variables that add an upstream, for the places that tell an operator that there is none. */
+export function upstreamVariables(): string {
+  return providers.map((provider) => `${provider.name.toUpperCase()}_API_KEY`).join(' or ')
+}

@@ -1,0 +1,35 @@
+import type { PolicySettings } from '#core/policy-settings.ts'
+import type { UpstreamConfig } from '#upstreams/config.ts'
+
+/** Everything that can be configured, checked and frozen; how to read it is in `read.ts`. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  /** A listener of its own for the control plane; undefined: the same one. */
+  readonly adminPort: number | undefined
+  readonly dataDir: string
+  /** Undefined: made on first start. */
+  readonly adminKey: string | undefined
+  readonly masterKey: Uint8Array | undefined
+  readonly trustedProxies: readonly string[]
+  readonly logLevel: LogLevel
+  readonly bulkUsersMax: number
+  readonly bodyBytesMax: number
+  /** How long running relays may go on after SIGTERM. */
+  readonly stopGraceMs: number
+  readonly policy: PolicySettings
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly onDisconnect: 'abort' | 'drain'
+  readonly inputEstimate: 'usual' | 'bound'
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
+
+/** One line for the operator: which key is wrong, and what is allowed. */
+export class ConfigError extends Error {
+  constructor(key: string, message: string) {
+    super(`${key}: ${message}`)
+    this.name = 'ConfigError'
+  }
+}

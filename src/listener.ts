@@ -1,0 +1,78 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+
+/** One listening socket. */
+export interface Listener {
+  readonly url: string
+  /** Takes no new connections, lets running requests end, and closes idle connections at once. */
+  readonly close: () => Promise<void>
+}
+
+export interface ListenerOptions {
+  readonly host: string
+  readonly port: number
+}
+
+/** Opens a listener; throws with one clear sentence where the address cannot be had. */
+export async function openListener(options: ListenerOptions, listen: RequestListener): Promise<Listener> {
+  const server = createServer(
+    // Longer than the usual balancer's idle time, so that it is the balancer that closes first.
+    { keepAliveTimeout: 75_000, headersTimeout: 60_000, requestTimeout: 300_000, noDelay: true },
+    listen,
+  )
+  server.on('clientError', answerBroken)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(explain(error, options)))
+    server.listen(options.port, options.host, resolve)
+  })
+  return { url: urlOf(server, options.host), close: () => close(server) }
+}
+
+function urlOf(server: Server, host: string): string {
+  // A TCP listener's address is never a string.
+  const { port } = server.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}
+
+/** What is no HTTP has no path and so no protocol: it gets the admin API's shape, which every client can read. */
+function answerBroken(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const [status, code, message] = brokenAnswers[error.code ?? ''] ?? brokenAnswer
+  const body = JSON.stringify({ error: message, code })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Connection: close\r\nCache-Control: no-store\r\n\r\n${body}`,
+  )
+}
+
+const brokenAnswer = ['400 Bad Request', 'bad_request', 'That is not valid HTTP.'] as const
+const brokenAnswers: Readonly<Record<string, readonly [string, string, string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'bad_request', 'The request did not arrive in time.'],
+}
+
+function explain(error: NodeJS.ErrnoException, { host, port }: ListenerOptions): Error {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new Error(`${host}:${port} is in use by another process: stop it, or set PORT`, { cause: error })
+    case 'EACCES':
+      return new Error(`${host}:${port} may not be opened by this user: set PORT to 1024 or above`, {
+        cause: error,
+      })
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new Error(`HOST ${host} is no address of this machine`, { cause: error })
+    default:
+      return error
+  }
+}

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, posix, relative } from 'node:path'
+import { describe, it } from 'node:test'
+
+/**
+ * Who may import whom. Read from the sources' text, so that it cannot pass by having read nothing: the number of
+ * files and imports seen is asserted as well, and a second test feeds it files that must fail.
+ */
+const root = join(import.meta.dirname, '..', 'src')
+
+/** Folder to what it may import: our folders, and packages. `node:` is free to all but where it says pure. */
+const table: Readonly<
+  Record<string, { readonly folders: readonly string[]; readonly packages: readonly string[] }>
+> = {
+  lib: { folders: [], packages: [] },
+  core: { folders: ['lib'], packages: [] },
+  storage: { folders: ['core', 'lib'], packages: ['kysely'] },
+  providers: { folders: ['core', 'lib'], packages: [] },
+  http: { folders: ['core', 'lib'], packages: ['pino'] },
+  metering: { folders: ['storage', 'core', 'lib'], packages: [] },
+  upstreams: { folders: ['providers', 'core', 'lib'], packages: ['undici'] },
+  gateway: { folders: ['http', 'metering', 'providers', 'upstreams', 'core', 'lib'], packages: [] },
+  admin: {
+    folders: ['http', 'metering', 'storage', 'core', 'lib'],
+    packages: ['hono', '@hono/node-server', '@hono/zod-openapi'],
+  },
+  account: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: [] },
+  config: { folders: ['upstreams', 'providers', 'core', 'lib'], packages: ['yaml', 'zod'] },
+  // The composition root and the commands may import anything of ours.
+  '': { folders: ['*'], packages: ['@hono/node-server'] },
+  cli: { folders: ['*'], packages: [] },
+}
+
+/** Modules that reach outside the process; what is pure may not have them. */
+const impure = [
+  'node:fs',
+  'node:http',
+  'node:https',
+  'node:net',
+  'node:child_process',
+  'node:worker_threads',
+  'node:sqlite',
+]
+const pureFolders = ['lib', 'core', 'providers']
+
+interface Import {
+  readonly file: string
+  readonly target: string
+  readonly isTypeOnly: boolean
+}
+
+function importsOf(file: string, text: string): Import[] {
+  const found = text.matchAll(
+    /^\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/gm,
+  )
+  return [...found].map((match) => ({
+    file,
+    target: match[2] ?? match[3] ?? '',
+    isTypeOnly: match[1] !== undefined,
+  }))
+}
+
+/** What is wrong with one import; undefined where nothing is. */
+function violationOf({ file, target, isTypeOnly }: Import): string | undefined {
+  const folder = file.includes('/') ? (file.split('/')[0] ?? '') : ''
+  const row = table[folder]
+  if (!row) return `${file}: the folder ${folder} is not in the table`
+  if (target.startsWith('node:')) {
+    // Looking at an address is arithmetic, whatever module it comes from.
+    const isAddressMath = file === 'core/network.ts' && target === 'node:net'
+    if (pureFolders.includes(folder) && impure.includes(target) && !isAddressMath)
+      return `${file}: ${target} does I/O`
+    return undefined
+  }
+  if (target.startsWith('.')) {
+    const path = posix.normalize(posix.join(posix.dirname(file), target))
+    if (path.startsWith('..')) return `${file}: ${target} leads out of src`
+    const other = path.includes('/') ? path.split('/')[0] : ''
+    return other === folder ? undefined : `${file}: ${target} crosses folders without #`
+  }
+  if (target.startsWith('#')) {
+    const other = target.slice(1).split('/')[0] ?? ''
+    if (other === folder) return `${file}: ${target} is its own folder, use ./`
+    if (row.folders.includes('*') || row.folders.includes(other)) return undefined
+    // The metering's types speak of what the store answers, and so may who calls it.
+    if (isTypeOnly && target === '#storage/store.ts' && row.folders.includes('metering')) return undefined
+    return `${file}: ${folder} may not import ${target}`
+  }
+  const name = target.startsWith('@') ? target.split('/').slice(0, 2).join('/') : (target.split('/')[0] ?? '')
+  return row.packages.includes(name) ? undefined : `${file}: ${folder} may not import the package ${name}`
+}
+
+function sources(): { readonly file: string; readonly text: string }[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => ({ file: file.replaceAll('\\', '/'), text: readFileSync(join(root, file), 'utf8') }))
+}
+
+/** Comments and strings aside: what the program itself calls things. */
+function identifiersOf(text: string): string[] {
+  const code = text
+    .replace(/\/\*[\s\S]*?\*\//g, ' ')
+    .replace(/(^|[^:])\/\/.*$/gm, '$1')
+    .replace(/`(?:[^`\\]|\\.)*`/g, (text) =>
+      [...text.matchAll(/\$\{([^}]*)\}/g)].map((hole) => hole[1]).join(' '),
+    )
+    .replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, "''")
+    .replace(/\/(?:[^/\\\n]|\\.)+\/[a-z]*/g, ' ')
+  return code.match(/[A-Za-z_$][\w$]*/g) ?? []
+}
+
+describe('architecture', () => {
+  const files = sources()
+  const imports = files.flatMap(({ file, text }) => importsOf(file, text))
+
+  it('reads the sources', () => {
+    assert.ok(files.length > 50, `only ${files.length} files`)
+    assert.ok(imports.length > 150, `only ${imports.length} imports`)
+  })
+
+  it('imports only downwards', () => {
+    assert.deepEqual(
+      imports.map(violationOf).filter((violation) => violation !== undefined),
+      [],
+    )
+  })
+
+  it('has no cycles', () => {
+    const graph = new Map<string, string[]>()
+    for (const { file, target, isTypeOnly } of imports) {
+      if (isTypeOnly) continue
+      const path = target.startsWith('#')
+        ? target.slice(1)
+        : target.startsWith('.')
+          ? posix.normalize(posix.join(posix.dirname(file), target))
+          : undefined
+      if (path) graph.set(file, [...(graph.get(file) ?? []), path])
+    }
+    const done = new Set<string>()
+    const visit = (file: string, trail: readonly string[]): void => {
+      assert.ok(!trail.includes(file), `cycle: ${[...trail, file].join(' -> ')}`)
+      if (done.has(file)) return
+      for (const next of graph.get(file) ?? []) visit(next, [...trail, file])
+      done.add(file)
+    }
+    for (const file of graph.keys()) visit(file, [])
+  })
+
+  it('names no provider outside its folder', () => {
+    const free = /^(providers\/(openai|anthropic|all\.ts)|upstreams\/simulated\/|cli\/)/
+    const named = files.filter(({ file, text }) => {
+      if (free.test(file)) return false
+      const code = text.replace(/\/\*[\s\S]*?\*\//g, ' ').replace(/(^|[^:])\/\/.*$/gm, '$1')
+      return /openai|anthropic/i.test(code.replace(/@hono\/zod-openapi|openapi/gi, ''))
+    })
+    assert.deepEqual(
+      named.map(({ file }) => file),
+      [],
+    )
+  })
+
+  it('names no database outside storage', () => {
+    const named = files.filter(({ file, text }) => {
+      if (/^(storage\/|config\/|server\.ts|cli\/)/.test(file)) return false
+      return /sqlite|postgres/i.test(
+        text.replace(/\/\*[\s\S]*?\*\//g, ' ').replace(/(^|[^:])\/\/.*$/gm, '$1'),
+      )
+    })
+    assert.deepEqual(
+      named.map(({ file }) => file),
+      [],
+    )
+  })
+
+  it('never lets the word token stand alone, but in the wire schemas of admin', () => {
+    const wire = /^admin\/([\w-]+-)?(wire|schemas)\.ts$/
+    const alone = files
+      .filter(({ file }) => !wire.test(file))
+      .flatMap(({ file, text }) =>
+        identifiersOf(text)
+          .filter((word) => /^tokens?$/i.test(word))
+          .map((word) => `${file}: ${word}`),
+      )
+    assert.deepEqual(alone, [])
+  })
+
+  it('has no default exports and no barrels', () => {
+    const wrong = files.filter(({ text }) => /^export (default|\* from)/m.test(text))
+    assert.deepEqual(
+      wrong.map(({ file }) => file),
+      [],
+    )
+  })
+
+  it('skips no test and leaves none alone', () => {
+    const tests = [join(root), join(root, '..', 'test')].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.test.ts'))
+        .map((file) => join(folder, file)),
+    )
+    assert.ok(tests.length > 10, `only ${tests.length} test files`)
+    const wrong = tests.filter((file) =>
+      /\b(it|test|describe)\.(skip|only|todo)\b/.test(readFileSync(file, 'utf8')),
+    )
+    assert.deepEqual(
+      wrong.map((file) => relative(root, file)),
+      [],
+    )
+  })
+})
+
+describe('the architecture test itself', () => {
+  const refused: readonly (readonly [string, string])[] = [
+    ['core/x.ts', "import { a } from '#storage/store.ts'"],
+    ['lib/x.ts', "import { a } from '#core/user.ts'"],
+    ['core/x.ts', "import { z } from 'zod'"],
+    ['core/x.ts', "import { readFileSync } from 'node:fs'"],
+    ['gateway/x.ts', "import { a } from '#storage/open.ts'"],
+    ['gateway/x.ts', "import { a } from '#storage/store.ts'"],
+    ['gateway/x.ts', "import {\n  a,\n  b,\n} from '#admin/app.ts'"],
+    ['admin/x.ts', "import { a } from '../storage/store.ts'"],
+    ['admin/x.ts', "import { a } from '#admin/y.ts'"],
+    ['admin/x.ts', "const a = await import('#gateway/relay.ts')"],
+    ['metering/x.ts', "export { a } from '#http/log.ts'"],
+    ['novel/x.ts', "import { a } from './y.ts'"],
+  ]
+  for (const [file, text] of refused) {
+    it(`refuses ${JSON.stringify(text)} in ${file}`, () => {
+      const [found] = importsOf(file, text)
+      assert.ok(found, 'the import was not seen')
+      assert.notEqual(violationOf(found), undefined)
+    })
+  }
+
+  it('sees the word token, but not inside other words or strings', () => {
+    assert.deepEqual(
+      identifiersOf("const token = accessToken + 'token' // token").filter((word) => /^tokens?$/.test(word)),
+      ['token'],
+    )
+  })
+})
