@@ -1,0 +1,108 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Hono } from 'hono'
+import type { Clock } from '#core/clock.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
+import type { Family } from '#core/family.ts'
+import type { ClientAddress } from '#http/client-address.ts'
+import type { Log } from '#http/log.ts'
+import type { Throttle } from '#http/throttle.ts'
+import { type Store, StoreUnavailable } from '#storage/store.ts'
+import { authenticate } from './authenticate.ts'
+import { type AdminEnv, type AdminParts, answerProblem } from './context.ts'
+import { describeApi } from './description.ts'
+import { openReference } from './reference.ts'
+import { parseRequestTarget } from './request-target.ts'
+import { type AdminRoute, adminRoutes } from './routes.ts'
+import { trace } from './trace.ts'
+import { createUserWire } from './user-wire.ts'
+
+export interface AdminOptions {
+  readonly store: Store
+  readonly families: readonly Family[]
+  readonly clock: Clock
+  readonly log: Log
+  readonly throttle: Throttle
+  readonly clientAddress: ClientAddress
+  /** How many users one bulk call may carry. */
+  readonly bulkUsersMax: number
+  readonly bodyBytesMax: number
+  /** The contract's text, served byte for byte. */
+  readonly contractText: string
+  readonly version: string
+}
+
+/**
+ * The control plane. Routes are matched on the path as it was sent, since an access token in it may hold
+ * anything; the schemas of @hono/zod-openapi describe and check, but its body validators are not used: they read
+ * a body of any size before they look at it.
+ */
+export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
+  const { families, contractText, version, ...rest } = options
+  const parts: AdminParts = { ...rest, wire: createUserWire(families) }
+  const app = new OpenAPIHono<AdminEnv>({
+    getPath: (request, { env } = {}) => rawPathOf(env, request.url),
+  })
+  app.use('*', trace(parts))
+  app.use('/admin/*', authenticate(parts))
+  for (const route of adminRoutes) addRoute(app, route, parts)
+  for (const page of openReference(contractText, describeApi(app, parts.wire, version))) {
+    app.get(page.path, (c) => {
+      c.set('route', page.path)
+      return c.body(page.text, 200, { 'content-type': page.type, ...page.headers })
+    })
+    refuseOtherMethods(app, page.path, ['GET', 'HEAD'], parts)
+  }
+  for (const path of new Set(adminRoutes.map((route) => route.path))) {
+    refuseOtherMethods(app, path, methodsOf(path), parts)
+  }
+  app.notFound((c) => answerProblem(c, createProblem('not_found'), parts.clock()))
+  app.onError((error, c) => {
+    const problem = problemOf(error, parts.clock())
+    parts.log.error({ err: error, requestId: c.get('requestId'), route: c.get('route') }, problem.code)
+    return answerProblem(c, problem, parts.clock())
+  })
+  return app
+}
+
+type App = OpenAPIHono<AdminEnv>
+
+function addRoute(app: App, { method, path, handle }: AdminRoute, parts: AdminParts): void {
+  app.on(method.toUpperCase(), patternOf(path), (c) => {
+    c.set('route', path)
+    return handle(c, parts)
+  })
+}
+
+/** Registered after the handlers, so that it takes what they left. */
+function refuseOtherMethods(app: App, path: string, allowed: readonly string[], { clock }: AdminParts): void {
+  app.all(patternOf(path), (c) => {
+    c.set('route', path)
+    const answer = answerProblem(c, createProblem('method_not_allowed'), clock())
+    answer.headers.set('allow', allowed.join(', '))
+    return answer
+  })
+}
+
+function methodsOf(path: string): string[] {
+  const methods = adminRoutes
+    .filter((route) => route.path === path)
+    .map((route) => route.method.toUpperCase())
+  return methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+}
+
+function patternOf(template: string): string {
+  return template.replaceAll(/\{(\w+)\}/g, ':$1')
+}
+
+function rawPathOf(env: AdminEnv['Bindings'] | undefined, url: string): string {
+  return parseRequestTarget(env?.incoming?.url ?? url).path
+}
+
+const storeRetryMs = 1000
+
+function problemOf(error: unknown, now: number): Problem {
+  if (error instanceof StoreUnavailable) {
+    return createProblem('store_unavailable', undefined, { retryAt: now + storeRetryMs })
+  }
+  return createProblem('internal')
+}

@@ -1,0 +1,33 @@
+import { createMiddleware } from 'hono/factory'
+import { createProblem } from '#core/errors.ts'
+import { bearerOf } from '#http/credential.ts'
+import { type AdminEnv, type AdminParts, answerProblem } from './context.ts'
+import { addressOf } from './trace.ts'
+
+/**
+ * Lets administrators in and nobody else, before anything of the body is read. Only `Authorization: Bearer`
+ * counts: no cookie and nothing in the URL. A missing credential is no guess, so it is not held against the
+ * address; a wrong one is, and whoever has to wait is not looked up.
+ */
+export function authenticate({ store, clock, throttle, clientAddress }: AdminParts) {
+  return createMiddleware<AdminEnv>(async (c, next) => {
+    const now = clock()
+    const secret = bearerOf(c.req.header('authorization'))
+    if (secret === undefined) {
+      const message = 'Send an admin key as "Authorization: Bearer <key>".'
+      return answerProblem(c, createProblem('missing_credential', message), now)
+    }
+    const address = addressOf(c, clientAddress)
+    const retryAt = throttle.blockedUntil(address)
+    if (retryAt !== undefined)
+      return answerProblem(c, createProblem('throttled', undefined, { retryAt }), now)
+    const adminKey = await store.adminKeys.findAdminKey(secret, now)
+    if (!adminKey) {
+      throttle.failed(address)
+      return answerProblem(c, createProblem('unknown_admin_key'), now)
+    }
+    throttle.succeeded(address)
+    c.set('adminKey', adminKey)
+    return next()
+  })
+}

@@ -1,0 +1,64 @@
+import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
+import type { Clock } from '#core/clock.ts'
+import { createProblem, type Issue, type Problem } from '#core/errors.ts'
+import type { ClientAddress } from '#http/client-address.ts'
+import type { Log } from '#http/log.ts'
+import { renderProblem } from '#http/problem-answer.ts'
+import type { Throttle } from '#http/throttle.ts'
+import type { AdminKey, Store } from '#storage/store.ts'
+import type { RequestTarget } from './request-target.ts'
+import type { UserWire } from './user-wire.ts'
+
+/** What every handler of the control plane works with. */
+export interface AdminParts {
+  readonly store: Store
+  readonly wire: UserWire
+  readonly clock: Clock
+  readonly log: Log
+  readonly throttle: Throttle
+  readonly clientAddress: ClientAddress
+  readonly bulkUsersMax: number
+  readonly bodyBytesMax: number
+}
+
+export interface AdminEnv {
+  /** Absent where the app is called without a port, as tests do: read it as `c.env?.incoming`. */
+  Bindings: Partial<HttpBindings>
+  Variables: {
+    requestId: string
+    target: RequestTarget
+    /** The matched route's template, for the log. */
+    route: string | undefined
+    adminKey: AdminKey | undefined
+    userId: string | undefined
+  }
+}
+
+export type AdminContext = Context<AdminEnv>
+export type AdminHandler = (c: AdminContext, parts: AdminParts) => Promise<Response>
+
+export function answerJson(
+  c: AdminContext,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return c.body(JSON.stringify(body), 200, { 'content-type': 'application/json', ...headers })
+}
+
+export function answerProblem(c: AdminContext, problem: Problem, now: number): Response {
+  const { status, headers, body } = renderProblem(problem, c.get('requestId'), now, c.req.header('accept'))
+  return new Response(body, { status, headers })
+}
+
+/** How many wrong things are named at once; a bulk of thousands may be wrong in each. */
+const issuesMax = 100
+
+/** 400 for an input in which something is wrong; the sentence names the first, `issues` all of them. */
+export function badInput(issues: readonly Issue[]): Problem {
+  const [first] = issues
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
+  const where = first?.path ? `${first.path}: ` : ''
+  const message = first ? `${where}${first.message}${more}` : undefined
+  return createProblem('bad_request', message, { issues: issues.slice(0, issuesMax) })
+}

@@ -1,0 +1,65 @@
+import { z } from '@hono/zod-openapi'
+import { userTypes } from '#core/user.ts'
+import { isUserId } from '#core/user-id.ts'
+import type { UserCursor, UserFilter, UserSortField } from '#storage/store.ts'
+
+/**
+ * Where a list of users goes on. The cursor carries the whole question (filter and sort) and what was counted
+ * at its first page: a page deep down costs what the first one does, and cannot be mixed up with another list.
+ */
+export interface ListCursor {
+  readonly total: number
+  readonly sort: string | undefined
+  readonly filter: UserFilter
+  readonly after: UserCursor
+}
+
+export const sortFields: readonly UserSortField[] = [
+  'createdAt',
+  'lastUsedAt',
+  'expiresAt',
+  'nickname',
+  'promptCount',
+]
+export const sortNames = sortFields.flatMap((field) => [field, `-${field}`])
+export const userStates = ['active', 'disabled', 'expired'] as const
+
+const encoded = z.object({
+  total: z.int().min(0),
+  sort: z.enum(sortNames).optional(),
+  q: z.string().max(200).optional(),
+  type: z.enum(userTypes).optional(),
+  state: z.enum(userStates).optional(),
+  value: z.union([z.string(), z.int(), z.null()]),
+  id: z.string().refine(isUserId),
+})
+
+export function encodeCursor({ total, sort, filter, after }: ListCursor): string {
+  const { text: q, type, state } = filter
+  const fields = { total, sort, q, type, state, value: after.value, id: after.id }
+  return Buffer.from(JSON.stringify(fields)).toString('base64url')
+}
+
+/** Undefined where the text is no cursor of ours. */
+export function parseCursor(text: string): ListCursor | undefined {
+  const parsed = encoded.safeParse(parseJson(Buffer.from(text, 'base64url').toString()))
+  if (!parsed.success) return undefined
+  const { total, sort, q, type, state, value, id } = parsed.data
+  // A value of another kind than the column's would be an error in the database.
+  const isText = sort === 'nickname' || sort === '-nickname'
+  if (value !== null && (typeof value === 'string') !== isText) return undefined
+  const filter = {
+    ...(q !== undefined && { text: q }),
+    ...(type !== undefined && { type }),
+    ...(state !== undefined && { state }),
+  }
+  return { total, sort, filter, after: { value, id } }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

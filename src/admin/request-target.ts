@@ -1,0 +1,50 @@
+/**
+ * The request line's target, taken apart as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive bad
+ * escapes; an access token may be any of these, so that its path segment is taken raw and decoded once,
+ * strictly. Routing works on the raw segments too: guard and handler see the same path.
+ */
+export interface RequestTarget {
+  /** As sent, without the query; always begins with `/` unless the target is no path at all. */
+  readonly path: string
+  /** As sent, without `?`. */
+  readonly query: string
+}
+
+/** @param raw `/path?query`, or the absolute form that is meant for proxies and that every server has to take */
+export function parseRequestTarget(raw: string): RequestTarget {
+  const relative = raw.replace(/^https?:\/\/[^/?#]*/i, '')
+  const [sent = ''] = relative.split('#', 1)
+  const at = sent.indexOf('?')
+  const path = at < 0 ? sent : sent.slice(0, at)
+  return { path: path === '' ? '/' : path, query: at < 0 ? '' : sent.slice(at + 1) }
+}
+
+/** Decodes percent-escapes; undefined where one is broken or the bytes are not UTF-8. */
+export function decodeSegment(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return undefined
+  }
+}
+
+export type QueryReading =
+  | { readonly kind: 'read'; readonly values: ReadonlyMap<string, string> }
+  | { readonly kind: 'invalid'; readonly path: string; readonly message: string }
+
+/** Reads a query in which every name may stand once. */
+export function parseQuery(query: string): QueryReading {
+  const values = new Map<string, string>()
+  for (const pair of query.split('&')) {
+    if (pair === '') continue
+    const at = pair.indexOf('=')
+    const name = decodeSegment((at < 0 ? pair : pair.slice(0, at)).replaceAll('+', ' '))
+    const value = at < 0 ? '' : decodeSegment(pair.slice(at + 1).replaceAll('+', ' '))
+    if (name === undefined)
+      return { kind: 'invalid', path: '', message: 'the query holds a broken percent-escape' }
+    if (value === undefined) return { kind: 'invalid', path: name, message: 'holds a broken percent-escape' }
+    if (values.has(name)) return { kind: 'invalid', path: name, message: 'is given twice' }
+    values.set(name, value)
+  }
+  return { kind: 'read', values }
+}

@@ -1,0 +1,56 @@
+import type { Problem } from '#core/errors.ts'
+import { createProblem } from '#core/errors.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { isUserId } from '#core/user-id.ts'
+import type { UserRef, UsersWritten } from '#storage/store.ts'
+import { type AdminContext, type AdminParts, badInput } from './context.ts'
+import { readJsonBody } from './json-body.ts'
+import { decodeSegment } from './request-target.ts'
+import { accessTokenIssues } from './user-wire.ts'
+import { issuesUnder } from './wire-issues.ts'
+
+/** What handlers read of a request: a value, or why there is none. */
+export type Input<T> =
+  | { readonly kind: 'read'; readonly value: T }
+  | { readonly kind: 'refused'; readonly problem: Problem }
+
+/** The user that the path names, by access token or by id. */
+export function readUserRef(c: AdminContext): Input<UserRef> {
+  // The route matched these very segments: the last one is the user's.
+  const segment = c.get('target').path.split('/').at(-1) ?? ''
+  const name = decodeSegment(segment)
+  if (name === undefined)
+    return refused(badInput([{ path: 'token', message: 'the path holds a broken percent-escape' }]))
+  if (isUserId(name)) return { kind: 'read', value: { id: name } }
+  const issues = accessTokenIssues(name)
+  if (issues.length > 0) return refused(badInput(issuesUnder('token', issues)))
+  return { kind: 'read', value: { accessToken: name } }
+}
+
+/** The edit in the body; a request without a body edits nothing. */
+export async function readUserEdit(c: AdminContext, parts: AdminParts): Promise<Input<UserEdit>> {
+  const reading = await readJsonBody(c, parts.bodyBytesMax)
+  if (reading.kind === 'refused') return reading
+  const parsed = parts.wire.parseEdit(reading.kind === 'empty' ? {} : reading.value)
+  if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
+  return { kind: 'read', value: parsed.value }
+}
+
+/** Why the store wrote nothing. */
+export function problemOf(
+  result: Exclude<UsersWritten, { readonly kind: 'written' }>,
+  place: string,
+): Problem {
+  switch (result.kind) {
+    case 'unknown':
+      return createProblem('not_found')
+    case 'stale':
+      return createProblem('precondition_failed')
+    case 'invalid':
+      return badInput(place === '' ? result.issues : issuesUnder(place, result.issues))
+  }
+}
+
+export function refused(problem: Problem): { readonly kind: 'refused'; readonly problem: Problem } {
+  return { kind: 'refused', problem }
+}

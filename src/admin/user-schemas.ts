@@ -1,0 +1,125 @@
+import { z } from '@hono/zod-openapi'
+import { periods } from '#core/period.ts'
+import { userTypes } from '#core/user.ts'
+import {
+  countField,
+  limitField,
+  lineField,
+  metaField,
+  modelsField,
+  networksField,
+  textField,
+  timeField,
+} from './wire-fields.ts'
+
+/**
+ * Users on the wire, by the contract's names and ours beside them. The maps by family know the operator's
+ * families and the contract's four, so that the schemas are made for a configuration.
+ */
+export type UserSchemas = ReturnType<typeof createUserSchemas>
+export type UserInput = z.output<UserSchemas['edit']>
+export type UserAnswer = z.input<UserSchemas['user']>
+export type CreatedAnswer = z.input<UserSchemas['created']>
+
+export function createUserSchemas(familyNames: readonly string[]) {
+  const edit = z.object(editableFields(familyNames)).openapi('UserEdit', {
+    description: 'What to change: absent leaves a field as it is, null clears one that may be absent.',
+  })
+  return {
+    path: z.object({
+      token: z.string().openapi({ description: 'The user’s token, percent-encoded, or id.' }),
+    }),
+    created: z.object({ token: z.string(), id: z.string() }).openapi('CreatedUser'),
+    edit,
+    bulk: z.object({ users: z.array(edit) }).openapi('BulkUpsert'),
+    user: z.object(answeredFields(familyNames)).openapi('User', {
+      description: 'A field that is not set is absent, never null.',
+    }),
+  }
+}
+
+function editableFields(familyNames: readonly string[]) {
+  const counts = mapByFamily(
+    familyNames,
+    countField().optional(),
+    'TokenCountEdit',
+    'Units used in the current period.',
+  )
+  const limits = mapByFamily(
+    familyNames,
+    limitField().nullish(),
+    'TokenLimitEdit',
+    'Quota limits; merged by family.',
+  )
+  return {
+    token: z
+      .string()
+      .optional()
+      .openapi({ description: 'In a bulk: whose user this is. In a path, the path says it.' }),
+    // Exports of other systems hold hashed addresses, which limits cannot use but an account may keep.
+    ip: z
+      .array(lineField(100))
+      .nullish()
+      .openapi({ description: 'Addresses the user came from, newest last.' }),
+    nickname: lineField(80).nullish(),
+    type: z.enum(userTypes).optional(),
+    promptCount: countField().optional(),
+    tokenLimits: limits.nullish(),
+    tokenCounts: counts.optional(),
+    createdAt: timeField().optional(),
+    lastUsedAt: timeField().nullish(),
+    disabledAt: timeField().nullish(),
+    disabledReason: textField(1000).nullish(),
+    expiresAt: timeField().nullish(),
+    requestsPerMinute: limitField().nullish(),
+    concurrentRequests: limitField().nullish(),
+    maxIps: limitField().nullish(),
+    allowedNetworks: networksField().nullish(),
+    allowedModels: modelsField().nullish(),
+    period: z.enum(periods).nullish(),
+    adminNote: textField(10_000).nullish(),
+    meta: metaField().nullish(),
+  }
+}
+
+function answeredFields(familyNames: readonly string[]) {
+  return {
+    token: z.string(),
+    id: z.string().openapi({ description: 'Stands for the token in every path, and is no secret.' }),
+    ip: z.array(z.string()),
+    nickname: z.string().optional(),
+    type: z.enum(userTypes),
+    promptCount: countField(),
+    tokenLimits: mapByFamily(familyNames, limitField().optional(), 'TokenLimits', 'Those that were set.'),
+    tokenCounts: mapByFamily(
+      familyNames,
+      countField(),
+      'TokenCount',
+      'Units used in the current period, by family.',
+    ),
+    createdAt: timeField(),
+    lastUsedAt: timeField().optional(),
+    disabledAt: timeField().optional(),
+    disabledReason: z.string().optional(),
+    expiresAt: timeField().optional(),
+    requestsPerMinute: limitField().optional(),
+    concurrentRequests: limitField().optional(),
+    maxIps: limitField().optional(),
+    allowedNetworks: z.array(z.string()).optional(),
+    allowedModels: z.array(z.string()).optional(),
+    period: z.enum(periods).optional(),
+    adminNote: z.string().optional(),
+    meta: z.record(z.string(), z.unknown()).optional(),
+  }
+}
+
+/** Strict, so that a family that is misspelt is an error and not a limit that never works. */
+function mapByFamily<Value extends z.ZodType>(
+  familyNames: readonly string[],
+  value: Value,
+  name: string,
+  description: string,
+) {
+  const shape: Record<string, Value> = Object.fromEntries(familyNames.map((family) => [family, value]))
+  return z.strictObject(shape).openapi(name, { description })
+}

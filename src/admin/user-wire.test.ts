@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { User } from '#core/user.ts'
+import { createUserWire } from './user-wire.ts'
+
+const families = [{ name: 'small', models: ['*-mini'] }]
+const wire = createUserWire(families)
+
+function editOf(value: unknown) {
+  const parsed = wire.parseEdit(value)
+  assert.equal(parsed.kind, 'parsed', JSON.stringify(parsed))
+  return parsed.kind === 'parsed' ? parsed.value : {}
+}
+
+const user: User = {
+  id: 'usr_000000000000000000000000',
+  accessToken: 'secret',
+  type: 'normal',
+  addresses: [],
+  promptCount: 0,
+  createdAt: 1,
+  limits: {},
+  quotas: new Map(),
+  revision: 1,
+}
+
+describe('users on the wire', () => {
+  it('speak the operator’s families and the contract’s four', () => {
+    assert.deepEqual(wire.familyNames, ['small', 'turbo', 'gpt4', 'gpt4-32k', 'claude'])
+    assert.deepEqual(editOf({ tokenLimits: { small: 1, claude: 2 } }).quotaLimits, { small: 1, claude: 2 })
+  })
+
+  it('an edit holds what was sent and no more', () => {
+    assert.deepEqual(editOf({}), {})
+    assert.deepEqual(editOf({ unknown: 1, id: 'x', tokenRefresh: {}, tokenHours: 3 }), {})
+    assert.deepEqual(editOf({ nickname: null, maxIps: null, meta: null }), {
+      nickname: null,
+      limits: { maxIps: null },
+      meta: null,
+    })
+    assert.deepEqual(editOf({ ip: null }), { addresses: [] })
+    assert.deepEqual(editOf({ tokenLimits: null }).quotaLimits, {
+      small: null,
+      turbo: null,
+      gpt4: null,
+      'gpt4-32k': null,
+      claude: null,
+    })
+    assert.deepEqual(editOf({ tokenLimits: {}, tokenCounts: { small: 0 } }), {
+      quotaLimits: {},
+      quotaUsed: { small: 0 },
+    })
+  })
+
+  it('shows a fresh user with what is set and nothing else', () => {
+    assert.deepEqual(wire.toUser(user), {
+      token: 'secret',
+      id: user.id,
+      ip: [],
+      type: 'normal',
+      promptCount: 0,
+      tokenLimits: {},
+      tokenCounts: { small: 0, turbo: 0, gpt4: 0, 'gpt4-32k': 0, claude: 0 },
+      createdAt: 1,
+    })
+  })
+
+  it('leaves out a family that is no longer known, so that what was read can be put back', () => {
+    const quotas = new Map([
+      ['gone', { limit: 5, used: 5, reserved: 0 }],
+      ['small', { used: 3, reserved: 1 }],
+    ])
+    const { tokenCounts, tokenLimits } = wire.toUser({ ...user, quotas })
+    assert.deepEqual([tokenLimits, tokenCounts.gone, tokenCounts.small], [{}, undefined, 3])
+    assert.equal(wire.parseEdit({ tokenCounts }).kind, 'parsed')
+  })
+
+  it('counts too many before it looks at them', () => {
+    assert.equal(wire.parseBulk({ users: [1, 2, 3] }, 2).kind, 'too_many')
+    assert.equal(wire.parseBulk({ users: [1, 2] }, 2).kind, 'invalid')
+    assert.equal(wire.parseBulk({ users: [{ token: 'a' }, { token: 'a' }] }, 2).kind, 'parsed')
+  })
+
+  it('never throws, whatever JSON it gets, and never changes a prototype', () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const value: unknown = JSON.parse(text)
+        wire.parseEdit(value)
+        wire.parseBulk({ users: [value] }, 5)
+        wire.parseEdit({ meta: { value }, tokenLimits: value, ip: value })
+      }),
+    )
+    assert.equal(Object.keys(Object.prototype).length, 0)
+  })
+
+  it('keeps odd texts of meta and refuses those that a database cannot', () => {
+    for (const kept of ['\\u0000', '\\\\u0000', '\\', '😀', 'a\tb'])
+      assert.deepEqual(editOf({ meta: { kept } }).meta, { kept })
+    for (const bad of ['\0', '\\\0', '\ud800', 'a\udfff'])
+      assert.equal(wire.parseEdit({ meta: { bad } }).kind, 'invalid')
+    assert.equal(wire.parseEdit({ meta: { '\0': 1 } }).kind, 'invalid')
+  })
+
+  it('counts a nickname in characters', () => {
+    assert.equal(wire.parseEdit({ nickname: '😀'.repeat(80) }).kind, 'parsed')
+    assert.equal(wire.parseEdit({ nickname: '😀'.repeat(81) }).kind, 'invalid')
+  })
+})

@@ -1,0 +1,164 @@
+import { mayBeAccessToken } from '#core/access-token.ts'
+import type { Issue } from '#core/errors.ts'
+import { type Family, familyNames as namesOf } from '#core/family.ts'
+import { parseAddress } from '#core/network.ts'
+import type { User } from '#core/user.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { isUserId } from '#core/user-id.ts'
+import type { UserWrite } from '#storage/store.ts'
+import {
+  type CreatedAnswer,
+  createUserSchemas,
+  type UserAnswer,
+  type UserInput,
+  type UserSchemas,
+} from './user-schemas.ts'
+import { issuesUnder, toIssues } from './wire-issues.ts'
+
+/** Between the wire's users and ours, for one configuration of families. */
+export interface UserWire {
+  readonly schemas: UserSchemas
+  readonly familyNames: readonly string[]
+  readonly parseEdit: (value: unknown) => Parsed<UserEdit>
+  /** `{users: […]}` as writes in their order, each under its own access token. */
+  readonly parseBulk: (
+    value: unknown,
+    usersMax: number,
+  ) => Parsed<readonly UserWrite[]> | { readonly kind: 'too_many' }
+  readonly toUser: (user: User) => UserAnswer
+  /** What creating a user answers: the secret that is its holder's. */
+  readonly toCreated: (user: User) => CreatedAnswer
+}
+
+export type Parsed<T> =
+  | { readonly kind: 'parsed'; readonly value: T }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+
+export function createUserWire(families: readonly Family[]): UserWire {
+  const familyNames = namesOf(families)
+  const schemas = createUserSchemas(familyNames)
+  const invalid = (error: Parameters<typeof toIssues>[0]) => ({
+    kind: 'invalid' as const,
+    issues: toIssues(error, familyNames),
+  })
+  return {
+    schemas,
+    familyNames,
+    parseEdit(value) {
+      const parsed = schemas.edit.safeParse(value)
+      return parsed.success
+        ? { kind: 'parsed', value: toEdit(parsed.data, familyNames) }
+        : invalid(parsed.error)
+    },
+    parseBulk(value, usersMax) {
+      // Counted before they are looked at, so that too many cost nothing.
+      if (isObject(value) && Array.isArray(value.users) && value.users.length > usersMax)
+        return { kind: 'too_many' }
+      const parsed = schemas.bulk.safeParse(value)
+      if (!parsed.success) return invalid(parsed.error)
+      const { users } = parsed.data
+      const issues = users.flatMap((user, index) =>
+        issuesUnder(`users[${index}].token`, accessTokenIssues(user.token)),
+      )
+      if (issues.length > 0) return { kind: 'invalid', issues }
+      const writes = users.map((user) => ({
+        ref: { accessToken: user.token ?? '' },
+        edit: toEdit(user, familyNames),
+      }))
+      return { kind: 'parsed', value: writes }
+    },
+    toUser: (user) => toUser(user, familyNames),
+    toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),
+  }
+}
+
+/** What is wrong with a text as the access token of a user who is to be written; nothing where it is fine. */
+export function accessTokenIssues(text: string | undefined): readonly Issue[] {
+  if (text === undefined) return [{ path: '', message: 'is required: it says whose user this is' }]
+  if (!mayBeAccessToken(text) || !text.isWellFormed()) {
+    return [{ path: '', message: 'must be 1 to 512 characters without control characters' }]
+  }
+  // In a path it would name another user, or nobody.
+  if (isUserId(text)) return [{ path: '', message: "must not look like a user's id" }]
+  return []
+}
+
+function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
+  const limits = present({
+    requestsPerMinute: input.requestsPerMinute,
+    concurrentRequests: input.concurrentRequests,
+    maxIps: input.maxIps,
+    allowedNetworks: input.allowedNetworks,
+    allowedModels: input.allowedModels,
+    period: input.period,
+  })
+  const everyLimit = (): Record<string, number | null> =>
+    Object.fromEntries(familyNames.map((family) => [family, null]))
+  return present({
+    type: input.type,
+    nickname: input.nickname,
+    addresses: input.ip === null ? [] : input.ip?.map((address) => parseAddress(address) ?? address),
+    promptCount: input.promptCount,
+    createdAt: input.createdAt,
+    lastUsedAt: input.lastUsedAt,
+    disabledAt: input.disabledAt,
+    disabledReason: input.disabledReason,
+    expiresAt: input.expiresAt,
+    limits: Object.keys(limits).length > 0 ? limits : undefined,
+    quotaLimits:
+      input.tokenLimits === null ? everyLimit() : input.tokenLimits && presentEntries(input.tokenLimits),
+    quotaUsed: input.tokenCounts && presentEntries(input.tokenCounts),
+    adminNote: input.adminNote,
+    meta: input.meta,
+  })
+}
+
+function toUser(user: User, familyNames: readonly string[]): UserAnswer {
+  const quotas = familyNames.map((family) => ({ family, quota: user.quotas.get(family) }))
+  const limits = quotas.flatMap(({ family, quota }) =>
+    quota?.limit === undefined ? [] : [[family, quota.limit]],
+  )
+  return {
+    token: user.accessToken,
+    id: user.id,
+    ip: [...user.addresses],
+    type: user.type,
+    promptCount: user.promptCount,
+    tokenLimits: Object.fromEntries(limits),
+    tokenCounts: Object.fromEntries(quotas.map(({ family, quota }) => [family, quota?.used ?? 0])),
+    createdAt: user.createdAt,
+    ...present({
+      nickname: user.nickname,
+      lastUsedAt: user.lastUsedAt,
+      disabledAt: user.disabledAt,
+      disabledReason: user.disabledReason,
+      expiresAt: user.expiresAt,
+      requestsPerMinute: user.limits.requestsPerMinute,
+      concurrentRequests: user.limits.concurrentRequests,
+      maxIps: user.limits.maxIps,
+      allowedNetworks: user.limits.allowedNetworks && [...user.limits.allowedNetworks],
+      allowedModels: user.limits.allowedModels && [...user.limits.allowedModels],
+      period: user.limits.period,
+      adminNote: user.adminNote,
+      meta: user.meta,
+    }),
+  }
+}
+
+type Present<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> }
+
+/** Leaves out what is undefined, so that a field that is not set is absent. */
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>
+}
+
+function presentEntries<Value>(map: Readonly<Record<string, Value | undefined>>): Record<string, Value> {
+  const entries = Object.entries(map).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  )
+  return Object.fromEntries(entries)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

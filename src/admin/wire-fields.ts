@@ -1,0 +1,99 @@
+import { z } from '@hono/zod-openapi'
+import { isNetwork } from '#core/network.ts'
+
+/**
+ * The kinds of values that the admin API takes. Every text is bounded and well-formed Unicode without U+0000,
+ * which PostgreSQL cannot keep; lengths are counted in characters, not in UTF-16 units.
+ */
+
+/** A text of one line. */
+export function lineField(max: number) {
+  return z
+    .string()
+    .refine((text) => isWithin(text, max), { error: `must be at most ${max} characters long`, abort: true })
+    .refine((text) => text.isWellFormed() && !hasControl(text), 'must not hold control characters')
+    .openapi({ maxLength: max })
+}
+
+/** A text that may have line breaks. */
+export function textField(max: number) {
+  return z
+    .string()
+    .refine((text) => isWithin(text, max), { error: `must be at most ${max} characters long`, abort: true })
+    .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be well-formed text without U+0000')
+    .openapi({ maxLength: max })
+}
+
+/** An instant in epoch milliseconds. */
+export function timeField() {
+  return z.int().min(0).openapi({ format: 'int64', description: 'Epoch milliseconds.' })
+}
+
+/** A count; exact to 2^53. */
+export function countField() {
+  return z.int().min(0).openapi({ format: 'int64' })
+}
+
+/** A limit: 0 allows none, -1 is unlimited. */
+export function limitField() {
+  return z
+    .int()
+    .min(-1)
+    .openapi({ format: 'int64', description: '0 means none, -1 unlimited; absent: the configured default.' })
+}
+
+const listMax = 256
+
+export function networksField() {
+  const network = z.string().max(64).refine(isNetwork, 'must be an address or a network such as 10.0.0.0/8')
+  return z.array(network).max(listMax)
+}
+
+export function modelsField() {
+  return z.array(lineField(256).refine((text) => text !== '', 'must not be empty')).max(listMax)
+}
+
+const metaBytesMax = 16_384
+const metaDepthMax = 16
+
+/** Anything an operator wants to keep with a user, in bounds that keep a list of users small. */
+export function metaField() {
+  return z
+    .record(z.string(), z.unknown())
+    .refine((meta) => isShallow(meta), {
+      error: `must not be nested more than ${metaDepthMax} deep`,
+      abort: true,
+    })
+    .refine(
+      (meta) => mayBeKept(meta),
+      `must be well-formed text without U+0000, of at most ${metaBytesMax} bytes as JSON`,
+    )
+}
+
+function isWithin(text: string, max: number): boolean {
+  if (text.length <= max) return true
+  // Twice as many UTF-16 units cannot be few enough characters, and counting those of a huge text takes long.
+  return text.length <= 2 * max && [...text].length <= max
+}
+
+function hasControl(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
+  return /[\u0000-\u001f\u007f-\u009f]/.test(text)
+}
+
+/** Walked level by level: recursion over what a client sent could exhaust the stack. */
+function isShallow(value: unknown): boolean {
+  let level: unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > metaDepthMax) return false
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+  }
+  return true
+}
+
+function mayBeKept(meta: Readonly<Record<string, unknown>>): boolean {
+  const text = JSON.stringify(meta)
+  // JSON.stringify writes lone surrogates as escapes, so that the text itself always is well-formed.
+  const holdsBadEscape = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/.test(text)
+  return Buffer.byteLength(text) <= metaBytesMax && !holdsBadEscape
+}

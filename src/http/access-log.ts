@@ -1,0 +1,27 @@
+import type { Log } from './log.ts'
+
+/** What one request's line in the log says. Never a URL: paths and queries may hold access tokens. */
+export interface AccessLine {
+  readonly requestId: string
+  readonly method: string
+  /** The route's template, e.g. `/v1/messages`; `none` where no route took the request. */
+  readonly route: string
+  readonly status: number
+  readonly durationMs: number
+  readonly address: string
+  readonly userId?: string | undefined
+  readonly adminKeyId?: string | undefined
+}
+
+/** Writes the line that every request gets, once, when its answer has ended. */
+export function logAccess(log: Log, line: AccessLine): void {
+  const { userId, adminKeyId, durationMs, ...rest } = line
+  const entry = {
+    ...rest,
+    durationMs: Math.round(durationMs * 10) / 10,
+    ...(userId !== undefined && { userId }),
+    ...(adminKeyId !== undefined && { adminKeyId }),
+  }
+  if (line.status >= 500) log.error(entry, 'request')
+  else log.info(entry, 'request')
+}

@@ -1,0 +1,31 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** The credential of an `Authorization: Bearer …` header; undefined where there is none. The scheme's case is free. */
+export function bearerOf(authorization: string | undefined): string | undefined {
+  const scheme = authorization === undefined ? undefined : /^bearer[ \t]+/i.exec(authorization)
+  if (authorization === undefined || !scheme) return undefined
+  return credentialText(authorization.slice(scheme[0].length))
+}
+
+/** What a client of either protocol presents: `Authorization: Bearer`, or `x-api-key`. */
+export function credentialOf(headers: IncomingHttpHeaders): string | undefined {
+  const apiKey = headers['x-api-key']
+  return bearerOf(headers.authorization) ?? (typeof apiKey === 'string' ? credentialText(apiKey) : undefined)
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Node reads header bytes as Latin-1. Chosen access tokens may hold any character, and clients send those as
+ * UTF-8 (curl) or, where Latin-1 can say it, as that (fetch): what is valid UTF-8 is read as such.
+ */
+function credentialText(value: string): string | undefined {
+  const text = value.trim()
+  if (text === '') return undefined
+  if (!/[\u0080-\u00ff]/.test(text)) return text
+  try {
+    return utf8.decode(Buffer.from(text, 'latin1'))
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { type Step, scenarios } from './contract-scenarios.ts'
+import { loadContract } from './support/admin-contract.ts'
+import { mismatches } from './support/admin-matching.ts'
+import {
+  type AdminServer,
+  openAdminServer,
+  type Received,
+  type SentRequest,
+  startAt,
+} from './support/admin-server.ts'
+
+const contract = loadContract()
+const seen = new Set<string>()
+let server: AdminServer
+
+/** Where our own code or Node's would show. */
+const traces = /\bat .+:\d+:\d+|node:internal|\/src\/|\.ts\b/
+
+/** Sends one step and says everything that is wrong with what came back. */
+async function play(step: Step): Promise<void> {
+  server.clock.now += step.afterMs ?? 0
+  const request = await filled(step.send)
+  const before = step.status >= 400 ? await snapshot() : undefined
+  const received = await server.send(request)
+  const what = `${request.method} ${request.path.slice(0, 80)} -> ${received.status} ${received.text.slice(0, 400)}`
+  assert.equal(received.status, step.status, what)
+  const body: unknown = received.text === '' ? undefined : JSON.parse(received.text)
+  assert.deepEqual(faultsOf(request, received, body), [], what)
+  if (step.answer !== undefined) assert.deepEqual(mismatches(body, step.answer), [], what)
+  assert.deepEqual(mismatches(received.headers, step.headers ?? {}, 'headers'), [], what)
+  if (before !== undefined) assert.equal(await snapshot(), before, `a refusal changed something: ${what}`)
+}
+
+/** What every answer has to keep, whatever the step is about. */
+function faultsOf(request: SentRequest, { status, headers, text }: Received, body: unknown): string[] {
+  const faults = mismatches(
+    headers,
+    { 'cache-control': 'no-store', 'x-request-id': /^req_[0-9a-z]{24}$/ },
+    'headers',
+  )
+  if (request.method === 'HEAD') return faults
+  if (status >= 400)
+    faults.push(...mismatches(body, { error: /./, code: /^[a-z_]+$/, requestId: headers['x-request-id'] }))
+  if (traces.test(text) && !/application\/json/.test(text)) faults.push('it holds a stack trace')
+  const operation = contract.operationOf(request.method, request.path)
+  if (operation) {
+    seen.add(`${operation} ${status}`)
+    faults.push(...contract.faultsOf(operation, status, body))
+  }
+  return faults
+}
+
+async function filled(send: SentRequest): Promise<SentRequest> {
+  const name = /\{id:([^}]+)\}/.exec(send.path)?.[1]
+  if (name === undefined) return send
+  const user = await server.store.users.findUser({ accessToken: name }, server.clock.now)
+  assert.ok(user, `the scenario names ${name}, who is not there`)
+  return { ...send, path: send.path.replace(`{id:${name}}`, user.id) }
+}
+
+/** Everything that is stored of users, as the store itself says it. */
+async function snapshot(): Promise<string> {
+  const { users } = await server.store.users.listUsers({ limit: 10_000, now: startAt })
+  return JSON.stringify(users, (_name, value) => (value instanceof Map ? [...value] : value))
+}
+
+describe('the admin API as the contract has it', () => {
+  before(async () => {
+    server = await openAdminServer()
+  })
+  after(() => server.close())
+
+  for (const { name, steps } of scenarios) {
+    it(name, async () => {
+      server.clock.now = startAt
+      for (const step of steps) await play(step)
+    })
+  }
+
+  it('a contract client can put back what it got, unchanged', async () => {
+    const { users } = await server.store.users.listUsers({ limit: 10_000, now: startAt })
+    assert.ok(users.length > 20)
+    for (const { id } of users) {
+      const path = `/admin/users/${id}`
+      const got = await server.send({ method: 'GET', path })
+      const put = await server.send({ method: 'PUT', path, rawBody: got.text })
+      assert.equal(put.status, 200, put.text)
+      assert.deepEqual(JSON.parse(put.text), JSON.parse(got.text))
+    }
+  })
+
+  it('logs a line for each request and no access token, admin key or URL', async () => {
+    await server.send({
+      method: 'PUT',
+      path: '/admin/users/sentinel-4711?x=sentinel-4711',
+      body: { nickname: 'n' },
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    const lines = server
+      .log()
+      .trim()
+      .split('\n')
+      .map((line): Record<string, unknown> => JSON.parse(line))
+    const line = lines.at(-1)
+    assert.deepEqual(
+      mismatches(line, {
+        level: 'info',
+        method: 'PUT',
+        route: '/admin/users/{token}',
+        status: 200,
+        userId: /^usr_/,
+        adminKeyId: /^adk_/,
+        address: '127.0.0.1',
+        requestId: /^req_/,
+      }),
+      [],
+    )
+    assert.doesNotMatch(
+      server.log(),
+      /sentinel-4711|an-admin-key-for-tests|another-admin-key|new-one|"url"|authorization/,
+    )
+    assert.ok(lines.length > 200)
+  })
+
+  it('has shown every operation with every status that the contract names', () => {
+    assert.deepEqual(
+      contract.answers.filter((answer) => !seen.has(answer)),
+      [],
+    )
+  })
+})
+
+describe('the contract test itself', () => {
+  it('finds what the contract does not allow', () => {
+    const user = { token: 'a', type: 'normal', tokenCounts: {}, createdAt: 1 }
+    const faults = (body: unknown) => contract.faultsOf('GET /admin/users/{token}', 200, body).length
+    assert.equal(faults(user), 0)
+    assert.equal(faults({ ...user, type: 'temporary' }), 0)
+    assert.equal(faults({ ...user, promptCount: 2 ** 40 }), 0)
+    assert.equal(faults({ ...user, type: 'admin' }), 1)
+    assert.equal(faults({ ...user, nickname: null }), 1)
+    assert.equal(faults({ ...user, createdAt: '2026' }) > 0, true)
+    assert.equal(faults({ ...user, tokenLimits: { turbo: 1.5 } }) > 0, true)
+    assert.equal(faults({ token: 'a' }), 3)
+    assert.equal(contract.faultsOf('GET /admin/users', 200, { users: [], count: 2 ** 40 }).length, 1)
+    assert.equal(contract.faultsOf('GET /admin/users/{token}', 404, { error: { message: 'x' } }).length, 1)
+  })
+})

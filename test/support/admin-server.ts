@@ -1,0 +1,128 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AdminOptions } from '#admin/admin-app.ts'
+import { createAdminListener } from '#admin/admin-listener.ts'
+import { builtInFamilies } from '#core/family.ts'
+import { createClientAddress } from '#http/client-address.ts'
+import { createLog } from '#http/log.ts'
+import { createThrottle } from '#http/throttle.ts'
+import { openStore } from '#storage/open.ts'
+import type { Store } from '#storage/store.ts'
+
+/** A control plane as it runs: a real store on a real disk behind a real port, with the clock in our hand. */
+export interface AdminServer {
+  readonly origin: string
+  readonly port: number
+  readonly store: Store
+  readonly clock: { now: number }
+  /** What was logged so far. */
+  readonly log: () => string
+  readonly send: (request: SentRequest) => Promise<Received>
+  readonly close: () => Promise<void>
+}
+
+export interface SentRequest {
+  readonly method: string
+  /** Sent as it stands: no normalising, no escaping. */
+  readonly path: string
+  readonly body?: unknown
+  /** Sent as it stands, instead of `body`. */
+  readonly rawBody?: string | Buffer
+  readonly headers?: Readonly<Record<string, string | undefined>>
+}
+
+export interface Received {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly text: string
+}
+
+export const adminSecret = 'an-admin-key-for-tests'
+export const otherAdminSecret = 'another-admin-key'
+export const contractPath = new URL('../../contract/openapi-admin-users.yaml', import.meta.url)
+
+/** 2026-01-01, so that nothing in a test depends on the day it runs. */
+export const startAt = 1_767_225_600_000
+
+export async function openAdminServer(
+  overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax'>> & {
+    readonly wrap?: (store: Store) => Store
+  } = {},
+): Promise<AdminServer> {
+  const directory = mkdtempSync(join(tmpdir(), 'tollgate-admin-'))
+  const { wrap, ...bounds } = overrides
+  const store = await openStore({
+    database: { kind: 'sqlite', path: join(directory, 'tollgate.db') },
+    masterKey: Buffer.alloc(32, 7),
+    policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
+    instance: 'test',
+  })
+  const clock = { now: startAt }
+  for (const secret of [adminSecret, otherAdminSecret])
+    await store.adminKeys.insertAdminKey(secret, secret, clock.now)
+  const lines: string[] = []
+  const listener = createAdminListener({
+    store: wrap ? wrap(store) : store,
+    families: builtInFamilies,
+    clock: () => clock.now,
+    log: createLog({ level: 'info', destination: { write: (line) => lines.push(line) } }),
+    throttle: createThrottle(() => clock.now),
+    // Tests come from one address; they say whom they speak for as behind a proxy.
+    clientAddress: createClientAddress(['127.0.0.1']),
+    bulkUsersMax: 20,
+    bodyBytesMax: 65_536,
+    contractText: readFileSync(contractPath, 'utf8'),
+    version: '0.0.0-test',
+    ...bounds,
+  })
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    store,
+    clock,
+    log: () => lines.join(''),
+    send: (request) => send(port, request),
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await store.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Sends as an administrator unless `headers` say otherwise; a header that is undefined is left out. */
+function send(port: number, { method, path, body, rawBody, headers = {} }: SentRequest): Promise<Received> {
+  const payload = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
+  const sent: Record<string, string | undefined> = {
+    authorization: `Bearer ${adminSecret}`,
+    ...(payload !== undefined && {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(payload)),
+    }),
+    ...headers,
+  }
+  const kept = Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== undefined))
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      { host: '127.0.0.1', port, method, path, headers: kept, agent: false },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString()
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text })
+        })
+      },
+    )
+    request.on('error', reject)
+    request.end(payload)
+  })
+}
