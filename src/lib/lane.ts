@@ -1,0 +1,16 @@
+/** Runs pieces of work one after the other, in the order in which they were handed in. */
+export interface Lane {
+  readonly run: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+export function createLane(): Lane {
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    run(work) {
+      const done = last.then(work)
+      // Whoever comes next waits for the end, not for the success.
+      last = done.catch(() => undefined)
+      return done
+    },
+  }
+}

@@ -1,0 +1,24 @@
+/** What answers hold is not ours: whatever is not of the expected shape is as good as absent. */
+
+export type JsonRecord = Readonly<Record<string, unknown>>
+
+export function recordOf(value: unknown): JsonRecord | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as JsonRecord)
+    : undefined
+}
+
+/** The object that these bytes hold, if they hold one. */
+export function parseRecord(bytes: Buffer): JsonRecord | undefined {
+  try {
+    return recordOf(JSON.parse(bytes.toString()))
+  } catch {
+    return undefined
+  }
+}
+
+/** A count that can be booked: whole, finite, not negative. */
+export function figureOf(record: JsonRecord | undefined, key: string): number | undefined {
+  const value = record?.[key]
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}

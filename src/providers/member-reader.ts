@@ -1,0 +1,82 @@
+import { createProblem, type Problem } from '#core/errors.ts'
+import type { JsonMembers } from '#lib/json-members.ts'
+
+/**
+ * Reads the few members of a request that the gateway has to know; only their bytes are parsed. The first one
+ * that is wrong becomes the `problem`, and whoever reads asks for it once, at the end.
+ */
+export interface MemberReader {
+  readonly problem: Problem | undefined
+  /** The model's name; empty where there is a problem. */
+  readonly model: () => string
+  /** Undefined where it is absent or null. */
+  readonly boolean: (key: string) => boolean | undefined
+  readonly integer: (key: string, bounds: IntegerBounds) => number | undefined
+  /** Notes that a member is wrong. */
+  readonly refuse: (key: string, message: string) => void
+}
+
+interface IntegerBounds {
+  readonly min: number
+  readonly max?: number
+}
+
+const modelLengthMax = 256
+/** No member that is read here needs more. */
+const memberBytesMax = 4096
+
+export function createMemberReader(body: Buffer, members: JsonMembers): MemberReader {
+  let problem: Problem | undefined
+
+  function refuse(key: string, message: string): undefined {
+    problem ??= createProblem('bad_request', message, { issues: [{ path: key, message }] })
+  }
+
+  /** The parsed value; undefined where it is absent, null, or refused. */
+  function read(key: string): unknown {
+    const member = members.byKey.get(key)
+    if (!member) return undefined
+    if (member.end - member.start > memberBytesMax) return refuse(key, `The member ${key} is too long.`)
+    try {
+      return JSON.parse(body.toString('utf8', member.start, member.end)) ?? undefined
+    } catch {
+      return refuse(key, `The member ${key} is not valid JSON.`)
+    }
+  }
+
+  function model(): string {
+    const value = read('model')
+    if (value === undefined) refuse('model', 'You must provide a model: the member model is missing.')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
+    else if (typeof value !== 'string' || value === '' || /[\u0000-\u001f\u007f-\u009f]/.test(value)) {
+      refuse('model', 'The member model must be a non-empty string without control characters.')
+    } else if (value.length > modelLengthMax) {
+      refuse('model', `The member model must have at most ${modelLengthMax} characters.`)
+    } else return value
+    return ''
+  }
+
+  function boolean(key: string): boolean | undefined {
+    const value = read(key)
+    if (value === undefined || typeof value === 'boolean') return value
+    return refuse(key, `The member ${key} must be a boolean.`)
+  }
+
+  function integer(key: string, { min, max = Number.MAX_SAFE_INTEGER }: IntegerBounds): number | undefined {
+    const value = read(key)
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
+    const upTo = max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`
+    return refuse(key, `The member ${key} must be a whole number of at least ${min}${upTo}.`)
+  }
+
+  return {
+    get problem() {
+      return problem
+    },
+    model,
+    boolean,
+    integer,
+    refuse,
+  }
+}

@@ -1,0 +1,59 @@
+import type { ErrorCode, Problem } from '#core/errors.ts'
+
+/**
+ * This protocol's error object. Its official clients choose the exception by the status; programs look at `code`
+ * (`insufficient_quota` and `rate_limit_exceeded` above all), so these are the provider's own words where it has
+ * one, and ours where it has none.
+ */
+interface Wording {
+  readonly type: string
+  readonly code: string | null
+}
+
+const invalid = (code: string | null): Wording => ({ type: 'invalid_request_error', code })
+const denied = (code: string): Wording => ({ type: 'permission_error', code })
+const limited = (code: string): Wording => ({ type: 'rate_limit_error', code })
+const failed = (code: string): Wording => ({ type: 'server_error', code })
+
+const wordings: Readonly<Record<ErrorCode, Wording>> = {
+  bad_request: invalid(null),
+  bad_json: invalid(null),
+  missing_credential: { type: 'authentication_error', code: 'missing_api_key' },
+  unknown_access_token: { type: 'authentication_error', code: 'invalid_api_key' },
+  unknown_admin_key: { type: 'authentication_error', code: 'invalid_api_key' },
+  forbidden: denied('forbidden'),
+  user_disabled: denied('user_disabled'),
+  user_expired: denied('user_expired'),
+  address_not_allowed: denied('address_not_allowed'),
+  address_limit: denied('address_limit'),
+  model_not_allowed: denied('model_not_allowed'),
+  not_found: invalid('not_found'),
+  model_not_served: invalid('model_not_found'),
+  method_not_allowed: invalid('method_not_allowed'),
+  conflict: invalid('conflict'),
+  precondition_failed: invalid('precondition_failed'),
+  body_too_large: invalid('request_too_large'),
+  unsupported_media_type: invalid('unsupported_media_type'),
+  rate_limited: limited('rate_limit_exceeded'),
+  concurrency_limited: limited('concurrency_limit_exceeded'),
+  quota_exceeded: { type: 'insufficient_quota', code: 'insufficient_quota' },
+  throttled: limited('too_many_failures'),
+  internal: failed('internal_error'),
+  upstream_failed: failed('upstream_failed'),
+  no_upstream: failed('no_upstream'),
+  store_unavailable: failed('store_unavailable'),
+  shutting_down: failed('shutting_down'),
+  upstream_timeout: failed('upstream_timeout'),
+}
+
+/** The request id goes in the header only, as the provider has it. */
+export function renderProblem(problem: Problem): string {
+  const { type, code } = wordings[problem.code]
+  const param = problem.issues?.[0]?.path ?? null
+  return JSON.stringify({ error: { message: problem.message, type, param, code } })
+}
+
+/** The official clients raise an event whose data has an `error`; nothing may follow it, `[DONE]` least of all. */
+export function renderStreamProblem(problem: Problem): string {
+  return `data: ${renderProblem(problem)}\n\n`
+}

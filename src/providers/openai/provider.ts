@@ -1,0 +1,78 @@
+import { estimateAnswer } from '#providers/answer-estimate.ts'
+import { isPrivateAnywhere } from '#providers/private-headers.ts'
+import type { Endpoint, Provider } from '#providers/provider.ts'
+import { openStreamMeter } from '#providers/stream-meter.ts'
+import { readBodyUsage } from '#providers/usage-reader.ts'
+import { renderProblem, renderStreamProblem } from './errors.ts'
+import { isPrivateHeader, limitHeaders } from './limits.ts'
+import { renderModel, renderModelList } from './models.ts'
+import {
+  editChat,
+  editCompletion,
+  editResponse,
+  readChat,
+  readCompletion,
+  readEmbedding,
+  readResponse,
+} from './request.ts'
+import { answerWords, chatStream, responsesStream } from './stream.ts'
+import { createUsageReader } from './usage.ts'
+
+/** What all endpoints have in common; each adds how its requests are read and edited, and how it streams. */
+const shared = {
+  isMetered: true,
+  readUsage: (body: Buffer) => readBodyUsage(body, createUsageReader()),
+  estimateOutput: (body: Buffer) => estimateAnswer(body, answerWords),
+} satisfies Partial<Endpoint>
+
+const endpoints: readonly Endpoint[] = [
+  {
+    ...shared,
+    path: '/v1/chat/completions',
+    upstreamPath: '/chat/completions',
+    readRequest: readChat,
+    editsFor: editChat,
+    openStream: (options) => openStreamMeter(chatStream, options),
+  },
+  {
+    ...shared,
+    path: '/v1/completions',
+    upstreamPath: '/completions',
+    readRequest: readCompletion,
+    editsFor: editCompletion,
+    openStream: (options) => openStreamMeter(chatStream, options),
+  },
+  {
+    ...shared,
+    path: '/v1/responses',
+    upstreamPath: '/responses',
+    readRequest: readResponse,
+    editsFor: editResponse,
+    openStream: () => openStreamMeter(responsesStream, { withholdsUsage: false }),
+  },
+  {
+    ...shared,
+    path: '/v1/embeddings',
+    upstreamPath: '/embeddings',
+    readRequest: readEmbedding,
+    editsFor: () => [],
+    openStream: () => openStreamMeter(chatStream, { withholdsUsage: false }),
+    estimateOutput: () => 0,
+  },
+]
+
+export const openai: Provider = {
+  name: 'openai',
+  publicBaseUrl: 'https://api.openai.com/v1',
+  endpoints,
+  credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
+  defaultHeaders: {},
+  // The common tongue: whatever no other protocol claims.
+  claims: () => true,
+  renderProblem,
+  renderStreamProblem,
+  limitHeaders,
+  isPrivateHeader: (name) => isPrivateHeader(name) || isPrivateAnywhere(name),
+  renderModelList,
+  renderModel,
+}

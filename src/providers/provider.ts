@@ -1,0 +1,115 @@
+import type { QuotaView, RateView } from '#core/admission.ts'
+import type { Problem } from '#core/errors.ts'
+import type { Usage } from '#core/usage.ts'
+import type { JsonMembers } from '#lib/json-members.ts'
+
+/**
+ * The seam that every wire protocol fills: one folder each, the same files in each (request, usage, stream,
+ * errors), gathered in its `provider`. All of it is pure; the gateway asks these objects what
+ * they can do and never which one they are.
+ */
+export interface Provider {
+  readonly name: string
+  /** Base address of the service this protocol comes from, for an upstream that states none. */
+  readonly publicBaseUrl: string
+  /** What this protocol's clients call. */
+  readonly endpoints: readonly Endpoint[]
+  /** Headers that carry an upstream's credential. */
+  readonly credentialHeaders: (apiKey: string) => Readonly<Record<string, string>>
+  /** Headers that the protocol requires, sent where the client sent none of that name: its own win. */
+  readonly defaultHeaders: Readonly<Record<string, string>>
+  /** Whether a request with these headers speaks this protocol, for paths that two of them share. */
+  readonly claims: (headers: Readonly<Record<string, unknown>>) => boolean
+  /** A refusal or failure in this protocol's own shape (JSON text). The status is `errorTable`'s. */
+  readonly renderProblem: (problem: Problem, requestId: string) => string
+  /** What ends a running stream when it has to be cut: an event that this protocol's clients raise as an error. */
+  readonly renderStreamProblem: (problem: Problem, requestId: string) => string
+  /** This protocol's rate-limit headers, so that its clients know where they stand. */
+  readonly limitHeaders: (limits: LimitsView, now: number) => Readonly<Record<string, string>>
+  /** Whether one of an upstream's answer headers speaks of the operator's own account and stays here. */
+  readonly isPrivateHeader: (lowerCaseName: string) => boolean
+  /** The list that `GET /v1/models` answers, and one of its elements. */
+  readonly renderModelList: (models: readonly ListedModel[]) => string
+  readonly renderModel: (model: ListedModel) => string
+}
+
+export interface LimitsView {
+  readonly quota: QuotaView | undefined
+  readonly rate: RateView | undefined
+}
+
+export interface ListedModel {
+  readonly id: string
+  /** What the upstream itself said of it, where it was asked. */
+  readonly source?: Readonly<Record<string, unknown>>
+}
+
+/** One operation of a protocol. */
+export interface Endpoint {
+  /** Path on the gateway, e.g. `/v1/chat/completions`; always POST. */
+  readonly path: string
+  /** Path below an upstream's base address, e.g. `/chat/completions`. */
+  readonly upstreamPath: string
+  /** False for what costs nothing (counting): admitted and recorded, but nothing is reserved or charged. */
+  readonly isMetered: boolean
+  /** Reads what the gateway has to know from the body's top-level members. */
+  readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
+  /** What has to be changed in the body before it is sent on; none where nothing has to. */
+  readonly editsFor: (body: Buffer, members: JsonMembers, changes: RequestChanges) => readonly BodyEdit[]
+  /** Usage in a whole answer's body (decoded); undefined where it states none. */
+  readonly readUsage: (body: Buffer) => Usage | undefined
+  /** Follows one streamed answer. */
+  readonly openStream: (options: { readonly withholdsUsage: boolean }) => StreamMeter
+  /** Output units that a whole but unmetered answer amounts to, estimated from its bytes. */
+  readonly estimateOutput: (body: Buffer) => number
+}
+
+export type RequestReading =
+  | { readonly kind: 'read'; readonly request: ModelRequest }
+  | { readonly kind: 'refused'; readonly problem: Problem }
+
+export interface ModelRequest {
+  readonly model: string
+  readonly isStream: boolean
+  /** The most output units the request allows, over all its choices; undefined where it does not say. */
+  readonly output: number | undefined
+  /** Number of answers asked for (`n`), at least 1. */
+  readonly choices: number
+  /** The answer has no output to bound (embeddings, counting): no cap may be written in. */
+  readonly hasOutput: boolean
+  /** The stream would end without usage unless the gateway asks for it. */
+  readonly lacksUsage: boolean
+}
+
+export interface RequestChanges {
+  /** Bounds each answer's output to this many units. */
+  readonly outputCap?: number
+  /** Name of the member that bounds it, where an upstream wants another than the protocol's current one. */
+  readonly outputCapMember?: string
+  /** Asks a stream for its usage. */
+  readonly addsUsage?: boolean
+}
+
+/** Replaces bytes `start` to `end` (exclusive) by `text`; `start === end` inserts. */
+export interface BodyEdit {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/** Follows a stream as it passes, without taking it apart event by event. */
+export interface StreamMeter {
+  /**
+   * Takes the next bytes from the upstream and returns those to send on. That is the same buffer, unless the
+   * usage chunk that the gateway asked for has to be taken out again.
+   */
+  readonly push: (chunk: Buffer) => Buffer
+  /** Bytes still held back when the upstream ends. */
+  readonly end: () => Buffer
+  /** The provider's own figures so far (the last word where they are cumulative). */
+  readonly usage: () => Usage | undefined
+  /** Whether the figures are final, so that nothing has to be estimated. */
+  readonly isComplete: () => boolean
+  /** Output units that have passed, estimated from the text's bytes. */
+  readonly outputEstimate: () => number
+}

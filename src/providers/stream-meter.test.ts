@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { Usage } from '#core/usage.ts'
+import { providers } from './all.ts'
+import type { Endpoint, StreamMeter } from './provider.ts'
+
+function endpointAt(path: string): Endpoint {
+  const found = providers.flatMap(({ endpoints }) => endpoints).find((endpoint) => endpoint.path === path)
+  return found ?? assert.fail(path)
+}
+
+/** An event of a transcript; `isOurs` marks the one that the gateway has to take out. */
+interface Line {
+  readonly text: string
+  readonly isOurs?: boolean
+}
+
+interface Transcript {
+  readonly name: string
+  readonly path: string
+  readonly lines: readonly Line[]
+  readonly usage: Usage | undefined
+  readonly isComplete: boolean
+}
+
+const event = (data: unknown, more: Partial<Line> & { name?: string } = {}): Line => {
+  const head = more.name ? `event: ${more.name}\n` : ''
+  const text = `${head}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`
+  return { text, ...(more.isOurs && { isOurs: true }) }
+}
+const named = (data: { readonly type: string }): Line => event(data, { name: data.type })
+
+const chunk = (more: object) => ({
+  id: 'chatcmpl-9',
+  object: 'chat.completion.chunk',
+  model: 'gpt-4o',
+  ...more,
+})
+const said = (content: string, more: object = { usage: null }) =>
+  event(chunk({ choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }], ...more }))
+const chatUsage = {
+  prompt_tokens: 100,
+  completion_tokens: 30,
+  total_tokens: 130,
+  prompt_tokens_details: { cached_tokens: 64, audio_tokens: 0 },
+  completion_tokens_details: { reasoning_tokens: 10 },
+}
+const usage: Usage = { input: 36, cacheRead: 64, cacheWritten: 0, output: 20, reasoning: 10 }
+const chat = '/v1/chat/completions'
+const done = event('[DONE]')
+const ours = event(chunk({ choices: [], usage: chatUsage }), { isOurs: true })
+const tricky = 'He said: "usage":{"prompt_tokens":1} \\ \n\ndata: {"choices":[],"usage":{}} é語😀'
+
+const response = (more: object) => ({ response: { id: 'resp_1', object: 'response', tools: [], ...more } })
+const responseUsage = {
+  input_tokens: 100,
+  input_tokens_details: { cached_tokens: 64 },
+  output_tokens: 30,
+  output_tokens_details: { reasoning_tokens: 10 },
+  total_tokens: 130,
+}
+const toolWithUsage = { type: 'function', parameters: { properties: { usage: { input_tokens: 5 } } } }
+
+const messageStart = named({
+  type: 'message_start',
+  message: {
+    id: 'msg_1',
+    content: [],
+    stop_reason: null,
+    usage: { input_tokens: 25, cache_creation_input_tokens: 7, cache_read_input_tokens: 3, output_tokens: 1 },
+  },
+} as { type: string })
+const spoken = (text: string) =>
+  named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } } as { type: string })
+const messageDelta = (usage: object, stop_reason: string | null = 'end_turn') =>
+  named({ type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage } as { type: string })
+const ping = named({ type: 'ping' })
+
+const transcripts: readonly Transcript[] = [
+  {
+    name: 'chat with the usage that was asked for',
+    path: chat,
+    lines: [said(''), said('Hel'), said('lo'), said(tricky), ours, done],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat with cumulative usage in every chunk',
+    path: chat,
+    lines: [
+      said('a', { usage: { prompt_tokens: 100, completion_tokens: 1 } }),
+      said('b', { usage: { prompt_tokens: 100, completion_tokens: 2 } }),
+      ours,
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat with usage in the last chunk that has choices',
+    path: chat,
+    lines: [said('a'), said('b', { usage: chatUsage }), done],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat that was cut off in cumulative usage',
+    path: chat,
+    lines: [said('a', { usage: chatUsage })],
+    usage,
+    isComplete: false,
+  },
+  {
+    name: 'chat whose first chunk has neither choices nor usage',
+    path: chat,
+    lines: [
+      event(chunk({ choices: [], prompt_filter_results: [{ prompt_index: 0 }] })),
+      event(chunk({ choices: [], usage: null })),
+      { text: ': OPENROUTER "PROCESSING\n\n' },
+      { text: '\n' },
+      { text: 'retry: 3000\nid: 7\n\n' },
+      said('a'),
+      event(chunk({ usage: chatUsage, choices: [] }), { isOurs: true }),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat without usage, with an error',
+    path: chat,
+    lines: [said('a'), event({ error: { message: 'overloaded', usage: { prompt_tokens: 9 } } })],
+    usage: undefined,
+    isComplete: false,
+  },
+  {
+    name: 'chat laid out in several lines of data',
+    path: chat,
+    lines: [
+      said('a'),
+      {
+        text: 'data:{"choices" : [ ] ,\ndata: "usage"  :  {"prompt_tokens" :100,\ndata:"completion_tokens": 30,"completion_tokens_details":{"reasoning_tokens":10},\ndata: "prompt_tokens_details":{"cached_tokens":64} } }\n\n',
+        isOurs: true,
+      },
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'tool arguments that hold usage',
+    path: chat,
+    lines: [
+      event(
+        chunk({
+          choices: [{ index: 0, delta: { tool_calls: [{ function: { arguments: '{"usage":{"a":1}}' } }] } }],
+          meta: { usage: { prompt_tokens: 7, completion_tokens: 7 } },
+        }),
+      ),
+      ours,
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'figures that are none',
+    path: chat,
+    lines: [
+      said('a', { usage: { prompt_tokens: -1, completion_tokens: 'x' } }),
+      event(chunk({ choices: [], usage: { prompt_tokens: 1.5 } }), { isOurs: true }),
+      done,
+    ],
+    usage: undefined,
+    isComplete: false,
+  },
+  {
+    name: 'responses',
+    path: '/v1/responses',
+    lines: [
+      named({ type: 'response.created', ...response({ usage: null, tools: [toolWithUsage] }) }),
+      named({ type: 'response.output_text.delta', delta: 'Hel', sequence_number: 1 } as { type: string }),
+      named({ type: 'response.output_text.delta', delta: tricky, sequence_number: 2 } as { type: string }),
+      named({ type: 'response.output_text.done', text: `Hel${tricky}` } as { type: string }),
+      named({ type: 'response.completed', ...response({ tools: [toolWithUsage], usage: responseUsage }) }),
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'responses that end incomplete',
+    path: '/v1/responses',
+    lines: [named({ type: 'response.incomplete', ...response({ usage: responseUsage, user: null }) })],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'responses that were cut off',
+    path: '/v1/responses',
+    lines: [named({ type: 'response.created', ...response({ usage: null }) })],
+    usage: undefined,
+    isComplete: false,
+  },
+  {
+    name: 'messages',
+    path: '/v1/messages',
+    lines: [
+      messageStart,
+      ping,
+      spoken('Hel'),
+      spoken(tricky),
+      messageDelta({ output_tokens: 5 }, null),
+      messageDelta({ output_tokens: 15, output_tokens_details: { thinking_tokens: 4 } }),
+      named({ type: 'message_stop' }),
+    ],
+    usage: { input: 25, cacheRead: 3, cacheWritten: 7, output: 11, reasoning: 4 },
+    isComplete: true,
+  },
+  {
+    name: 'messages whose end restates the input',
+    path: '/v1/messages',
+    lines: [messageStart, messageDelta({ input_tokens: 40, cache_read_input_tokens: 0, output_tokens: 15 })],
+    usage: { input: 40, cacheRead: 0, cacheWritten: 7, output: 15, reasoning: 0 },
+    isComplete: true,
+  },
+  {
+    name: 'messages that were cut off',
+    path: '/v1/messages',
+    lines: [messageStart, spoken('Hel')],
+    usage: { input: 25, cacheRead: 3, cacheWritten: 7, output: 1, reasoning: 0 },
+    isComplete: false,
+  },
+]
+
+const lineEnds = ['\n', '\r\n', '\r'] as const
+
+function render(lines: readonly Line[], lineEnd: string): Buffer {
+  return Buffer.from(lines.map(({ text }) => text.replaceAll('\n', lineEnd)).join(''))
+}
+
+function pushAll(meter: StreamMeter, chunks: readonly Buffer[]): Buffer {
+  const passed = chunks.map((piece) => Buffer.from(meter.push(piece)))
+  return Buffer.concat([...passed, meter.end()])
+}
+
+function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
+  const ends = [...new Set([...places.map((place) => place % (bytes.length + 1)), bytes.length])].sort(
+    (a, b) => a - b,
+  )
+  return ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end))
+}
+
+for (const transcript of transcripts) {
+  describe(transcript.name, () => {
+    const endpoint = endpointAt(transcript.path)
+    const takesOut = transcript.path === chat
+    for (const withholdsUsage of takesOut ? [false, true] : [false]) {
+      const what = withholdsUsage ? 'without the usage event' : 'byte for byte'
+      it(`passes ${what} and is read alike, wherever it is cut`, () => {
+        const kept = transcript.lines.filter(({ isOurs }) => !(isOurs && withholdsUsage))
+        const estimates = new Set<number>()
+        const check = (lineEnd: string, places: readonly number[]): void => {
+          const meter = endpoint.openStream({ withholdsUsage })
+          const passed = pushAll(meter, cut(render(transcript.lines, lineEnd), places))
+          assert.equal(passed.toString(), render(kept, lineEnd).toString())
+          assert.deepEqual(meter.usage(), transcript.usage)
+          assert.equal(meter.isComplete(), transcript.isComplete)
+          estimates.add(meter.outputEstimate())
+        }
+        for (const lineEnd of lineEnds) {
+          check(lineEnd, [])
+          const { length } = render(transcript.lines, lineEnd)
+          check(
+            lineEnd,
+            Array.from({ length }, (_, at) => at),
+          )
+          for (let at = 0; at < length; at += 1) check(lineEnd, [at])
+        }
+        const places = fc.array(fc.nat(), { maxLength: 12 })
+        fc.assert(fc.property(fc.constantFrom(...lineEnds), places, check), { numRuns: 200 })
+        assert.equal(estimates.size, 1, 'the estimate must not depend on the cuts')
+      })
+    }
+
+    it('hands on the very same buffer where nothing is taken out', () => {
+      const meter = endpoint.openStream({ withholdsUsage: false })
+      for (const piece of cut(render(transcript.lines, '\n'), [5, 50, 51, 200])) {
+        assert.equal(meter.push(piece), piece)
+      }
+    })
+  })
+}
+
+describe('withholding', () => {
+  const open = () => endpointAt(chat).openStream({ withholdsUsage: true })
+
+  it('hands on the very same buffer while whole events pass', () => {
+    const meter = open()
+    const bytes = render([said('a'), said('b')], '\n')
+    assert.equal(meter.push(bytes), bytes)
+  })
+
+  it('holds an event back no longer than until its choices are seen', () => {
+    const meter = open()
+    const [bytes] = [Buffer.from(said('hello').text)]
+    const seen = bytes.indexOf('[{') + 2
+    assert.equal(meter.push(bytes.subarray(0, seen - 3)).length, 0)
+    assert.equal(meter.push(bytes.subarray(seen - 3, seen)).toString(), bytes.toString('utf8', 0, seen))
+    assert.equal(meter.push(bytes.subarray(seen)).toString(), bytes.toString('utf8', seen))
+  })
+
+  it('gives back what it holds when the upstream ends in the middle of an event', () => {
+    const meter = open()
+    const bytes = Buffer.from(ours.text)
+    assert.equal(meter.push(bytes.subarray(0, 40)).length, 0)
+    assert.equal(meter.end().toString(), bytes.toString('utf8', 0, 40))
+  })
+
+  it('takes the usage event out even if its blank line never comes', () => {
+    const meter = open()
+    const bytes = Buffer.from(ours.text)
+    assert.equal(meter.push(bytes.subarray(0, -2)).length, 0)
+    assert.equal(meter.end().length, 0)
+    assert.deepEqual(meter.usage(), usage)
+  })
+
+  it('lets an endless event through, whole and in order', () => {
+    const meter = open()
+    const bytes = Buffer.from(
+      `data: {"id":"${'x'.repeat(40 * 1024 * 1024)}","choices":[],"usage":{"prompt_tokens":1}}\n\n`,
+    )
+    const pieces = cut(
+      bytes,
+      Array.from({ length: 700 }, (_, at) => at * 65_536),
+    )
+    assert.ok(pushAll(meter, pieces).equals(bytes))
+  })
+
+  it('takes time in proportion to an event of megabytes that comes in small pieces', () => {
+    const meter = open()
+    const bytes = Buffer.from(
+      `data: {"choices":[],"pad":"${'x'.repeat(8_000_000)}","usage":{"prompt_tokens":1}}\n\n`,
+    )
+    const startedAt = performance.now()
+    assert.equal(
+      pushAll(
+        meter,
+        cut(
+          bytes,
+          Array.from({ length: 8000 }, (_, at) => at * 1000),
+        ),
+      ).length,
+      0,
+    )
+    assert.ok(performance.now() - startedAt < 2000)
+    assert.equal(meter.usage()?.input, 1)
+  })
+})
+
+describe('output estimate', () => {
+  const cases: readonly (readonly [string, string, readonly Line[], number])[] = [
+    ['a unit an event at least', chat, [said('a'), said('b'), said('c')], 3],
+    ['nothing for empty text', chat, [said(''), said('')], 0],
+    ['a quarter of ASCII', chat, [said('x'.repeat(400))], 100],
+    ['a third of the rest', chat, [said('語'.repeat(100))], 100],
+    ['an escape as one byte', chat, [said('\n'.repeat(400))], 100],
+    [
+      'a value after a blank',
+      chat,
+      [{ text: `data: {"choices": [{"delta": {"content": "${'x'.repeat(40)}"}}]}\n\n` }],
+      10,
+    ],
+    ['reasoning', chat, [event(chunk({ choices: [{ delta: { reasoning_content: 'x'.repeat(40) } }] }))], 10],
+    ['legacy text', '/v1/completions', [event({ choices: [{ text: 'x'.repeat(40), index: 0 }] })], 10],
+    [
+      'tool input',
+      '/v1/messages',
+      [named({ type: 'd', delta: { partial_json: 'x'.repeat(40) } } as { type: string })],
+      10,
+    ],
+    [
+      'text that is not finished',
+      chat,
+      [{ text: `data: {"choices":[{"delta":{"content":"${'x'.repeat(40)}` }],
+      10,
+    ],
+  ]
+  for (const [name, path, lines, expected] of cases) {
+    it(`counts ${name}`, () => {
+      const meter = endpointAt(path).openStream({ withholdsUsage: false })
+      meter.push(render(lines, '\n'))
+      assert.equal(meter.outputEstimate(), expected)
+    })
+  }
+})
+
+it('is not put out of step by lines that are no JSON', () => {
+  const junk = 'data: "open\nevent: "x\n: it\'s "\ndata: }}}]]{"\n\ndata: {"a":{"b":[\n\n'
+  const meter = endpointAt(chat).openStream({ withholdsUsage: true })
+  const passed = pushAll(meter, [Buffer.from(junk + ours.text + done.text)])
+  assert.equal(passed.toString(), junk + done.text)
+  assert.deepEqual(meter.usage(), usage)
+})

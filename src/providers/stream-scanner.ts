@@ -1,0 +1,492 @@
+import { parseRecord } from './figures.ts'
+import type { UsageReader } from './usage-reader.ts'
+
+/**
+ * Follows server-sent events byte by byte, without taking them apart: at every byte it knows where in the event's
+ * JSON it stands, notes the few things that metering needs, and keeps nothing but a usage object while that
+ * passes. Its state carries over, so it does not matter where the network cuts the chunks.
+ *
+ * Only JSON in `data:` lines is looked at. The end of a line closes every string (JSON has none that goes on), so
+ * a line that is no JSON cannot put the rest out of step.
+ */
+
+/** What one protocol's events say, by the names of their members. */
+export interface StreamWords {
+  /** Members whose string value is text that the model wrote. */
+  readonly text: readonly string[]
+  /** Where `usage` may stand: `''` for the top level, else the top-level member that holds it. */
+  readonly usageIn: readonly string[]
+  /** A member whose string value says that the answer is over. */
+  readonly stop?: string
+}
+
+/** What was noted in an event. */
+export interface EventNotes {
+  /** A usage object at one of its places; at the top level. */
+  hasUsage: boolean
+  hasTopUsage: boolean
+  /** `choices` is an empty list; it holds something. */
+  hasNoChoices: boolean
+  hasChoices: boolean
+  hasStop: boolean
+  /** `[DONE]`. */
+  isDone: boolean
+  hasText: boolean
+}
+
+export interface StreamScanner {
+  /** Scans on, to the end of an event (with its blank line) or of the chunk; returns the offset after it. */
+  readonly scan: (chunk: Buffer, from: number) => number
+  /** Whether the last `scan` stopped at an event's end. */
+  readonly isAtEventEnd: () => boolean
+  /** Notes of the event at hand, and all its brackets are closed. */
+  readonly notes: () => EventNotes
+  readonly isWhole: () => boolean
+  readonly nextEvent: () => void
+  /** Text since the start, in bytes. */
+  readonly asciiBytes: () => number
+  readonly otherBytes: () => number
+}
+
+// Where in a line the scanner stands.
+const field = 0
+const skipping = 1
+const json = 2
+const inString = 3
+const afterBackslash = 4
+
+// What a member's name means.
+const unknown = 0
+const text = 1
+const usage = 2
+const choices = 3
+const holder = 4
+const stop = 5
+
+const [lineFeed, carriageReturn, quote, backslash] = [0x0a, 0x0d, 0x22, 0x5c]
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
+const [comma, colon, letterD] = [0x2c, 0x3a, 0x44]
+
+const dataField = Buffer.from('data:')
+/** Longest name that may matter. */
+const nameBytesMax = 24
+/** A usage object has a few hundred bytes; a hostile one must not grow without bound. */
+const usageBytesMax = 64 * 1024
+
+/** An opening that is not met so often in a row is not looked for any more. */
+const missesMax = 16
+const openingBytesMax = 2048
+
+interface Opening {
+  /** From the event's first byte to the quote before its text. */
+  readonly bytes: Buffer
+  readonly depth: number
+  readonly topMeaning: number
+  readonly notes: EventNotes
+}
+
+/** In a string: 0 ASCII, 1 other, 2 what needs a look. Outside of one: 0 what does not matter. */
+const stringKinds = new Uint8Array(256).fill(1, 0x80)
+const jsonKinds = new Uint8Array(256)
+for (const byte of [lineFeed, carriageReturn, quote, backslash]) stringKinds[byte] = 2
+for (const byte of [lineFeed, carriageReturn, quote, openBrace, closeBrace]) jsonKinds[byte] = 1
+for (const byte of [openBracket, closeBracket, comma, colon, letterD]) jsonKinds[byte] = 1
+
+export function createEventNotes(): EventNotes {
+  return {
+    hasUsage: false,
+    hasTopUsage: false,
+    hasNoChoices: false,
+    hasChoices: false,
+    hasStop: false,
+    isDone: false,
+    hasText: false,
+  }
+}
+
+/** @param isWholeBody follows one JSON text instead of events */
+export function createStreamScanner(
+  words: StreamWords,
+  reader: UsageReader,
+  { isWholeBody = false }: { readonly isWholeBody?: boolean } = {},
+): StreamScanner {
+  const names = createNames(words)
+  const usageAtTop = words.usageIn.includes('')
+
+  // The line and the event.
+  let mode = isWholeBody ? json : field
+  let fieldAt = 0
+  let isLineEmpty = true
+  let isEventEmpty = true
+  let wasCarriageReturn = false
+  let isEnd = false
+  let notes = createEventNotes()
+  let asciiBytes = 0
+  let otherBytes = 0
+
+  // The place in its JSON: the last byte that counts, the last name, the last one at the top level.
+  let depth = 0
+  let last = 0
+  let meaning = unknown
+  let topMeaning = unknown
+  let isValue = false
+  let isText = false
+  let isChoicesOpen = false
+
+  // A name that may be cut by a chunk's end.
+  let nameStart = -1
+  const carried = Buffer.alloc(nameBytesMax)
+  let carriedBytes = 0
+
+  // How text events start: with the same bytes as the one before, as a rule. Then its state is known at once.
+  let eventAt = -1
+  let opening: Opening | undefined
+  let misses = 0
+
+  // A usage object that is passing.
+  let usageDepth = -1
+  let usageFrom = -1
+  let usageBytes = 0
+  let usagePieces: Buffer[] = []
+
+  function nextEvent(): void {
+    notes = createEventNotes()
+    isEnd = false
+    isEventEmpty = true
+    depth = 0
+    last = 0
+    meaning = unknown
+    topMeaning = unknown
+    isChoicesOpen = false
+    usageDepth = -1
+    usageFrom = -1
+    usageBytes = 0
+    usagePieces = []
+  }
+
+  function collectUsage(chunk: Buffer, end: number): void {
+    if (usageFrom < 0) return
+    usageBytes += end - usageFrom
+    // A copy: what is kept must not hold a whole chunk.
+    if (usageBytes <= usageBytesMax) usagePieces.push(Buffer.from(chunk.subarray(usageFrom, end)))
+    usageFrom = -1
+  }
+
+  function closeUsage(chunk: Buffer, end: number): void {
+    collectUsage(chunk, end)
+    const isTop = usageDepth === 1
+    const record = usageBytes <= usageBytesMax ? parseRecord(Buffer.concat(usagePieces)) : undefined
+    usageDepth = -1
+    usageBytes = 0
+    usagePieces = []
+    if (!record) return
+    reader.take(record)
+    notes.hasUsage = true
+    if (isTop) notes.hasTopUsage = true
+  }
+
+  /** Remembers the event up to here, the start of its text, unless such events turned out to differ. */
+  function rememberOpening(chunk: Buffer, end: number): void {
+    if (eventAt < 0 || misses > missesMax || end - eventAt > openingBytesMax) return
+    if (notes.hasText || notes.hasUsage || usageDepth >= 0) return
+    const bytes = Buffer.from(chunk.subarray(eventAt, end))
+    opening = { bytes, depth, topMeaning, notes: { ...notes } }
+  }
+
+  /** At an event's start: skips its opening if it is the remembered one; returns where to go on. */
+  function takeOpening(chunk: Buffer, at: number): number {
+    eventAt = at
+    if (!opening) return at
+    const end = at + opening.bytes.length
+    if (end > chunk.length || !chunk.subarray(at, end).equals(opening.bytes)) {
+      if (end <= chunk.length) misses += 1
+      if (misses > missesMax) opening = undefined
+      return at
+    }
+    misses = 0
+    eventAt = -1
+    isLineEmpty = false
+    isEventEmpty = false
+    depth = opening.depth
+    topMeaning = opening.topMeaning
+    notes = { ...opening.notes }
+    mode = inString
+    isValue = true
+    isText = true
+    last = colon
+    meaning = text
+    return end
+  }
+
+  function openString(chunk: Buffer, at: number): void {
+    mode = inString
+    isValue = last === colon
+    isText = isValue && meaning === text
+    if (isText) rememberOpening(chunk, at)
+    if (isValue && meaning === stop) notes.hasStop = true
+    if (!isValue) {
+      nameStart = at
+      carriedBytes = 0
+    }
+  }
+
+  function closeString(chunk: Buffer, end: number): void {
+    mode = json
+    last = quote
+    isText = false
+    if (isValue) return
+    const size = end - nameStart
+    if (carriedBytes === 0) meaning = meaningOf(names, chunk, nameStart, size)
+    else if (carriedBytes + size > nameBytesMax) meaning = unknown
+    else {
+      chunk.copy(carried, carriedBytes, nameStart, end)
+      meaning = meaningOf(names, carried, 0, carriedBytes + size)
+    }
+    nameStart = -1
+    carriedBytes = 0
+    if (depth === 1) topMeaning = meaning
+  }
+
+  /** A byte of the JSON that is no part of a string, and counts. */
+  function takeStructure(chunk: Buffer, byte: number, at: number): void {
+    if (isChoicesOpen) {
+      isChoicesOpen = false
+      if (byte === closeBracket) notes.hasNoChoices = true
+      else notes.hasChoices = true
+    }
+    switch (byte) {
+      case quote:
+        openString(chunk, at + 1)
+        return
+      case openBrace:
+        if (meaning === usage && last === colon && usageDepth < 0) {
+          if ((depth === 1 && usageAtTop) || (depth === 2 && topMeaning === holder)) {
+            usageDepth = depth
+            usageFrom = at
+          }
+        }
+        depth += 1
+        break
+      case openBracket:
+        isChoicesOpen = meaning === choices && last === colon && depth === 1
+        depth += 1
+        break
+      case closeBrace:
+      case closeBracket:
+        depth -= 1
+        if (depth === usageDepth) closeUsage(chunk, at + 1)
+        break
+      case letterD:
+        if (last === openBracket && depth === 1) notes.isDone = true
+        return
+    }
+    last = byte
+  }
+
+  function endLine(chunk: Buffer, at: number): void {
+    if (usageDepth >= 0) collectUsage(chunk, at)
+    mode = field
+    fieldAt = 0
+    isText = false
+    nameStart = -1
+    carriedBytes = 0
+    isEnd = isLineEmpty
+    isLineEmpty = true
+  }
+
+  /** Takes a line's end; returns the offset after it. */
+  function takeLineEnd(chunk: Buffer, at: number): number {
+    endLine(chunk, at)
+    if (chunk[at] === lineFeed) return at + 1
+    if (at + 1 < chunk.length) return chunk[at + 1] === lineFeed ? at + 2 : at + 1
+    wasCarriageReturn = true
+    return at + 1
+  }
+
+  /** Goes on in a string to its end, the line's or the chunk's. */
+  function takeString(chunk: Buffer, from: number): number {
+    let at = from
+    let other = 0
+    let kind = stringKinds[chunk[at] ?? 0] ?? 0
+    while (at < chunk.length && kind <= 1) {
+      other += kind
+      at += 1
+      kind = stringKinds[chunk[at] ?? 0] ?? 0
+    }
+    if (isText && at > from) {
+      notes.hasText = true
+      asciiBytes += at - from - other
+      otherBytes += other
+    }
+    if (at >= chunk.length) return at
+    const byte = chunk[at]
+    if (byte === quote) closeString(chunk, at)
+    else if (byte === backslash) mode = afterBackslash
+    else return isWholeBody ? at + 1 : takeLineEnd(chunk, at)
+    return at + 1
+  }
+
+  /**
+   * Goes on in JSON to a line's end, a string that needs a look, or the chunk's end. This is the loop that most
+   * bytes pass through: whole strings are taken in place, and the state is in locals meanwhile.
+   */
+  function takeJson(chunk: Buffer, from: number): number {
+    const length = chunk.length
+    let at = from
+    let lastByte = last
+    let name = meaning
+    while (at < length) {
+      const byte = chunk[at] ?? 0
+      if (jsonKinds[byte] === 0) {
+        at += 1
+        continue
+      }
+      if (byte === quote && !isChoicesOpen) {
+        const isPlain = lastByte !== colon || (name !== text && name !== stop)
+        let end = at + 1
+        if (isPlain) while (end < length && (stringKinds[chunk[end] ?? 0] ?? 0) <= 1) end += 1
+        if (isPlain && chunk[end] === quote) {
+          if (lastByte !== colon) {
+            const size = end - at - 1
+            name =
+              size <= nameBytesMax && names[size] !== undefined
+                ? meaningOf(names, chunk, at + 1, size)
+                : unknown
+            if (depth === 1) topMeaning = name
+          }
+          lastByte = quote
+          at = end + 1
+          continue
+        }
+      } else if (byte === comma || byte === colon) {
+        if (!isChoicesOpen) {
+          lastByte = byte
+          at += 1
+          continue
+        }
+      } else if (byte === lineFeed || byte === carriageReturn) {
+        if (isWholeBody) {
+          at += 1
+          continue
+        }
+        last = lastByte
+        meaning = name
+        return takeLineEnd(chunk, at)
+      }
+      last = lastByte
+      meaning = name
+      takeStructure(chunk, byte, at)
+      at += 1
+      if (mode !== json) return at
+      lastByte = last
+      name = meaning
+    }
+    last = lastByte
+    meaning = name
+    return at
+  }
+
+  /** Takes one byte of a line's field name. */
+  function takeField(chunk: Buffer, at: number): number {
+    const byte = chunk[at]
+    if (byte === lineFeed || byte === carriageReturn) return takeLineEnd(chunk, at)
+    isLineEmpty = false
+    isEventEmpty = false
+    if (byte !== dataField[fieldAt]) mode = skipping
+    else {
+      fieldAt += 1
+      if (fieldAt === dataField.length) mode = json
+      if (mode === json && usageDepth >= 0) usageFrom = at + 1
+    }
+    return at + 1
+  }
+
+  function skipLine(chunk: Buffer, from: number): number {
+    let at = from
+    while (at < chunk.length && chunk[at] !== lineFeed && chunk[at] !== carriageReturn) at += 1
+    return at < chunk.length ? takeLineEnd(chunk, at) : at
+  }
+
+  /** Keeps what the chunk's end cuts in two. */
+  function suspend(chunk: Buffer): void {
+    if (usageFrom >= 0) {
+      collectUsage(chunk, chunk.length)
+      usageFrom = 0
+    }
+    if (nameStart < 0) return
+    const size = chunk.length - nameStart
+    if (carriedBytes + size <= nameBytesMax) chunk.copy(carried, carriedBytes, nameStart)
+    carriedBytes = Math.min(nameBytesMax + 1, carriedBytes + size)
+    nameStart = 0
+  }
+
+  function scan(chunk: Buffer, from: number): number {
+    let at = from
+    if (wasCarriageReturn && at < chunk.length) {
+      wasCarriageReturn = false
+      if (chunk[at] === lineFeed) {
+        at += 1
+        isEnd = isEventEmpty
+      }
+    }
+    eventAt = -1
+    if (mode === field && isEventEmpty && !isEnd) at = takeOpening(chunk, at)
+    while (at < chunk.length && !isEnd) {
+      if (mode === inString) at = takeString(chunk, at)
+      else if (mode === json) at = takeJson(chunk, at)
+      else if (mode === field) at = takeField(chunk, at)
+      else if (mode === skipping) at = skipLine(chunk, at)
+      else {
+        mode = inString
+        at += 1
+        if (isText) asciiBytes += 1
+        if (isText) notes.hasText = true
+      }
+    }
+    if (!isEnd) suspend(chunk)
+    return at
+  }
+
+  return {
+    scan,
+    nextEvent,
+    isAtEventEnd: () => isEnd,
+    notes: () => notes,
+    isWhole: () => depth === 0 && !isEventEmpty,
+    asciiBytes: () => asciiBytes,
+    otherBytes: () => otherBytes,
+  }
+}
+
+interface Name {
+  readonly bytes: Buffer
+  readonly meaning: number
+}
+
+/** Names by their length. */
+type Names = readonly (readonly Name[] | undefined)[]
+
+function createNames(words: StreamWords): Names {
+  const names: (Name[] | undefined)[] = Array.from({ length: nameBytesMax + 1 }, () => undefined)
+  const add = (word: string, meaning: number): void => {
+    const bytes = Buffer.from(word)
+    names[bytes.length] = [...(names[bytes.length] ?? []), { bytes, meaning }]
+  }
+  for (const word of words.text) add(word, text)
+  for (const word of words.usageIn) if (word !== '') add(word, holder)
+  if (words.stop !== undefined) add(words.stop, stop)
+  add('usage', usage)
+  add('choices', choices)
+  return names
+}
+
+function meaningOf(names: Names, bytes: Buffer, start: number, size: number): number {
+  const candidates = names[size]
+  if (!candidates) return unknown
+  for (const name of candidates) {
+    let at = 0
+    while (at < size && bytes[start + at] === name.bytes[at]) at += 1
+    if (at === size) return name.meaning
+  }
+  return unknown
+}
