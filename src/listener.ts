@@ -4,8 +4,8 @@ import type { AddressInfo, Socket } from 'node:net'
 /** One listening socket. */
 export interface Listener {
   readonly url: string
-  /** Takes no new connections, lets running requests end, and closes idle connections at once. */
-  readonly close: () => Promise<void>
+  /** Takes no new connections, lets running requests end within the grace, and then closes what is left. */
+  readonly close: (graceMs: number) => Promise<void>
 }
 
 export interface ListenerOptions {
@@ -25,7 +25,7 @@ export async function openListener(options: ListenerOptions, listen: RequestList
     server.once('error', (error) => reject(explain(error, options)))
     server.listen(options.port, options.host, resolve)
   })
-  return { url: urlOf(server, options.host), close: () => close(server) }
+  return { url: urlOf(server, options.host), close: (graceMs) => close(server, graceMs) }
 }
 
 function urlOf(server: Server, host: string): string {
@@ -34,9 +34,18 @@ function urlOf(server: Server, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function close(server: Server): Promise<void> {
+const idleLookMs = 50
+
+function close(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
+    // A kept-alive connection becomes idle when its request ends, which may be after this began.
+    const sweep = setInterval(() => server.closeIdleConnections(), idleLookMs)
+    const end = setTimeout(() => server.closeAllConnections(), graceMs)
+    server.close(() => {
+      clearInterval(sweep)
+      clearTimeout(end)
+      resolve()
+    })
     server.closeIdleConnections()
   })
 }

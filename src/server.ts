@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
+import { createAccount } from '#account/account.ts'
 import { createAdminListener } from '#admin/admin-listener.ts'
 import { upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
@@ -19,6 +20,8 @@ import { createHealth } from './health.ts'
 import { openConfiguredStore } from './instance.ts'
 import { openListener } from './listener.ts'
 import { version } from './version.ts'
+
+const lastWordsMs = 5_000
 
 /** A running Tollgate. */
 export interface Server {
@@ -67,13 +70,16 @@ async function open(
     clientAddress: createClientAddress(config.trustedProxies),
     bodyBytesMax: config.bodyBytesMax,
   }
+  const policy = createPolicy(config.policy)
+  const throttle = createThrottle(clock)
+  const account = createAccount({ ...shared, meter, users: store.users, policy, throttle })
   const gateway = createGateway({
     ...shared,
     meter,
     upstreams,
     providers,
-    policy: createPolicy(config.policy),
-    throttle: createThrottle(clock),
+    policy,
+    throttle,
     knowsAccessToken: store.users.knowsAccessToken,
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
     onDisconnect: config.onDisconnect,
@@ -95,6 +101,7 @@ async function open(
   const planes: RequestListener = (request, response) => {
     const path = request.url ?? '/'
     if (health.takes(path)) health.answer(request, response)
+    else if (account.takes(path)) account.handle(request, response)
     else if (config.adminPort !== undefined || isGatewayPath(path)) gateway.handle(request, response)
     else admin(request, response)
   }
@@ -109,7 +116,8 @@ async function open(
   }
   stopper.add(async () => {
     health.stopping()
-    const closed = listeners.map((each) => each.close())
+    // The gateway cuts its relays at the end of the grace, and they need a moment to be told so.
+    const closed = listeners.map((each) => each.close(config.stopGraceMs + lastWordsMs))
     await gateway.drain(config.stopGraceMs)
     await Promise.all(closed)
   })

@@ -6,7 +6,7 @@ import type { TestDatabase } from './stores.ts'
  * sum of the open entries, what is used is the sum of the closed ones since the period began, and the running
  * requests of a user are the open entries.
  */
-export async function assertInvariants(database: TestDatabase): Promise<void> {
+export async function assertInvariants(database: Pick<TestDatabase, 'rows'>): Promise<void> {
   const wrong = await database.rows(`
     select q.user_id, q.family, q.used, q.reserved, q.period_started_at,
       (select coalesce(sum(e.hold), 0) from entries e

@@ -1,75 +1,97 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
+import { createLane } from '#lib/lane.ts'
+import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { type Store, StoreUnavailable } from '../store.ts'
 import { createUserReader } from '../users-read.ts'
 import { createKysely } from './dialect.ts'
 import { holdFile } from './hold.ts'
-import { openWriterThread } from './thread.ts'
+import { openMetering } from './metering.ts'
+import { openWriterThread, type WriterThread } from './thread.ts'
 import type { WriterSettings } from './writer.ts'
 
 /**
- * SQLite as the store of one process: one thread writes, and reading has a connection of its own here, which
- * in WAL mode neither waits for the writer nor makes it wait.
+ * SQLite as the store of one process, over three connections: metering writes here, in batches of microseconds
+ * that are synced to the disk off this thread; the control plane writes in a thread of its own; reading, which in
+ * WAL mode neither waits for a writer nor makes one wait, has the third. SQLite has one writer at a time, so a
+ * lane gives the two their turns: nobody waits for a lock, and the event loop never waits at all.
  */
 export async function openSqliteStore(settings: WriterSettings): Promise<Store> {
   mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 })
-  const release = holdFile(`${settings.path}.lock`)
+  const stopper = createStopper()
+  stopper.add(holdFile(`${settings.path}.lock`))
   try {
-    return await open(settings, release)
+    return await open(settings, stopper)
   } catch (error) {
-    release()
+    await stopper.stop()
     throw error
   }
 }
 
-async function open(settings: WriterSettings, release: () => void): Promise<Store> {
+async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> {
   const thread = await openWriterThread(settings)
-  const db = new DatabaseSync(settings.path, { readOnly: true })
-  db.exec('pragma busy_timeout = 1000; pragma cache_size = -32768')
-  const kysely = createKysely(db)
+  stopper.add(thread.close)
+  const reading = openConnection(settings.path, stopper, { readOnly: true })
   const vault = createVault(settings.masterKey)
-  const users = createUserReader(kysely, vault, createPolicy(settings.policy))
+  const policy = createPolicy(settings.policy)
+  const kysely = createKysely(reading)
+  const users = createUserReader(kysely, vault, policy)
   const adminKeys = createAdminKeyTable(kysely, vault)
+  const lane = createLane()
+  const metering = openMetering(openConnection(settings.path, stopper, {}), settings, {
+    thread,
+    lane,
+    stopper,
+  })
+  const write: WriterThread['run'] = (name, ...args) => lane.run(() => thread.run(name, ...args))
   return {
     users: {
-      findUser: (ref, now) => reading(() => users.findUser(ref, now)),
-      listUsers: (request) => reading(() => users.listUsers(request)),
-      countUsers: (filter, now) => reading(() => users.countUsers(filter, now)),
-      knowsAccessToken: (accessToken) => reading(() => users.knowsAccessToken(accessToken)),
-      insertUser: (edit, now, repeat) => thread.run('insertUser', edit, now, repeat),
-      writeUsers: (writes, now) => thread.run('writeUsers', writes, now),
+      findUser: (ref, now) => fenced(() => users.findUser(ref, now)),
+      listUsers: (request) => fenced(() => users.listUsers(request)),
+      countUsers: (filter, now) => fenced(() => users.countUsers(filter, now)),
+      knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),
+      insertUser: (edit, now, repeat) => write('insertUser', edit, now, repeat),
+      writeUsers(writes, now) {
+        metering.forgetAddresses()
+        return write('writeUsers', writes, now)
+      },
       async disableUser(ref, reason, now) {
-        const id = await thread.run('disableUser', ref, reason, now)
-        return id === undefined ? undefined : reading(() => users.findUser({ id }, now))
+        const id = await write('disableUser', ref, reason, now)
+        return id === undefined ? undefined : fenced(() => users.findUser({ id }, now))
       },
     },
     adminKeys: {
-      findAdminKey: (secret, now) => reading(() => adminKeys.findAdminKey(secret, now)),
-      countAdminKeys: () => reading(() => adminKeys.countAdminKeys()),
-      insertAdminKey: (name, secret, now) => thread.run('insertAdminKey', name, secret, now),
+      findAdminKey: (secret, now) => fenced(() => adminKeys.findAdminKey(secret, now)),
+      countAdminKeys: () => fenced(() => adminKeys.countAdminKeys()),
+      insertAdminKey: (name, secret, now) => write('insertAdminKey', name, secret, now),
     },
     metering: {
-      runBatch: (batch) => thread.run('runBatch', batch),
-      abandonEntries: (now) => thread.run('abandonEntries', now),
+      runBatch: metering.runBatch,
+      abandonEntries: (now) => write('abandonEntries', now),
     },
     ping: () =>
-      reading(() => adminKeys.countAdminKeys()).then(
+      fenced(() => adminKeys.countAdminKeys()).then(
         () => true,
         () => false,
       ),
-    async close() {
-      await thread.close()
-      db.close()
-      release()
-    },
+    close: stopper.stop,
   }
 }
 
-async function reading<T>(work: () => Promise<T>): Promise<T> {
+function openConnection(path: string, stopper: Stopper, options: DatabaseSyncOptions): DatabaseSync {
+  const db = new DatabaseSync(path, options)
+  stopper.add(() => db.close())
+  // NORMAL leaves syncing the log to `Disk`; checkpoints are the writer thread's.
+  db.exec('pragma synchronous = normal; pragma busy_timeout = 1000; pragma cache_size = -65536')
+  db.exec('pragma wal_autocheckpoint = 0; pragma temp_store = memory')
+  return db
+}
+
+async function fenced<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

@@ -3,12 +3,14 @@ import { StoreUnavailable } from '../store.ts'
 import type { WorkDone, WorkName, WorkOrder } from './worker.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
 
+export type WorkResult<Name extends WorkName> = Awaited<ReturnType<WriterWork[Name]>>
+
 /** Hands work to the writer's thread and brings the answers back. Rejects with `StoreUnavailable`. */
 export interface WriterThread {
   readonly run: <Name extends WorkName>(
     name: Name,
     ...args: Parameters<WriterWork[Name]>
-  ) => ReturnType<WriterWork[Name]>
+  ) => Promise<WorkResult<Name>>
   readonly close: () => Promise<void>
 }
 
@@ -41,12 +43,12 @@ export async function openWriterThread(settings: WriterSettings): Promise<Writer
   await new Promise<unknown>((resolve, reject) => waiting.set(0, { resolve, reject }))
 
   const run: WriterThread['run'] = (name, ...args) => {
-    if (goneBecause !== undefined) return Promise.reject(new StoreUnavailable(goneBecause)) as never
+    if (goneBecause !== undefined) return Promise.reject(new StoreUnavailable(goneBecause))
     const id = ++lastId
     return new Promise((resolve, reject) => {
       waiting.set(id, { resolve, reject })
       worker.postMessage({ id, name, args } satisfies WorkOrder)
-    }) as never
+    })
   }
   return {
     run,

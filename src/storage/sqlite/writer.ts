@@ -11,8 +11,9 @@ import { createKysely } from './dialect.ts'
 import { createSqliteLedger } from './ledger.ts'
 
 /**
- * The one connection that writes. SQLite has a single writer at a time; giving all writing to one owner, who
- * does one thing after the other, means that nobody ever waits for a lock.
+ * What the control plane writes, and what may take long. It has a connection and a thread of its own, so that ten
+ * thousand users in one transaction stop no stream; a lane on the other side sees to it that only one of the two
+ * connections writes at a time, so that nobody ever waits for a lock.
  */
 export interface WriterSettings {
   readonly path: string
@@ -23,8 +24,18 @@ export interface WriterSettings {
 }
 
 /** What the writer does for others, by name. */
-export interface WriterWork extends UserWriter, Pick<AdminKeyStore, 'insertAdminKey'>, MeteringStore {
+export interface WriterWork
+  extends UserWriter,
+    Pick<AdminKeyStore, 'insertAdminKey'>,
+    Pick<MeteringStore, 'abandonEntries'> {
+  /** Moves what the log holds into the database; `whole` waits until nobody reads the log, and starts it anew. */
+  readonly checkpoint: (isWhole: boolean) => Promise<CheckpointResult>
   readonly close: () => Promise<void>
+}
+
+export interface CheckpointResult {
+  /** Pages that the log still holds beyond what was moved. */
+  readonly pagesLeft: number
 }
 
 const abandonedAtOnce = 500
@@ -32,10 +43,9 @@ const abandonedAtOnce = 500
 /** Opens and migrates the database. Throws where that cannot be done; the message says why. */
 export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
   const db = new DatabaseSync(settings.path)
-  // FULL syncs every commit: what was answered is on the disk. With batches that costs next to nothing. The
-  // checkpoint is rarer than by default, because it stops the writer and what it copies is mostly hot pages.
+  // FULL syncs every commit: what was answered is on the disk. Checkpoints are asked for, never automatic.
   db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000')
-  db.exec('pragma wal_autocheckpoint = 20000; pragma cache_size = -65536; pragma temp_store = memory')
+  db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
   await migrateSqlite(db)
   const vault = createVault(settings.masterKey)
   holdMasterKey(db, vault.fingerprint)
@@ -45,12 +55,11 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
   return {
     ...users,
-    writeUsers(writes, now) {
-      ledger.forgetAddresses()
-      return users.writeUsers(writes, now)
-    },
     insertAdminKey: createAdminKeyTable(kysely, vault).insertAdminKey,
-    runBatch: async (batch) => ledger.runBatch(batch),
+    async checkpoint(isWhole) {
+      const row = db.prepare(`pragma wal_checkpoint(${isWhole ? 'restart' : 'passive'})`).get()
+      return { pagesLeft: Math.max(0, integer(row?.log) - integer(row?.checkpointed)) }
+    },
     async abandonEntries(now) {
       let count = 0
       for (;;) {

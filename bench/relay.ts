@@ -1,0 +1,83 @@
+import { percentile, requestBytes, runLoad } from './support/load.ts'
+import { type Measured, pin, startServer } from './support/process.ts'
+import { median, report } from './support/report.ts'
+
+/**
+ * A small chat completion through Tollgate with everything on, against a bare proxy: the two take turns, each on
+ * the same core, with the load and the upstream on another one; the ratios are of the medians of the rounds.
+ */
+const body = JSON.stringify({
+  model: 'gpt-4o-mini',
+  messages: [{ role: 'user', content: 'Say hello to the whole world.' }],
+})
+const rounds = 5
+const roundSeconds = 4
+const connections = 64
+
+interface Round {
+  readonly perSecond: number
+  readonly cpuUs: number
+  readonly singleMs: number
+  readonly loopDelayP99Ms: number
+}
+
+async function runRound(server: Measured, users: number): Promise<Round> {
+  const { host } = new URL(server.url)
+  const request = (number: number) =>
+    requestBytes(host, '/v1/chat/completions', `bench-${number % users}`, body)
+  await server.read()
+  const before = await server.read()
+  const load = await runLoad({ url: server.url, connections, seconds: roundSeconds, request })
+  const after = await server.read()
+  if (load.failed > 0) throw new Error(`${load.failed} of ${load.requests} requests failed`)
+  const single = await runLoad({ url: server.url, connections: 1, requests: 1500, request })
+  return {
+    perSecond: load.requests / load.seconds,
+    cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / load.requests,
+    singleMs: percentile(single.latencies, 0.5),
+    loopDelayP99Ms: after.loopDelayP99Ms,
+  }
+}
+
+export async function benchRelay(): Promise<boolean> {
+  pin(process.pid, 1)
+  const upstream = await startServer('upstream', [], { core: 1 })
+  const bare = await startServer('bare', [`${upstream.url}/small`], { core: 0 })
+  const tollgate = await startServer('tollgate', [`${upstream.url}/small`], { core: 0 })
+  await runRound(bare, 1000)
+  await runRound(tollgate, 1000)
+  const pairs: (readonly [Round, Round])[] = []
+  for (let round = 0; round < rounds; round++)
+    pairs.push([await runRound(bare, 1000), await runRound(tollgate, 1000)])
+  await Promise.all([tollgate.stop(), bare.stop(), upstream.stop()])
+
+  const ofBare = (pick: (round: Round) => number) => median(pairs.map(([round]) => pick(round)))
+  const ofTollgate = (pick: (round: Round) => number) => median(pairs.map(([, round]) => pick(round)))
+  const ratio = (pick: (round: Round) => number) =>
+    median(pairs.map(([one, other]) => pick(other) / pick(one)))
+  return report(`relay: small chat completion, ${connections} at once, one core`, [
+    { what: 'bare proxy', value: ofBare((round) => round.perSecond), unit: 'req/s' },
+    { what: 'Tollgate', value: ofTollgate((round) => round.perSecond), unit: 'req/s' },
+    {
+      what: 'requests per second, ratio',
+      value: ratio((round) => round.perSecond),
+      unit: 'x',
+      atLeast: 0.45,
+    },
+    { what: 'bare proxy, CPU a request', value: ofBare((round) => round.cpuUs), unit: 'us' },
+    { what: 'Tollgate, CPU a request', value: ofTollgate((round) => round.cpuUs), unit: 'us' },
+    { what: 'CPU time a request, ratio', value: ratio((round) => round.cpuUs), unit: 'x', atMost: 2.5 },
+    { what: 'bare proxy, one at a time, median', value: ofBare((round) => round.singleMs), unit: 'ms' },
+    {
+      what: 'added latency, one at a time, median',
+      value: median(pairs.map(([one, other]) => other.singleMs - one.singleMs)),
+      unit: 'ms',
+      atMost: 0.3,
+    },
+    {
+      what: 'event-loop delay under load, p99',
+      value: ofTollgate((round) => round.loopDelayP99Ms),
+      unit: 'ms',
+    },
+  ])
+}

@@ -1,0 +1,20 @@
+import { benchPrompt } from './prompt.ts'
+import { benchRelay } from './relay.ts'
+import { benchStream } from './stream.ts'
+import { benchUsers } from './users.ts'
+
+/** `npm run bench` runs all of them, `npm run bench -- relay stream` those. Exit 1 where a bar is not met. */
+const benches = { relay: benchRelay, stream: benchStream, prompt: benchPrompt, users: benchUsers }
+type Name = keyof typeof benches
+const isName = (name: string): name is Name => name in benches
+
+const asked = process.argv.slice(2)
+const unknown = asked.filter((name) => !isName(name))
+if (unknown.length > 0) {
+  console.error(`there is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)
+  process.exit(2)
+}
+const names = asked.length > 0 ? asked.filter(isName) : (Object.keys(benches) as Name[])
+let isAllMet = true
+for (const name of names) isAllMet = (await benches[name]()) && isAllMet
+process.exitCode = isAllMet ? 0 : 1

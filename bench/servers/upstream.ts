@@ -1,0 +1,91 @@
+import { createServer, type Socket } from 'node:net'
+import { announce } from '../support/child.ts'
+
+/**
+ * The cheapest upstream there can be: answers prepared bytes over raw sockets, so that what is measured is the
+ * gateway and not this. The request's path says what it gets: `/small`, `/stream` or `/idle`.
+ */
+const usage = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 }
+const small = JSON.stringify({
+  id: 'chatcmpl-1',
+  object: 'chat.completion',
+  created: 1_800_000_000,
+  model: 'gpt-4o-mini',
+  choices: [
+    {
+      index: 0,
+      message: { role: 'assistant', content: 'Hello! How can I help you today?' },
+      finish_reason: 'stop',
+    },
+  ],
+  usage,
+})
+const smallAnswer = Buffer.from(
+  `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(small)}\r\n\r\n${small}`,
+)
+const streamHead = Buffer.from(
+  'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n',
+)
+const streamChunks = 500
+
+function framed(event: object): Buffer {
+  const text = `data: ${JSON.stringify(event)}\n\n`
+  return Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`)
+}
+
+const base = {
+  id: 'chatcmpl-1',
+  object: 'chat.completion.chunk',
+  created: 1_800_000_000,
+  model: 'gpt-4o-mini',
+}
+const chunk = framed({
+  ...base,
+  choices: [{ index: 0, delta: { content: ' word' }, finish_reason: null }],
+  usage: null,
+})
+const lastChunk = Buffer.concat([
+  framed({ ...base, choices: [], usage }),
+  Buffer.from('e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n'),
+])
+
+/** One chunk a turn of the event loop, as models send them; a full socket is waited for. */
+function stream(socket: Socket): void {
+  let left = streamChunks
+  const next = () => {
+    if (socket.destroyed) return
+    if (left-- === 0) return void socket.write(lastChunk)
+    if (socket.write(chunk)) setImmediate(next)
+    else socket.once('drain', next)
+  }
+  socket.write(streamHead)
+  next()
+}
+
+function answer(socket: Socket, path: string): void {
+  if (path.includes('/stream')) stream(socket)
+  else if (path.includes('/idle')) socket.write(Buffer.concat([streamHead, chunk]))
+  else socket.write(smallAnswer)
+}
+
+const server = createServer({ noDelay: true }, (socket) => {
+  let held: Buffer = Buffer.alloc(0)
+  socket.on('error', () => socket.destroy())
+  socket.on('data', (data: Buffer) => {
+    held = held.length === 0 ? data : Buffer.concat([held, data])
+    for (;;) {
+      const headEnd = held.indexOf('\r\n\r\n')
+      if (headEnd < 0) return
+      const head = held.toString('latin1', 0, headEnd)
+      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
+      if (held.length < headEnd + 4 + length) return
+      // Which answer is asked for stands in the base address; the path behind it is the protocol's.
+      answer(socket, head.slice(0, head.indexOf('\r\n')))
+      held = held.subarray(headEnd + 4 + length)
+    }
+  })
+})
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address()
+  if (address && typeof address === 'object') announce({ url: `http://127.0.0.1:${address.port}` })
+})

@@ -1,0 +1,57 @@
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import type { Reading } from './child.ts'
+
+/** A server under measurement, in a process of its own on a core of its own. */
+export interface Measured {
+  readonly url: string
+  readonly read: (question?: 'read' | 'collect') => Promise<Reading>
+  readonly stop: () => Promise<void>
+}
+
+const servers = join(import.meta.dirname, '..', 'servers')
+const canPin = spawnSync('taskset', ['-V']).status === 0
+
+/** Starts `bench/servers/<name>.ts`; it says its address when it is up. */
+export async function startServer(
+  name: string,
+  args: readonly string[],
+  options: { readonly core?: number; readonly env?: Record<string, string> } = {},
+): Promise<Measured> {
+  const child = fork(join(servers, `${name}.ts`), [...args], {
+    execArgv: ['--expose-gc'],
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  if (options.core !== undefined) pin(child.pid, options.core)
+  const facts = await message<{ readonly url: string }>(child)
+  return {
+    url: facts.url,
+    read(question = 'read') {
+      const answer = message<Reading>(child)
+      child.send(question)
+      return answer
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        child.once('exit', () => resolve())
+        child.kill('SIGTERM')
+      }),
+  }
+}
+
+/** Puts a process and all its threads on one core; without `taskset` it runs where it likes. */
+export function pin(pid: number | undefined, core: number): void {
+  if (canPin && pid !== undefined) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)])
+}
+
+function message<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const gone = (code: number | null) => reject(new Error(`the process ended with ${code}`))
+    child.once('exit', gone)
+    child.once('message', (value) => {
+      child.off('exit', gone)
+      resolve(value as T)
+    })
+  })
+}

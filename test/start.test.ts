@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
+import { withFolder } from './support/folder.ts'
+import { runProgram, startProgram } from './support/process.ts'
+
+const chat = (content: string, more: object = {}) =>
+  JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content }], ...more })
+
+function post(
+  url: string,
+  accessToken: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const authorization = `Bearer ${accessToken}`
+  return fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization, ...headers },
+    body,
+  })
+}
+
+describe('starting', () => {
+  it('makes an admin key and a master key once, prints the first, and works with both from then on', () =>
+    withFolder(async (folder) => {
+      const env = { DATA_DIR: join(folder, 'data'), PORT: '0' }
+      const first = startProgram([], env)
+      const url = await first.listening
+      const adminKey = /Admin key: (\S+)/.exec(first.output())?.[1] ?? assert.fail(first.output())
+      const made = await post(`${url}/admin/users`, adminKey, '{"type":"normal"}')
+      assert.equal(made.status, 200)
+      const keyFile = join(folder, 'data', 'master.key')
+      assert.equal(statSync(keyFile).mode & 0o777, 0o600)
+      const masterKey = readFileSync(keyFile, 'utf8')
+      first.process.kill('SIGTERM')
+      assert.equal(await first.exit, 0)
+
+      const second = startProgram([], env)
+      const again = await second.listening
+      assert.equal(second.output().includes('Admin key:'), false)
+      assert.equal(readFileSync(keyFile, 'utf8'), masterKey)
+      const listed = await fetch(`${again}/admin/users`, { headers: { authorization: `Bearer ${adminKey}` } })
+      assert.equal(((await listed.json()) as { count: number }).count, 1)
+      second.process.kill('SIGTERM')
+      assert.equal(await second.exit, 0)
+    }))
+
+  it('says that there is no upstream, and how to add one, on the screen and in the 503', () =>
+    withFolder(async (folder) => {
+      const program = startProgram([], { DATA_DIR: folder, PORT: '0', ADMIN_KEY: 'a-test-admin-key-1' })
+      const url = await program.listening
+      assert.match(program.output(), /No upstream is configured[\s\S]*OPENAI_API_KEY/)
+      const made = await post(`${url}/admin/users`, 'a-test-admin-key-1', '{}')
+      const { token: accessToken } = (await made.json()) as { token: string }
+      const answer = await post(`${url}/v1/chat/completions`, accessToken, chat('hi'))
+      assert.equal(answer.status, 503)
+      assert.match(JSON.stringify(await answer.json()), /OPENAI_API_KEY/)
+      program.process.kill('SIGTERM')
+      assert.equal(await program.exit, 0)
+    }))
+
+  it('--demo answers both protocols and the admin API with the keys it names', () =>
+    withFolder(async (folder) => {
+      const program = startProgram(['--demo'], { PORT: '0', TMPDIR: folder })
+      const url = await program.listening
+      const answer = await post(`${url}/v1/chat/completions`, 'demo-ann', chat('hello'))
+      assert.equal(answer.status, 200)
+      const { usage } = (await answer.json()) as { usage: { total_tokens: number } }
+      const message = await post(
+        `${url}/v1/messages`,
+        'demo-ann',
+        chat('hello', { model: 'claude-sonnet-4-5', max_tokens: 50 }),
+        { 'anthropic-version': '2023-06-01' },
+      )
+      assert.equal(message.status, 200)
+      const ann = await fetch(`${url}/admin/users/demo-ann`, {
+        headers: { authorization: 'Bearer demo-admin-key-1' },
+      })
+      const { tokenCounts } = (await ann.json()) as { tokenCounts: Record<string, number> }
+      assert.equal(tokenCounts.turbo, usage.total_tokens)
+      assert.ok((tokenCounts.claude ?? 0) > 0)
+      assert.equal((await post(`${url}/v1/chat/completions`, 'demo-eve', chat('hello'))).status, 403)
+      program.process.kill('SIGINT')
+      assert.equal(await program.exit, 0)
+      assert.deepEqual(existsSync(join(folder, 'data')), false)
+    }))
+
+  it('lets a running stream finish on SIGTERM, takes nothing new, and has it booked', () =>
+    withFolder(async (folder) => {
+      const upstream = await openSimulatedUpstream({ port: 0 })
+      const env = {
+        DATA_DIR: folder,
+        PORT: '0',
+        ADMIN_KEY: 'a-test-admin-key-1',
+        OPENAI_BASE_URL: `${upstream.url}/v1`,
+        OPENAI_API_KEY: 'x',
+      }
+      const program = startProgram([], env)
+      const url = await program.listening
+      const made = await post(`${url}/admin/users`, 'a-test-admin-key-1', '{}')
+      const { token: accessToken } = (await made.json()) as { token: string }
+      const answer = await post(
+        `${url}/v1/chat/completions`,
+        accessToken,
+        chat('a story', { stream: true, max_tokens: 60 }),
+      )
+      const reader = answer.body?.getReader() ?? assert.fail()
+      await reader.read()
+      program.process.kill('SIGTERM')
+      const text: string[] = []
+      for (let part = await reader.read(); !part.done; part = await reader.read())
+        text.push(Buffer.from(part.value).toString())
+      assert.match(text.join(''), /\[DONE\]/)
+      assert.equal(await program.exit, 0)
+      await assert.rejects(fetch(url))
+
+      const second = startProgram([], env)
+      const again = await second.listening
+      const user = await fetch(`${again}/admin/users/${accessToken}`, {
+        headers: { authorization: 'Bearer a-test-admin-key-1' },
+      })
+      const { tokenCounts } = (await user.json()) as { tokenCounts: Record<string, number> }
+      const [served] = upstream.served()
+      const truth = served?.usage
+      assert.ok(truth)
+      assert.equal(
+        tokenCounts.turbo,
+        truth.input + truth.cacheRead + truth.cacheWritten + truth.output + truth.reasoning,
+      )
+      second.process.kill('SIGTERM')
+      assert.equal(await second.exit, 0)
+      await upstream.close()
+    }))
+
+  it('serves the admin API on a port of its own when asked, and only there', () =>
+    withFolder(async (folder) => {
+      const program = startProgram([], {
+        DATA_DIR: folder,
+        PORT: '0',
+        ADMIN_PORT: '0',
+        ADMIN_KEY: 'a-test-admin-key-1',
+      })
+      const url = await program.listening
+      const adminUrl = /pages:\s+(\S+)\/docs/.exec(program.output())?.[1] ?? assert.fail()
+      assert.notEqual(adminUrl, url)
+      const headers = { authorization: 'Bearer a-test-admin-key-1' }
+      assert.equal((await fetch(`${adminUrl}/admin/users`, { headers })).status, 200)
+      assert.equal((await fetch(`${url}/admin/users`, { headers })).status, 404)
+      assert.equal((await fetch(`${adminUrl}/v1/models`, { headers })).status, 404)
+      for (const each of [url, adminUrl]) {
+        assert.equal((await fetch(`${each}/healthz`)).status, 200)
+        assert.equal((await fetch(`${each}/readyz`)).status, 200)
+      }
+      program.process.kill('SIGTERM')
+      assert.equal(await program.exit, 0)
+    }))
+
+  it('admin-key makes another one; while the server runs it says why not', () =>
+    withFolder(async (folder) => {
+      const { code, output } = await runProgram(['admin-key', 'ann'], { DATA_DIR: folder })
+      assert.equal(code, 0)
+      const adminKey = /^(tga-\w+)$/m.exec(output)?.[1] ?? assert.fail(output)
+      const program = startProgram([], { DATA_DIR: folder, PORT: '0' })
+      const url = await program.listening
+      assert.equal(
+        (await fetch(`${url}/admin/users`, { headers: { authorization: `Bearer ${adminKey}` } })).status,
+        200,
+      )
+      const beside = await runProgram(['admin-key', 'bob'], { DATA_DIR: folder })
+      assert.equal(beside.code, 1)
+      assert.match(beside.output, /^tollgate: another process is using the data/)
+      program.process.kill('SIGTERM')
+      assert.equal(await program.exit, 0)
+    }))
+})
+
+interface Wrong {
+  readonly name: string
+  readonly env?: Record<string, string>
+  readonly file?: string
+  readonly args?: readonly string[]
+  readonly says: RegExp
+}
+
+const wrong: readonly Wrong[] = [
+  {
+    name: 'a port that is none',
+    env: { PORT: '80a' },
+    says: /^tollgate: PORT: "80a" is no whole number from 0 to 65535$/m,
+  },
+  { name: 'a port beyond the last', env: { PORT: '70000' }, says: /PORT: .*65535/ },
+  {
+    name: 'the same port twice',
+    env: { PORT: '9000', ADMIN_PORT: '9000' },
+    says: /ADMIN_PORT: is the same as PORT/,
+  },
+  { name: 'a short admin key', env: { ADMIN_KEY: 'short' }, says: /ADMIN_KEY: must be 16 to 512/ },
+  {
+    name: 'an admin key twice',
+    env: { ADMIN_KEY: 'a-test-admin-key-1', ADMIN_KEY_FILE: '/nonexistent' },
+    says: /ADMIN_KEY or ADMIN_KEY_FILE, not both/,
+  },
+  {
+    name: 'a key file that is not there',
+    env: { ADMIN_KEY_FILE: '/nonexistent' },
+    says: /ADMIN_KEY_FILE: cannot read \/nonexistent \(ENOENT\)/,
+  },
+  {
+    name: 'a master key of the wrong length',
+    env: { MASTER_KEY: 'abcd' },
+    says: /MASTER_KEY: must be 64 hex digits/,
+  },
+  {
+    name: 'an unknown log level',
+    env: { LOG_LEVEL: 'loud' },
+    says: /LOG_LEVEL: "loud" is none of debug, info/,
+  },
+  {
+    name: 'a size that is none',
+    env: { BODY_BYTES_MAX: '10 apples' },
+    says: /BODY_BYTES_MAX: "10 apples" is no size/,
+  },
+  {
+    name: 'a proxy that is no network',
+    env: { TRUSTED_PROXIES: '10.0.0.0/8,lan' },
+    says: /TRUSTED_PROXIES: "lan" is no network/,
+  },
+  {
+    name: 'a base address that is none',
+    env: { OPENAI_BASE_URL: 'localhost:1' },
+    says: /OPENAI_BASE_URL: "localhost:1" is no URL/,
+  },
+  {
+    name: 'a file that is not there',
+    env: { CONFIG: '/nonexistent.yaml' },
+    says: /CONFIG: there is no file/,
+  },
+  { name: 'no YAML', file: 'families: [', says: /tollgate\.yaml: is not valid YAML/ },
+  { name: 'an unknown key', file: 'familys: []', says: /top level: unknown key "familys"/ },
+  { name: 'an unknown key below', file: 'defaults: { request: 1 }', says: /defaults: unknown key "request"/ },
+  {
+    name: 'a number that is none',
+    file: 'defaults: { requestsPerMinute: many }',
+    says: /defaults\.requestsPerMinute: .*number/,
+  },
+  { name: 'a negative limit', file: 'defaults: { maxIps: -2 }', says: /defaults\.maxIps: / },
+  {
+    name: 'a family that is not defined',
+    file: 'defaults: { limits: { gemini: 5 } }',
+    says: /defaults\.limits\.gemini: no such family; there are gpt4-32k, turbo/,
+  },
+  {
+    name: 'a family twice',
+    file: 'families: [{name: a, models: [x]}, {name: a, models: [y]}]',
+    says: /families: a is defined twice/,
+  },
+  { name: 'a time zone that is none', file: 'timeZone: Mars/Base', says: /timeZone: must be a time zone/ },
+  {
+    name: 'a provider that is none',
+    file: 'upstreams: [{name: a, provider: aol, baseUrl: http://a, models: ["*"]}]',
+    says: /upstreams\[0\]\.provider: "aol" is none of/,
+  },
+  {
+    name: 'a key that is not in the environment',
+    file: 'upstreams: [{name: a, provider: openai, baseUrl: http://a, models: ["*"], apiKey: $NOPE}]',
+    says: /upstreams\[0\]\.apiKey: names NOPE/,
+  },
+  { name: 'an unknown command', args: ['fly'], says: /there is no command "fly"/ },
+  { name: 'an unknown option', args: ['--fly'], says: /--fly/ },
+  {
+    name: 'a demo for everybody',
+    args: ['--demo'],
+    env: { HOST: '0.0.0.0' },
+    says: /HOST: the demo has a well-known admin key/,
+  },
+]
+
+describe('wrong configuration stops the start with one line that names the key and what is allowed', () => {
+  for (const { name, env = {}, file, args = [], says } of wrong) {
+    it(name, () =>
+      withFolder(async (folder) => {
+        if (file !== undefined) writeFileSync(join(folder, 'tollgate.yaml'), file)
+        const { code, output } = await runProgram(
+          args,
+          { DATA_DIR: join(folder, 'data'), PORT: '0', ...env },
+          folder,
+        )
+        assert.equal(code, 2, output)
+        assert.match(output, says)
+        assert.equal(output.trim().split('\n').length, 1, output)
+        assert.equal(existsSync(join(folder, 'data')), false, 'nothing was written')
+      }),
+    )
+  }
+
+  it('a port that is in use', () =>
+    withFolder(async (folder) => {
+      const server = createServer().listen(0, '127.0.0.1')
+      await new Promise((resolve) => server.once('listening', resolve))
+      const address = server.address()
+      const port = typeof address === 'object' && address ? String(address.port) : assert.fail()
+      const { code, output } = await runProgram([], { DATA_DIR: folder, PORT: port })
+      assert.equal(code, 1)
+      assert.match(
+        output,
+        /^tollgate: 127\.0\.0\.1:\d+ is in use by another process: stop it, or set PORT\n$/,
+      )
+      server.close()
+    }))
+})

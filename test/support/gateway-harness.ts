@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { createAccount } from '#account/account.ts'
+import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
+import type { User } from '#core/user.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '#gateway/gateway.ts'
+import { createClientAddress } from '#http/client-address.ts'
+import { createLog } from '#http/log.ts'
+import { createThrottle } from '#http/throttle.ts'
+import { openMeter } from '#metering/batcher.ts'
+import type { Meter } from '#metering/meter.ts'
+import { providers } from '#providers/all.ts'
+import { openStore } from '#storage/open.ts'
+import type { AdmissionOutcome, Settlement, Store } from '#storage/store.ts'
+import type { UpstreamConfig } from '#upstreams/config.ts'
+import { openUpstreams } from '#upstreams/open.ts'
+import { assertInvariants } from './invariants.ts'
+import { databases, type TestDatabase, testPolicy } from './stores.ts'
+
+/** A data plane as it runs: a real store, a real meter, real connections; what is settled is counted. */
+export interface Harness {
+  readonly origin: string
+  readonly port: number
+  readonly store: Store
+  readonly database: TestDatabase
+  readonly gateway: Gateway
+  /** Everything that was admitted with units, and every settlement that was handed in, in order. */
+  readonly admitted: readonly string[]
+  readonly settlements: readonly Settlement[]
+  readonly log: () => string
+  /** Adds to the time; what has a real clock of its own (sockets, timers) stays as it is. */
+  readonly shiftClock: (ms: number) => void
+  readonly createUser: (edit?: UserEdit) => Promise<string>
+  readonly userOf: (accessToken: string) => Promise<User>
+  readonly usedBy: (accessToken: string) => Promise<number>
+  /** Waits until no relay is open, and checks that each was settled exactly once and that the account adds up. */
+  readonly settle: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export interface HarnessOptions {
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly policy?: Partial<PolicySettings>
+  readonly gateway?: Partial<GatewayOptions>
+  /** Stands between the gateway and the meter. */
+  readonly wrapMeter?: (meter: Meter) => Meter
+}
+
+export async function openHarness(options: HarnessOptions): Promise<Harness> {
+  const [kind] = databases
+  assert.ok(kind)
+  const database = await kind.create()
+  const policySettings = { ...testPolicy, ...options.policy }
+  const store = await openStore(database.settings({ policy: policySettings }))
+  let shift = 0
+  const clock = () => Date.now() + shift
+  const lines: string[] = []
+  const log = createLog({ level: 'info', destination: { write: (line) => lines.push(line) } })
+  const meter = openMeter(store.metering, clock)
+  const counted = countMeter(options.wrapMeter?.(meter) ?? meter)
+  const upstreams = openUpstreams(options.upstreams, { providers, clock })
+  const policy = createPolicy(policySettings)
+  const throttle = createThrottle(clock)
+  const clientAddress = createClientAddress(['127.0.0.1'])
+  const gateway = createGateway({
+    meter: counted.meter,
+    upstreams,
+    providers,
+    policy,
+    clock,
+    log,
+    throttle,
+    clientAddress,
+    bodyBytesMax: 1024 * 1024,
+    knowsAccessToken: store.users.knowsAccessToken,
+    limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
+    ...options.gateway,
+  })
+  const account = createAccount({ meter, users: store.users, policy, clock, log, throttle, clientAddress })
+  const server = createServer((request, response) => {
+    if (account.takes(request.url ?? '')) account.handle(request, response)
+    else gateway.handle(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+
+  async function userOf(accessToken: string): Promise<User> {
+    const user = await store.users.findUser({ accessToken }, clock())
+    assert.ok(user, 'the user is there')
+    return user
+  }
+
+  async function settle(): Promise<void> {
+    await waitUntil(() => gateway.openRelays() === 0, 'no relay is open')
+    const ids = counted.settlements.map(({ requestId }) => requestId)
+    assert.deepEqual(ids.toSorted(), counted.admitted.toSorted(), 'each admission has one settlement')
+    await assertInvariants(database)
+    const open = await database.rows("select id from entries where state = 'open'")
+    assert.deepEqual(open, [], 'no entry is open')
+  }
+
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    store,
+    database,
+    gateway,
+    admitted: counted.admitted,
+    settlements: counted.settlements,
+    log: () => lines.join(''),
+    shiftClock: (ms) => {
+      shift += ms
+    },
+    async createUser(edit = {}) {
+      const created = await store.users.insertUser(edit, clock())
+      assert.equal(created.kind, 'created')
+      return created.kind === 'created' ? created.user.accessToken : ''
+    },
+    userOf,
+    async usedBy(accessToken) {
+      const { quotas } = await userOf(accessToken)
+      return [...quotas.values()].reduce((sum, { used }) => sum + used, 0)
+    },
+    settle,
+    async close() {
+      await gateway.drain(0)
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await upstreams.close()
+      await meter.close()
+      await store.close()
+      await database.remove()
+    },
+  }
+}
+
+function countMeter(meter: Meter) {
+  const admitted: string[] = []
+  const settlements: Settlement[] = []
+  const counting: Meter = {
+    async admit(ask): Promise<AdmissionOutcome> {
+      const outcome = await meter.admit(ask)
+      if (outcome.kind === 'admitted' && ask.units) admitted.push(ask.requestId)
+      return outcome
+    },
+    settle(settlement) {
+      settlements.push(settlement)
+      return meter.settle(settlement)
+    },
+    close: meter.close,
+  }
+  return { meter: counting, admitted, settlements }
+}
+
+/** Waits for a condition, not for a time; fails in the end, saying what it waited for. */
+export async function waitUntil(
+  isSo: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 5000,
+): Promise<void> {
+  const until = Date.now() + timeoutMs
+  while (!(await isSo())) {
+    assert.ok(Date.now() < until, `waited in vain until ${what}`)
+    await setTimeout(2)
+  }
+}
+
+/** An upstream of either protocol at an address; the path below it is the protocol's. */
+export function upstreamAt(
+  origin: string,
+  more: Partial<UpstreamConfig> & { readonly provider: 'openai' | 'anthropic' },
+): UpstreamConfig {
+  const path = more.provider === 'openai' ? '/v1' : ''
+  return { name: more.provider, baseUrl: origin + path, apiKey: 'upstream-secret', models: ['*'], ...more }
+}
