@@ -1,0 +1,131 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Policy } from '#core/admission.ts'
+import type { Clock } from '#core/clock.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
+import { logAccess } from '#http/access-log.ts'
+import type { ClientAddress } from '#http/client-address.ts'
+import { credentialOf } from '#http/credential.ts'
+import type { Log } from '#http/log.ts'
+import { renderProblem } from '#http/problem-answer.ts'
+import { createRequestId } from '#http/request-id.ts'
+import type { Throttle } from '#http/throttle.ts'
+import type { Meter } from '#metering/meter.ts'
+import type { UserStore } from '#storage/store.ts'
+import { toUsageAnswer } from './usage-wire.ts'
+
+export interface AccountOptions {
+  readonly meter: Meter
+  readonly users: Pick<UserStore, 'findUser'>
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly log: Log
+  /** The gateway's own: both let the same credential in. */
+  readonly throttle: Throttle
+  readonly clientAddress: ClientAddress
+}
+
+export interface Account {
+  /** Whether a request's target (`request.url`) is this app's. */
+  readonly takes: (url: string) => boolean
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+const usagePath = '/v1/usage'
+
+interface Visit {
+  readonly requestId: string
+  readonly address: string
+  readonly arrivedAt: number
+  userId?: string
+}
+
+type Answer =
+  | { readonly kind: 'usage'; readonly body: string }
+  | { readonly kind: 'refused'; readonly problem: Problem; readonly allow?: string }
+
+/**
+ * What a holder may see: `GET /v1/usage`, the own usage by family. Asking is let in as a request to the gateway
+ * is, but reserves and counts nothing, so that it answers when the quota is spent.
+ */
+export function createAccount(options: AccountOptions): Account {
+  const { clock, log, throttle } = options
+
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    const visit: Visit = {
+      requestId: createRequestId(clock()),
+      address: options.clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']),
+      arrivedAt: performance.now(),
+    }
+    response.on('close', () => logVisit(visit, request, response))
+    answerTo(request, visit)
+      .catch((error: unknown): Answer => {
+        log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
+        return refused(createProblem('store_unavailable', undefined, { retryAt: clock() + 1000 }))
+      })
+      .then((answer) => send(request, response, visit, answer))
+      .catch((error: unknown) => {
+        log.error({ requestId: visit.requestId, err: error }, 'a request failed')
+        response.destroy()
+      })
+  }
+
+  async function answerTo(request: IncomingMessage, visit: Visit): Promise<Answer> {
+    const { requestId, address } = visit
+    if (request.method !== 'GET') return { ...refused(createProblem('method_not_allowed')), allow: 'GET' }
+    const blockedUntil = throttle.blockedUntil(address)
+    if (blockedUntil !== undefined)
+      return refused(createProblem('throttled', undefined, { retryAt: blockedUntil }))
+    const accessToken = credentialOf(request.headers)
+    if (accessToken === undefined) return refused(createProblem('missing_credential'))
+    const ask = { requestId, accessToken, address, route: usagePath, isMetered: false }
+    const outcome = await options.meter.admit(ask)
+    if (outcome.user) visit.userId = outcome.user.id
+    if (outcome.kind === 'refused') {
+      if (outcome.code === 'unknown_access_token') throttle.failed(address)
+      return refused(createProblem(outcome.code, outcome.message, { retryAt: outcome.retryAt }))
+    }
+    throttle.succeeded(address)
+    const now = clock()
+    const user = await options.users.findUser({ accessToken }, now)
+    if (!user) return refused(createProblem('unknown_access_token'))
+    return { kind: 'usage', body: JSON.stringify(toUsageAnswer(user, options.policy, now)) }
+  }
+
+  function send(request: IncomingMessage, response: ServerResponse, visit: Visit, answer: Answer): void {
+    // A body has no business here; what comes of one is thrown away.
+    request.resume()
+    if (answer.kind === 'usage') {
+      const headers = {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        'x-request-id': visit.requestId,
+      }
+      response.writeHead(200, headers).end(answer.body)
+      return
+    }
+    const rendered = renderProblem(answer.problem, visit.requestId, clock(), request.headers.accept)
+    const allow = answer.allow === undefined ? {} : { allow: answer.allow }
+    response.writeHead(rendered.status, { ...rendered.headers, ...allow }).end(rendered.body)
+  }
+
+  function logVisit(visit: Visit, request: IncomingMessage, response: ServerResponse): void {
+    const { requestId, address, arrivedAt, userId } = visit
+    const status = response.headersSent ? response.statusCode : 499
+    const durationMs = performance.now() - arrivedAt
+    logAccess(log, {
+      requestId,
+      method: request.method ?? '',
+      route: usagePath,
+      status,
+      durationMs,
+      address,
+      userId,
+    })
+  }
+
+  return { takes: (url) => url === usagePath || url.startsWith(`${usagePath}?`), handle }
+}
+
+function refused(problem: Problem): Extract<Answer, { readonly kind: 'refused' }> {
+  return { kind: 'refused', problem }
+}

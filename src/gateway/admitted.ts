@@ -1,0 +1,16 @@
+import type { Admitted } from '#core/admission.ts'
+import type { JsonMembers } from '#lib/json-members.ts'
+import type { Endpoint, ModelRequest } from '#providers/provider.ts'
+import type { Visit } from './visit.ts'
+
+/** A request that was let in: everything its relay has to know. Its entry is open and wants a settlement. */
+export interface AdmittedRequest {
+  readonly visit: Visit
+  readonly endpoint: Endpoint
+  readonly userId: string
+  readonly body: Buffer
+  readonly members: JsonMembers
+  readonly request: ModelRequest
+  readonly inputEstimate: number
+  readonly decision: Admitted
+}

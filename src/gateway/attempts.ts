@@ -1,0 +1,81 @@
+import { applyEdits } from '#providers/body-edits.ts'
+import type { RequestChanges } from '#providers/provider.ts'
+import type { Exchange, Receiver } from '#upstreams/exchange.ts'
+import { requestHeaders } from '#upstreams/header-lists.ts'
+import type { Upstream } from '#upstreams/upstream.ts'
+import type { AdmittedRequest } from './admitted.ts'
+import { noteSent } from './visit.ts'
+
+/** Sends one request to the upstreams that serve its model, one after the other, as far as its relay wants. */
+export class Attempts {
+  readonly #job: AdmittedRequest
+  readonly #candidates: readonly Upstream[]
+  readonly #path: string
+  #headers: readonly string[] | undefined
+  #count = 0
+  #next = 0
+  #hasTriedAgain = false
+  #exchange: Exchange | undefined
+
+  constructor(job: AdmittedRequest, candidates: readonly Upstream[]) {
+    this.#job = job
+    this.#candidates = candidates
+    const url = job.visit.request.url ?? ''
+    const query = url.indexOf('?')
+    const { upstreamPath } = job.endpoint
+    this.#path = query < 0 ? upstreamPath : upstreamPath + url.slice(query)
+  }
+
+  get hasNext(): boolean {
+    return this.#next < this.#candidates.length
+  }
+
+  /** The one that was tried last. */
+  get upstream(): Upstream | undefined {
+    return this.#candidates[this.#next - 1]
+  }
+
+  get exchange(): Exchange | undefined {
+    return this.#exchange
+  }
+
+  sendToNext(receiver: Receiver): void {
+    const upstream = this.#candidates[this.#next]
+    if (!upstream) throw new Error('no upstream is left')
+    this.#next += 1
+    this.#send(upstream, receiver)
+  }
+
+  /** Sends to the same one again, once: for a connection that turned out to be at its end. */
+  sendAgain(receiver: Receiver): boolean {
+    const { upstream } = this
+    if (this.#hasTriedAgain || !upstream) return false
+    this.#hasTriedAgain = true
+    this.#send(upstream, receiver)
+    return true
+  }
+
+  #send(upstream: Upstream, receiver: Receiver): void {
+    const { visit } = this.#job
+    this.#headers ??= requestHeaders(visit.request.rawHeaders)
+    const body = this.#bodyFor(upstream)
+    noteSent(visit)
+    this.#count += 1
+    const attempt = this.#count
+    const request = { method: 'POST', path: this.#path, headers: this.#headers, body } as const
+    const exchange = upstream.send(request, receiver)
+    // One that failed at once may have been followed by the next already.
+    if (this.#count === attempt) this.#exchange = exchange
+  }
+
+  /** The client's own bytes wherever nothing has to be added. */
+  #bodyFor(upstream: Upstream): Buffer {
+    const { body, members, request, decision, endpoint } = this.#job
+    const changes: RequestChanges = {
+      ...(decision.outputCap !== undefined && request.hasOutput && { outputCap: decision.outputCap }),
+      ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
+      ...(request.lacksUsage && { addsUsage: true }),
+    }
+    return applyEdits(body, endpoint.editsFor(body, members, changes))
+  }
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { noUsage } from '#core/usage.ts'
+import { type Course, chargeOf, type Figures, noFigures } from './charge.ts'
+
+const course: Course = {
+  isMetered: true,
+  wasSent: true,
+  upstreamStatus: 200,
+  wasCutShort: false,
+  inputEstimate: 40,
+}
+const usage = { input: 7, cacheRead: 1, cacheWritten: 2, output: 5, reasoning: 3 }
+const partial: Figures = { usage: { ...noUsage, input: 30, output: 1 }, isComplete: false, outputEstimate: 9 }
+
+describe('what a relay is charged', () => {
+  const cases: readonly (readonly [string, Partial<Course>, Figures, object])[] = [
+    [
+      'the final figure',
+      {},
+      { usage, isComplete: true, outputEstimate: 99 },
+      { ending: 'settled', usage, isEstimated: false },
+    ],
+    [
+      'the final figure though the client went',
+      { wasCutShort: true },
+      { usage, isComplete: true, outputEstimate: 99 },
+      { ending: 'settled', usage, isEstimated: false },
+    ],
+    [
+      'the final figure of an error',
+      { upstreamStatus: 400 },
+      { usage, isComplete: true, outputEstimate: 0 },
+      { ending: 'settled', usage, isEstimated: false },
+    ],
+    [
+      'estimates where nothing was stated',
+      {},
+      { ...noFigures, outputEstimate: 9 },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 9 }, isEstimated: true },
+    ],
+    [
+      'the input that was stated, and the output that passed',
+      {},
+      partial,
+      { ending: 'settled', usage: { ...noUsage, input: 30, output: 9 }, isEstimated: true },
+    ],
+    [
+      'the stated output where it is more than what passed',
+      {},
+      { ...partial, usage: { ...usage, output: 20 } },
+      { ending: 'settled', usage: { ...usage, output: 20 }, isEstimated: true },
+    ],
+    [
+      'the input where the client went before an answer',
+      { upstreamStatus: 0, wasCutShort: true },
+      noFigures,
+      { ending: 'settled', usage: { ...noUsage, input: 40 }, isEstimated: true },
+    ],
+    [
+      'nothing where it was never sent',
+      { upstreamStatus: 0, wasCutShort: true, wasSent: false },
+      noFigures,
+      { ending: 'released' },
+    ],
+    ['nothing where the upstream did not answer', { upstreamStatus: 0 }, noFigures, { ending: 'released' }],
+    [
+      'nothing for an error',
+      { upstreamStatus: 500 },
+      { ...noFigures, outputEstimate: 50 },
+      { ending: 'released' },
+    ],
+    [
+      'nothing for an error during which the client went',
+      { upstreamStatus: 429, wasCutShort: true },
+      noFigures,
+      { ending: 'released' },
+    ],
+    [
+      'nothing for a redirect',
+      { upstreamStatus: 307 },
+      { ...noFigures, outputEstimate: 5 },
+      { ending: 'released' },
+    ],
+    [
+      'nothing for counting',
+      { isMetered: false },
+      { usage, isComplete: true, outputEstimate: 9 },
+      { ending: 'settled', usage: noUsage, isEstimated: false },
+    ],
+    [
+      'nothing for counting that failed',
+      { isMetered: false, upstreamStatus: 500 },
+      noFigures,
+      { ending: 'released' },
+    ],
+  ]
+  for (const [name, changes, figures, expected] of cases) {
+    it(name, () => {
+      const charge = chargeOf({ ...course, ...changes }, figures)
+      assert.deepEqual(charge, { usage: noUsage, isEstimated: false, ...expected })
+    })
+  }
+})

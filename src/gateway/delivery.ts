@@ -1,0 +1,108 @@
+import type { ServerResponse } from 'node:http'
+
+/**
+ * The client's side of a relay. Bytes are written as they come, but the last of them waits for `finish`, which is
+ * called when the settlement is durable: what a client saw finished is booked. The last is the end of a chunked
+ * answer, or the bytes that complete a `content-length`.
+ */
+export class Delivery {
+  readonly #response: ServerResponse
+  readonly #stalledMs: number
+  #head: { readonly status: number; readonly headers: string[] } | undefined
+  #left = -1
+  #held: Buffer | undefined
+  #stall: NodeJS.Timeout | undefined
+  /** The last four bytes that were written, to know whether a stream stands between two events. */
+  #tail = 0
+  #hasBody = false
+
+  /** @param onDrain the client has taken what was waiting for it */
+  constructor(response: ServerResponse, stalledMs: number, onDrain: () => void) {
+    this.#response = response
+    this.#stalledMs = stalledMs
+    response.on('drain', () => {
+      clearTimeout(this.#stall)
+      onDrain()
+    })
+  }
+
+  /** Whether the client may have seen something. Until then another answer can still be given. */
+  get hasStarted(): boolean {
+    return this.#response.headersSent
+  }
+
+  /** Whether a stream may be ended by an event of ours: the last one was whole, and nobody said how long it is. */
+  get isBetweenEvents(): boolean {
+    if (this.#left >= 0) return false
+    return !this.#hasBody || (this.#tail & 0xffff) === 0x0a0a || this.#tail === 0x0d0a0d0a
+  }
+
+  /** @param contentLength -1 where nobody knows */
+  start(status: number, headers: string[], contentLength: number, isStream: boolean): void {
+    this.#left = contentLength
+    this.#head = { status, headers }
+    // Headers go with the first bytes where those are here already; a stream's must not wait for later ones.
+    if (isStream) process.nextTick(flush, this)
+  }
+
+  flushHead(): void {
+    if (!this.#head || this.#response.destroyed) return
+    try {
+      this.#writeHead()
+      this.#response.flushHeaders()
+    } catch {
+      // A header that node:http will not write; nobody above could catch it.
+      this.destroy()
+    }
+  }
+
+  #writeHead(): void {
+    if (!this.#head) return
+    this.#response.writeHead(this.#head.status, this.#head.headers)
+    this.#head = undefined
+  }
+
+  /** False where the client is slower than the upstream: wait for `onDrain`. */
+  write(chunk: Buffer): boolean {
+    const { length } = chunk
+    // Once destroyed it takes nothing more, though its `close` may come later.
+    if (length === 0 || this.#response.destroyed) return true
+    this.#hasBody = true
+    if (length >= 4) this.#tail = chunk.readInt32BE(length - 4)
+    else for (const byte of chunk) this.#tail = (this.#tail << 8) | byte
+    if (this.#left >= 0) {
+      this.#left -= length
+      if (this.#left <= 0) {
+        this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk
+        return true
+      }
+    }
+    if (this.#head) this.#writeHead()
+    if (this.#response.write(chunk)) return true
+    clearTimeout(this.#stall)
+    // A client that reads nothing at all would keep its quota's hold and a connection upstream for ever.
+    this.#stall = setTimeout(() => this.#response.destroy(), this.#stalledMs)
+    return false
+  }
+
+  finish(last?: string): void {
+    this.close()
+    this.#writeHead()
+    this.#response.end(last ?? this.#held)
+  }
+
+  /** Breaks the connection off, so that the client sees an answer that is not whole. */
+  destroy(): void {
+    this.close()
+    this.#response.destroy()
+  }
+
+  /** Nothing of what was begun goes out any more; an answer that has not begun can be given in another way. */
+  close(): void {
+    clearTimeout(this.#stall)
+  }
+}
+
+function flush(delivery: Delivery): void {
+  delivery.flushHead()
+}

@@ -1,0 +1,210 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
+import type { Policy } from '#core/admission.ts'
+import type { Clock } from '#core/clock.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
+import type { UserLimits } from '#core/user.ts'
+import { logAccess } from '#http/access-log.ts'
+import type { ClientAddress } from '#http/client-address.ts'
+import type { Log } from '#http/log.ts'
+import { createRequestId } from '#http/request-id.ts'
+import type { Throttle } from '#http/throttle.ts'
+import type { Meter } from '#metering/meter.ts'
+import type { EstimateMode } from '#providers/estimate.ts'
+import type { Endpoint, Provider } from '#providers/provider.ts'
+import type { Upstreams } from '#upstreams/open.ts'
+import { type IntakeContext, takeIn } from './intake.ts'
+import { createModelDirectory } from './model-directory.ts'
+import { listModels, type ModelsContext, showModel } from './models.ts'
+import { refuse } from './refusal.ts'
+import { Relay, type RelayContext } from './relay.ts'
+import { createRelays } from './relays.ts'
+import { createRouter, type Route } from './routes.ts'
+import type { Visit } from './visit.ts'
+
+export interface GatewayOptions {
+  readonly meter: Meter
+  readonly upstreams: Upstreams
+  /** In the order in which they are asked whether a request is theirs, where a path does not say. */
+  readonly providers: readonly Provider[]
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly log: Log
+  readonly throttle: Throttle
+  readonly clientAddress: ClientAddress
+  readonly bodyBytesMax: number
+  readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
+  readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
+  readonly onDisconnect?: 'abort' | 'drain'
+  readonly inputEstimate?: EstimateMode
+  readonly drainMs?: number
+  readonly drainBytesMax?: number
+  readonly stalledMs?: number
+  readonly settleWaitMs?: number
+  readonly noUpstreamMessage?: string
+}
+
+export interface Gateway {
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  readonly openRelays: () => number
+  /** Cuts the running relays of one user, each with this problem; answers how many there were. */
+  readonly cutUser: (userId: string, problem: Problem) => number
+  /** Refuses what is new, waits for what runs, and after the grace cuts the rest. Resolves when all is settled. */
+  readonly drain: (graceMs: number) => Promise<void>
+}
+
+const minuteMs = 60_000
+const tellingMs = 1000
+const defaults = {
+  onDisconnect: 'abort',
+  inputEstimate: 'usual',
+  drainMs: 5 * minuteMs,
+  drainBytesMax: 32 * 1024 * 1024,
+  stalledMs: 5 * minuteMs,
+  settleWaitMs: 1000,
+  noUpstreamMessage: 'No upstream is configured for that model.',
+} as const
+
+/** The data plane: tells requests apart, takes them in, and runs a relay for each that was admitted. */
+export function createGateway(given: GatewayOptions): Gateway {
+  const options = { ...defaults, ...given }
+  const { clock, log, providers } = options
+  if (providers.length === 0) throw new TypeError('the gateway needs a provider')
+  const relays = createRelays()
+  const route = createRouter(providers)
+  const intake: IntakeContext = { ...options, families: options.policy.families }
+  const relaying: RelayContext = { ...options, relays }
+  const models: ModelsContext = {
+    ...options,
+    intake,
+    directory: createModelDirectory(options.upstreams, clock),
+  }
+  const visits = new Set<Visit>()
+  let isDraining = false
+  let isCutting = false
+
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    if (response.socket === null) {
+      // Sent behind another on the same connection: until its turn comes nobody would tell that the client went.
+      response.once('socket', () => handle(request, response))
+      return
+    }
+    const visit = openVisit(request, response)
+    visits.add(visit)
+    response.on('close', () => {
+      logVisit(visit)
+      visit.onClose?.()
+      visits.delete(visit)
+    })
+    // What fails in writing to a client that has gone is told by `close`.
+    response.on('error', () => {})
+    serve(visit).catch((error: unknown) => fail(visit, error))
+  }
+
+  function openVisit(request: IncomingMessage, response: ServerResponse): Visit {
+    const forwardedFor = request.headers['x-forwarded-for']
+    return {
+      requestId: createRequestId(clock()),
+      request,
+      response,
+      address: options.clientAddress(request.socket.remoteAddress, forwardedFor),
+      arrivedAt: performance.now(),
+      waitedMs: 0,
+      ownMs: undefined,
+      provider: claimant(request),
+      route: 'none',
+      userId: undefined,
+      onClose: undefined,
+    }
+  }
+
+  function claimant(request: IncomingMessage): Provider {
+    const provider = providers.find((each) => each.claims(request.headers)) ?? providers[0]
+    if (!provider) throw new Error('the gateway has no provider')
+    return provider
+  }
+
+  async function serve(visit: Visit): Promise<void> {
+    const { request } = visit
+    const routing = route(request.method ?? '', request.url ?? '')
+    if (routing.kind !== 'not_found') enter(visit, routing.route)
+    if (isDraining) {
+      visit.response.shouldKeepAlive = false
+      return say(visit, createProblem('shutting_down'))
+    }
+    if (routing.kind === 'not_found')
+      return say(visit, createProblem('not_found', 'There is no such path here.'))
+    if (routing.kind === 'wrong_method') {
+      visit.response.setHeader('allow', routing.allow)
+      return say(visit, createProblem('method_not_allowed'))
+    }
+    return run(visit, routing.route)
+  }
+
+  function enter(visit: Visit, found: Route): void {
+    visit.route = found.template
+    if (found.kind === 'relay') visit.provider = found.provider
+  }
+
+  async function run(visit: Visit, found: Route): Promise<void> {
+    if (found.kind === 'relay') return relay(visit, found.endpoint)
+    const refusal = await (found.kind === 'models'
+      ? listModels(visit, models)
+      : showModel(visit, found.id, models))
+    if (refusal) refuse(visit, refusal.problem, refusal.limits, clock())
+  }
+
+  async function relay(visit: Visit, endpoint: Endpoint): Promise<void> {
+    const taken = await takeIn(visit, endpoint, intake)
+    if (taken.kind === 'refused') return refuse(visit, taken.problem, taken.limits, clock())
+    if (taken.kind === 'gone') return
+    // From here on an entry is open, and only the relay closes it.
+    const started = new Relay(taken.job, relaying)
+    started.start()
+    if (isCutting) started.cut(createProblem('shutting_down'))
+  }
+
+  function say(visit: Visit, problem: Problem): void {
+    refuse(visit, problem, undefined, clock())
+  }
+
+  function fail(visit: Visit, error: unknown): void {
+    log.error({ requestId: visit.requestId, err: error }, 'a request failed')
+    if (visit.response.headersSent) visit.response.destroy()
+    else say(visit, createProblem('internal'))
+  }
+
+  function logVisit(visit: Visit): void {
+    const { requestId, request, response, route: template, address, arrivedAt, userId } = visit
+    logAccess(log, {
+      requestId,
+      method: request.method ?? '',
+      route: template,
+      // nginx's 499: the client was gone before it was answered.
+      status: response.headersSent ? response.statusCode : 499,
+      durationMs: performance.now() - arrivedAt,
+      address,
+      userId,
+    })
+  }
+
+  async function drain(graceMs: number): Promise<void> {
+    isDraining = true
+    const isIdle = () => visits.size === 0 && relays.count() === 0
+    await waitUntil(isIdle, graceMs)
+    isCutting = true
+    relays.cutAll(createProblem('shutting_down'))
+    // Those that were cut get a moment to be told so.
+    await waitUntil(isIdle, tellingMs)
+    for (const { request } of visits) request.socket.destroy()
+    await waitUntil(isIdle, Number.POSITIVE_INFINITY)
+  }
+
+  return { handle, openRelays: relays.count, cutUser: relays.cutUser, drain }
+}
+
+/** Looks now and then: this is for a process that stops, where nobody counts milliseconds. */
+async function waitUntil(isSo: () => boolean, timeoutMs: number): Promise<void> {
+  const until = performance.now() + timeoutMs
+  while (!isSo() && performance.now() < until) await setTimeout(10)
+}

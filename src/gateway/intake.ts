@@ -1,0 +1,199 @@
+import type { Clock } from '#core/clock.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
+import { type Family, familyOf } from '#core/family.ts'
+import { readBody } from '#http/body.ts'
+import { credentialOf } from '#http/credential.ts'
+import type { Log } from '#http/log.ts'
+import type { Throttle } from '#http/throttle.ts'
+import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
+import type { Meter } from '#metering/meter.ts'
+import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
+import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
+import type { AdmissionAsk, AdmissionOutcome } from '#storage/store.ts'
+import type { AdmittedRequest } from './admitted.ts'
+import type { Visit } from './visit.ts'
+
+export interface IntakeContext {
+  readonly meter: Meter
+  readonly throttle: Throttle
+  readonly clock: Clock
+  readonly families: readonly Family[]
+  readonly bodyBytesMax: number
+  readonly inputEstimate: EstimateMode
+  /** The cheap question before a large body is read. */
+  readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
+  readonly log: Log
+}
+
+export type Refusal = { readonly kind: 'refused'; readonly problem: Problem; readonly limits?: LimitsView }
+type Gone = { readonly kind: 'gone' }
+export type Intake = { readonly kind: 'admitted'; readonly job: AdmittedRequest } | Refusal | Gone
+
+const compressed = 'Compressed bodies are not read here: send plain JSON.'
+
+/** Up to here a body is read before anybody has asked whose it is: that costs less than the question. */
+const smallBodyBytes = 64 * 1024
+
+/**
+ * From an arrived request to its admission: whose it is, what it asks for, whether it may. Nothing is read of a
+ * large body before its access token is known to be one, and nothing is asked for an address that is throttled.
+ * When this answers `admitted`, an entry is open that wants a settlement.
+ */
+export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeContext): Promise<Intake> {
+  const caller = identify(visit, context)
+  if (caller.kind !== 'caller') return caller
+  const { accessToken } = caller
+  const coding = visit.request.headers['content-encoding'] ?? 'identity'
+  if (coding !== 'identity') return refused(createProblem('unsupported_media_type', compressed))
+  if (isLarge(visit)) {
+    const known = await answerOf(context.knowsAccessToken(accessToken), visit, context)
+    if (known.kind === 'refused') return known
+    if (!known.value) return refuseUnknown(visit, context)
+  }
+  const readFrom = performance.now()
+  const reading = await readBody(visit.request, context.bodyBytesMax)
+  visit.waitedMs += performance.now() - readFrom
+  if (reading.kind === 'gone') return reading
+  if (reading.kind === 'too_large')
+    return refused(createProblem('body_too_large', tooLarge(context.bodyBytesMax)))
+  const parsed = await parse(reading.body, endpoint, context)
+  if (parsed.kind !== 'parsed') return parsed
+  const asked = context.meter.admit(askOf(visit, endpoint, accessToken, parsed, context))
+  const outcome = await answerOf(asked, visit, context)
+  if (outcome.kind === 'refused') return outcome
+  const decided = judge(visit, outcome.value, context)
+  if (decided.kind !== 'admitted') return decided
+  const { decision, userId } = decided
+  const { members, request, input } = parsed
+  const job = {
+    visit,
+    endpoint,
+    userId,
+    body: reading.body,
+    members,
+    request,
+    inputEstimate: input,
+    decision,
+  }
+  return { kind: 'admitted', job }
+}
+
+/** Whether the holder of the request's access token may come in at all; nothing is reserved or counted. */
+export async function welcome(
+  visit: Visit,
+  context: IntakeContext,
+): Promise<Refusal | { readonly kind: 'welcome'; readonly accessToken: string }> {
+  const caller = identify(visit, context)
+  if (caller.kind !== 'caller') return caller
+  const { accessToken } = caller
+  const { requestId, address, route } = visit
+  const asked = context.meter.admit({ requestId, address, route, accessToken, isMetered: false })
+  const outcome = await answerOf(asked, visit, context)
+  if (outcome.kind === 'refused') return outcome
+  const decided = judge(visit, outcome.value, context)
+  return decided.kind === 'admitted' ? { kind: 'welcome', accessToken } : decided
+}
+
+/** What the store says; where it cannot, the gateway says no: it fails closed, and never as if nobody were known. */
+export async function answerOf<T>(
+  question: Promise<T>,
+  visit: Visit,
+  { log }: Pick<IntakeContext, 'log'>,
+): Promise<Refusal | { readonly kind: 'answered'; readonly value: T }> {
+  try {
+    return { kind: 'answered', value: await question }
+  } catch (error) {
+    log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
+    return refused(createProblem('store_unavailable'))
+  }
+}
+
+type Caller = { readonly kind: 'caller'; readonly accessToken: string }
+
+function identify(visit: Visit, context: IntakeContext): Caller | Refusal {
+  const blockedUntil = context.throttle.blockedUntil(visit.address)
+  if (blockedUntil !== undefined)
+    return refused(createProblem('throttled', undefined, { retryAt: blockedUntil }))
+  const accessToken = credentialOf(visit.request.headers)
+  if (accessToken === undefined) return refused(createProblem('missing_credential'))
+  return { kind: 'caller', accessToken }
+}
+
+/** Whether a body is large, or does not say how large it is. */
+function isLarge({ request }: Visit): boolean {
+  return !(Number(request.headers['content-length'] ?? Number.NaN) <= smallBodyBytes)
+}
+
+type Parsed = {
+  readonly kind: 'parsed'
+  readonly members: JsonMembers
+  readonly request: ModelRequest
+  readonly input: number
+}
+
+async function parse(body: Buffer, endpoint: Endpoint, context: IntakeContext): Promise<Parsed | Refusal> {
+  const scan = await scanMembers(body)
+  if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
+  const { members } = scan
+  const reading = endpoint.readRequest(body, members)
+  if (reading.kind === 'refused') return reading
+  const input = endpoint.isMetered ? await estimateInput(body, members, context.inputEstimate) : 0
+  return { kind: 'parsed', members, request: reading.request, input }
+}
+
+function askOf(
+  visit: Visit,
+  endpoint: Endpoint,
+  accessToken: string,
+  parsed: Parsed,
+  context: IntakeContext,
+): AdmissionAsk {
+  const { model, output, choices, hasOutput } = parsed.request
+  const isBounded = endpoint.isMetered && hasOutput
+  return {
+    requestId: visit.requestId,
+    address: visit.address,
+    route: visit.route,
+    accessToken,
+    isMetered: endpoint.isMetered,
+    units: {
+      model,
+      family: familyOf(model, context.families),
+      input: parsed.input,
+      output: isBounded ? output : 0,
+      choices,
+    },
+  }
+}
+
+type Judged =
+  | Refusal
+  | {
+      readonly kind: 'admitted'
+      readonly decision: AdmittedRequest['decision']
+      readonly userId: string
+    }
+
+function judge(visit: Visit, outcome: AdmissionOutcome, context: IntakeContext): Judged {
+  visit.userId = outcome.user?.id
+  if (outcome.kind === 'refused' && outcome.code === 'unknown_access_token')
+    return refuseUnknown(visit, context)
+  context.throttle.succeeded(visit.address)
+  if (outcome.kind === 'admitted')
+    return { kind: 'admitted', decision: outcome, userId: outcome.user?.id ?? '' }
+  const { code, message, retryAt, quota, rate } = outcome
+  return { ...refused(createProblem(code, message, { retryAt })), limits: { quota, rate } }
+}
+
+function refuseUnknown(visit: Visit, { throttle }: IntakeContext): Refusal {
+  throttle.failed(visit.address)
+  return refused(createProblem('unknown_access_token'))
+}
+
+function refused(problem: Problem): Refusal {
+  return { kind: 'refused', problem }
+}
+
+function tooLarge(bytesMax: number): string {
+  return `The body is too large: at most ${bytesMax} bytes are read.`
+}

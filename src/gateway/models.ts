@@ -1,0 +1,70 @@
+import { maySeeModel, type Policy } from '#core/admission.ts'
+import type { Clock } from '#core/clock.ts'
+import { createProblem } from '#core/errors.ts'
+import type { UserLimits } from '#core/user.ts'
+import type { ListedModel } from '#providers/provider.ts'
+import { answerOf, type IntakeContext, type Refusal, welcome } from './intake.ts'
+import type { ModelDirectory } from './model-directory.ts'
+import { sendWhole } from './refusal.ts'
+import { timingOf, type Visit } from './visit.ts'
+
+export interface ModelsContext {
+  readonly intake: IntakeContext
+  readonly directory: ModelDirectory
+  readonly policy: Policy
+  readonly clock: Clock
+  /** The limits of the user whose access token it is. */
+  readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
+}
+
+/** `GET /v1/models`: the models that are served here and that this holder may ask for. */
+export async function listModels(visit: Visit, context: ModelsContext): Promise<Refusal | undefined> {
+  const seen = await modelsFor(visit, context)
+  if (seen.kind === 'refused') return seen
+  answer(visit, visit.provider.renderModelList(seen.models))
+  return undefined
+}
+
+/** `GET /v1/models/{id}`. A model that the holder may not see is not there. */
+export async function showModel(
+  visit: Visit,
+  id: string,
+  context: ModelsContext,
+): Promise<Refusal | undefined> {
+  const seen = await modelsFor(visit, context)
+  if (seen.kind === 'refused') return seen
+  const model = seen.models.find((each) => each.id === id)
+  if (!model) {
+    return {
+      kind: 'refused',
+      problem: createProblem('model_not_served', `The model ${id} is not served here.`),
+    }
+  }
+  answer(visit, visit.provider.renderModel(model))
+  return undefined
+}
+
+type Seen = { readonly kind: 'seen'; readonly models: readonly ListedModel[] }
+
+async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal | Seen> {
+  const guest = await welcome(visit, context.intake)
+  if (guest.kind === 'refused') return guest
+  const limits = await answerOf(context.limitsOf(guest.accessToken), visit, context.intake)
+  if (limits.kind === 'refused') return limits
+  const models = await context.directory(visit.provider)
+  const own = limits.value ?? {}
+  return { kind: 'seen', models: models.filter(({ id }) => maySeeModel(own, id, context.policy)) }
+}
+
+function answer(visit: Visit, body: string): void {
+  const headers = [
+    'content-type',
+    'application/json',
+    'cache-control',
+    'no-store',
+    'x-request-id',
+    visit.requestId,
+  ]
+  headers.push('server-timing', timingOf(visit))
+  sendWhole(visit, 200, headers, body)
+}

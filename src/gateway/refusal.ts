@@ -1,0 +1,77 @@
+import { errorTable, type Problem, retryAfterSeconds } from '#core/errors.ts'
+import type { LimitsView } from '#providers/provider.ts'
+import { timingOf, type Visit } from './visit.ts'
+
+/** Beyond this, waiting is nothing that a client's own retries should do: they would hammer and then fail. */
+const worthWaitingMs = 60_000
+/** After an answer that came before the whole body: how long the client may take to send the rest. */
+const lingerMs = 2000
+
+/** Answers with a problem in the caller's protocol, unless an answer has begun. */
+export function refuse(visit: Visit, problem: Problem, limits: LimitsView | undefined, now: number): void {
+  const { response, provider, requestId } = visit
+  if (response.headersSent || response.destroyed) return
+  const headers = [
+    'content-type',
+    'application/json',
+    'x-request-id',
+    requestId,
+    'server-timing',
+    timingOf(visit),
+  ]
+  headers.push(...retryHeaders(problem, now))
+  if (limits) pushAll(headers, provider.limitHeaders(limits, now))
+  if (errorTable[problem.code].status === 401) headers.push('www-authenticate', 'Bearer realm="tollgate"')
+  sendWhole(visit, errorTable[problem.code].status, headers, provider.renderProblem(problem, requestId))
+}
+
+/** Sends a whole answer of our own. */
+export function sendWhole(visit: Visit, status: number, headers: string[], body: string): void {
+  const { response } = visit
+  headers.push('content-length', String(Buffer.byteLength(body)))
+  response.writeHead(status, headers)
+  response.end(body)
+  if (!visit.request.complete) linger(visit)
+}
+
+/**
+ * The client is still sending. Closing now would reset the connection under our answer, so what it sends is
+ * thrown away for a moment; who is not through by then is cut off.
+ */
+function linger({ request }: Visit): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.socket.destroy()
+  }, lingerMs)
+  request.on('close', () => clearTimeout(timer))
+  request.resume()
+}
+
+/**
+ * When to come back: `retry-after` in whole seconds, and `x-should-retry: false` where waiting seconds cannot
+ * help, which the official clients obey.
+ */
+function retryHeaders(problem: Problem, now: number): string[] {
+  const retryAt = problem.retryAt ?? soonAgain(problem, now)
+  const headers = retryAt === undefined ? [] : ['retry-after', String(retryAfterSeconds(retryAt, now))]
+  const isWorthWaiting = retryAt !== undefined && retryAt - now <= worthWaitingMs
+  const wouldRetry = errorTable[problem.code].fault === 'quota' || problem.code === 'throttled'
+  if (problem.code === 'no_upstream' || (wouldRetry && !isWorthWaiting))
+    headers.push('x-should-retry', 'false')
+  return headers
+}
+
+/** What passes within seconds, though nobody can say when. */
+function soonAgain(problem: Problem, now: number): number | undefined {
+  switch (problem.code) {
+    case 'concurrency_limited':
+    case 'store_unavailable':
+    case 'shutting_down':
+      return now + 1000
+    default:
+      return undefined
+  }
+}
+
+export function pushAll(list: string[], headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) list.push(name, headers[name] ?? '')
+}

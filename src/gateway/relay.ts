@@ -1,0 +1,281 @@
+import type { Clock } from '#core/clock.ts'
+import { createProblem, errorTable, type Problem } from '#core/errors.ts'
+import type { Log } from '#http/log.ts'
+import type { Meter } from '#metering/meter.ts'
+import type { Settlement } from '#storage/store.ts'
+import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
+import { answerHeaders } from '#upstreams/header-lists.ts'
+import type { Upstreams } from '#upstreams/open.ts'
+import type { AnswerHeaders } from '#upstreams/retry-after.ts'
+import type { AdmittedRequest } from './admitted.ts'
+import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
+import { Attempts } from './attempts.ts'
+import { chargeOf, type Figures, noFigures } from './charge.ts'
+import { Delivery } from './delivery.ts'
+import { problemOfFailure, refusedCredential } from './failure.ts'
+import { pushAll, refuse } from './refusal.ts'
+import type { Relays } from './relays.ts'
+import { isGone, timingOf } from './visit.ts'
+
+export interface RelayContext {
+  readonly meter: Meter
+  readonly upstreams: Upstreams
+  readonly relays: Relays
+  readonly clock: Clock
+  readonly log: Log
+  /** What happens to an answer whose client has gone: end it, or read it on for its own figures. */
+  readonly onDisconnect: 'abort' | 'drain'
+  /** How far it is read on. */
+  readonly drainBytesMax: number
+  readonly drainMs: number
+  /** A client that takes nothing for so long is taken for gone. */
+  readonly stalledMs: number
+  /** How long an answer's end waits for its settlement at most. */
+  readonly settleWaitMs: number
+  /** Says how to add one. */
+  readonly noUpstreamMessage: string
+}
+
+/** How a relay ended. `gone` and `cut` stop an upstream that is at work; the others find it at its own end. */
+type Ending =
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed' | 'cut'; readonly problem: Problem }
+
+/** Answers after which another upstream may do better. */
+const worthAnother: ReadonlySet<number> = new Set([401, 429, 500, 502, 503, 529])
+
+/**
+ * One request from its admission to its settlement. It moves on from upstream to upstream until one answers,
+ * passes that answer through, and ends in `#conclude`, once, whatever happens: the answer's end, a failure, a
+ * client that hangs up, or being cut.
+ */
+export class Relay implements Receiver {
+  readonly userId: string
+  readonly #context: RelayContext
+  readonly #job: AdmittedRequest
+  readonly #delivery: Delivery
+  readonly #attempts: Attempts
+  #meter: AnswerMeter | undefined
+  #wasSent = false
+  #upstreamStatus = 0
+  #firstByteAt: number | undefined
+  #drainTimer: NodeJS.Timeout | undefined
+  #drainedBytes = 0
+  #isClientGone = false
+  #isConcluded = false
+
+  constructor(job: AdmittedRequest, context: RelayContext) {
+    const { visit, request } = job
+    this.userId = job.userId
+    this.#job = job
+    this.#context = context
+    this.#attempts = new Attempts(job, context.upstreams.candidatesFor(visit.provider.name, request.model))
+    this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#attempts.exchange?.resume())
+  }
+
+  /** Sends the request on. Never throws: whatever fails ends in a settlement. */
+  start(): void {
+    const { visit } = this.#job
+    this.#context.relays.add(this)
+    visit.onClose = () => this.#onClientClose()
+    try {
+      if (isGone(visit)) this.#onClientClose()
+      else if (this.#attempts.hasNext) this.#attempts.sendToNext(this)
+      else this.#fail(createProblem('no_upstream', this.#context.noUpstreamMessage))
+    } catch (error) {
+      this.onFailure({ kind: 'fault', cause: error, isStale: false })
+    }
+  }
+
+  cut(problem: Problem): void {
+    this.#conclude({ kind: 'cut', problem })
+  }
+
+  onSent(): void {
+    this.#wasSent = true
+  }
+
+  onStart(status: number, headers: AnswerHeaders): void {
+    const isTrouble = worthAnother.has(status)
+    if (isTrouble) this.#logTrouble({ status })
+    if (isTrouble && this.#mayGoOn()) {
+      this.#attempts.exchange?.discard()
+      this.#wasSent = false
+      this.#attempts.sendToNext(this)
+      return
+    }
+    this.#upstreamStatus = status
+    if (status === 401) {
+      this.#fail(refusedCredential)
+      return
+    }
+    const { endpoint, request } = this.#job
+    this.#meter = openAnswerMeter(endpoint, headers, request.lacksUsage)
+    if (!this.#isClientGone) this.#startAnswer(status, headers, this.#meter.isStream)
+  }
+
+  onData(chunk: Buffer): void {
+    const meter = this.#meter
+    if (!meter || this.#isConcluded) return
+    this.#firstByteAt ??= performance.now()
+    const passing = meter.push(chunk)
+    if (this.#isClientGone) this.#countDrained(chunk.length)
+    else if (!this.#delivery.write(passing)) this.#attempts.exchange?.pause()
+  }
+
+  onEnd(): void {
+    const meter = this.#meter
+    if (!meter || this.#isConcluded) return
+    const rest = meter.end()
+    if (!this.#isClientGone) this.#delivery.write(rest)
+    meter.whenRead(() => this.#conclude({ kind: 'complete' }))
+  }
+
+  onFailure(failure: SendFailure): void {
+    if (this.#isConcluded) return
+    this.#logTrouble({ failure: failure.kind, err: failure.cause })
+    this.#wasSent = false
+    if (failure.kind === 'unreachable' && !this.#isClientGone) {
+      if (failure.isStale && this.#attempts.sendAgain(this)) return
+      if (this.#mayGoOn()) {
+        this.#attempts.sendToNext(this)
+        return
+      }
+    }
+    this.#fail(problemOfFailure(failure))
+  }
+
+  #startAnswer(status: number, headers: AnswerHeaders, isStream: boolean): void {
+    const { visit, decision, request } = this.#job
+    // A length that will not hold, since a chunk is taken out again, must not be said.
+    const { 'content-length': length, ...unframed } = headers
+    const keepsLength = typeof length === 'string' && !(isStream && request.lacksUsage)
+    const list = answerHeaders(keepsLength ? headers : unframed, visit.provider.isPrivateHeader)
+    list.push('x-request-id', visit.requestId, 'server-timing', timingOf(visit))
+    pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
+    this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
+  }
+
+  /** Whether another upstream may be tried: there is one, and somebody still waits for its answer. */
+  #mayGoOn(): boolean {
+    return this.#attempts.hasNext && !this.#isClientGone
+  }
+
+  #onClientClose(): void {
+    this.#delivery.close()
+    if (this.#isConcluded) return
+    this.#isClientGone = true
+    if (this.#context.onDisconnect === 'drain' && this.#wasSent) {
+      this.#drainTimer = setTimeout(() => this.#conclude({ kind: 'gone' }), this.#context.drainMs)
+      this.#attempts.exchange?.resume()
+    } else this.#conclude({ kind: 'gone' })
+  }
+
+  #countDrained(bytes: number): void {
+    this.#drainedBytes += bytes
+    if (this.#drainedBytes > this.#context.drainBytesMax) this.#conclude({ kind: 'gone' })
+  }
+
+  #fail(problem: Problem): void {
+    this.#conclude({ kind: 'failed', problem })
+  }
+
+  /** The one end of every relay: the upstream is let go, the entry closed, and then the client's answer ended. */
+  #conclude(ending: Ending): void {
+    if (this.#isConcluded) return
+    this.#isConcluded = true
+    clearTimeout(this.#drainTimer)
+    const settlement = this.#settlementFor(ending)
+    this.#attempts.exchange?.abort()
+    this.#meter?.close()
+    let isEnded = false
+    const end = () => {
+      if (isEnded) return
+      isEnded = true
+      clearTimeout(timer)
+      try {
+        this.#endAnswer(ending)
+      } catch (error) {
+        this.#logTrouble({ err: error })
+        this.#delivery.destroy()
+      }
+    }
+    const timer = setTimeout(end, this.#context.settleWaitMs)
+    const settled = () => {
+      end()
+      this.#context.relays.remove(this)
+    }
+    this.#context.meter.settle(settlement).then(settled, settled)
+  }
+
+  #settlementFor(ending: Ending): Settlement {
+    const { visit, endpoint, inputEstimate } = this.#job
+    const course = {
+      isMetered: endpoint.isMetered,
+      wasSent: this.#wasSent,
+      upstreamStatus: this.#upstreamStatus,
+      wasCutShort: ending.kind === 'gone' || ending.kind === 'cut',
+      inputEstimate,
+    }
+    const errorCode = this.#errorCodeOf(ending)
+    const { upstream } = this.#attempts
+    return {
+      requestId: visit.requestId,
+      ...chargeOf(course, this.#figures()),
+      status: this.#statusFor(ending),
+      ...(errorCode !== undefined && { errorCode }),
+      ...(upstream && { upstream: upstream.name }),
+      durationMs: Math.round(performance.now() - visit.arrivedAt),
+      ...(this.#firstByteAt !== undefined && {
+        firstByteMs: Math.round(this.#firstByteAt - visit.arrivedAt),
+      }),
+    }
+  }
+
+  /** Reading an answer must never keep its relay from being settled. */
+  #figures(): Figures {
+    try {
+      return this.#meter?.figures() ?? noFigures
+    } catch (error) {
+      this.#context.log.error(
+        { requestId: this.#job.visit.requestId, err: error },
+        'an answer could not be read',
+      )
+      return noFigures
+    }
+  }
+
+  /** What the client gets, or got. */
+  #statusFor(ending: Ending): number {
+    if (this.#delivery.hasStarted || (ending.kind === 'complete' && !this.#isClientGone))
+      return this.#upstreamStatus
+    if (this.#isClientGone || !('problem' in ending)) return 0
+    return errorTable[ending.problem.code].status
+  }
+
+  #errorCodeOf(ending: Ending): string | undefined {
+    if ('problem' in ending) return ending.problem.code
+    return this.#isClientGone ? 'client_gone' : undefined
+  }
+
+  #endAnswer(ending: Ending): void {
+    const { visit, decision } = this.#job
+    const delivery = this.#delivery
+    delivery.close()
+    if (this.#isClientGone || ending.kind === 'gone') return
+    if (ending.kind === 'complete') delivery.finish()
+    else if (!delivery.hasStarted) refuse(visit, ending.problem, decision, this.#context.clock())
+    else if (this.#meter?.takesEvents && delivery.isBetweenEvents) {
+      delivery.finish(visit.provider.renderStreamProblem(ending.problem, visit.requestId))
+    } else delivery.destroy()
+  }
+
+  #logTrouble(details: Readonly<Record<string, unknown>>): void {
+    const { requestId } = this.#job.visit
+    this.#context.log.warn(
+      { requestId, upstream: this.#attempts.upstream?.name, ...details },
+      'upstream trouble',
+    )
+  }
+}

@@ -1,0 +1,39 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Provider } from '#providers/provider.ts'
+
+/** One HTTP request at the gateway, from its arrival to the end of its answer. */
+export interface Visit {
+  readonly requestId: string
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly address: string
+  /** `performance.now()` at its arrival. */
+  readonly arrivedAt: number
+  /** Milliseconds spent in waiting for the client to send its body. */
+  waitedMs: number
+  /** Milliseconds that the gateway itself took before it sent the request on; undefined until it has. */
+  ownMs: number | undefined
+  /** In whose shape it is answered. */
+  provider: Provider
+  /** The route's template, for the log and the ledger. */
+  route: string
+  userId: string | undefined
+  /** Called when the client's answer has ended or its connection has gone. */
+  onClose: (() => void) | undefined
+}
+
+/** Notes that the request leaves for an upstream now; what comes after is the upstream's time. */
+export function noteSent(visit: Visit): void {
+  visit.ownMs ??= performance.now() - visit.arrivedAt - visit.waitedMs
+}
+
+/** `server-timing` (W3C): anyone can check by it what the gateway adds. */
+export function timingOf(visit: Visit): string {
+  const ms = visit.ownMs ?? performance.now() - visit.arrivedAt - visit.waitedMs
+  return `tollgate;dur=${ms.toFixed(2)}`
+}
+
+/** Whether the client has gone away before it was answered. */
+export function isGone({ request, response }: Visit): boolean {
+  return response.destroyed || request.socket.destroyed
+}

@@ -1,0 +1,26 @@
+/** One configured endpoint and credential, speaking one provider's protocol. */
+export interface UpstreamConfig {
+  readonly name: string
+  /** Name of the protocol it speaks, as its provider object says. */
+  readonly provider: string
+  /** `http` or `https`, with the path that every operation's path is put after. */
+  readonly baseUrl: string
+  readonly apiKey?: string
+  /** Globs over the models it serves. */
+  readonly models: readonly string[]
+  /** The member that bounds the output, where it wants another than the protocol's current one. */
+  readonly outputCapMember?: string
+  /** From handing a request over to the answer's headers, waiting for a connection included; default 10 minutes. */
+  readonly headersTimeoutMs?: number
+  /** Between two pieces of an answer; default 5 minutes. */
+  readonly idleTimeoutMs?: number
+  /** Connections at once; what is beyond waits for one. Default 4,096. */
+  readonly connections?: number
+}
+
+/** Reasoning models think for minutes before they say a word; the official clients wait ten. */
+export const headersTimeoutDefaultMs = 600_000
+export const idleTimeoutDefaultMs = 300_000
+export const connectTimeoutMs = 10_000
+/** A relay holds one for as long as its answer runs, so this bounds the relays of one upstream. */
+export const connectionsDefault = 4096

@@ -1,0 +1,82 @@
+import type { Transform } from 'node:stream'
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib'
+
+/**
+ * Decodes a copy of an answer that an upstream compressed although it was asked not to, so that its usage can be
+ * read; the client gets the bytes as they came. Decoded bytes are bounded: what lies beyond is not read.
+ */
+export interface Decoder {
+  readonly push: (chunk: Buffer) => void
+  /** Tells when everything that was pushed has come out, whole or not. */
+  readonly end: (whenDone: () => void) => void
+  readonly destroy: () => void
+}
+
+const decodedBytesMax = 64 * 1024 * 1024
+
+/** Undefined where the encoding is none we know; `identity` must not come here. */
+export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): Decoder | undefined {
+  const open = openers.get(encoding.trim().toLowerCase())
+  if (!open) return undefined
+  let stream: Transform | undefined
+  let decodedBytes = 0
+  let isOver = false
+  let whenDone: (() => void) | undefined
+
+  function finish(): void {
+    isOver = true
+    const done = whenDone
+    whenDone = undefined
+    stream?.destroy()
+    done?.()
+  }
+  function start(first: Buffer): Transform {
+    const opened = open ? open(first) : createGunzip()
+    opened.on('data', (chunk: Buffer) => {
+      decodedBytes += chunk.length
+      if (decodedBytes > decodedBytesMax) finish()
+      else onData(chunk)
+    })
+    // Broken data ends the copy; what was decoded before still counts.
+    opened.on('error', finish)
+    opened.on('end', finish)
+    return opened
+  }
+  return {
+    push(chunk) {
+      if (isOver || chunk.length === 0) return
+      stream ??= start(chunk)
+      stream.write(chunk)
+    },
+    end(done) {
+      if (isOver || !stream) return done()
+      whenDone = done
+      stream.end()
+    },
+    destroy: finish,
+  }
+}
+
+// An answer that broke off still gives what came before.
+const flush = { finishFlush: constants.Z_SYNC_FLUSH }
+const openers: ReadonlyMap<string, (first: Buffer) => Transform> = new Map<
+  string,
+  (first: Buffer) => Transform
+>([
+  ['gzip', () => createGunzip(flush)],
+  ['x-gzip', () => createGunzip(flush)],
+  // `deflate` means zlib's format, but some send bare deflate; zlib's first byte names method 8.
+  [
+    'deflate',
+    (first: Buffer) => ((first[0] ?? 0) % 16 === 8 ? createInflate(flush) : createInflateRaw(flush)),
+  ],
+  ['br', () => createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH })],
+  ['zstd', () => createZstdDecompress({ finishFlush: constants.ZSTD_e_flush })],
+])

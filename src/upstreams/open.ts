@@ -1,0 +1,41 @@
+import type { Clock } from '#core/clock.ts'
+import type { Provider } from '#providers/provider.ts'
+import type { UpstreamConfig } from './config.ts'
+import { openUpstream, type Upstream } from './upstream.ts'
+
+export interface Upstreams {
+  /**
+   * Who may serve a model on a protocol's operations, in the order in which to try them: as configured, without
+   * those that rest; when all of them rest, all, the one that is ready first before the others.
+   */
+  readonly candidatesFor: (provider: string, model: string) => readonly Upstream[]
+  /** Every upstream that speaks a protocol, resting or not. */
+  readonly speaking: (provider: string) => readonly Upstream[]
+  readonly close: () => Promise<void>
+}
+
+/** Opens every configured upstream. Throws where one names a provider that there is not, or no address. */
+export function openUpstreams(
+  configs: readonly UpstreamConfig[],
+  options: { readonly providers: readonly Provider[]; readonly clock: Clock },
+): Upstreams {
+  const all = configs.map((config) => {
+    const provider = options.providers.find(({ name }) => name === config.provider)
+    if (!provider) throw new TypeError(`upstream ${config.name}: there is no provider ${config.provider}`)
+    return openUpstream(config, provider, options.clock)
+  })
+  const speaking = (provider: string) => all.filter((upstream) => upstream.provider.name === provider)
+  return {
+    speaking,
+    candidatesFor(provider, model) {
+      const serving = speaking(provider).filter((upstream) => upstream.serves(model))
+      if (serving.length < 2) return serving
+      const ready = serving.filter((upstream) => !upstream.health.isResting())
+      if (ready.length > 0) return ready
+      return serving.sort((one, other) => one.health.restsUntil() - other.health.restsUntil())
+    },
+    async close() {
+      await Promise.all(all.map((upstream) => upstream.close()))
+    },
+  }
+}

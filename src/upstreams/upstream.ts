@@ -1,0 +1,88 @@
+import { Pool } from 'undici'
+import type { Clock } from '#core/clock.ts'
+import { matchesGlob } from '#lib/glob.ts'
+import type { Provider } from '#providers/provider.ts'
+import {
+  connectionsDefault,
+  connectTimeoutMs,
+  headersTimeoutDefaultMs,
+  idleTimeoutDefaultMs,
+  type UpstreamConfig,
+} from './config.ts'
+import { Exchange, type Receiver } from './exchange.ts'
+import { type OwnHeaders, withOwn } from './header-lists.ts'
+import { createHealth, type Health } from './health.ts'
+
+interface UpstreamRequest {
+  readonly method: 'POST' | 'GET'
+  /** Below the base address, with its query. */
+  readonly path: string
+  /** Flat list of lower-case names and values, without a credential. */
+  readonly headers: readonly string[]
+  readonly body: Buffer | null
+  /** In place of the configured time, for what must not wait that long. */
+  readonly headersTimeoutMs?: number
+}
+
+export interface Upstream {
+  readonly name: string
+  readonly provider: Provider
+  /** Globs over the models it serves. */
+  readonly models: readonly string[]
+  readonly outputCapMember: string | undefined
+  readonly health: Health
+  readonly serves: (model: string) => boolean
+  readonly send: (request: UpstreamRequest, receiver: Receiver) => Exchange
+  /** Ends every connection at once, with whatever runs on it. */
+  readonly close: () => Promise<void>
+}
+
+/** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is no address. */
+export function openUpstream(config: UpstreamConfig, provider: Provider, clock: Clock): Upstream {
+  const { protocol, origin, pathname } = new URL(config.baseUrl)
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new TypeError(`${config.name}: baseUrl must be http or https`)
+  const basePath = pathname.replace(/\/+$/, '')
+  const own = ownHeaders(provider, config.apiKey)
+  const health = createHealth(clock)
+  const options = { health, now: clock, headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
+  const pool = new Pool(origin, {
+    connections: config.connections ?? connectionsDefault,
+    // One request a connection: an answer that runs for minutes must not stand before others, nor may cutting
+    // it cut them. HTTP/2 would share one connection again, and brings nothing to answers made of small pieces.
+    pipelining: 1,
+    allowH2: false,
+    connectTimeout: connectTimeoutMs,
+    headersTimeout: 0,
+    bodyTimeout: config.idleTimeoutMs ?? idleTimeoutDefaultMs,
+  })
+  return {
+    name: config.name,
+    provider,
+    models: config.models,
+    outputCapMember: config.outputCapMember,
+    health,
+    serves: (model) => config.models.some((glob) => matchesGlob(glob, model)),
+    send(request, receiver) {
+      const { headersTimeoutMs } = request
+      const exchange = new Exchange(
+        receiver,
+        headersTimeoutMs === undefined ? options : { ...options, headersTimeoutMs },
+      )
+      const { method, body } = request
+      const headers = withOwn(request.headers, own)
+      pool.dispatch({ path: basePath + request.path, method, headers, body }, exchange)
+      return exchange
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+function ownHeaders(provider: Provider, apiKey: string | undefined): OwnHeaders {
+  const flat = (headers: Readonly<Record<string, string>>) =>
+    Object.entries(headers).flatMap(([name, value]) => [name.toLowerCase(), value])
+  return {
+    credential: apiKey === undefined ? [] : flat(provider.credentialHeaders(apiKey)),
+    defaults: flat(provider.defaultHeaders),
+  }
+}
