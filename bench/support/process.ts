@@ -19,7 +19,7 @@ export async function startServer(
   options: { readonly core?: number; readonly env?: Record<string, string> } = {},
 ): Promise<Measured> {
   const child = fork(join(servers, `${name}.ts`), [...args], {
-    execArgv: ['--expose-gc'],
+    execArgv: ['--expose-gc', '--max-semi-space-size=32'],
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })

@@ -10,7 +10,7 @@ export const writeUsers: AdminHandler = async (c, { store, clock, wire, bulkUser
   const parsed = wire.parseBulk(reading.kind === 'empty' ? {} : reading.value, bulkUsersMax)
   const now = clock()
   if (parsed.kind === 'too_many') {
-    const message = `At most ${bulkUsersMax} users in one call; POST /admin/users/import streams any number.`
+    const message = `At most ${bulkUsersMax} users in one call: send them in several, or raise BULK_USERS_MAX.`
     return answerProblem(c, createProblem('body_too_large', message), now)
   }
   if (parsed.kind === 'invalid') return answerProblem(c, badInput(parsed.issues), now)

@@ -71,13 +71,18 @@ function commandLines({ server, config, isDemo, users }: Parameters<typeof greet
   return [
     '  Create a user, use the access token that it answers, see what was used:',
     '',
-    `    curl -X POST ${server.adminUrl}/admin/users -H 'Authorization: Bearer ${adminKey}'`,
+    `    curl -X POST ${server.adminUrl}/admin/users -H ${quoted(`Authorization: Bearer ${adminKey}`)}`,
     '',
-    `    curl ${server.url}/v1/chat/completions -H 'Authorization: Bearer ${accessToken}' \\`,
+    `    curl ${server.url}/v1/chat/completions -H ${quoted(`Authorization: Bearer ${accessToken}`)} \\`,
     `      -H 'Content-Type: application/json' \\`,
     `      -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'`,
     '',
-    `    curl ${server.url}/v1/usage -H 'Authorization: Bearer ${accessToken}'`,
+    `    curl ${server.url}/v1/usage -H ${quoted(`Authorization: Bearer ${accessToken}`)}`,
     '',
   ]
+}
+
+/** For a shell: what holds a variable must be expanded, everything else must not. */
+function quoted(text: string): string {
+  return text.includes('$') ? `"${text}"` : `'${text}'`
 }

@@ -12,7 +12,7 @@ export async function serve(env: Environment, { isDemo }: { readonly isDemo: boo
   try {
     const config = demo ? demo.config : readConfig(env)
     const log = createLog({ level: config.logLevel })
-    const stopSignal = nextSignal()
+    const stopSignal = nextSignal(env)
     const server = await openServer(config, log, systemClock)
     const users = await demo?.addUsers(server.store)
     process.stdout.write(greeting({ server, config, isDemo, users }))
@@ -29,10 +29,21 @@ export async function serve(env: Environment, { isDemo }: { readonly isDemo: boo
   }
 }
 
-function nextSignal(): Promise<NodeJS.Signals> {
+const orphanLookMs = 500
+
+function nextSignal(env: Environment): Promise<NodeJS.Signals | 'orphaned'> {
   return new Promise((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
+    // npm passes a signal on to its shell, and the shell dies without passing it on to us.
+    if (env.npm_lifecycle_event === undefined) return
+    const parent = process.ppid
+    const look = setInterval(() => {
+      if (process.ppid === parent) return
+      clearInterval(look)
+      resolve('orphaned')
+    }, orphanLookMs)
+    look.unref()
   })
 }
 

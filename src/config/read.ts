@@ -41,10 +41,7 @@ export function readConfig(env: Environment): Config {
     bodyBytesMax: bytesOf(env, 'BODY_BYTES_MAX', 1024 ** 3, 32 * 1024 ** 2),
     stopGraceMs: wholeNumberOf(env, 'STOP_GRACE_SECONDS', [0, 3600], 30) * 1000,
     policy: policyOf(file),
-    upstreams: [
-      ...upstreamsOf(file, env),
-      ...providers.flatMap((provider) => upstreamOfEnvironment(provider.name, env)),
-    ],
+    upstreams: allUpstreams(file, env),
     onDisconnect: file.onDisconnect ?? 'abort',
     inputEstimate: file.inputEstimate ?? 'usual',
   })
@@ -107,6 +104,13 @@ function definedOnly(
   limits: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | undefined },
 ): UserLimits {
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
+}
+
+/** The file's, and for each protocol of which it lists none the one that the environment describes. */
+function allUpstreams(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
+  const listed = upstreamsOf(file, env)
+  const others = providers.filter(({ name }) => !listed.some((upstream) => upstream.provider === name))
+  return [...listed, ...others.flatMap(({ name }) => upstreamOfEnvironment(name, env))]
 }
 
 function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {

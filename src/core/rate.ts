@@ -20,8 +20,10 @@ const minuteMs = 60_000
  */
 export function takeRate(arrivalAt: number | undefined, perMinute: number, now: number): RateAnswer {
   const spacing = minuteMs / perMinute
-  // A clock that stepped back must not lock a user out for longer than the burst it could have spent.
-  const from = Math.min(Math.max(arrivalAt ?? now, now), now + minuteMs)
+  // No request that was let in leaves a TAT beyond a minute from its own time: one that lies there was left by a
+  // clock that has since been set back. It says nothing of the present, and must not lock a user out.
+  const isStale = arrivalAt !== undefined && arrivalAt > now + minuteMs + spacing
+  const from = isStale ? now : Math.max(arrivalAt ?? now, now)
   const next = from + spacing
   // Rounding: a full burst must not lose its last request to the 53rd bit.
   const room = now + minuteMs - next

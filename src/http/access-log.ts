@@ -11,17 +11,20 @@ export interface AccessLine {
   readonly address: string
   readonly userId?: string | undefined
   readonly adminKeyId?: string | undefined
+  /** The ledger has an entry of it that says the same and more; such a line is for debugging. */
+  readonly isRecorded?: boolean
 }
 
 /** Writes the line that every request gets, once, when its answer has ended. */
 export function logAccess(log: Log, line: AccessLine): void {
-  const { userId, adminKeyId, durationMs, ...rest } = line
+  const { userId, adminKeyId, durationMs, isRecorded, ...rest } = line
+  const level = line.status >= 500 ? 'error' : isRecorded && line.status < 400 ? 'debug' : 'info'
+  if (!log.isLevelEnabled(level)) return
   const entry = {
     ...rest,
     durationMs: Math.round(durationMs * 10) / 10,
     ...(userId !== undefined && { userId }),
     ...(adminKeyId !== undefined && { adminKeyId }),
   }
-  if (line.status >= 500) log.error(entry, 'request')
-  else log.info(entry, 'request')
+  log[level](entry, 'request')
 }

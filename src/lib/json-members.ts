@@ -81,7 +81,7 @@ export function findLastMember(body: Buffer, key: string): JsonMember | undefine
     // Only at the top level can what follows be members up to the closing brace and the end.
     const scanner = createJsonScanner(body, { afterKey: key, at: at + quoted.length })
     scanner.run(Number.POSITIVE_INFINITY)
-    const member = scanner.message === undefined ? scanner.byKey.get(key) : undefined
+    const member = scanner.message() === undefined ? scanner.byKey.get(key) : undefined
     if (member) return member
     if (from < 0) return undefined
   }
@@ -89,9 +89,10 @@ export function findLastMember(body: Buffer, key: string): JsonMember | undefine
 }
 
 function readingOf(scanner: JsonScanner): MembersReading {
-  if (scanner.message !== undefined) return invalid(scanner.message)
-  const { byKey, insertAt } = scanner
-  return { kind: 'members', members: { byKey, insertAt, isEmpty: byKey.size === 0 } }
+  const message = scanner.message()
+  if (message !== undefined) return invalid(message)
+  const { byKey } = scanner
+  return { kind: 'members', members: { byKey, insertAt: scanner.insertAt(), isEmpty: byKey.size === 0 } }
 }
 
 function invalid(message: string): MembersReading {

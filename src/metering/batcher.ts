@@ -1,6 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
-import type { AdmissionAsk, AdmissionOutcome, MeteringStore, Settlement } from '#storage/store.ts'
-import type { Meter } from './meter.ts'
+import type { AdmissionAsk, MeteringStore, Settlement } from '#storage/store.ts'
+import type { Asked, Meter } from './meter.ts'
 
 /**
  * Gathers admissions and settlements into batches: while one batch is being written the next one fills, so a
@@ -13,30 +14,39 @@ export interface MeterOptions {
   readonly onFailure?: (error: unknown) => void
 }
 
-interface Asked {
+interface Asking {
   readonly ask: AdmissionAsk
-  readonly resolve: (outcome: AdmissionOutcome) => void
+  readonly resolve: (outcome: Asked) => void
   readonly reject: (error: unknown) => void
 }
 
-interface Settled {
+interface Settling {
   readonly settlement: Settlement
   readonly resolve: () => void
 }
+
+/**
+ * From so many questions a millisecond on a batch waits a millisecond to fill: each transaction and each sync to
+ * the disk costs the same for one question as for fifty. Below, nobody waits for anybody.
+ */
+const busyPerMs = 6
+const gatherMs = 1
 
 const firstRetryMs = 50
 const lastRetryMs = 5_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
   const { batchMax = 256, onFailure } = options
-  const asks: Asked[] = []
-  let settlements: Settled[] = []
+  const asks: Asking[] = []
+  let settlements: Settling[] = []
   let isRunning = false
   let isScheduled = false
   /** The store failed: settlements rest until this timer ends; asks go on, to be told at once how it stands. */
   let rest: NodeJS.Timeout | undefined
   let retryMs = firstRetryMs
   let idle: (() => void)[] = []
+
+  const pace = createPace()
 
   const isWorkLeft = () => asks.length > 0 || (settlements.length > 0 && !rest)
 
@@ -52,7 +62,10 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   async function runAll(): Promise<void> {
     isRunning = true
-    while (isWorkLeft()) await runOne()
+    while (isWorkLeft()) {
+      if (pace.isBusy()) await wait(gatherMs)
+      await runOne()
+    }
     isRunning = false
     if (settlements.length > 0) return
     for (const resolve of idle) resolve()
@@ -62,6 +75,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   async function runOne(): Promise<void> {
     const settling = rest ? [] : settlements.splice(0, batchMax)
     const asking = asks.splice(0, batchMax)
+    pace.took(settling.length + asking.length)
     try {
       const answer = await store.runBatch({
         now: clock(),
@@ -72,9 +86,10 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       for (const { resolve } of settling) resolve()
       for (const [index, { resolve, reject }] of asking.entries()) {
         const outcome = answer.asks[index]
-        if (outcome) resolve(outcome)
+        if (outcome) resolve({ ...outcome, durable: answer.durable })
         else reject(new Error('the store left an ask unanswered'))
       }
+      answer.durable.catch((error: unknown) => onFailure?.(error))
     } catch (error) {
       onFailure?.(error)
       // Whoever asks gets to know at once; what was settled has happened and is kept until it is booked.
@@ -83,7 +98,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     }
   }
 
-  function keep(settling: readonly Settled[]): void {
+  function keep(settling: readonly Settling[]): void {
     settlements = [...settling, ...settlements]
     rest = setTimeout(() => {
       rest = undefined
@@ -108,5 +123,20 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
         idle.push(resolve)
         schedule()
       }),
+  }
+}
+
+/** How many questions come, as a moving average over some ten batches. */
+function createPace() {
+  let perMs = 0
+  let lastAt = performance.now()
+  return {
+    isBusy: () => perMs > busyPerMs,
+    took(questions: number): void {
+      const now = performance.now()
+      // Two batches in the same instant say nothing of the pace.
+      perMs += (questions / Math.max(0.05, now - lastAt) - perMs) / 10
+      lastAt = now
+    },
   }
 }

@@ -1,12 +1,18 @@
 import type { AdmissionAsk, AdmissionOutcome, Settlement } from '#storage/store.ts'
 
+/** An admission's answer, and when it is on the disk. */
+export type Asked = AdmissionOutcome & { readonly durable: Promise<void> }
+
 /** The account's front door: every relay is admitted here before it is sent and settled here when it ends. */
 export interface Meter {
-  /** Decides and reserves, durably. Rejects with `StoreUnavailable` when it cannot: callers answer 503. */
-  readonly admit: (ask: AdmissionAsk) => Promise<AdmissionOutcome>
   /**
-   * Closes an entry, durably and once; a repeat changes nothing. Never rejects: while the store is away the
-   * settlement is kept and tried again.
+   * Decides and reserves. Rejects with `StoreUnavailable` when it cannot: callers answer 503. The request may be
+   * sent on at once, while the reservation is on its way to the disk; its answer may begin when that is `durable`.
+   */
+  readonly admit: (ask: AdmissionAsk) => Promise<Asked>
+  /**
+   * Closes an entry, once; a repeat changes nothing. Resolves when the settlement survives this process. Never
+   * rejects: while the store is away the settlement is kept and tried again.
    */
   readonly settle: (settlement: Settlement) => Promise<void>
   /** Waits until everything that was handed in is durable. */

@@ -18,6 +18,8 @@ import type {
  * Nothing here knows which database that is.
  */
 export interface LoadedUser extends UserState {
+  /** By family; one that was never used comes with the first question for it. */
+  readonly quotas: Map<string, LoadedQuota>
   openRequests: number
   arrivalAt?: number
   lastUsedAt: number | null
@@ -26,10 +28,10 @@ export interface LoadedUser extends UserState {
 }
 
 export interface LoadedQuota extends QuotaState {
-  readonly userId: string
   readonly family: string
   used: number
   reserved: number
+  openRequests: number
   periodStartedAt: number
   isChanged: boolean
 }
@@ -43,6 +45,7 @@ export interface OpenEntry {
   readonly isMetered: boolean
   readonly hold: number
   readonly inputEstimate: number
+  readonly startedAt: number
 }
 
 /** What a batch has to know; each answer is the same object for the same question throughout the batch. */
@@ -50,7 +53,6 @@ export interface LoadedState {
   /** The user whose access token it is. */
   readonly userOf: (accessToken: string) => LoadedUser | undefined
   readonly userById: (id: string) => LoadedUser | undefined
-  readonly quotaOf: (userId: string, family: string) => LoadedQuota
   /** The entry where it is open; `closed` where it was closed before. */
   readonly entryOf: (requestId: string) => OpenEntry | 'closed' | undefined
 }
@@ -69,6 +71,7 @@ export interface ClosedEntry {
   readonly settlement: Settlement
   readonly usage: Usage
   readonly units: number
+  readonly endedAt: number
 }
 
 /** What the batch wrote into the ledger, beside the users and quotas marked as changed. */
@@ -79,11 +82,14 @@ export interface LedgerChanges {
   readonly seen: { readonly userId: string; readonly address: string }[]
 }
 
+/** What was decided, before it is on the disk. */
+export type MeteringDecisions = Omit<MeteringAnswer, 'durable'>
+
 export function applyBatch(
   batch: MeteringBatch,
   state: LoadedState,
   policy: Policy,
-): { readonly answer: MeteringAnswer; readonly changes: LedgerChanges } {
+): { readonly decisions: MeteringDecisions; readonly changes: LedgerChanges } {
   const changes: LedgerChanges = { opened: [], closed: [], seen: [] }
   const done = new Set<string>()
   const settlements = batch.settlements.map((settlement) => {
@@ -94,7 +100,7 @@ export function applyBatch(
     return outcome
   })
   const asks = batch.asks.map((ask) => admit(ask, state, policy, batch.now, changes))
-  return { answer: { settlements, asks }, changes }
+  return { decisions: { settlements, asks }, changes }
 }
 
 function admit(
@@ -106,7 +112,7 @@ function admit(
 ): AdmissionOutcome {
   const user = state.userOf(ask.accessToken)
   const family = ask.units?.family
-  const quota = user && family !== undefined ? state.quotaOf(user.id, family) : undefined
+  const quota = user && family !== undefined ? quotaOf(user, family) : undefined
   const decision: Decision = decideAdmission(user, quota, ask, policy, now)
   const by = user && { id: user.id, type: user.type }
   if (decision.kind === 'refused' || !user) return { ...decision, user: by }
@@ -114,11 +120,14 @@ function admit(
   if (!ask.units || !quota || family === undefined) return { ...decision, user: by }
 
   quota.reserved += decision.hold
+  quota.openRequests += 1
   quota.isChanged = true
   user.openRequests += 1
-  user.lastUsedAt = now
-  if (decision.arrivalAt !== undefined) user.arrivalAt = decision.arrivalAt
-  user.isChanged = true
+  // The rest of the user is written when the request ends: one row less for every admission.
+  if (decision.arrivalAt !== undefined) {
+    user.arrivalAt = decision.arrivalAt
+    user.isChanged = true
+  }
   changes.opened.push({
     ask,
     userId: user.id,
@@ -147,18 +156,31 @@ function settle(
   const usage = usageOf(settlement, entry)
   const units = unitsOf(usage)
   const user = state.userById(entry.userId)
-  const quota = state.quotaOf(entry.userId, entry.family)
-  quota.reserved -= entry.hold
-  rollOver(quota, user?.limits ?? {}, policy, now)
-  quota.used += units
-  quota.isChanged = true
+  let endedAt = now
   if (user) {
+    const quota = quotaOf(user, entry.family)
+    quota.reserved -= entry.hold
+    quota.openRequests -= 1
+    rollOver(quota, user.limits, policy, now)
+    quota.used += units
+    // A clock that was set back must not book into a period that the quota has left.
+    endedAt = Math.max(now, quota.periodStartedAt)
+    quota.isChanged = true
     user.openRequests -= 1
+    user.lastUsedAt = Math.max(user.lastUsedAt ?? 0, entry.startedAt)
     if (settlement.ending !== 'released' && entry.isMetered) user.promptCount += 1
     user.isChanged = true
   }
-  changes.closed.push({ entry, settlement, usage, units })
+  changes.closed.push({ entry, settlement, usage, units, endedAt })
   return 'closed'
+}
+
+function quotaOf(user: LoadedUser, family: string): LoadedQuota {
+  const known = user.quotas.get(family)
+  if (known) return known
+  const made = { family, used: 0, reserved: 0, openRequests: 0, periodStartedAt: 0, isChanged: false }
+  user.quotas.set(family, made)
+  return made
 }
 
 function usageOf(settlement: Settlement, entry: OpenEntry): Usage {

@@ -33,7 +33,6 @@ export interface UserRow {
   allowed_networks: string | null
   allowed_models: string | null
   period: string | null
-  open_requests: ColumnType<number, number | undefined, number>
   arrival_at: ColumnType<number | null, number | null | undefined, number | null>
   revision: Generated<number>
   admin_note: string | null
@@ -46,6 +45,8 @@ export interface QuotaRow {
   quota_limit: number | null
   used: number
   reserved: number
+  /** Running requests of this family. */
+  open_requests: number
   period_started_at: number
 }
 

@@ -170,10 +170,15 @@ export interface MeteringBatch {
 export interface MeteringAnswer {
   readonly settlements: readonly SettlementOutcome[]
   readonly asks: readonly AdmissionOutcome[]
+  /**
+   * What is answered survives this process; when this resolves, the admissions are on the disk and survive the
+   * power as well. Nobody may be sent a byte that the account could forget, so an answer begins only then.
+   */
+  readonly durable: Promise<void>
 }
 
 export interface MeteringStore {
-  /** All of a batch in one durable transaction; the answers stand in the order of the questions. */
+  /** All of a batch in one transaction; the answers stand in the order of the questions. */
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
   /** Closes the entries that dead processes left open; answers how many there were. */
   readonly abandonEntries: (now: number) => Promise<number>

@@ -10,8 +10,8 @@ import type { QuotaRow, UserRow } from './schema.ts'
 /** Between the rows of a user and the user. A row that holds what it never may is a bug, and is said aloud. */
 export type StoredUser = Selectable<UserRow>
 
-/** Columns that an administrator's edit writes; the counters of running requests are not among them. */
-export type ProfileColumns = Omit<StoredUser, 'open_requests' | 'arrival_at'>
+/** Columns that an administrator's edit writes; the rate's state is not among them. */
+export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
 
 export function toUser(
   row: StoredUser,

@@ -189,7 +189,15 @@ export function createUserWriter(
   function quotaOf(draft: Draft, family: string): QuotaRow {
     const known = draft.quotas.get(family)
     if (known) return known
-    const made = { user_id: draft.id, family, quota_limit: null, used: 0, reserved: 0, period_started_at: 0 }
+    const made = {
+      user_id: draft.id,
+      family,
+      quota_limit: null,
+      used: 0,
+      reserved: 0,
+      open_requests: 0,
+      period_started_at: 0,
+    }
     draft.quotas.set(family, made)
     return made
   }

@@ -299,6 +299,7 @@ for (const { name, create } of databases) {
 
 describe('the batcher', () => {
   const answerAll: MeteringStore['runBatch'] = async (batch) => ({
+    durable: Promise.resolve(),
     settlements: batch.settlements.map(() => 'closed'),
     asks: batch.asks.map(() => ({
       kind: 'refused',

@@ -14,7 +14,7 @@ import { openMeter } from '#metering/batcher.ts'
 import type { Meter } from '#metering/meter.ts'
 import { providers } from '#providers/all.ts'
 import { openStore } from '#storage/open.ts'
-import type { AdmissionOutcome, Settlement, Store } from '#storage/store.ts'
+import type { Settlement, Store } from '#storage/store.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { openUpstreams } from '#upstreams/open.ts'
 import { assertInvariants } from './invariants.ts'
@@ -141,7 +141,7 @@ function countMeter(meter: Meter) {
   const admitted: string[] = []
   const settlements: Settlement[] = []
   const counting: Meter = {
-    async admit(ask): Promise<AdmissionOutcome> {
+    async admit(ask) {
       const outcome = await meter.admit(ask)
       if (outcome.kind === 'admitted' && ask.units) admitted.push(ask.requestId)
       return outcome

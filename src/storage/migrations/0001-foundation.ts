@@ -28,14 +28,13 @@ export const foundation: Migration = {
       allowed_networks text,
       allowed_models text,
       period text,
-      open_requests bigint not null default 0,
       arrival_at double precision,
       revision bigint not null default 1,
       admin_note text,
       meta text
     )`,
+    // None over last_used_at: every request would move its user to another place in it.
     'create index users_by_creation on users (created_at, id)',
-    'create index users_by_last_use on users (last_used_at, id)',
     'create index users_by_expiry on users (expires_at, id)',
     'create index users_by_nickname on users (nickname, id)',
     `create table quotas (
@@ -44,6 +43,7 @@ export const foundation: Migration = {
       quota_limit bigint,
       used bigint not null default 0,
       reserved bigint not null default 0,
+      open_requests bigint not null default 0,
       period_started_at bigint not null default 0,
       primary key (user_id, family)
     )`,

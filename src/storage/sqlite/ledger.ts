@@ -9,10 +9,11 @@ import {
   type LoadedQuota,
   type LoadedState,
   type LoadedUser,
+  type MeteringDecisions,
   type NewEntry,
   type OpenEntry,
 } from '../ledger.ts'
-import type { MeteringAnswer, MeteringBatch } from '../store.ts'
+import type { MeteringBatch } from '../store.ts'
 import { parseType, toLimits } from '../user-rows.ts'
 import { integer, optional, text } from './columns.ts'
 
@@ -22,7 +23,7 @@ import { integer, optional, text } from './columns.ts'
  * than one large statement, since there is no round trip to save.
  */
 export interface SqliteLedger {
-  readonly runBatch: (batch: MeteringBatch) => MeteringAnswer
+  readonly runBatch: (batch: MeteringBatch) => MeteringDecisions
   readonly openEntryIds: (limit: number) => readonly string[]
   /** To be called when addresses are written elsewhere. */
   readonly forgetAddresses: () => void
@@ -42,15 +43,18 @@ export function createSqliteLedger(
   const sql = prepareAll(db)
   const addresses = createAddressBook(sql)
 
-  function runBatch(batch: MeteringBatch): MeteringAnswer {
-    const loaded = createState(sql, vault)
-    // Outside the transaction would be quicker by a lock; inside, nothing can change between reading and writing.
+  /** Entries that this process opened and did not close yet: a settlement need not look for its own. */
+  const open = new Map<string, OpenEntry>()
+
+  function runBatch(batch: MeteringBatch): MeteringDecisions {
+    const loaded = createState(sql, vault, open)
     db.exec('begin immediate')
     try {
-      const { answer, changes } = applyBatch(batch, loaded.state, policy)
+      const { decisions, changes } = applyBatch(batch, loaded.state, policy)
       write(loaded, changes, batch.now)
       db.exec('commit')
-      return answer
+      remember(changes, batch.now)
+      return decisions
     } catch (error) {
       if (db.isTransaction) db.exec('rollback')
       addresses.forget()
@@ -60,24 +64,34 @@ export function createSqliteLedger(
 
   function write(loaded: Loaded, changes: LedgerChanges, now: number): void {
     for (const entry of changes.opened) insertEntry(sql, entry, instance, now)
-    for (const closed of changes.closed) closeEntry(sql, closed, now)
+    for (const closed of changes.closed) closeEntry(sql, closed)
     for (const user of loaded.users()) {
-      if (user.isChanged) {
-        sql.updateUser.run(
-          user.openRequests,
-          user.arrivalAt ?? null,
-          user.lastUsedAt,
-          user.promptCount,
-          user.id,
-        )
-      }
-    }
-    for (const quota of loaded.quotas()) {
-      if (quota.isChanged) {
-        sql.upsertQuota.run(quota.userId, quota.family, quota.used, quota.reserved, quota.periodStartedAt)
+      if (user.isChanged)
+        sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, user.id)
+      for (const quota of user.quotas.values()) {
+        if (!quota.isChanged) continue
+        const { family, used, reserved, openRequests, periodStartedAt } = quota
+        sql.upsertQuota.run(user.id, family, used, reserved, openRequests, periodStartedAt)
       }
     }
     for (const { userId, address } of changes.seen) addresses.saw(userId, address, now)
+  }
+
+  function remember(changes: LedgerChanges, now: number): void {
+    for (const { entry } of changes.closed) open.delete(entry.id)
+    for (const { ask, userId, family, model, hold, inputEstimate } of changes.opened) {
+      const { requestId, isMetered } = ask
+      open.set(requestId, {
+        id: requestId,
+        userId,
+        family,
+        model,
+        isMetered,
+        hold,
+        inputEstimate,
+        startedAt: now,
+      })
+    }
   }
 
   return {
@@ -96,15 +110,15 @@ function prepareAll(db: DatabaseSync) {
     return statement
   }
   const userColumns = `id, type, disabled_at, disabled_reason, expires_at, requests_per_minute, concurrent_requests,
-    max_ips, allowed_networks, allowed_models, period, open_requests, arrival_at, last_used_at, prompt_count`
+    max_ips, allowed_networks, allowed_models, period, arrival_at, last_used_at, prompt_count`
   return {
     userByLookup: prepare(`select ${userColumns} from users where lookup = ?`),
     userById: prepare(`select ${userColumns} from users where id = ?`),
-    quota: prepare(
-      'select quota_limit, used, reserved, period_started_at from quotas where user_id = ? and family = ?',
+    quotas: prepare(
+      'select family, quota_limit, used, reserved, open_requests, period_started_at from quotas where user_id = ?',
     ),
     entry: prepare(
-      'select user_id, family, model, kind, hold, input_estimate, state from entries where id = ?',
+      'select user_id, family, model, kind, hold, input_estimate, started_at, state from entries where id = ?',
     ),
     openEntries: prepare("select id from entries where state = 'open' limit ?"),
     insertEntry: prepare(
@@ -116,13 +130,12 @@ function prepareAll(db: DatabaseSync) {
          reasoning = ?, units = ?, status = ?, error_code = ?, upstream = ?, ended_at = ?, duration_ms = ?, first_byte_ms = ?
        where id = ?`,
     ),
-    updateUser: prepare(
-      'update users set open_requests = ?, arrival_at = ?, last_used_at = ?, prompt_count = ? where id = ?',
-    ),
+    updateUser: prepare('update users set arrival_at = ?, last_used_at = ?, prompt_count = ? where id = ?'),
     upsertQuota: prepare(
-      `insert into quotas (user_id, family, used, reserved, period_started_at) values (?, ?, ?, ?, ?)
+      `insert into quotas (user_id, family, used, reserved, open_requests, period_started_at) values (?, ?, ?, ?, ?, ?)
        on conflict (user_id, family) do update set
-         used = excluded.used, reserved = excluded.reserved, period_started_at = excluded.period_started_at`,
+         used = excluded.used, reserved = excluded.reserved, open_requests = excluded.open_requests,
+         period_started_at = excluded.period_started_at`,
     ),
     addHour: prepare(
       `insert into usage_hours (user_id, hour_at, family, model, requests, input, cache_read, cache_written, output, reasoning)
@@ -146,46 +159,40 @@ function prepareAll(db: DatabaseSync) {
 interface Loaded {
   readonly state: LoadedState
   readonly users: () => Iterable<LoadedUser>
-  readonly quotas: () => Iterable<LoadedQuota>
 }
 
 /** Reads each row at most once a batch, when it is first asked for. */
-function createState(sql: Statements, vault: Vault): Loaded {
+function createState(sql: Statements, vault: Vault, open: ReadonlyMap<string, OpenEntry>): Loaded {
   const users = new Map<string, LoadedUser>()
   const byAccessToken = new Map<string, LoadedUser | undefined>()
-  const quotas = new Map<string, LoadedQuota>()
 
-  function known(row: unknown): LoadedUser | undefined {
+  function loaded(row: unknown): LoadedUser | undefined {
     if (row === undefined) return undefined
-    const fresh = toLoadedUser(values(row))
-    const loaded = users.get(fresh.id) ?? fresh
-    users.set(loaded.id, loaded)
-    return loaded
+    const fields = values(row)
+    const id = text(fields[0])
+    const known = users.get(id)
+    if (known) return known
+    const user = toLoadedUser(id, fields, sql.quotas.all(id).map(values).map(toLoadedQuota))
+    users.set(id, user)
+    return user
   }
 
   const state: LoadedState = {
     userOf(accessToken) {
       if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
-      const user = known(sql.userByLookup.get(vault.lookupOf(accessToken)))
+      const user = loaded(sql.userByLookup.get(vault.lookupOf(accessToken)))
       byAccessToken.set(accessToken, user)
       return user
     },
-    userById: (id) => users.get(id) ?? known(sql.userById.get(id)),
-    quotaOf(userId, family) {
-      const key = `${userId} ${family}`
-      const before = quotas.get(key)
-      if (before) return before
-      const row = sql.quota.get(userId, family)
-      const loaded = toLoadedQuota(userId, family, row === undefined ? undefined : values(row))
-      quotas.set(key, loaded)
-      return loaded
-    },
+    userById: (id) => users.get(id) ?? loaded(sql.userById.get(id)),
     entryOf(requestId) {
+      const known = open.get(requestId)
+      if (known) return known
       const row = sql.entry.get(requestId)
       return row === undefined ? undefined : toOpenEntry(requestId, values(row))
     },
   }
-  return { state, users: () => users.values(), quotas: () => quotas.values() }
+  return { state, users: () => users.values() }
 }
 
 type Values = readonly SQLOutputValue[]
@@ -196,7 +203,7 @@ function values(row: unknown): Values {
   return row
 }
 
-function toLoadedUser(row: Values): LoadedUser {
+function toLoadedUser(id: string, row: Values, quotas: readonly LoadedQuota[]): LoadedUser {
   const limits = toLimits({
     requests_per_minute: optional(row[5], integer),
     concurrent_requests: optional(row[6], integer),
@@ -208,14 +215,15 @@ function toLoadedUser(row: Values): LoadedUser {
   const disabledAt = optional(row[2], integer)
   const disabledReason = optional(row[3], text)
   const expiresAt = optional(row[4], integer)
-  const arrivalAt = row[12]
+  const arrivalAt = row[11]
   return {
-    id: text(row[0]),
+    id,
     type: parseType(text(row[1])),
     limits,
-    openRequests: integer(row[11]),
-    lastUsedAt: optional(row[13], integer),
-    promptCount: integer(row[14]),
+    quotas: new Map(quotas.map((quota) => [quota.family, quota])),
+    openRequests: quotas.reduce((sum, quota) => sum + quota.openRequests, 0),
+    lastUsedAt: optional(row[12], integer),
+    promptCount: integer(row[13]),
     isChanged: false,
     ...(disabledAt !== null && { disabledAt }),
     ...(disabledReason !== null && { disabledReason }),
@@ -224,21 +232,21 @@ function toLoadedUser(row: Values): LoadedUser {
   }
 }
 
-function toLoadedQuota(userId: string, family: string, row: Values | undefined): LoadedQuota {
-  const limit = row ? optional(row[0], integer) : null
+function toLoadedQuota(row: Values): LoadedQuota {
+  const limit = optional(row[1], integer)
   return {
-    userId,
-    family,
-    used: row ? integer(row[1]) : 0,
-    reserved: row ? integer(row[2]) : 0,
-    periodStartedAt: row ? integer(row[3]) : 0,
+    family: text(row[0]),
+    used: integer(row[2]),
+    reserved: integer(row[3]),
+    openRequests: integer(row[4]),
+    periodStartedAt: integer(row[5]),
     isChanged: false,
     ...(limit !== null && { limit }),
   }
 }
 
 function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
-  if (text(row[6]) !== 'open') return 'closed'
+  if (text(row[7]) !== 'open') return 'closed'
   return {
     id,
     userId: text(row[0]),
@@ -247,6 +255,7 @@ function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
     isMetered: text(row[3]) === 'metered',
     hold: integer(row[4]),
     inputEstimate: integer(row[5]),
+    startedAt: integer(row[6]),
   }
 }
 
@@ -267,7 +276,7 @@ function insertEntry(sql: Statements, entry: NewEntry, instance: string, now: nu
   )
 }
 
-function closeEntry(sql: Statements, { entry, settlement, usage, units }: ClosedEntry, now: number): void {
+function closeEntry(sql: Statements, { entry, settlement, usage, units, endedAt }: ClosedEntry): void {
   sql.closeEntry.run(
     settlement.ending,
     settlement.isEstimated ? 1 : 0,
@@ -280,13 +289,13 @@ function closeEntry(sql: Statements, { entry, settlement, usage, units }: Closed
     settlement.status,
     settlement.errorCode ?? null,
     settlement.upstream ?? null,
-    now,
+    endedAt,
     settlement.durationMs,
     settlement.firstByteMs ?? null,
     entry.id,
   )
   if (settlement.ending === 'released' || !entry.isMetered) return
-  const hourAt = Math.floor(now / hourMs) * hourMs
+  const hourAt = Math.floor(endedAt / hourMs) * hourMs
   const { input, cacheRead, cacheWritten, output, reasoning } = usage
   sql.addHour.run(
     entry.userId,

@@ -3,10 +3,11 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import type { Lane } from '#lib/lane.ts'
 import type { Stopper } from '#lib/stopper.ts'
-import { type MeteringStore, StoreUnavailable } from '../store.ts'
+import { type MeteringBatch, type MeteringStore, StoreUnavailable } from '../store.ts'
+import type { BackgroundWork } from './background.ts'
 import { openDisk } from './disk.ts'
 import { createSqliteLedger } from './ledger.ts'
-import type { WriterThread } from './thread.ts'
+import type { Thread } from './thread.ts'
 import type { WriterSettings } from './writer.ts'
 
 /**
@@ -25,12 +26,13 @@ const pagesLeftMax = 50_000
 export function openMetering(
   db: DatabaseSync,
   settings: WriterSettings,
-  {
-    thread,
-    lane,
-    stopper,
-  }: { readonly thread: WriterThread; readonly lane: Lane; readonly stopper: Stopper },
+  parts: {
+    readonly background: Thread<BackgroundWork>
+    readonly lane: Lane
+    readonly stopper: Stopper
+  },
 ): SqliteMetering {
+  const { background, lane, stopper } = parts
   const vault = createVault(settings.masterKey)
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
   const disk = openDisk(`${settings.path}-wal`)
@@ -40,8 +42,15 @@ export function openMetering(
   stopper.add(() => checkpoint)
 
   async function runCheckpoint(): Promise<void> {
-    const { pagesLeft } = await thread.run('checkpoint', false)
-    if (pagesLeft > pagesLeftMax) await lane.run(() => thread.run('checkpoint', true))
+    const { pagesLeft } = await background.run('checkpoint', false)
+    if (pagesLeft > pagesLeftMax) await lane.run(() => background.run('checkpoint', true))
+  }
+
+  /** Only an answer waits for the disk, and only for its admission; what is settled may go there a little later. */
+  function durableOf(batch: MeteringBatch): Promise<void> {
+    if (batch.asks.length > 0) return disk.sync()
+    disk.syncSoon()
+    return Promise.resolve()
   }
 
   return {
@@ -49,7 +58,7 @@ export function openMetering(
     runBatch: (batch) =>
       lane.run(async () => {
         try {
-          const answer = ledger.runBatch(batch)
+          const decisions = ledger.runBatch(batch)
           changes += batch.asks.length + batch.settlements.length
           if (changes >= changesPerCheckpoint && !checkpoint) {
             changes = 0
@@ -59,8 +68,7 @@ export function openMetering(
                 checkpoint = undefined
               })
           }
-          await disk.sync()
-          return answer
+          return { ...decisions, durable: durableOf(batch) }
         } catch (error) {
           throw new StoreUnavailable(error)
         }

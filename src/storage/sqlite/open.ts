@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite'
 import { createPolicy } from '#core/policy-settings.ts'
@@ -11,17 +11,19 @@ import { createUserReader } from '../users-read.ts'
 import { createKysely } from './dialect.ts'
 import { holdFile } from './hold.ts'
 import { openMetering } from './metering.ts'
-import { openWriterThread, type WriterThread } from './thread.ts'
-import type { WriterSettings } from './writer.ts'
+import { type ArgsOf, openThread, type ValueOf } from './thread.ts'
+import type { WriterSettings, WriterWork } from './writer.ts'
 
 /**
- * SQLite as the store of one process, over three connections: metering writes here, in batches of microseconds
- * that are synced to the disk off this thread; the control plane writes in a thread of its own; reading, which in
- * WAL mode neither waits for a writer nor makes one wait, has the third. SQLite has one writer at a time, so a
- * lane gives the two their turns: nobody waits for a lock, and the event loop never waits at all.
+ * SQLite as the store of one process. Metering writes here, in batches of microseconds that are synced to the
+ * disk off this thread; the control plane writes in a thread of its own, and a lane gives the two their turns, so
+ * that nobody waits for a lock and the event loop never waits at all. Reading, which in WAL mode neither waits for
+ * a writer nor makes one wait, has a connection here for single rows, and for what may take long a thread.
  */
 export async function openSqliteStore(settings: WriterSettings): Promise<Store> {
   mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 })
+  // Made here, and so only for its owner; SQLite gives the files beside it the same mode.
+  closeSync(openSync(settings.path, 'a', 0o600))
   const stopper = createStopper()
   stopper.add(holdFile(`${settings.path}.lock`))
   try {
@@ -33,8 +35,10 @@ export async function openSqliteStore(settings: WriterSettings): Promise<Store> 
 }
 
 async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> {
-  const thread = await openWriterThread(settings)
-  stopper.add(thread.close)
+  const writer = await openThread('writer', settings)
+  stopper.add(writer.close)
+  const background = await openThread('background', settings)
+  stopper.add(background.close)
   const reading = openConnection(settings.path, stopper, { readOnly: true })
   const vault = createVault(settings.masterKey)
   const policy = createPolicy(settings.policy)
@@ -43,16 +47,19 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
   const adminKeys = createAdminKeyTable(kysely, vault)
   const lane = createLane()
   const metering = openMetering(openConnection(settings.path, stopper, {}), settings, {
-    thread,
+    background,
     lane,
     stopper,
   })
-  const write: WriterThread['run'] = (name, ...args) => lane.run(() => thread.run(name, ...args))
+  const write = <Name extends keyof WriterWork>(
+    name: Name,
+    ...args: ArgsOf<WriterWork[Name]>
+  ): Promise<ValueOf<WriterWork[Name]>> => lane.run(() => writer.run(name, ...args))
   return {
     users: {
       findUser: (ref, now) => fenced(() => users.findUser(ref, now)),
-      listUsers: (request) => fenced(() => users.listUsers(request)),
-      countUsers: (filter, now) => fenced(() => users.countUsers(filter, now)),
+      listUsers: (request) => background.run('listUsers', request),
+      countUsers: (filter, now) => background.run('countUsers', filter, now),
       knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),
       insertUser: (edit, now, repeat) => write('insertUser', edit, now, repeat),
       writeUsers(writes, now) {

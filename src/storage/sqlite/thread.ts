@@ -1,27 +1,39 @@
 import { Worker } from 'node:worker_threads'
 import { StoreUnavailable } from '../store.ts'
-import type { WorkDone, WorkName, WorkOrder } from './worker.ts'
+import type { BackgroundWork } from './background.ts'
+import type { WorkDone, WorkerSettings, WorkOrder } from './worker.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
 
-export type WorkResult<Name extends WorkName> = Awaited<ReturnType<WriterWork[Name]>>
+/** What each kind of thread does, by name. */
+interface Kinds {
+  readonly writer: WriterWork
+  readonly background: BackgroundWork
+}
 
-/** Hands work to the writer's thread and brings the answers back. Rejects with `StoreUnavailable`. */
-export interface WriterThread {
-  readonly run: <Name extends WorkName>(
+/** Hands work to a thread and brings the answers back. Rejects with `StoreUnavailable`. */
+export interface Thread<Work> {
+  readonly run: <Name extends keyof Work>(
     name: Name,
-    ...args: Parameters<WriterWork[Name]>
-  ) => Promise<WorkResult<Name>>
+    ...args: ArgsOf<Work[Name]>
+  ) => Promise<ValueOf<Work[Name]>>
   readonly close: () => Promise<void>
 }
+
+export type ArgsOf<Method> = Method extends (...args: infer Args) => unknown ? Args : never
+export type ValueOf<Method> = Method extends (...args: never[]) => Promise<infer Value> ? Value : never
 
 interface Waiting {
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
 
-/** Starts the thread and waits until its database is open; throws what opening it threw. */
-export async function openWriterThread(settings: WriterSettings): Promise<WriterThread> {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings })
+/** Starts a thread and waits until its database is open; throws what opening it threw. */
+export async function openThread<Kind extends keyof Kinds>(
+  work: Kind,
+  settings: WriterSettings,
+): Promise<Thread<Kinds[Kind]>> {
+  const workerData: WorkerSettings = { work, settings }
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let goneBecause: unknown
@@ -32,7 +44,7 @@ export async function openWriterThread(settings: WriterSettings): Promise<Writer
     waiting.clear()
   }
   worker.on('error', failAll)
-  worker.on('exit', (code) => failAll(goneBecause ?? new Error(`the writer ended with code ${code}`)))
+  worker.on('exit', (code) => failAll(goneBecause ?? new Error(`the ${work} ended with code ${code}`)))
   worker.on('message', (done: WorkDone) => {
     const caller = waiting.get(done.id)
     waiting.delete(done.id)
@@ -42,7 +54,7 @@ export async function openWriterThread(settings: WriterSettings): Promise<Writer
 
   await new Promise<unknown>((resolve, reject) => waiting.set(0, { resolve, reject }))
 
-  const run: WriterThread['run'] = (name, ...args) => {
+  function order(name: string, args: readonly unknown[]): Promise<never> {
     if (goneBecause !== undefined) return Promise.reject(new StoreUnavailable(goneBecause))
     const id = ++lastId
     return new Promise((resolve, reject) => {
@@ -51,9 +63,9 @@ export async function openWriterThread(settings: WriterSettings): Promise<Writer
     })
   }
   return {
-    run,
+    run: (name, ...args) => order(String(name), args),
     async close() {
-      if (goneBecause === undefined) await run('close')
+      if (goneBecause === undefined) await order('close', [])
       await worker.terminate()
     },
   }

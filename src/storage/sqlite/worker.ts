@@ -1,15 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { openWriter, type WriterSettings, type WriterWork } from './writer.ts'
+import { openBackground } from './background.ts'
+import { openWriter, type WriterSettings } from './writer.ts'
 
-/**
- * The writer in a thread of its own, so that waiting for the disk stops no stream. Work is done strictly one
- * after the other, in the order in which it came.
- */
-export type WorkName = keyof WriterWork
-
+/** A thread that does one thing after the other, in the order in which it came. */
 export interface WorkOrder {
   readonly id: number
-  readonly name: WorkName
+  readonly name: string
   readonly args: readonly unknown[]
 }
 
@@ -17,42 +13,54 @@ export type WorkDone =
   | { readonly id: number; readonly kind: 'done'; readonly value: unknown }
   | { readonly id: number; readonly kind: 'failed'; readonly error: unknown }
 
-/** Sent once, when the database is open, under the id 0. */
-async function serve(port: NonNullable<typeof parentPort>, settings: WriterSettings): Promise<void> {
+export interface WorkerSettings {
+  readonly work: 'writer' | 'background'
+  readonly settings: WriterSettings
+}
+
+type Work = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>
+
+/** The order 0 is opening the database; its answer is sent first. */
+async function serve(
+  port: NonNullable<typeof parentPort>,
+  { work, settings }: WorkerSettings,
+): Promise<void> {
   const orders: WorkOrder[] = []
   let isBusy = true
+  let doer: Work = {}
   port.on('message', (order: WorkOrder) => {
     orders.push(order)
-    if (!isBusy) void work()
+    if (!isBusy) void runAll()
   })
 
-  let writer: WriterWork
-  async function work(): Promise<void> {
-    isBusy = true
-    for (let order = orders.shift(); order; order = orders.shift()) {
-      const { id, name, args } = order
-      try {
-        const run: (...given: never[]) => Promise<unknown> = writer[name]
-        // The proxy on the other side is typed by the same interface, so the arguments are the method's own.
-        const value = await run(...(args as never[]))
-        port.postMessage({ id, kind: 'done', value } satisfies WorkDone)
-        if (name === 'close') port.close()
-      } catch (error) {
-        port.postMessage({ id, kind: 'failed', error } satisfies WorkDone)
-      }
+  async function run({ id, name, args }: WorkOrder): Promise<void> {
+    try {
+      const step = doer[name]
+      if (!step) throw new Error(`there is no work ${name}`)
+      // The proxy on the other side is typed by the same interface, so the arguments are the method's own.
+      const value = await step(...(args as never[]))
+      port.postMessage({ id, kind: 'done', value } satisfies WorkDone)
+    } catch (error) {
+      port.postMessage({ id, kind: 'failed', error } satisfies WorkDone)
     }
+    if (name === 'close') port.close()
+  }
+
+  async function runAll(): Promise<void> {
+    isBusy = true
+    for (let order = orders.shift(); order; order = orders.shift()) await run(order)
     isBusy = false
   }
 
   try {
-    writer = await openWriter(settings)
+    doer = { ...(await (work === 'writer' ? openWriter(settings) : openBackground(settings))) }
     port.postMessage({ id: 0, kind: 'done', value: undefined } satisfies WorkDone)
   } catch (error) {
     port.postMessage({ id: 0, kind: 'failed', error } satisfies WorkDone)
     port.close()
     return
   }
-  await work()
+  await runAll()
 }
 
 if (parentPort) void serve(parentPort, workerData)

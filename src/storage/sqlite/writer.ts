@@ -11,7 +11,7 @@ import { createKysely } from './dialect.ts'
 import { createSqliteLedger } from './ledger.ts'
 
 /**
- * What the control plane writes, and what may take long. It has a connection and a thread of its own, so that ten
+ * What the control plane writes. It has a connection and a thread of its own, so that ten
  * thousand users in one transaction stop no stream; a lane on the other side sees to it that only one of the two
  * connections writes at a time, so that nobody ever waits for a lock.
  */
@@ -28,14 +28,7 @@ export interface WriterWork
   extends UserWriter,
     Pick<AdminKeyStore, 'insertAdminKey'>,
     Pick<MeteringStore, 'abandonEntries'> {
-  /** Moves what the log holds into the database; `whole` waits until nobody reads the log, and starts it anew. */
-  readonly checkpoint: (isWhole: boolean) => Promise<CheckpointResult>
   readonly close: () => Promise<void>
-}
-
-export interface CheckpointResult {
-  /** Pages that the log still holds beyond what was moved. */
-  readonly pagesLeft: number
 }
 
 const abandonedAtOnce = 500
@@ -56,10 +49,6 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   return {
     ...users,
     insertAdminKey: createAdminKeyTable(kysely, vault).insertAdminKey,
-    async checkpoint(isWhole) {
-      const row = db.prepare(`pragma wal_checkpoint(${isWhole ? 'restart' : 'passive'})`).get()
-      return { pagesLeft: Math.max(0, integer(row?.log) - integer(row?.checkpointed)) }
-    },
     async abandonEntries(now) {
       let count = 0
       for (;;) {

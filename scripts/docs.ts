@@ -1,0 +1,403 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { OpenAPIHono, z } from '@hono/zod-openapi'
+import { describeApi } from '#admin/description.ts'
+import { describeOperations } from '#admin/operations.ts'
+import { openReference } from '#admin/reference.ts'
+import { adminRoutes } from '#admin/routes.ts'
+import { createUserWire } from '#admin/user-wire.ts'
+import { readConfig } from '#config/read.ts'
+import type { Config } from '#config/settings.ts'
+import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
+import { builtInFamilies } from '#core/family.ts'
+import { providers } from '#providers/all.ts'
+import {
+  connectionsDefault,
+  connectTimeoutMs,
+  headersTimeoutDefaultMs,
+  idleTimeoutDefaultMs,
+} from '#upstreams/config.ts'
+
+/**
+ * Writes the parts of the reference that the code knows best: run `node scripts/docs.ts` after changing an error,
+ * a route, a field of a user or a setting. Each part stands between two markers; what is around them is written by
+ * hand. What a table says of a thing in words is written here, and a thing without words stops the run.
+ */
+export const root = join(import.meta.dirname, '..')
+
+/** The made parts by name, and the file each stands in. */
+export const parts: Readonly<Record<string, { readonly file: string; readonly make: () => string }>> = {
+  errors: { file: 'docs/reference/errors.md', make: errorRows },
+  environment: { file: 'docs/reference/configuration.md', make: environmentRows },
+  upstreams: { file: 'docs/reference/configuration.md', make: upstreamRows },
+  families: { file: 'docs/reference/configuration.md', make: familyRows },
+  gateway: { file: 'docs/reference/http.md', make: gatewayRows },
+  admin: { file: 'docs/reference/http.md', make: adminRows },
+  list: { file: 'docs/reference/http.md', make: listRows },
+  user: { file: 'docs/reference/http.md', make: userRows },
+  pages: { file: 'docs/reference/http.md', make: pageRows },
+}
+
+/** A file's text with every made part in it as the code has it now. Throws where a marker is missing. */
+export function withParts(file: string, text: string): string {
+  return Object.entries(parts)
+    .filter(([, part]) => part.file === file)
+    .reduce((before, [name, part]) => withPart(before, name, part.make()), text)
+}
+
+export function withPart(text: string, name: string, made: string): string {
+  const [start, end] = [`<!-- made by scripts/docs.ts: ${name} -->`, '<!-- end -->']
+  const from = text.indexOf(start)
+  const to = text.indexOf(end, from)
+  if (from < 0 || to < 0) throw new Error(`the markers of ${name} are not there`)
+  return `${text.slice(0, from)}${start}\n\n${made}\n\n${text.slice(to)}`
+}
+
+/** A table as the formatter leaves it, every column as wide as its widest cell. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) =>
+    Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
+  )
+  const line = (cells: readonly string[], filler = ' ') =>
+    `| ${widths.map((width, column) => (cells[column] ?? '').padEnd(width, filler)).join(' | ')} |`
+  return [line(head), line([], '-'), ...rows.map((row) => line(row))].join('\n')
+}
+
+/** The protocol that most clients speak first, whatever the order in which the code asks them. */
+const inOrder = providers.toReversed()
+const code = (text: string) => `\`${text}\``
+const listed = (items: readonly string[]) => items.map(code).join(', ')
+const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+
+/** What a table says of `name`; a thing that nobody described stops the run. */
+function wordsFor(words: Readonly<Record<string, string>>, name: string): string {
+  const found = words[name]
+  if (found === undefined) throw new Error(`scripts/docs.ts has no words for ${name}`)
+  return found
+}
+
+// ---------------------------------------------------------------- errors
+
+const rendered = z.object({ error: z.object({ type: z.string(), code: z.string().nullish() }) })
+
+function errorRows(): string {
+  // The table's own keys, which the type forgets.
+  const codes = Object.keys(errorTable) as ErrorCode[]
+  const rows = codes.map((name) => {
+    const { status, fault, message } = errorTable[name]
+    const shapes = inOrder.map((provider) => {
+      const { error } = rendered.parse(JSON.parse(provider.renderProblem(createProblem(name), 'req_x')))
+      const own = error.code === undefined || error.code === null ? '' : ` / ${code(error.code)}`
+      return `${code(error.type)}${own}`
+    })
+    return [code(name), String(status), fault, escaped(message), ...shapes]
+  })
+  const names = inOrder.map(({ name }) => `\`${name}\` routes: type / code`)
+  return table(['code', 'status', 'whose', 'what it says', ...names], rows)
+}
+
+// ---------------------------------------------------------------- configuration
+
+/** Every variable that reading the configuration asks for, in the order of the first time. */
+export function environmentNames(): readonly string[] {
+  const names = new Set<string>()
+  readConfig(recording(names))
+  return [...names]
+}
+
+function recording(names: Set<string>): Readonly<Record<string, string | undefined>> {
+  return new Proxy<Record<string, string | undefined>>(
+    {},
+    {
+      get(_, name) {
+        if (typeof name === 'string') names.add(name)
+        return name === 'CONFIG' ? '/dev/null' : undefined
+      },
+    },
+  )
+}
+
+interface Setting {
+  readonly byDefault: (config: Config) => string
+  readonly what: string
+}
+
+const given = (text: string) => () => text
+const settings: Readonly<Record<string, Setting>> = {
+  HOST: {
+    byDefault: (config) => config.host,
+    what: 'Address to listen on. `0.0.0.0` or `::` opens it to others: put TLS in front.',
+  },
+  PORT: { byDefault: (config) => String(config.port), what: 'Port to listen on; 0 takes a free one.' },
+  ADMIN_PORT: {
+    byDefault: given('the same listener'),
+    what: 'A listener of its own, on `HOST`, for the admin API and its pages; they are then 404 on `PORT`.',
+  },
+  DATA_DIR: {
+    byDefault: (config) => config.dataDir,
+    what: 'Folder of the database and the master key; made with mode 0700.',
+  },
+  DATABASE_URL: {
+    byDefault: given('-'),
+    what: 'Reserved for PostgreSQL, which is not there yet: setting it stops the start.',
+  },
+  ADMIN_KEY: {
+    byDefault: given('made on the first start'),
+    what: 'An admin key of 16 to 512 characters without spaces. It is not stored; another value ends the old one at the next start. Keys in the database keep working beside it.',
+  },
+  MASTER_KEY: {
+    byDefault: given('made on the first start, in `DATA_DIR/master.key`'),
+    what: '32 bytes as 64 hex digits or in base64. A database belongs to the master key it was made with.',
+  },
+  OPENAI_API_KEY: {
+    byDefault: given('-'),
+    what: 'Adds an upstream named `openai` for every model on the OpenAI routes.',
+  },
+  OPENAI_BASE_URL: {
+    byDefault: given(code(publicBaseUrlOf('openai'))),
+    what: 'Its address, with `/v1`. Set alone it adds an upstream without a credential.',
+  },
+  ANTHROPIC_API_KEY: {
+    byDefault: given('-'),
+    what: 'Adds an upstream named `anthropic` for every model on the Anthropic routes.',
+  },
+  ANTHROPIC_BASE_URL: {
+    byDefault: given(code(publicBaseUrlOf('anthropic'))),
+    what: 'Its address, without `/v1`. Set alone it adds an upstream without a credential.',
+  },
+  TRUSTED_PROXIES: {
+    byDefault: given('none'),
+    what: 'Addresses or networks (`10.0.0.0/8`), separated by commas or spaces, whose `X-Forwarded-For` is believed.',
+  },
+  LOG_LEVEL: {
+    byDefault: (config) => config.logLevel,
+    what: '`debug`, `info`, `warn`, `error` or `silent`. At `debug` a failed start prints its stack.',
+  },
+  BULK_USERS_MAX: {
+    byDefault: (config) => String(config.bulkUsersMax),
+    what: 'Most users in one bulk call, 1 to 1,000,000.',
+  },
+  BODY_BYTES_MAX: {
+    byDefault: (config) => `${config.bodyBytesMax / 1024 ** 2} MiB`,
+    what: 'Largest body that is read, on both planes: bytes, or a number with `KiB`, `MiB` or `GiB`; at most 1 GiB.',
+  },
+  STOP_GRACE_SECONDS: {
+    byDefault: (config) => String(config.stopGraceMs / 1000),
+    what: 'How long running requests may go on after SIGTERM, 0 to 3600.',
+  },
+  CONFIG: {
+    byDefault: given('`tollgate.yaml` in the working folder, where there is one'),
+    what: 'Path of the configuration file. A file named here has to be there.',
+  },
+}
+
+function publicBaseUrlOf(name: string): string {
+  return providers.find((provider) => provider.name === name)?.publicBaseUrl ?? ''
+}
+
+function environmentRows(): string {
+  const names = environmentNames()
+  const plain = names.filter((name) => !name.endsWith('_FILE'))
+  for (const name of plain)
+    if (!(name in settings)) throw new Error(`scripts/docs.ts has no words for ${name}`)
+  const config = readConfig({ CONFIG: '/dev/null' })
+  const rows = Object.entries(settings).map(([name, { byDefault, what }]) => {
+    if (!plain.includes(name)) throw new Error(`${name} is described, but nothing reads it`)
+    const also = names.includes(`${name}_FILE`) ? `, ${code(`${name}_FILE`)}` : ''
+    return [`${code(name)}${also}`, byDefault(config), what]
+  })
+  return table(['variable', 'default', 'what'], rows)
+}
+
+function upstreamRows(): string {
+  const protocols = inOrder.map(({ name }) => code(name)).join(' or ')
+  const number = (value: number) => value.toLocaleString('en-US')
+  return table(
+    ['key', 'default', 'what'],
+    [
+      [
+        '`name`',
+        'required',
+        'Unique; 1 to 64 letters, digits, dots, dashes or underscores. It stands in the ledger and the log.',
+      ],
+      ['`provider`', 'required', `The protocol it speaks: ${protocols}.`],
+      [
+        '`baseUrl`',
+        'required',
+        `\`http\` or \`https\`. OpenAI's ends in \`/v1\`, Anthropic's does not: ${listed(inOrder.map((provider) => provider.publicBaseUrl))}.`,
+      ],
+      ['`apiKey`', '-', 'The credential, or `$NAME` for a variable of the environment (or its `NAME_FILE`).'],
+      [
+        '`models`',
+        'required',
+        'Globs over the models it serves; `*` stands for any run of characters and nothing else is special.',
+      ],
+      [
+        '`outputCapMember`',
+        "the protocol's own",
+        'The member by which this upstream bounds an answer: `max_tokens`, `max_completion_tokens` or `max_output_tokens`.',
+      ],
+      [
+        '`headersTimeoutMs`',
+        number(headersTimeoutDefaultMs),
+        `From handing a request over to the answer's headers. Connecting alone may take ${number(connectTimeoutMs)}.`,
+      ],
+      ['`idleTimeoutMs`', number(idleTimeoutDefaultMs), 'Between two pieces of an answer.'],
+      ['`connections`', number(connectionsDefault), 'Connections at once; a running answer holds one.'],
+    ],
+  )
+}
+
+function familyRows(): string {
+  return table(
+    ['family', 'models'],
+    builtInFamilies.map(({ name, models }) => [code(name), listed(models)]),
+  )
+}
+
+// ---------------------------------------------------------------- http
+
+function gatewayRows(): string {
+  const rows = inOrder.flatMap((provider) =>
+    provider.endpoints.map((endpoint) => [
+      code(`POST ${endpoint.path}`),
+      code(provider.name),
+      endpoint.isMetered ? 'admitted, metered, relayed' : 'admitted and relayed; nothing is charged',
+    ]),
+  )
+  const models = [
+    ['`GET /v1/models`', 'by the headers', 'the models that are served and that this user may ask for'],
+    ['`GET /v1/models/{id}`', 'by the headers', 'one of them'],
+  ]
+  return table(['route', 'protocol', 'what'], [...rows, ...models])
+}
+
+function wire() {
+  return createUserWire(builtInFamilies)
+}
+
+function adminRows(): string {
+  const operations = describeOperations(wire())
+  const rows = adminRoutes.map(({ method, path, operationId }) => {
+    const operation = operations[operationId]
+    if (!operation) throw new Error(`the operation ${operationId} is not described`)
+    return [code(`${method.toUpperCase()} ${path}`), operation.summary ?? '', listed(operation.refusals)]
+  })
+  return table(['route', 'what', 'refusals of its own'], rows)
+}
+
+const fieldSchema = z.object({
+  type: z.union([z.string(), z.array(z.string())]).optional(),
+  enum: z.array(z.string().nullable()).optional(),
+  maxLength: z.number().optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+  maxItems: z.number().optional(),
+  default: z.number().optional(),
+  description: z.string().optional(),
+})
+const documentSchema = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.object({ parameters: z.array(z.object({ name: z.string(), schema: fieldSchema })).optional() }),
+    ),
+  ),
+  components: z.object({
+    schemas: z.record(z.string(), z.object({ properties: z.record(z.string(), fieldSchema).optional() })),
+  }),
+})
+
+function description() {
+  return documentSchema.parse(JSON.parse(JSON.stringify(describeApi(new OpenAPIHono(), wire(), ''))))
+}
+
+function typeText(field: z.infer<typeof fieldSchema>): string {
+  const values = field.enum?.filter((value) => value !== null)
+  const types = [field.type ?? 'map by family'].flat().filter((type) => type !== 'null')
+  const bounds = [
+    field.minimum !== undefined && `from ${field.minimum}`,
+    field.maximum !== undefined && `to ${field.maximum}`,
+    field.maxLength !== undefined && `at most ${field.maxLength} characters`,
+    field.maxItems !== undefined && `at most ${field.maxItems}`,
+    field.default !== undefined && `default ${field.default}`,
+  ].filter((bound) => bound !== false)
+  return [values ? listed(values) : types.join(' or '), ...bounds].join(', ')
+}
+
+const parameterWords: Readonly<Record<string, string>> = {
+  limit: 'Users on a page.',
+  cursor: '`nextCursor` of the page before. It remembers sort and filter; saying them again is allowed.',
+  sort: 'A minus sign sorts descending. Users without the field stand last. Without `sort`: order of creation.',
+  q: 'Part of a nickname, of an id, or of the shown part of an access token (`…` and its last four characters); case aside.',
+  type: 'Only users of that type.',
+  state: 'Only users that are so now.',
+}
+
+function listRows(): string {
+  const parameters = description().paths['/admin/users']?.get?.parameters ?? []
+  const rows = parameters.map(({ name, schema }) => [
+    code(name),
+    typeText(schema),
+    wordsFor(parameterWords, name),
+  ])
+  return table(['parameter', 'type', 'what'], rows)
+}
+
+const fieldWords: Readonly<Record<string, string>> = {
+  token: 'The access token. In a bulk call it says whose user this is; in a path, the path says it.',
+  id: 'Stands for the access token in every path, and is no secret.',
+  ip: 'Addresses that the user came from, newest last; at most 256 are kept.',
+  nickname: 'A name for people; one line.',
+  type: '`special` is metered but exempt from quota, rate and concurrency limits; `temporary` needs `expiresAt`.',
+  promptCount: 'Metered requests so far.',
+  tokenLimits: 'Quota limits by family. In a body: merged; `null` returns a family to the default.',
+  tokenCounts:
+    'Units used by family in the current period. In a body: sets the count, and books the difference.',
+  createdAt: 'When the user was made.',
+  lastUsedAt: 'When the access token was last used.',
+  disabledAt: 'From this instant the access token is refused; it may lie ahead. `null` enables again.',
+  disabledReason: 'Told to the user with the refusal.',
+  expiresAt: 'From this instant the access token is refused; on every type.',
+  requestsPerMinute: 'With a burst of a whole minute.',
+  concurrentRequests: 'Requests that may run at once.',
+  maxIps: 'Kept and answered, but not enforced yet.',
+  allowedNetworks: 'Addresses or networks the user may come from; empty or absent: from anywhere.',
+  allowedModels: 'Globs over models, or names of families; empty or absent: every model.',
+  period: "After which the quota counts from zero again, in the configuration's time zone.",
+  adminNote: 'For administrators; never shown to the user.',
+  meta: 'Any JSON object, at most 16 KiB and 16 levels deep.',
+}
+
+function userRows(): string {
+  const { schemas } = description().components
+  const [edit, answer] = [schemas.UserEdit?.properties ?? {}, schemas.User?.properties ?? {}]
+  const rows = Object.entries({ ...answer, ...edit }).map(([name, field]) => {
+    const mayBeNull = [field.type].flat().includes('null') || name === 'tokenLimits' ? 'yes' : ''
+    return [code(name), typeText(field), name in edit ? mayBeNull : 'not taken', wordsFor(fieldWords, name)]
+  })
+  return table(['field', 'type', '`null` clears', 'what'], rows)
+}
+
+const pageWords: Readonly<Record<string, string>> = {
+  '/openapi.json': 'OpenAPI 3.1 of the admin API, made from the code',
+  '/contract.yaml': 'the contract, as it was given',
+  '/docs': 'a page to read and try the admin API; it asks nothing of any other host',
+}
+
+function pageRows(): string {
+  const pages = openReference('', {}).filter(({ path }) => !path.startsWith('/docs/'))
+  return table(
+    ['route', 'what'],
+    pages.map(({ path }) => [code(`GET ${path}`), wordsFor(pageWords, path)]),
+  )
+}
+
+if (import.meta.main) {
+  for (const file of new Set(Object.values(parts).map((part) => part.file))) {
+    const path = join(root, file)
+    writeFileSync(path, withParts(file, readFileSync(path, 'utf8')))
+    console.log(`wrote ${file}`)
+  }
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, it } from 'node:test'
+import { parseConfigFile } from '#config/file.ts'
+import { environmentNames, parts, root, withPart, withParts } from '../scripts/docs.ts'
+
+/** The documents agree with the code, with each other, and with what they link to. */
+const documents = [
+  'README.md',
+  'CHANGELOG.md',
+  'bench/README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file.replaceAll('\\', '/')}`),
+]
+const textOf = (file: string) => readFileSync(join(root, file), 'utf8')
+
+/** Code blocks aside: nothing in them is a link or a heading. */
+function proseOf(text: string): string {
+  return text.replace(/^```[\s\S]*?^```/gm, '')
+}
+
+/** Anchors of the headings, as the usual renderers make them. */
+function anchorsOf(text: string): Set<string> {
+  const headings = proseOf(text).matchAll(/^#+ +(.+)$/gm)
+  return new Set(
+    [...headings].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
+/** What is wrong with the relative links of a document at `file`. */
+function brokenLinks(file: string, text: string): string[] {
+  const links = proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)
+  return [...links].flatMap(([, target = '']) => {
+    if (/^[a-z]+:/.test(target)) return []
+    const [path = '', anchor] = target.split('#')
+    const found = path === '' ? file : normalize(join(dirname(file), path))
+    if (found.startsWith('..') || !existsSync(join(root, found)))
+      return [`${file}: ${target} leads to nothing`]
+    if (anchor === undefined || statSync(join(root, found)).isDirectory()) return []
+    return anchorsOf(textOf(found)).has(anchor) ? [] : [`${file}: ${target} names no heading`]
+  })
+}
+
+/** Words that look like variables of the environment: capitals with an underscore, or in backticks alone. */
+function variablesIn(text: string): string[] {
+  const found = text.matchAll(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|(?<=`)(?:HOST|PORT|CONFIG)(?=`)/g)
+  return [...new Set([...found].map(([name]) => name))]
+}
+
+describe('documents', () => {
+  it('are there', () => {
+    assert.ok(documents.length > 20, `only ${documents.length} documents`)
+  })
+
+  for (const file of new Set(Object.values(parts).map((part) => part.file))) {
+    it(`${file} is as the code makes it: else run node scripts/docs.ts`, () => {
+      assert.equal(withParts(file, textOf(file)), textOf(file))
+    })
+  }
+
+  it('have links that lead somewhere', () => {
+    assert.deepEqual(
+      documents.flatMap((file) => brokenLinks(file, textOf(file))),
+      [],
+    )
+  })
+
+  it('README.md names only variables that the configuration reads', () => {
+    // Stands for a user's access token in commands.
+    const placeholders = ['ACCESS_TOKEN']
+    const known = new Set([...environmentNames(), ...placeholders])
+    assert.deepEqual(
+      variablesIn(textOf('README.md')).filter((name) => !known.has(name)),
+      [],
+    )
+  })
+
+  it('configuration.md names every variable that the configuration reads, and every key of the file', () => {
+    const text = textOf('docs/reference/configuration.md')
+    const keys = [
+      ...textOf('src/config/file.ts').matchAll(/^ +(\w+): (?:z\b|limit|globs|name|milliseconds)/gm),
+    ].map(([, key = '']) => key)
+    assert.ok(keys.length > 15, `only ${keys.length} keys`)
+    const missing = [...environmentNames(), ...keys].filter((name) => !text.includes(`\`${name}\``))
+    assert.deepEqual(missing, [])
+  })
+
+  it('show configuration files that are valid', () => {
+    const blocks = documents.flatMap((file) =>
+      [...textOf(file).matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, text = '']) => ({ file, text })),
+    )
+    assert.ok(blocks.length > 3, `only ${blocks.length} files`)
+    for (const { file, text } of blocks) assert.ok(parseConfigFile(text, file))
+  })
+
+  it('decisions are numbered without a gap and listed', () => {
+    const pages = readdirSync(join(root, 'docs/decisions')).filter((file) => /^\d/.test(file))
+    const numbers = pages.map((file) => Number(file.slice(0, 4)))
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => index + 1),
+    )
+    const index = textOf('docs/decisions/README.md')
+    assert.deepEqual(
+      pages.filter((file) => !index.includes(`(${file})`)),
+      [],
+    )
+  })
+
+  it('the checks themselves find what is wrong', () => {
+    assert.equal(brokenLinks('README.md', '[a](docs/nowhere.md) [b](#no-such-heading)').length, 2)
+    assert.deepEqual(brokenLinks('README.md', '[a](LICENSE) [b](https://example.com)'), [])
+    assert.deepEqual(variablesIn('set NO_SUCH_NAME and `PORT`'), ['NO_SUCH_NAME', 'PORT'])
+    const old = '<!-- made by scripts/docs.ts: errors -->\n\nold\n\n<!-- end -->'
+    assert.notEqual(withPart(old, 'errors', 'new'), old)
+    assert.throws(() => withPart('nothing', 'errors', 'new'), /markers/)
+  })
+})

@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import Anthropic from '@anthropic-ai/sdk'
+import OpenAI from 'openai'
+import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
+import { call } from './support/gateway-client.ts'
+import {
+  type Harness,
+  type HarnessOptions,
+  openHarness,
+  upstreamAt,
+  waitUntil,
+} from './support/gateway-harness.ts'
+import { chatAnswer, json, openScripted, type Script, type Scripted } from './support/gateway-scripted.ts'
+
+/**
+ * Every refusal and failure that a gateway's client can meet, as the official clients meet it: which exception
+ * they raise, what it says, and whether they try again. What only the control plane says is listed at the end.
+ */
+type ErrorClass =
+  | 'APIError'
+  | 'AuthenticationError'
+  | 'BadRequestError'
+  | 'InternalServerError'
+  | 'NotFoundError'
+  | 'PermissionDeniedError'
+  | 'RateLimitError'
+
+interface Case {
+  readonly code: ErrorCode
+  readonly name?: string
+  readonly error: ErrorClass
+  /** Of a client that may try again once. */
+  readonly attempts: 1 | 2
+  /** By the second attempt, after the time that it was told to wait. */
+  readonly isLetInThen?: boolean
+  readonly retryAfter?: boolean
+  readonly shouldRetry?: 'false'
+  readonly edit?: Parameters<Harness['createUser']>[0]
+  readonly options?: Partial<HarnessOptions> & {
+    readonly headersTimeoutMs?: number
+    readonly script?: Script
+  }
+  /** Brings about what stands in the way; answers what undoes it. */
+  readonly arrange?: (here: Here) => Promise<void>
+  readonly send?: Partial<{
+    readonly model: unknown
+    readonly apiKey: string
+    readonly headers: Record<string, string | null>
+    readonly path: string
+    readonly content: string
+    readonly isCutShort: boolean
+  }>
+}
+
+interface Here {
+  readonly harness: Harness
+  readonly upstream: Scripted
+  readonly accessToken: string
+}
+
+const never: Script = () => {}
+
+/** Asks as this user, and does not wait. */
+async function occupy({ harness, accessToken }: Here): Promise<void> {
+  const body = { model: 'gpt-4o', messages: [] }
+  call(harness.port, { path: '/v1/chat/completions', accessToken, body }).catch(() => undefined)
+  await waitUntil(() => harness.gateway.openRelays() === 1, 'one runs')
+}
+
+/** Asks until the pace is too much. */
+async function hurry({ harness, accessToken }: Here): Promise<void> {
+  const body = { model: 'gpt-4o', messages: [] }
+  const ask = () => call(harness.port, { path: '/v1/chat/completions', accessToken, body })
+  while ((await ask()).status !== 429);
+}
+
+async function guess({ harness }: Here): Promise<void> {
+  for (let time = 0; time < 11; time += 1)
+    await call(harness.port, { path: '/v1/messages', accessToken: 'nobody', body: { model: 'claude-x' } })
+}
+
+const failing = new Error('as this test wants it')
+const fail = () => {
+  throw failing
+}
+const limitsOf = { gpt4: 2000, claude: 2000 }
+
+const cases: readonly Case[] = [
+  { code: 'bad_request', error: 'BadRequestError', attempts: 1, send: { model: 5 } },
+  { code: 'bad_json', error: 'BadRequestError', attempts: 1, send: { isCutShort: true } },
+  {
+    code: 'missing_credential',
+    error: 'AuthenticationError',
+    attempts: 1,
+    send: { headers: { authorization: null, 'x-api-key': null } },
+  },
+  { code: 'unknown_access_token', error: 'AuthenticationError', attempts: 1, send: { apiKey: 'sk-nobody' } },
+  {
+    code: 'user_disabled',
+    error: 'PermissionDeniedError',
+    attempts: 1,
+    edit: { disabledAt: 1, disabledReason: 'Left' },
+  },
+  {
+    code: 'user_expired',
+    error: 'PermissionDeniedError',
+    attempts: 1,
+    edit: { type: 'temporary', expiresAt: 1 },
+  },
+  {
+    code: 'address_not_allowed',
+    error: 'PermissionDeniedError',
+    attempts: 1,
+    edit: { limits: { allowedNetworks: ['192.0.2.0/24'] } },
+  },
+  {
+    code: 'model_not_allowed',
+    error: 'PermissionDeniedError',
+    attempts: 1,
+    edit: { limits: { allowedModels: ['nothing'] } },
+  },
+  { code: 'model_not_served', error: 'NotFoundError', attempts: 1, send: { model: 'llama-3' } },
+  { code: 'not_found', error: 'NotFoundError', attempts: 1, send: { path: '/v1/nothing' } },
+  { code: 'method_not_allowed', error: 'APIError', attempts: 1, send: { path: '/v1/models' } },
+  {
+    code: 'body_too_large',
+    error: 'APIError',
+    attempts: 1,
+    options: { gateway: { bodyBytesMax: 1000 } },
+    send: { content: 'x'.repeat(2000) },
+  },
+  {
+    code: 'unsupported_media_type',
+    error: 'APIError',
+    attempts: 1,
+    send: { headers: { 'content-encoding': 'gzip' } },
+  },
+  {
+    code: 'rate_limited',
+    name: 'none at all',
+    error: 'RateLimitError',
+    attempts: 1,
+    shouldRetry: 'false',
+    edit: { limits: { requestsPerMinute: 0 } },
+  },
+  {
+    code: 'rate_limited',
+    name: 'for a second',
+    error: 'RateLimitError',
+    attempts: 2,
+    retryAfter: true,
+    edit: { limits: { requestsPerMinute: 30 } },
+    arrange: hurry,
+    isLetInThen: true,
+  },
+  {
+    code: 'concurrency_limited',
+    error: 'RateLimitError',
+    attempts: 2,
+    retryAfter: true,
+    edit: { limits: { concurrentRequests: 1 } },
+    options: { script: never },
+    arrange: occupy,
+  },
+  {
+    code: 'quota_exceeded',
+    name: 'for good',
+    error: 'RateLimitError',
+    attempts: 1,
+    shouldRetry: 'false',
+    edit: { quotaLimits: { gpt4: 0, claude: 0 } },
+  },
+  {
+    code: 'quota_exceeded',
+    name: 'until the next month',
+    error: 'RateLimitError',
+    attempts: 1,
+    retryAfter: true,
+    shouldRetry: 'false',
+    edit: { quotaLimits: limitsOf, quotaUsed: limitsOf, limits: { period: 'monthly' } },
+  },
+  {
+    code: 'quota_exceeded',
+    name: 'until another request ends',
+    error: 'RateLimitError',
+    attempts: 2,
+    retryAfter: true,
+    edit: { quotaLimits: { gpt4: 500 } },
+    send: { model: 'gpt-4o' },
+    options: { script: never },
+    arrange: occupy,
+  },
+  {
+    code: 'throttled',
+    error: 'RateLimitError',
+    attempts: 2,
+    retryAfter: true,
+    arrange: guess,
+    isLetInThen: true,
+  },
+  {
+    code: 'internal',
+    error: 'InternalServerError',
+    attempts: 2,
+    options: { gateway: { throttle: { blockedUntil: fail, failed: fail, succeeded: fail } } },
+  },
+  {
+    code: 'upstream_failed',
+    name: 'unreachable',
+    error: 'InternalServerError',
+    attempts: 2,
+    arrange: ({ upstream }) => upstream.close(),
+  },
+  {
+    code: 'upstream_failed',
+    name: 'refuses our credential',
+    error: 'InternalServerError',
+    attempts: 2,
+    options: { script: json({ error: { message: 'upstream-secret' } }, 401) },
+  },
+  {
+    code: 'no_upstream',
+    error: 'InternalServerError',
+    attempts: 1,
+    shouldRetry: 'false',
+    options: { upstreams: [] },
+  },
+  {
+    code: 'store_unavailable',
+    error: 'InternalServerError',
+    attempts: 2,
+    retryAfter: true,
+    options: { wrapMeter: (meter) => ({ ...meter, admit: () => Promise.reject(failing) }) },
+  },
+  {
+    code: 'shutting_down',
+    error: 'InternalServerError',
+    attempts: 2,
+    retryAfter: true,
+    options: { script: never },
+    arrange: async (here) => {
+      await occupy(here)
+      void here.harness.gateway.drain(2500)
+    },
+  },
+  {
+    code: 'upstream_timeout',
+    error: 'InternalServerError',
+    attempts: 2,
+    options: { script: never, headersTimeoutMs: 60 },
+  },
+]
+
+/** What the gateway never says: it is the control plane's, or nothing enforces it yet. */
+const elsewhere: readonly ErrorCode[] = [
+  'unknown_admin_key',
+  'forbidden',
+  'conflict',
+  'precondition_failed',
+  'address_limit',
+]
+
+interface Raised {
+  /** Undefined where it was let in. */
+  readonly error: unknown
+  readonly answers: readonly Response[]
+}
+
+async function raise(protocol: 'openai' | 'anthropic', { send = {} }: Case, here: Here): Promise<Raised> {
+  const answers: Response[] = []
+  const options = {
+    apiKey: send.apiKey ?? here.accessToken,
+    maxRetries: 1,
+    defaultHeaders: send.headers ?? {},
+    async fetch(input: Parameters<typeof fetch>[0], init?: RequestInit) {
+      const answer = await fetch(
+        input,
+        send.isCutShort ? { ...init, body: String(init?.body).slice(0, -1) } : init,
+      )
+      answers.push(answer)
+      return answer
+    },
+  }
+  const model = send.model ?? (protocol === 'openai' ? 'gpt-4o' : 'claude-x')
+  const body = { model, max_tokens: 400, messages: [{ role: 'user', content: send.content ?? 'Hi' }] }
+  const sent =
+    protocol === 'openai'
+      ? new OpenAI({ baseURL: here.harness.origin, ...options }).post(send.path ?? '/v1/chat/completions', {
+          body,
+        })
+      : new Anthropic({ baseURL: here.harness.origin, ...options }).post(send.path ?? '/v1/messages', {
+          body,
+        })
+  const error = await Promise.resolve(sent).then(
+    () => undefined,
+    (raised: unknown) => raised,
+  )
+  return { error, answers }
+}
+
+async function withHarness({ edit, options = {} }: Case, run: (here: Here) => Promise<void>): Promise<void> {
+  const { script, headersTimeoutMs, ...rest } = options
+  const upstream = await openScripted(script ?? json(chatAnswer))
+  const more = headersTimeoutMs === undefined ? {} : { headersTimeoutMs }
+  const upstreams = (['openai', 'anthropic'] as const).map((provider) =>
+    upstreamAt(upstream.origin, { provider, ...more }),
+  )
+  const harness = await openHarness({ upstreams, ...rest })
+  try {
+    await run({ harness, upstream, accessToken: await harness.createUser(edit) })
+  } finally {
+    await harness.close()
+    await upstream.close()
+  }
+}
+
+describe('what official clients raise, and whether they try again', { concurrency: 4 }, () => {
+  for (const one of cases) {
+    const { code, name, error, attempts, retryAfter = false, shouldRetry, isLetInThen = false } = one
+    for (const protocol of ['openai', 'anthropic'] as const) {
+      it(`${protocol}: ${code}${name ? ` (${name})` : ''} is ${error}`, () =>
+        withHarness(one, async (here) => {
+          await one.arrange?.(here)
+          const { error: raised, answers } = await raise(protocol, one, here)
+          assert.equal(answers.length, attempts)
+          const [first = assert.fail()] = answers
+          assert.equal(first.status, errorTable[code].status)
+          assert.equal(first.headers.get('x-should-retry') ?? undefined, shouldRetry)
+          const wait = first.headers.get('retry-after')
+          assert.ok(retryAfter ? /^[1-9]\d*$/.test(wait ?? '') : wait === null, `retry-after: ${wait}`)
+          assert.match(first.headers.get('x-request-id') ?? '', /^req_/)
+          if (isLetInThen) {
+            assert.equal(raised, undefined)
+            return
+          }
+          const expected = protocol === 'openai' ? OpenAI[error] : Anthropic[error]
+          assert.ok(raised instanceof expected, String(raised))
+          assert.equal(raised.status, errorTable[code].status)
+          assert.ok(!raised.message.includes('upstream-secret'))
+        }))
+    }
+  }
+
+  it('covers every code that the gateway may say', () => {
+    const covered = new Set([...cases.map(({ code }) => code), ...elsewhere])
+    assert.deepEqual([...covered].toSorted(), Object.keys(errorTable).toSorted())
+  })
+
+  it('anthropic: a stream that is cut raises what it was cut for', () => {
+    const script: Script = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('event: ping\ndata: {"type":"ping"}\n\n')
+    }
+    const one: Case = { code: 'user_disabled', error: 'APIError', attempts: 1, options: { script } }
+    return withHarness(one, async ({ harness, accessToken }) => {
+      const client = new Anthropic({ apiKey: accessToken, baseURL: harness.origin, maxRetries: 0 })
+      const stream = await client.messages.create({
+        model: 'claude-x',
+        max_tokens: 9,
+        messages: [],
+        stream: true,
+      })
+      const reading = (async () => {
+        for await (const _ of stream) assert.fail('a ping is no event of the message')
+      })()
+      await waitUntil(() => harness.gateway.openRelays() === 1, 'it runs')
+      const { id } = await harness.userOf(accessToken)
+      harness.gateway.cutUser(id, createProblem('user_disabled', 'Disabled just now.'))
+      await assert.rejects(
+        reading,
+        (error) => error instanceof Anthropic.APIError && /Disabled just now/.test(error.message),
+      )
+    })
+  })
+})

@@ -1,0 +1,543 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { PolicySettings } from '#core/policy-settings.ts'
+import { type Usage, unitsOf } from '#core/usage.ts'
+import type { User } from '#core/user.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { openMeter } from '#metering/batcher.ts'
+import { openStore } from '#storage/open.ts'
+import type { AdmissionAsk, AdmissionOutcome, Settlement, Store } from '#storage/store.ts'
+import { assertInvariants } from '../support/invariants.ts'
+import { databases, type TestDatabase, testPolicy } from '../support/stores.ts'
+import { AccountModel, type ModelEntry, type ModelPolicy, type ModelUser } from './account-model.ts'
+import {
+  type AskDraw,
+  type Command,
+  type Crowd,
+  crowd,
+  type EditDraw,
+  families,
+  type History,
+  history,
+  type SettleDraw,
+} from './histories.ts'
+
+/**
+ * Random histories over a real store, each step compared with a model that keeps no counters. PROPERTY_RUNS says
+ * how many; PROPERTY_SEED repeats the ones that a failure printed. PROPERTY_STRICT=1 also draws what the account
+ * does not keep exactly yet: a period that is changed while its use counts, and a clock that is set back across
+ * the end of a period or by more than the pace of a user's requests allows for.
+ */
+const runs = Number(process.env.PROPERTY_RUNS ?? 150)
+const isStrict = process.env.PROPERTY_STRICT === '1'
+const seed = process.env.PROPERTY_SEED
+const parameters = (numRuns: number) => ({ numRuns, ...(seed !== undefined && { seed: Number(seed) }) })
+
+/** 2026-11-22, a Sunday: a day before the week's end, eight before the month's. */
+const startAt = Date.parse('2026-11-22T12:00:00Z')
+const halfHourMs = 1_800_000
+const historiesPerStore = 25
+
+interface Rules {
+  readonly settings: PolicySettings
+  readonly model: ModelPolicy
+}
+
+const rules: readonly Rules[] = [
+  {
+    settings: { ...testPolicy, outputDefault: 50 },
+    model: { limits: {}, defaults: {}, outputDefault: 50, offsetMs: 0 },
+  },
+  {
+    settings: {
+      ...testPolicy,
+      outputDefault: 30,
+      limits: { claude: 200 },
+      defaults: { period: 'daily', concurrentRequests: 6, requestsPerMinute: 20 },
+      timeZone: 'Asia/Kolkata',
+    },
+    model: {
+      limits: { claude: 200 },
+      defaults: { period: 'daily', concurrentRequests: 6, requestsPerMinute: 20 },
+      outputDefault: 30,
+      offsetMs: 5.5 * 3_600_000,
+    },
+  },
+]
+
+/** A store that many histories share, until one of them fails. */
+interface Shared {
+  readonly database: TestDatabase
+  readonly rules: Rules
+  store: Store
+  histories: number
+}
+
+let lastNumber = 0
+function unique(what: string): string {
+  lastNumber += 1
+  return `${what}-${lastNumber}`
+}
+
+/** One history as it runs: the store, the model beside it, and the time. */
+class Run {
+  readonly #shared: Shared
+  readonly #model: AccountModel
+  readonly #users: ModelUser[] = []
+  readonly #ids = new Map<ModelUser, string>()
+  #now = startAt
+  #refused: { readonly ask: AdmissionAsk; readonly retryAt: number } | undefined
+
+  constructor(shared: Shared) {
+    this.#shared = shared
+    this.#model = new AccountModel(shared.rules.model)
+  }
+
+  async play({ users, commands }: History): Promise<void> {
+    for (const edit of users) await this.#addUser(edit)
+    for (const command of commands) {
+      await this.#do(command)
+      for (const user of this.#users) await this.#checkUser(user)
+    }
+    await this.#audit()
+    // What is left open would be another history's surprise.
+    const rest = this.#model.openEntries().map((entry) => settlementOf(entry.id, 'settled', entry.input))
+    await this.#batch(rest, [])
+    await this.#audit()
+    assert.deepEqual(this.#model.openEntries(), [])
+  }
+
+  async #addUser(drawn: EditDraw): Promise<void> {
+    const user = this.#model.addUser(unique('token'))
+    this.#users.push(user)
+    await this.#write([{ user, edit: this.#editOf(user, drawn, true) }])
+    const found = await this.#find(user)
+    this.#ids.set(user, found.id)
+  }
+
+  async #do(command: Command): Promise<void> {
+    switch (command.kind) {
+      case 'batch':
+        return this.#batch(
+          command.settles.flatMap((drawn) => this.#settlementFor(drawn)),
+          command.asks.map((drawn) => this.#askFor(drawn)),
+          command.via,
+        )
+      case 'edit': {
+        const isAlone = command.edits.length === 1
+        return this.#write(
+          command.edits.map((drawn) => {
+            const user = this.#userAt(drawn.user)
+            return { user, edit: this.#editOf(user, drawn.edit, isAlone) }
+          }),
+        )
+      }
+      case 'disable':
+        return this.#disable(this.#userAt(command.user))
+      case 'wait':
+        this.#now += command.ms
+        return
+      case 'clock back':
+        return this.#setBack(command.ms)
+      case 'come back':
+        return this.#comeBack()
+      case 'crash':
+        return this.#crash()
+      case 'audit':
+        return this.#audit()
+    }
+  }
+
+  /** By default only as far as no period ends and no pace is broken: the rest is drawn where it is strict. */
+  #setBack(ms: number): void {
+    const paced = this.#users.map(({ busyUntil }) => busyUntil - 60_000)
+    const earliest = isStrict ? 0 : Math.max(earliestOf(this.#now), ...paced)
+    this.#refused = undefined
+    this.#now = Math.max(this.#now - ms, Math.min(this.#now, earliest))
+  }
+
+  async #batch(
+    settlements: Settlement[],
+    asks: AdmissionAsk[],
+    via: 'store' | 'meter' = 'store',
+  ): Promise<void> {
+    const now = this.#now
+    this.#refused = undefined
+    const expected = settlements.map((settlement) => this.#model.settle(settlement, now))
+    const { metering } = this.#shared.store
+    if (via === 'store') {
+      const answer = await metering.runBatch({ now, settlements, asks })
+      assert.deepEqual(answer.settlements, expected)
+      for (const [index, ask] of asks.entries()) this.#checkOutcome(ask, answer.asks[index])
+      return
+    }
+    // What comes in one turn is one batch.
+    const meter = openMeter(metering, () => now)
+    const settled = settlements.map((settlement) => meter.settle(settlement))
+    const outcomes = await Promise.all(asks.map((ask) => meter.admit(ask)))
+    for (const [index, ask] of asks.entries()) this.#checkOutcome(ask, outcomes[index])
+    await Promise.all(settled)
+    await meter.close()
+  }
+
+  #checkOutcome(ask: AdmissionAsk, outcome: AdmissionOutcome | undefined): void {
+    assert.ok(outcome)
+    const model = this.#model
+    const now = this.#now
+    const expected = model.predict(ask, now)
+    const got =
+      outcome.kind === 'admitted'
+        ? { kind: outcome.kind, hold: outcome.hold, outputCap: outcome.outputCap }
+        : { kind: outcome.kind, code: outcome.code }
+    assert.deepEqual(got, expected, `the answer to ${JSON.stringify(ask)} at ${now}`)
+    const user = model.users.get(ask.accessToken)
+    assert.deepEqual(outcome.user, user && { id: this.#ids.get(user), type: user.type })
+    if (outcome.kind === 'refused') {
+      assert.ok(outcome.retryAt === undefined || outcome.retryAt > now, 'retryAt lies ahead')
+      if (outcome.code === 'rate_limited' && outcome.retryAt !== undefined)
+        this.#refused = { ask, retryAt: outcome.retryAt }
+      return
+    }
+    model.admit(ask, outcome.hold, now)
+    if (!user || ask.units?.family === undefined) return
+    const { family } = ask.units
+    const limit = model.quotaLimit(user, family)
+    const [used, reserved] = [model.used(user, family, now), model.reserved(user, family)]
+    assert.ok(
+      limit === undefined || used + reserved <= limit,
+      `${used} + ${reserved} of ${limit} after an admission`,
+    )
+    const { resetAt: _, ...view } = outcome.quota ?? assert.fail('an admission says where the quota stands')
+    assert.deepEqual(view, { family, used, reserved, limit })
+  }
+
+  /** All or nothing: one temporary user without an end refuses them all. */
+  async #write(writes: readonly { readonly user: ModelUser; readonly edit: UserEdit }[]): Promise<void> {
+    const now = this.#now
+    this.#refused = undefined
+    const after = new Map(writes.map(({ user }) => [user, { type: user.type, expiresAt: user.expiresAt }]))
+    const wrong = writes.findIndex(({ user, edit }) => {
+      const before = after.get(user)
+      const type = edit.type ?? before?.type ?? 'normal'
+      const expiresAt = edit.expiresAt === undefined ? before?.expiresAt : (edit.expiresAt ?? undefined)
+      after.set(user, { type, expiresAt })
+      return type === 'temporary' && expiresAt === undefined
+    })
+    const result = await this.#shared.store.users.writeUsers(
+      writes.map(({ user, edit }) => ({ ref: { accessToken: user.accessToken }, edit })),
+      now,
+    )
+    if (wrong >= 0) {
+      assert.deepEqual([result.kind, result.kind === 'invalid' && result.index], ['invalid', wrong])
+      return
+    }
+    assert.equal(result.kind, 'written')
+    for (const { user, edit } of writes) this.#model.edit(user, edit, now)
+  }
+
+  async #disable(user: ModelUser): Promise<void> {
+    const now = this.#now
+    await this.#shared.store.users.disableUser({ accessToken: user.accessToken }, undefined, now)
+    if (user.disabledAt === undefined || user.disabledAt > now) user.disabledAt = now
+  }
+
+  /** Who comes back when it was told to is not told the same again. */
+  async #comeBack(): Promise<void> {
+    const refused = this.#refused
+    if (!refused || refused.retryAt < this.#now) return
+    this.#now = refused.retryAt
+    await this.#batch([], [{ ...refused.ask, requestId: unique('req') }])
+    assert.equal(this.#refused, undefined, `it came back at ${refused.retryAt} as it was told`)
+  }
+
+  async #crash(): Promise<void> {
+    const { database, rules: held, store } = this.#shared
+    await store.close()
+    this.#shared.store = await openStore(
+      database.settings({ policy: held.settings, instance: unique('instance') }),
+    )
+    const open = this.#model.openEntries()
+    const abandoned = await this.#shared.store.metering.abandonEntries(this.#now)
+    assert.equal(abandoned, open.length, 'what was open is abandoned, and nothing else')
+    for (const { id } of open) this.#model.settle(settlementOf(id, 'abandoned', 0), this.#now)
+  }
+
+  /** What an administrator sees. */
+  async #checkUser(user: ModelUser): Promise<void> {
+    const found = await this.#find(user)
+    assert.deepEqual(
+      {
+        type: found.type,
+        disabledAt: found.disabledAt,
+        expiresAt: found.expiresAt,
+        promptCount: found.promptCount,
+        limits: found.limits,
+      },
+      {
+        type: user.type,
+        disabledAt: user.disabledAt,
+        expiresAt: user.expiresAt,
+        promptCount: user.promptCount,
+        limits: user.limits,
+      },
+    )
+    // The latest start of a request is noted when it ends, or before.
+    const requests = this.#model.entriesOf(user).filter(({ id }) => id.startsWith('req'))
+    const { lastUsedAt = 0 } = found
+    assert.ok(lastUsedAt >= latestOf(requests.filter(({ state }) => state !== 'open')), 'a use is noted')
+    assert.ok(lastUsedAt <= latestOf(requests), 'only a use is noted')
+    for (const family of families) {
+      const { used = 0, reserved = 0, limit } = found.quotas.get(family) ?? {}
+      const expected = {
+        used: this.#model.used(user, family, this.#now),
+        reserved: this.#model.reserved(user, family),
+        limit: user.quotaLimits[family],
+      }
+      assert.deepEqual({ used, reserved, limit }, expected, `${family} of ${user.accessToken}`)
+    }
+  }
+
+  /** What an auditor finds in the tables: every request once, with one ending, and counters that are its sums. */
+  async #audit(): Promise<void> {
+    const { database } = this.#shared
+    await assertInvariants(database)
+    for (const user of this.#users) {
+      const id = this.#ids.get(user)
+      const rows = await database.rows(
+        `select id, kind, family, state, hold, input_estimate, units, ended_at from entries where user_id = '${id}'`,
+      )
+      const entries = this.#model.entriesOf(user)
+      const requests = entries.filter((entry) => !entry.id.startsWith('adjustment'))
+      assert.deepEqual(
+        rows
+          .filter((row) => row.kind !== 'adjustment')
+          .map(toText)
+          .toSorted(),
+        requests
+          .map((entry) =>
+            toText({
+              id: entry.id,
+              kind: entry.isMetered ? 'metered' : 'free',
+              family: entry.family,
+              state: entry.state,
+              hold: entry.hold,
+              input_estimate: entry.input,
+              units: entry.units,
+              ended_at: entry.state === 'open' ? null : entry.endedAt,
+            }),
+          )
+          .toSorted(),
+        'each admission has one entry and at most one ending',
+      )
+      const charged = requests.filter(
+        ({ state, isMetered }) => isMetered && (state === 'settled' || state === 'abandoned'),
+      )
+      const [hours] = await database.rows(
+        `select coalesce(sum(requests), 0) as requests, coalesce(sum(input + cache_read + cache_written + output + reasoning), 0) as units
+         from usage_hours where user_id = '${id}'`,
+      )
+      const units = charged.reduce((sum, entry) => sum + entry.units, 0)
+      assert.deepEqual(
+        { ...hours },
+        { requests: charged.length, units },
+        'the hourly totals are the sums as well',
+      )
+    }
+  }
+
+  async #find(user: ModelUser): Promise<User> {
+    const found = await this.#shared.store.users.findUser({ accessToken: user.accessToken }, this.#now)
+    return found ?? assert.fail(`${user.accessToken} is there`)
+  }
+
+  #userAt(index: number): ModelUser {
+    return this.#users[index % this.#users.length] ?? assert.fail()
+  }
+
+  #editOf(user: ModelUser, drawn: EditDraw, mayChangePeriod: boolean): UserEdit {
+    const { disabledIn, expiresIn, limits, ...edit } = drawn
+    const { period, ...rest } = limits ?? {}
+    const keepsPeriod = period === undefined || !mayChangePeriod || !this.#maySwitchPeriod(user, period)
+    return {
+      ...edit,
+      ...(limits && { limits: keepsPeriod ? rest : { ...rest, period } }),
+      ...(disabledIn !== undefined && { disabledAt: disabledIn === null ? null : this.#now + disabledIn }),
+      ...(expiresIn !== undefined && { expiresAt: expiresIn === null ? null : this.#now + expiresIn }),
+    }
+  }
+
+  /** Whether nothing of what was used would count in the new period. */
+  #maySwitchPeriod(user: ModelUser, period: User['limits']['period'] | null): boolean {
+    if (isStrict) return true
+    const { period: _, ...limits } = user.limits
+    const from = this.#model.periodStart({ limits: period ? { ...limits, period } : limits }, this.#now)
+    return this.#model.entriesOf(user).every(({ state, endedAt }) => state === 'open' || endedAt < from)
+  }
+
+  #askFor({ user, address, units, isFree }: AskDraw): AdmissionAsk {
+    const accessToken = this.#users[user]?.accessToken ?? 'nobody'
+    return {
+      requestId: unique('req'),
+      accessToken,
+      address,
+      route: '/v1/messages',
+      isMetered: !isFree,
+      ...(units && { units: { ...units, model: `${units.family}-x`, ...(isFree && { output: 0 }) } }),
+    }
+  }
+
+  #settlementFor({ which, style, extra }: SettleDraw): Settlement[] {
+    if (style === 'unknown') return [settlementOf(unique('never'), 'settled', extra)]
+    const entries = [...this.#model.entries.values()]
+    const candidates = entries.filter(({ id, state }) =>
+      style === 'repeated' ? state !== 'open' && id.startsWith('req') : state === 'open',
+    )
+    const entry = candidates[which % candidates.length]
+    return entry
+      ? [settlementOf(entry.id, style === 'released' ? style : 'settled', unitsFor(entry, style, extra))]
+      : []
+  }
+}
+
+function unitsFor(entry: ModelEntry, style: SettleDraw['style'], extra: number): number {
+  if (!entry.isMetered || style === 'nothing') return 0
+  if (style === 'beyond') return entry.hold + extra
+  return style === 'less' ? Math.min(entry.hold, extra) : entry.hold
+}
+
+function settlementOf(requestId: string, ending: Settlement['ending'], units: number): Settlement {
+  const part = Math.floor(units / 5)
+  const usage: Usage = {
+    input: part,
+    cacheRead: part,
+    cacheWritten: part,
+    reasoning: part,
+    output: units - 4 * part,
+  }
+  assert.equal(unitsOf(usage), units)
+  return { requestId, ending, usage, isEstimated: false, status: 200, durationMs: 5 }
+}
+
+/** The earliest that is in the same period as `now`, whichever it is, in zones of whole and half hours. */
+function earliestOf(now: number): number {
+  return Math.floor(now / halfHourMs) * halfHourMs
+}
+
+const latestOf = (entries: readonly ModelEntry[]) => Math.max(0, ...entries.map(({ startedAt }) => startedAt))
+
+const toText = (row: object): string => JSON.stringify(row)
+
+for (const { name, create } of databases) {
+  describe(`random histories of accounts on ${name}`, () => {
+    const open = new Map<Rules, Shared>()
+
+    async function shareStore(held: Rules): Promise<Shared> {
+      const known = open.get(held)
+      if (known && known.histories < historiesPerStore) return known
+      if (known) await drop(known)
+      const database = await create()
+      const store = await openStore(database.settings({ policy: held.settings }))
+      const made: Shared = { database, rules: held, store, histories: 0 }
+      open.set(held, made)
+      return made
+    }
+
+    async function drop(shared: Shared): Promise<void> {
+      open.delete(shared.rules)
+      await shared.store.close()
+      await shared.database.remove()
+    }
+
+    after(async () => {
+      for (const shared of [...open.values()]) await drop(shared)
+    })
+
+    it(`answer and count as the model does, ${runs} times`, async () => {
+      const play = async (drawn: History) => {
+        const held = rules[drawn.policy] ?? assert.fail()
+        const shared = await shareStore(held)
+        shared.histories += 1
+        try {
+          await new Run(shared).play(drawn)
+        } catch (error) {
+          await drop(shared)
+          throw error
+        }
+      }
+      await fc.assert(fc.asyncProperty(history, play), parameters(runs))
+    })
+
+    it('keep their sums and limits when everything happens at once', async () => {
+      const held = rules[0] ?? assert.fail()
+      const play = async (drawn: Crowd) => {
+        const shared = await shareStore(held)
+        shared.histories += 1
+        try {
+          await playCrowd(shared, drawn)
+        } catch (error) {
+          await drop(shared)
+          throw error
+        }
+      }
+      await fc.assert(fc.asyncProperty(crowd, play), parameters(Math.ceil(runs / 5)))
+    })
+  })
+}
+
+/** No order is known here, so no answer is predicted: only what must hold in whatever order. */
+async function playCrowd({ store, database }: Shared, { limit, clients, edits }: Crowd): Promise<void> {
+  const accessTokens = [unique('token'), unique('token')]
+  const tokenAt = (index: number) => accessTokens[index] ?? assert.fail()
+  const written = await store.users.writeUsers(
+    accessTokens.map((accessToken) => ({ ref: { accessToken }, edit: { quotaLimits: { claude: limit } } })),
+    startAt,
+  )
+  assert.ok(written.kind === 'written')
+  const meter = openMeter(store.metering, () => startAt, { batchMax: 8 })
+  const charged = new Map<string, number>()
+
+  async function run({ turns, user, input, used, style }: Crowd['clients'][number]): Promise<void> {
+    await take(turns)
+    const requestId = unique('req')
+    const units = { model: 'claude-x', family: 'claude', input, output: undefined, choices: 1 }
+    const base = { address: '192.0.2.1', route: '/v1/messages', isMetered: true }
+    const outcome = await meter.admit({ requestId, accessToken: tokenAt(user), ...base, units })
+    if (outcome.kind === 'refused') return
+    const quota = outcome.quota ?? assert.fail()
+    assert.ok(quota.used + quota.reserved <= limit, `${quota.used} + ${quota.reserved} of ${limit}`)
+    charged.set(requestId, style === 'released' ? 0 : used)
+    await take(turns)
+    const settlement = settlementOf(requestId, style, used)
+    await Promise.all([meter.settle(settlement), meter.settle(settlement)])
+  }
+
+  await Promise.all([
+    ...clients.map(run),
+    ...edits.map(async ({ turns, user, edit }) => {
+      await take(turns)
+      const { disabledIn: _, expiresIn: __, ...rest } = edit
+      await store.users.writeUsers([{ ref: { accessToken: tokenAt(user) }, edit: rest }], startAt)
+    }),
+  ])
+  await meter.close()
+  await assertInvariants(database)
+  const ids = written.users.map(({ id }) => `'${id}'`).join()
+  const rows = await database.rows(
+    `select id, state, units from entries where kind <> 'adjustment' and user_id in (${ids})`,
+  )
+  assert.deepEqual(
+    new Map(rows.map(({ id, units }) => [id, units])),
+    charged,
+    'each admission was charged once',
+  )
+  assert.ok(rows.every(({ state }) => state !== 'open'))
+  const reserved = await database.rows(
+    `select reserved from quotas where reserved <> 0 and user_id in (${ids})`,
+  )
+  assert.deepEqual(reserved, [])
+}
+
+async function take(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
