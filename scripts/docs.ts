@@ -362,7 +362,7 @@ const fieldWords: Readonly<Record<string, string>> = {
   expiresAt: 'From this instant the access token is refused; on every type.',
   requestsPerMinute: 'With a burst of a whole minute.',
   concurrentRequests: 'Requests that may run at once.',
-  maxIps: 'Kept and answered, but not enforced yet.',
+  maxIps: 'IPv4 addresses and IPv6 /64s the user may come from; further ones are refused.',
   allowedNetworks: 'Addresses or networks the user may come from; empty or absent: from anywhere.',
   allowedModels: 'Globs over models, or names of families; empty or absent: every model.',
   period: "After which the quota counts from zero again, in the configuration's time zone.",

@@ -19,6 +19,7 @@ import { createAdminKey, withConfiguredKey } from './admin-access.ts'
 import { createHealth } from './health.ts'
 import { openConfiguredStore } from './instance.ts'
 import { openListener } from './listener.ts'
+import { withRevocation } from './revocation.ts'
 import { version } from './version.ts'
 
 const lastWordsMs = 5_000
@@ -88,7 +89,11 @@ async function open(
   })
   const admin = createAdminListener({
     ...shared,
-    store: { ...store, adminKeys: withConfiguredKey(store.adminKeys, config.adminKey) },
+    store: {
+      ...store,
+      users: withRevocation(store.users, gateway.cutUser, clock),
+      adminKeys: withConfiguredKey(store.adminKeys, config.adminKey),
+    },
     families: config.policy.families,
     throttle: createThrottle(clock),
     bulkUsersMax: config.bulkUsersMax,

@@ -136,6 +136,35 @@ describe('starting', () => {
       await upstream.close()
     }))
 
+  it('cuts the running stream of a user who is disabled, within a second, and refuses the next request', () =>
+    withFolder(async (folder) => {
+      const program = startProgram(['--demo'], { PORT: '0', TMPDIR: folder })
+      const url = await program.listening
+      const answer = await post(
+        `${url}/v1/chat/completions`,
+        'demo-ann',
+        chat('x', { model: 'gpt-4o@units=2000', stream: true }),
+      )
+      const reader = answer.body?.getReader() ?? assert.fail()
+      await reader.read()
+      const disabledAt = performance.now()
+      const headers = { authorization: 'Bearer demo-admin-key-1' }
+      const disabled = await fetch(`${url}/admin/users/demo-ann?disabledReason=abuse`, {
+        method: 'DELETE',
+        headers,
+      })
+      assert.equal(disabled.status, 200)
+      let text = ''
+      for (let part = await reader.read(); !part.done; part = await reader.read())
+        text += Buffer.from(part.value).toString()
+      assert.ok(performance.now() - disabledAt < 1000)
+      assert.match(text, /disabled: abuse/)
+      assert.doesNotMatch(text, /\[DONE\]/)
+      assert.equal((await post(`${url}/v1/chat/completions`, 'demo-ann', chat('x'))).status, 403)
+      program.process.kill('SIGTERM')
+      assert.equal(await program.exit, 0)
+    }))
+
   it('serves the admin API on a port of its own when asked, and only there', () =>
     withFolder(async (folder) => {
       const program = startProgram([], {

@@ -55,6 +55,11 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   for (const path of new Set(adminRoutes.map((route) => route.path))) {
     refuseOtherMethods(app, path, methodsOf(path), parts)
   }
+  // Whoever opens the bare address in a browser is looking for a way in.
+  app.get('/', (c) => {
+    c.set('route', '/')
+    return c.redirect('/docs', 302)
+  })
   app.notFound((c) => answerProblem(c, createProblem('not_found'), parts.clock()))
   app.onError((error, c) => {
     const problem = problemOf(error, parts.clock())

@@ -1,8 +1,8 @@
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
-import { createAdminKey } from '../admin-access.ts'
-import { openConfiguredStore } from '../instance.ts'
+import { createAdminKey } from '#admin-access.ts'
+import { openConfiguredStore } from '#instance.ts'
 
 const nameLengthMax = 80
 

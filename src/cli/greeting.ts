@@ -1,6 +1,6 @@
 import { upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
-import type { Server } from '../server.ts'
+import type { Server } from '#server.ts'
 import type { DemoUser } from './demo.ts'
 
 /** What a person sees on starting: where it is, how to get in, and commands to copy. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Environment } from '#config/environment.ts'
 import { ConfigError } from '#config/settings.ts'
-import { version } from '../version.ts'
+import { version } from '#version.ts'
 import { createKeyCommand } from './admin-key.ts'
 import { help } from './help.ts'
 import { serve } from './serve.ts'

@@ -2,7 +2,7 @@ import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
 import { createLog } from '#http/log.ts'
-import { openServer } from '../server.ts'
+import { openServer } from '#server.ts'
 import { type Demo, openDemo } from './demo.ts'
 import { greeting } from './greeting.ts'
 

@@ -10,7 +10,7 @@ const prefix = 'sk-tg-'
 const randomLength = 32
 const checkLength = 6
 
-export const accessTokenLengthMax = 512
+const accessTokenLengthMax = 512
 
 export function createAccessToken(): string {
   const body = prefix + randomBase62(randomLength)

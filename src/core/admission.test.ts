@@ -12,7 +12,8 @@ const settings: PolicySettings = {
   outputDefault: 1000,
   timeZone: 'UTC',
 }
-const user: UserState = { id: 'usr_1', type: 'normal', limits: {}, openRequests: 0 }
+const places = (...known: string[]) => ({ places: () => new Set(known) })
+const user: UserState = { id: 'usr_1', type: 'normal', limits: {}, openRequests: 0, ...places() }
 const quota: QuotaState = { limit: 1000, used: 0, reserved: 0, periodStartedAt: 0 }
 const request: AdmissionRequest = {
   address: '192.0.2.1',
@@ -53,6 +54,33 @@ const cases: readonly Case[] = [
     name: 'networks hold for special users too',
     user: { type: 'special', limits: { allowedNetworks: ['10.0.0.0/8'] } },
     expect: 'address_not_allowed',
+  },
+  {
+    name: 'a place too many',
+    user: { limits: { maxIps: 1 }, ...places('192.0.2.9') },
+    expect: 'address_limit',
+  },
+  {
+    name: 'a place that is known',
+    user: { limits: { maxIps: 1 }, ...places('192.0.2.1') },
+    expect: 'admitted',
+  },
+  {
+    name: 'room for another place',
+    user: { limits: { maxIps: 2 }, ...places('192.0.2.9') },
+    expect: 'admitted',
+  },
+  { name: 'no place at all', user: { limits: { maxIps: 0 } }, expect: 'address_limit' },
+  {
+    name: 'places by default',
+    settings: { defaults: { maxIps: 1 } },
+    user: places('192.0.2.9'),
+    expect: 'address_limit',
+  },
+  {
+    name: 'special users come from anywhere',
+    user: { type: 'special', limits: { maxIps: 1 }, ...places('192.0.2.9') },
+    expect: 'admitted',
   },
   { name: 'no family', units: { family: undefined }, expect: 'model_not_served' },
   { name: 'models of its own', user: { limits: { allowedModels: ['gpt-*'] } }, expect: 'model_not_allowed' },

@@ -1,6 +1,6 @@
 import { matchesGlob } from '#lib/glob.ts'
 import { type Family, familyOf } from './family.ts'
-import { createNetworks, type Networks } from './network.ts'
+import { createNetworks, type Networks, placeOf } from './network.ts'
 import type { Period, PeriodBounds } from './period.ts'
 import { takeRate } from './rate.ts'
 import { isDisabled, isExpired, UNLIMITED, type UserLimits, type UserType } from './user.ts'
@@ -35,6 +35,8 @@ export interface UserState {
   readonly openRequests: number
   /** The rate limit's theoretical arrival time. */
   readonly arrivalAt?: number
+  /** Places (IPv4 addresses, IPv6 /64s) the user came from; asked only where their number is limited. */
+  readonly places: () => ReadonlySet<string>
 }
 
 /** A stored quota; `periodStartedAt` tells whether its period is over. */
@@ -90,18 +92,19 @@ export interface Admitted {
   readonly rate: RateView | undefined
 }
 
-export type RefusalCode =
+type RefusalCode =
   | 'unknown_access_token'
   | 'user_disabled'
   | 'user_expired'
   | 'address_not_allowed'
+  | 'address_limit'
   | 'model_not_allowed'
   | 'model_not_served'
   | 'rate_limited'
   | 'concurrency_limited'
   | 'quota_exceeded'
 
-export interface Refused {
+interface Refused {
   readonly kind: 'refused'
   readonly code: RefusalCode
   /** A sentence for the holder. */
@@ -126,7 +129,7 @@ export function decideAdmission(
   now: number,
 ): Decision {
   if (!user) return refuse('unknown_access_token', 'This access token is not known.')
-  const barred = whetherBarred(user, request.address, now)
+  const barred = whetherBarred(user, request.address, policy, now)
   if (barred) return barred
   const asked = request.units
   if (!asked) {
@@ -182,7 +185,7 @@ function refuse(code: RefusalCode, message: string): Refused {
   return { kind: 'refused', code, message }
 }
 
-function whetherBarred(user: UserState, address: string, now: number): Refused | undefined {
+function whetherBarred(user: UserState, address: string, policy: Policy, now: number): Refused | undefined {
   if (isDisabled(user, now)) {
     const why = user.disabledReason ? `: ${user.disabledReason}` : '.'
     return refuse('user_disabled', `This access token is disabled${why}`)
@@ -192,7 +195,21 @@ function whetherBarred(user: UserState, address: string, now: number): Refused |
   if (networks && networks.length > 0 && !networksOf(networks)(address)) {
     return refuse('address_not_allowed', `This access token may not be used from ${address}.`)
   }
-  return undefined
+  return whetherElsewhere(user, address, policy)
+}
+
+/** Whether it matters where a user comes from. */
+export function isPlaceLimited(user: UserState, policy: Policy): boolean {
+  return numberLimit(user, user.limits.maxIps, policy.defaults.maxIps) !== undefined
+}
+
+/** A place beyond as many as the user may come from; those that are known stay welcome. */
+function whetherElsewhere(user: UserState, address: string, policy: Policy): Refused | undefined {
+  const limit = numberLimit(user, user.limits.maxIps, policy.defaults.maxIps)
+  if (limit === undefined) return undefined
+  const places = user.places()
+  if (places.has(placeOf(address)) || places.size < limit) return undefined
+  return refuse('address_limit', `IP address limit exceeded: this access token may be used from ${limit}.`)
 }
 
 // Compiling a list costs more than testing an address; lists are few and come back as new arrays on each load.

@@ -3,7 +3,7 @@
  * (admin, and one per provider) are rendered from it; the reference in the docs is made from it. `message` is
  * what is said when the place that refuses has nothing more precise to say.
  */
-export type Fault = 'client' | 'quota' | 'upstream' | 'operator' | 'bug'
+type Fault = 'client' | 'quota' | 'upstream' | 'operator' | 'bug'
 
 interface ErrorRow {
   readonly status: number

@@ -8,7 +8,7 @@ export interface Family {
 }
 
 /** The four families the admin API's contract names; accepted there whatever the operator configures. */
-export const contractFamilies: readonly string[] = ['turbo', 'gpt4', 'gpt4-32k', 'claude']
+const contractFamilies: readonly string[] = ['turbo', 'gpt4', 'gpt4-32k', 'claude']
 
 /** Built-in families, in the order in which they are tried: the special cases stand before the general one. */
 export const builtInFamilies: readonly Family[] = [

@@ -13,6 +13,8 @@ export type RateAnswer =
   | { readonly kind: 'beyond'; readonly retryAt: number; readonly resetAt: number }
 
 const minuteMs = 60_000
+/** Sums of fractions: what differs by less is the same instant. */
+const roundingMs = 1e-3
 
 /**
  * @param arrivalAt the stored TAT in epoch milliseconds (fractions allowed), undefined for a new user
@@ -22,12 +24,12 @@ export function takeRate(arrivalAt: number | undefined, perMinute: number, now: 
   const spacing = minuteMs / perMinute
   // No request that was let in leaves a TAT beyond a minute from its own time: one that lies there was left by a
   // clock that has since been set back. It says nothing of the present, and must not lock a user out.
-  const isStale = arrivalAt !== undefined && arrivalAt > now + minuteMs + spacing
+  const isStale = arrivalAt !== undefined && arrivalAt > now + minuteMs + roundingMs
   const from = isStale ? now : Math.max(arrivalAt ?? now, now)
   const next = from + spacing
   // Rounding: a full burst must not lose its last request to the 53rd bit.
   const room = now + minuteMs - next
-  if (room < -1e-3) return { kind: 'beyond', retryAt: Math.ceil(next - minuteMs), resetAt: Math.ceil(from) }
+  if (room < -roundingMs) return { kind: 'beyond', retryAt: Math.ceil(next - minuteMs), resetAt: Math.ceil(from) }
   return {
     kind: 'within',
     arrivalAt: next,

@@ -21,7 +21,10 @@ describe('roster', () => {
             if (leave) gone.push(leave)
             for (const each of gone) each()
           }
-          assert.deepEqual([...roster.list()].sort((a, b) => a - b), [...here.keys()].sort((a, b) => a - b))
+          assert.deepEqual(
+            [...roster.list()].sort((a, b) => a - b),
+            [...here.keys()].sort((a, b) => a - b),
+          )
           assert.equal(roster.count(), here.size)
         }
       }),

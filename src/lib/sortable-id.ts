@@ -14,8 +14,7 @@ export function createSortableId(prefix: string, now: number): string {
     randomFillSync(pool)
     next = 0
   }
-  let text = prefix
-  for (let shift = 45; shift >= 0; shift -= 5) text += alphabet[Math.floor(now / 2 ** shift) % 32]
+  let text = sortableIdFrom(prefix, now)
   // 72 bits as 14 characters of 5, the last two bits unused.
   let bits = 0
   let held = 0
@@ -30,5 +29,13 @@ export function createSortableId(prefix: string, now: number): string {
     }
   }
   next += 9
+  return text
+}
+
+/** What every id of `prefix` that is made from `at` on sorts after, and every earlier one before. */
+export function sortableIdFrom(prefix: string, at: number): string {
+  const time = Math.max(0, at)
+  let text = prefix
+  for (let shift = 45; shift >= 0; shift -= 5) text += alphabet[Math.floor(time / 2 ** shift) % 32]
   return text
 }

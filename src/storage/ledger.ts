@@ -1,5 +1,6 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
-import { decideAdmission, periodOf } from '#core/admission.ts'
+import { decideAdmission, isPlaceLimited, periodOf } from '#core/admission.ts'
+import { placeOf } from '#core/network.ts'
 import { type Usage, unitsOf } from '#core/usage.ts'
 import type { UserLimits } from '#core/user.ts'
 import type {
@@ -20,11 +21,23 @@ import type {
 export interface LoadedUser extends UserState {
   /** By family; one that was never used comes with the first question for it. */
   readonly quotas: Map<string, LoadedQuota>
+  readonly places: Places
   openRequests: number
   arrivalAt?: number
   lastUsedAt: number | null
   promptCount: number
   isChanged: boolean
+}
+
+/** The places a user came from, read when they are first asked for; who is admitted in a batch adds to them. */
+export type Places = () => Set<string>
+
+export function createPlaces(addresses: () => readonly string[]): Places {
+  let places: Set<string> | undefined
+  return () => {
+    places ??= new Set(addresses().map(placeOf))
+    return places
+  }
 }
 
 export interface LoadedQuota extends QuotaState {
@@ -96,7 +109,7 @@ export function applyBatch(
     const outcome = done.has(settlement.requestId)
       ? 'repeated'
       : settle(settlement, state, policy, batch.now, changes)
-    done.add(settlement.requestId)
+    if (outcome === 'closed') done.add(settlement.requestId)
     return outcome
   })
   const asks = batch.asks.map((ask) => admit(ask, state, policy, batch.now, changes))
@@ -117,6 +130,7 @@ function admit(
   const by = user && { id: user.id, type: user.type }
   if (decision.kind === 'refused' || !user) return { ...decision, user: by }
   changes.seen.push({ userId: user.id, address: ask.address })
+  if (isPlaceLimited(user, policy)) user.places().add(placeOf(ask.address))
   if (!ask.units || !quota || family === undefined) return { ...decision, user: by }
 
   quota.reserved += decision.hold

@@ -12,7 +12,7 @@ export interface Migratable {
 }
 
 /** The database was made by a later version of the program; running on it would damage it. */
-export class NewerSchema extends Error {
+class NewerSchema extends Error {
   constructor(found: number, known: number) {
     super(
       `the database has schema ${found}, this version knows ${known}: start the newer version again, or restore a backup`,

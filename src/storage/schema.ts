@@ -50,7 +50,7 @@ export interface QuotaRow {
   period_started_at: number
 }
 
-export interface AddressRow {
+interface AddressRow {
   user_id: string
   address: string
   first_seen_at: number
@@ -85,7 +85,7 @@ export interface EntryRow {
   first_byte_ms: number | null
 }
 
-export interface UsageHourRow {
+interface UsageHourRow {
   user_id: string
   hour_at: number
   family: string
@@ -98,7 +98,7 @@ export interface UsageHourRow {
   reasoning: number
 }
 
-export interface AdminKeyRow {
+interface AdminKeyRow {
   id: string
   name: string
   lookup: string
@@ -107,14 +107,14 @@ export interface AdminKeyRow {
   expires_at: number | null
 }
 
-export interface AnswerRow {
+interface AnswerRow {
   id: string
   fingerprint: string
   sealed: string
   created_at: number
 }
 
-export interface FactRow {
+interface FactRow {
   name: string
   value: string
 }

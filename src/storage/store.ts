@@ -134,7 +134,7 @@ export interface AdmissionAsk extends AdmissionRequest {
 }
 
 /** Who asked, where the access token was known. */
-export interface AskedBy {
+interface AskedBy {
   readonly id: string
   readonly type: UserType
 }

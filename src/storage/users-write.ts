@@ -6,6 +6,7 @@ import { createUserId } from '#core/user-id.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { rememberUser, repeatedUser } from './answers.ts'
+import { countUsedSince } from './recount.ts'
 import type { EntryRow, QuotaRow, Schema } from './schema.ts'
 import type { Repeat, UserCreated, UserRef, UsersWritten, UserWrite } from './store.ts'
 import { type ProfileColumns, type StoredUser, toColumns, toProfile, toQuotaState } from './user-rows.ts'
@@ -64,6 +65,7 @@ export function createUserWriter(
       const draft = known ?? newDraft(ref, edited.profile, now)
       drafts.set(key, draft)
       drafts.set(draft.id, draft)
+      if (known) await recountIfPeriodChanged(trx, known, edited.profile, now)
       applyEdit(draft, edit, edited.profile, now, touched.has(draft))
       touched.add(draft)
       order.push(draft)
@@ -163,6 +165,25 @@ export function createUserWriter(
       quotas: new Map(),
       quotasChanged: new Set(),
       adjustments: [],
+    }
+  }
+
+  /** Another period began at another instant: what was used since then stands in the ledger, not in the count. */
+  async function recountIfPeriodChanged(
+    trx: Transaction<Schema>,
+    draft: Draft,
+    profile: UserProfile,
+    now: number,
+  ): Promise<void> {
+    const period = periodOf(profile.limits, policy)
+    if (period === periodOf(draft.profile.limits, policy)) return
+    const { startAt } = policy.periodAt(period, now)
+    for (const quota of draft.quotas.values()) {
+      const pending = draft.adjustments.filter(({ family }) => family === quota.family)
+      const booked = await countUsedSince(trx, draft.id, quota.family, startAt)
+      quota.used = pending.reduce((sum, { units }) => sum + units, booked)
+      quota.period_started_at = startAt
+      draft.quotasChanged.add(quota.family)
     }
   }
 

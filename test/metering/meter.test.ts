@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Usage } from '#core/usage.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
 import { openMeter } from '#metering/batcher.ts'
 import type { Meter } from '#metering/meter.ts'
 import { openStore } from '#storage/open.ts'
@@ -205,6 +207,32 @@ for (const { name, create } of databases) {
         assert.deepEqual([await run(100), await run(101)], ['r100', undefined])
       }))
 
+    it('lets nobody in from more places than allowed, however many come at once', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, undefined, { limits: { maxIps: 3 } })
+        const from = (address: string, index: number) =>
+          meter.admit({ ...ask(`r${address}-${index}`, user.accessToken), address })
+        const outcomes = await Promise.all(
+          Array.from({ length: 20 }, (_, index) => from(`192.0.2.${index}`, 0)),
+        )
+        const admitted = outcomes.flatMap((outcome, index) => (outcome.kind === 'admitted' ? [index] : []))
+        assert.deepEqual(admitted, [0, 1, 2])
+        const codes = outcomes.map((outcome) => (outcome.kind === 'refused' ? outcome.code : ''))
+        assert.equal(codes[3], 'address_limit')
+        assert.equal((await from('192.0.2.1', 1)).kind, 'admitted')
+        assert.equal((await from('192.0.2.77', 1)).kind, 'refused')
+        assert.equal((await store.users.findUser({ id: user.id }, now))?.addresses.length, 3)
+      }))
+
+    it('counts an IPv6 client as one place however often it changes within its /64', () =>
+      withMeter(async (meter, store) => {
+        const user = await newUser(store, undefined, { limits: { maxIps: 1 } })
+        const from = (address: string) => meter.admit({ ...ask(`r${address}`, user.accessToken), address })
+        assert.equal((await from('2001:db8::1')).kind, 'admitted')
+        assert.equal((await from('2001:db8::2')).kind, 'admitted')
+        assert.equal((await from('2001:db8:0:1::1')).kind, 'refused')
+      }))
+
     it('a refused request consumes nothing of any limit', () =>
       withMeter(async (meter, store, rows) => {
         const user = await newUser(store, 50, { limits: { requestsPerMinute: 2, concurrentRequests: 2 } })
@@ -236,6 +264,65 @@ for (const { name, create } of databases) {
         assert.equal((await meter.admit({ ...question, accessToken: 'nobody' })).kind, 'refused')
         assert.deepEqual(await rows('select id from entries'), [])
       }))
+
+    for (const timeZone of ['UTC', 'Asia/Kolkata']) {
+      it(`counts anew from the ledger when a period is changed (${timeZone})`, () =>
+        withStore(
+          create,
+          async (store, database) => {
+            let at = Date.parse('2026-11-21T10:00:00Z')
+            const meter = openMeter(store.metering, () => at)
+            const user = await newUser(store, 1000)
+            const use = async (units: number) => {
+              const id = createSortableId('req_', at)
+              await meter.admit(ask(id, user.accessToken))
+              await meter.settle(settlement(id, { output: units }))
+            }
+            const change = (edit: UserEdit) => store.users.writeUsers([{ ref: { id: user.id }, edit }], at)
+            const usedNow = async () => (await quotaOf(store, user.id, at))?.used
+            await use(5)
+            // 23:45 in Kolkata, then 00:15 of the next day there: the same hour in UTC.
+            at = Date.parse('2026-11-21T18:15:00Z')
+            await use(20)
+            at = Date.parse('2026-11-21T18:45:00Z')
+            await use(100)
+            assert.equal(await usedNow(), 125)
+            await change({ limits: { period: 'daily' } })
+            assert.equal(await usedNow(), timeZone === 'UTC' ? 125 : 100)
+            await assertInvariants(database)
+            at = Date.parse('2026-11-23T06:00:00Z')
+            await use(7)
+            assert.equal(await usedNow(), 7)
+            await change({ quotaUsed: { claude: 9 } })
+            await change({ limits: { period: 'monthly' }, quotaLimits: { claude: 500 } })
+            assert.equal(await usedNow(), 134)
+            await change({ limits: { period: null } })
+            assert.equal(await usedNow(), 134)
+            await meter.close()
+            await assertInvariants(database)
+          },
+          { policy: { ...testPolicy, timeZone } },
+        ))
+    }
+
+    it('books into no period that a quota has left when the clock is set back', () =>
+      withStore(
+        create,
+        async (store, database) => {
+          let at = Date.parse('2026-11-23T00:00:00.010Z')
+          const meter = openMeter(store.metering, () => at)
+          const user = await newUser(store, 1000)
+          await meter.admit(ask('r1', user.accessToken))
+          await meter.settle(settlement('r1', { output: 5 }))
+          await meter.admit(ask('r2', user.accessToken))
+          at = Date.parse('2026-11-22T23:59:59.990Z')
+          await meter.settle(settlement('r2', { output: 7 }))
+          await meter.close()
+          assert.equal((await quotaOf(store, user.id, at))?.used, 12)
+          await assertInvariants(database)
+        },
+        { policy: { ...testPolicy, defaults: { period: 'daily' } } },
+      ))
 
     it('keeps the newest 256 addresses', () =>
       withStore(create, async (store) => {

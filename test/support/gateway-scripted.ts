@@ -31,7 +31,11 @@ export interface ScriptedRequest {
 export async function openScripted(script: Script): Promise<Scripted> {
   const requests: ScriptedRequest[] = []
   const sockets = new Set<Socket>()
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy())
+  })
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     request.on('error', () => {})
     for await (const chunk of request) chunks.push(chunk)
@@ -49,7 +53,7 @@ export async function openScripted(script: Script): Promise<Scripted> {
       received.wasCut = !response.writableFinished
     })
     await scripted.script(received, response, socket)
-  })
+  }
   server.on('connection', (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))

@@ -14,7 +14,7 @@ export interface BackgroundWork extends Pick<UserStore, 'listUsers' | 'countUser
   readonly close: () => Promise<void>
 }
 
-export interface CheckpointResult {
+interface CheckpointResult {
   /** Pages that the log still holds beyond what was moved. */
   readonly pagesLeft: number
 }

@@ -5,6 +5,7 @@ import type { Vault } from '#core/vault.ts'
 import {
   applyBatch,
   type ClosedEntry,
+  createPlaces,
   type LedgerChanges,
   type LoadedQuota,
   type LoadedState,
@@ -145,6 +146,7 @@ function prepareAll(db: DatabaseSync) {
          cache_written = cache_written + excluded.cache_written, output = output + excluded.output,
          reasoning = reasoning + excluded.reasoning`,
     ),
+    addresses: prepare('select address from addresses where user_id = ?'),
     sawAddress: prepare(
       `insert into addresses (user_id, address, first_seen_at, last_seen_at) values (?, ?, ?, ?)
        on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
@@ -172,7 +174,9 @@ function createState(sql: Statements, vault: Vault, open: ReadonlyMap<string, Op
     const id = text(fields[0])
     const known = users.get(id)
     if (known) return known
-    const user = toLoadedUser(id, fields, sql.quotas.all(id).map(values).map(toLoadedQuota))
+    const user = toLoadedUser(id, fields, sql.quotas.all(id).map(values).map(toLoadedQuota), () =>
+      sql.addresses.all(id).map((seen) => text(values(seen)[0])),
+    )
     users.set(id, user)
     return user
   }
@@ -203,7 +207,12 @@ function values(row: unknown): Values {
   return row
 }
 
-function toLoadedUser(id: string, row: Values, quotas: readonly LoadedQuota[]): LoadedUser {
+function toLoadedUser(
+  id: string,
+  row: Values,
+  quotas: readonly LoadedQuota[],
+  addresses: () => readonly string[],
+): LoadedUser {
   const limits = toLimits({
     requests_per_minute: optional(row[5], integer),
     concurrent_requests: optional(row[6], integer),
@@ -225,6 +234,7 @@ function toLoadedUser(id: string, row: Values, quotas: readonly LoadedQuota[]): 
     lastUsedAt: optional(row[12], integer),
     promptCount: integer(row[13]),
     isChanged: false,
+    places: createPlaces(addresses),
     ...(disabledAt !== null && { disabledAt }),
     ...(disabledReason !== null && { disabledReason }),
     ...(expiresAt !== null && { expiresAt }),

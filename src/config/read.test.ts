@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import type { Environment } from './environment.ts'
+import { readConfig } from './read.ts'
+import type { Config } from './settings.ts'
+
+/** What is refused, and in which words, is held by test/start.test.ts, on the program itself. */
+describe('readConfig', () => {
+  let folder = ''
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'tollgate-config-'))
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  function read(env: Environment, file = ''): Config {
+    const path = join(folder, 'tollgate.yaml')
+    writeFileSync(path, file)
+    return readConfig({ CONFIG: path, ...env })
+  }
+
+  it('has a default for everything', () => {
+    const config = read({})
+    assert.deepEqual(
+      [config.host, config.port, config.adminPort, config.dataDir, config.bodyBytesMax, config.bulkUsersMax],
+      ['127.0.0.1', 8080, undefined, './data', 33_554_432, 10_000],
+    )
+    assert.deepEqual(
+      config.policy.families.map(({ name }) => name),
+      ['gpt4-32k', 'turbo', 'gpt4', 'claude'],
+    )
+    assert.deepEqual(config.upstreams, [])
+    assert.ok(Object.isFrozen(config))
+  })
+
+  it('takes an empty variable for one that is not set', () => {
+    assert.equal(read({ PORT: '', ADMIN_KEY: ' ', OPENAI_API_KEY: '' }).port, 8080)
+  })
+
+  it('makes an upstream of a key, for every model', () => {
+    const [openai, ...others] = read({ OPENAI_API_KEY: 'sk-1' }).upstreams
+    assert.deepEqual(openai, {
+      name: 'openai',
+      provider: 'openai',
+      baseUrl: 'https://api.openai.com/v1',
+      apiKey: 'sk-1',
+      models: ['*'],
+    })
+    assert.deepEqual(others, [])
+  })
+
+  it('adds no catch-all beside what the file lists of a protocol', () => {
+    const file =
+      'upstreams: [{name: mine, provider: openai, baseUrl: "http://a/v1", apiKey: $OPENAI_API_KEY, models: [gpt-4o]}]'
+    const { upstreams } = read({ OPENAI_API_KEY: 'sk-1', ANTHROPIC_API_KEY: 'sk-2' }, file)
+    assert.deepEqual(
+      upstreams.map(({ name, apiKey, models }) => [name, apiKey, models]),
+      [
+        ['mine', 'sk-1', ['gpt-4o']],
+        ['anthropic', 'sk-2', ['*']],
+      ],
+    )
+  })
+
+  it('takes a secret from a file', () => {
+    const path = join(folder, 'secret')
+    writeFileSync(path, 'an-admin-key-of-a-file\n')
+    assert.equal(read({ ADMIN_KEY_FILE: path }).adminKey, 'an-admin-key-of-a-file')
+  })
+
+  it('reads a master key in hex and in base64, and sizes with units', () => {
+    const bytes = Buffer.alloc(32, 9)
+    for (const MASTER_KEY of [bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')]) {
+      assert.deepEqual(Buffer.from(read({ MASTER_KEY }).masterKey ?? []), bytes)
+    }
+    assert.equal(read({ BODY_BYTES_MAX: '2 MiB' }).bodyBytesMax, 2_097_152)
+  })
+
+  it('keeps defaults apart: limits of families, limits of users, what is reserved', () => {
+    const file =
+      'defaults: { limits: { turbo: 5 }, period: daily, concurrentRequests: 2, outputUnits: 99 }\ntimeZone: Europe/Paris'
+    const { policy } = read({}, file)
+    assert.deepEqual(
+      [policy.limits, policy.defaults, policy.outputDefault, policy.timeZone],
+      [{ turbo: 5 }, { period: 'daily', concurrentRequests: 2 }, 99, 'Europe/Paris'],
+    )
+  })
+})
