@@ -486,13 +486,13 @@ const bulk: readonly Scenario[] = [
     ],
   },
   {
-    name: 'too many at once are told of the import',
+    name: 'too many at once are told how many may come',
     steps: [
       put(
         '/admin/users',
         { users: Array.from({ length: 21 }, (_, index) => ({ token: `many-${index}` })) },
         413,
-        { error: /\/admin\/users\/import/ },
+        { error: /^At most 20 users in one call.*BULK_USERS_MAX/ },
       ),
     ],
   },

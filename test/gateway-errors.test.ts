@@ -109,6 +109,12 @@ const cases: readonly Case[] = [
     edit: { type: 'temporary', expiresAt: 1 },
   },
   {
+    code: 'address_limit',
+    error: 'PermissionDeniedError',
+    attempts: 1,
+    edit: { limits: { maxIps: 0 } },
+  },
+  {
     code: 'address_not_allowed',
     error: 'PermissionDeniedError',
     attempts: 1,
@@ -253,13 +259,7 @@ const cases: readonly Case[] = [
 ]
 
 /** What the gateway never says: it is the control plane's, or nothing enforces it yet. */
-const elsewhere: readonly ErrorCode[] = [
-  'unknown_admin_key',
-  'forbidden',
-  'conflict',
-  'precondition_failed',
-  'address_limit',
-]
+const elsewhere: readonly ErrorCode[] = ['unknown_admin_key', 'forbidden', 'conflict', 'precondition_failed']
 
 interface Raised {
   /** Undefined where it was let in. */
@@ -337,6 +337,7 @@ describe('what official clients raise, and whether they try again', { concurrenc
           const expected = protocol === 'openai' ? OpenAI[error] : Anthropic[error]
           assert.ok(raised instanceof expected, String(raised))
           assert.equal(raised.status, errorTable[code].status)
+          assert.equal(raised.requestID, answers.at(-1)?.headers.get('x-request-id'))
           assert.ok(!raised.message.includes('upstream-secret'))
         }))
     }

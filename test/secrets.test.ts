@@ -120,7 +120,8 @@ describe('secrets', () => {
           disk += read(join(folder, 'data'), ['tollgate.db', 'tollgate.db-wal'])
           first.process.kill('SIGKILL')
         })
-        const second = startProgram([], { ...env, OPENAI_BASE_URL: echoing.origin }, folder)
+        listUpstreams(folder, echoing.origin)
+        const second = startProgram([], env, folder)
         await run(second, async (port) => {
           await anthropic.close()
           await fail(port)
@@ -134,7 +135,8 @@ describe('secrets', () => {
     )
     after(() => Promise.all([openai.close(), anthropic.close(), echoing.close()]))
 
-    function environmentIn(folder: string): Record<string, string> {
+    /** @param general where the models go that have no upstream of their own */
+    function listUpstreams(folder: string, general: string): void {
       const slow = {
         name: 'slow',
         provider: 'openai',
@@ -150,7 +152,18 @@ describe('secrets', () => {
         apiKey: '$ECHOED_KEY',
         models: ['gpt-echo*'],
       }
-      writeFileSync(join(folder, 'tollgate.yaml'), JSON.stringify({ upstreams: [slow, echo] }))
+      const rest = {
+        name: 'rest',
+        provider: 'openai',
+        baseUrl: general,
+        apiKey: '$OPENAI_API_KEY',
+        models: ['*'],
+      }
+      writeFileSync(join(folder, 'tollgate.yaml'), JSON.stringify({ upstreams: [slow, echo, rest] }))
+    }
+
+    function environmentIn(folder: string): Record<string, string> {
+      listUpstreams(folder, `${openai.url}/v1`)
       return {
         DATA_DIR: join(folder, 'data'),
         PORT: '0',
@@ -158,7 +171,6 @@ describe('secrets', () => {
         ADMIN_KEY: secrets.adminKey,
         MASTER_KEY: secrets.masterKey,
         OPENAI_API_KEY: secrets.openaiKey,
-        OPENAI_BASE_URL: `${openai.url}/v1`,
         ANTHROPIC_API_KEY: secrets.anthropicKey,
         ANTHROPIC_BASE_URL: anthropic.url,
         ECHOED_KEY: secrets.echoedKey,

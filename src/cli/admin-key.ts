@@ -1,7 +1,7 @@
+import { createAdminKey } from '#admin-access.ts'
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
-import { createAdminKey } from '#admin-access.ts'
 import { openConfiguredStore } from '#instance.ts'
 
 const nameLengthMax = 80

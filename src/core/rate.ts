@@ -29,7 +29,8 @@ export function takeRate(arrivalAt: number | undefined, perMinute: number, now: 
   const next = from + spacing
   // Rounding: a full burst must not lose its last request to the 53rd bit.
   const room = now + minuteMs - next
-  if (room < -roundingMs) return { kind: 'beyond', retryAt: Math.ceil(next - minuteMs), resetAt: Math.ceil(from) }
+  if (room < -roundingMs)
+    return { kind: 'beyond', retryAt: Math.ceil(next - minuteMs), resetAt: Math.ceil(from) }
   return {
     kind: 'within',
     arrivalAt: next,

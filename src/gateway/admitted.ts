@@ -13,4 +13,6 @@ export interface AdmittedRequest {
   readonly request: ModelRequest
   readonly inputEstimate: number
   readonly decision: Admitted
+  /** When the reservation is on the disk; the answer may begin then. */
+  readonly durable: Promise<void>
 }

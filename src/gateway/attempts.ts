@@ -57,7 +57,7 @@ export class Attempts {
 
   #send(upstream: Upstream, receiver: Receiver): void {
     const { visit } = this.#job
-    this.#headers ??= requestHeaders(visit.request.rawHeaders)
+    this.#headers ??= requestHeaders(visit.request.rawHeaders, visit.provider.accountHeaders)
     const body = this.#bodyFor(upstream)
     noteSent(visit)
     this.#count += 1

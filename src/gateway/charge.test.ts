@@ -9,6 +9,7 @@ const course: Course = {
   upstreamStatus: 200,
   wasCutShort: false,
   inputEstimate: 40,
+  outputBound: undefined,
 }
 const usage = { input: 7, cacheRead: 1, cacheWritten: 2, output: 5, reasoning: 3 }
 const partial: Figures = { usage: { ...noUsage, input: 30, output: 1 }, isComplete: false, outputEstimate: 9 }
@@ -38,6 +39,18 @@ describe('what a relay is charged', () => {
       {},
       { ...noFigures, outputEstimate: 9 },
       { ending: 'settled', usage: { ...noUsage, input: 40, output: 9 }, isEstimated: true },
+    ],
+    [
+      'no more than the request allowed, whatever its bytes come to',
+      { outputBound: 6 },
+      { ...noFigures, outputEstimate: 9 },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 6 }, isEstimated: true },
+    ],
+    [
+      'what the provider states, also beyond what was allowed',
+      { outputBound: 6 },
+      { ...partial, usage: { ...usage, output: 20 } },
+      { ending: 'settled', usage: { ...usage, output: 20 }, isEstimated: true },
     ],
     [
       'the input that was stated, and the output that passed',

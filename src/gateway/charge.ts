@@ -22,6 +22,8 @@ export interface Course {
   /** It was we or the client who ended it, while the upstream was at work. */
   readonly wasCutShort: boolean
   readonly inputEstimate: number
+  /** The most output that the request allows, over all its answers; undefined where nobody bounded it. */
+  readonly outputBound: number | undefined
 }
 
 export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated'>
@@ -43,18 +45,20 @@ export function chargeOf(course: Course, figures: Figures): Charge {
   if (!isDue) return nothing
   return {
     ending: 'settled',
-    usage: estimateOf(usage, figures.outputEstimate, course.inputEstimate),
+    usage: estimateOf(usage, figures.outputEstimate, course),
     isEstimated: true,
   }
 }
 
 /** Completes what a provider has said so far: it states the input first, and the output as it grows. */
-function estimateOf(stated: Usage | undefined, outputEstimate: number, inputEstimate: number): Usage {
+function estimateOf(stated: Usage | undefined, outputEstimate: number, course: Course): Usage {
   const known = stated ?? noUsage
   const hasInput = known.input + known.cacheRead + known.cacheWritten > 0
+  // An estimate must not come to more than the upstream was allowed to answer, and so was reserved.
+  const most = Math.min(outputEstimate, course.outputBound ?? outputEstimate)
   return {
     ...known,
-    input: hasInput ? known.input : inputEstimate,
-    output: Math.max(known.output, outputEstimate - known.reasoning),
+    input: hasInput ? known.input : course.inputEstimate,
+    output: Math.max(known.output, most - known.reasoning),
   }
 }

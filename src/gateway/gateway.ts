@@ -9,6 +9,7 @@ import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import { createRequestId } from '#http/request-id.ts'
 import type { Throttle } from '#http/throttle.ts'
+import { createRoster } from '#lib/roster.ts'
 import type { Meter } from '#metering/meter.ts'
 import type { EstimateMode } from '#providers/estimate.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
@@ -79,7 +80,7 @@ export function createGateway(given: GatewayOptions): Gateway {
     intake,
     directory: createModelDirectory(options.upstreams, clock),
   }
-  const visits = new Set<Visit>()
+  const visits = createRoster<Visit>()
   let isDraining = false
   let isCutting = false
 
@@ -90,11 +91,10 @@ export function createGateway(given: GatewayOptions): Gateway {
       return
     }
     const visit = openVisit(request, response)
-    visits.add(visit)
+    const leave = visits.add(visit)
     response.on('close', () => {
       logVisit(visit)
-      visit.onClose?.()
-      visits.delete(visit)
+      leave()
     })
     // What fails in writing to a client that has gone is told by `close`.
     response.on('error', () => {})
@@ -114,7 +114,6 @@ export function createGateway(given: GatewayOptions): Gateway {
       provider: claimant(request),
       route: 'none',
       userId: undefined,
-      onClose: undefined,
     }
   }
 
@@ -185,18 +184,19 @@ export function createGateway(given: GatewayOptions): Gateway {
       durationMs: performance.now() - arrivedAt,
       address,
       userId,
+      isRecorded: visit.ownMs !== undefined,
     })
   }
 
   async function drain(graceMs: number): Promise<void> {
     isDraining = true
-    const isIdle = () => visits.size === 0 && relays.count() === 0
+    const isIdle = () => visits.count() === 0 && relays.count() === 0
     await waitUntil(isIdle, graceMs)
     isCutting = true
     relays.cutAll(createProblem('shutting_down'))
     // Those that were cut get a moment to be told so.
     await waitUntil(isIdle, tellingMs)
-    for (const { request } of visits) request.socket.destroy()
+    for (const { request } of visits.list()) request.socket.destroy()
     await waitUntil(isIdle, Number.POSITIVE_INFINITY)
   }
 

@@ -6,10 +6,10 @@ import { credentialOf } from '#http/credential.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Asked, Meter } from '#metering/meter.ts'
 import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
-import type { AdmissionAsk, AdmissionOutcome } from '#storage/store.ts'
+import type { AdmissionAsk } from '#storage/store.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { Visit } from './visit.ts'
 
@@ -64,6 +64,7 @@ export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeCo
   const decided = judge(visit, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
   const { decision, userId } = decided
+  const { durable } = outcome.value
   const { members, request, input } = parsed
   const job = {
     visit,
@@ -74,6 +75,7 @@ export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeCo
     request,
     inputEstimate: input,
     decision,
+    durable,
   }
   return { kind: 'admitted', job }
 }
@@ -174,7 +176,7 @@ type Judged =
       readonly userId: string
     }
 
-function judge(visit: Visit, outcome: AdmissionOutcome, context: IntakeContext): Judged {
+function judge(visit: Visit, outcome: Asked, context: IntakeContext): Judged {
   visit.userId = outcome.user?.id
   if (outcome.kind === 'refused' && outcome.code === 'unknown_access_token')
     return refuseUnknown(visit, context)

@@ -19,6 +19,7 @@ export function refuse(visit: Visit, problem: Problem, limits: LimitsView | unde
     'server-timing',
     timingOf(visit),
   ]
+  if (provider.requestIdHeader !== 'x-request-id') headers.push(provider.requestIdHeader, requestId)
   headers.push(...retryHeaders(problem, now))
   if (limits) pushAll(headers, provider.limitHeaders(limits, now))
   if (errorTable[problem.code].status === 401) headers.push('www-authenticate', 'Bearer realm="tollgate"')

@@ -1,4 +1,5 @@
 import type { Problem } from '#core/errors.ts'
+import { createRoster } from '#lib/roster.ts'
 
 /** A relay as far as others may touch it. */
 interface Cuttable {
@@ -7,10 +8,10 @@ interface Cuttable {
   readonly cut: (problem: Problem) => void
 }
 
-/** The relays that are open now, by user. */
+/** The relays that are open now. */
 export interface Relays {
-  readonly add: (relay: Cuttable) => void
-  readonly remove: (relay: Cuttable) => void
+  /** Call the answer when the relay has ended. */
+  readonly add: (relay: Cuttable) => () => void
   readonly count: () => number
   /** Cuts those of one user; answers how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
@@ -18,32 +19,20 @@ export interface Relays {
 }
 
 export function createRelays(): Relays {
-  const byUser = new Map<string, Set<Cuttable>>()
-  let count = 0
-  function cutEach(relays: Iterable<Cuttable>, problem: Problem): number {
-    const those = [...relays]
-    for (const relay of those) relay.cut(problem)
-    return those.length
+  const roster = createRoster<Cuttable>()
+  function cutEach(relays: readonly Cuttable[], problem: Problem): number {
+    for (const relay of relays) relay.cut(problem)
+    return relays.length
   }
   return {
-    add(relay) {
-      const known = byUser.get(relay.userId)
-      if (known) known.add(relay)
-      else byUser.set(relay.userId, new Set([relay]))
-      count += 1
-    },
-    remove(relay) {
-      const known = byUser.get(relay.userId)
-      if (!known?.delete(relay)) return
-      count -= 1
-      if (known.size === 0) byUser.delete(relay.userId)
-    },
-    count: () => count,
-    cutUser: (userId, problem) => cutEach(byUser.get(userId) ?? [], problem),
-    cutAll: (problem) =>
+    add: roster.add,
+    count: roster.count,
+    // Seldom asked, so it may look at all of them; a list by user would cost every relay.
+    cutUser: (userId, problem) =>
       cutEach(
-        [...byUser.values()].flatMap((relays) => [...relays]),
+        roster.list().filter((relay) => relay.userId === userId),
         problem,
       ),
+    cutAll: (problem) => cutEach(roster.list(), problem),
   }
 }

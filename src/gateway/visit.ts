@@ -18,8 +18,6 @@ export interface Visit {
   /** The route's template, for the log and the ledger. */
   route: string
   userId: string | undefined
-  /** Called when the client's answer has ended or its connection has gone. */
-  onClose: (() => void) | undefined
 }
 
 /** Notes that the request leaves for an upstream now; what comes after is the upstream's time. */

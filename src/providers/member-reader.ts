@@ -6,7 +6,7 @@ import type { JsonMembers } from '#lib/json-members.ts'
  * that is wrong becomes the `problem`, and whoever reads asks for it once, at the end.
  */
 export interface MemberReader {
-  readonly problem: Problem | undefined
+  readonly problem: () => Problem | undefined
   /** The model's name; empty where there is a problem. */
   readonly model: () => string
   /** Undefined where it is absent or null. */
@@ -71,9 +71,7 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
   }
 
   return {
-    get problem() {
-      return problem
-    },
+    problem: () => problem,
     model,
     boolean,
     integer,

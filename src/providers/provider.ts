@@ -20,12 +20,16 @@ export interface Provider {
   readonly defaultHeaders: Readonly<Record<string, string>>
   /** Whether a request with these headers speaks this protocol, for paths that two of them share. */
   readonly claims: (headers: Readonly<Record<string, unknown>>) => boolean
+  /** Under which header this protocol's clients look for a request's id. */
+  readonly requestIdHeader: string
   /** A refusal or failure in this protocol's own shape (JSON text). The status is `errorTable`'s. */
   readonly renderProblem: (problem: Problem, requestId: string) => string
   /** What ends a running stream when it has to be cut: an event that this protocol's clients raise as an error. */
   readonly renderStreamProblem: (problem: Problem, requestId: string) => string
   /** This protocol's rate-limit headers, so that its clients know where they stand. */
   readonly limitHeaders: (limits: LimitsView, now: number) => Readonly<Record<string, string>>
+  /** Headers by which a client chooses an account at the provider: under our credential only the operator may. */
+  readonly accountHeaders: readonly string[]
   /** Whether one of an upstream's answer headers speaks of the operator's own account and stays here. */
   readonly isPrivateHeader: (lowerCaseName: string) => boolean
   /** The list that `GET /v1/models` answers, and one of its elements. */

@@ -12,7 +12,7 @@ export interface StreamGrammar {
 }
 
 /** Past this a held-back event is let through as it is. */
-export const heldBytesMax = 32 * 1024 * 1024
+const heldBytesMax = 32 * 1024 * 1024
 
 const nothing = Buffer.alloc(0)
 

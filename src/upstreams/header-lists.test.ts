@@ -25,6 +25,8 @@ describe('headers that cross the gateway', () => {
       '3',
       'X-Forwarded-Host',
       'h',
+      'X-Account',
+      'org',
       'X-Real-IP',
       'a',
       'Content-Type',
@@ -34,7 +36,7 @@ describe('headers that cross the gateway', () => {
       'a',
       '2',
     )
-    assert.deepEqual(requestHeaders(raw), [
+    assert.deepEqual(requestHeaders(raw, ['x-account']), [
       'content-type',
       'j',
       'a',

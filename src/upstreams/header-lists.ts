@@ -39,15 +39,16 @@ const keptFromClients: ReadonlySet<string> = new Set([...hopByHop, 'x-request-id
  * A user's request headers as they go upstream.
  *
  * @param raw the request's `rawHeaders`
- * @param isPrivate names that speak of an account at the provider: with the operator's credential only the
- *   operator may choose one
+ * @param accountHeaders names by which an account at the provider is chosen: under the operator's credential only
+ *   the operator may choose one
  */
-export function requestHeaders(raw: readonly string[]): string[] {
+export function requestHeaders(raw: readonly string[], accountHeaders: readonly string[]): string[] {
   const named = namedByConnection(raw)
   const list: string[] = []
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase()
     if (keptFromUpstreams.has(name) || name.startsWith('x-forwarded-') || named?.has(name)) continue
+    if (accountHeaders.includes(name)) continue
     list.push(name, raw[index + 1] ?? '')
   }
   list.push('accept-encoding', 'identity')

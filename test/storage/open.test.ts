@@ -11,7 +11,7 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 
 /** Released steps, by the digest of their statements: what has run somewhere is never edited. */
 const released: Readonly<Record<number, string>> = {
-  1: 'UNRELEASED',
+  1: 'ac6bf93c40309053',
 }
 
 describe('migrations', () => {

@@ -58,7 +58,7 @@ export async function openHarness(options: HarnessOptions): Promise<Harness> {
   let shift = 0
   const clock = () => Date.now() + shift
   const lines: string[] = []
-  const log = createLog({ level: 'info', destination: { write: (line) => lines.push(line) } })
+  const log = createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } })
   const meter = openMeter(store.metering, clock)
   const counted = countMeter(options.wrapMeter?.(meter) ?? meter)
   const upstreams = openUpstreams(options.upstreams, { providers, clock })

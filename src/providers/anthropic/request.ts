@@ -32,7 +32,6 @@ export function editMessage(
 
 function readingOf(read: MemberReader, rest: Omit<ModelRequest, 'model'>): RequestReading {
   const model = read.model()
-  return read.problem
-    ? { kind: 'refused', problem: read.problem }
-    : { kind: 'read', request: { model, ...rest } }
+  const problem = read.problem()
+  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, ...rest } }
 }

@@ -69,9 +69,11 @@ export const openai: Provider = {
   defaultHeaders: {},
   // The common tongue: whatever no other protocol claims.
   claims: () => true,
+  requestIdHeader: 'x-request-id',
   renderProblem,
   renderStreamProblem,
   limitHeaders,
+  accountHeaders: ['openai-organization', 'openai-project'],
   isPrivateHeader: (name) => isPrivateHeader(name) || isPrivateAnywhere(name),
   renderModelList,
   renderModel,

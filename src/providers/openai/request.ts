@@ -83,9 +83,8 @@ export function editResponse(
 
 function readingOf(read: MemberReader, rest: Omit<ModelRequest, 'model'>): RequestReading {
   const model = read.model()
-  return read.problem
-    ? { kind: 'refused', problem: read.problem }
-    : { kind: 'read', request: { model, ...rest } }
+  const problem = read.problem()
+  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, ...rest } }
 }
 
 function smaller(a: number | undefined, b: number | undefined): number | undefined {

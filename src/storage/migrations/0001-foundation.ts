@@ -2,7 +2,8 @@ import type { Migration } from './migration.ts'
 
 /**
  * Users, their quotas and addresses, the ledger, hourly totals, admin keys, kept answers. All counters are
- * 64-bit. Two databases read this text, so it uses only what both understand.
+ * 64-bit. Two databases read this text, so it uses only what both understand; a table that is `clustered` lies in
+ * the order of its key where a database can do that.
  */
 export const foundation: Migration = {
   number: 1,
@@ -46,14 +47,14 @@ export const foundation: Migration = {
       open_requests bigint not null default 0,
       period_started_at bigint not null default 0,
       primary key (user_id, family)
-    )`,
+    ) /* clustered */`,
     `create table addresses (
       user_id text not null,
       address text not null,
       first_seen_at bigint not null,
       last_seen_at bigint not null,
       primary key (user_id, address)
-    )`,
+    ) /* clustered */`,
     // The ledger. Ids begin with the time, so that rows which are written together lie together, and old ones
     // can be found without another index.
     `create table entries (
@@ -82,7 +83,7 @@ export const foundation: Migration = {
       ended_at bigint,
       duration_ms bigint,
       first_byte_ms bigint
-    )`,
+    ) /* clustered */`,
     "create index entries_open on entries (instance) where state = 'open'",
     `create table usage_hours (
       user_id text not null,
@@ -96,7 +97,7 @@ export const foundation: Migration = {
       output bigint not null,
       reasoning bigint not null,
       primary key (user_id, hour_at, family, model)
-    )`,
+    ) /* clustered */`,
     `create table admin_keys (
       id text not null primary key,
       name text not null,

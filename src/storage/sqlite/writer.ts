@@ -83,7 +83,8 @@ async function migrateSqlite(db: DatabaseSync): Promise<void> {
           throw error
         }
       },
-      run: async (statement) => db.exec(statement),
+      // Rows in their key's own tree: half the pages that a request writes.
+      run: async (statement) => db.exec(statement.replace('/* clustered */', 'without rowid')),
       applied: async () =>
         db
           .prepare('select number from migrations')

@@ -41,7 +41,7 @@ export interface Operation {
   readonly renderError: (status: number, message: string) => string
 }
 
-export interface Question {
+interface Question {
   /** What the model reads. */
   readonly text: string
   /** The most output of each choice. */
