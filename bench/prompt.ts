@@ -35,11 +35,13 @@ export async function benchPrompt(): Promise<boolean> {
   const figures = []
   for (const kind of ['prose', 'chinese', 'many'] as const) {
     const request = requestBytes(host, path, 'bench-1', largePrompt(kind))
+    await tollgate.read()
     const [during, large] = await Promise.all([
       smallLoad(5),
       runLoad({ url: tollgate.url, connections: 1, requests: 15, request: () => request }),
     ])
     if (large.failed > 0) throw new Error('a large prompt failed')
+    const { loopDelayMaxMs } = await tollgate.read()
     const longest = during.latencies.at(-1) ?? Number.NaN
     figures.push({
       what: `longest small request beside 10 MB of ${kind}`,
@@ -52,6 +54,7 @@ export async function benchPrompt(): Promise<boolean> {
       value: percentile(large.latencies, 0.5),
       unit: 'ms',
     })
+    figures.push({ what: '  longest delay of the event loop', value: loopDelayMaxMs, unit: 'ms' })
   }
   await Promise.all([tollgate.stop(), upstream.stop()])
   return report('prompt: what 10 MB do to the others', [

@@ -69,19 +69,31 @@ function answer(socket: Socket, path: string): void {
 }
 
 const server = createServer({ noDelay: true }, (socket) => {
-  let held: Buffer = Buffer.alloc(0)
+  let head: Buffer = Buffer.alloc(0)
+  let path = ''
+  /** Bytes of a body that are still to come; they are counted, not kept. */
+  let bodyLeft = -1
   socket.on('error', () => socket.destroy())
   socket.on('data', (data: Buffer) => {
-    held = held.length === 0 ? data : Buffer.concat([held, data])
-    for (;;) {
-      const headEnd = held.indexOf('\r\n\r\n')
-      if (headEnd < 0) return
-      const head = held.toString('latin1', 0, headEnd)
-      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
-      if (held.length < headEnd + 4 + length) return
-      // Which answer is asked for stands in the base address; the path behind it is the protocol's.
-      answer(socket, head.slice(0, head.indexOf('\r\n')))
-      held = held.subarray(headEnd + 4 + length)
+    let rest = data
+    while (rest.length > 0 || bodyLeft === 0) {
+      if (bodyLeft < 0) {
+        head = head.length === 0 ? rest : Buffer.concat([head, rest])
+        const end = head.indexOf('\r\n\r\n')
+        if (end < 0) return
+        const text = head.toString('latin1', 0, end)
+        // Which answer is asked for stands in the base address; the path behind it is the protocol's.
+        path = text.slice(0, text.indexOf('\r\n'))
+        bodyLeft = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0)
+        rest = head.subarray(end + 4)
+        head = Buffer.alloc(0)
+      }
+      const taken = Math.min(bodyLeft, rest.length)
+      bodyLeft -= taken
+      rest = rest.subarray(taken)
+      if (bodyLeft > 0) return
+      bodyLeft = -1
+      answer(socket, path)
     }
   })
 })
