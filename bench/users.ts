@@ -105,7 +105,7 @@ async function streamList(
   folder: string,
 ): Promise<{ readonly residentMb: number; readonly seconds: number; readonly users: number }> {
   const server = await startServer('tollgate', ['http://127.0.0.1:9/', '0'], {
-    env: { BENCH_DATA_DIR: folder, MASTER_KEY: '07'.repeat(32) },
+    env: { BENCH_DATA_DIR: folder, BENCH_MASTER_KEY: '07'.repeat(32) },
   })
   const begin = performance.now()
   let resident = 0

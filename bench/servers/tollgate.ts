@@ -18,6 +18,7 @@ const config = readConfig({
   ADMIN_KEY: 'bench-admin-key-1',
   OPENAI_BASE_URL: upstream,
   LOG_LEVEL: process.env.LOG_LEVEL ?? 'info',
+  ...(process.env.BENCH_MASTER_KEY !== undefined && { MASTER_KEY: process.env.BENCH_MASTER_KEY }),
 })
 const server = await openServer(config, createLog({ level: config.logLevel }), systemClock)
 const known = await server.store.users.countUsers({}, systemClock())
