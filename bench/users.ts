@@ -120,8 +120,13 @@ async function streamList(
       `${server.url}/admin/users`,
       { headers: { authorization: 'Bearer bench-admin-key-1' } },
       (response) => {
+        // What is cut between two pieces is put together again.
+        const mark = '"promptCount"'
+        let rest = ''
         response.on('data', (data: Buffer) => {
-          users += data.toString('latin1').split('"promptCount"').length - 1
+          const parts = (rest + data.toString('latin1')).split(mark)
+          users += parts.length - 1
+          rest = (parts.at(-1) ?? '').slice(1 - mark.length)
         })
         response.on('end', resolve)
       },
