@@ -4,6 +4,7 @@ import type { User } from '#core/user.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from './schema.ts'
 import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserRef, UserSortField } from './store.ts'
+import { readUserParts } from './user-parts.ts'
 import { type StoredUser, toUser } from './user-rows.ts'
 
 /** Reading users: one by its id or access token, and pages of them in keyset order. */
@@ -29,21 +30,12 @@ const sortColumns: Record<UserSortField, SortColumn> = {
 export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Policy): UserReader {
   async function withParts(rows: readonly StoredUser[], now: number): Promise<readonly User[]> {
     if (rows.length === 0) return []
-    const ids = rows.map((row) => row.id)
-    const quotas = await db.selectFrom('quotas').selectAll().where('user_id', 'in', ids).execute()
-    const addresses = await db
-      .selectFrom('addresses')
-      .select(['user_id', 'address'])
-      .where('user_id', 'in', ids)
-      .orderBy('first_seen_at')
-      .orderBy('address')
-      .execute()
-    const quotasOf = Map.groupBy(quotas, (quota) => quota.user_id)
-    const addressesOf = Map.groupBy(addresses, (row) => row.user_id)
-    return rows.map((row) => {
-      const came = (addressesOf.get(row.id) ?? []).map((seen) => seen.address)
-      return toUser(row, quotasOf.get(row.id) ?? [], came, { vault, policy, now })
-    })
+    const parts = await readUserParts(
+      db,
+      rows.map((row) => row.id),
+    )
+    const known = { vault, policy, now }
+    return rows.map((row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known))
   }
 
   return {

@@ -9,6 +9,7 @@ import { rememberUser, repeatedUser } from './answers.ts'
 import { countUsedSince } from './recount.ts'
 import type { EntryRow, QuotaRow, Schema } from './schema.ts'
 import type { Repeat, UserCreated, UserRef, UsersWritten, UserWrite } from './store.ts'
+import { readUserParts } from './user-parts.ts'
 import { type ProfileColumns, type StoredUser, toColumns, toProfile, toQuotaState } from './user-rows.ts'
 import { createUserReader } from './users-read.ts'
 
@@ -117,17 +118,10 @@ export function createUserWriter(
   ) {
     const missing = rows.filter((row) => !drafts.has(row.id))
     if (missing.length === 0) return
-    const ids = missing.map((row) => row.id)
-    const quotas = await trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).execute()
-    const addresses = await trx
-      .selectFrom('addresses')
-      .select(['user_id', 'address'])
-      .where('user_id', 'in', ids)
-      .orderBy('first_seen_at')
-      .orderBy('address')
-      .execute()
-    const quotasOf = Map.groupBy(quotas, (quota) => quota.user_id)
-    const addressesOf = Map.groupBy(addresses, (row) => row.user_id)
+    const parts = await readUserParts(
+      trx,
+      missing.map((row) => row.id),
+    )
     for (const row of missing) {
       const draft: Draft = {
         id: row.id,
@@ -136,12 +130,9 @@ export function createUserWriter(
         isNew: false,
         sealed: row.sealed,
         revision: row.revision,
-        profile: toProfile(
-          row,
-          (addressesOf.get(row.id) ?? []).map((seen) => seen.address),
-        ),
+        profile: toProfile(row, parts.addressesOf(row.id)),
         addressesChanged: false,
-        quotas: new Map((quotasOf.get(row.id) ?? []).map((quota) => [quota.family, { ...quota }])),
+        quotas: new Map(parts.quotasOf(row.id).map((quota) => [quota.family, { ...quota }])),
         quotasChanged: new Set(),
         adjustments: [],
       }
