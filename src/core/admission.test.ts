@@ -13,8 +13,13 @@ const settings: PolicySettings = {
   timeZone: 'UTC',
 }
 const places = (...known: string[]) => ({ places: () => new Set(known) })
+const dayMs = 86_400_000
+/** Places and when each was last seen. */
+const seen = (at: Readonly<Record<string, number>>) => ({
+  places: (since: number) => new Set(Object.keys(at).filter((place) => (at[place] ?? 0) >= since)),
+})
 const user: UserState = { id: 'usr_1', type: 'normal', limits: {}, openRequests: 0, ...places() }
-const quota: QuotaState = { limit: 1000, used: 0, reserved: 0, periodStartedAt: 0 }
+const quota: QuotaState = { limit: 1000, extra: 0, used: 0, reserved: 0, periodStartedAt: 0 }
 const request: AdmissionRequest = {
   address: '192.0.2.1',
   units: { model: 'claude-x', family: 'claude', input: 100, output: 200, choices: 1 },
@@ -30,6 +35,9 @@ interface Case {
   readonly hold?: number
   readonly cap?: number
   readonly retryAt?: number
+  readonly disables?: string
+  /** Null: nobody knows it. */
+  readonly address?: null
 }
 
 const cases: readonly Case[] = [
@@ -82,6 +90,69 @@ const cases: readonly Case[] = [
     user: { type: 'special', limits: { maxIps: 1 }, ...places('192.0.2.9') },
     expect: 'admitted',
   },
+  {
+    name: 'networks by default',
+    settings: { defaults: { allowedNetworks: ['10.0.0.0/8'] } },
+    expect: 'address_not_allowed',
+  },
+  {
+    name: 'networks of its own in the place of the default',
+    settings: { defaults: { allowedNetworks: ['10.0.0.0/8'] } },
+    user: { limits: { allowedNetworks: [] } },
+    expect: 'admitted',
+  },
+  {
+    name: 'a place that its window has left behind',
+    user: { limits: { maxIps: 1, ipWindowDays: 2 }, ...seen({ '192.0.2.9': now - 2 * dayMs - 1 }) },
+    expect: 'admitted',
+  },
+  {
+    name: 'a place in its window to the millisecond',
+    user: { limits: { maxIps: 1, ipWindowDays: 2 }, ...seen({ '192.0.2.9': now - 2 * dayMs }) },
+    expect: 'address_limit',
+  },
+  {
+    name: 'a window by default',
+    settings: { defaults: { maxIps: 1, ipWindowDays: 2 } },
+    user: seen({ '192.0.2.9': now - 3 * dayMs }),
+    expect: 'admitted',
+  },
+  {
+    name: 'a window switched off by the user',
+    settings: { defaults: { maxIps: 1, ipWindowDays: 2 } },
+    user: { limits: { ipWindowDays: -1 }, ...seen({ '192.0.2.9': now - 3 * dayMs }) },
+    expect: 'address_limit',
+  },
+  {
+    name: 'a place too many disables where it shall',
+    user: { limits: { maxIps: 1, ipLimitAction: 'disable' }, ...places('192.0.2.9') },
+    expect: 'address_limit',
+    disables: 'IP address limit exceeded',
+  },
+  {
+    name: 'and by default',
+    settings: { defaults: { maxIps: 1, ipLimitAction: 'disable' } },
+    user: places('192.0.2.9'),
+    expect: 'address_limit',
+    disables: 'IP address limit exceeded',
+  },
+  {
+    name: 'the user’s own action goes before the default',
+    settings: { defaults: { maxIps: 1, ipLimitAction: 'disable' } },
+    user: { limits: { ipLimitAction: 'refuse' }, ...places('192.0.2.9') },
+    expect: 'address_limit',
+  },
+  {
+    name: 'a network that is not allowed disables nobody',
+    user: { limits: { allowedNetworks: ['10.0.0.0/8'], ipLimitAction: 'disable', maxIps: 0 } },
+    expect: 'address_not_allowed',
+  },
+  {
+    name: 'an address that nobody knows meets no rule about addresses',
+    address: null,
+    user: { limits: { allowedNetworks: ['10.0.0.0/8'], maxIps: 0 } },
+    expect: 'admitted',
+  },
   { name: 'no family', units: { family: undefined }, expect: 'model_not_served' },
   { name: 'models of its own', user: { limits: { allowedModels: ['gpt-*'] } }, expect: 'model_not_allowed' },
   { name: 'allowed by family', user: { limits: { allowedModels: ['claude'] } }, expect: 'admitted' },
@@ -110,6 +181,12 @@ const cases: readonly Case[] = [
     name: 'concurrency spent',
     user: { limits: { concurrentRequests: 2 }, openRequests: 2 },
     expect: 'concurrency_limited',
+    retryAt: now + 1000,
+  },
+  {
+    name: 'concurrency 0: no request ends that would let another in',
+    user: { limits: { concurrentRequests: 0 } },
+    expect: 'concurrency_limited',
   },
   {
     name: 'concurrency left',
@@ -129,6 +206,32 @@ const cases: readonly Case[] = [
     quota: { used: 601, reserved: 100 },
     expect: 'quota_exceeded',
     retryAt: now + 1000,
+  },
+  { name: 'within what was added', quota: { extra: 200, used: 900 }, expect: 'admitted' },
+  {
+    name: 'beyond what was added',
+    quota: { extra: 200, used: 901 },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'what was added to a default limit',
+    settings: { limits: { claude: 200 } },
+    quota: { limit: undefined as never, extra: 100 },
+    expect: 'admitted',
+  },
+  { name: 'what was added to no limit at all', quota: { limit: -1, extra: 1 }, expect: 'admitted' },
+  { name: 'what was added to a limit of 0', quota: { limit: 0, extra: 300 }, expect: 'admitted' },
+  {
+    name: 'what was added ended with its period',
+    user: { limits: { period: 'daily' } },
+    quota: { limit: 200, extra: 100, periodStartedAt: Date.parse('2026-11-21T00:00:00Z') },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'fits only with what was added: the next period will not have it',
+    user: { limits: { period: 'daily' } },
+    quota: { limit: 200, extra: 200, used: 200, periodStartedAt: Date.parse('2026-11-22T00:00:00Z') },
+    expect: 'quota_exceeded',
   },
   { name: 'spent without a period', quota: { used: 1000 }, expect: 'quota_exceeded' },
   { name: 'limit 0 means none', quota: { limit: 0 }, expect: 'quota_exceeded' },
@@ -170,6 +273,13 @@ const cases: readonly Case[] = [
     name: 'larger than a whole period: waiting is no help',
     user: { limits: { period: 'daily' } },
     units: { input: 5000 },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'larger than a whole period, but for what was added to this one',
+    user: { limits: { period: 'daily' } },
+    quota: { used: 1500, extra: 1000, periodStartedAt: Date.parse('2026-11-22T00:00:00Z') },
+    units: { input: 900 },
     expect: 'quota_exceeded',
   },
   {
@@ -217,7 +327,10 @@ describe('decideAdmission', () => {
       const state = one.user === null ? undefined : { ...user, ...one.user }
       const { limit, ...rest } = { ...quota, ...one.quota }
       const stored: QuotaState = limit === undefined ? rest : { ...rest, limit }
-      const asked = request.units ? { ...request, units: { ...request.units, ...one.units } } : request
+      const asked = {
+        address: one.address === null ? undefined : request.address,
+        ...(request.units && { units: { ...request.units, ...one.units } }),
+      }
       const decision = decideAdmission(
         state,
         stored,
@@ -231,6 +344,7 @@ describe('decideAdmission', () => {
         assert.equal(decision.outputCap, one.cap)
       } else {
         assert.equal(decision.retryAt, one.retryAt)
+        assert.equal(decision.disables, one.disables)
         assert.ok(decision.message.length > 10)
       }
     })
@@ -261,8 +375,130 @@ describe('decideAdmission', () => {
       used: 900,
       reserved: 50,
       limit: 1000,
+      extra: 0,
       resetAt: Infinity,
     })
     assert.match(decision.message, /claude.*300.*900 of 1000.*50 reserved/)
+  })
+
+  it('asks for the places only where their number is limited', () => {
+    const unasked = { ...user, places: () => assert.fail('the places were read') }
+    assert.equal(decideAdmission(unasked, quota, request, createPolicy(settings), now).kind, 'admitted')
+  })
+
+  it('says which limit refused, and how it stands', () => {
+    const limitOf = (changes: Partial<UserState>, stored: Partial<QuotaState> = {}) => {
+      const state = { ...user, ...changes }
+      const decision = decideAdmission(state, { ...quota, ...stored }, request, createPolicy(settings), now)
+      return decision.kind === 'refused' ? decision.limit : assert.fail('it was admitted')
+    }
+    assert.deepEqual(limitOf({}, { used: 900, reserved: 50, extra: 10 }), {
+      name: 'quota',
+      family: 'claude',
+      limit: 1010,
+      used: 900,
+      reserved: 50,
+      needed: 300,
+    })
+    const daily = limitOf({ limits: { period: 'daily' } }, { limit: 0 })
+    assert.equal(daily?.resetAt, Date.parse('2026-11-23T00:00:00Z'))
+    assert.deepEqual(limitOf({ limits: { requestsPerMinute: 1 }, arrivalAt: now + 60_000 }), {
+      name: 'requestsPerMinute',
+      limit: 1,
+      used: 1,
+      resetAt: now + 60_000,
+    })
+    assert.deepEqual(limitOf({ limits: { concurrentRequests: 2 }, openRequests: 3 }), {
+      name: 'concurrentRequests',
+      limit: 2,
+      used: 3,
+    })
+    assert.deepEqual(limitOf({ limits: { maxIps: 2 }, ...places('192.0.2.8', '192.0.2.9') }), {
+      name: 'maxIps',
+      limit: 2,
+      used: 2,
+    })
+    assert.equal(limitOf({ disabledAt: now }), undefined)
+  })
+})
+
+interface PassCase {
+  readonly name: string
+  readonly pass: NonNullable<AdmissionRequest['pass']>
+  readonly user?: Partial<UserState>
+  readonly quota?: Partial<QuotaState>
+  readonly expect: string
+  readonly retryAt?: number
+}
+
+const claude = { model: 'claude-x', family: 'claude' }
+const passes: readonly PassCase[] = [
+  { name: 'a model', pass: claude, expect: 'admitted' },
+  { name: 'a family without a model', pass: { family: 'claude' }, expect: 'admitted' },
+  { name: 'neither: only rate and requests at once', pass: {}, quota: { used: 1000 }, expect: 'admitted' },
+  { name: 'a model of no family', pass: { model: 'llama-3' }, expect: 'model_not_served' },
+  {
+    name: 'a model that is not allowed',
+    pass: claude,
+    user: { limits: { allowedModels: ['gpt-*'] } },
+    expect: 'model_not_allowed',
+  },
+  {
+    name: 'a family that is not allowed',
+    pass: { family: 'claude' },
+    user: { limits: { allowedModels: ['gpt-*'] } },
+    expect: 'model_not_allowed',
+  },
+  { name: 'a unit is left', pass: claude, quota: { used: 999 }, expect: 'admitted' },
+  { name: 'none is left', pass: claude, quota: { used: 1000 }, expect: 'quota_exceeded' },
+  {
+    name: 'the last ones are reserved',
+    pass: claude,
+    quota: { used: 900, reserved: 100 },
+    expect: 'quota_exceeded',
+    retryAt: now + 1000,
+  },
+  { name: 'what was added is left', pass: claude, quota: { used: 1000, extra: 1 }, expect: 'admitted' },
+  {
+    name: 'the rate is spent',
+    pass: {},
+    user: { limits: { requestsPerMinute: 1 }, arrivalAt: now + 60_000 },
+    expect: 'rate_limited',
+    retryAt: now + 60_000,
+  },
+  {
+    name: 'too many at once',
+    pass: {},
+    user: { limits: { concurrentRequests: 1 }, openRequests: 1 },
+    expect: 'concurrency_limited',
+    retryAt: now + 1000,
+  },
+  {
+    name: 'special users pass',
+    pass: claude,
+    user: { type: 'special', limits: { requestsPerMinute: 0, concurrentRequests: 0 } },
+    quota: { limit: 0 },
+    expect: 'admitted',
+  },
+  { name: 'disabled', pass: claude, user: { disabledAt: now }, expect: 'user_disabled' },
+]
+
+describe('a request that somebody else serves', () => {
+  for (const one of passes) {
+    it(one.name, () => {
+      const state = { ...user, ...one.user }
+      const asked = { address: '192.0.2.1', pass: one.pass }
+      const decision = decideAdmission(state, { ...quota, ...one.quota }, asked, createPolicy(settings), now)
+      assert.equal(decision.kind === 'admitted' ? 'admitted' : decision.code, one.expect)
+      if (decision.kind === 'refused') assert.equal(decision.retryAt, one.retryAt)
+      else assert.equal(decision.hold, 0, 'nothing is reserved')
+    })
+  }
+
+  it('counts towards the rate', () => {
+    const state = { ...user, limits: { requestsPerMinute: 2 } }
+    const asked = { address: undefined, pass: {} }
+    const decision = decideAdmission(state, undefined, asked, createPolicy(settings), now)
+    assert.equal(decision.kind === 'admitted' && decision.arrivalAt, now + 30_000)
   })
 })

@@ -1,4 +1,5 @@
 import { matchesGlob } from '#lib/glob.ts'
+import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf } from './family.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
 import type { Period, PeriodBounds } from './period.ts'
@@ -19,6 +20,8 @@ export interface Policy {
   readonly defaults: UserLimits
   /** Units reserved for output where a request does not bound it. */
   readonly outputDefault: number
+  /** IANA name; days and the periods of quotas are its calendar's. */
+  readonly timeZone: string
   /** Bounds of the period that `now` lies in. */
   readonly periodAt: (period: Period, now: number) => PeriodBounds
 }
@@ -35,21 +38,32 @@ export interface UserState {
   readonly openRequests: number
   /** The rate limit's theoretical arrival time. */
   readonly arrivalAt?: number
-  /** Places (IPv4 addresses, IPv6 /64s) the user came from; asked only where their number is limited. */
-  readonly places: () => ReadonlySet<string>
+  /**
+   * Places (IPv4 addresses, IPv6 /64s) the user was seen at since an instant; asked only where their number is
+   * limited.
+   */
+  readonly places: (since: number) => ReadonlySet<string>
 }
 
 /** A stored quota; `periodStartedAt` tells whether its period is over. */
 export interface QuotaState {
   readonly limit?: number
+  /** Added to the limit, own or default, for this period. */
+  readonly extra: number
   readonly used: number
   readonly reserved: number
   readonly periodStartedAt: number
 }
 
-/** What is asked. Without `units` it is only whether the holder may come in: nothing is reserved or counted. */
+/**
+ * What is asked. With `units` for a request that is to be metered; with `pass` for one that somebody else serves
+ * and nobody meters here: it counts towards the rate, and wants a quota that is not used up. With neither it is
+ * only whether the holder may come in.
+ */
 export interface AdmissionRequest {
-  readonly address: string
+  /** Undefined where nobody can say where the request comes from: then no rule about addresses is asked. */
+  readonly address: string | undefined
+  readonly pass?: { readonly model?: string; readonly family?: string }
   readonly units?: {
     readonly model: string
     /** The model's family, undefined where it belongs to none. */
@@ -68,8 +82,10 @@ export interface QuotaView {
   readonly family: string
   readonly used: number
   readonly reserved: number
-  /** Undefined where there is no limit. */
+  /** With what was added for this period; undefined where there is no limit. */
   readonly limit: number | undefined
+  /** What was added. */
+  readonly extra: number
   /** When the period ends; Infinity for a quota without a period. */
   readonly resetAt: number
 }
@@ -111,8 +127,11 @@ interface Refused {
   readonly message: string
   /** When asking again may succeed; absent where waiting does not help. */
   readonly retryAt?: number
+  readonly limit?: LimitFacts
   readonly quota?: QuotaView
   readonly rate?: RateView
+  /** The user is to be disabled for it, with this reason. */
+  readonly disables?: string
 }
 
 export type Decision = Admitted | Refused
@@ -132,16 +151,7 @@ export function decideAdmission(
   const barred = whetherBarred(user, request.address, policy, now)
   if (barred) return barred
   const asked = request.units
-  if (!asked) {
-    return {
-      kind: 'admitted',
-      hold: 0,
-      outputCap: undefined,
-      arrivalAt: undefined,
-      quota: undefined,
-      rate: undefined,
-    }
-  }
+  if (!asked) return request.pass ? decidePass(user, quota, request.pass, policy, now) : letIn
   const { family } = asked
   if (family === undefined) return refuse('model_not_served', `The model ${asked.model} is not served here.`)
   if (!mayUseModel(user.limits.allowedModels ?? policy.defaults.allowedModels, asked.model, family)) {
@@ -149,11 +159,43 @@ export function decideAdmission(
   }
   const rate = decideRate(user, policy, now)
   if (rate?.kind === 'refused') return rate
-  const crowded = whetherCrowded(user, policy)
+  const crowded = whetherCrowded(user, policy, now)
   if (crowded) return crowded
   const decided = decideQuota(viewQuota(user, family, quota, policy, now), asked, policy, now)
   if (decided.kind === 'refused') return { ...decided, ...(rate && { rate: rate.view }) }
   return { ...decided, arrivalAt: rate?.arrivalAt, rate: rate?.view }
+}
+
+const letIn: Admitted = {
+  kind: 'admitted',
+  hold: 0,
+  outputCap: undefined,
+  arrivalAt: undefined,
+  quota: undefined,
+  rate: undefined,
+}
+
+/** A request that somebody else serves: counted by the rate, and refused where its family's quota is used up. */
+function decidePass(
+  user: UserState,
+  stored: QuotaState | undefined,
+  { model, family }: NonNullable<AdmissionRequest['pass']>,
+  policy: Policy,
+  now: number,
+): Decision {
+  if (model !== undefined && family === undefined)
+    return refuse('model_not_served', `The model ${model} is not served here.`)
+  const allowed = user.limits.allowedModels ?? policy.defaults.allowedModels
+  if (family !== undefined && !mayUseModel(allowed, model ?? family, family))
+    return refuse('model_not_allowed', `This access token may not use the model ${model ?? family}.`)
+  const rate = decideRate(user, policy, now)
+  if (rate?.kind === 'refused') return rate
+  const crowded = whetherCrowded(user, policy, now)
+  if (crowded) return crowded
+  const quota = family === undefined ? undefined : viewQuota(user, family, stored, policy, now)
+  if (quota?.limit !== undefined && quota.used + quota.reserved >= quota.limit)
+    return { ...refuseQuota(quota, 1, now), ...(rate && { rate: rate.view }) }
+  return { ...letIn, arrivalAt: rate?.arrivalAt, quota, rate: rate?.view }
 }
 
 /** A family's quota as it stands at `now`: counted from zero when the stored period is over. */
@@ -167,11 +209,13 @@ export function viewQuota(
   const bounds = policy.periodAt(periodOf(user.limits, policy), now)
   const current = quota !== undefined && quota.periodStartedAt >= bounds.startAt
   const limit = quota?.limit ?? policy.limits[family] ?? UNLIMITED
+  const extra = current ? quota.extra : 0
   return {
     family,
     used: current ? quota.used : 0,
     reserved: quota?.reserved ?? 0,
-    limit: limit === UNLIMITED || user.type === 'special' ? undefined : limit,
+    limit: limit === UNLIMITED || user.type === 'special' ? undefined : limit + extra,
+    extra,
     resetAt: bounds.endAt,
   }
 }
@@ -185,17 +229,23 @@ function refuse(code: RefusalCode, message: string): Refused {
   return { kind: 'refused', code, message }
 }
 
-function whetherBarred(user: UserState, address: string, policy: Policy, now: number): Refused | undefined {
+function whetherBarred(
+  user: UserState,
+  address: string | undefined,
+  policy: Policy,
+  now: number,
+): Refused | undefined {
   if (isDisabled(user, now)) {
     const why = user.disabledReason ? `: ${user.disabledReason}` : '.'
     return refuse('user_disabled', `This access token is disabled${why}`)
   }
   if (isExpired(user, now)) return refuse('user_expired', 'This access token has expired.')
-  const networks = user.limits.allowedNetworks
+  if (address === undefined) return undefined
+  const networks = user.limits.allowedNetworks ?? policy.defaults.allowedNetworks
   if (networks && networks.length > 0 && !networksOf(networks)(address)) {
     return refuse('address_not_allowed', `This access token may not be used from ${address}.`)
   }
-  return whetherElsewhere(user, address, policy)
+  return whetherElsewhere(user, address, policy, now)
 }
 
 /** Whether it matters where a user comes from. */
@@ -203,24 +253,44 @@ export function isPlaceLimited(user: UserState, policy: Policy): boolean {
   return numberLimit(user, user.limits.maxIps, policy.defaults.maxIps) !== undefined
 }
 
-/** A place beyond as many as the user may come from; those that are known stay welcome. */
-function whetherElsewhere(user: UserState, address: string, policy: Policy): Refused | undefined {
-  const limit = numberLimit(user, user.limits.maxIps, policy.defaults.maxIps)
-  if (limit === undefined) return undefined
-  const places = user.places()
-  if (places.has(placeOf(address)) || places.size < limit) return undefined
-  return refuse('address_limit', `IP address limit exceeded: this access token may be used from ${limit}.`)
+const dayMs = 86_400_000
+
+/** From when on an address counts towards the user's limit of addresses; 0 where none is ever forgotten. */
+export function placesSince(limits: UserLimits, policy: Policy, now: number): number {
+  const days = limits.ipWindowDays ?? policy.defaults.ipWindowDays ?? UNLIMITED
+  return days === UNLIMITED ? 0 : now - days * dayMs
 }
 
-// Compiling a list costs more than testing an address; lists are few and come back as new arrays on each load.
-const compiled = new Map<string, Networks>()
+const tooManyPlaces = 'IP address limit exceeded'
+
+/** A place beyond as many as the user may come from; those that are known stay welcome. */
+function whetherElsewhere(
+  user: UserState,
+  address: string,
+  policy: Policy,
+  now: number,
+): Refused | undefined {
+  const limit = numberLimit(user, user.limits.maxIps, policy.defaults.maxIps)
+  if (limit === undefined) return undefined
+  const places = user.places(placesSince(user.limits, policy, now))
+  if (places.has(placeOf(address)) || places.size < limit) return undefined
+  const facts: LimitFacts = { name: 'maxIps', limit, used: places.size }
+  const action = user.limits.ipLimitAction ?? policy.defaults.ipLimitAction ?? 'refuse'
+  if (action === 'disable') {
+    const message = `${tooManyPlaces}: this access token is now disabled.`
+    return { ...refuse('address_limit', message), limit: facts, disables: tooManyPlaces }
+  }
+  const message = `${tooManyPlaces}: this access token may be used from ${limit}.`
+  return { ...refuse('address_limit', message), limit: facts }
+}
+
+// Compiling a list costs more than testing an address. Storage hands out the same list for the same text.
+const compiled = new WeakMap<readonly string[], Networks>()
 function networksOf(networks: readonly string[]): Networks {
-  const key = networks.join(' ')
-  const known = compiled.get(key)
+  const known = compiled.get(networks)
   if (known) return known
-  if (compiled.size >= 1000) compiled.clear()
   const made = createNetworks(networks)
-  compiled.set(key, made)
+  compiled.set(networks, made)
   return made
 }
 
@@ -240,21 +310,29 @@ export function maySeeModel(limits: UserLimits, model: string, policy: Policy): 
 function decideRate(user: UserState, policy: Policy, now: number) {
   const limit = numberLimit(user, user.limits.requestsPerMinute, policy.defaults.requestsPerMinute)
   if (limit === undefined) return undefined
-  if (limit === 0) return refuse('rate_limited', 'This access token is limited to 0 requests per minute.')
+  const message = `This access token is limited to ${limit} requests per minute.`
+  const facts: LimitFacts = { name: 'requestsPerMinute', limit, used: limit }
+  if (limit === 0) return { ...refuse('rate_limited', message), limit: facts }
   const answer = takeRate(user.arrivalAt, limit, now)
   if (answer.kind === 'beyond') {
-    const view = { limit, remaining: 0, resetAt: answer.resetAt }
-    const message = `This access token is limited to ${limit} requests per minute.`
-    return { ...refuse('rate_limited', message), retryAt: answer.retryAt, rate: view }
+    const { retryAt, resetAt } = answer
+    const view = { limit, remaining: 0, resetAt }
+    return { ...refuse('rate_limited', message), retryAt, limit: { ...facts, resetAt }, rate: view }
   }
   const view: RateView = { limit, remaining: answer.remaining, resetAt: answer.resetAt }
   return { kind: 'within' as const, arrivalAt: answer.arrivalAt, view }
 }
 
-function whetherCrowded(user: UserState, policy: Policy): Refused | undefined {
+/** How soon a refusal that only running requests caused is worth asking again: nobody knows when one ends. */
+const soonMs = 1000
+
+function whetherCrowded(user: UserState, policy: Policy, now: number): Refused | undefined {
   const limit = numberLimit(user, user.limits.concurrentRequests, policy.defaults.concurrentRequests)
   if (limit === undefined || user.openRequests < limit) return undefined
-  return refuse('concurrency_limited', `This access token is limited to ${limit} requests at once.`)
+  const message = `This access token is limited to ${limit} requests at once.`
+  const facts: LimitFacts = { name: 'concurrentRequests', limit, used: user.openRequests }
+  const refused = { ...refuse('concurrency_limited', message), limit: facts }
+  return limit === 0 ? refused : { ...refused, retryAt: now + soonMs }
 }
 
 /** A number's limit that holds for this user; undefined where none does. */
@@ -279,7 +357,8 @@ function decideQuota(
     return { kind: 'admitted', hold, outputCap, quota, arrivalAt: undefined, rate: undefined }
   }
   if (view.limit === undefined) return admit(asked.output ?? policy.outputDefault * asked.choices, undefined)
-  const left = view.limit - view.used - view.reserved
+  // A quota may be overdrawn; what needs nothing (counting) is let in all the same.
+  const left = Math.max(0, view.limit - view.used - view.reserved)
   // An answer nobody bounds could outgrow its reservation, so the gateway bounds it by what is left.
   const cap =
     asked.output === undefined
@@ -291,15 +370,26 @@ function decideQuota(
 }
 
 function refuseQuota(view: QuotaView, needed: number, now: number): Refused {
-  const limit = view.limit ?? 0
-  const reserved = view.reserved > 0 ? `, ${view.reserved} reserved by running requests` : ''
+  const { limit = 0, family, used, reserved, resetAt } = view
+  const held = reserved > 0 ? `, ${reserved} reserved by running requests` : ''
+  const reset = Number.isFinite(resetAt) ? ` It counts from zero at ${new Date(resetAt).toISOString()}.` : ''
   const message =
-    `The ${view.family} quota does not allow this request: it needs up to ${needed} units, ` +
-    `${view.used} of ${limit} are used${reserved}.`
-  const refused = { ...refuse('quota_exceeded', message), quota: view }
+    `The ${family} quota does not allow this request: it needs up to ${needed} units, ` +
+    `${used} of ${limit} are used${held}.${reset}`
+  const facts: LimitFacts = {
+    name: 'quota',
+    family,
+    limit,
+    used,
+    reserved,
+    needed,
+    ...(Number.isFinite(resetAt) && { resetAt }),
+  }
+  const refused = { ...refuse('quota_exceeded', message), quota: view, limit: facts }
   // Only what other requests hold stands in the way: some of it comes back as soon as they end.
-  if (view.reserved > 0 && view.used + needed <= limit) return { ...refused, retryAt: now + 1000 }
-  // Waiting for the next period helps only where the request fits into a whole one.
-  if (Number.isFinite(view.resetAt) && needed <= limit) return { ...refused, retryAt: view.resetAt }
+  if (view.reserved > 0 && view.used + needed <= limit) return { ...refused, retryAt: now + soonMs }
+  // Waiting for the next period helps only where the request fits into a whole one, without what was added to this.
+  if (Number.isFinite(view.resetAt) && needed <= limit - view.extra)
+    return { ...refused, retryAt: view.resetAt }
   return refused
 }

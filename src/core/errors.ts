@@ -62,6 +62,20 @@ export interface Issue {
   readonly message: string
 }
 
+/** Which limit refused a request and how it stands, for whoever wants to know what would have to change. */
+export interface LimitFacts {
+  readonly name: 'quota' | 'requestsPerMinute' | 'concurrentRequests' | 'maxIps'
+  readonly limit: number
+  /** What counts towards it now: units, requests or addresses. */
+  readonly used: number
+  /** A quota's: whose it is, what running requests hold, what this request would need. */
+  readonly family?: string
+  readonly reserved?: number
+  readonly needed?: number
+  /** When it counts from zero again, epoch milliseconds; absent where it never does. */
+  readonly resetAt?: number
+}
+
 /** A refusal or failure as a value, on its way to a caller. Never holds a secret, nor a cause: causes are logged. */
 export interface Problem {
   readonly code: ErrorCode
@@ -69,19 +83,25 @@ export interface Problem {
   /** When trying again may help, epoch milliseconds; absent when waiting does not help. */
   readonly retryAt?: number
   readonly issues?: readonly Issue[]
+  readonly limit?: LimitFacts
 }
 
 /** Makes a problem of a code, with its own message or the table's. */
 export function createProblem(
   code: ErrorCode,
   message?: string,
-  more?: { readonly retryAt?: number | undefined; readonly issues?: readonly Issue[] },
+  more?: {
+    readonly retryAt?: number | undefined
+    readonly issues?: readonly Issue[]
+    readonly limit?: LimitFacts | undefined
+  },
 ): Problem {
   const problem: Problem = { code, message: message ?? errorTable[code].message }
   return {
     ...problem,
     ...(more?.retryAt !== undefined && { retryAt: more.retryAt }),
     ...(more?.issues !== undefined && { issues: more.issues }),
+    ...(more?.limit !== undefined && { limit: more.limit }),
   }
 }
 

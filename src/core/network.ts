@@ -39,6 +39,8 @@ export function createNetworks(networks: readonly string[]): Networks {
 
 /** What limits count as one place: an IPv4 address, or an IPv6 /64 written as `2001:db8:0:1::/64`. */
 export function placeOf(address: string): string {
+  // Without a colon it is IPv4 in its one form, or no address at all.
+  if (!address.includes(':')) return address
   const plain = parseAddress(address)
   if (plain === undefined || !isIPv6(plain)) return plain ?? address
   const [head = '', tail] = plain.split('::')

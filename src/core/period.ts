@@ -1,3 +1,5 @@
+import { createWallClock } from './wall-clock.ts'
+
 /**
  * Quota periods. Nothing runs when a period ends: whoever touches or reads a quota asks for the bounds of the
  * current period and counts from zero when the stored start lies before them.
@@ -19,36 +21,7 @@ const forEver: PeriodBounds = { startAt: 0, endAt: Number.POSITIVE_INFINITY }
  * hours long are as long as they are; weeks begin on Monday; a month ends where the calendar's does.
  */
 export function createPeriods(timeZone: string): (period: Period, now: number) => PeriodBounds {
-  const parts = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  })
-
-  /** Wall-clock reading at an instant, as if it were UTC. */
-  function wallOf(at: number): number {
-    const read: Record<string, number> = {}
-    for (const { type, value } of parts.formatToParts(at)) read[type] = Number(value)
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = read
-    return Date.UTC(year, month - 1, day, hour, minute, second)
-  }
-
-  /** The first instant at which the wall clock reads `wall` or later (it may skip it, or show it twice). */
-  function instantOf(wall: number): number {
-    const guesses = [wall, wall - 86_400_000, wall + 86_400_000].map((at) => wall - (wallOf(at) - at))
-    const exact = guesses.filter((at) => wallOf(at) === wall)
-    if (exact.length > 0) return Math.min(...exact)
-    // The wall clock jumped over it: the jump itself is the instant. Both sides differ by the jump's length.
-    return Math.max(
-      ...guesses.filter((at) => wallOf(at) >= wall && wallOf(at - 1000) < wall),
-      Math.min(...guesses),
-    )
-  }
+  const { wallOf, instantOf } = createWallClock(timeZone)
 
   function compute(period: Exclude<Period, 'none'>, now: number): PeriodBounds {
     if (period === 'hourly') {

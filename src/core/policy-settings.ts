@@ -15,6 +15,5 @@ export interface PolicySettings {
 }
 
 export function createPolicy(settings: PolicySettings): Policy {
-  const { timeZone, ...rest } = settings
-  return { ...rest, periodAt: createPeriods(timeZone) }
+  return { ...settings, periodAt: createPeriods(settings.timeZone) }
 }

@@ -18,6 +18,10 @@ export interface UserEdit {
   readonly limits?: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | null }
   /** Quota limits by family; `null` returns a family to the default. */
   readonly quotaLimits?: Readonly<Record<string, number | null>>
+  /** Adds to a family's limit until its period ends; less than nothing takes back what was added. */
+  readonly quotaExtra?: Readonly<Record<string, number>>
+  /** Counts these families from zero; 'all' of them. Recorded in the ledger as adjustments. */
+  readonly quotaReset?: readonly string[] | 'all'
   /** Sets what a family has used in the current period; recorded in the ledger as an adjustment. */
   readonly quotaUsed?: Readonly<Record<string, number>>
   readonly adminNote?: string | null

@@ -11,6 +11,10 @@ export interface UserLimits {
   readonly requestsPerMinute?: number
   readonly concurrentRequests?: number
   readonly maxIps?: number
+  /** Days after which an address that was not seen again counts no more towards `maxIps`; absent: never. */
+  readonly ipWindowDays?: number
+  /** What happens at an address beyond `maxIps`: refuse the request (the default), or disable the user as well. */
+  readonly ipLimitAction?: IpLimitAction
   /** CIDR networks the user may come from; empty or absent: from anywhere. */
   readonly allowedNetworks?: readonly string[]
   /** Globs over model names, or family names; empty or absent: every model. */
@@ -18,12 +22,19 @@ export interface UserLimits {
   readonly period?: Period
 }
 
+export type IpLimitAction = 'refuse' | 'disable'
+export const ipLimitActions: readonly IpLimitAction[] = ['refuse', 'disable']
+
 /** One family's quota of a user, as it stands now (a period that is over is already counted out). */
 export interface UserQuota {
   /** Own limit in units; absent: the configuration's default applies. */
   readonly limit?: number
+  /** Added to the limit for this period only. */
+  readonly extra: number
   readonly used: number
   readonly reserved: number
+  /** Requests of this family that are running. */
+  readonly openRequests: number
 }
 
 export interface User {
@@ -50,6 +61,15 @@ export interface User {
 /** Whether the user is disabled at `now`; `disabledAt` may lie in the future. */
 export function isDisabled(user: Pick<User, 'disabledAt'>, now: number): boolean {
   return user.disabledAt !== undefined && user.disabledAt <= now
+}
+
+/** When the user will be barred, by expiry or by a `disabledAt` to come; undefined where neither is set. */
+export function barredFrom({
+  disabledAt,
+  expiresAt,
+}: Pick<User, 'disabledAt' | 'expiresAt'>): number | undefined {
+  if (disabledAt === undefined || expiresAt === undefined) return disabledAt ?? expiresAt
+  return Math.min(disabledAt, expiresAt)
 }
 
 /** Whether the user has expired at `now`; honoured on every type. */

@@ -39,3 +39,10 @@ export function sortableIdFrom(prefix: string, at: number): string {
   for (let shift = 45; shift >= 0; shift -= 5) text += alphabet[Math.floor(time / 2 ** shift) % 32]
   return text
 }
+
+/** When an id of `prefix` was made, epoch milliseconds; undefined where a text is no such id. */
+export function timeOfSortableId(prefix: string, text: string): number | undefined {
+  const written = text.slice(prefix.length)
+  if (!text.startsWith(prefix) || !/^[0-9a-hjkmnp-tv-z]{24}$/.test(written)) return undefined
+  return [...written.slice(0, 10)].reduce((time, letter) => time * 32 + alphabet.indexOf(letter), 0)
+}

@@ -1,6 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
-import type { AdmissionAsk, MeteringStore, Settlement } from '#storage/store.ts'
+import {
+  type AdmissionAsk,
+  type AdmissionOutcome,
+  type MeteringStore,
+  type Settlement,
+  StoreUnavailable,
+  type UsageEvent,
+  type UsageEventOutcome,
+} from '#storage/store.ts'
+import type { Journal } from './journal.ts'
 import type { Asked, Meter } from './meter.ts'
 
 /**
@@ -12,6 +21,10 @@ export interface MeterOptions {
   readonly batchMax?: number
   /** Told of each failed batch; the callers know only that the store was away. */
   readonly onFailure?: (error: unknown) => void
+  /** Keeps settlements on this machine while the store is away. */
+  readonly journal?: Journal
+  /** Told of each user whom an admission has disabled. */
+  readonly onDisabled?: (userId: string, reason: string) => void
 }
 
 interface Asking {
@@ -22,7 +35,16 @@ interface Asking {
 
 interface Settling {
   readonly settlement: Settlement
-  readonly resolve: () => void
+  readonly resolve: (outcome: Awaited<ReturnType<Meter['settle']>>) => void
+  /** In the journal, or on its way there. */
+  isWrittenDown: boolean
+  isKept: boolean
+}
+
+interface Counting {
+  readonly event: UsageEvent
+  readonly resolve: (outcome: UsageEventOutcome) => void
+  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -36,8 +58,9 @@ const firstRetryMs = 50
 const lastRetryMs = 5_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
-  const { batchMax = 256, onFailure } = options
+  const { batchMax = 256, onFailure, journal } = options
   const asks: Asking[] = []
+  const events: Counting[] = []
   let settlements: Settling[] = []
   let isRunning = false
   let isScheduled = false
@@ -45,10 +68,12 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   let rest: NodeJS.Timeout | undefined
   let retryMs = firstRetryMs
   let idle: (() => void)[] = []
+  /** Whether the journal holds something. */
+  let isJournaled = false
 
   const pace = createPace()
 
-  const isWorkLeft = () => asks.length > 0 || (settlements.length > 0 && !rest)
+  const isWorkLeft = () => asks.length > 0 || events.length > 0 || (settlements.length > 0 && !rest)
 
   /** Requests that came in the same turn of the event loop share a batch, so the first one waits for its end. */
   function schedule(): void {
@@ -67,44 +92,93 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       await runOne()
     }
     isRunning = false
-    if (settlements.length > 0) return
+    if (isJournaled && settlements.length === 0) {
+      isJournaled = false
+      journal?.clear().catch((error: unknown) => onFailure?.(error))
+    }
+    endIfIdle()
+  }
+
+  function endIfIdle(): void {
+    if (!settlements.every(({ isKept }) => isKept)) return
     for (const resolve of idle) resolve()
     idle = []
   }
 
   async function runOne(): Promise<void> {
     const settling = rest ? [] : settlements.splice(0, batchMax)
+    const counting = events.splice(0, batchMax)
     const asking = asks.splice(0, batchMax)
-    pace.took(settling.length + asking.length)
+    pace.took(settling.length + counting.length + asking.length)
     try {
       const answer = await store.runBatch({
         now: clock(),
         settlements: settling.map(({ settlement }) => settlement),
+        ...(counting.length > 0 && { events: counting.map(({ event }) => event) }),
         asks: asking.map(({ ask }) => ask),
       })
       retryMs = firstRetryMs
-      for (const { resolve } of settling) resolve()
-      for (const [index, { resolve, reject }] of asking.entries()) {
-        const outcome = answer.asks[index]
-        if (outcome) resolve({ ...outcome, durable: answer.durable })
-        else reject(new Error('the store left an ask unanswered'))
-      }
+      for (const [index, { resolve }] of settling.entries()) resolve(answer.settlements[index] ?? 'unknown')
+      for (const [index, one] of counting.entries()) answerEvent(one, answer.events[index])
+      for (const [index, one] of asking.entries()) answerAsk(one, answer.asks[index], answer.durable)
       answer.durable.catch((error: unknown) => onFailure?.(error))
     } catch (error) {
       onFailure?.(error)
       // Whoever asks gets to know at once; what was settled has happened and is kept until it is booked.
-      for (const { reject } of asking) reject(error)
+      for (const { reject } of [...asking, ...counting]) reject(error)
       if (settling.length > 0) keep(settling)
     }
   }
 
+  function answerAsk(
+    { resolve, reject }: Asking,
+    outcome: AdmissionOutcome | undefined,
+    durable: Promise<void>,
+  ): void {
+    if (!outcome) {
+      reject(unanswered())
+      return
+    }
+    if (outcome.kind === 'refused' && outcome.disables !== undefined && outcome.user)
+      options.onDisabled?.(outcome.user.id, outcome.disables)
+    resolve({ ...outcome, durable })
+  }
+
+  function answerEvent({ resolve, reject }: Counting, outcome: UsageEventOutcome | undefined): void {
+    if (outcome === undefined) reject(unanswered())
+    else resolve(outcome)
+  }
+
   function keep(settling: readonly Settling[]): void {
     settlements = [...settling, ...settlements]
+    writeDown(settlements)
     rest = setTimeout(() => {
       rest = undefined
       schedule()
     }, retryMs)
     retryMs = Math.min(retryMs * 2, lastRetryMs)
+  }
+
+  /** Puts what is not in the journal yet there, so that it survives this process as well. */
+  function writeDown(settling: readonly Settling[]): void {
+    const fresh = settling.filter(({ isWrittenDown }) => !isWrittenDown)
+    if (!journal || fresh.length === 0) return
+    isJournaled = true
+    for (const one of fresh) one.isWrittenDown = true
+    journal.append(fresh.map(({ settlement }) => settlement)).then(
+      () => {
+        for (const one of fresh) {
+          one.isKept = true
+          one.resolve('kept')
+        }
+        if (rest) endIfIdle()
+      },
+      (error: unknown) => {
+        // It stays in memory, and is written down when the store fails again.
+        for (const one of fresh) one.isWrittenDown = false
+        onFailure?.(error)
+      },
+    )
   }
 
   return {
@@ -115,15 +189,29 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       }),
     settle: (settlement) =>
       new Promise((resolve) => {
-        settlements.push({ settlement, resolve })
+        const settling = { settlement, resolve, isWrittenDown: false, isKept: false }
+        settlements.push(settling)
+        if (rest) writeDown([settling])
         schedule()
       }),
-    close: () =>
-      new Promise((resolve) => {
+    count: (event) =>
+      new Promise((resolve, reject) => {
+        events.push({ event, resolve, reject })
+        schedule()
+      }),
+    close: async () => {
+      await new Promise<void>((resolve) => {
         idle.push(resolve)
         schedule()
-      }),
+      })
+      clearTimeout(rest)
+      await journal?.close()
+    },
   }
+}
+
+function unanswered(): StoreUnavailable {
+  return new StoreUnavailable(new Error('the store left a question unanswered'))
 }
 
 /** How many questions come, as a moving average over some ten batches. */

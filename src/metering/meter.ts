@@ -1,4 +1,11 @@
-import type { AdmissionAsk, AdmissionOutcome, Settlement } from '#storage/store.ts'
+import type {
+  AdmissionAsk,
+  AdmissionOutcome,
+  Settlement,
+  SettlementOutcome,
+  UsageEvent,
+  UsageEventOutcome,
+} from '#storage/store.ts'
 
 /** An admission's answer, and when it is on the disk. */
 export type Asked = AdmissionOutcome & { readonly durable: Promise<void> }
@@ -12,9 +19,11 @@ export interface Meter {
   readonly admit: (ask: AdmissionAsk) => Promise<Asked>
   /**
    * Closes an entry, once; a repeat changes nothing. Resolves when the settlement survives this process. Never
-   * rejects: while the store is away the settlement is kept and tried again.
+   * rejects: while the store is away the settlement is kept (in the journal, where there is one) and tried again.
    */
-  readonly settle: (settlement: Settlement) => Promise<void>
-  /** Waits until everything that was handed in is durable. */
+  readonly settle: (settlement: Settlement) => Promise<SettlementOutcome | 'kept'>
+  /** Counts what was used elsewhere, once for each event. Rejects with `StoreUnavailable` when it cannot. */
+  readonly count: (event: UsageEvent) => Promise<UsageEventOutcome>
+  /** Waits until everything that was handed in is booked, or at least in the journal. */
   readonly close: () => Promise<void>
 }

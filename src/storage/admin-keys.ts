@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { Schema } from './schema.ts'
-import type { AdminKey, AdminKeyStore } from './store.ts'
+import { type AdminKey, type AdminKeyStore, type Scope, scopes } from './store.ts'
 
 /** Admin keys are kept as keyed hashes only: one that was lost is replaced, never shown again. */
 export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyStore {
@@ -17,8 +17,8 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
         .executeTakeFirst()
       // The index compared a keyed hash, which tells a guesser nothing; this holds whatever an index does.
       if (!row || !timingSafeEqual(Buffer.from(row.lookup), Buffer.from(lookup))) return undefined
-      if (row.expires_at !== null && row.expires_at <= now) return undefined
-      return toAdminKey(row)
+      const key = toAdminKey(row)
+      return isLive(key, now) ? key : undefined
     },
 
     async countAdminKeys() {
@@ -29,19 +29,49 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
       return Number(row.count)
     },
 
-    async insertAdminKey(name, secret, now) {
+    async insertAdminKey(key, now) {
       const row = {
         id: createSortableId('adk_', now),
-        name,
-        lookup: vault.lookupOf(`admin ${secret}`),
-        scopes: 'admin',
+        name: key.name,
+        lookup: vault.lookupOf(`admin ${key.secret}`),
+        scopes: key.scopes.join(' '),
         created_at: now,
-        expires_at: null,
+        expires_at: key.expiresAt ?? null,
       }
+      // Read back before it is written, so that what no later reading would take is never there.
+      const made = toAdminKey(row)
       await db.insertInto('admin_keys').values(row).execute()
-      return toAdminKey(row)
+      return made
     },
+
+    listAdminKeys: () => listKeys(db),
+
+    deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
+      // Looking and deleting are one, so that two who delete at once cannot take the last two keys.
+      db.transaction().execute(async (trx) => {
+        const keys = await listKeys(trx)
+        const key = keys.find((each) => each.id === id)
+        if (!key) return 'unknown'
+        const others = keys.filter((each) => each !== key)
+        if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
+          return 'last'
+        await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
+        return 'deleted'
+      }),
   }
+}
+
+async function listKeys(db: Kysely<Schema>): Promise<readonly AdminKey[]> {
+  const rows = await db.selectFrom('admin_keys').selectAll().orderBy('created_at').orderBy('id').execute()
+  return rows.map(toAdminKey)
+}
+
+function isLive({ expiresAt }: AdminKey, now: number): boolean {
+  return expiresAt === undefined || expiresAt > now
+}
+
+function mayAdminister(key: AdminKey, now: number): boolean {
+  return isLive(key, now) && key.scopes.includes('admin')
 }
 
 function toAdminKey(row: Schema['admin_keys']): AdminKey {
@@ -49,7 +79,15 @@ function toAdminKey(row: Schema['admin_keys']): AdminKey {
     id: row.id,
     name: row.name,
     createdAt: row.created_at,
-    scopes: row.scopes.split(' '),
+    scopes: row.scopes.split(' ').map(parseScope),
     ...(row.expires_at !== null && { expiresAt: row.expires_at }),
   }
+}
+
+/** Throws at what is none: a key must never open more than it was made for because nobody knows what it says. */
+function parseScope(text: string): Scope {
+  const scope = scopes.find((each) => each === text)
+  if (scope === undefined)
+    throw new TypeError(`an admin key is stored with the scope ${JSON.stringify(text)}`)
+  return scope
 }

@@ -1,47 +1,63 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
-import { decideAdmission, isPlaceLimited, periodOf } from '#core/admission.ts'
+import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
 import { placeOf } from '#core/network.ts'
 import { type Usage, unitsOf } from '#core/usage.ts'
-import type { UserLimits } from '#core/user.ts'
+import { barredFrom, type UserLimits } from '#core/user.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
 import type {
   AdmissionAsk,
   AdmissionOutcome,
+  AskedBy,
   MeteringAnswer,
   MeteringBatch,
   Settlement,
   SettlementOutcome,
+  UsageEvent,
+  UsageEventOutcome,
 } from './store.ts'
 
 /**
  * One batch of admissions and settlements over the state that a database has loaded and locked: settlements
- * first, so that what they free is there for the asks, then each ask in its turn against what the ones before
- * it left. It changes the loaded state in memory; whoever loaded it writes what changed, in one transaction.
+ * first, so that what they free is there for the asks, then what was used elsewhere, then each ask in its turn
+ * against what the ones before it left. It changes the loaded state in memory; whoever loaded it writes what changed, in one transaction.
  * Nothing here knows which database that is.
  */
 export interface LoadedUser extends UserState {
   /** By family; one that was never used comes with the first question for it. */
   readonly quotas: Map<string, LoadedQuota>
   readonly places: Places
+  readonly nickname?: string
+  disabledAt?: number
+  disabledReason?: string
   openRequests: number
   arrivalAt?: number
   lastUsedAt: number | null
   promptCount: number
   isChanged: boolean
+  /** Was disabled by the batch itself. */
+  isBarred: boolean
 }
 
 /** The places a user came from, read when they are first asked for; who is admitted in a batch adds to them. */
-export type Places = () => Set<string>
+export type Places = (since: number) => Set<string>
 
-export function createPlaces(addresses: () => readonly string[]): Places {
+export interface SeenAddress {
+  readonly address: string
+  readonly lastSeenAt: number
+}
+
+export function createPlaces(seen: () => readonly SeenAddress[]): Places {
   let places: Set<string> | undefined
-  return () => {
-    places ??= new Set(addresses().map(placeOf))
+  // A batch happens at one instant, so that it asks for one window only.
+  return (since) => {
+    places ??= new Set(seen().flatMap((one) => (one.lastSeenAt >= since ? [placeOf(one.address)] : [])))
     return places
   }
 }
 
 export interface LoadedQuota extends QuotaState {
   readonly family: string
+  extra: number
   used: number
   reserved: number
   openRequests: number
@@ -49,7 +65,7 @@ export interface LoadedQuota extends QuotaState {
   isChanged: boolean
 }
 
-/** An entry that is still open. */
+/** An entry that may still be settled: it is open, or was abandoned and waits for better knowledge. */
 export interface OpenEntry {
   readonly id: string
   readonly userId: string
@@ -59,6 +75,8 @@ export interface OpenEntry {
   readonly hold: number
   readonly inputEstimate: number
   readonly startedAt: number
+  /** Where it was abandoned: what it was charged then, and when. */
+  readonly charged?: { readonly units: number; readonly endedAt: number }
 }
 
 /** What a batch has to know; each answer is the same object for the same question throughout the batch. */
@@ -66,8 +84,10 @@ export interface LoadedState {
   /** The user whose access token it is. */
   readonly userOf: (accessToken: string) => LoadedUser | undefined
   readonly userById: (id: string) => LoadedUser | undefined
-  /** The entry where it is open; `closed` where it was closed before. */
+  /** The entry where it is open or was abandoned; `closed` where it was closed before. */
   readonly entryOf: (requestId: string) => OpenEntry | 'closed' | undefined
+  /** Whether an event was counted before. */
+  readonly hasEvent: (eventId: string) => boolean
 }
 
 export interface NewEntry {
@@ -87,12 +107,37 @@ export interface ClosedEntry {
   readonly endedAt: number
 }
 
+export interface CountedEvent {
+  readonly event: UsageEvent
+  readonly userId: string
+  readonly units: number
+  readonly endedAt: number
+}
+
+/** A difference that no request explains. */
+export interface Adjustment {
+  readonly id: string
+  readonly userId: string
+  readonly family: string
+  readonly units: number
+  readonly at: number
+}
+
+export interface Seen {
+  readonly userId: string
+  readonly address: string
+  /** The place is stored nowhere yet and counts towards a limit, so that it has to be. */
+  readonly isNewPlace: boolean
+}
+
 /** What the batch wrote into the ledger, beside the users and quotas marked as changed. */
 export interface LedgerChanges {
   readonly opened: NewEntry[]
   readonly closed: ClosedEntry[]
+  readonly counted: CountedEvent[]
+  readonly adjusted: Adjustment[]
   /** Who came from where; only of those who were admitted. */
-  readonly seen: { readonly userId: string; readonly address: string }[]
+  readonly seen: Seen[]
 }
 
 /** What was decided, before it is on the disk. */
@@ -103,17 +148,34 @@ export function applyBatch(
   state: LoadedState,
   policy: Policy,
 ): { readonly decisions: MeteringDecisions; readonly changes: LedgerChanges } {
-  const changes: LedgerChanges = { opened: [], closed: [], seen: [] }
+  const changes: LedgerChanges = { opened: [], closed: [], counted: [], adjusted: [], seen: [] }
   const done = new Set<string>()
   const settlements = batch.settlements.map((settlement) => {
     const outcome = done.has(settlement.requestId)
       ? 'repeated'
       : settle(settlement, state, policy, batch.now, changes)
-    if (outcome === 'closed') done.add(settlement.requestId)
+    if (outcome === 'closed' || outcome === 'corrected') done.add(settlement.requestId)
     return outcome
   })
+  const events = countAll(batch.events ?? noEvents, state, policy, batch.now, changes)
   const asks = batch.asks.map((ask) => admit(ask, state, policy, batch.now, changes))
-  return { decisions: { settlements, asks }, changes }
+  return { decisions: { settlements, events, asks }, changes }
+}
+
+const noEvents: readonly UsageEvent[] = []
+
+/** Whom a question is about. */
+function whose(
+  ask: Pick<AdmissionAsk, 'accessToken' | 'userId'>,
+  state: LoadedState,
+): LoadedUser | undefined {
+  if (ask.accessToken !== undefined) return state.userOf(ask.accessToken)
+  return ask.userId === undefined ? undefined : state.userById(ask.userId)
+}
+
+function askedBy(user: LoadedUser): AskedBy {
+  const { id, type, nickname, expiresAt } = user
+  return { id, type, nickname, expiresAt, barredFrom: barredFrom(user) }
 }
 
 function admit(
@@ -123,15 +185,27 @@ function admit(
   now: number,
   changes: LedgerChanges,
 ): AdmissionOutcome {
-  const user = state.userOf(ask.accessToken)
-  const family = ask.units?.family
+  const user = whose(ask, state)
+  const family = ask.units?.family ?? ask.pass?.family
   const quota = user && family !== undefined ? quotaOf(user, family) : undefined
   const decision: Decision = decideAdmission(user, quota, ask, policy, now)
-  const by = user && { id: user.id, type: user.type }
-  if (decision.kind === 'refused' || !user) return { ...decision, user: by }
-  changes.seen.push({ userId: user.id, address: ask.address })
-  if (isPlaceLimited(user, policy)) user.places().add(placeOf(ask.address))
-  if (!ask.units || !quota || family === undefined) return { ...decision, user: by }
+  const by = user && askedBy(user)
+  if (!user || ask.isDry) return { ...decision, user: by }
+  if (decision.kind === 'refused') {
+    if (decision.disables !== undefined) bar(user, decision.disables, now)
+    return { ...decision, user: by }
+  }
+  const { address } = ask
+  if (address !== undefined) {
+    changes.seen.push({ userId: user.id, address, isNewPlace: addPlace(user, address, policy, now) })
+  }
+  if (!ask.units || !quota || family === undefined) {
+    if (decision.arrivalAt !== undefined) {
+      user.arrivalAt = decision.arrivalAt
+      user.isChanged = true
+    }
+    return { ...decision, user: by }
+  }
 
   quota.reserved += decision.hold
   quota.openRequests += 1
@@ -153,9 +227,24 @@ function admit(
   return { ...decision, user: by }
 }
 
+/** Notes where a user came from, where the number of places is limited; answers whether that is a new one. */
+function addPlace(user: LoadedUser, address: string, policy: Policy, now: number): boolean {
+  if (!isPlaceLimited(user, policy)) return false
+  const places = user.places(placesSince(user.limits, policy, now))
+  const before = places.size
+  return places.add(placeOf(address)).size > before
+}
+
+function bar(user: LoadedUser, reason: string, now: number): void {
+  user.disabledAt = now
+  user.disabledReason = reason
+  user.isBarred = true
+}
+
 /**
  * Moves an entry's hold to what was really used. Guards nothing: what happened is booked, also beyond a limit
- * that was lowered meanwhile, and in the period in which it ends.
+ * that was lowered meanwhile, and in the period in which it ends. What comes late, for an entry that was abandoned,
+ * takes the place of the estimate that it was charged.
  */
 function settle(
   settlement: Settlement,
@@ -167,32 +256,102 @@ function settle(
   const entry = state.entryOf(settlement.requestId)
   if (entry === undefined) return 'unknown'
   if (entry === 'closed') return 'repeated'
+  const { charged } = entry
+  if (charged && settlement.ending === 'abandoned') return 'repeated'
   const usage = usageOf(settlement, entry)
   const units = unitsOf(usage)
   const user = state.userById(entry.userId)
   let endedAt = now
   if (user) {
     const quota = quotaOf(user, entry.family)
-    quota.reserved -= entry.hold
-    quota.openRequests -= 1
+    if (!charged) {
+      quota.reserved -= entry.hold
+      quota.openRequests -= 1
+      user.openRequests -= 1
+    }
     rollOver(quota, user.limits, policy, now)
+    if (charged && charged.endedAt >= quota.periodStartedAt)
+      takeBack(user.id, quota, charged.units, now, changes)
     quota.used += units
     // A clock that was set back must not book into a period that the quota has left.
     endedAt = Math.max(now, quota.periodStartedAt)
     quota.isChanged = true
-    user.openRequests -= 1
     user.lastUsedAt = Math.max(user.lastUsedAt ?? 0, entry.startedAt)
-    if (settlement.ending !== 'released' && entry.isMetered) user.promptCount += 1
+    // What was abandoned was counted as a prompt then.
+    if (entry.isMetered)
+      user.promptCount += Number(settlement.ending !== 'released') - Number(Boolean(charged))
     user.isChanged = true
   }
   changes.closed.push({ entry, settlement, usage, units, endedAt })
-  return 'closed'
+  return charged ? 'corrected' : 'closed'
+}
+
+/**
+ * Takes an estimate out of `used` again. Where an administrator has meanwhile counted it out already, taking it out
+ * twice would give units away: what is missing is booked as an adjustment.
+ */
+function takeBack(
+  userId: string,
+  quota: LoadedQuota,
+  units: number,
+  now: number,
+  changes: LedgerChanges,
+): void {
+  const missing = Math.max(0, units - quota.used)
+  quota.used -= units - missing
+  if (missing === 0) return
+  const at = Math.max(now, quota.periodStartedAt)
+  changes.adjusted.push({
+    id: createSortableId('adj_', at),
+    userId,
+    family: quota.family,
+    units: missing,
+    at,
+  })
+}
+
+/** Books what was used elsewhere, in the period in which it is reported. */
+function countAll(
+  events: readonly UsageEvent[],
+  state: LoadedState,
+  policy: Policy,
+  now: number,
+  changes: LedgerChanges,
+): readonly UsageEventOutcome[] {
+  const counted = new Set<string>()
+  return events.map((event) => {
+    if (counted.has(event.eventId) || state.hasEvent(event.eventId)) return 'repeated'
+    const user = whose(event, state)
+    if (!user) return 'unknown_user'
+    counted.add(event.eventId)
+    const units = unitsOf(event.usage)
+    const quota = quotaOf(user, event.family)
+    rollOver(quota, user.limits, policy, now)
+    quota.used += units
+    quota.isChanged = true
+    user.promptCount += 1
+    user.lastUsedAt = Math.max(
+      user.lastUsedAt ?? 0,
+      event.happenedAt === undefined ? now : Math.min(now, event.happenedAt),
+    )
+    user.isChanged = true
+    changes.counted.push({ event, userId: user.id, units, endedAt: Math.max(now, quota.periodStartedAt) })
+    return 'counted'
+  })
 }
 
 function quotaOf(user: LoadedUser, family: string): LoadedQuota {
   const known = user.quotas.get(family)
   if (known) return known
-  const made = { family, used: 0, reserved: 0, openRequests: 0, periodStartedAt: 0, isChanged: false }
+  const made = {
+    family,
+    extra: 0,
+    used: 0,
+    reserved: 0,
+    openRequests: 0,
+    periodStartedAt: 0,
+    isChanged: false,
+  }
   user.quotas.set(family, made)
   return made
 }
@@ -214,5 +373,6 @@ function rollOver(quota: LoadedQuota, limits: UserLimits, policy: Policy, now: n
   const { startAt } = policy.periodAt(periodOf(limits, policy), now)
   if (quota.periodStartedAt >= startAt) return
   quota.used = 0
+  quota.extra = 0
   quota.periodStartedAt = startAt
 }

@@ -6,10 +6,15 @@ const hourMs = 3_600_000
 /** No relay runs for longer, so an entry that ended at some time began at most this long before. */
 const relayMsMax = 24 * hourMs
 
+/** Requests that were relayed, reserved by others, or reported; adjustments have a prefix of their own. */
+const requestPrefixes = ['req_', 'res_', 'evt_']
+
 /**
  * What a user used of a family since `startAt`, counted anew from the ledger: for when a quota's period is
- * changed, and what is stored was counted since another instant. Whole hours come from the hourly totals, so that
- * a year's worth of entries need not be read; adjustments are few, and stand together.
+ * changed, and what is stored was counted since another instant. Whole hours come from what requests were added up
+ * to, in minutes or in hours, wherever each stands by now, so that a year's worth of entries need not be read;
+ * adjustments are few, and stand together. Zones that are half an hour off begin their days in the middle of one of
+ * our hours: what ended in the rest of that one is read from the entries, while they are kept.
  */
 export async function countUsedSince(
   db: Kysely<Schema>,
@@ -18,24 +23,38 @@ export async function countUsedSince(
   startAt: number,
 ): Promise<number> {
   const firstHourAt = Math.ceil(startAt / hourMs) * hourMs
-  const hours = await db
-    .selectFrom('usage_hours')
-    .select(sql<number | null>`sum(input + cache_read + cache_written + output + reasoning)`.as('units'))
-    .where('user_id', '=', userId)
-    .where('family', '=', family)
+  const hours = await rolledUp(db, 'usage_hours', userId, family)
     .where('hour_at', '>=', firstHourAt)
-    .executeTakeFirstOrThrow()
+    .execute()
+  const minutes = await rolledUp(db, 'usage_minutes', userId, family)
+    .where('minute_at', '>=', firstHourAt)
+    .execute()
   const adjusted = await entriesBetween(db, userId, family, startAt, Number.MAX_SAFE_INTEGER)
     .where('id', '>=', sortableIdFrom('adj_', startAt))
     .where('id', '<', 'adj_~')
-    .executeTakeFirstOrThrow()
-  if (firstHourAt === startAt) return Number(hours.units ?? 0) + Number(adjusted.units ?? 0)
-  // Zones that are half an hour off begin their days in the middle of one of ours.
-  const begun = await entriesBetween(db, userId, family, startAt, firstHourAt)
-    .where('id', '>=', sortableIdFrom('req_', startAt - relayMsMax))
-    .where('id', '<', sortableIdFrom('req_', firstHourAt))
-    .executeTakeFirstOrThrow()
-  return Number(hours.units ?? 0) + Number(adjusted.units ?? 0) + Number(begun.units ?? 0)
+    .execute()
+  const begun: { readonly units: number | null }[] = []
+  for (const prefix of firstHourAt === startAt ? [] : requestPrefixes) {
+    const found = await entriesBetween(db, userId, family, startAt, firstHourAt)
+      .where('id', '>=', sortableIdFrom(prefix, startAt - relayMsMax))
+      .where('id', '<', sortableIdFrom(prefix, firstHourAt))
+      .execute()
+    begun.push(...found)
+  }
+  return [...hours, ...minutes, ...adjusted, ...begun].reduce((sum, { units }) => sum + Number(units ?? 0), 0)
+}
+
+function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
+  db: Kysely<Schema>,
+  table: Table,
+  userId: string,
+  family: string,
+) {
+  return db
+    .selectFrom<'usage_hours' | 'usage_minutes'>(table)
+    .select(sql<number | null>`sum(input + cache_read + cache_written + output + reasoning)`.as('units'))
+    .where('user_id', '=', userId)
+    .where('family', '=', family)
 }
 
 function entriesBetween(db: Kysely<Schema>, userId: string, family: string, from: number, to: number) {

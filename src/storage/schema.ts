@@ -6,7 +6,12 @@ export interface Schema {
   quotas: QuotaRow
   addresses: AddressRow
   entries: EntryRow
+  instances: InstanceRow
+  usage_minutes: UsageMinuteRow
   usage_hours: UsageHourRow
+  total_minutes: TotalMinuteRow
+  total_hours: TotalHourRow
+  usage_events: UsageEventRow
   admin_keys: AdminKeyRow
   answers: AnswerRow
   facts: FactRow
@@ -32,6 +37,8 @@ export interface UserRow {
   max_ips: number | null
   allowed_networks: string | null
   allowed_models: string | null
+  ip_window_days: number | null
+  ip_limit_action: string | null
   period: string | null
   arrival_at: ColumnType<number | null, number | null | undefined, number | null>
   revision: Generated<number>
@@ -43,6 +50,8 @@ export interface QuotaRow {
   user_id: string
   family: string
   quota_limit: number | null
+  /** Added to the limit in the period that `period_started_at` began. */
+  extra: number
   used: number
   reserved: number
   /** Running requests of this family. */
@@ -83,19 +92,54 @@ export interface EntryRow {
   ended_at: number | null
   duration_ms: number | null
   first_byte_ms: number | null
+  /** Set where no process owns the entry, but whoever renews this. */
+  lease_until: number | null
 }
 
-interface UsageHourRow {
-  user_id: string
-  hour_at: number
+interface InstanceRow {
+  id: string
+  started_at: number
+  seen_at: number
+}
+
+/** Which requests a row of usage is about, and what they came to. */
+interface UsageColumns {
   family: string
   model: string
+  upstream: string
+  status: number
   requests: number
+  estimated: number
   input: number
   cache_read: number
   cache_written: number
   output: number
   reasoning: number
+}
+
+interface UsageMinuteRow extends UsageColumns {
+  user_id: string
+  minute_at: number
+}
+
+interface UsageHourRow extends UsageColumns {
+  user_id: string
+  hour_at: number
+}
+
+interface TotalMinuteRow extends UsageColumns {
+  shard: Generated<number>
+  minute_at: number
+}
+
+interface TotalHourRow extends UsageColumns {
+  shard: Generated<number>
+  hour_at: number
+}
+
+interface UsageEventRow {
+  id: string
+  counted_at: number
 }
 
 interface AdminKeyRow {

@@ -13,6 +13,8 @@ export interface Store {
   readonly users: UserStore
   readonly adminKeys: AdminKeyStore
   readonly metering: MeteringStore
+  readonly upkeep: UpkeepStore
+  readonly usage: UsageStore
   /** Whether the store answers; for readiness. */
   readonly ping: () => Promise<boolean>
   readonly close: () => Promise<void>
@@ -89,6 +91,21 @@ export type UserCreated =
   /** The key was used for another request. */
   | { readonly kind: 'conflict' }
 
+/** Units to add to a family's limit until its period ends; less than nothing takes back what was added. */
+export interface QuotaAddition {
+  readonly family: string
+  readonly units: number
+}
+
+export type QuotaAdded =
+  | { readonly kind: 'added'; readonly user: User; readonly repeated: boolean }
+  | { readonly kind: 'unknown' }
+  /** The family has no limit for this user, who may be of a type that has none at all. */
+  | { readonly kind: 'unlimited'; readonly type: UserType }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+  /** The key was used for another request. */
+  | { readonly kind: 'conflict' }
+
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
   /** A page in keyset order; without `sort` in the order of creation. */
@@ -100,43 +117,102 @@ export interface UserStore {
   readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
   /** Disables, keeping the first `disabledAt`; undefined where there is no such user. */
   readonly disableUser: (ref: UserRef, reason: string | undefined, now: number) => Promise<User | undefined>
+  /** Adds to what a user may use in this period. A repeat adds nothing, and answers the user as of the first time. */
+  readonly addToQuota: (
+    ref: UserRef,
+    addition: QuotaAddition,
+    now: number,
+    repeat?: Repeat,
+  ) => Promise<QuotaAdded>
+  /**
+   * Counts from zero, all at once, the next `limit` users after `after` in the order of their ids who have used
+   * anything. Whoever resets everybody goes on with `next` until it is absent, and may do so after a break.
+   */
+  readonly resetUsage: (request: UsageReset, now: number) => Promise<UsageWasReset>
   /** Whether an access token is known at all: the cheap question before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
 }
 
+export interface UsageReset {
+  readonly families: readonly string[] | 'all'
+  readonly after?: string
+  readonly limit: number
+}
+
+export interface UsageWasReset {
+  readonly users: number
+  /** The last id that was looked at; absent when there are no more. */
+  readonly next?: string
+}
+
 // ---------------------------------------------------------------- admin keys
+
+/** What a key opens: `admin` the admin API, `verifier` the endpoints for other gateways. */
+export type Scope = 'admin' | 'verifier'
+export const scopes: readonly Scope[] = ['admin', 'verifier']
 
 export interface AdminKey {
   readonly id: string
   readonly name: string
   readonly createdAt: number
   readonly expiresAt?: number
-  readonly scopes: readonly string[]
+  readonly scopes: readonly Scope[]
+}
+
+export interface NewAdminKey {
+  readonly name: string
+  readonly secret: string
+  readonly scopes: readonly Scope[]
+  readonly expiresAt?: number
 }
 
 export interface AdminKeyStore {
   /** The key whose secret this is; compared by its hash, in constant time. */
   readonly findAdminKey: (secret: string, now: number) => Promise<AdminKey | undefined>
   readonly countAdminKeys: () => Promise<number>
-  readonly insertAdminKey: (name: string, secret: string, now: number) => Promise<AdminKey>
+  readonly insertAdminKey: (key: NewAdminKey, now: number) => Promise<AdminKey>
+  /** All of them, oldest first; their secrets are nowhere. */
+  readonly listAdminKeys: () => Promise<readonly AdminKey[]>
+  /** Takes a key away, but not the last one that administers, unless there is another way in (`mayBeLast`). */
+  readonly deleteAdminKey: (
+    id: string,
+    now: number,
+    options?: { readonly mayBeLast: boolean },
+  ) => Promise<AdminKeyDeletion>
 }
+
+/** `last`: without it nobody could administer; `configured`: it is in the configuration, and only there it ends. */
+type AdminKeyDeletion = 'deleted' | 'unknown' | 'last' | 'configured'
 
 // ---------------------------------------------------------------- metering
 
 /** One question for admission, as a relay asks it. */
 export interface AdmissionAsk extends AdmissionRequest {
   readonly requestId: string
-  readonly accessToken: string
+  /** Who asks: the access token that was presented, or `userId` where the caller knows whose it was. */
+  readonly accessToken?: string
+  readonly userId?: string
   /** Which of the gateway's operations it is, for the ledger; e.g. `/v1/messages`. */
   readonly route: string
   /** False for what is recorded but costs nothing (counting). */
   readonly isMetered: boolean
+  /**
+   * The entry belongs to nobody's process but to this lease, epoch milliseconds: when it ends and nobody has
+   * settled, the entry is abandoned.
+   */
+  readonly leaseUntil?: number
+  /** Only asked: nothing is counted, reserved or noted, whatever the answer. */
+  readonly isDry?: boolean
 }
 
 /** Who asked, where the access token was known. */
-interface AskedBy {
+export interface AskedBy {
   readonly id: string
   readonly type: UserType
+  readonly nickname: string | undefined
+  readonly expiresAt: number | undefined
+  /** When this user will be barred without anybody's doing: the expiry, or a `disabledAt` to come. */
+  readonly barredFrom: number | undefined
 }
 
 export type AdmissionOutcome = Decision & { readonly user: AskedBy | undefined }
@@ -157,18 +233,44 @@ export interface Settlement {
   readonly firstByteMs?: number
 }
 
-/** `closed` now, or `known` to have been closed before (a repeat), or never opened. */
-export type SettlementOutcome = 'closed' | 'repeated' | 'unknown'
+/**
+ * `closed` now, `corrected` where the entry had been abandoned and its estimate now gives way to what was really
+ * used, `repeated` where it was closed before, `unknown` where it was never opened.
+ */
+export type SettlementOutcome = 'closed' | 'corrected' | 'repeated' | 'unknown'
+
+/** What was used somewhere else and is only reported here; counted once for each `eventId`. */
+export interface UsageEvent {
+  /** Names it for ever: a digest over whose event it is and its id. */
+  readonly eventId: string
+  /** Names its entry in the ledger. */
+  readonly requestId: string
+  readonly userId?: string
+  readonly accessToken?: string
+  readonly route: string
+  readonly family: string
+  readonly model: string
+  readonly usage: Usage
+  readonly isEstimated: boolean
+  readonly status: number
+  readonly upstream?: string
+  /** When it happened, where that was said; it counts in the period in which it is reported. */
+  readonly happenedAt?: number
+}
+
+export type UsageEventOutcome = 'counted' | 'repeated' | 'unknown_user'
 
 export interface MeteringBatch {
   readonly now: number
   /** Applied first, so that what they free is there for the asks. */
   readonly settlements: readonly Settlement[]
+  readonly events?: readonly UsageEvent[]
   readonly asks: readonly AdmissionAsk[]
 }
 
 export interface MeteringAnswer {
   readonly settlements: readonly SettlementOutcome[]
+  readonly events: readonly UsageEventOutcome[]
   readonly asks: readonly AdmissionOutcome[]
   /**
    * What is answered survives this process; when this resolves, the admissions are on the disk and survive the
@@ -180,6 +282,77 @@ export interface MeteringAnswer {
 export interface MeteringStore {
   /** All of a batch in one transaction; the answers stand in the order of the questions. */
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
-  /** Closes the entries that dead processes left open; answers how many there were. */
-  readonly abandonEntries: (now: number) => Promise<number>
+  /** Says that this process lives; who has not said so for `silentMs` is taken for dead. */
+  readonly beat: (now: number) => Promise<void>
+  /**
+   * Closes what nobody will settle: the open entries of processes that were silent for so long, and those whose
+   * lease has ended. Answers how many there were. Never this process' own.
+   */
+  readonly abandonEntries: (now: number, silentMs: number) => Promise<number>
+  /** Prolongs the lease of an open entry. */
+  readonly renewLease: (requestId: string, leaseUntil: number) => Promise<'renewed' | 'closed' | 'unknown'>
+}
+
+// ---------------------------------------------------------------- upkeep
+
+/**
+ * What has to be done now and then, each in one small batch of at most `limit` rows; answers how many it was, so
+ * that the caller goes on while there is more, and lets others have their turn between.
+ */
+export interface UpkeepStore {
+  /** Gathers usage by the minute that is older than `before`, a whole hour, into hours; whole hours of a user at a time. */
+  readonly gatherUsage: (before: number, limit: number) => Promise<number>
+  /** Removes minutes of the totals that are older. */
+  readonly purgeMinutes: (before: number, limit: number) => Promise<number>
+  /** Removes closed entries that began before; adjustments stay, since no total holds them. */
+  readonly purgeEntries: (before: number, limit: number) => Promise<number>
+  /** Forgets which usage events were counted before. */
+  readonly purgeEvents: (before: number, limit: number) => Promise<number>
+  /** Removes temporary users who expired before; their usage stays in the totals. */
+  readonly purgeUsers: (expiredBefore: number, limit: number) => Promise<number>
+  /** Removes addresses that their user's window has left behind. */
+  readonly purgeAddresses: (now: number, limit: number) => Promise<number>
+}
+
+// ---------------------------------------------------------------- usage
+
+export type UsageDimension = 'user' | 'family' | 'model' | 'upstream' | 'status'
+export const usageDimensions: readonly UsageDimension[] = ['user', 'family', 'model', 'upstream', 'status']
+
+export type UsageBucket = 'minute' | 'hour' | 'day'
+export const usageBuckets: readonly UsageBucket[] = ['minute', 'hour', 'day']
+
+export interface UsageQuestion {
+  readonly bucket: UsageBucket
+  /** From the bucket that `from` lies in up to the one before `to`; epoch milliseconds. */
+  readonly from: number
+  readonly to: number
+  readonly groupBy: readonly UsageDimension[]
+  readonly userId?: string
+  readonly family?: string
+  readonly model?: string
+  readonly upstream?: string
+  readonly status?: number
+  /** At most so many rows are answered; one more is asked for to know whether there were more. */
+  readonly limit: number
+}
+
+/** One bucket of one group; a dimension that was not grouped by is absent. */
+export interface UsageRow {
+  /** The bucket's first instant; days begin where the configured time zone's do. */
+  readonly at: number
+  readonly userId?: string
+  readonly family?: string
+  readonly model?: string
+  readonly upstream?: string
+  readonly status?: number
+  readonly requests: number
+  /** Requests whose figures are ours, not the provider's. */
+  readonly estimated: number
+  readonly usage: Usage
+}
+
+export interface UsageStore {
+  /** In the order of time; from roll-ups, never from entries. */
+  readonly readUsage: (question: UsageQuestion) => Promise<readonly UsageRow[]>
 }

@@ -2,7 +2,15 @@ import type { Selectable } from 'kysely'
 import { shownPartOf } from '#core/access-token.ts'
 import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
 import { type Period, periods } from '#core/period.ts'
-import { type User, type UserLimits, type UserQuota, type UserType, userTypes } from '#core/user.ts'
+import {
+  type IpLimitAction,
+  ipLimitActions,
+  type User,
+  type UserLimits,
+  type UserQuota,
+  type UserType,
+  userTypes,
+} from '#core/user.ts'
 import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import type { QuotaRow, UserRow } from './schema.ts'
@@ -21,8 +29,15 @@ export function toUser(
 ): User {
   const profile = toProfile(row, addresses)
   const view = (quota: QuotaRow): UserQuota => {
-    const { used, reserved } = viewQuota(profile, quota.family, toQuotaState(quota), parts.policy, parts.now)
-    return { used, reserved, ...(quota.quota_limit !== null && { limit: quota.quota_limit }) }
+    const state = toQuotaState(quota)
+    const { used, reserved, extra } = viewQuota(profile, quota.family, state, parts.policy, parts.now)
+    return {
+      used,
+      reserved,
+      extra,
+      openRequests: quota.open_requests,
+      ...(quota.quota_limit !== null && { limit: quota.quota_limit }),
+    }
   }
   return {
     ...profile,
@@ -52,7 +67,14 @@ export function toProfile(row: StoredUser, addresses: readonly string[]): UserPr
 
 type LimitColumns = Pick<
   StoredUser,
-  'requests_per_minute' | 'concurrent_requests' | 'max_ips' | 'allowed_networks' | 'allowed_models' | 'period'
+  | 'requests_per_minute'
+  | 'concurrent_requests'
+  | 'max_ips'
+  | 'ip_window_days'
+  | 'ip_limit_action'
+  | 'allowed_networks'
+  | 'allowed_models'
+  | 'period'
 >
 
 export function toLimits(row: LimitColumns): UserLimits {
@@ -60,6 +82,8 @@ export function toLimits(row: LimitColumns): UserLimits {
     ...(row.requests_per_minute !== null && { requestsPerMinute: row.requests_per_minute }),
     ...(row.concurrent_requests !== null && { concurrentRequests: row.concurrent_requests }),
     ...(row.max_ips !== null && { maxIps: row.max_ips }),
+    ...(row.ip_window_days !== null && { ipWindowDays: row.ip_window_days }),
+    ...(row.ip_limit_action !== null && { ipLimitAction: parseIpLimitAction(row.ip_limit_action) }),
     ...(row.allowed_networks !== null && { allowedNetworks: parseList(row.allowed_networks) }),
     ...(row.allowed_models !== null && { allowedModels: parseList(row.allowed_models) }),
     ...(row.period !== null && { period: parsePeriod(row.period) }),
@@ -95,6 +119,8 @@ export function toColumns(
     requests_per_minute: limits.requestsPerMinute ?? null,
     concurrent_requests: limits.concurrentRequests ?? null,
     max_ips: limits.maxIps ?? null,
+    ip_window_days: limits.ipWindowDays ?? null,
+    ip_limit_action: limits.ipLimitAction ?? null,
     allowed_networks: limits.allowedNetworks ? JSON.stringify(limits.allowedNetworks) : null,
     allowed_models: limits.allowedModels ? JSON.stringify(limits.allowedModels) : null,
     period: limits.period ?? null,
@@ -106,6 +132,7 @@ export function toColumns(
 
 export function toQuotaState(row: QuotaRow): QuotaState {
   return {
+    extra: row.extra,
     used: row.used,
     reserved: row.reserved,
     periodStartedAt: row.period_started_at,
@@ -119,16 +146,31 @@ export function parseType(text: string): UserType {
   return type
 }
 
+function parseIpLimitAction(text: string): IpLimitAction {
+  const action = ipLimitActions.find((known) => known === text)
+  if (!action) throw new Error(`a stored user has the IP limit's action ${text}`)
+  return action
+}
+
 function parsePeriod(text: string): Period {
   const period = periods.find((known) => known === text)
   if (!period) throw new Error(`a stored user has the period ${text}`)
   return period
 }
 
+/** The lists that users were loaded with lately: few, and asked for with every request. */
+const lists = new Map<string, readonly string[]>()
+const listsMax = 1000
+
 function parseList(text: string): readonly string[] {
+  const known = lists.get(text)
+  if (known) return known
   const list: unknown = JSON.parse(text)
   if (!Array.isArray(list)) throw new Error('a stored list is none')
-  return list.map(String)
+  if (lists.size >= listsMax) lists.clear()
+  const parsed = Object.freeze(list.map(String))
+  lists.set(text, parsed)
+  return parsed
 }
 
 function parseMeta(text: string): Record<string, unknown> {

@@ -1,22 +1,32 @@
 import type { Kysely, Transaction } from 'kysely'
 import { createAccessToken } from '#core/access-token.ts'
 import { type Policy, periodOf, viewQuota } from '#core/admission.ts'
+import type { Issue } from '#core/errors.ts'
 import { addressesMax, disableEdit, editProfile, type UserEdit, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
 import type { Vault } from '#core/vault.ts'
-import { createSortableId } from '#lib/sortable-id.ts'
 import { rememberUser, repeatedUser } from './answers.ts'
+import { adjustUsed, chunksOf, emptyQuota, rollQuota, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import { countUsedSince } from './recount.ts'
 import type { EntryRow, QuotaRow, Schema } from './schema.ts'
-import type { Repeat, UserCreated, UserRef, UsersWritten, UserWrite } from './store.ts'
+import type {
+  QuotaAdded,
+  QuotaAddition,
+  Repeat,
+  UserCreated,
+  UserRef,
+  UserStore,
+  UsersWritten,
+  UserWrite,
+} from './store.ts'
+import { createUsageReset, type ResetUsers } from './usage-reset.ts'
 import { readUserParts } from './user-parts.ts'
 import { type ProfileColumns, type StoredUser, toColumns, toProfile, toQuotaState } from './user-rows.ts'
 import { createUserReader } from './users-read.ts'
 
 /** Writing users: everything here happens in one transaction, wholly or not at all. */
-export interface UserWriter {
-  readonly insertUser: (edit: UserEdit, now: number, repeat?: Repeat) => Promise<UserCreated>
-  readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
+export interface UserWriter extends Pick<UserStore, 'insertUser' | 'writeUsers' | 'addToQuota'> {
+  readonly resetUsers: ResetUsers
   readonly disableUser: (ref: UserRef, reason: string | undefined, now: number) => Promise<string | undefined>
 }
 
@@ -35,7 +45,8 @@ interface Draft {
   readonly adjustments: EntryRow[]
 }
 
-const chunkSize = 200
+const usersAtOnce = 200
+const routes = { edit: '/admin/users', reset: '/admin/users/{token}/quota/reset' } as const
 
 export function createUserWriter(
   db: Kysely<Schema>,
@@ -67,7 +78,8 @@ export function createUserWriter(
       drafts.set(key, draft)
       drafts.set(draft.id, draft)
       if (known) await recountIfPeriodChanged(trx, known, edited.profile, now)
-      applyEdit(draft, edit, edited.profile, now, touched.has(draft))
+      const issues = applyEdit(draft, edit, edited.profile, now, touched.has(draft))
+      if (issues.length > 0) return { kind: 'invalid', index, issues }
       touched.add(draft)
       order.push(draft)
     }
@@ -98,7 +110,7 @@ export function createUserWriter(
       ['id', ids],
       ['lookup', lookups],
     ] as const) {
-      for (const chunk of chunksOf([...new Set(values)])) {
+      for (const chunk of chunksOf([...new Set(values)], usersAtOnce)) {
         const rows = await trx
           .selectFrom('users')
           .selectAll()
@@ -159,7 +171,11 @@ export function createUserWriter(
     }
   }
 
-  /** Another period began at another instant: what was used since then stands in the ledger, not in the count. */
+  /**
+   * Another period began at another instant: what was used since then stands in the ledger, not in the count.
+   * What was added for the period that runs now is kept, as whoever got it would lose it otherwise; it ends with
+   * the new one.
+   */
   async function recountIfPeriodChanged(
     trx: Transaction<Schema>,
     draft: Draft,
@@ -172,62 +188,105 @@ export function createUserWriter(
     for (const quota of draft.quotas.values()) {
       const pending = draft.adjustments.filter(({ family }) => family === quota.family)
       const booked = await countUsedSince(trx, draft.id, quota.family, startAt)
+      quota.extra = viewQuota(draft.profile, quota.family, toQuotaState(quota), policy, now).extra
       quota.used = pending.reduce((sum, { units }) => sum + units, booked)
       quota.period_started_at = startAt
+      // A count that was lowered in the longer period may have taken out what was used before the shorter one.
+      const entry = quota.used < 0 && adjustUsed(quota, 0, { instance, route: routes.edit, now })
+      if (entry) draft.adjustments.push(entry)
       draft.quotasChanged.add(quota.family)
     }
   }
 
+  /** Answers what is wrong with it, which only the stored quotas can tell. */
   function applyEdit(
     draft: Draft,
     edit: UserEdit,
     profile: UserProfile,
     now: number,
     isSecond: boolean,
-  ): void {
+  ): readonly Issue[] {
     const before = draft.isNew && !isSecond ? [] : draft.profile.addresses
     if (before.join(' ') !== profile.addresses.join(' ')) draft.addressesChanged = true
     draft.profile = profile
-    if (!draft.isNew && !isSecond) draft.revision += 1
+    if (!draft.isNew && !isSecond && !isUpkeep(edit)) draft.revision += 1
     for (const [family, limit] of Object.entries(edit.quotaLimits ?? {})) {
       const quota = quotaOf(draft, family)
       if (quota.quota_limit === limit) continue
       quota.quota_limit = limit
       draft.quotasChanged.add(family)
     }
-    for (const [family, used] of Object.entries(edit.quotaUsed ?? {})) setUsed(draft, family, used, now)
+    const reset = edit.quotaReset === 'all' ? [...draft.quotas.keys()] : (edit.quotaReset ?? [])
+    for (const family of reset) setUsed(draft, family, 0, routes.reset, now)
+    for (const [family, used] of Object.entries(edit.quotaUsed ?? {}))
+      setUsed(draft, family, used, routes.edit, now)
+    return Object.entries(edit.quotaExtra ?? {}).flatMap(([family, units]) =>
+      addExtra(draft, family, units, now),
+    )
   }
 
   function quotaOf(draft: Draft, family: string): QuotaRow {
     const known = draft.quotas.get(family)
     if (known) return known
-    const made = {
-      user_id: draft.id,
-      family,
-      quota_limit: null,
-      used: 0,
-      reserved: 0,
-      open_requests: 0,
-      period_started_at: 0,
-    }
+    const made = emptyQuota(draft.id, family)
     draft.quotas.set(family, made)
     return made
   }
 
-  /** Sets a count, and books the difference as an adjustment, so that `used` stays the sum of the ledger. */
-  function setUsed(draft: Draft, family: string, used: number, now: number): void {
+  function viewOf(draft: Draft, family: string, now: number) {
     const stored = draft.quotas.get(family)
-    const view = viewQuota(draft.profile, family, stored && toQuotaState(stored), policy, now)
-    if (view.used === used) return
+    return viewQuota(draft.profile, family, stored && toQuotaState(stored), policy, now)
+  }
+
+  /** A family's quota in the period that `now` lies in, about to be changed. */
+  function currentQuota(draft: Draft, family: string, now: number): QuotaRow {
     const quota = quotaOf(draft, family)
-    quota.used = used
-    quota.period_started_at = policy.periodAt(periodOf(draft.profile.limits, policy), now).startAt
+    rollQuota(quota, policy.periodAt(periodOf(draft.profile.limits, policy), now).startAt)
     draft.quotasChanged.add(family)
-    draft.adjustments.push(adjustment(draft.id, family, used - view.used, instance, now))
+    return quota
+  }
+
+  function setUsed(draft: Draft, family: string, used: number, route: string, now: number): void {
+    if (viewOf(draft, family, now).used === used) return
+    const entry = adjustUsed(currentQuota(draft, family, now), used, { instance, route, now })
+    if (entry) draft.adjustments.push(entry)
+  }
+
+  function addExtra(draft: Draft, family: string, units: number, now: number): readonly Issue[] {
+    const path = `quotaExtra.${family}`
+    const { limit, extra: before } = viewOf(draft, family, now)
+    if (limit === undefined) return [{ path, message: 'has no limit that could be added to' }]
+    const extra = before + units
+    if (extra < 0) return [{ path, message: `only ${before} were added in this period` }]
+    if (!Number.isSafeInteger(limit + units))
+      return [{ path, message: 'would come to more than can be counted' }]
+    if (units !== 0) currentQuota(draft, family, now).extra = extra
+    return []
+  }
+
+  async function add(
+    trx: Transaction<Schema>,
+    ref: UserRef,
+    { family, units }: QuotaAddition,
+    now: number,
+    repeat: Repeat | undefined,
+  ): Promise<QuotaAdded> {
+    const before = repeat && (await repeatedUser(trx, vault, repeat, now))
+    if (before?.kind === 'other') return { kind: 'conflict' }
+    if (before) return { kind: 'added', user: before.user, repeated: true }
+    const draft = (await loadDrafts(trx, [{ ref, edit: {} }])).get(keyOf(ref))
+    if (!draft) return { kind: 'unknown' }
+    if (viewOf(draft, family, now).limit === undefined) return { kind: 'unlimited', type: draft.profile.type }
+    const result = await write(trx, [{ ref, edit: { quotaExtra: { [family]: units } } }], now)
+    if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
+    const user = result.kind === 'written' ? result.users[0] : undefined
+    if (!user) throw new Error(`a known user was not written but ${result.kind}`)
+    if (repeat) await rememberUser(trx, vault, repeat, user, now)
+    return { kind: 'added', user, repeated: false }
   }
 
   async function save(trx: Transaction<Schema>, drafts: readonly Draft[], now: number): Promise<void> {
-    for (const chunk of chunksOf(drafts)) {
+    for (const chunk of chunksOf(drafts, usersAtOnce)) {
       await saveProfiles(
         trx,
         chunk.map((draft) => toColumns(draft.profile, draft, draft.revision)),
@@ -236,8 +295,10 @@ export function createUserWriter(
         [...draft.quotasChanged].flatMap((family) => draft.quotas.get(family) ?? []),
       )
       await saveQuotas(trx, quotas)
-      const adjustments = chunk.flatMap((draft) => draft.adjustments)
-      if (adjustments.length > 0) await trx.insertInto('entries').values(adjustments).execute()
+      await saveAdjustments(
+        trx,
+        chunk.flatMap((draft) => draft.adjustments),
+      )
     }
     for (const draft of drafts) {
       if (draft.addressesChanged) await replaceAddresses(trx, draft, now)
@@ -269,6 +330,15 @@ export function createUserWriter(
         (result) => result.kind === 'created',
       ),
 
+    addToQuota: (ref, addition, now, repeat) =>
+      inTransaction(
+        db,
+        (trx) => add(trx, ref, addition, now, repeat),
+        (result) => result.kind === 'added',
+      ),
+
+    resetUsers: createUsageReset(db, policy, instance),
+
     disableUser: (ref, reason, now) =>
       db.transaction().execute(async (trx) => {
         const query = trx.selectFrom('users').selectAll()
@@ -282,6 +352,12 @@ export function createUserWriter(
         return row.id
       }),
   }
+}
+
+/** Whether an edit only looks after quotas: the user's version is over what is edited, not over the counters. */
+function isUpkeep(edit: UserEdit): boolean {
+  const names = Object.keys(edit)
+  return names.length > 0 && names.every((name) => name === 'quotaReset' || name === 'quotaExtra')
 }
 
 /** Runs in a transaction, and takes it back where the result says that nothing may have been changed. */
@@ -303,7 +379,7 @@ async function inTransaction<T>(
 
 async function rowsById(trx: Transaction<Schema>, ids: readonly string[]): Promise<readonly StoredUser[]> {
   const rows: StoredUser[] = []
-  for (const chunk of chunksOf(ids)) {
+  for (const chunk of chunksOf(ids, usersAtOnce)) {
     rows.push(...(await trx.selectFrom('users').selectAll().where('id', 'in', chunk).execute()))
   }
   return rows
@@ -326,21 +402,6 @@ async function saveProfiles(trx: Transaction<Schema>, rows: readonly ProfileColu
     .execute()
 }
 
-async function saveQuotas(trx: Transaction<Schema>, rows: readonly QuotaRow[]): Promise<void> {
-  if (rows.length === 0) return
-  await trx
-    .insertInto('quotas')
-    .values([...rows])
-    .onConflict((conflict) =>
-      conflict.columns(['user_id', 'family']).doUpdateSet((e) => ({
-        quota_limit: e.ref('excluded.quota_limit'),
-        used: e.ref('excluded.used'),
-        period_started_at: e.ref('excluded.period_started_at'),
-      })),
-    )
-    .execute()
-}
-
 /** Keeps when an address was last seen where it was there before; the order is the given one. */
 async function replaceAddresses(trx: Transaction<Schema>, draft: Draft, now: number): Promise<void> {
   const before = await trx.selectFrom('addresses').selectAll().where('user_id', '=', draft.id).execute()
@@ -355,41 +416,4 @@ async function replaceAddresses(trx: Transaction<Schema>, draft: Draft, now: num
     last_seen_at: seenAt.get(address) ?? now,
   }))
   await trx.insertInto('addresses').values(rows).execute()
-}
-
-function adjustment(userId: string, family: string, units: number, instance: string, now: number): EntryRow {
-  return {
-    id: createSortableId('adj_', now),
-    user_id: userId,
-    kind: 'adjustment',
-    route: '/admin/users',
-    family,
-    model: '',
-    state: 'settled',
-    hold: 0,
-    input_estimate: 0,
-    is_estimated: 0,
-    input: 0,
-    cache_read: 0,
-    cache_written: 0,
-    output: 0,
-    reasoning: 0,
-    units,
-    status: null,
-    error_code: null,
-    upstream: null,
-    address: null,
-    instance,
-    started_at: now,
-    ended_at: now,
-    duration_ms: null,
-    first_byte_ms: null,
-  }
-}
-
-function chunksOf<T>(items: readonly T[]): T[][] {
-  const chunks: T[][] = []
-  for (let start = 0; start < items.length; start += chunkSize)
-    chunks.push(items.slice(start, start + chunkSize))
-  return chunks
 }

@@ -4,7 +4,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 /** Random histories of an account, as data. Indexes are taken modulo what is there when a command runs. */
 export interface SettleDraw {
   readonly which: number
-  readonly style: 'exact' | 'beyond' | 'less' | 'nothing' | 'released' | 'repeated' | 'unknown'
+  readonly style: 'exact' | 'beyond' | 'less' | 'nothing' | 'released' | 'repeated' | 'unknown' | 'late'
   readonly extra: number
 }
 
@@ -22,6 +22,15 @@ export interface AskDraw {
       }
     | undefined
   readonly isFree: boolean
+  /** `pass`: let in without units; `dry`: only asked; a number: the entry is a lease's for so many milliseconds. */
+  readonly mode: 'plain' | 'pass' | 'dry' | number
+}
+
+export interface EventDraw {
+  readonly id: number
+  readonly user: number
+  readonly family: string
+  readonly units: number
 }
 
 /** An edit whose times are relative to the moment at which it is made. */
@@ -36,6 +45,7 @@ export type Command =
       readonly via: 'store' | 'meter'
       readonly settles: readonly SettleDraw[]
       readonly asks: readonly AskDraw[]
+      readonly events: readonly EventDraw[]
     }
   | { readonly kind: 'edit'; readonly edits: readonly { readonly user: number; readonly edit: EditDraw }[] }
   | { readonly kind: 'disable'; readonly user: number }
@@ -43,6 +53,12 @@ export type Command =
   | { readonly kind: 'clock back'; readonly ms: number }
   /** Waits as long as the last refusal for the rate said, and asks again. */
   | { readonly kind: 'come back' }
+  | { readonly kind: 'add'; readonly user: number; readonly family: string; readonly units: number }
+  | { readonly kind: 'renew'; readonly which: number; readonly ms: number }
+  /** Closes what leases have left; as a living process does now and then. */
+  | { readonly kind: 'sweep' }
+  /** Gathers minutes into hours. */
+  | { readonly kind: 'gather' }
   | { readonly kind: 'crash' }
   | { readonly kind: 'audit' }
 
@@ -62,13 +78,24 @@ const day = 24 * hour
 
 const settle: fc.Arbitrary<SettleDraw> = record({
   which: nat(30),
-  style: constantFrom('exact', 'exact', 'beyond', 'less', 'nothing', 'released', 'repeated', 'unknown'),
+  style: constantFrom(
+    'exact',
+    'exact',
+    'beyond',
+    'less',
+    'nothing',
+    'released',
+    'repeated',
+    'unknown',
+    'late',
+  ),
   extra: nat(120),
 })
 
 const address = oneof(
-  { weight: 9, arbitrary: constant('192.0.2.1') },
-  { weight: 1, arbitrary: constant('198.51.100.9') },
+  { weight: 18, arbitrary: constant('192.0.2.1') },
+  { weight: 2, arbitrary: constant('198.51.100.9') },
+  { weight: 2, arbitrary: constantFrom('2001:db8:1:1::5', '2001:db8:1:1:ffff::1') },
 )
 const user = oneof({ weight: 20, arbitrary: nat(usersMax - 1) }, { weight: 1, arbitrary: constant(usersMax) })
 
@@ -94,6 +121,11 @@ const ask: fc.Arbitrary<AskDraw> = record({
     { weight: 1, arbitrary: constant(undefined) },
   ),
   isFree: fc.boolean().map((is) => is),
+  mode: oneof(
+    { weight: 12, arbitrary: constant('plain' as const) },
+    { weight: 2, arbitrary: constantFrom('pass' as const, 'dry' as const) },
+    { weight: 2, arbitrary: oneof(nat(3 * minute), nat(2 * hour)) },
+  ),
 }).map((drawn) => ({ ...drawn, isFree: drawn.isFree && drawn.units?.input === 0 }))
 
 const limit = oneof(nat(400), nat(60), constant(-1), constant(null))
@@ -107,6 +139,7 @@ const editFields = {
   expiresIn: oneof({ weight: 2, arbitrary: constant(null) }, { weight: 1, arbitrary: soon }),
   quotaLimits: map(limit),
   quotaUsed: map(oneof(constant(0), nat(200))),
+  quotaReset: constantFrom('all' as const, ['claude'], ['claude', 'gpt4']),
   limits: record(
     {
       concurrentRequests: constantFrom(0, 1, 2, 4, -1, null),
@@ -120,6 +153,9 @@ const editFields = {
         'monthly' as const,
         null,
       ),
+      maxIps: constantFrom(0, 1, 1, 2, -1, null),
+      ipWindowDays: constantFrom(1, 7, -1, null),
+      ipLimitAction: constantFrom('refuse' as const, 'disable' as const, null),
       allowedNetworks: constantFrom(['192.0.2.1/32'], null),
       allowedModels: constantFrom(['claude'], ['claude', 'gpt4'], null),
     },
@@ -132,6 +168,7 @@ const editFields = {
 const edit: fc.Arbitrary<EditDraw> = oneof(
   { weight: 3, arbitrary: record({ quotaLimits: editFields.quotaLimits }) },
   { weight: 2, arbitrary: record({ quotaUsed: editFields.quotaUsed }) },
+  { weight: 1, arbitrary: record({ quotaReset: editFields.quotaReset }) },
   { weight: 1, arbitrary: record({ type: editFields.type }) },
   { weight: 2, arbitrary: record({ limits: editFields.limits }) },
   { weight: 1, arbitrary: record({ disabledIn: editFields.disabledIn }) },
@@ -158,8 +195,32 @@ const command: fc.Arbitrary<Command> = oneof(
       via: constantFrom('store' as const, 'meter' as const),
       settles: array(settle, { maxLength: 4 }),
       asks: array(ask, { maxLength: 7 }),
+      events: oneof(
+        { weight: 5, arbitrary: constant([]) },
+        {
+          weight: 1,
+          arbitrary: array(
+            record({ id: nat(9), user: nat(usersMax), family: constantFrom(...families), units: nat(90) }),
+            { maxLength: 4 },
+          ),
+        },
+      ),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: record({
+      kind: constant('add' as const),
+      user: nat(usersMax - 1),
+      family: constantFrom(...families),
+      units: oneof(nat(200), integer({ min: -150, max: 0 })),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: record({ kind: constant('renew' as const), which: nat(20), ms: nat(hour) }),
+  },
+  { weight: 2, arbitrary: constantFrom({ kind: 'sweep' as const }, { kind: 'gather' as const }) },
   {
     weight: 8,
     arbitrary: record({

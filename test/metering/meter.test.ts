@@ -1,63 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Usage } from '#core/usage.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openMeter } from '#metering/batcher.ts'
 import type { Meter } from '#metering/meter.ts'
 import { openStore } from '#storage/open.ts'
-import type { AdmissionAsk, MeteringStore, Settlement, Store } from '#storage/store.ts'
+import type { MeteringStore, Store } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
-
-const now = Date.parse('2026-11-22T12:00:00Z')
-
-function ask(
-  requestId: string,
-  accessToken: string,
-  units: Partial<NonNullable<AdmissionAsk['units']>> = {},
-): AdmissionAsk {
-  return {
-    requestId,
-    accessToken,
-    address: '192.0.2.1',
-    route: '/v1/messages',
-    isMetered: true,
-    units: { model: 'claude-x', family: 'claude', input: 10, output: 90, choices: 1, ...units },
-  }
-}
-
-function settlement(
-  requestId: string,
-  usage: Partial<Usage> = {},
-  more: Partial<Settlement> = {},
-): Settlement {
-  return {
-    requestId,
-    ending: 'settled',
-    usage: { input: 0, cacheRead: 0, cacheWritten: 0, output: 0, reasoning: 0, ...usage },
-    isEstimated: false,
-    status: 200,
-    durationMs: 5,
-    ...more,
-  }
-}
-
-async function newUser(
-  store: Store,
-  limit?: number,
-  edit = {},
-): Promise<{ id: string; accessToken: string }> {
-  const made = await store.users.insertUser(
-    { ...(limit !== undefined && { quotaLimits: { claude: limit } }), ...edit },
-    now,
-  )
-  return made.kind === 'created' ? made.user : assert.fail()
-}
-
-async function quotaOf(store: Store, id: string, at = now) {
-  return (await store.users.findUser({ id }, at))?.quotas.get('claude')
-}
+import { ask, newUser, now, quotaOf, settlement } from './questions.ts'
 
 for (const { name, create } of databases) {
   describe(`metering on ${name}`, () => {
@@ -85,7 +36,7 @@ for (const { name, create } of databases) {
         const user = await newUser(store, 1000)
         const outcome = await meter.admit(ask('r1', user.accessToken))
         assert.equal(outcome.kind === 'admitted' && outcome.hold, 100)
-        assert.deepEqual(outcome.user, { id: user.id, type: 'normal' })
+        assert.deepEqual([outcome.user?.id, outcome.user?.type], [user.id, 'normal'])
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 100 })
         const usage = { input: 1, cacheRead: 2, cacheWritten: 3, output: 4, reasoning: 5 }
         await meter.settle(settlement('r1', usage, { upstream: 'up', firstByteMs: 3 }))
@@ -122,8 +73,19 @@ for (const { name, create } of databases) {
           },
         }
         for (const [column, value] of Object.entries(expected)) assert.equal(entry?.[column], value, column)
-        const [hour] = await rows('select * from usage_hours')
-        assert.deepEqual([hour?.requests, hour?.output, hour?.hour_at], [1, 4, now])
+        const expectedUsage = {
+          requests: 1,
+          estimated: 0,
+          output: 4,
+          reasoning: 5,
+          upstream: 'up',
+          status: 200,
+        }
+        for (const table of ['usage_minutes', 'total_minutes', 'total_hours']) {
+          const [usage] = await rows(`select * from ${table}`)
+          for (const [column, value] of Object.entries(expectedUsage))
+            assert.equal(usage?.[column], value, `${table}.${column}`)
+        }
         const found = await store.users.findUser({ id: user.id }, now)
         assert.deepEqual([found?.promptCount, found?.lastUsedAt, found?.addresses], [1, now, ['192.0.2.1']])
       }))
@@ -149,7 +111,12 @@ for (const { name, create } of databases) {
         await meter.settle(settlement('r1', { output: 50 }, { ending: 'released', status: 500 }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 0 })
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 0)
-        assert.deepEqual(await rows('select * from usage_hours'), [])
+        const [usage] = await rows('select * from usage_minutes')
+        assert.deepEqual(
+          [usage?.requests, usage?.status, usage?.output],
+          [1, 500, 0],
+          'only that it happened',
+        )
       }))
 
     it('books what happened also beyond a limit that was lowered meanwhile', () =>
@@ -347,8 +314,8 @@ for (const { name, create } of databases) {
       await meter.settle(settlement('r0', { output: 1 }))
       await first.close()
       const second = await openStore(database.settings({ instance: 'next' }))
-      assert.equal(await second.metering.abandonEntries(now + 1), 4)
-      assert.equal(await second.metering.abandonEntries(now + 1), 0)
+      assert.equal(await second.metering.abandonEntries(now + 1, 15_000), 4)
+      assert.equal(await second.metering.abandonEntries(now + 1, 15_000), 0)
       assert.deepEqual(await quotaOf(second, user.id), { limit: 1000, used: 41, reserved: 0 })
       await assertInvariants(database)
       const rows = await database.rows("select state, is_estimated from entries where id = 'r1'")
@@ -388,6 +355,7 @@ describe('the batcher', () => {
   const answerAll: MeteringStore['runBatch'] = async (batch) => ({
     durable: Promise.resolve(),
     settlements: batch.settlements.map(() => 'closed'),
+    events: [],
     asks: batch.asks.map(() => ({
       kind: 'refused',
       code: 'unknown_access_token',
@@ -396,12 +364,18 @@ describe('the batcher', () => {
     })),
   })
 
+  const rest = {
+    beat: async () => {},
+    abandonEntries: async () => 0,
+    renewLease: async () => 'unknown',
+  } as const satisfies Omit<MeteringStore, 'runBatch'>
+
   it('gathers while a batch runs, and never runs two at once', async () => {
     const sizes: number[] = []
     let running = 0
     const meter = openMeter(
       {
-        abandonEntries: async () => 0,
+        ...rest,
         async runBatch(batch) {
           assert.equal(++running, 1)
           sizes.push(batch.asks.length)
@@ -415,8 +389,8 @@ describe('the batcher', () => {
     )
     const first = Array.from({ length: 10 }, (_, index) => meter.admit(ask(`a${index}`, 'x')))
     await new Promise((resolve) => setImmediate(resolve))
-    const rest = Array.from({ length: 90 }, (_, index) => meter.admit(ask(`b${index}`, 'x')))
-    await Promise.all([...first, ...rest])
+    const more = Array.from({ length: 90 }, (_, index) => meter.admit(ask(`b${index}`, 'x')))
+    await Promise.all([...first, ...more])
     assert.deepEqual(sizes, [10, 40, 40, 10])
   })
 
@@ -426,7 +400,7 @@ describe('the batcher', () => {
     const failures: unknown[] = []
     const meter = openMeter(
       {
-        abandonEntries: async () => 0,
+        ...rest,
         async runBatch(batch) {
           if (isAway) throw new Error('away')
           booked.push(...batch.settlements.map(({ requestId }) => requestId))

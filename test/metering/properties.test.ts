@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { PolicySettings } from '#core/policy-settings.ts'
-import { type Usage, unitsOf } from '#core/usage.ts'
+import { noUsage, type Usage, unitsOf } from '#core/usage.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createRequestId } from '#http/request-id.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { openStore } from '#storage/open.ts'
-import type { AdmissionAsk, AdmissionOutcome, Settlement, Store } from '#storage/store.ts'
+import type { AdmissionAsk, AdmissionOutcome, Settlement, Store, UsageEvent } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, type TestDatabase, testPolicy } from '../support/stores.ts'
 import { AccountModel, type ModelEntry, type ModelPolicy, type ModelUser } from './account-model.ts'
@@ -18,6 +18,7 @@ import {
   type Crowd,
   crowd,
   type EditDraw,
+  type EventDraw,
   families,
   type History,
   history,
@@ -36,6 +37,8 @@ const parameters = (numRuns: number) => ({ numRuns, ...(seed !== undefined && { 
 /** 2026-11-22, a Sunday: a day before the week's end, eight before the month's. */
 const startAt = Date.parse('2026-11-22T12:00:00Z')
 const halfHourMs = 1_800_000
+const hourMs = 2 * halfHourMs
+const silentMs = 15_000
 const historiesPerStore = 25
 
 interface Rules {
@@ -85,6 +88,8 @@ class Run {
   readonly #model: AccountModel
   readonly #users: ModelUser[] = []
   readonly #ids = new Map<ModelUser, string>()
+  readonly #usersById = new Map<string, ModelUser>()
+  readonly #name = unique('run')
   #now = startAt
   #refused: { readonly ask: AdmissionAsk; readonly retryAt: number } | undefined
 
@@ -102,7 +107,7 @@ class Run {
     await this.#audit()
     // What is left open would be another history's surprise.
     const rest = this.#model.openEntries().map((entry) => settlementOf(entry.id, 'settled', entry.input))
-    await this.#batch(rest, [])
+    await this.#batch(rest, [], [])
     await this.#audit()
     assert.deepEqual(this.#model.openEntries(), [])
   }
@@ -113,6 +118,7 @@ class Run {
     await this.#write([{ user, edit: this.#editOf(drawn) }])
     const found = await this.#find(user)
     this.#ids.set(user, found.id)
+    this.#usersById.set(found.id, user)
   }
 
   async #do(command: Command): Promise<void> {
@@ -120,6 +126,7 @@ class Run {
       case 'batch':
         return this.#batch(
           command.settles.flatMap((drawn) => this.#settlementFor(drawn)),
+          command.events.map((drawn) => this.#eventFor(drawn)),
           command.asks.map((drawn) => this.#askFor(drawn)),
           command.via,
         )
@@ -136,6 +143,14 @@ class Run {
         return this.#setBack(command.ms)
       case 'come back':
         return this.#comeBack()
+      case 'add':
+        return this.#add(this.#userAt(command.user), command.family, command.units)
+      case 'renew':
+        return this.#renew(command.which, command.ms)
+      case 'sweep':
+        return this.#sweep(({ leaseUntil = Number.POSITIVE_INFINITY }) => leaseUntil <= this.#now)
+      case 'gather':
+        return this.#gather()
       case 'crash':
         return this.#crash()
       case 'audit':
@@ -151,25 +166,28 @@ class Run {
 
   async #batch(
     settlements: Settlement[],
+    events: UsageEvent[],
     asks: AdmissionAsk[],
     via: 'store' | 'meter' = 'store',
   ): Promise<void> {
     const now = this.#now
     this.#refused = undefined
     const expected = settlements.map((settlement) => this.#model.settle(settlement, now))
+    const counted = events.map((event) => this.#model.count(event, this.#usersById, now))
     const { metering } = this.#shared.store
     if (via === 'store') {
-      const answer = await metering.runBatch({ now, settlements, asks })
-      assert.deepEqual(answer.settlements, expected)
+      const answer = await metering.runBatch({ now, settlements, events, asks })
+      assert.deepEqual([answer.settlements, answer.events], [expected, counted])
       for (const [index, ask] of asks.entries()) this.#checkOutcome(ask, answer.asks[index])
       return
     }
     // What comes in one turn is one batch.
     const meter = openMeter(metering, () => now)
     const settled = settlements.map((settlement) => meter.settle(settlement))
+    const reported = events.map((event) => meter.count(event))
     const outcomes = await Promise.all(asks.map((ask) => meter.admit(ask)))
     for (const [index, ask] of asks.entries()) this.#checkOutcome(ask, outcomes[index])
-    await Promise.all(settled)
+    assert.deepEqual([await Promise.all(settled), await Promise.all(reported)], [expected, counted])
     await meter.close()
   }
 
@@ -182,26 +200,32 @@ class Run {
       outcome.kind === 'admitted'
         ? { kind: outcome.kind, hold: outcome.hold, outputCap: outcome.outputCap }
         : { kind: outcome.kind, code: outcome.code }
-    assert.deepEqual(got, expected, `the answer to ${JSON.stringify(ask)} at ${now}`)
-    const user = model.users.get(ask.accessToken)
-    assert.deepEqual(outcome.user, user && { id: this.#ids.get(user), type: user.type })
+    const about = `the answer to ${JSON.stringify(ask)} at ${now}`
+    if (expected.kind === 'either') {
+      const code = outcome.kind === 'refused' ? outcome.code : outcome.kind
+      assert.ok(expected.codes.includes(code), about)
+    } else assert.deepEqual(got, expected, about)
+    const user = model.userOf(ask)
+    assert.deepEqual([outcome.user?.id, outcome.user?.type], [user && this.#ids.get(user), user?.type])
     if (outcome.kind === 'refused') {
+      model.refuse(ask, outcome.code, now)
       assert.ok(outcome.retryAt === undefined || outcome.retryAt > now, 'retryAt lies ahead')
       if (outcome.code === 'rate_limited' && outcome.retryAt !== undefined)
         this.#refused = { ask, retryAt: outcome.retryAt }
       return
     }
     model.admit(ask, outcome.hold, now)
-    if (!user || ask.units?.family === undefined) return
-    const { family } = ask.units
-    const limit = model.quotaLimit(user, family)
-    const [used, reserved] = [model.used(user, family, now), model.reserved(user, family)]
+    const { family } = ask.units ?? ask.pass ?? {}
+    if (!user || family === undefined) return
+    const limit = model.quotaLimit(user, family, now)
+    const used = model.used(user, family, now)
+    const reserved = model.reserved(user, family) + (ask.isDry ? outcome.hold : 0)
     assert.ok(
       limit === undefined || used + reserved <= limit,
       `${used} + ${reserved} of ${limit} after an admission`,
     )
     const { resetAt: _, ...view } = outcome.quota ?? assert.fail('an admission says where the quota stands')
-    assert.deepEqual(view, { family, used, reserved, limit })
+    assert.deepEqual(view, { family, used, reserved, limit, extra: model.extra(user, family, now) })
   }
 
   /** All or nothing: one temporary user without an end refuses them all. */
@@ -239,8 +263,38 @@ class Run {
     const refused = this.#refused
     if (!refused || refused.retryAt < this.#now) return
     this.#now = refused.retryAt
-    await this.#batch([], [{ ...refused.ask, requestId: createRequestId(this.#now) }])
+    await this.#batch([], [], [{ ...refused.ask, requestId: createRequestId(this.#now) }])
     assert.equal(this.#refused, undefined, `it came back at ${refused.retryAt} as it was told`)
+  }
+
+  async #add(user: ModelUser, family: string, units: number): Promise<void> {
+    const expected = this.#model.add(user, family, units, this.#now)
+    const ref = { accessToken: user.accessToken }
+    const result = await this.#shared.store.users.addToQuota(ref, { family, units }, this.#now)
+    assert.equal(result.kind, expected)
+  }
+
+  async #renew(which: number, ms: number): Promise<void> {
+    const leased = [...this.#model.entries.values()].filter(({ leaseUntil }) => leaseUntil !== undefined)
+    const entry = leased[which % leased.length]
+    if (!entry) return
+    const leaseUntil = this.#now + ms
+    const outcome = await this.#shared.store.metering.renewLease(entry.id, leaseUntil)
+    assert.equal(outcome, entry.state === 'open' ? 'renewed' : 'closed')
+    if (entry.state === 'open') entry.leaseUntil = leaseUntil
+  }
+
+  /** What nobody will settle is abandoned, and nothing else. */
+  async #sweep(isLost: (entry: ModelEntry) => boolean): Promise<void> {
+    const lost = this.#model.openEntries().filter(isLost)
+    assert.equal(await this.#shared.store.metering.abandonEntries(this.#now, silentMs), lost.length)
+    for (const { id } of lost) this.#model.settle(settlementOf(id, 'abandoned', 0), this.#now)
+  }
+
+  async #gather(): Promise<void> {
+    const { upkeep } = this.#shared.store
+    const before = Math.floor(this.#now / hourMs) * hourMs
+    while ((await upkeep.gatherUsage(before, 500)) > 0);
   }
 
   async #crash(): Promise<void> {
@@ -249,10 +303,7 @@ class Run {
     this.#shared.store = await openStore(
       database.settings({ policy: held.settings, instance: unique('instance') }),
     )
-    const open = this.#model.openEntries()
-    const abandoned = await this.#shared.store.metering.abandonEntries(this.#now)
-    assert.equal(abandoned, open.length, 'what was open is abandoned, and nothing else')
-    for (const { id } of open) this.#model.settle(settlementOf(id, 'abandoned', 0), this.#now)
+    await this.#sweep(({ leaseUntil }) => leaseUntil === undefined || leaseUntil <= this.#now)
   }
 
   /** What an administrator sees. */
@@ -262,6 +313,7 @@ class Run {
       {
         type: found.type,
         disabledAt: found.disabledAt,
+        disabledReason: found.disabledReason,
         expiresAt: found.expiresAt,
         promptCount: found.promptCount,
         limits: found.limits,
@@ -269,24 +321,31 @@ class Run {
       {
         type: user.type,
         disabledAt: user.disabledAt,
+        disabledReason: user.disabledReason,
         expiresAt: user.expiresAt,
         promptCount: user.promptCount,
         limits: user.limits,
       },
     )
     // The latest start of a request is noted when it ends, or before.
-    const requests = this.#model.entriesOf(user).filter(({ id }) => id.startsWith('req'))
+    const requests = this.#model.entriesOf(user).filter(({ id }) => !id.startsWith('adjustment'))
     const { lastUsedAt = 0 } = found
     assert.ok(lastUsedAt >= latestOf(requests.filter(({ state }) => state !== 'open')), 'a use is noted')
     assert.ok(lastUsedAt <= latestOf(requests), 'only a use is noted')
     for (const family of families) {
-      const { used = 0, reserved = 0, limit } = found.quotas.get(family) ?? {}
+      const { used = 0, reserved = 0, extra = 0, openRequests = 0, limit } = found.quotas.get(family) ?? {}
       const expected = {
         used: this.#model.used(user, family, this.#now),
         reserved: this.#model.reserved(user, family),
+        extra: this.#model.extra(user, family, this.#now),
+        openRequests: this.#model.openEntries(user).filter((entry) => entry.family === family).length,
         limit: user.quotaLimits[family],
       }
-      assert.deepEqual({ used, reserved, limit }, expected, `${family} of ${user.accessToken}`)
+      assert.deepEqual(
+        { used, reserved, extra, openRequests, limit },
+        expected,
+        `${family} of ${user.accessToken}`,
+      )
     }
   }
 
@@ -322,19 +381,15 @@ class Run {
           .toSorted(),
         'each admission has one entry and at most one ending',
       )
-      const charged = requests.filter(
-        ({ state, isMetered }) => isMetered && (state === 'settled' || state === 'abandoned'),
+      const closed = requests.filter(({ state, isMetered }) => isMetered && state !== 'open')
+      const figures = 'requests, input + cache_read + cache_written + output + reasoning as units'
+      const [usage] = await database.rows(
+        `select coalesce(sum(requests), 0) as requests, coalesce(sum(units), 0) as units from (
+           select ${figures} from usage_minutes where user_id = '${id}'
+           union all select ${figures} from usage_hours where user_id = '${id}')`,
       )
-      const [hours] = await database.rows(
-        `select coalesce(sum(requests), 0) as requests, coalesce(sum(input + cache_read + cache_written + output + reasoning), 0) as units
-         from usage_hours where user_id = '${id}'`,
-      )
-      const units = charged.reduce((sum, entry) => sum + entry.units, 0)
-      assert.deepEqual(
-        { ...hours },
-        { requests: charged.length, units },
-        'the hourly totals are the sums as well',
-      )
+      const units = closed.reduce((sum, entry) => sum + entry.units, 0)
+      assert.deepEqual({ ...usage }, { requests: closed.length, units }, 'usage is the same sum')
     }
   }
 
@@ -357,24 +412,50 @@ class Run {
     }
   }
 
-  #askFor({ user, address, units, isFree }: AskDraw): AdmissionAsk {
-    const accessToken = this.#users[user]?.accessToken ?? 'nobody'
+  #eventFor({ id, user, family, units }: EventDraw): UsageEvent {
+    const known = this.#users[user]
     return {
+      eventId: `${this.#name} ${id}`,
+      requestId: createRequestId(this.#now).replace('req_', 'evt_'),
+      userId: (known && this.#ids.get(known)) ?? 'usr_nobody',
+      route: '/usage',
+      family,
+      model: `${family}-x`,
+      usage: { ...noUsage, input: units },
+      isEstimated: false,
+      status: 200,
+    }
+  }
+
+  #askFor({ user, address, units, isFree, mode }: AskDraw): AdmissionAsk {
+    const accessToken = this.#users[user]?.accessToken ?? 'nobody'
+    const model = `${units?.family}-x`
+    if (mode === 'pass' && units) {
+      const { family } = units
+      const pass = { model, ...(family !== undefined && { family }) }
+      const requestId = createRequestId(this.#now)
+      return { requestId, accessToken, address, route: '/auth/verify', isMetered: false, pass }
+    }
+    return {
+      ...(mode === 'dry' && { isDry: true }),
+      ...(typeof mode === 'number' && units && { leaseUntil: this.#now + mode }),
       requestId: createRequestId(this.#now),
       accessToken,
       address,
       route: '/v1/messages',
       isMetered: !isFree,
-      ...(units && { units: { ...units, model: `${units.family}-x`, ...(isFree && { output: 0 }) } }),
+      ...(units && { units: { ...units, model, ...(isFree && { output: 0 }) } }),
     }
   }
 
   #settlementFor({ which, style, extra }: SettleDraw): Settlement[] {
     if (style === 'unknown') return [settlementOf(unique('never'), 'settled', extra)]
     const entries = [...this.#model.entries.values()]
-    const candidates = entries.filter(({ id, state }) =>
-      style === 'repeated' ? state !== 'open' && id.startsWith('req') : state === 'open',
-    )
+    const candidates = entries.filter(({ id, state }) => {
+      if (style === 'late') return state === 'abandoned'
+      if (style !== 'repeated') return state === 'open'
+      return (state === 'settled' || state === 'released') && !id.startsWith('adjustment')
+    })
     const entry = candidates[which % candidates.length]
     return entry
       ? [settlementOf(entry.id, style === 'released' ? style : 'settled', unitsFor(entry, style, extra))]

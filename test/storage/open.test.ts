@@ -12,6 +12,7 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 /** Released steps, by the digest of their statements: what has run somewhere is never edited. */
 const released: Readonly<Record<number, string>> = {
   1: 'ac6bf93c40309053',
+  2: '4c389209f443a706',
 }
 
 describe('migrations', () => {
@@ -79,7 +80,8 @@ describe('opening SQLite', () => {
       const given = 'sentinel-access-token-0123456789'
       const made = await store.users.insertUser({}, now, { key: 'k', fingerprint: 'f' })
       await store.users.writeUsers([{ ref: { accessToken: given }, edit: {} }], now)
-      await store.adminKeys.insertAdminKey('first', 'sentinel-admin-key-0123456789', now)
+      const secret = 'sentinel-admin-key-0123456789'
+      await store.adminKeys.insertAdminKey({ name: 'first', secret, scopes: ['admin'] }, now)
       const generated = made.kind === 'created' ? made.user.accessToken : assert.fail()
       const bytes = ['', '-wal'].map((suffix) => readFileSync(pathOf(database) + suffix))
       for (const secret of [given, generated, generated.slice(6), 'sentinel-admin-key']) {

@@ -1,5 +1,6 @@
 import { foundation } from './0001-foundation.ts'
+import { metering } from './0002-metering.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [foundation]
+export const migrations: readonly Migration[] = [foundation, metering]

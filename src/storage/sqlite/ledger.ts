@@ -1,22 +1,39 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Policy } from '#core/admission.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import { createAddressBook } from '../address-book.ts'
+import { text } from '../columns.ts'
 import {
   applyBatch,
-  type ClosedEntry,
-  createPlaces,
   type LedgerChanges,
-  type LoadedQuota,
   type LoadedState,
   type LoadedUser,
   type MeteringDecisions,
-  type NewEntry,
   type OpenEntry,
 } from '../ledger.ts'
+import {
+  addingUsage,
+  bookedColumns,
+  closedColumns,
+  entryColumns,
+  openedColumns,
+  quotaColumns,
+  toBookedAdjustment,
+  toBookedEvent,
+  toClosedValues,
+  toLoadedQuota,
+  toLoadedUser,
+  toOpenEntry,
+  toOpenedValues,
+  toSeenAddress,
+  toUsageValues,
+  usageColumns,
+  userColumns,
+  type Values,
+} from '../ledger-rows.ts'
+import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
-import { parseType, toLimits } from '../user-rows.ts'
-import { integer, optional, text } from './columns.ts'
 
 /**
  * The ledger on SQLite: loads what a batch is about, lets `applyBatch` decide, writes what changed; one
@@ -25,15 +42,11 @@ import { integer, optional, text } from './columns.ts'
  */
 export interface SqliteLedger {
   readonly runBatch: (batch: MeteringBatch) => MeteringDecisions
-  readonly openEntryIds: (limit: number) => readonly string[]
   /** To be called when addresses are written elsewhere. */
   readonly forgetAddresses: () => void
 }
 
 const hourMs = 3_600_000
-/** An address is written again at most this often; between, only the memory knows that it was seen. */
-const addressAgainMs = 60_000
-const addressesRemembered = 50_000
 
 export function createSqliteLedger(
   db: DatabaseSync,
@@ -42,7 +55,7 @@ export function createSqliteLedger(
   instance: string,
 ): SqliteLedger {
   const sql = prepareAll(db)
-  const addresses = createAddressBook(sql)
+  const addresses = createAddressBook()
 
   /** Entries that this process opened and did not close yet: a settlement need not look for its own. */
   const open = new Map<string, OpenEntry>()
@@ -64,24 +77,38 @@ export function createSqliteLedger(
   }
 
   function write(loaded: Loaded, changes: LedgerChanges, now: number): void {
-    for (const entry of changes.opened) insertEntry(sql, entry, instance, now)
-    for (const closed of changes.closed) closeEntry(sql, closed)
+    for (const entry of changes.opened) sql.insertEntry.run(...toOpenedValues(entry, instance, now))
+    for (const closed of changes.closed) sql.closeEntry.run(...toClosedValues(closed))
+    for (const counted of changes.counted) {
+      sql.insertBooked.run(...toBookedEvent(counted, instance))
+      sql.insertEvent.run(counted.event.eventId, now)
+    }
+    for (const adjusted of changes.adjusted) sql.insertBooked.run(...toBookedAdjustment(adjusted, instance))
+    if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes)
     for (const user of loaded.users()) {
       if (user.isChanged)
         sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, user.id)
+      if (user.isBarred) sql.barUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
       for (const quota of user.quotas.values()) {
         if (!quota.isChanged) continue
-        const { family, used, reserved, openRequests, periodStartedAt } = quota
-        sql.upsertQuota.run(user.id, family, used, reserved, openRequests, periodStartedAt)
+        const { family, extra, used, reserved, openRequests, periodStartedAt } = quota
+        sql.upsertQuota.run(user.id, family, extra, used, reserved, openRequests, periodStartedAt)
       }
     }
-    for (const { userId, address } of changes.seen) addresses.saw(userId, address, now)
+    for (const seen of changes.seen) {
+      const { userId, address } = seen
+      const due = addresses.due(seen, now)
+      if (due) sql.sawAddress.run(userId, address, now, now)
+      if (due === 'new') sql.trimAddresses.run(userId, addressesMax)
+    }
   }
 
   function remember(changes: LedgerChanges, now: number): void {
     for (const { entry } of changes.closed) open.delete(entry.id)
     for (const { ask, userId, family, model, hold, inputEstimate } of changes.opened) {
-      const { requestId, isMetered } = ask
+      const { requestId, isMetered, leaseUntil } = ask
+      // What is held by a lease may be abandoned without this process' knowing.
+      if (leaseUntil !== undefined) continue
       open.set(requestId, {
         id: requestId,
         userId,
@@ -98,7 +125,6 @@ export function createSqliteLedger(
   return {
     runBatch,
     forgetAddresses: addresses.forget,
-    openEntryIds: (limit) => sql.openEntries.all(limit).map((row) => text(values(row)[0])),
   }
 }
 
@@ -110,43 +136,43 @@ function prepareAll(db: DatabaseSync) {
     statement.setReturnArrays(true)
     return statement
   }
-  const userColumns = `id, type, disabled_at, disabled_reason, expires_at, requests_per_minute, concurrent_requests,
-    max_ips, allowed_networks, allowed_models, period, arrival_at, last_used_at, prompt_count`
   return {
     userByLookup: prepare(`select ${userColumns} from users where lookup = ?`),
     userById: prepare(`select ${userColumns} from users where id = ?`),
-    quotas: prepare(
-      'select family, quota_limit, used, reserved, open_requests, period_started_at from quotas where user_id = ?',
-    ),
-    entry: prepare(
-      'select user_id, family, model, kind, hold, input_estimate, started_at, state from entries where id = ?',
-    ),
-    openEntries: prepare("select id from entries where state = 'open' limit ?"),
-    insertEntry: prepare(
-      `insert into entries (id, user_id, kind, route, family, model, state, hold, input_estimate, address, instance, started_at)
-       values (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)`,
-    ),
+    quotas: prepare(`select ${quotaColumns} from quotas where user_id = ?`),
+    entry: prepare(`select ${entryColumns} from entries where id = ?`),
+    event: prepare('select counted_at from usage_events where id = ?'),
+    insertEntry: prepare(inserting('entries', openedColumns)),
+    insertBooked: prepare(inserting('entries', bookedColumns)),
+    insertEvent: prepare(inserting('usage_events', ['id', 'counted_at'])),
     closeEntry: prepare(
-      `update entries set state = ?, is_estimated = ?, input = ?, cache_read = ?, cache_written = ?, output = ?,
-         reasoning = ?, units = ?, status = ?, error_code = ?, upstream = ?, ended_at = ?, duration_ms = ?, first_byte_ms = ?
-       where id = ?`,
+      `update entries set lease_until = null, ${closedColumns
+        .slice(0, -1)
+        .map((name) => `${name} = ?`)
+        .join(', ')} where id = ?`,
     ),
     updateUser: prepare('update users set arrival_at = ?, last_used_at = ?, prompt_count = ? where id = ?'),
+    barUser: prepare(
+      'update users set disabled_at = ?, disabled_reason = ?, revision = revision + 1 where id = ?',
+    ),
     upsertQuota: prepare(
-      `insert into quotas (user_id, family, used, reserved, open_requests, period_started_at) values (?, ?, ?, ?, ?, ?)
-       on conflict (user_id, family) do update set
+      `insert into quotas (user_id, family, extra, used, reserved, open_requests, period_started_at)
+       values (?, ?, ?, ?, ?, ?, ?)
+       on conflict (user_id, family) do update set extra = excluded.extra,
          used = excluded.used, reserved = excluded.reserved, open_requests = excluded.open_requests,
          period_started_at = excluded.period_started_at`,
     ),
-    addHour: prepare(
-      `insert into usage_hours (user_id, hour_at, family, model, requests, input, cache_read, cache_written, output, reasoning)
-       values (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
-       on conflict (user_id, hour_at, family, model) do update set
-         requests = requests + 1, input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
-         cache_written = cache_written + excluded.cache_written, output = output + excluded.output,
-         reasoning = reasoning + excluded.reasoning`,
+    addUserMinute: prepare(
+      `${inserting('usage_minutes', ['user_id', 'minute_at', ...usageColumns])} ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
     ),
-    addresses: prepare('select address from addresses where user_id = ?'),
+    // The shard is left at its default: here nobody writes beside anybody.
+    addTotalMinute: prepare(
+      `${inserting('total_minutes', ['minute_at', ...usageColumns])} ${addingUsage('total_minutes', ['minute_at'], ['shard'])}`,
+    ),
+    addTotalHour: prepare(
+      `${inserting('total_hours', ['hour_at', ...usageColumns])} ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
+    ),
+    addresses: prepare('select address, last_seen_at from addresses where user_id = ?'),
     sawAddress: prepare(
       `insert into addresses (user_id, address, first_seen_at, last_seen_at) values (?, ?, ?, ?)
        on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
@@ -156,6 +182,10 @@ function prepareAll(db: DatabaseSync) {
          and address in (select address from addresses where user_id = ?1 order by first_seen_at desc, address limit -1 offset ?2)`,
     ),
   }
+}
+
+function inserting(table: string, columns: readonly string[]): string {
+  return `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`
 }
 
 interface Loaded {
@@ -175,7 +205,7 @@ function createState(sql: Statements, vault: Vault, open: ReadonlyMap<string, Op
     const known = users.get(id)
     if (known) return known
     const user = toLoadedUser(id, fields, sql.quotas.all(id).map(values).map(toLoadedQuota), () =>
-      sql.addresses.all(id).map((seen) => text(values(seen)[0])),
+      sql.addresses.all(id).map(values).map(toSeenAddress),
     )
     users.set(id, user)
     return user
@@ -195,11 +225,10 @@ function createState(sql: Statements, vault: Vault, open: ReadonlyMap<string, Op
       const row = sql.entry.get(requestId)
       return row === undefined ? undefined : toOpenEntry(requestId, values(row))
     },
+    hasEvent: (eventId) => sql.event.get(eventId) !== undefined,
   }
   return { state, users: () => users.values() }
 }
-
-type Values = readonly SQLOutputValue[]
 
 /** With `setReturnArrays` a row is an array, whatever the types say. */
 function values(row: unknown): Values {
@@ -207,133 +236,12 @@ function values(row: unknown): Values {
   return row
 }
 
-function toLoadedUser(
-  id: string,
-  row: Values,
-  quotas: readonly LoadedQuota[],
-  addresses: () => readonly string[],
-): LoadedUser {
-  const limits = toLimits({
-    requests_per_minute: optional(row[5], integer),
-    concurrent_requests: optional(row[6], integer),
-    max_ips: optional(row[7], integer),
-    allowed_networks: optional(row[8], text),
-    allowed_models: optional(row[9], text),
-    period: optional(row[10], text),
-  })
-  const disabledAt = optional(row[2], integer)
-  const disabledReason = optional(row[3], text)
-  const expiresAt = optional(row[4], integer)
-  const arrivalAt = row[11]
-  return {
-    id,
-    type: parseType(text(row[1])),
-    limits,
-    quotas: new Map(quotas.map((quota) => [quota.family, quota])),
-    openRequests: quotas.reduce((sum, quota) => sum + quota.openRequests, 0),
-    lastUsedAt: optional(row[12], integer),
-    promptCount: integer(row[13]),
-    isChanged: false,
-    places: createPlaces(addresses),
-    ...(disabledAt !== null && { disabledAt }),
-    ...(disabledReason !== null && { disabledReason }),
-    ...(expiresAt !== null && { expiresAt }),
-    ...(typeof arrivalAt === 'number' && { arrivalAt }),
-  }
-}
-
-function toLoadedQuota(row: Values): LoadedQuota {
-  const limit = optional(row[1], integer)
-  return {
-    family: text(row[0]),
-    used: integer(row[2]),
-    reserved: integer(row[3]),
-    openRequests: integer(row[4]),
-    periodStartedAt: integer(row[5]),
-    isChanged: false,
-    ...(limit !== null && { limit }),
-  }
-}
-
-function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
-  if (text(row[7]) !== 'open') return 'closed'
-  return {
-    id,
-    userId: text(row[0]),
-    family: text(row[1]),
-    model: text(row[2]),
-    isMetered: text(row[3]) === 'metered',
-    hold: integer(row[4]),
-    inputEstimate: integer(row[5]),
-    startedAt: integer(row[6]),
-  }
-}
-
-function insertEntry(sql: Statements, entry: NewEntry, instance: string, now: number): void {
-  const { ask } = entry
-  sql.insertEntry.run(
-    ask.requestId,
-    entry.userId,
-    ask.isMetered ? 'metered' : 'free',
-    ask.route,
-    entry.family,
-    entry.model,
-    entry.hold,
-    entry.inputEstimate,
-    ask.address,
-    instance,
-    now,
-  )
-}
-
-function closeEntry(sql: Statements, { entry, settlement, usage, units, endedAt }: ClosedEntry): void {
-  sql.closeEntry.run(
-    settlement.ending,
-    settlement.isEstimated ? 1 : 0,
-    usage.input,
-    usage.cacheRead,
-    usage.cacheWritten,
-    usage.output,
-    usage.reasoning,
-    units,
-    settlement.status,
-    settlement.errorCode ?? null,
-    settlement.upstream ?? null,
-    endedAt,
-    settlement.durationMs,
-    settlement.firstByteMs ?? null,
-    entry.id,
-  )
-  if (settlement.ending === 'released' || !entry.isMetered) return
-  const hourAt = Math.floor(endedAt / hourMs) * hourMs
-  const { input, cacheRead, cacheWritten, output, reasoning } = usage
-  sql.addHour.run(
-    entry.userId,
-    hourAt,
-    entry.family,
-    entry.model,
-    input,
-    cacheRead,
-    cacheWritten,
-    output,
-    reasoning,
-  )
-}
-
-/** Writes an address when it is new to a user, or was not written for a while. */
-function createAddressBook(sql: Statements) {
-  const writtenAt = new Map<string, number>()
-  return {
-    saw(userId: string, address: string, now: number): void {
-      const key = `${userId} ${address}`
-      const at = writtenAt.get(key)
-      if (at !== undefined && now - at < addressAgainMs && at <= now) return
-      sql.sawAddress.run(userId, address, now, now)
-      if (at === undefined) sql.trimAddresses.run(userId, addressesMax)
-      if (writtenAt.size >= addressesRemembered) writtenAt.clear()
-      writtenAt.set(key, now)
-    },
-    /** After a rollback nothing is known to be written. */
-    forget: () => writtenAt.clear(),
+function addUsage(sql: Statements, changes: LedgerChanges): void {
+  const { users, totals } = rollUpsOf(changes)
+  for (const row of users) sql.addUserMinute.run(row.userId, row.minuteAt, ...toUsageValues(row))
+  for (const row of totals) {
+    const figures = toUsageValues(row)
+    sql.addTotalMinute.run(row.minuteAt, ...figures)
+    sql.addTotalHour.run(Math.floor(row.minuteAt / hourMs) * hourMs, ...figures)
   }
 }

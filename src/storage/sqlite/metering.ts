@@ -8,7 +8,7 @@ import type { BackgroundWork } from './background.ts'
 import { openDisk } from './disk.ts'
 import { createSqliteLedger } from './ledger.ts'
 import type { Thread } from './thread.ts'
-import type { WriterSettings } from './writer.ts'
+import type { WriterSettings, WriterWork } from './writer.ts'
 
 /**
  * Batches of admissions and settlements, each one transaction on this thread: tens of microseconds of work, while
@@ -16,23 +16,29 @@ import type { WriterSettings } from './writer.ts'
  */
 export interface SqliteMetering extends Pick<MeteringStore, 'runBatch'> {
   readonly forgetAddresses: () => void
+  /** Says that others wrote so many rows: what stands in the log has to be moved, whoever wrote it. */
+  readonly wrote: (rows: number) => void
 }
 
-/** Entries that were opened or closed between two checkpoints; each dirties a page or two of the log. */
+/** Rows that were written between two checkpoints; each dirties a page or two of the log. */
 const changesPerCheckpoint = 20_000
-/** Passive checkpoints cannot restart the log under steady load; beyond this one holds the writers up to do so. */
-const pagesLeftMax = 50_000
+/**
+ * Checkpoints that hold nobody up never come to the log's end under steady load, and it grows by a hundred megabytes
+ * a second. Beyond so many pages the writers are held up until it begins anew.
+ */
+const logPagesMax = 50_000
 
 export function openMetering(
   db: DatabaseSync,
   settings: WriterSettings,
   parts: {
+    readonly writer: Thread<WriterWork>
     readonly background: Thread<BackgroundWork>
     readonly lane: Lane
     readonly stopper: Stopper
   },
 ): SqliteMetering {
-  const { background, lane, stopper } = parts
+  const { writer, background, lane, stopper } = parts
   const vault = createVault(settings.masterKey)
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
   const disk = openDisk(`${settings.path}-wal`)
@@ -42,8 +48,22 @@ export function openMetering(
   stopper.add(() => checkpoint)
 
   async function runCheckpoint(): Promise<void> {
-    const { pagesLeft } = await background.run('checkpoint', false)
-    if (pagesLeft > pagesLeftMax) await lane.run(() => background.run('checkpoint', true))
+    const { logPages } = await background.run('checkpoint')
+    if (logPages <= logPagesMax) return
+    // What came while that was moved: the less is left, the shorter everybody waits.
+    await background.run('checkpoint')
+    await lane.run(() => writer.run('restartLog'))
+  }
+
+  function wrote(rows: number): void {
+    changes += rows
+    if (changes < changesPerCheckpoint || checkpoint) return
+    changes = 0
+    checkpoint = runCheckpoint()
+      .catch(() => undefined)
+      .finally(() => {
+        checkpoint = undefined
+      })
   }
 
   /** Only an answer waits for the disk, and only for its admission; what is settled may go there a little later. */
@@ -55,19 +75,12 @@ export function openMetering(
 
   return {
     forgetAddresses: ledger.forgetAddresses,
+    wrote,
     runBatch: (batch) =>
       lane.run(async () => {
         try {
           const decisions = ledger.runBatch(batch)
-          changes += batch.asks.length + batch.settlements.length
-          if (changes >= changesPerCheckpoint && !checkpoint) {
-            changes = 0
-            checkpoint = runCheckpoint()
-              .catch(() => undefined)
-              .finally(() => {
-                checkpoint = undefined
-              })
-          }
+          wrote(batch.asks.length + batch.settlements.length)
           return { ...decisions, durable: durableOf(batch) }
         } catch (error) {
           throw new StoreUnavailable(error)

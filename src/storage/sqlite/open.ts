@@ -7,6 +7,7 @@ import { createLane } from '#lib/lane.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { type Store, StoreUnavailable } from '../store.ts'
+import { createUpkeep } from '../upkeep.ts'
 import { createUserReader } from '../users-read.ts'
 import { createKysely } from './dialect.ts'
 import { holdFile } from './hold.ts'
@@ -47,6 +48,7 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
   const adminKeys = createAdminKeyTable(kysely, vault)
   const lane = createLane()
   const metering = openMetering(openConnection(settings.path, stopper, {}), settings, {
+    writer,
     background,
     lane,
     stopper,
@@ -55,6 +57,29 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
     name: Name,
     ...args: ArgsOf<WriterWork[Name]>
   ): Promise<ValueOf<WriterWork[Name]>> => lane.run(() => writer.run(name, ...args))
+  /** Nothing that anybody asked for, so that nobody sees to it that the log is moved. */
+  const clear = async (write: Promise<number>): Promise<number> => {
+    const rows = await write
+    metering.wrote(rows)
+    return rows
+  }
+  const upkeep = createUpkeep(
+    {
+      findOldMinutes: (before, after) => background.run('findOldMinutes', before, after),
+      findExpiredUsers: (before, after) => background.run('findExpiredUsers', before, after),
+      findOldAddresses: (now, after) => background.run('findOldAddresses', now, after),
+    },
+    {
+      gatherMinutes: (hours) => clear(write('gatherMinutes', hours)),
+      removeMinutes: (before, limit) => clear(write('removeMinutes', before, limit)),
+      removeEntries: (before, limit) => clear(write('removeEntries', before, limit)),
+      removeEvents: (before, limit) => clear(write('removeEvents', before, limit)),
+      removeUsers: (users) =>
+        clear(lane.run(() => writer.run('removeUsers', users).finally(metering.forgetAddresses))),
+      removeAddresses: (addresses) =>
+        clear(lane.run(() => writer.run('removeAddresses', addresses).finally(metering.forgetAddresses))),
+    },
+  )
   return {
     users: {
       findUser: (ref, now) => fenced(() => users.findUser(ref, now)),
@@ -62,9 +87,14 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
       countUsers: (filter, now) => background.run('countUsers', filter, now),
       knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),
       insertUser: (edit, now, repeat) => write('insertUser', edit, now, repeat),
-      writeUsers(writes, now) {
-        metering.forgetAddresses()
-        return write('writeUsers', writes, now)
+      // Forgotten before anybody else's turn: whoever comes from a removed address then is written down again.
+      writeUsers: (writes, now) =>
+        lane.run(() => writer.run('writeUsers', writes, now).finally(metering.forgetAddresses)),
+      addToQuota: (ref, addition, now, repeat) => write('addToQuota', ref, addition, now, repeat),
+      async resetUsage(request, now) {
+        const { ids, ...more } = await background.run('findUsedUsers', request)
+        const users = ids.length === 0 ? 0 : await clear(write('resetUsers', ids, request.families, now))
+        return { users, ...more }
       },
       async disableUser(ref, reason, now) {
         const id = await write('disableUser', ref, reason, now)
@@ -74,12 +104,26 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
     adminKeys: {
       findAdminKey: (secret, now) => fenced(() => adminKeys.findAdminKey(secret, now)),
       countAdminKeys: () => fenced(() => adminKeys.countAdminKeys()),
-      insertAdminKey: (name, secret, now) => write('insertAdminKey', name, secret, now),
+      insertAdminKey: (key, now) => write('insertAdminKey', key, now),
+      listAdminKeys: () => fenced(() => adminKeys.listAdminKeys()),
+      deleteAdminKey: (id, now, options) => write('deleteAdminKey', id, now, options),
     },
     metering: {
       runBatch: metering.runBatch,
-      abandonEntries: (now) => write('abandonEntries', now),
+      beat: (now) => write('beat', now),
+      renewLease: (requestId, leaseUntil) => write('renewLease', requestId, leaseUntil),
+      async abandonEntries(now, silentMs) {
+        let count = 0
+        // In turns, so that a crash that left many open keeps nobody waiting.
+        for (;;) {
+          const closed = await write('abandonSome', now, silentMs)
+          if (closed === 0) return count
+          count += closed
+        }
+      },
     },
+    upkeep,
+    usage: { readUsage: (question) => background.run('readUsage', question) },
     ping: () =>
       fenced(() => adminKeys.countAdminKeys()).then(
         () => true,

@@ -3,10 +3,12 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { noUsage } from '#core/usage.ts'
 import { createVault } from '#core/vault.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
+import { integer } from '../columns.ts'
 import { migrate } from '../migrate.ts'
+import { createOwners } from '../owners.ts'
 import type { AdminKeyStore, MeteringStore } from '../store.ts'
+import { createUpkeepWriter, type UpkeepWriter } from '../upkeep-write.ts'
 import { createUserWriter, type UserWriter } from '../users-write.ts'
-import { integer } from './columns.ts'
 import { createKysely } from './dialect.ts'
 import { createSqliteLedger } from './ledger.ts'
 
@@ -26,18 +28,32 @@ export interface WriterSettings {
 /** What the writer does for others, by name. */
 export interface WriterWork
   extends UserWriter,
-    Pick<AdminKeyStore, 'insertAdminKey'>,
-    Pick<MeteringStore, 'abandonEntries'> {
+    UpkeepWriter,
+    Pick<AdminKeyStore, 'insertAdminKey' | 'deleteAdminKey'>,
+    Pick<MeteringStore, 'beat' | 'renewLease'> {
+  /** Closes some of the entries that nobody will settle; 0 when there are no more. */
+  readonly abandonSome: (now: number, silentMs: number) => Promise<number>
+  /** Moves the rest of the log and begins it anew, unless somebody reads it for too long; while nobody writes. */
+  readonly restartLog: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
 const abandonedAtOnce = 500
+const busyMs = 10_000
+const restartMsMax = 50
+const abandonment = {
+  ending: 'abandoned',
+  usage: noUsage,
+  isEstimated: true,
+  status: 0,
+  durationMs: 0,
+} as const
 
 /** Opens and migrates the database. Throws where that cannot be done; the message says why. */
 export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
   const db = new DatabaseSync(settings.path)
   // FULL syncs every commit: what was answered is on the disk. Checkpoints are asked for, never automatic.
-  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000')
+  db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
   db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
   await migrateSqlite(db)
   const vault = createVault(settings.masterKey)
@@ -45,26 +61,29 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   const policy = createPolicy(settings.policy)
   const kysely = createKysely(db)
   const users = createUserWriter(kysely, vault, policy, settings.instance)
+  const adminKeys = createAdminKeyTable(kysely, vault)
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
+  const owners = createOwners(kysely, settings.instance)
+  await owners.outliveAll(Date.now())
   return {
     ...users,
-    insertAdminKey: createAdminKeyTable(kysely, vault).insertAdminKey,
-    async abandonEntries(now) {
-      let count = 0
-      for (;;) {
-        const ids = ledger.openEntryIds(abandonedAtOnce)
-        if (ids.length === 0) return count
-        const settlements = ids.map((requestId) => ({
-          requestId,
-          ending: 'abandoned' as const,
-          usage: noUsage,
-          isEstimated: true,
-          status: 0,
-          durationMs: 0,
-        }))
-        ledger.runBatch({ now, settlements, asks: [] })
-        count += ids.length
-      }
+    ...createUpkeepWriter(kysely),
+    beat: owners.beat,
+    renewLease: owners.renewLease,
+    insertAdminKey: adminKeys.insertAdminKey,
+    deleteAdminKey: adminKeys.deleteAdminKey,
+    async abandonSome(now, silentMs) {
+      const ids = await owners.ownerless(now, silentMs, abandonedAtOnce)
+      const settlements = ids.map((requestId) => ({ ...abandonment, requestId }))
+      if (ids.length > 0) ledger.runBatch({ now, settlements, asks: [] })
+      else await owners.forgetDead(now, silentMs)
+      return ids.length
+    },
+    async restartLog() {
+      // Everybody who writes is waiting.
+      db.exec(
+        `pragma busy_timeout = ${restartMsMax}; pragma wal_checkpoint(restart); pragma busy_timeout = ${busyMs}`,
+      )
     },
     close: async () => db.close(),
   }

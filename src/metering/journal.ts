@@ -1,0 +1,87 @@
+import { type FileHandle, open, readFile, truncate } from 'node:fs/promises'
+import type { Clock } from '#core/clock.ts'
+import type { MeteringStore, Settlement } from '#storage/store.ts'
+
+/**
+ * Settlements that the store could not take, on this machine's disk until it can: one line of JSON each. They hold
+ * figures and ids, no secret. A settlement closes its entry once, so that one which is in both places does no harm.
+ */
+export interface Journal {
+  /** Resolves when they are on the disk. */
+  readonly append: (settlements: readonly Settlement[]) => Promise<void>
+  /** To be called when everything in it is booked. */
+  readonly clear: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** Opens the journal at `path`, which is made with the first settlement that it has to keep. */
+export function openJournal(path: string): Journal {
+  let file: FileHandle | undefined
+  // One after the other, in the order of the calls: what is cleared was there before.
+  let last: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work, work)
+    last = turn.catch(() => undefined)
+    return turn
+  }
+  return {
+    append: (settlements) =>
+      inTurn(async () => {
+        file ??= await open(path, 'a', 0o600)
+        await file.write(settlements.map((settlement) => `${JSON.stringify(settlement)}\n`).join(''))
+        await file.datasync()
+      }),
+    clear: () =>
+      inTurn(async () => {
+        await file?.truncate(0)
+      }),
+    close: () =>
+      inTurn(async () => {
+        await file?.close()
+        file = undefined
+      }),
+  }
+}
+
+const replayedAtOnce = 256
+
+export interface Replayed {
+  readonly settlements: number
+  /** Lines that are no settlement; a crash in the middle of writing leaves one at most. */
+  readonly unreadable: number
+}
+
+/**
+ * Books what an earlier process left in its journal, before anything is taken for abandoned. Rejects with
+ * `StoreUnavailable`, and then everything stays where it is.
+ */
+export async function replayJournal(path: string, store: MeteringStore, clock: Clock): Promise<Replayed> {
+  const lines = (await readIfThere(path)).split('\n').filter((line) => line !== '')
+  const settlements = lines.flatMap((line) => parse(line) ?? [])
+  for (let from = 0; from < settlements.length; from += replayedAtOnce) {
+    const batch = settlements.slice(from, from + replayedAtOnce)
+    const { durable } = await store.runBatch({ now: clock(), settlements: batch, asks: [] })
+    await durable
+  }
+  if (lines.length > 0) await truncate(path, 0)
+  return { settlements: settlements.length, unreadable: lines.length - settlements.length }
+}
+
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw error
+  }
+}
+
+/** Written by this program and by nobody else, so that a line which is whole is right. */
+function parse(line: string): Settlement | undefined {
+  try {
+    const settlement: Settlement = JSON.parse(line)
+    return typeof settlement.requestId === 'string' ? settlement : undefined
+  } catch {
+    return undefined
+  }
+}

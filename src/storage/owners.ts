@@ -1,0 +1,101 @@
+import { type Kysely, sql } from 'kysely'
+import type { Schema } from './schema.ts'
+import type { MeteringStore } from './store.ts'
+
+/**
+ * Who answers for the open entries. A relay's entry is its process', which says that it lives by a heartbeat; an
+ * entry that was reserved for another gateway is a lease's, which that gateway prolongs.
+ */
+export interface Owners extends Pick<MeteringStore, 'beat' | 'renewLease'> {
+  /** At the start of the only process there can be: whoever else opened an entry is dead. */
+  readonly outliveAll: (now: number) => Promise<void>
+  /** Open entries that nobody will settle any more. */
+  readonly ownerless: (now: number, silentMs: number, limit: number) => Promise<readonly string[]>
+  /** Forgets processes that were silent for so long and have no open entry left. */
+  readonly forgetDead: (now: number, silentMs: number) => Promise<void>
+}
+
+/** Literal, so that it meets the partial indexes over open entries. */
+const isOpen = sql<boolean>`state = 'open'`
+
+/** @param instance the process itself, which is alive whatever the table says */
+export function createOwners(db: Kysely<Schema>, instance: string): Owners {
+  const dead = (now: number, silentMs: number) =>
+    db
+      .selectFrom('instances')
+      .select('id')
+      .where('id', '<>', instance)
+      .where('seen_at', '<=', now - silentMs)
+
+  const owners: Owners = {
+    async beat(now) {
+      await db
+        .insertInto('instances')
+        .values({ id: instance, started_at: now, seen_at: now })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
+        .execute()
+    },
+
+    async outliveAll(now) {
+      // Also those of a version that left no heartbeat.
+      const opened = await db
+        .selectFrom('entries')
+        .select('instance')
+        .distinct()
+        .where(isOpen)
+        .where('lease_until', 'is', null)
+        .execute()
+      for (const { instance: id } of opened) {
+        const row = { id, started_at: 0, seen_at: 0 }
+        await db
+          .insertInto('instances')
+          .values(row)
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+      }
+      await db.updateTable('instances').set({ seen_at: 0 }).where('id', '<>', instance).execute()
+      await owners.beat(now)
+    },
+
+    async ownerless(now, silentMs, limit) {
+      const leased = await db
+        .selectFrom('entries')
+        .select('id')
+        .where(isOpen)
+        .where('lease_until', '<=', now)
+        .limit(limit)
+        .execute()
+      const ids = leased.map(({ id }) => id)
+      for (const { id } of await dead(now, silentMs).execute()) {
+        if (ids.length >= limit) break
+        const left = await db
+          .selectFrom('entries')
+          .select('id')
+          .where(isOpen)
+          .where('instance', '=', id)
+          .limit(limit - ids.length)
+          .execute()
+        ids.push(...left.map((entry) => entry.id))
+      }
+      return ids
+    },
+
+    async forgetDead(now, silentMs) {
+      await db.deleteFrom('instances').where('id', 'in', dead(now, silentMs)).execute()
+    },
+
+    async renewLease(requestId, leaseUntil) {
+      const { numUpdatedRows } = await db
+        .updateTable('entries')
+        .set({ lease_until: leaseUntil })
+        .where('id', '=', requestId)
+        .where(isOpen)
+        .where('lease_until', 'is not', null)
+        .executeTakeFirst()
+      if (numUpdatedRows > 0n) return 'renewed'
+      const entry = await db.selectFrom('entries').select('id').where('id', '=', requestId).executeTakeFirst()
+      return entry ? 'closed' : 'unknown'
+    },
+  }
+  return owners
+}

@@ -1,0 +1,68 @@
+import type { UpkeepStore } from './store.ts'
+import type { AddressKey, ExpiredUser, Found, OldMinutes, UpkeepFinder } from './upkeep-find.ts'
+import type { UpkeepWriter } from './upkeep-write.ts'
+
+/**
+ * Upkeep in small batches. Where an index leads to what is to be done, writing finds it itself; elsewhere somebody
+ * who holds nobody up reads through the table, a batch takes of what was found, and the reading goes on where it
+ * was when that is used up. The end of the table is the end of a pass, and the next question begins another.
+ */
+export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepStore {
+  const minutes = createSweep<OldMinutes, string>('', ({ rows }) => rows)
+  const users = createSweep<ExpiredUser, ExpiredUser>({ id: '', expiresAt: -1 }, () => 1)
+  const addresses = createSweep<{ readonly lastSeenAt: number } & AddressKey, AddressKey>(
+    { userId: '', address: '' },
+    () => 1,
+  )
+  return {
+    gatherUsage: (before, limit) =>
+      minutes((after) => find.findOldMinutes(before, after), write.gatherMinutes, limit),
+    purgeMinutes: write.removeMinutes,
+    purgeEntries: write.removeEntries,
+    purgeEvents: write.removeEvents,
+    purgeUsers: (expiredBefore, limit) =>
+      users((after) => find.findExpiredUsers(expiredBefore, after), write.removeUsers, limit),
+    purgeAddresses: (now, limit) =>
+      addresses((after) => find.findOldAddresses(now, after), write.removeAddresses, limit),
+  }
+}
+
+type Sweep<Item, Place> = (
+  find: (after: Place) => Promise<Found<Item, Place>>,
+  apply: (items: readonly Item[]) => Promise<number>,
+  limit: number,
+) => Promise<number>
+
+/** @param rowsOf what an item counts towards a batch's limit; a batch takes one item whatever it counts */
+function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number): Sweep<Item, Place> {
+  let waiting: Item[] = []
+  let next: Place | undefined = start
+
+  function take(limit: number): readonly Item[] {
+    let rows = 0
+    let count = 0
+    for (const item of waiting) {
+      rows += rowsOf(item)
+      if (count > 0 && rows > limit) break
+      count++
+    }
+    return waiting.splice(0, count)
+  }
+
+  return async (find, apply, limit) => {
+    for (;;) {
+      if (waiting.length > 0) {
+        // What is gone by now counts nothing, and is no reason to believe that there is no more.
+        const count = await apply(take(limit))
+        if (count > 0) return count
+      } else if (next !== undefined) {
+        const found = await find(next)
+        waiting = [...found.items]
+        next = found.next
+      } else {
+        next = start
+        return 0
+      }
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { describe, it, mock } from 'node:test'
+import { openUpkeep, runUpkeep } from '#metering/upkeep.ts'
+import type { UpkeepStore } from '#storage/store.ts'
+
+const now = Date.parse('2026-11-22T12:34:56Z')
+const dayMs = 86_400_000
+
+interface Call {
+  readonly name: keyof UpkeepStore
+  readonly before: number
+  readonly limit: number
+}
+
+/** A store in which there is so much to do, and that notes what it is told to. */
+function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
+  const calls: Call[] = []
+  const todo = { ...left }
+  let running = 0
+  const task = (name: keyof UpkeepStore) => async (before: number, limit: number) => {
+    calls.push({ name, before, limit })
+    running++
+    assert.equal(running, 1, 'two batches at once')
+    await new Promise((resolve) => setImmediate(resolve))
+    running--
+    const count = Math.min(limit, todo[name] ?? 0)
+    todo[name] = (todo[name] ?? 0) - count
+    return count
+  }
+  const store: UpkeepStore = {
+    gatherUsage: task('gatherUsage'),
+    purgeMinutes: task('purgeMinutes'),
+    purgeEntries: task('purgeEntries'),
+    purgeEvents: task('purgeEvents'),
+    purgeUsers: task('purgeUsers'),
+    purgeAddresses: task('purgeAddresses'),
+  }
+  return { store, calls, running: () => running }
+}
+
+const pass = { now, retentionDays: 90, purgeAfterDays: 30, pauseMs: 0 }
+
+describe('a pass of upkeep', () => {
+  it('does each thing in batches until there is no more of it', async () => {
+    const { store, calls } = createDoer({ purgeEntries: 1200, gatherUsage: 500 })
+    assert.deepEqual(await runUpkeep(store, pass), { purgeEntries: 1200, gatherUsage: 500 })
+    const count = (name: string) => calls.filter((call) => call.name === name).length
+    assert.deepEqual([count('purgeEntries'), count('gatherUsage'), count('purgeUsers')], [4, 2, 1])
+    assert.ok(calls.every(({ limit }) => limit === 500))
+  })
+
+  it('keeps what is to be kept', async () => {
+    const { store, calls } = createDoer()
+    await runUpkeep(store, pass)
+    assert.deepEqual(Object.fromEntries(calls.map(({ name, before }) => [name, before])), {
+      gatherUsage: Date.parse('2026-11-21T12:00:00Z'),
+      purgeMinutes: now - 7 * dayMs,
+      purgeAddresses: now,
+      purgeEntries: now - 90 * dayMs,
+      purgeEvents: now - 90 * dayMs,
+      purgeUsers: now - 30 * dayMs,
+    })
+  })
+
+  it('keeps for ever what it is told to', async () => {
+    const { store, calls } = createDoer()
+    await runUpkeep(store, { ...pass, retentionDays: 0, purgeAfterDays: -1 })
+    assert.deepEqual(
+      calls.map(({ name }) => name),
+      ['gatherUsage', 'purgeMinutes', 'purgeAddresses'],
+    )
+    calls.length = 0
+    await runUpkeep(store, { ...pass, purgeAfterDays: 0 })
+    assert.equal(calls.find(({ name }) => name === 'purgeUsers')?.before, now)
+  })
+
+  it('leaves a task that fails to the next pass, says so, and does the others', async () => {
+    const { store, calls } = createDoer({ purgeUsers: 3 })
+    const failures: unknown[] = []
+    const failing = { ...store, purgeEntries: () => Promise.reject(new Error('the disk is full')) }
+    assert.deepEqual(await runUpkeep(failing, { ...pass, onFailure: (error) => failures.push(error) }), {
+      purgeUsers: 3,
+    })
+    assert.match(String(failures), /disk is full/)
+    assert.ok(calls.some(({ name }) => name === 'purgeUsers'))
+  })
+})
+
+describe('upkeep', () => {
+  it('begins soon after the start, again an hour after the end, and ends with the batch under way', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { store, calls, running } = createDoer({ purgeEntries: 100_000 })
+      const passes = () => calls.filter(({ name }) => name === 'gatherUsage').length
+      const turn = () => new Promise((resolve) => setImmediate(resolve))
+      const upkeep = openUpkeep(store, { ...pass, clock: () => now })
+      mock.timers.tick(50_000)
+      assert.equal(passes(), 0)
+      mock.timers.tick(20_000)
+      assert.equal(passes(), 1)
+      while (!calls.some(({ name }) => name === 'purgeEntries')) await turn()
+      assert.equal(running(), 1)
+      await upkeep.close()
+      assert.equal(running(), 0)
+      const count = calls.length
+      mock.timers.tick(10 * 3_600_000)
+      await turn()
+      assert.equal(calls.length, count)
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  it('goes on hour by hour', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { store, calls } = createDoer()
+      const done = () => calls.filter(({ name }) => name === 'purgeUsers').length
+      const turn = () => new Promise((resolve) => setImmediate(resolve))
+      const upkeep = openUpkeep(store, { ...pass, clock: () => now })
+      for (let passes = 1; passes <= 3; passes++) {
+        mock.timers.tick(3_600_000 * 1.1)
+        while (done() < passes) await turn()
+        for (let turns = 0; turns < 5; turns++) await turn()
+      }
+      assert.equal(done(), 3)
+      await upkeep.close()
+    } finally {
+      mock.timers.reset()
+    }
+  })
+})

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it } from 'node:test'
+import { withConfiguredKey } from '#admin-access.ts'
+import { createAdminKey } from '#storage/admin-key-create.ts'
+import type { Scope } from '#storage/store.ts'
+import { databases, withStore } from '../support/stores.ts'
+
+const now = Date.parse('2026-11-22T12:00:00Z')
+const secret = 'a-secret-admin-key'
+
+for (const { name, create: createDatabase } of databases) {
+  describe(`admin keys in ${name}`, () => {
+    it('are known by their secret only, until they expire', () =>
+      withStore(createDatabase, async ({ adminKeys, users }) => {
+        assert.equal(await adminKeys.countAdminKeys(), 0)
+        const expiresAt = now + 1000
+        const key = await adminKeys.insertAdminKey(
+          { name: 'first', secret, scopes: ['admin'], expiresAt },
+          now,
+        )
+        assert.deepEqual(key, { id: key.id, name: 'first', scopes: ['admin'], createdAt: now, expiresAt })
+        assert.match(key.id, /^adk_[0-9a-z]{24}$/)
+        assert.deepEqual(await adminKeys.findAdminKey(secret, expiresAt - 1), key)
+        assert.equal(await adminKeys.findAdminKey(secret, expiresAt), undefined)
+        for (const guess of ['a-secret-admin-kez', `admin ${secret}`, key.id, key.name, ''])
+          assert.equal(await adminKeys.findAdminKey(guess, now), undefined, guess)
+        assert.equal(await users.knowsAccessToken(secret), false)
+      }))
+
+    it('are listed oldest first with what they open, never with their secrets', () =>
+      withStore(createDatabase, async ({ adminKeys }, database) => {
+        const wanted: readonly (readonly [string, readonly Scope[], number])[] = [
+          ['second', ['verifier'], now + 1],
+          ['first', ['admin'], now],
+          ['third', ['admin', 'verifier'], now + 2],
+        ]
+        const secrets: string[] = []
+        for (const [name, scopes, at] of wanted)
+          secrets.push((await createAdminKey(adminKeys, { name, scopes }, at)).secret)
+        const keys = await adminKeys.listAdminKeys()
+        assert.deepEqual(
+          keys.map(({ name, scopes }) => [name, scopes]),
+          [
+            ['first', ['admin']],
+            ['second', ['verifier']],
+            ['third', ['admin', 'verifier']],
+          ],
+        )
+        for (const [index, prefix] of ['tgv-', 'tga-', 'tga-'].entries())
+          assert.match(secrets[index] ?? '', new RegExp(`^${prefix}[0-9A-Za-z]{40}$`))
+        const stored = JSON.stringify([keys, await database.rows('select * from admin_keys')])
+        for (const each of secrets) assert.ok(!stored.includes(each.slice(4, 20)))
+      }))
+
+    it('can be deleted, and then open nothing; but somebody has to be left to administer', () =>
+      withStore(createDatabase, async ({ adminKeys }) => {
+        const insert = (name: string, scopes: readonly Scope[], more: { readonly expiresAt?: number } = {}) =>
+          adminKeys.insertAdminKey({ name, secret: `secret of ${name}`, scopes, ...more }, now)
+        const first = await insert('first', ['admin'])
+        const verifier = await insert('verifier', ['verifier'])
+        const ending = await insert('ending', ['admin'], { expiresAt: now + 10 })
+        assert.equal(await adminKeys.deleteAdminKey('adk_nobody', now), 'unknown')
+        assert.equal(await adminKeys.deleteAdminKey(first.id, now + 10), 'last', 'the other has expired')
+        assert.equal(await adminKeys.deleteAdminKey(ending.id, now + 10), 'deleted')
+        assert.equal(await adminKeys.deleteAdminKey(ending.id, now + 10), 'unknown')
+        assert.equal(await adminKeys.deleteAdminKey(verifier.id, now), 'deleted')
+        assert.equal(await adminKeys.findAdminKey('secret of verifier', now), undefined)
+        assert.equal(await adminKeys.deleteAdminKey(first.id, now), 'last')
+        assert.deepEqual(await adminKeys.listAdminKeys(), [first])
+        assert.equal(await adminKeys.deleteAdminKey(first.id, now, { mayBeLast: true }), 'deleted')
+        assert.equal(await adminKeys.countAdminKeys(), 0)
+      }))
+
+    it('of two that are deleted at once one stays', () =>
+      withStore(createDatabase, async ({ adminKeys }) => {
+        const names = ['a', 'b', 'c']
+        const insert = (name: string) =>
+          adminKeys.insertAdminKey({ name, secret: name.repeat(16), scopes: ['admin'] }, now)
+        const keys = await Promise.all(names.map(insert))
+        const outcomes = await Promise.all(keys.map(({ id }) => adminKeys.deleteAdminKey(id, now)))
+        assert.deepEqual(outcomes.toSorted(), ['deleted', 'deleted', 'last'])
+        assert.equal(await adminKeys.countAdminKeys(), 1)
+      }))
+
+    it('open nothing where nobody knows what they are for', () =>
+      withStore(createDatabase, async ({ adminKeys }, database) => {
+        const { database: kept } = database.settings()
+        assert.ok(kept.kind === 'sqlite')
+        for (const scopes of ['admin root', '', 'Admin', 'admin  verifier']) {
+          await adminKeys.insertAdminKey(
+            { name: scopes, secret: `${secret}${scopes}`, scopes: ['admin'] },
+            now,
+          )
+          const db = new DatabaseSync(kept.path)
+          db.prepare('update admin_keys set scopes = ? where name = ?').run(scopes, scopes)
+          db.close()
+          await assert.rejects(adminKeys.findAdminKey(`${secret}${scopes}`, now), {
+            name: 'StoreUnavailable',
+          })
+        }
+      }))
+
+    it('has the configured one beside them, which only the configuration takes away', () =>
+      withStore(createDatabase, async ({ adminKeys }) => {
+        assert.equal(withConfiguredKey(adminKeys, undefined, now), adminKeys)
+        const stored = await adminKeys.insertAdminKey({ name: 'stored', secret, scopes: ['admin'] }, now)
+        const keys = withConfiguredKey(adminKeys, 'the-configured-key', now + 5)
+        const configured = await keys.findAdminKey('the-configured-key', now)
+        assert.deepEqual(configured, {
+          id: 'adk_environment',
+          name: 'environment',
+          scopes: ['admin'],
+          createdAt: now + 5,
+        })
+        assert.deepEqual(await keys.findAdminKey(secret, now), stored)
+        assert.equal(await keys.findAdminKey('the-configured-kez', now), undefined)
+        assert.deepEqual(await keys.listAdminKeys(), [configured, stored])
+        assert.equal(await keys.deleteAdminKey('adk_environment', now), 'configured')
+        assert.equal(await keys.deleteAdminKey(stored.id, now), 'deleted', 'there is another way in')
+        assert.equal(await adminKeys.countAdminKeys(), 0)
+      }))
+  })
+}
