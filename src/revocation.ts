@@ -1,23 +1,28 @@
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
-import { isDisabled, isExpired, type User } from '#core/user.ts'
+import { barredFrom, isDisabled, isExpired, type User } from '#core/user.ts'
+import type { Gateway } from '#gateway/gateway.ts'
 import type { UserStore } from '#storage/store.ts'
 
 /**
  * No means no, now: whoever an administrator's change bars has their running streams cut as soon as the change is
- * written. The next request is refused by the store itself; this is for those that were let in before.
+ * written, or at the instant that it names. The next request is refused by the store itself; this is for those
+ * that were let in before.
  */
 export function withRevocation(
   users: UserStore,
-  cutUser: (userId: string, problem: Problem) => void,
+  gateway: Pick<Gateway, 'cutUser' | 'barUser'>,
   clock: Clock,
 ): UserStore {
   function cutIfBarred(user: User): void {
     const now = clock()
-    if (isDisabled(user, now)) {
-      const why = user.disabledReason ? `: ${user.disabledReason}` : '.'
-      cutUser(user.id, createProblem('user_disabled', `This access token was disabled${why}`))
-    } else if (isExpired(user, now)) cutUser(user.id, createProblem('user_expired'))
+    if (isDisabled(user, now)) gateway.cutUser(user.id, disabled(user.disabledReason))
+    else if (isExpired(user, now)) gateway.cutUser(user.id, createProblem('user_expired'))
+    else {
+      const at = barredFrom(user)
+      const problem = at === user.expiresAt ? createProblem('user_expired') : disabled(user.disabledReason)
+      gateway.barUser(user.id, at === undefined ? undefined : { at, problem })
+    }
   }
   return {
     ...users,
@@ -32,4 +37,9 @@ export function withRevocation(
       return user
     },
   }
+}
+
+/** What a holder is told whose stream is cut. */
+export function disabled(reason: string | undefined): Problem {
+  return createProblem('user_disabled', `This access token was disabled${reason ? `: ${reason}` : '.'}`)
 }

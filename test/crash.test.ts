@@ -1,138 +1,142 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { unitsOf } from '#core/usage.ts'
+import type { ServedRequest } from '#upstreams/simulated/served.ts'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
+import { type Account, readAccount, usageIn } from './support/account-file.ts'
+import { createRandom, runLoad, type Told, tellNothing } from './support/crash-load.ts'
 import { withFolder } from './support/folder.ts'
-import { assertInvariants } from './support/invariants.ts'
-import { startProgram } from './support/process.ts'
+import { type Program, startProgram } from './support/process.ts'
 
 /**
- * `kill -9` in the middle of load: whatever a client was told has happened is there after the next start, once.
- * Three rounds here; CRASH_ROUNDS asks for more.
+ * `kill -9` at a random moment of load, and then again: whatever a client or an administrator was told has happened
+ * is there after the next start, once, and the ledger says of each request what the upstream says that it served.
+ * Three rounds here; CRASH_ROUNDS asks for more, CRASH_SEED for the draws of an earlier run.
  */
 const rounds = Number(process.env.CRASH_ROUNDS ?? 3)
+const seed = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 32))
 const adminKey = 'a-test-admin-key-1'
 
-interface Told {
-  readonly users: string[]
-  /** Units by the request id of each answer that a client saw to its end. */
-  readonly answers: Map<string, number>
+/** Each entry by what the upstream has served, and each served request by its entry. */
+function assertServed(account: Account, served: readonly ServedRequest[], mark: string): number {
+  const truths = new Map(served.map((each) => [each.model, each]))
+  assert.equal(truths.size, served.length, 'nothing was sent twice')
+  const entries = account.entries.filter(({ model }) => String(model).includes(`@mark=${mark}-`))
+  const byModel = new Map(entries.map((entry) => [String(entry.model), entry]))
+  assert.equal(byModel.size, entries.length, 'nothing was admitted twice')
+  for (const model of truths.keys()) assert.ok(byModel.has(model), `${model} was sent without an entry`)
+  let exact = 0
+  for (const entry of entries) {
+    const truth = truths.get(String(entry.model))
+    const what = JSON.stringify({ entry, truth })
+    // Nobody knows how far it came; that it is charged its input's estimate is looked at with the account.
+    if (entry.state === 'abandoned') continue
+    if (entry.state === 'released') assert.equal(truth, undefined, `sent and not charged: ${what}`)
+    else if (entry.is_estimated === 1) assert.ok(Number(entry.units) > 0, what)
+    else {
+      assert.deepEqual(usageIn(entry), truth?.usage, what)
+      exact += truth?.usage ? unitsOf(truth.usage) : 0
+    }
+  }
+  return exact
 }
 
-async function drive(url: string, told: Told, isOver: () => boolean): Promise<void> {
-  const headers = (secret: string) => ({
-    'content-type': 'application/json',
-    authorization: `Bearer ${secret}`,
-  })
-  try {
-    while (!isOver()) {
-      const made = await fetch(`${url}/admin/users`, {
-        method: 'POST',
-        headers: headers(adminKey),
-        body: '{"type":"normal"}',
-      })
-      const { token: accessToken } = (await made.json()) as { token: string }
-      told.users.push(accessToken)
-      for (const stream of [false, true, false]) {
-        const body = JSON.stringify({
-          model: 'gpt-4o-mini',
-          stream,
-          ...(stream && { stream_options: { include_usage: true } }),
-          messages: [{ role: 'user', content: 'one two three' }],
-        })
-        const answer = await fetch(`${url}/v1/chat/completions`, {
-          method: 'POST',
-          headers: headers(accessToken),
-          body,
-        })
-        const units = /"total_tokens":\s*(\d+)/.exec(await answer.text())?.[1]
-        assert.equal(answer.status, 200)
-        assert.ok(units)
-        told.answers.set(answer.headers.get('x-request-id') ?? '', Number(units))
-      }
-    }
-  } catch (error) {
-    // The server is gone in the middle of a request: that is what this is about.
-    if (!isOver()) throw error
+/** What clients and administrators were told is there. */
+function assertTold(account: Account, { users, answers, unexpected }: Told): void {
+  assert.deepEqual(unexpected, [])
+  const entries = new Map(account.entries.map((entry) => [String(entry.model), entry]))
+  for (const [model, { requestId, units }] of answers) {
+    const entry = entries.get(model)
+    const what = JSON.stringify({ model, requestId, units, entry })
+    assert.deepEqual([entry?.id, entry?.state, entry?.is_estimated], [requestId, 'settled', 0], what)
+    if (units !== undefined) assert.equal(entry?.units, units, what)
+  }
+  for (const [id, { versions, acknowledged }] of users) {
+    const row = account.users.get(id)
+    const what = JSON.stringify({ id, row, acknowledged, versions })
+    assert.ok(row, `a user that was made is there: ${what}`)
+    const at = Number(row.admin_note ?? 0)
+    assert.ok(at >= acknowledged && at <= versions.length, `an edit that was answered is there: ${what}`)
+    const version = versions[at - 1]
+    if (!version) continue
+    const { requestsPerMinute, disabledAt } = version
+    assert.deepEqual([row.requests_per_minute, row.disabled_at], [requestsPerMinute, disabledAt], what)
   }
 }
 
 describe('kill -9 under load', () => {
-  it(`loses and doubles nothing, ${rounds} times`, { timeout: 60_000 + rounds * 20_000 }, () =>
+  it(`loses and doubles nothing, ${rounds} times`, { timeout: 60_000 + rounds * 20_000 }, (test) =>
     withFolder(async (folder) => {
+      test.diagnostic(`CRASH_SEED=${seed}`)
+      const random = createRandom(seed)
       const upstream = await openSimulatedUpstream({ port: 0, behaviour: { chunkMs: 1 } })
+      const data = join(folder, 'data')
       const env = {
-        DATA_DIR: folder,
+        DATA_DIR: data,
         PORT: '0',
         ADMIN_KEY: adminKey,
         OPENAI_BASE_URL: `${upstream.url}/v1`,
         OPENAI_API_KEY: 'x',
+        ANTHROPIC_BASE_URL: upstream.url,
+        ANTHROPIC_API_KEY: 'x',
         LOG_LEVEL: 'error',
       }
-      const told: Told = { users: [], answers: new Map() }
-      for (let round = 0; round < rounds; round++) {
-        const program = startProgram([], env)
+      const told = tellNothing()
+      let program: Program | undefined
+      let [exact, brokenStarts, round] = [0, 0, 0]
+
+      /** Starts it, and looks at what the crash before has left. */
+      async function start(): Promise<string> {
+        program = startProgram([], env)
         const url = await program.listening
-        let isOver = false
-        const drivers = Array.from({ length: 12 }, () => drive(url, told, () => isOver))
-        await wait(300 + Math.random() * 700)
-        isOver = true
-        program.process.kill('SIGKILL')
-        await Promise.all(drivers)
-        await program.exit
+        const account = await readAccount(data)
+        assertTold(account, told)
+        if (round > 0) exact += assertServed(account, upstream.served(), `r${round}`)
+        upstream.clearServed()
+        return url
       }
-      assert.ok(told.users.length > rounds && told.answers.size > rounds, 'there was load')
 
-      const last = startProgram([], env)
-      const url = await last.listening
-      const listed = await fetch(`${url}/admin/users`, { headers: { authorization: `Bearer ${adminKey}` } })
-      const { users } = (await listed.json()) as { users: { token: string }[] }
-      const there = new Set(users.map((user) => user.token))
-      assert.deepEqual(
-        told.users.filter((accessToken) => !there.has(accessToken)),
-        [],
-        'every user that was acknowledged is there',
-      )
-      last.process.kill('SIGTERM')
-      assert.equal(await last.exit, 0, last.output())
-
-      const db = new DatabaseSync(join(folder, 'tollgate.db'))
-      assert.deepEqual(
-        db
-          .prepare('pragma integrity_check')
-          .all()
-          .map((row) => ({ ...row })),
-        [{ integrity_check: 'ok' }],
-      )
-      const entries = new Map(
-        db
-          .prepare('select id, state, units, is_estimated from entries')
-          .all()
-          .map((row) => [String(row.id), row]),
-      )
-      for (const [requestId, units] of told.answers) {
-        const entry = entries.get(requestId)
-        assert.deepEqual([entry?.state, entry?.units, entry?.is_estimated], ['settled', units, 0], requestId)
+      async function end(signal: NodeJS.Signals): Promise<number | null | undefined> {
+        program?.process.kill(signal)
+        return program?.exit
       }
-      assert.equal([...entries.values()].filter((entry) => entry.state === 'open').length, 0)
-      await assertInvariants({ rows: async (query) => db.prepare(query).all() })
-      const settled = [...entries.values()].filter(
-        (entry) => entry.state === 'settled' && entry.is_estimated === 0,
-      )
-      const booked = settled.reduce((sum, entry) => sum + Number(entry.units), 0)
-      const served = upstream
-        .served()
-        .reduce(
-          (sum, { usage }) =>
-            sum +
-            (usage ? usage.input + usage.cacheRead + usage.cacheWritten + usage.output + usage.reasoning : 0),
-          0,
-        )
-      assert.ok(booked <= served, `booked ${booked} of ${served} that were served`)
-      db.close()
-      await upstream.close()
+
+      try {
+        for (; round < rounds; round++) {
+          const url = await start()
+          let isOver = false
+          const mark = `r${round + 1}`
+          const load = runLoad({ url, adminKey, told, random, mark, isOver: () => isOver })
+          // The first one long enough for there to be load of every kind, the others at any moment.
+          await wait(round === 0 ? 1000 : 50 + random() * 950)
+          isOver = true
+          await end('SIGKILL')
+          await load
+          if (random() > 0.2) continue
+          // A crash while the crash before is cleared up.
+          brokenStarts += 1
+          program = startProgram([], env)
+          await wait(random() * 700)
+          await end('SIGKILL')
+        }
+        await start()
+        const { counts } = told
+        for (const [what, count] of Object.entries(counts)) assert.ok(count > 0, `there was no load: ${what}`)
+        assert.ok(told.users.size > rounds && exact > 0, 'there was load')
+        assert.equal(await end('SIGTERM'), 0, 'it stops in order')
+        const { entries } = await readAccount(data)
+        const states = Object.entries(Object.groupBy(entries, ({ state }) => String(state)))
+        const ended = states.map(([state, some]) => `${some?.length} ${state}`).join(', ')
+        test.diagnostic(`${rounds} kills under load, ${brokenStarts} more in the next start: ${ended}`)
+        test.diagnostic(`clients and administrators saw ${JSON.stringify(counts)}; ${exact} units exact`)
+      } catch (cause) {
+        throw new Error(`after round ${round} with CRASH_SEED=${seed}`, { cause })
+      } finally {
+        await end('SIGKILL')
+        await upstream.close()
+      }
     }),
   )
 })

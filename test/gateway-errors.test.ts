@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
+import { absent, anything, mismatches } from './support/admin-matching.ts'
 import { call } from './support/gateway-client.ts'
 import {
   type Harness,
@@ -34,8 +35,11 @@ interface Case {
   readonly attempts: 1 | 2
   /** By the second attempt, after the time that it was told to wait. */
   readonly isLetInThen?: boolean
-  readonly retryAfter?: boolean
+  /** What `retry-after` says: exactly one second, some, or so many that no client should wait for it. */
+  readonly retryAfter?: 'one' | 'seconds' | 'long'
   readonly shouldRetry?: 'false'
+  /** Which limit it says that was; nothing of one where this is absent. */
+  readonly limit?: Readonly<Record<string, unknown>>
   readonly edit?: Parameters<Harness['createUser']>[0]
   readonly options?: Partial<HarnessOptions> & {
     readonly headersTimeoutMs?: number
@@ -60,6 +64,7 @@ interface Here {
 }
 
 const never: Script = () => {}
+const perMinute = 30
 
 /** Asks as this user, and does not wait. */
 async function occupy({ harness, accessToken }: Here): Promise<void> {
@@ -68,11 +73,21 @@ async function occupy({ harness, accessToken }: Here): Promise<void> {
   await waitUntil(() => harness.gateway.openRelays() === 1, 'one runs')
 }
 
-/** Asks until the pace is too much. */
+/** Asks until the pace is too much: as fast as a busy machine can, which one by one is too slow for. */
 async function hurry({ harness, accessToken }: Here): Promise<void> {
   const body = { model: 'gpt-4o', messages: [] }
   const ask = () => call(harness.port, { path: '/v1/chat/completions', accessToken, body })
-  while ((await ask()).status !== 429);
+  for (;;) {
+    const answers = await Promise.all(Array.from({ length: perMinute + 1 }, ask))
+    if (answers.some(({ status }) => status === 429)) return
+  }
+}
+
+const hourMs = 3_600_000
+
+/** So late in the hour that the next one is worth waiting for. */
+async function goToTheLastMoment({ harness }: Here): Promise<void> {
+  harness.shiftClock(hourMs - (Date.now() % hourMs) - 1500)
 }
 
 async function guess({ harness }: Here): Promise<void> {
@@ -85,6 +100,14 @@ const fail = () => {
   throw failing
 }
 const limitsOf = { gpt4: 2000, claude: 2000 }
+
+/** A quota's facts; a quota without a period says nothing of a reset. */
+const quota = (facts: object) => ({ name: 'quota', needed: anything, reserved: 0, resetAt: absent, ...facts })
+/** The facts of a limit that no family has. */
+const number = (name: string, limit: number, used: number, facts: object = {}) => {
+  const others = { family: absent, needed: absent, reserved: absent, resetAt: absent }
+  return { ...others, name, limit, used, ...facts }
+}
 
 const cases: readonly Case[] = [
   { code: 'bad_request', error: 'BadRequestError', attempts: 1, send: { model: 5 } },
@@ -113,6 +136,7 @@ const cases: readonly Case[] = [
     error: 'PermissionDeniedError',
     attempts: 1,
     edit: { limits: { maxIps: 0 } },
+    limit: number('maxIps', 0, 0),
   },
   {
     code: 'address_not_allowed',
@@ -149,25 +173,47 @@ const cases: readonly Case[] = [
     attempts: 1,
     shouldRetry: 'false',
     edit: { limits: { requestsPerMinute: 0 } },
+    limit: number('requestsPerMinute', 0, 0),
   },
   {
     code: 'rate_limited',
     name: 'for a second',
     error: 'RateLimitError',
     attempts: 2,
-    retryAfter: true,
-    edit: { limits: { requestsPerMinute: 30 } },
+    retryAfter: 'seconds',
+    edit: { limits: { requestsPerMinute: perMinute } },
+    limit: number('requestsPerMinute', perMinute, perMinute, { resetAt: anything }),
     arrange: hurry,
     isLetInThen: true,
   },
   {
     code: 'concurrency_limited',
+    name: 'none at all',
+    error: 'RateLimitError',
+    attempts: 1,
+    shouldRetry: 'false',
+    edit: { limits: { concurrentRequests: 0 } },
+    limit: number('concurrentRequests', 0, 0),
+  },
+  {
+    code: 'concurrency_limited',
+    name: 'until another request ends',
     error: 'RateLimitError',
     attempts: 2,
-    retryAfter: true,
+    retryAfter: 'one',
     edit: { limits: { concurrentRequests: 1 } },
+    limit: number('concurrentRequests', 1, 1),
     options: { script: never },
     arrange: occupy,
+  },
+  {
+    code: 'quota_exceeded',
+    name: 'none at all',
+    error: 'RateLimitError',
+    attempts: 1,
+    shouldRetry: 'false',
+    edit: { quotaLimits: { gpt4: 0, claude: 0 } },
+    limit: quota({ limit: 0, used: 0 }),
   },
   {
     code: 'quota_exceeded',
@@ -175,24 +221,47 @@ const cases: readonly Case[] = [
     error: 'RateLimitError',
     attempts: 1,
     shouldRetry: 'false',
-    edit: { quotaLimits: { gpt4: 0, claude: 0 } },
+    edit: { quotaLimits: limitsOf, quotaUsed: { gpt4: 1999, claude: 1999 } },
+    limit: quota({ limit: 2000, used: 1999 }),
+  },
+  {
+    code: 'quota_exceeded',
+    name: 'larger than a whole period',
+    error: 'RateLimitError',
+    attempts: 1,
+    shouldRetry: 'false',
+    edit: { quotaLimits: { gpt4: 100, claude: 100 }, limits: { period: 'hourly' } },
+    limit: quota({ limit: 100, used: 0, resetAt: anything }),
   },
   {
     code: 'quota_exceeded',
     name: 'until the next month',
     error: 'RateLimitError',
     attempts: 1,
-    retryAfter: true,
+    retryAfter: 'long',
     shouldRetry: 'false',
     edit: { quotaLimits: limitsOf, quotaUsed: limitsOf, limits: { period: 'monthly' } },
+    limit: quota({ limit: 2000, used: 2000, resetAt: anything }),
+  },
+  {
+    code: 'quota_exceeded',
+    name: 'until the hour is over, in two seconds',
+    error: 'RateLimitError',
+    attempts: 2,
+    retryAfter: 'seconds',
+    edit: { quotaLimits: limitsOf, quotaUsed: limitsOf, limits: { period: 'hourly' } },
+    limit: quota({ limit: 2000, used: 2000, resetAt: anything }),
+    arrange: goToTheLastMoment,
+    isLetInThen: true,
   },
   {
     code: 'quota_exceeded',
     name: 'until another request ends',
     error: 'RateLimitError',
     attempts: 2,
-    retryAfter: true,
+    retryAfter: 'one',
     edit: { quotaLimits: { gpt4: 500 } },
+    limit: quota({ limit: 500, used: 0, reserved: anything }),
     send: { model: 'gpt-4o' },
     options: { script: never },
     arrange: occupy,
@@ -201,7 +270,7 @@ const cases: readonly Case[] = [
     code: 'throttled',
     error: 'RateLimitError',
     attempts: 2,
-    retryAfter: true,
+    retryAfter: 'one',
     arrange: guess,
     isLetInThen: true,
   },
@@ -236,14 +305,14 @@ const cases: readonly Case[] = [
     code: 'store_unavailable',
     error: 'InternalServerError',
     attempts: 2,
-    retryAfter: true,
+    retryAfter: 'one',
     options: { wrapMeter: (meter) => ({ ...meter, admit: () => Promise.reject(failing) }) },
   },
   {
     code: 'shutting_down',
     error: 'InternalServerError',
     attempts: 2,
-    retryAfter: true,
+    retryAfter: 'one',
     options: { script: never },
     arrange: async (here) => {
       await occupy(here)
@@ -265,10 +334,13 @@ interface Raised {
   /** Undefined where it was let in. */
   readonly error: unknown
   readonly answers: readonly Response[]
+  /** What stood in them. */
+  readonly bodies: readonly unknown[]
 }
 
 async function raise(protocol: 'openai' | 'anthropic', { send = {} }: Case, here: Here): Promise<Raised> {
   const answers: Response[] = []
+  const bodies: unknown[] = []
   const options = {
     apiKey: send.apiKey ?? here.accessToken,
     maxRetries: 1,
@@ -278,8 +350,12 @@ async function raise(protocol: 'openai' | 'anthropic', { send = {} }: Case, here
         input,
         send.isCutShort ? { ...init, body: String(init?.body).slice(0, -1) } : init,
       )
+      // Read here, since a client that tries again throws the body away.
+      const text = await answer.text()
+      bodies.push(JSON.parse(text))
+      const { status, headers } = answer
       answers.push(answer)
-      return answer
+      return new Response(text, { status, headers })
     },
   }
   const model = send.model ?? (protocol === 'openai' ? 'gpt-4o' : 'claude-x')
@@ -296,7 +372,35 @@ async function raise(protocol: 'openai' | 'anthropic', { send = {} }: Case, here
     () => undefined,
     (raised: unknown) => raised,
   )
-  return { error, answers }
+  return { error, answers, bodies }
+}
+
+function isWait(seconds: string | null, expected: Case['retryAfter']): boolean {
+  if (expected === undefined) return seconds === null
+  if (seconds === null || !/^[1-9]\d*$/.test(seconds)) return false
+  switch (expected) {
+    case 'one':
+      return seconds === '1'
+    case 'seconds':
+      return Number(seconds) <= 60
+    case 'long':
+      return Number(seconds) > 60
+  }
+}
+
+/** Where each protocol's error says which limit it was. */
+function limitIn(protocol: 'openai' | 'anthropic', body: unknown): unknown {
+  assert.ok(typeof body === 'object' && body !== null && 'error' in body)
+  const { error } = body
+  assert.ok(typeof error === 'object' && error !== null)
+  const expected = protocol === 'openai' ? ['code', 'message', 'param', 'type'] : ['message', 'type']
+  const { limit, ...others } = { limit: undefined, ...error }
+  assert.deepEqual(Object.keys(others).sort(), expected)
+  return limit
+}
+
+function familyOf(protocol: 'openai' | 'anthropic', { send = {} }: Case): string {
+  return protocol === 'openai' || send.model === 'gpt-4o' ? 'gpt4' : 'claude'
 }
 
 async function withHarness({ edit, options = {} }: Case, run: (here: Here) => Promise<void>): Promise<void> {
@@ -317,18 +421,22 @@ async function withHarness({ edit, options = {} }: Case, run: (here: Here) => Pr
 
 describe('what official clients raise, and whether they try again', { concurrency: 4 }, () => {
   for (const one of cases) {
-    const { code, name, error, attempts, retryAfter = false, shouldRetry, isLetInThen = false } = one
+    const { code, name, error, attempts, retryAfter, shouldRetry, isLetInThen = false } = one
     for (const protocol of ['openai', 'anthropic'] as const) {
       it(`${protocol}: ${code}${name ? ` (${name})` : ''} is ${error}`, () =>
         withHarness(one, async (here) => {
           await one.arrange?.(here)
-          const { error: raised, answers } = await raise(protocol, one, here)
+          const { error: raised, answers, bodies } = await raise(protocol, one, here)
           assert.equal(answers.length, attempts)
           const [first = assert.fail()] = answers
           assert.equal(first.status, errorTable[code].status)
           assert.equal(first.headers.get('x-should-retry') ?? undefined, shouldRetry)
           const wait = first.headers.get('retry-after')
-          assert.ok(retryAfter ? /^[1-9]\d*$/.test(wait ?? '') : wait === null, `retry-after: ${wait}`)
+          assert.ok(isWait(wait, retryAfter), `retry-after: ${wait}`)
+          const facts = limitIn(protocol, bodies[0])
+          assert.deepEqual(mismatches(facts, one.limit ?? absent), [])
+          if (one.limit?.name === 'quota')
+            assert.deepEqual(mismatches(facts, { family: familyOf(protocol, one) }), [])
           assert.match(first.headers.get('x-request-id') ?? '', /^req_/)
           if (isLetInThen) {
             assert.equal(raised, undefined)
@@ -339,6 +447,9 @@ describe('what official clients raise, and whether they try again', { concurrenc
           assert.equal(raised.status, errorTable[code].status)
           assert.equal(raised.requestID, answers.at(-1)?.headers.get('x-request-id'))
           assert.ok(!raised.message.includes('upstream-secret'))
+          // What a program finds in the exception: one hands it the error, the other the whole body.
+          const told: unknown = protocol === 'openai' ? { error: raised.error } : raised.error
+          assert.deepEqual(told, bodies.at(-1))
         }))
     }
   }

@@ -1,6 +1,7 @@
 import type { Admitted } from '#core/admission.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { Endpoint, ModelRequest } from '#providers/provider.ts'
+import type { Bar } from './relays.ts'
 import type { Visit } from './visit.ts'
 
 /** A request that was let in: everything its relay has to know. Its entry is open and wants a settlement. */
@@ -8,6 +9,8 @@ export interface AdmittedRequest {
   readonly visit: Visit
   readonly endpoint: Endpoint
   readonly userId: string
+  /** When the user will be barred, where that is known already. */
+  readonly bar: Bar | undefined
   readonly body: Buffer
   readonly members: JsonMembers
   readonly request: ModelRequest

@@ -15,6 +15,8 @@ export interface AnswerMeter {
   /** Calls back when the last bytes are understood: at once, unless they have to be decoded. */
   readonly whenRead: (done: () => void) => void
   readonly figures: () => Figures
+  /** Whether a stream has stated its last figures; a whole answer never says so before its end. */
+  readonly isComplete: () => boolean
   readonly close: () => void
 }
 
@@ -41,7 +43,7 @@ export function openAnswerMeter(
   return { isStream, takesEvents: isStream, ...reader, whenRead: (done) => done(), close: () => {} }
 }
 
-type Reader = Pick<AnswerMeter, 'push' | 'end' | 'figures'>
+type Reader = Pick<AnswerMeter, 'push' | 'end' | 'figures' | 'isComplete'>
 
 function openReader(endpoint: Endpoint, isStream: boolean, withholdsUsage: boolean): Reader {
   return isStream ? readStream(endpoint.openStream({ withholdsUsage })) : readWhole(endpoint)
@@ -55,6 +57,7 @@ function readStream(meter: StreamMeter): Reader {
   return {
     push: meter.push,
     end: meter.end,
+    isComplete: meter.isComplete,
     figures: () => ({
       usage: meter.usage(),
       isComplete: meter.isComplete(),
@@ -73,6 +76,7 @@ function readWhole(endpoint: Endpoint): Reader {
       return chunk
     },
     end: () => nothing,
+    isComplete: () => false,
     figures() {
       if (bytes === 0) return noFigures
       const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
@@ -101,6 +105,8 @@ function openDecoded(reader: Reader, encoding: string, isStream: boolean): Answe
     end: () => nothing,
     whenRead: (done) => (decoder ? decoder.end(done) : done()),
     figures: reader.figures,
+    // What has passed may not be decoded yet.
+    isComplete: () => false,
     close: () => decoder?.destroy(),
   }
 }

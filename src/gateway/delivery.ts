@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 /**
  * The client's side of a relay. Bytes are written as they come, but the last of them waits for `finish`, which is
  * called when the settlement is durable: what a client saw finished is booked. The last is the end of a chunked
- * answer, or the bytes that complete a `content-length`.
+ * answer, or the bytes that complete a `content-length`; and from `hold` on everything, since to most clients a
+ * stream has ended with its last event, whatever becomes of the connection.
  */
 export class Delivery {
   readonly #response: ServerResponse
@@ -11,6 +12,7 @@ export class Delivery {
   #head: { readonly status: number; readonly headers: string[] } | undefined
   #left = -1
   #held: Buffer | undefined
+  #isHolding = false
   #stall: NodeJS.Timeout | undefined
   /** The last four bytes that were written, to know whether a stream stands between two events. */
   #tail = 0
@@ -72,11 +74,9 @@ export class Delivery {
     else for (const byte of chunk) this.#tail = (this.#tail << 8) | byte
     if (this.#left >= 0) {
       this.#left -= length
-      if (this.#left <= 0) {
-        this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk
-        return true
-      }
+      if (this.#left <= 0) return this.#keep(chunk)
     }
+    if (this.#isHolding) return this.#keep(chunk)
     if (this.#head) this.#writeHead()
     if (this.#response.write(chunk)) return true
     clearTimeout(this.#stall)
@@ -85,9 +85,33 @@ export class Delivery {
     return false
   }
 
+  #keep(chunk: Buffer): true {
+    this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk
+    return true
+  }
+
+  /** From here on everything waits for `letGo` or `finish`. */
+  hold(): void {
+    this.#isHolding = true
+  }
+
+  letGo(): void {
+    this.#isHolding = false
+    // The bytes that complete a length are the answer's end, and wait for that.
+    if (this.#left === 0 || this.#response.destroyed) return
+    this.#writeHead()
+    this.#writeHeld()
+  }
+
+  #writeHeld(): void {
+    if (this.#held) this.#response.write(this.#held)
+    this.#held = undefined
+  }
+
   finish(last?: string): void {
     this.close()
     this.#writeHead()
+    if (last !== undefined) this.#writeHeld()
     this.#response.end(last ?? this.#held)
   }
 

@@ -19,7 +19,7 @@ import { createModelDirectory } from './model-directory.ts'
 import { listModels, type ModelsContext, showModel } from './models.ts'
 import { refuse } from './refusal.ts'
 import { Relay, type RelayContext } from './relay.ts'
-import { createRelays } from './relays.ts'
+import { type Bar, createRelays } from './relays.ts'
 import { createRouter, type Route } from './routes.ts'
 import type { Visit } from './visit.ts'
 
@@ -50,12 +50,15 @@ export interface Gateway {
   readonly openRelays: () => number
   /** Cuts the running relays of one user, each with this problem; answers how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
+  /** Says from when on a user will be barred, or that he will not; running relays are cut when it comes. */
+  readonly barUser: (userId: string, bar: Bar | undefined) => void
   /** Refuses what is new, waits for what runs, and after the grace cuts the rest. Resolves when all is settled. */
   readonly drain: (graceMs: number) => Promise<void>
 }
 
 const minuteMs = 60_000
 const tellingMs = 1000
+const barLookMs = 250
 const defaults = {
   onDisconnect: 'abort',
   inputEstimate: 'usual',
@@ -81,6 +84,8 @@ export function createGateway(given: GatewayOptions): Gateway {
     directory: createModelDirectory(options.upstreams, clock),
   }
   const visits = createRoster<Visit>()
+  // Nobody asks again while a stream runs, so its user's end has to be watched for.
+  const barWatch = setInterval(() => relays.cutBarred(clock()), barLookMs).unref()
   let isDraining = false
   let isCutting = false
 
@@ -198,9 +203,11 @@ export function createGateway(given: GatewayOptions): Gateway {
     await waitUntil(isIdle, tellingMs)
     for (const { request } of visits.list()) request.socket.destroy()
     await waitUntil(isIdle, Number.POSITIVE_INFINITY)
+    clearInterval(barWatch)
   }
 
-  return { handle, openRelays: relays.count, cutUser: relays.cutUser, drain }
+  const { cutUser, barUser } = relays
+  return { handle, openRelays: relays.count, cutUser, barUser, drain }
 }
 
 /** Looks now and then: this is for a process that stops, where nobody counts milliseconds. */

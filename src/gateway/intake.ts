@@ -9,8 +9,9 @@ import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
 import type { Asked, Meter } from '#metering/meter.ts'
 import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
-import type { AdmissionAsk } from '#storage/store.ts'
+import type { AdmissionAsk, AskedBy } from '#storage/store.ts'
 import type { AdmittedRequest } from './admitted.ts'
+import type { Bar } from './relays.ts'
 import type { Visit } from './visit.ts'
 
 export interface IntakeContext {
@@ -63,13 +64,14 @@ export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeCo
   if (outcome.kind === 'refused') return outcome
   const decided = judge(visit, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
-  const { decision, userId } = decided
+  const { decision, userId, bar } = decided
   const { durable } = outcome.value
   const { members, request, input } = parsed
   const job = {
     visit,
     endpoint,
     userId,
+    bar,
     body: reading.body,
     members,
     request,
@@ -174,6 +176,7 @@ type Judged =
       readonly kind: 'admitted'
       readonly decision: AdmittedRequest['decision']
       readonly userId: string
+      readonly bar: Bar | undefined
     }
 
 function judge(visit: Visit, outcome: Asked, context: IntakeContext): Judged {
@@ -182,9 +185,20 @@ function judge(visit: Visit, outcome: Asked, context: IntakeContext): Judged {
     return refuseUnknown(visit, context)
   context.throttle.succeeded(visit.address)
   if (outcome.kind === 'admitted')
-    return { kind: 'admitted', decision: outcome, userId: outcome.user?.id ?? '' }
-  const { code, message, retryAt, quota, rate } = outcome
-  return { ...refused(createProblem(code, message, { retryAt })), limits: { quota, rate } }
+    return {
+      kind: 'admitted',
+      decision: outcome,
+      userId: outcome.user?.id ?? '',
+      bar: outcome.user && barAhead(outcome.user),
+    }
+  const { code, message, retryAt, limit, quota, rate } = outcome
+  return { ...refused(createProblem(code, message, { retryAt, limit })), limits: { quota, rate } }
+}
+
+/** A user who will be barred without anybody's doing, at an instant that is known now. */
+function barAhead({ barredFrom: at, expiresAt }: AskedBy): Bar | undefined {
+  if (at === undefined) return undefined
+  return { at, problem: createProblem(at === expiresAt ? 'user_expired' : 'user_disabled') }
 }
 
 function refuseUnknown(visit: Visit, { throttle }: IntakeContext): Refusal {

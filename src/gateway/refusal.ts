@@ -64,7 +64,6 @@ function retryHeaders(problem: Problem, now: number): string[] {
 /** What passes within seconds, though nobody can say when. */
 function soonAgain(problem: Problem, now: number): number | undefined {
   switch (problem.code) {
-    case 'concurrency_limited':
     case 'store_unavailable':
     case 'shutting_down':
       return now + 1000

@@ -14,7 +14,7 @@ import { chargeOf, type Figures, noFigures } from './charge.ts'
 import { Delivery } from './delivery.ts'
 import { problemOfFailure, refusedCredential } from './failure.ts'
 import { pushAll, refuse } from './refusal.ts'
-import type { Relays } from './relays.ts'
+import type { Bar, Relays } from './relays.ts'
 import { isGone, timingOf } from './visit.ts'
 
 export interface RelayContext {
@@ -42,6 +42,9 @@ type Ending =
   | { readonly kind: 'gone' }
   | { readonly kind: 'failed' | 'cut'; readonly problem: Problem }
 
+/** How long a stream's end may come after its last event before that is booked without it. */
+const lastWordsMs = 20
+
 /** Answers after which another upstream may do better. */
 const worthAnother: ReadonlySet<number> = new Set([401, 429, 500, 502, 503, 529])
 
@@ -52,6 +55,7 @@ const worthAnother: ReadonlySet<number> = new Set([401, 429, 500, 502, 503, 529]
  */
 export class Relay implements Receiver {
   readonly userId: string
+  bar: Bar | undefined
   readonly #context: RelayContext
   readonly #job: AdmittedRequest
   readonly #delivery: Delivery
@@ -60,6 +64,8 @@ export class Relay implements Receiver {
   #wasSent = false
   #upstreamStatus = 0
   #firstByteAt: number | undefined
+  #settling: Promise<unknown> | undefined
+  #lastWordsTimer: NodeJS.Timeout | undefined
   #drainTimer: NodeJS.Timeout | undefined
   #drainedBytes = 0
   #isClientGone = false
@@ -71,6 +77,7 @@ export class Relay implements Receiver {
   constructor(job: AdmittedRequest, context: RelayContext) {
     const { visit, request } = job
     this.userId = job.userId
+    this.bar = job.bar
     this.#job = job
     this.#context = context
     this.#attempts = new Attempts(job, context.upstreams.candidatesFor(visit.provider.name, request.model))
@@ -145,8 +152,29 @@ export class Relay implements Receiver {
     if (!meter || this.#isConcluded) return
     this.#firstByteAt ??= performance.now()
     const passing = meter.push(chunk)
+    if (this.#lastWordsTimer === undefined && meter.isComplete()) this.#awaitEnd()
     if (this.#isClientGone) this.#countDrained(chunk.length)
     else if (!this.#delivery.write(passing)) this.#attempts.exchange?.pause()
+  }
+
+  /**
+   * The figures are final, so that this is the stream's last event: it goes out when it is booked, which is when the
+   * upstream has ended as well, or a moment later where it stays connected.
+   */
+  #awaitEnd(): void {
+    this.#delivery.hold()
+    this.#lastWordsTimer = setTimeout(() => {
+      const letGo = () => {
+        if (!this.#isConcluded) this.#delivery.letGo()
+      }
+      this.#lastWordsTimer = setTimeout(letGo, this.#context.settleWaitMs)
+      this.#settle({ kind: 'complete' }).then(letGo, letGo)
+    }, lastWordsMs)
+  }
+
+  #settle(ending: Ending): Promise<unknown> {
+    this.#settling ??= this.#context.meter.settle(this.#settlementFor(ending))
+    return this.#settling
   }
 
   onEnd(): void {
@@ -211,7 +239,8 @@ export class Relay implements Receiver {
     if (this.#isConcluded) return
     this.#isConcluded = true
     clearTimeout(this.#drainTimer)
-    const settlement = this.#settlementFor(ending)
+    clearTimeout(this.#lastWordsTimer)
+    const settling = this.#settle(ending)
     this.#attempts.exchange?.abort()
     this.#meter?.close()
     let isEnded = false
@@ -231,7 +260,7 @@ export class Relay implements Receiver {
       end()
       this.#leave?.()
     }
-    this.#context.meter.settle(settlement).then(settled, settled)
+    settling.then(settled, settled)
   }
 
   #settlementFor(ending: Ending): Settlement {

@@ -29,6 +29,12 @@ describe('the admin error envelope', () => {
     )
   })
 
+  it('says which limit it was', () => {
+    const limit = { name: 'maxIps', limit: 2, used: 2 } as const
+    const answer = renderProblem(createProblem('address_limit', undefined, { limit }), 'r', 0)
+    assert.deepEqual(JSON.parse(answer.body).limit, limit)
+  })
+
   const wanted: readonly (readonly [string | undefined, boolean])[] = [
     [undefined, false],
     ['*/*', false],

@@ -10,7 +10,7 @@ export interface ProblemAnswer {
 const problemType = 'application/problem+json'
 
 /**
- * The admin envelope: the contract's `{"error": "<string>"}`, with `code`, `issues` and `requestId` beside it, and
+ * The admin envelope: the contract's `{"error": "<string>"}`, with `code`, `issues`, `limit` and `requestId` beside it, and
  * RFC 9457's members as well for a client that asks for them. `now` in epoch milliseconds.
  */
 export function renderProblem(
@@ -25,6 +25,7 @@ export function renderProblem(
     error: problem.message,
     code: problem.code,
     ...(problem.issues && { issues: problem.issues }),
+    ...(problem.limit && { limit: problem.limit }),
     requestId,
     ...(wantsProblem && {
       type: `urn:tollgate:error:${problem.code}`,

@@ -201,12 +201,17 @@ describe('problems', () => {
       error: { type: 'invalid_request_error', message: 'The member n is wrong.' },
       request_id: 'req_1',
     })
+    const limit = { name: 'concurrentRequests', limit: 2, used: 2 } as const
+    const limited = createProblem('concurrency_limited', 'Two at once.', { limit })
+    assert.deepEqual(JSON.parse(openai.renderProblem(limited, 'req_1')).error.limit, limit)
+    assert.deepEqual(JSON.parse(anthropic.renderProblem(limited, 'req_1')).error.limit, limit)
     const quota = JSON.parse(openai.renderProblem(createProblem('quota_exceeded'), 'r')) as { error: object }
     assert.deepEqual({ ...quota.error, type: 'insufficient_quota', code: 'insufficient_quota' }, quota.error)
   })
 
   it('end a running stream with an error that the clients raise', async () => {
-    const cut = createProblem('user_disabled')
+    const limit = { name: 'maxIps', limit: 1, used: 1 } as const
+    const cut = createProblem('user_disabled', undefined, { limit })
     const stream = (text: string) => async () =>
       new Response(text, { headers: { 'content-type': 'text/event-stream' } })
     const drain = async (answer: AsyncIterable<unknown>) => {
@@ -215,24 +220,26 @@ describe('problems', () => {
     const messages = [{ role: 'user' as const, content: 'x' }]
     const first = new OpenAI({ apiKey: 'k', fetch: stream(openai.renderStreamProblem(cut, 'r')) })
     const chat = await first.chat.completions.create({ model: 'm', messages, stream: true })
-    await assert.rejects(
-      drain(chat),
-      (error) => error instanceof OpenAI.APIError && error.code === 'user_disabled',
-    )
+    await assert.rejects(drain(chat), (error) => {
+      assert.ok(error instanceof OpenAI.APIError && error.code === 'user_disabled')
+      assert.partialDeepStrictEqual(error.error, { limit })
+      return true
+    })
     const responses = await first.responses.create({ model: 'm', input: 'x', stream: true })
     await assert.rejects(drain(responses), OpenAI.APIError)
     const second = new Anthropic({ apiKey: 'k', fetch: stream(anthropic.renderStreamProblem(cut, 'r')) })
     const message = await second.messages.create({ model: 'm', max_tokens: 1, messages, stream: true })
-    await assert.rejects(
-      drain(message),
-      (error) => error instanceof Anthropic.APIError && error.type === 'permission_error',
-    )
+    await assert.rejects(drain(message), (error) => {
+      assert.ok(error instanceof Anthropic.APIError && error.type === 'permission_error')
+      assert.partialDeepStrictEqual(error.error, { error: { limit } })
+      return true
+    })
   })
 })
 
 describe('limits', () => {
   const now = Date.UTC(2026, 0, 1)
-  const quota = { family: 'turbo', used: 700, reserved: 100, limit: 1000, resetAt: now + 360_000 }
+  const quota = { family: 'turbo', used: 700, reserved: 100, limit: 1000, extra: 0, resetAt: now + 360_000 }
   const rate = { limit: 60, remaining: 59, resetAt: now + 900 }
 
   it('are told in durations', () => {

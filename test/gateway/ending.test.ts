@@ -8,6 +8,8 @@ import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gat
 import {
   chatAnswer,
   chatChunk,
+  chatUsage,
+  done,
   json,
   openScripted,
   pieces,
@@ -194,8 +196,9 @@ describe('every relay ends in one settlement', () => {
       ...meter,
       async settle(settlement) {
         await new Promise((resolve) => setTimeout(resolve, 60))
-        await meter.settle(settlement)
+        const outcome = await meter.settle(settlement)
         isBooked = true
+        return outcome
       },
     })
     const accessToken = await openWaiting({ wrapMeter })
@@ -214,6 +217,41 @@ describe('every relay ends in one settlement', () => {
       assert.ok(isBooked, `answer ${index}`)
     }
     await harness.settle()
+  })
+
+  it('before the client sees the last event of a stream, also where the upstream stays connected', async () => {
+    const booked: number[] = []
+    const wrapMeter = (meter: Meter): Meter => ({
+      ...meter,
+      async settle(settlement) {
+        await new Promise((resolve) => setTimeout(resolve, 60))
+        const outcome = await meter.settle(settlement)
+        booked.push(performance.now())
+        return outcome
+      },
+    })
+    const accessToken = await openWaiting({ wrapMeter })
+    let ends = () => {}
+    upstream.script = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(chatChunk('first'))
+      setTimeout(() => response.write(chatUsage(7, 8) + done), 30)
+      ends = () => response.end()
+    }
+    const client = openRaw(harness.port, {
+      path,
+      accessToken,
+      body: { ...stream, stream_options: { include_usage: true } },
+    })
+    await waitUntil(() => client.received().includes('first'), 'it runs')
+    assert.equal(booked.length, 0)
+    await waitUntil(() => client.received().includes('[DONE]'), 'the last event comes without the end')
+    assert.equal(booked.length, 1, 'and not before it is booked')
+    ends()
+    await waitUntil(() => client.received().endsWith('0\r\n\r\n'), 'the answer ends')
+    client.hangUp()
+    await harness.settle()
+    assert.equal(await harness.usedBy(accessToken), 15)
   })
 
   it('when the store is slow to settle, the answer ends all the same', async () => {

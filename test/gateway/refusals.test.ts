@@ -11,17 +11,17 @@ const anthropicPaths = ['/v1/messages', '/v1/messages/count_tokens']
 const bodyBytesMax = 100_000
 
 /** Asserts that an answer is an error as this protocol's clients know it, and answers its message. */
-function assertShape(answer: Answer, protocol: 'openai' | 'anthropic'): string {
+function assertShape(answer: Answer, protocol: 'openai' | 'anthropic', more: readonly string[] = []): string {
   assert.equal(answer.headers['content-type'], 'application/json')
   assert.match(String(answer.headers['x-request-id']), /^req_/)
   assert.match(String(answer.headers['server-timing']), /^tollgate;dur=/)
   const body = JSON.parse(answer.text)
   if (protocol === 'openai') {
     assert.deepEqual(Object.keys(body), ['error'])
-    assert.deepEqual(Object.keys(body.error).sort(), ['code', 'message', 'param', 'type'])
+    assert.deepEqual(Object.keys(body.error).sort(), [...more, 'code', 'message', 'param', 'type'].sort())
   } else {
     assert.equal(body.type, 'error')
-    assert.deepEqual(Object.keys(body.error).sort(), ['message', 'type'])
+    assert.deepEqual(Object.keys(body.error).sort(), [...more, 'message', 'type'].sort())
     assert.equal(body.request_id, answer.headers['x-request-id'])
   }
   assert.ok(body.error.message.length > 5)
@@ -199,7 +199,7 @@ describe('what the gateway refuses', () => {
     assert.equal(openai.headers['x-ratelimit-limit-requests'], '5')
     assert.equal(openai.headers['x-should-retry'], 'false')
     assert.equal(openai.headers['retry-after'], undefined)
-    assert.match(assertShape(openai, 'openai'), /needs up to/)
+    assert.match(assertShape(openai, 'openai', ['limit']), /needs up to/)
     const message = { ...body, model: 'claude-x' }
     const anthropic = await call(harness.port, { path: '/v1/messages', accessToken: limited, body: message })
     assert.equal(anthropic.headers['anthropic-ratelimit-tokens-limit'], '10')
@@ -233,6 +233,15 @@ describe('what the gateway refuses', () => {
     assert.equal(spent.status, 429)
     assert.ok(Number(spent.headers['retry-after']) > 0)
     assert.equal(spent.headers['x-should-retry'], 'false')
+  })
+
+  it('says which limit it was, also where nothing is metered', async () => {
+    const limited = await harness.createUser({ limits: { maxIps: 0 } })
+    const limit = { name: 'maxIps', limit: 0, used: 0 }
+    const models = await call(harness.port, { method: 'GET', path: '/v1/models', accessToken: limited })
+    assert.deepEqual([models.status, JSON.parse(models.text).error.limit], [403, limit])
+    const usage = await call(harness.port, { method: 'GET', path: '/v1/usage', accessToken: limited })
+    assert.deepEqual([usage.status, JSON.parse(usage.text).limit], [403, limit])
   })
 
   it('throttles an address that keeps guessing, and forgets it when it knows one', async () => {

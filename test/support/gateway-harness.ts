@@ -79,7 +79,16 @@ export async function openHarness(options: HarnessOptions): Promise<Harness> {
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
     ...options.gateway,
   })
-  const account = createAccount({ meter, users: store.users, policy, clock, log, throttle, clientAddress })
+  const account = createAccount({
+    meter,
+    users: store.users,
+    usage: store.usage,
+    policy,
+    clock,
+    log,
+    throttle,
+    clientAddress,
+  })
   const server = createServer((request, response) => {
     if (account.takes(request.url ?? '')) account.handle(request, response)
     else gateway.handle(request, response)
@@ -150,6 +159,7 @@ function countMeter(meter: Meter) {
       settlements.push(settlement)
       return meter.settle(settlement)
     },
+    count: meter.count,
     close: meter.close,
   }
   return { meter: counting, admitted, settlements }

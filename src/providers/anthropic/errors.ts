@@ -32,8 +32,9 @@ const types: Readonly<Record<ErrorCode, string>> = {
   upstream_timeout: 'timeout_error',
 }
 
-export function renderProblem(problem: Problem, requestId: string): string {
-  const error = { type: types[problem.code], message: problem.message }
+/** `limit` is ours, beside what the provider has. */
+export function renderProblem({ code, message, limit }: Problem, requestId: string): string {
+  const error = { type: types[code], message, ...(limit && { limit }) }
   return JSON.stringify({ type: 'error', error, request_id: requestId })
 }
 

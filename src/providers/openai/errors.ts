@@ -46,11 +46,14 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   upstream_timeout: failed('upstream_timeout'),
 }
 
-/** The request id goes in the header only, as the provider has it. */
-export function renderProblem(problem: Problem): string {
-  const { type, code } = wordings[problem.code]
-  const param = problem.issues?.[0]?.path ?? null
-  return JSON.stringify({ error: { message: problem.message, type, param, code } })
+/**
+ * The request id goes in the header only, as the provider has it. `limit` is ours: inside `error`, which is what
+ * the official clients hand to a program.
+ */
+export function renderProblem({ code: ours, message, issues, limit }: Problem): string {
+  const { type, code } = wordings[ours]
+  const param = issues?.[0]?.path ?? null
+  return JSON.stringify({ error: { message, type, param, code, ...(limit && { limit }) } })
 }
 
 /** The official clients raise an event whose data has an `error`; nothing may follow it, `[DONE]` least of all. */

@@ -1,0 +1,86 @@
+import { subscribe } from 'node:diagnostics_channel'
+import { openSync, writeSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
+import { isMainThread } from 'node:worker_threads'
+
+/**
+ * A crash at a chosen write. A program that is started with this environment loads this file before anything of
+ * its own; it counts what the main thread, where requests are admitted and settled, writes to the database from
+ * the first relay's arrival on, and ends the process right before or right after the write that was asked for.
+ */
+export interface KillPoint {
+  readonly when: 'before' | 'after'
+  /** Which write, from 1. */
+  readonly write: number
+}
+
+/** @param log a file that gets a line for each write that was done, and one that says where the end came */
+export function killPointEnv(log: string, point?: KillPoint): Record<string, string> {
+  return {
+    NODE_OPTIONS: `--import=${import.meta.url}`,
+    KILL_LOG: log,
+    KILL_POINT: point ? nameOf(point) : '',
+  }
+}
+
+export const killedLine = (point: KillPoint): string => `killed ${nameOf(point)}`
+
+const nameOf = ({ when, write }: KillPoint): string => `${when}:${write}`
+
+// Threads inherit what the process was told to load.
+if (isMainThread && process.env.KILL_LOG !== undefined) arm(process.env.KILL_LOG, process.env.KILL_POINT)
+
+function arm(path: string, asked: string | undefined): void {
+  const log = openSync(path, 'w')
+  let isRelaying = false
+  let writes = 0
+  subscribe('http.server.request.start', (message) => {
+    // What node:http publishes here; its types leave it open.
+    const { request } = message as { readonly request: IncomingMessage }
+    if (request.method === 'POST' && request.url?.startsWith('/v1/')) isRelaying = true
+  })
+
+  function dieAt(point: KillPoint): void {
+    if (nameOf(point) !== asked) return
+    writeSync(log, `${killedLine(point)}\n`)
+    process.kill(process.pid, 'SIGKILL')
+    // Not one more instruction of the program, however late the signal comes.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  }
+
+  function pass(source: string, work: () => unknown): unknown {
+    const what = isRelaying ? writeIn(source) : undefined
+    if (what === undefined) return work()
+    writes += 1
+    const write = writes
+    dieAt({ when: 'before', write })
+    const result = work()
+    writeSync(log, `${what}\n`)
+    dieAt({ when: 'after', write })
+    return result
+  }
+
+  // A write that returns rows is no `run`.
+  for (const name of ['run', 'get', 'all'])
+    wrap(StatementSync.prototype, name, (statement) => (statement as StatementSync).sourceSQL, pass)
+  wrap(DatabaseSync.prototype, 'exec', (_, source) => String(source), pass)
+}
+
+function wrap(
+  prototype: object,
+  name: string,
+  sourceOf: (self: unknown, first: unknown) => string,
+  pass: (source: string, work: () => unknown) => unknown,
+): void {
+  const original: unknown = Reflect.get(prototype, name)
+  if (typeof original !== 'function') throw new TypeError(`there is no ${name} to wrap`)
+  const wrapped = function (this: unknown, ...args: unknown[]): unknown {
+    return pass(sourceOf(this, args[0]), () => Reflect.apply(original, this, args))
+  }
+  Reflect.set(prototype, name, wrapped)
+}
+
+function writeIn(source: string): string | undefined {
+  return /^\s*(begin|commit|insert into \w+|update \w+|delete from \w+)/i.exec(source)?.[1]?.toLowerCase()
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { ServedRequest } from '#upstreams/simulated/served.ts'
+import type { SimulatedUpstream } from '#upstreams/simulated/server.ts'
+import { type Account, readAccount } from './account-file.ts'
+import { call, openRaw } from './gateway-client.ts'
+import { type KillPoint, killedLine, killPointEnv } from './kill-point.ts'
+import { type Program, startProgram } from './process.ts'
+
+/** Where a relay's process dies: at a write, by itself, or when what can be seen from outside says so. */
+export interface Stop {
+  readonly name: string
+  /** How its entry may stand after the next start. */
+  readonly leaves: readonly ('nothing' | 'abandoned' | 'settled')[]
+  /** Whether the upstream has got the request by then; left out where it may or may not. */
+  readonly wasSent?: boolean
+  readonly point?: KillPoint
+  /** What the upstream is asked to do. */
+  readonly simulate?: string
+  readonly isReached?: (seen: Seen) => boolean
+}
+
+export interface Seen {
+  /** All that the client has got. */
+  readonly received: string
+  /** It got an answer to its last byte. */
+  readonly isWhole: boolean
+  /** What the upstream did for it. */
+  readonly served: () => readonly ServedRequest[]
+}
+
+/** A relay whose process has died, and what came of it once the next one had started. */
+export interface Fallen extends Seen {
+  readonly stop: Stop
+  readonly userId: string
+}
+
+interface WalkOptions {
+  readonly folder: string
+  readonly upstream: SimulatedUpstream
+  readonly isStream: boolean
+  /** Where to stop, given all writes of one relay in their order. */
+  readonly stopsFor: (writes: readonly string[]) => readonly Stop[]
+  readonly check: (fallen: Fallen, account: Account) => void
+}
+
+const adminKey = 'a-test-admin-key-1'
+const patienceMs = 20_000
+
+/**
+ * Lets one relay after the other die, each of a user of its own. The start that looks at what one of them left is
+ * the start of the next one's process too: until a relay comes its kill point does nothing, and starts are what
+ * takes the time here.
+ */
+export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> {
+  const { folder, upstream, isStream, check } = options
+  const log = join(folder, 'writes.log')
+  const data = join(folder, 'data')
+  const env = {
+    DATA_DIR: data,
+    PORT: '0',
+    ADMIN_KEY: adminKey,
+    OPENAI_BASE_URL: `${upstream.url}/v1`,
+    OPENAI_API_KEY: 'x',
+    LOG_LEVEL: 'error',
+    NODE_COMPILE_CACHE: join(folder, 'compiled'),
+  }
+  let program: Program | undefined
+  let count = 0
+
+  async function start(point?: KillPoint): Promise<number> {
+    program = startProgram([], { ...env, ...killPointEnv(log, point) })
+    return Number(new URL(await program.listening).port)
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    program?.process.kill(signal)
+    await program?.exit
+  }
+
+  const linesOf = () => readFileSync(log, 'utf8').split('\n').slice(0, -1)
+
+  async function relay(port: number, stop: Stop): Promise<Fallen> {
+    const headers = { authorization: `Bearer ${adminKey}` }
+    // Limits that make an admission write all that it can.
+    const limits = { requestsPerMinute: 600, maxIps: 5, tokenLimits: { turbo: 100_000 } }
+    const made = JSON.parse((await call(port, { path: '/admin/users', headers, body: limits })).text)
+    count += 1
+    const model = ['gpt-4o-mini@mark', count, '; ', stop.simulate ?? ''].join('')
+    const body = { model, stream: isStream, messages: [{ role: 'user', content: 'one two three' }] }
+    const raw = openRaw(port, { path: '/v1/chat/completions', accessToken: String(made.token), body })
+    const see = (): Fallen => {
+      const received = raw.received()
+      // Asked anew whenever somebody looks: what was on its way when the process died still comes there.
+      const served = () => upstream.served().filter((each) => each.model === model)
+      return { stop, userId: String(made.id), received, isWhole: isWhole(received), served }
+    }
+    const { isReached } = stop
+    const until = Date.now() + patienceMs
+    let isOver = false
+    void raw.closed.then(() => {
+      isOver = true
+    })
+    if (isReached) {
+      while (!isReached(see())) {
+        assert.ok(!isOver && Date.now() < until, `${stop.name}: came to no such moment: ${raw.received()}`)
+        await wait(1)
+      }
+      return see()
+    }
+    await Promise.race([raw.closed, wait(patienceMs, undefined, { ref: false })])
+    return see()
+  }
+
+  async function fall(port: number, stop: Stop, writes: readonly string[]): Promise<Fallen> {
+    const fallen = await relay(port, stop)
+    if (!stop.point) await end('SIGKILL')
+    await Promise.race([program?.exit, wait(patienceMs, undefined, { ref: false })])
+    assert.equal(program?.process.signalCode, 'SIGKILL', `${stop.name}: the process died there`)
+    if (stop.point) {
+      const { when, write } = stop.point
+      const done = writes.slice(0, when === 'after' ? write : write - 1)
+      assert.deepEqual(linesOf(), [...done, killedLine(stop.point)], `${stop.name}: it died there, not later`)
+    }
+    return fallen
+  }
+
+  try {
+    const reference = await relay(await start(), {
+      name: 'a relay that lives',
+      leaves: ['settled'],
+      isReached: (seen) => seen.isWhole,
+    })
+    await end('SIGTERM')
+    const writes = linesOf()
+    check(reference, await readAccount(data))
+    const stops = options.stopsFor(writes)
+    let last = reference
+    const earlier: { readonly fallen: Fallen; readonly entries: unknown }[] = []
+    for (const stop of [...stops, undefined]) {
+      const port = await start(stop?.point)
+      const account = await readAccount(data)
+      check(last, account)
+      earlier.push({ fallen: last, entries: account.entriesOf(last.userId) })
+      if (stop) last = await fall(port, stop, writes)
+    }
+    await end('SIGTERM')
+    const account = await readAccount(data)
+    for (const { fallen, entries } of earlier) {
+      const now = account.entriesOf(fallen.userId)
+      assert.deepEqual(now, entries, `${fallen.stop.name}: what had ended once stayed as it was`)
+    }
+    return stops
+  } finally {
+    await end('SIGKILL')
+  }
+}
+
+function isWhole(received: string): boolean {
+  const split = received.indexOf('\r\n\r\n')
+  if (split < 0) return false
+  const [head, body] = [received.slice(0, split), received.slice(split + 4)]
+  const length = /^content-length: (\d+)/im.exec(head)?.[1]
+  return length === undefined ? body.endsWith('\r\n0\r\n\r\n') : body.length === Number(length)
+}
