@@ -26,6 +26,7 @@ const table: Readonly<
     packages: ['hono', '@hono/node-server', '@hono/zod-openapi'],
   },
   account: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: [] },
+  verifier: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: ['zod'] },
   config: { folders: ['upstreams', 'providers', 'core', 'lib'], packages: ['yaml', 'zod'] },
   // The composition root and the commands may import anything of ours.
   '': { folders: ['*'], packages: ['@hono/node-server'] },
@@ -177,8 +178,8 @@ describe('architecture', () => {
     )
   })
 
-  it('never lets the word token stand alone, but in the wire schemas of admin', () => {
-    const wire = /^admin\/([\w-]+-)?(wire|schemas)\.ts$/
+  it('never lets the word token stand alone, but in the wire schemas of admin and verifier', () => {
+    const wire = /^(admin|verifier)\/([\w-]+-)?(wire|schemas)\.ts$/
     const alone = files
       .filter(({ file }) => !wire.test(file))
       .flatMap(({ file, text }) =>

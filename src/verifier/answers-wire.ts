@@ -1,0 +1,33 @@
+import type { QuotaView, RateView } from '#core/admission.ts'
+import type { AskedBy } from '#storage/store.ts'
+
+/** What the verifier's answers say of a user and of the limits. Times in epoch milliseconds; what is not set is absent. */
+
+export function toUserAnswer({ id, type, nickname, expiresAt }: AskedBy) {
+  return {
+    id,
+    type,
+    ...(nickname !== undefined && { nickname }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  }
+}
+
+export function toQuotaAnswer(quota: QuotaView) {
+  const { family, used, reserved, limit, resetAt } = quota
+  return {
+    family,
+    used,
+    reserved,
+    ...(limit !== undefined && { limit, remaining: remainingOf(quota) }),
+    ...(Number.isFinite(resetAt) && { resetAt }),
+  }
+}
+
+export function toRateAnswer({ limit, remaining, resetAt }: RateView) {
+  return { limit, remaining, resetAt }
+}
+
+/** Undefined where there is no limit. */
+export function remainingOf({ limit, used, reserved }: QuotaView): number | undefined {
+  return limit === undefined ? undefined : Math.max(0, limit - used - reserved)
+}

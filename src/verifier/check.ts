@@ -1,0 +1,37 @@
+import type { AdmissionRequest } from '#core/admission.ts'
+import { type Answer, answered, refuseInput } from './answer.ts'
+import { ask } from './asking.ts'
+import { type CheckInput, createCheckSchema, toCheckAnswer } from './check-wire.ts'
+import type { VerifierContext } from './context.ts'
+import { parseBy, toFamily, toHolder } from './fields-wire.ts'
+import { readJson } from './request-body.ts'
+import type { Visit } from './visit.ts'
+
+/** Whether somebody may, and why not; nothing is counted. The question itself was answered, so it is always 200. */
+export async function check(visit: Visit, context: VerifierContext): Promise<Answer> {
+  const reading = await readJson(visit.request, context.bodyBytesMax)
+  if (reading.kind === 'refused') return reading
+  const parsed = parseBy(createCheckSchema(context.policy.families), reading.value)
+  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  const { requestId, route } = visit
+  const { address } = parsed.value
+  const question = {
+    ...toHolder(parsed.value),
+    ...whatFor(parsed.value, context),
+    requestId,
+    address,
+    route,
+    isMetered: false,
+    isDry: true,
+  }
+  return answered(toCheckAnswer(await ask(question, address, visit, context)))
+}
+
+function whatFor(input: CheckInput, { policy }: VerifierContext): Pick<AdmissionRequest, 'pass' | 'units'> {
+  const { model, units } = input
+  const family = toFamily(input, policy.families)
+  if (units === undefined)
+    return { pass: { ...(model !== undefined && { model }), ...(family !== undefined && { family }) } }
+  // Only a family was said where there is no model; its name then stands for both.
+  return { units: { model: model ?? family ?? '', family, input: units, output: 0, choices: 1 } }
+}

@@ -1,0 +1,87 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { noUsage } from '#core/usage.ts'
+import { timeOfSortableId } from '#lib/sortable-id.ts'
+import type { Settlement } from '#storage/store.ts'
+import { type Answer, answered, refuse, refuseInput } from './answer.ts'
+import type { VerifierContext } from './context.ts'
+import { parseBy, toUsage } from './fields-wire.ts'
+import { readJson } from './request-body.ts'
+import { type CourseInput, releaseSchema, renewalSchema, settlementSchema } from './reservation-wire.ts'
+import { reservationPrefix } from './reserve.ts'
+import type { Visit } from './visit.ts'
+
+/** How a reservation goes on: settled with what was used, released without, or renewed for longer. */
+export async function settle(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
+  const reading = await readJson(visit.request, context.bodyBytesMax)
+  if (reading.kind === 'refused') return reading
+  const parsed = parseBy(settlementSchema, reading.value)
+  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  const { isEstimated, status = 200 } = parsed.value
+  const usage = toUsage(parsed.value)
+  const ending = { ending: 'settled', usage, isEstimated, status } as const
+  return conclude(id, { ...courseOf(id, parsed.value, context), ...ending }, context)
+}
+
+export async function release(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
+  const reading = await readJson(visit.request, context.bodyBytesMax, {})
+  if (reading.kind === 'refused') return reading
+  const parsed = parseBy(releaseSchema, reading.value)
+  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  const { status = 0 } = parsed.value
+  const ending = { ending: 'released', usage: noUsage, isEstimated: false, status } as const
+  return conclude(id, { ...courseOf(id, parsed.value, context), ...ending }, context)
+}
+
+export async function renew(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
+  const reading = await readJson(visit.request, context.bodyBytesMax, {})
+  if (reading.kind === 'refused') return reading
+  const parsed = parseBy(renewalSchema, reading.value)
+  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  if (madeAt(id) === undefined) return unknown
+  const leaseUntil = context.clock() + parsed.value.leaseSeconds * 1000
+  switch (await context.metering.renewLease(id, leaseUntil)) {
+    case 'renewed':
+      return answered({ id, outcome: 'renewed', leaseUntil })
+    case 'closed':
+      return refuse('conflict', 'This reservation has ended.')
+    case 'unknown':
+      return unknown
+  }
+}
+
+const unknown = refuse('not_found', 'There is no such reservation.')
+
+async function conclude(id: string, settlement: Settlement, context: VerifierContext): Promise<Answer> {
+  if (madeAt(id) === undefined) return unknown
+  const outcome = await withinWait(context.meter.settle(settlement), context)
+  return outcome === 'unknown' ? unknown : answered({ id, outcome }, outcome === 'accepted' ? 202 : 200)
+}
+
+/** The meter keeps a settlement until it is booked; while the store is away, nobody need wait for that. */
+async function withinWait<Outcome>(
+  settling: Promise<Outcome>,
+  { settleWaitMs }: VerifierContext,
+): Promise<Outcome | 'accepted'> {
+  const stop = new AbortController()
+  const tooLong = wait(settleWaitMs, 'accepted' as const, { signal: stop.signal })
+  // Ending the wait is no failure.
+  tooLong.catch(() => undefined)
+  const outcome = await Promise.race([settling, tooLong])
+  stop.abort()
+  return outcome
+}
+
+function courseOf(id: string, input: CourseInput, { clock }: VerifierContext) {
+  const { errorCode, upstream, firstByteMs } = input
+  return {
+    requestId: id,
+    durationMs: input.durationMs ?? Math.max(0, clock() - (madeAt(id) ?? clock())),
+    ...(errorCode !== undefined && { errorCode }),
+    ...(upstream !== undefined && { upstream }),
+    ...(firstByteMs !== undefined && { firstByteMs }),
+  }
+}
+
+function madeAt(id: string): number | undefined {
+  return timeOfSortableId(reservationPrefix, id)
+}

@@ -1,0 +1,63 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { createProblem } from '#core/errors.ts'
+import { bearerOf } from '#http/credential.ts'
+import { type Refusal, refuse, refused } from './answer.ts'
+import type { VerifierContext } from './context.ts'
+import type { Visit } from './visit.ts'
+
+/**
+ * Who may ask: a gateway with an admin key of the scope `verifier`. At `/auth/verify` the `Authorization` header
+ * is the end client's, so a gateway shows its key in a header of its own; where it asks for itself it may use
+ * either, and at the introspection endpoint HTTP Basic as well, which is what clients of RFC 7662 send.
+ */
+const keyHeader = 'X-Tollgate-Key'
+
+/** Where a route finds the key. */
+export type FindsKey = (headers: IncomingHttpHeaders) => string | undefined
+
+export function keyOfProxy(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers['x-tollgate-key']
+  return typeof key === 'string' && key !== '' ? key : undefined
+}
+
+export function keyOfCaller(headers: IncomingHttpHeaders): string | undefined {
+  return keyOfProxy(headers) ?? bearerOf(headers.authorization)
+}
+
+/** RFC 7617; the name is the client's own affair, the password is the key. */
+export function keyOfClient(headers: IncomingHttpHeaders): string | undefined {
+  const basic = /^basic[ \t]+([a-z0-9+/]+=*)$/i.exec(headers.authorization?.trim() ?? '')?.[1]
+  if (basic === undefined) return keyOfCaller(headers)
+  const pair = Buffer.from(basic, 'base64').toString()
+  const colon = pair.indexOf(':')
+  return colon < 0 ? undefined : pair.slice(colon + 1) || undefined
+}
+
+/**
+ * Lets a gateway in, before anything of a body is read. A right key is always let in: others may ask from the same
+ * address (through the proxy that stands in front of both), and their guesses must not shut the gateway out. Who
+ * is throttled hears the same whatever else was sent, so waiting guessers learn nothing of other keys either.
+ */
+export async function letIn(
+  visit: Visit,
+  secret: string | undefined,
+  context: VerifierContext,
+): Promise<Refusal | undefined> {
+  if (secret === undefined) return ofGateway(refuse('missing_credential', missing))
+  const key = await context.adminKeys.findAdminKey(secret, context.clock())
+  if (key?.scopes.includes('verifier')) {
+    visit.adminKeyId = key.id
+    return undefined
+  }
+  const retryAt = context.keyThrottle.blockedUntil(visit.address)
+  if (retryAt !== undefined) return ofGateway(refused(createProblem('throttled', undefined, { retryAt })))
+  if (key) return ofGateway(refuse('forbidden', 'This admin key lacks the scope "verifier".'))
+  context.keyThrottle.failed(visit.address)
+  return ofGateway(refuse('unknown_admin_key', 'This verifier key is not known.'))
+}
+
+const missing = `Send an admin key of the scope "verifier" as "${keyHeader}: <key>".`
+
+function ofGateway(refusal: Refusal): Refusal {
+  return { ...refusal, isOfGateway: true }
+}

@@ -1,0 +1,157 @@
+import { z } from 'zod'
+import type { Issue } from '#core/errors.ts'
+import { type Family, familyOf } from '#core/family.ts'
+import { parseAddress } from '#core/network.ts'
+import type { Usage } from '#core/usage.ts'
+import { isUserId } from '#core/user-id.ts'
+
+/**
+ * The fields that several of the verifier's bodies share. Unknown members are ignored everywhere but among the
+ * figures of a usage: one that is spelled as another system spells it would be counted as nothing.
+ */
+
+/** Far beyond any request, and far enough below 2^53 for sums. */
+const unitsMax = 1_000_000_000_000
+
+export function unitsField() {
+  return z.int().min(0).max(unitsMax)
+}
+
+/** A text of one line. */
+export function lineField(max: number) {
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((text) => text.isWellFormed() && !hasControl(text), 'must not hold control characters')
+}
+
+function hasControl(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
+  return /[\u0000-\u001f\u007f-\u009f]/.test(text)
+}
+
+export function addressField() {
+  return z
+    .string()
+    .max(64)
+    .refine((text) => parseAddress(text) !== undefined, 'must be an IPv4 or IPv6 address')
+    .transform((text) => parseAddress(text) ?? text)
+}
+
+/** HTTP status; 0 where the client was gone before one was sent. */
+export function statusField() {
+  return z.int().min(0).max(599)
+}
+
+/** Whose: the access token that was presented, or the id of a user whom the caller knows already. */
+export const holderFields = {
+  token: z.string().min(1).max(512).optional(),
+  userId: z.string().max(64).refine(isUserId, "must be a user's id, such as usr_…").optional(),
+}
+
+interface HolderInput {
+  readonly token?: string | undefined
+  readonly userId?: string | undefined
+}
+
+export type Holder = { readonly accessToken: string } | { readonly userId: string }
+
+/** Call it with what `checkHolder` found right. */
+export function toHolder({ token, userId }: HolderInput): Holder {
+  return userId === undefined ? { accessToken: token ?? '' } : { userId }
+}
+
+export function holderFault({ token, userId }: HolderInput): string | undefined {
+  if (token === undefined && userId === undefined) return 'is required, or userId'
+  if (token !== undefined && userId !== undefined) return 'says the same as userId: send one of them'
+  return undefined
+}
+
+/** A model, a family, or both; a family that is said wins over the one that the model belongs to. */
+export function modelFields(families: readonly Family[]) {
+  const names = families.map(({ name }) => name)
+  const fault = `is not a known family; known are ${names.join(', ')}`
+  return {
+    model: lineField(256).optional(),
+    family: z
+      .string()
+      .refine((name) => names.includes(name), fault)
+      .optional(),
+  }
+}
+
+export interface ModelInput {
+  readonly model?: string | undefined
+  readonly family?: string | undefined
+}
+
+export function toFamily({ model, family }: ModelInput, families: readonly Family[]): string | undefined {
+  return family ?? (model === undefined ? undefined : familyOf(model, families))
+}
+
+const figures = {
+  input: unitsField().optional(),
+  cacheRead: unitsField().optional(),
+  cacheWritten: unitsField().optional(),
+  output: unitsField().optional(),
+  reasoning: unitsField().optional(),
+}
+
+/** What was used: the figures one by one, or in `units` as one number, which then counts as input. */
+export const usageFields = {
+  usage: z
+    .strictObject(figures)
+    .refine((usage) => Object.keys(usage).length > 0, `needs one of ${Object.keys(figures).join(', ')}`)
+    .optional(),
+  units: unitsField().optional(),
+}
+
+interface UsageInput {
+  readonly usage?: { readonly [Figure in keyof Usage]?: number | undefined } | undefined
+  readonly units?: number | undefined
+}
+
+export function usageFault({ usage, units }: UsageInput): string | undefined {
+  if (usage === undefined && units === undefined) return 'is required, or units'
+  if (usage !== undefined && units !== undefined) return 'says the same as units: send one of them'
+  return undefined
+}
+
+export function toUsage({ usage = {}, units = 0 }: UsageInput): Usage {
+  const { input = units, cacheRead = 0, cacheWritten = 0, output = 0, reasoning = 0 } = usage
+  return { input, cacheRead, cacheWritten, output, reasoning }
+}
+
+/** Lets a schema say that one of two fields is wrong; `place` is where the field stands. */
+export function mustBe<T>(path: readonly string[], fault: (value: T) => string | undefined) {
+  return (value: T, context: z.RefinementCtx<T>): void => {
+    const message = fault(value)
+    if (message !== undefined) context.addIssue({ code: 'custom', message, path: [...path] })
+  }
+}
+
+export type Parsed<T> =
+  | { readonly kind: 'parsed'; readonly value: T }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+
+/** What a value is by a schema, or what is wrong with it, at paths such as `[3].usage.input`. */
+export function parseBy<Schema extends z.ZodType>(schema: Schema, value: unknown): Parsed<z.output<Schema>> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return { kind: 'parsed', value: parsed.data }
+  return { kind: 'invalid', issues: parsed.error.issues.flatMap(describeIssue) }
+}
+
+function describeIssue(issue: z.core.$ZodIssue): Issue[] {
+  const path = pathOf(issue.path)
+  if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }]
+  const message = `is not a known figure; known are ${Object.keys(figures).join(', ')}`
+  return issue.keys.map((key) => ({ path: `${path}.${key.slice(0, 80)}`, message }))
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`
+    return text === '' ? String(part) : `${text}.${String(part)}`
+  }, '')
+}

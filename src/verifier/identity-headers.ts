@@ -1,0 +1,50 @@
+import type { Admitted } from '#core/admission.ts'
+import type { AskedBy } from '#storage/store.ts'
+import { remainingOf } from './answers-wire.ts'
+
+/**
+ * What `/auth/verify` tells a proxy of the user, for the server behind it. Every one of them is in every success,
+ * empty where there is nothing to say: a proxy overwrites what it copies, so that a header that a client made up
+ * never gets past it.
+ */
+export const identityHeaders = [
+  'X-Tollgate-User',
+  'X-Tollgate-User-Type',
+  'X-Tollgate-Nickname',
+  'X-Tollgate-Expires-At',
+  'X-Tollgate-Family',
+  'X-Tollgate-Limit',
+  'X-Tollgate-Remaining',
+  'X-Tollgate-Reset-At',
+  'X-Tollgate-Request-Id',
+] as const
+
+type IdentityHeader = (typeof identityHeaders)[number]
+
+/** Times in epoch milliseconds. Without a limit there is neither limit nor remaining. */
+export function toIdentityHeaders(
+  user: AskedBy,
+  { quota }: Pick<Admitted, 'quota'>,
+  requestId: string,
+): Readonly<Record<IdentityHeader, string>> {
+  return {
+    'X-Tollgate-User': user.id,
+    'X-Tollgate-User-Type': user.type,
+    'X-Tollgate-Nickname': headerText(user.nickname ?? ''),
+    'X-Tollgate-Expires-At': textOf(user.expiresAt),
+    'X-Tollgate-Family': headerText(quota?.family ?? ''),
+    'X-Tollgate-Limit': textOf(quota?.limit),
+    'X-Tollgate-Remaining': textOf(quota && remainingOf(quota)),
+    'X-Tollgate-Reset-At': textOf(quota?.resetAt),
+    'X-Tollgate-Request-Id': requestId,
+  }
+}
+
+function textOf(value: number | undefined): string {
+  return value !== undefined && Number.isFinite(value) ? String(value) : ''
+}
+
+/** Percent-encoded where it is not printable ASCII; `%` itself too, so that decoding always gives it back. */
+export function headerText(text: string): string {
+  return text.toWellFormed().replace(/[^\x20-\x7e]|%/gu, encodeURIComponent)
+}

@@ -1,0 +1,16 @@
+import type { AskedBy } from '#storage/store.ts'
+
+/** Times in seconds, as everywhere in OAuth. `exp` is when it ends by itself: by expiry or by a disabling to come. */
+export function toIntrospection(user: AskedBy | undefined) {
+  if (!user) return { active: false }
+  const { id, nickname, type, barredFrom } = user
+  return {
+    active: true,
+    sub: id,
+    scope: 'llm',
+    token_type: 'Bearer',
+    ...(nickname !== undefined && { username: nickname }),
+    ...(barredFrom !== undefined && { exp: Math.floor(barredFrom / 1000) }),
+    user_type: type,
+  }
+}

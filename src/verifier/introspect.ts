@@ -1,0 +1,22 @@
+import { type Answer, answered, refuseInput } from './answer.ts'
+import { ask } from './asking.ts'
+import type { VerifierContext } from './context.ts'
+import { toIntrospection } from './introspect-wire.ts'
+import { readForm } from './request-body.ts'
+import type { Visit } from './visit.ts'
+
+/**
+ * RFC 7662, for whatever speaks it. Section 2.2: an access token that may not be used is `{"active": false}` and
+ * nothing more, whether it is unknown, disabled or expired. No address is known here, and no rule about one asked.
+ */
+export async function introspect(visit: Visit, context: VerifierContext): Promise<Answer> {
+  const reading = await readForm(visit.request, context.bodyBytesMax)
+  if (reading.kind === 'refused') return reading
+  const [accessToken = '', ...more] = reading.value.getAll('token')
+  if (accessToken === '' || more.length > 0)
+    return refuseInput([{ path: 'token', message: 'is required, once' }])
+  const { requestId, route } = visit
+  const question = { requestId, accessToken, address: undefined, route, isMetered: false, isDry: true }
+  const verdict = await ask(question, undefined, visit, context)
+  return answered(toIntrospection(verdict.kind === 'admitted' ? verdict.outcome.user : undefined))
+}

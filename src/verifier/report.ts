@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { createProblem } from '#core/errors.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
+import type { UsageEvent, UsageEventOutcome } from '#storage/store.ts'
+import { type Answer, answered, type Refusal, refuse, refused, refuseInput } from './answer.ts'
+import { binaryEvent, eventFormOf } from './cloud-event.ts'
+import type { VerifierContext } from './context.ts'
+import { createCloudEventSchema, createEventSchema, type ReportedUsage } from './event-wire.ts'
+import { parseBy } from './fields-wire.ts'
+import { mediaTypeOf, readJson } from './request-body.ts'
+import type { Visit } from './visit.ts'
+
+const eventsMax = 1000
+
+/**
+ * Books what was used elsewhere. All events of a body are looked at before the first is counted; each is counted
+ * once, however often and by how many senders at once it is told, so that whoever is unsure sends it again.
+ */
+export async function report(visit: Visit, context: VerifierContext): Promise<Answer> {
+  const reading = await readEvents(visit, context)
+  if (reading.kind === 'refused') return reading
+  const { events, isList } = reading
+  const outcomes = await Promise.all(
+    events.map((event) => context.meter.count(toUsageEvent(event, visit, context))),
+  )
+  if (!isList && outcomes[0] === 'unknown_user') return refuse('not_found', 'There is no such user.')
+  const countOf = (wanted: UsageEventOutcome) => outcomes.filter((outcome) => outcome === wanted).length
+  return answered({
+    counted: countOf('counted'),
+    repeated: countOf('repeated'),
+    unknown: countOf('unknown_user'),
+    results: events.map(({ id }, index) => ({ id, outcome: outcomes[index] })),
+  })
+}
+
+type Reading =
+  | { readonly kind: 'read'; readonly events: readonly ReportedUsage[]; readonly isList: boolean }
+  | Refusal
+
+async function readEvents({ request }: Visit, context: VerifierContext): Promise<Reading> {
+  const reading = await readJson(request, context.bodyBytesMax)
+  if (reading.kind === 'refused') return reading
+  const form = eventFormOf(request.headers, mediaTypeOf(request))
+  const body = form === 'binary' ? binaryEvent(request.headers, reading.value) : reading.value
+  const isList = Array.isArray(body) && form !== 'structured'
+  if (isList && body.length > eventsMax)
+    return refused(createProblem('body_too_large', `At most ${eventsMax} events are taken at once.`))
+  const { families } = context.policy
+  const schema = form === 'plain' ? createEventSchema(families) : createCloudEventSchema(families)
+  const parsed = isList || form === 'batch' ? parseBy(z.array(schema), body) : parseBy(schema, body)
+  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  return { kind: 'read', events: [parsed.value].flat(), isList }
+}
+
+function toUsageEvent(event: ReportedUsage, visit: Visit, { clock }: VerifierContext): UsageEvent {
+  const { id, source, holder, upstream, happenedAt, ...figures } = event
+  return {
+    ...figures,
+    ...holder,
+    // Ids are unique among those of one sender; another gateway's may be the same by chance.
+    eventId: createHash('sha256').update(`${visit.adminKeyId}\n${source}\n${id}`).digest('hex'),
+    requestId: createSortableId('evt_', clock()),
+    route: visit.route,
+    ...(upstream !== undefined && { upstream }),
+    ...(happenedAt !== undefined && { happenedAt }),
+  }
+}

@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import type { Admitted } from '#core/admission.ts'
+import type { Family } from '#core/family.ts'
+import type { AskedBy } from '#storage/store.ts'
+import { toQuotaAnswer, toRateAnswer, toUserAnswer } from './answers-wire.ts'
+import {
+  addressField,
+  holderFault,
+  holderFields,
+  lineField,
+  modelFields,
+  mustBe,
+  statusField,
+  unitsField,
+  usageFault,
+  usageFields,
+} from './fields-wire.ts'
+
+const leaseSecondsDefault = 600
+
+function leaseField() {
+  return z.int().min(10).max(86_400).default(leaseSecondsDefault)
+}
+
+export function createReservationSchema(families: readonly Family[]) {
+  return z
+    .object({
+      ...holderFields,
+      ...modelFields(families),
+      address: addressField().optional(),
+      inputUnits: unitsField(),
+      outputUnits: unitsField().optional(),
+      choices: z.int().min(1).max(128).default(1),
+      leaseSeconds: leaseField(),
+    })
+    .superRefine(mustBe(['token'], holderFault))
+    .superRefine(
+      mustBe(['model'], ({ model, family }) =>
+        model === undefined && family === undefined ? 'is required, or family' : undefined,
+      ),
+    )
+}
+
+/** What every end of a reservation may say of the request it was for. */
+const courseFields = {
+  status: statusField().optional(),
+  errorCode: lineField(80).optional(),
+  upstream: lineField(80).optional(),
+  durationMs: z.number().min(0).optional(),
+  firstByteMs: z.number().min(0).optional(),
+}
+
+export const settlementSchema = z
+  .object({ ...usageFields, ...courseFields, isEstimated: z.boolean().default(false) })
+  .superRefine(mustBe(['usage'], usageFault))
+
+export const releaseSchema = z.object(courseFields)
+
+export type CourseInput = z.output<typeof releaseSchema>
+
+export const renewalSchema = z.object({ leaseSeconds: leaseField() })
+
+export function toReservationAnswer(
+  id: string,
+  user: AskedBy | undefined,
+  { hold, outputCap, quota, rate }: Admitted,
+  leaseUntil: number,
+) {
+  return {
+    id,
+    leaseUntil,
+    hold,
+    ...(outputCap !== undefined && { outputCap }),
+    ...(user && { user: toUserAnswer(user) }),
+    ...(quota && { quota: toQuotaAnswer(quota) }),
+    ...(rate && { rate: toRateAnswer(rate) }),
+  }
+}

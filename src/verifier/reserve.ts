@@ -1,0 +1,48 @@
+import { createSortableId } from '#lib/sortable-id.ts'
+import { type Answer, answered, refuseInput } from './answer.ts'
+import { ask } from './asking.ts'
+import type { VerifierContext } from './context.ts'
+import { parseBy, toFamily, toHolder } from './fields-wire.ts'
+import { readJson } from './request-body.ts'
+import { createReservationSchema, toReservationAnswer } from './reservation-wire.ts'
+import type { Visit } from './visit.ts'
+
+/** Only what this prefix names is closed here: our own gateway's entries are nobody else's to close. */
+export const reservationPrefix = 'res_'
+
+/**
+ * Admits a request that another gateway will serve: the same question, the same transaction and the same entry in
+ * the ledger as for one of our own, held by a lease instead of by this process.
+ */
+export async function reserve(visit: Visit, context: VerifierContext): Promise<Answer> {
+  const reading = await readJson(visit.request, context.bodyBytesMax)
+  if (reading.kind === 'refused') return reading
+  const parsed = parseBy(createReservationSchema(context.policy.families), reading.value)
+  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  const input = parsed.value
+  const now = context.clock()
+  const family = toFamily(input, context.policy.families)
+  const id = createSortableId(reservationPrefix, now)
+  const leaseUntil = now + input.leaseSeconds * 1000
+  const question = {
+    ...toHolder(input),
+    requestId: id,
+    address: input.address,
+    route: visit.route,
+    isMetered: true,
+    leaseUntil,
+    units: {
+      model: input.model ?? family ?? '',
+      family,
+      input: input.inputUnits,
+      output: input.outputUnits,
+      choices: input.choices,
+    },
+  }
+  const verdict = await ask(question, input.address, visit, context)
+  if (verdict.kind === 'refused') return verdict
+  // Whoever holds an id must find it again after a power cut.
+  await verdict.outcome.durable
+  const { outcome } = verdict
+  return answered(toReservationAnswer(id, outcome.user, outcome, leaseUntil), 201)
+}

@@ -1,0 +1,132 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createProblem, errorTable } from '#core/errors.ts'
+import { parseAddress } from '#core/network.ts'
+import { logAccess } from '#http/access-log.ts'
+import type { ClientAddress } from '#http/client-address.ts'
+import { renderProblem } from '#http/problem-answer.ts'
+import { createRequestId } from '#http/request-id.ts'
+import { createThrottle } from '#http/throttle.ts'
+import { StoreUnavailable } from '#storage/store.ts'
+import { type Answer, refuse, refused } from './answer.ts'
+import type { VerifierContext } from './context.ts'
+import { letIn } from './credential.ts'
+import { verifierRoutes } from './routes.ts'
+import type { Visit } from './visit.ts'
+
+export interface VerifierOptions extends Omit<VerifierContext, 'keyThrottle' | 'settleWaitMs'> {
+  readonly clientAddress: ClientAddress
+  readonly settleWaitMs?: number
+}
+
+export interface Verifier {
+  /** Whether a request's target (`request.url`) is this app's. */
+  readonly takes: (url: string) => boolean
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+/** How long a client that was answered before its body had come may go on sending. */
+const lingerMs = 2000
+
+/** For other gateways: they ask here whom to let through, reserve, and report what was used. */
+export function createVerifier({ clientAddress, ...options }: VerifierOptions): Verifier {
+  const { clock, log } = options
+  const context = { settleWaitMs: 1000, ...options, keyThrottle: createThrottle(clock) }
+
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    const visit = openVisit(request)
+    response.on('close', () => logVisit(visit, response))
+    answerTo(visit)
+      .then((answer) => send(visit, response, answer))
+      .catch((error: unknown) => {
+        log.error({ requestId: visit.requestId, err: error }, 'a request failed')
+        response.destroy()
+      })
+  }
+
+  function openVisit(request: IncomingMessage): Visit {
+    const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s)
+    const peer = request.socket.remoteAddress
+    const address = clientAddress(peer, request.headers['x-forwarded-for'])
+    return {
+      requestId: createRequestId(clock()),
+      request,
+      path,
+      query: new URLSearchParams(query),
+      address,
+      isForwarded: peer !== undefined && address !== parseAddress(peer),
+      arrivedAt: performance.now(),
+      route: 'none',
+      userId: undefined,
+      adminKeyId: undefined,
+    }
+  }
+
+  async function answerTo(visit: Visit): Promise<Answer> {
+    const route = verifierRoutes.find(({ pattern }) => pattern.test(visit.path))
+    if (!route) return refuse('not_found')
+    visit.route = route.template
+    const answer = await run(visit, route).catch((error: unknown) => failed(visit, error))
+    return route.dress?.(answer, visit) ?? answer
+  }
+
+  async function run(visit: Visit, route: (typeof verifierRoutes)[number]): Promise<Answer> {
+    const { request, path } = visit
+    if (route.method !== 'ANY' && request.method !== route.method)
+      return { ...refuse('method_not_allowed'), headers: { allow: route.method } }
+    const refusal = await letIn(visit, route.keyOf(request.headers), context)
+    if (refusal) {
+      const { code } = refusal.problem
+      log.warn({ requestId: visit.requestId, route: visit.route, code }, 'a gateway was refused')
+      return refusal
+    }
+    return route.handle(visit, context, route.pattern.exec(path)?.[1] ?? '')
+  }
+
+  function failed({ requestId }: Visit, error: unknown): Answer {
+    const isStore = error instanceof StoreUnavailable
+    log.error({ requestId, err: error }, isStore ? 'the store cannot be asked' : 'a request failed')
+    if (!isStore) return refuse('internal')
+    return refused(createProblem('store_unavailable', undefined, { retryAt: clock() + 1000 }))
+  }
+
+  function send(visit: Visit, response: ServerResponse, answer: Answer): void {
+    const { requestId, request } = visit
+    const headers = { 'cache-control': 'no-store', 'x-request-id': requestId, ...answer.headers }
+    if (answer.kind === 'refused') {
+      const rendered = renderProblem(answer.problem, requestId, clock(), request.headers.accept)
+      const status = answer.status ?? errorTable[answer.problem.code].status
+      response.writeHead(status, { ...rendered.headers, ...headers }).end(rendered.body)
+    } else if (answer.body === undefined) {
+      response.writeHead(answer.status, { ...headers, 'content-length': '0' }).end()
+    } else {
+      const body = JSON.stringify(answer.body)
+      response.writeHead(answer.status, { ...headers, 'content-type': 'application/json' }).end(body)
+    }
+    if (!request.complete) linger(request)
+  }
+
+  function logVisit(visit: Visit, response: ServerResponse): void {
+    const { requestId, address, arrivedAt, userId, adminKeyId, request, route } = visit
+    logAccess(log, {
+      requestId,
+      method: request.method ?? '',
+      route,
+      status: response.headersSent ? response.statusCode : 499,
+      durationMs: performance.now() - arrivedAt,
+      address,
+      userId,
+      adminKeyId,
+    })
+  }
+
+  return { takes: (url) => /^\/(?:auth|usage)(?:[/?]|$)/.test(url), handle }
+}
+
+/** What still comes of a body that nobody reads is thrown away, but not for ever. */
+function linger(request: IncomingMessage): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.socket.destroy()
+  }, lingerMs)
+  request.on('close', () => clearTimeout(timer))
+  request.resume()
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
+import type { User } from '#core/user.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { createClientAddress } from '#http/client-address.ts'
+import { createLog } from '#http/log.ts'
+import { createThrottle } from '#http/throttle.ts'
+import { openMeter } from '#metering/batcher.ts'
+import type { Meter } from '#metering/meter.ts'
+import { openStore } from '#storage/open.ts'
+import type { AdminKeyStore, Store } from '#storage/store.ts'
+import { createVerifier } from '#verifier/verifier.ts'
+import { databases, type TestDatabase, testPolicy } from './stores.ts'
+
+/** The verifier as it runs, with a real store and a real meter behind a real port, and the clock in our hand. */
+export interface VerifierHarness {
+  readonly origin: string
+  readonly port: number
+  readonly store: Store
+  readonly database: TestDatabase
+  readonly clock: { now: number }
+  readonly log: () => string
+  readonly createUser: (edit?: UserEdit) => Promise<User>
+  readonly userOf: (user: Pick<User, 'id'>) => Promise<User>
+  /** Posts JSON with the verifier's key, unless `headers` say otherwise. */
+  readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Said>
+  readonly send: (path: string, init?: RequestInit) => Promise<Said>
+  readonly close: () => Promise<void>
+}
+
+export interface Said {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects.
+  readonly json: any
+}
+
+export const verifierKey = 'tgv-the-verifier-key-of-tests'
+export const otherVerifierKey = 'tgv-the-key-of-another-verifier'
+/** May administer, and nothing here. */
+export const adminOnlyKey = 'tga-an-admin-key-of-tests'
+
+/** 2026-01-01, so that nothing in a test depends on the day it runs. */
+const startAt = 1_767_225_600_000
+
+export interface VerifierHarnessOptions {
+  readonly policy?: Partial<PolicySettings>
+  readonly trustedProxies?: readonly string[]
+  readonly settleWaitMs?: number
+  readonly wrapMeter?: (meter: Meter) => Meter
+  readonly wrapKeys?: (keys: AdminKeyStore) => AdminKeyStore
+}
+
+export async function openVerifierHarness(options: VerifierHarnessOptions = {}): Promise<VerifierHarness> {
+  const [kind] = databases
+  assert.ok(kind)
+  const database = await kind.create()
+  const settings = { ...testPolicy, ...options.policy }
+  const store = await openStore(database.settings({ policy: settings }))
+  const clock = { now: startAt }
+  const lines: string[] = []
+  const keys = [
+    { name: 'nginx', secret: verifierKey, scopes: ['verifier'] },
+    { name: 'caddy', secret: otherVerifierKey, scopes: ['verifier'] },
+    { name: 'ann', secret: adminOnlyKey, scopes: ['admin'] },
+  ] as const
+  for (const key of keys) await store.adminKeys.insertAdminKey(key, clock.now)
+  const meter = openMeter(store.metering, () => clock.now)
+  const verifier = createVerifier({
+    meter: options.wrapMeter?.(meter) ?? meter,
+    adminKeys: options.wrapKeys?.(store.adminKeys) ?? store.adminKeys,
+    metering: store.metering,
+    policy: createPolicy(settings),
+    clock: () => clock.now,
+    log: createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } }),
+    throttle: createThrottle(() => clock.now),
+    clientAddress: createClientAddress(options.trustedProxies ?? ['127.0.0.1']),
+    bodyBytesMax: 1024 * 1024,
+    ...(options.settleWaitMs !== undefined && { settleWaitMs: options.settleWaitMs }),
+  })
+  const server = createServer((request, response) => {
+    assert.ok(verifier.takes(request.url ?? ''), `${request.url} is the verifier's`)
+    verifier.handle(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const origin = `http://127.0.0.1:${port}`
+
+  async function send(path: string, init?: RequestInit): Promise<Said> {
+    const answer = await fetch(origin + path, init)
+    const text = await answer.text()
+    const isJson = answer.headers.get('content-type')?.includes('json')
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      text,
+      json: isJson ? JSON.parse(text) : undefined,
+    }
+  }
+
+  return {
+    origin,
+    port,
+    store,
+    database,
+    clock,
+    log: () => lines.join(''),
+    async createUser(edit = {}) {
+      const created = await store.users.insertUser(edit, clock.now)
+      return created.kind === 'created' ? created.user : assert.fail(created.kind)
+    },
+    async userOf({ id }) {
+      return (await store.users.findUser({ id }, clock.now)) ?? assert.fail('the user is gone')
+    },
+    send,
+    post: (path, body, headers = {}) =>
+      send(path, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${verifierKey}`,
+          ...headers,
+        },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      }),
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await meter.close()
+      await store.close()
+      await database.remove()
+    },
+  }
+}
