@@ -77,13 +77,17 @@ describe('secrets', () => {
     let echoing: Scripted
     let output = ''
     let disk = ''
-    const answers = { admin: [] as string[], gateway: [] as string[] }
+    const answers = { admin: [] as string[], gateway: [] as string[], verifier: [] as string[] }
+    /** The answers that made an admin key, each the only one that may hold it. */
+    const made: string[] = []
     const requestIds: string[] = []
     const userIds: string[] = []
     const statuses = new Map<string, Set<number>>()
-    /** The generated access token joins them. */
+    /** What the program makes itself joins them: an access token, and keys that the API was asked for. */
     const known: Record<string, string> = { ...secrets }
     const tokenNames = [...accessTokenNames, 'generatedToken']
+    const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey']
+    const operatorsOwn = [...operatorNames, ...keyNames]
 
     before(() =>
       withFolder(async (folder) => {
@@ -106,8 +110,10 @@ describe('secrets', () => {
         const env = environmentIn(folder)
         const first = startProgram([], env, folder)
         await run(first, async (port) => {
+          await makeKeys(port)
           await administer(port)
           await relay(port)
+          await letVerify(port)
           await breakHttp(port)
           // The line of the last request is out, and with it all before: now it may die in the middle of a stream.
           await waitUntil(() => first.output().includes(requestIds.at(-1) ?? '?'), 'the log is written')
@@ -190,7 +196,7 @@ describe('secrets', () => {
       }
     }
 
-    function note(plane: 'admin' | 'gateway', { path, method = 'POST' }: Call, answer: Answer): Answer {
+    function note(plane: keyof typeof answers, { path, method = 'POST' }: Call, answer: Answer): Answer {
       answers[plane].push(`${JSON.stringify(answer.headers)}\n${answer.text}`)
       const id = answer.headers['x-request-id']
       if (typeof id === 'string') requestIds.push(id)
@@ -323,6 +329,67 @@ describe('secrets', () => {
       })
     }
 
+    async function makeKeys(port: number): Promise<void> {
+      const ask = async (method: string, path: string, authorization: string, body?: unknown) => {
+        const headers = { authorization: `Bearer ${authorization}`, ...fromElsewhere() }
+        const request = { method, path, headers, ...(body !== undefined && { body }) }
+        return [request, await call(port, request)] as const
+      }
+      const keyIds: Record<string, string> = {}
+      for (const [name, body] of [
+        ['madeAdminKey', { name: 'made', scopes: ['admin'], expiresAt: Date.now() + 3_600_000 }],
+        ['madeVerifierKey', { name: 'edge', scopes: ['verifier'] }],
+        ['deletedKey', { name: 'gone', scopes: ['admin', 'verifier'] }],
+      ] as const) {
+        const [, answer] = await ask('POST', '/admin/keys', secrets.adminKey, body)
+        made.push(answer.text)
+        const { id, key } = JSON.parse(answer.text)
+        known[name] = key
+        keyIds[name] = id
+      }
+      const keys = keyNames.map((name) => known[name] ?? assert.fail())
+      for (const key of [secrets.adminKey, ...keys]) {
+        for (const [method, path, body] of [
+          ['GET', '/admin/keys'],
+          ['GET', `/admin/keys?key=${key}`],
+          ['DELETE', `/admin/keys/${key}`],
+          ['GET', `/admin/keys/${key}`],
+          ['PUT', `/admin/users/by-a-key`, {}],
+          ['POST', '/admin/keys', { name: 'x', key }],
+          ['POST', '/admin/keys', { name: 'x', scopes: [key], expiresAt: key }],
+          ['POST', '/admin/keys', `{"name":"${key}`],
+        ] as const)
+          note('admin', ...(await ask(method, path, key, body)))
+      }
+      note('admin', ...(await ask('DELETE', `/admin/keys/${keyIds.deletedKey}`, secrets.adminKey)))
+      note('admin', ...(await ask('GET', '/admin/keys', known.deletedKey ?? assert.fail())))
+      note('admin', ...(await ask('DELETE', '/admin/keys/adk_environment', secrets.adminKey)))
+    }
+
+    /** As another gateway asks, with the key for it and with others. */
+    async function letVerify(port: number): Promise<void> {
+      const keys = [...keyNames.map((name) => known[name] ?? assert.fail()), secrets.adminKey]
+      for (const key of [...keys, secrets.plainToken, secrets.wrongCredential]) {
+        const asking = { authorization: `Bearer ${key}` }
+        const proxying = { 'x-tollgate-key': key, authorization: `Bearer ${secrets.plainToken}` }
+        const form = { ...asking, 'content-type': 'application/x-www-form-urlencoded' }
+        for (const request of [
+          { path: '/auth/check', headers: asking, body: { token: secrets.plainToken } },
+          { path: '/auth/check', headers: asking, body: { token: key, model: key } },
+          { path: '/auth/check', headers: asking, body: { token: key, units: key } },
+          { path: '/auth/introspect', headers: form, body: `token=${secrets.plainToken}` },
+          { path: '/auth/introspect', headers: form, body: `token=${key}` },
+          { method: 'GET', path: '/auth/verify', headers: proxying },
+          { method: 'GET', path: `/auth/verify?key=${key}`, headers: { authorization: `Bearer ${key}` } },
+        ])
+          note(
+            'verifier',
+            request,
+            await call(port, { ...request, headers: { ...request.headers, ...fromElsewhere() } }),
+          )
+      }
+    }
+
     const chat = (more: object = {}) => ({
       model: 'gpt-4o',
       max_tokens: 30,
@@ -381,6 +448,7 @@ describe('secrets', () => {
           secrets.wrongCredential,
           secrets.adminKey,
           secrets.openaiKey,
+          ...keyNames.map((name) => known[name] ?? assert.fail()),
         ])
           for (const wrong of credentials(token))
             await ask({ path, body, headers: { ...wrong, ...fromElsewhere() } })
@@ -480,6 +548,7 @@ describe('secrets', () => {
       assert.match(output, /\/admin\/users\/\{token\}/)
       assert.deepEqual(found(output, Object.keys(known), known), [])
       assert.ok(!output.includes('sentinel'), 'nor a part of them')
+      assert.doesNotMatch(output, /tg[av]-\w/, 'nor of a key')
     })
 
     it('nothing of them lies on the disk in clear', () => {
@@ -489,14 +558,20 @@ describe('secrets', () => {
     })
 
     it("the operator's own are in no answer, and a holder's are in none of the gateway", () => {
-      const all = [...answers.admin, ...answers.gateway].join('\n')
-      assert.deepEqual(found(all, operatorNames, known), [])
+      const all = [...answers.admin, ...answers.gateway, ...answers.verifier].join('\n')
+      assert.deepEqual(found(all, operatorsOwn, known), [])
+      assert.deepEqual(
+        made.map((text) => found(text, operatorsOwn, known)),
+        keyNames.map((name) => [name]),
+        'but a key in the answer that made it',
+      )
       assert.deepEqual(
         found(answers.admin.join('\n'), tokenNames, known),
         tokenNames,
         'the admin API gives them back',
       )
       assert.deepEqual(found(answers.gateway.join('\n'), tokenNames, known), [])
+      assert.deepEqual(found(answers.verifier.join('\n'), tokenNames, known), [])
     })
 
     it("a holder's reached no upstream, the operator's only the one it is for", () => {
@@ -508,7 +583,7 @@ describe('secrets', () => {
         { text: textOf(echoing.requests), own: ['openaiKey', 'echoedKey'] },
       ]
       for (const { text, own } of places) {
-        assert.deepEqual(found(text, [...tokenNames, ...operatorNames, 'wrongCredential'], known), own)
+        assert.deepEqual(found(text, [...tokenNames, ...operatorsOwn, 'wrongCredential'], known), own)
         assert.ok(text.includes(secrets.prompt), 'what was asked did')
       }
       assert.ok(openai.served().length > 100 && anthropic.served().length > 50)
@@ -524,6 +599,12 @@ describe('secrets', () => {
       seen('POST /v1/chat/completions', [200, 400, 401, 403, 404, 413, 415, 429, 500, 502, 504])
       seen('POST /v1/messages', [200, 400, 401, 403, 429, 500, 502])
       seen('GET /v1/usage', [200, 403, 401])
+      seen('POST /admin/keys', [400, 403])
+      seen('GET /admin/keys', [200, 401, 403])
+      seen('DELETE /admin/keys/adk_environment', [409])
+      seen('POST /auth/check', [200, 400, 401, 403])
+      seen('POST /auth/introspect', [200, 401, 403])
+      seen('GET /auth/verify', [200, 403])
       seen('GET /admin/users', [200, 400, 401])
       seen('PUT /admin/users', [200, 400, 413])
       seen('POST /admin/users', [200, 400, 409, 413])

@@ -1,26 +1,65 @@
-import { createAdminKey } from '#admin-access.ts'
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
 import { openConfiguredStore } from '#instance.ts'
+import { createAdminKey } from '#storage/admin-key-create.ts'
+import { type Scope, scopes } from '#storage/store.ts'
+
+interface KeyOptions {
+  readonly name: string | undefined
+  /** As given on the command line; none means `admin`. */
+  readonly scopes: readonly string[]
+  readonly expiresInDays: string | undefined
+}
 
 const nameLengthMax = 80
+const daysMax = 36_500
+const dayMs = 86_400_000
 
-/** `tollgate admin-key NAME`: for whoever lost the first one, or wants one a person. */
-export async function createKeyCommand(env: Environment, name: string | undefined): Promise<number> {
-  if (name === undefined || name.trim() === '' || name.length > nameLengthMax) {
-    process.stderr.write(
-      `tollgate: name the key, in at most ${nameLengthMax} characters: tollgate admin-key ann\n`,
-    )
+/** `tollgate admin-key NAME`: for whoever lost the first one, wants one a person, or has a gateway to let verify. */
+export async function createKeyCommand(env: Environment, options: KeyOptions): Promise<number> {
+  const now = systemClock()
+  const wanted = readOptions(options, now)
+  if (typeof wanted === 'string') {
+    process.stderr.write(`tollgate: ${wanted}\n`)
     return 2
   }
   const store = await openConfiguredStore(readConfig(env), systemClock)
   try {
-    const secret = await createAdminKey(store.adminKeys, name, systemClock)
+    const { key, secret } = await createAdminKey(store.adminKeys, wanted, now)
+    const until = key.expiresAt === undefined ? '' : ` until ${new Date(key.expiresAt).toISOString()}`
     process.stdout.write(`${secret}\n`)
-    process.stderr.write(`This is the admin key ${JSON.stringify(name)}. It is not shown again.\n`)
+    process.stderr.write(
+      `This is the key ${JSON.stringify(key.name)} with the scope ${key.scopes.join(' and ')}${until}. It is not shown again.\n`,
+    )
     return 0
   } finally {
     await store.close()
   }
+}
+
+interface WantedKey {
+  readonly name: string
+  readonly scopes: readonly Scope[]
+  readonly expiresAt?: number
+}
+
+/** The key that is wanted, or a sentence that says what is wrong. */
+function readOptions(options: KeyOptions, now: number): WantedKey | string {
+  const { name, expiresInDays } = options
+  if (name === undefined || name.trim() === '' || name.length > nameLengthMax)
+    return `name the key, in at most ${nameLengthMax} characters: tollgate admin-key ann`
+  const unknown = options.scopes.find((text) => !isScope(text))
+  if (unknown !== undefined)
+    return `--scope ${JSON.stringify(unknown)} is none; there are ${scopes.join(' and ')}`
+  const wanted = options.scopes.length === 0 ? (['admin'] as const) : options.scopes.filter(isScope)
+  const key = { name, scopes: [...new Set(wanted)] }
+  if (expiresInDays === undefined) return key
+  const days = /^\d{1,5}$/.test(expiresInDays) ? Number(expiresInDays) : 0
+  if (days < 1 || days > daysMax) return `--expires-in-days takes a whole number from 1 to ${daysMax}`
+  return { ...key, expiresAt: now + days * dayMs }
+}
+
+function isScope(text: string): text is Scope {
+  return scopes.some((scope) => scope === text)
 }

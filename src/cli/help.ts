@@ -3,6 +3,8 @@ export const help = `Tollgate: user management for LLM access
   tollgate [start]           run the gateway and the admin API
   tollgate start --demo      the same with a simulated upstream and sample users; nothing is kept
   tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
+           [--scope verifier]        one for another gateway, which may only verify and report
+           [--expires-in-days N]     one that ends by itself
   tollgate help | version
 
 With npm, options stand behind a double dash: npm start -- --demo
@@ -20,6 +22,7 @@ The environment configures it, tollgate.yaml what has structure:
   LOG_LEVEL                  debug, info, warn, error or silent
   BULK_USERS_MAX, BODY_BYTES_MAX, STOP_GRACE_SECONDS
                              10000, 32 MiB, 30
+  LEDGER_RETENTION_DAYS      90: how long single requests are kept; totals stay
   CONFIG                     another path than ./tollgate.yaml
 
 Every secret may also come from a file, named by its variable with _FILE behind it.`

@@ -21,6 +21,8 @@ export async function run(argv: readonly string[], env: Environment): Promise<nu
 
 const options = {
   demo: { type: 'boolean' },
+  scope: { type: 'string', multiple: true },
+  'expires-in-days': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -30,15 +32,34 @@ async function runCommand(argv: readonly string[], env: Environment): Promise<nu
   const [command = 'start', ...rest] = positionals
   if (values.help || command === 'help') return print(help)
   if (values.version || command === 'version') return print(`tollgate ${version}`)
-  if (values.demo && command !== 'start') return say('tollgate: --demo goes with start only', 2)
+  const stray = strayOption(values, command)
+  if (stray) return say(`tollgate: --${stray.name} goes with ${stray.command} only`, 2)
   switch (command) {
     case 'start':
       return rest.length > 0 ? tooMany(rest) : serve(env, { isDemo: values.demo ?? false })
     case 'admin-key':
-      return rest.length > 1 ? tooMany(rest.slice(1)) : createKeyCommand(env, rest[0])
+      if (rest.length > 1) return tooMany(rest.slice(1))
+      return createKeyCommand(env, {
+        name: rest[0],
+        scopes: values.scope ?? [],
+        expiresInDays: values['expires-in-days'],
+      })
     default:
       return say(`tollgate: there is no command ${JSON.stringify(command)}; see tollgate help`, 2)
   }
+}
+
+/** Which command an option belongs to, where it belongs to one. */
+const commandOf: Readonly<Record<string, string>> = {
+  demo: 'start',
+  scope: 'admin-key',
+  'expires-in-days': 'admin-key',
+}
+
+/** An option of another command: what it asks for would not happen, so nothing does. */
+function strayOption(values: object, command: string) {
+  const name = Object.keys(values).find((each) => (commandOf[each] ?? command) !== command)
+  return name === undefined ? undefined : { name, command: commandOf[name] }
 }
 
 function tooMany(words: readonly string[]): number {

@@ -1,0 +1,15 @@
+import { createAdminKey } from '#storage/admin-key-create.ts'
+import { type AdminHandler, answerJson, answerProblem, badInput } from './context.ts'
+import { readJsonBody } from './json-body.ts'
+import { parseNewKey, toKey } from './key-wire.ts'
+
+/** POST /admin/keys: a new key. Its secret is in this answer and in nothing that is kept. */
+export const createKey: AdminHandler = async (c, { store, clock, bodyBytesMax }) => {
+  const reading = await readJsonBody(c, bodyBytesMax)
+  const now = clock()
+  if (reading.kind === 'refused') return answerProblem(c, reading.problem, now)
+  const wanted = parseNewKey(reading.kind === 'empty' ? {} : reading.value, now)
+  if (wanted.kind === 'invalid') return answerProblem(c, badInput(wanted.issues), now)
+  const { key, secret } = await createAdminKey(store.adminKeys, wanted.value, now)
+  return answerJson(c, { ...toKey(key), key: secret })
+}

@@ -1,0 +1,21 @@
+import type { AdminKey, NewAdminKey } from '#storage/store.ts'
+import { type KeyAnswer, keySchemas } from './key-schemas.ts'
+import type { Parsed } from './user-wire.ts'
+import { toIssues } from './wire-issues.ts'
+
+/** The key that a body asks for. */
+export function parseNewKey(value: unknown, now: number): Parsed<Omit<NewAdminKey, 'secret'>> {
+  const parsed = keySchemas.input.safeParse(value)
+  if (!parsed.success) return { kind: 'invalid', issues: toIssues(parsed.error, []) }
+  const { name, scopes = ['admin'], expiresAt } = parsed.data
+  if (typeof expiresAt === 'number' && expiresAt <= now)
+    return { kind: 'invalid', issues: [{ path: 'expiresAt', message: 'must lie in the future' }] }
+  return {
+    kind: 'parsed',
+    value: { name, scopes: [...new Set(scopes)], ...(typeof expiresAt === 'number' && { expiresAt }) },
+  }
+}
+
+export function toKey({ id, name, scopes, createdAt, expiresAt }: AdminKey): KeyAnswer {
+  return { id, name, scopes: [...scopes], createdAt, ...(expiresAt !== undefined && { expiresAt }) }
+}
