@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { defaultNames } from '#config/file.ts'
+import {
+  defaultsWithoutCase,
+  expectAnswer,
+  fieldsWithoutCase,
+  type LimitCase,
+  limitCases,
+  limitFields,
+} from './support/limit-cases.ts'
+import { openWorld, type World } from './support/limit-world.ts'
+
+/**
+ * No limit is only stored: each field that limits a user, by the admin API's own schema and by the configuration's,
+ * is set in the running program, met, and then refused, and the refusal has cost the user nothing of any limit.
+ */
+const generous = {
+  requestsPerMinute: 600,
+  concurrentRequests: 20,
+  maxIps: 20,
+  tokenLimits: { gpt4: 1_000_000, claude: 1_000_000 },
+}
+
+/** As the configuration's `defaults` call what the admin API calls otherwise. */
+const fieldOf = (name: string) => (name === 'limits' ? 'tokenLimits' : name)
+
+/** A user with room everywhere but where the case, or the configuration, says how much there is. */
+function fieldsFor(one: LimitCase, now: number, way: 'user' | 'default'): object {
+  const byDefault = Object.keys(one.byDefault ?? {}).map(fieldOf)
+  const own = Object.entries(generous).filter(([name]) => way === 'user' || !byDefault.includes(name))
+  return { ...Object.fromEntries(own), ...one.base, ...(way === 'user' && one.set(now)) }
+}
+
+async function play(world: World, one: LimitCase, way: 'user' | 'default'): Promise<void> {
+  const { refused, first = {}, beyond = first } = one
+  const user = await world.createUser(fieldsFor(one, world.clock.now, way))
+  const held = one.isHeld ? await world.hold(user, first) : undefined
+  if (!held) await expectAnswer(world, user, first, [200])
+  await one.between?.(world, user)
+  const before = await world.stateOf(user)
+  const answer = await world.askNow(user, beyond)
+  assert.equal(answer.status, refused.status, answer.text)
+  const { error } = JSON.parse(answer.text)
+  assert.equal(error.code, refused.code)
+  assert.partialDeepStrictEqual(error.limit ?? {}, refused.limit?.(world.clock.now) ?? {})
+  assert.deepEqual(await world.stateOf(user), before, 'a refusal costs nothing of any limit')
+  await held?.end()
+  await one.after?.(world, user)
+}
+
+/** The same with a special user, who is refused only where that type is not exempt. */
+async function playSpecial(world: World, one: LimitCase, way: 'user' | 'default'): Promise<void> {
+  const { first = {}, beyond = first } = one
+  const user = await world.createUser({ ...fieldsFor(one, world.clock.now, way), type: 'special' })
+  const held = one.isHeld ? await world.hold(user, first) : undefined
+  if (!held) await expectAnswer(world, user, first, [200])
+  await one.between?.(world, user)
+  const { status, text } = await world.askNow(user, beyond)
+  assert.equal(status, one.special === 'exempt' ? 200 : one.refused.status, text)
+  await held?.end()
+}
+
+async function withWorld(defaults: object, run: (world: World) => Promise<void>): Promise<void> {
+  const world = await openWorld(defaults)
+  try {
+    await run(world)
+  } finally {
+    await world.close()
+  }
+}
+
+describe('every limit of a user', () => {
+  // Each test has a user of its own; the clock only ever goes on.
+  let world: World
+  before(async () => {
+    world = await openWorld({})
+  })
+  after(() => world.close())
+
+  for (const one of limitCases) {
+    const exempt = one.special === 'exempt' ? 'exempt' : 'held as well'
+    it(`${one.field}: ${one.name}`, () => play(world, one, 'user'))
+    it(`${one.field}: ${one.name}; special users are ${exempt}`, () => playSpecial(world, one, 'user'))
+    const { byDefault } = one
+    if (!byDefault) continue
+    it(`${one.field}: ${one.name}, by default`, () =>
+      withWorld(byDefault, async (own) => {
+        await play(own, one, 'default')
+        await playSpecial(own, one, 'default')
+      }))
+  }
+
+  it('outputUnits by default: what an answer may have that nobody bounded', () =>
+    withWorld({ outputUnits: 25 }, async (own) => {
+      const user = await own.createUser({ tokenLimits: { gpt4: 1000 } })
+      await expectAnswer(own, user, { output: null }, [200])
+      assert.match(own.sentUpstream(), /"max_completion_tokens":25\b/)
+    }))
+
+  it('has a case', () => {
+    assert.deepEqual(fieldsWithoutCase(limitFields(), limitCases), [])
+    assert.deepEqual(defaultsWithoutCase(limitCases, ['outputUnits']), [])
+  })
+
+  it('would be missed without one', () => {
+    assert.ok(limitFields().length >= 12, `only ${limitFields().length} fields`)
+    assert.deepEqual(fieldsWithoutCase([...limitFields(), 'newLimit'], limitCases), ['newLimit'])
+    const names = [...defaultNames, 'newLimit']
+    assert.deepEqual(defaultsWithoutCase(limitCases, ['outputUnits'], names), ['newLimit'])
+    const others = limitCases.filter(({ field }) => field !== 'maxIps')
+    assert.deepEqual(fieldsWithoutCase(limitFields(), others), ['maxIps'])
+  })
+})

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { readConfig } from '#config/read.ts'
+import { createLog } from '#http/log.ts'
+import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
+import { openServer } from '../../src/server.ts'
+import { type Answer, call, openRaw } from './gateway-client.ts'
+import { waitUntil } from './gateway-harness.ts'
+
+/** The whole program on one port, with the clock in our hand: users are made by the admin API and ask the gateway. */
+export interface World {
+  readonly clock: { now: number }
+  readonly createUser: (fields: object) => Promise<WorldUser>
+  readonly admin: (method: string, path: string, body?: object) => Promise<Answer>
+  /** Sends one request and waits until it is settled; nothing else of this user may run. */
+  readonly ask: (user: WorldUser, ask?: Ask) => Promise<Answer>
+  /** Sends one request while others run. */
+  readonly askNow: (user: WorldUser, ask?: Ask) => Promise<Answer>
+  /** Begins a stream that goes on until it is ended. */
+  readonly hold: (user: WorldUser, ask?: Ask) => Promise<Held>
+  /** Everything of a user that a request may change, as the admin API and the tables have it. */
+  readonly stateOf: (user: WorldUser) => Promise<State>
+  /** The last body that went upstream. */
+  readonly sentUpstream: () => string
+  readonly close: () => Promise<void>
+}
+
+export interface WorldUser {
+  readonly id: string
+  readonly accessToken: string
+}
+
+export interface Ask {
+  readonly model?: string
+  readonly address?: string
+  /** The most output it asks for; null says nothing of it. */
+  readonly output?: number | null
+}
+
+export interface Held {
+  readonly received: () => string
+  readonly end: () => Promise<void>
+}
+
+export type State = Readonly<Record<string, unknown>>
+
+export const homeAddress = '192.0.2.1'
+/** What the upstream answers with, whatever it was asked for. */
+export const unitsServed = 60
+const adminKey = 'an-admin-key-for-limits'
+const path = '/v1/chat/completions'
+
+/** @param defaults what the configuration's file says under `defaults` */
+export async function openWorld(defaults: object): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-limits-'))
+  const behaviour = { units: unitsServed, chunkMs: 1 }
+  const upstream = await openSimulatedUpstream({ port: 0, behaviour })
+  const config = join(folder, 'tollgate.yaml')
+  writeFileSync(config, JSON.stringify({ defaults }))
+  const env = {
+    CONFIG: config,
+    DATA_DIR: join(folder, 'data'),
+    PORT: '0',
+    ADMIN_KEY: adminKey,
+    TRUSTED_PROXIES: '127.0.0.1',
+    STOP_GRACE_SECONDS: '0',
+    OPENAI_BASE_URL: `${upstream.url}/v1`,
+  }
+  // A Tuesday, off every boundary of a period.
+  const clock = { now: Date.parse('2026-11-24T10:17:23.456Z') }
+  const server = await openServer(readConfig(env), createLog({ level: 'silent' }), () => clock.now)
+  const port = Number(new URL(server.url).port)
+  return {
+    ...createWorld(port, clock, join(folder, 'data', 'tollgate.db'), upstream),
+    async close() {
+      await server.stop()
+      await upstream.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function createWorld(
+  port: number,
+  clock: { now: number },
+  database: string,
+  upstream: SimulatedUpstream,
+): Omit<World, 'close'> {
+  const headers = { authorization: `Bearer ${adminKey}` }
+  const admin: World['admin'] = (method, path, body) =>
+    call(port, { method, path, headers, ...(body && { body }) })
+
+  async function json(path: string): Promise<State> {
+    const { status, text } = await admin('GET', path)
+    assert.equal(status, 200, text)
+    return JSON.parse(text)
+  }
+
+  function rows(query: string, id: string) {
+    const db = new DatabaseSync(database, { readOnly: true })
+    try {
+      return db.prepare(query).all(id)
+    } finally {
+      db.close()
+    }
+  }
+
+  async function isIdle({ id }: WorldUser): Promise<boolean> {
+    return rows("select 1 from entries where user_id = ? and state = 'open'", id).length === 0
+  }
+
+  const askNow: World['askNow'] = ({ accessToken }, { address = homeAddress, ...rest } = {}) =>
+    call(port, { path, accessToken, body: bodyOf(rest), headers: { 'x-forwarded-for': address } })
+
+  return {
+    clock,
+    admin,
+    askNow,
+    async createUser(fields) {
+      const made = await admin('POST', '/admin/users', fields)
+      assert.equal(made.status, 200, made.text)
+      const { id, token: accessToken } = JSON.parse(made.text)
+      return { id: String(id), accessToken: String(accessToken) }
+    },
+    async ask(user, asked) {
+      const answer = await askNow(user, asked)
+      await waitUntil(() => isIdle(user), 'the request is settled')
+      return answer
+    },
+    async hold(user, { model = 'gpt-4o', ...rest } = {}) {
+      const body = { ...bodyOf({ ...rest, model: `${model}@hang-after=2` }), stream: true }
+      // The raw connection says no address of its own, so that it comes from the proxy's.
+      const raw = openRaw(port, { path, accessToken: user.accessToken, body })
+      await waitUntil(() => raw.received().includes('data:'), 'the stream has begun')
+      return {
+        received: raw.received,
+        async end() {
+          raw.hangUp()
+          await waitUntil(() => isIdle(user), 'the stream is settled')
+        },
+      }
+    },
+    async stateOf({ id }) {
+      const { disabledAt: _at, disabledReason: _reason, ...user } = await json(`/admin/users/${id}`)
+      return {
+        user,
+        quota: await json(`/admin/users/${id}/quota`),
+        rate: rows('select arrival_at from users where id = ?', id),
+        addresses: rows('select * from addresses where user_id = ?', id),
+        quotas: rows('select * from quotas where user_id = ?', id),
+        entries: rows('select * from entries where user_id = ?', id),
+      }
+    },
+    sentUpstream: () => upstream.served().at(-1)?.body ?? '',
+  }
+}
+
+function bodyOf({ model = 'gpt-4o', output = unitsServed }: Omit<Ask, 'address'>) {
+  return {
+    model,
+    messages: [{ role: 'user', content: 'Hi' }],
+    ...(output !== null && { max_completion_tokens: output }),
+  }
+}
