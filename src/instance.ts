@@ -1,17 +1,18 @@
 import { join } from 'node:path'
 import { keepMasterKey } from '#config/master-key.ts'
 import type { Config } from '#config/settings.ts'
-import type { Clock } from '#core/clock.ts'
-import { createSortableId } from '#lib/sortable-id.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 
 /** The store as the configuration states it, with its master key found or made; for the server and the commands. */
-export function openConfiguredStore(config: Config, clock: Clock): Promise<Store> {
+export function openConfiguredStore(config: Config, instance: string): Promise<Store> {
   return openStore({
-    database: { kind: 'sqlite', path: join(config.dataDir, 'tollgate.db') },
+    database:
+      config.databaseUrl === undefined
+        ? { kind: 'sqlite', path: join(config.dataDir, 'tollgate.db') }
+        : { kind: 'postgres', url: config.databaseUrl },
     masterKey: config.masterKey ?? keepMasterKey(join(config.dataDir, 'master.key')).key,
     policy: config.policy,
-    instance: createSortableId('ins_', clock()),
+    instance,
   })
 }

@@ -10,16 +10,22 @@ import { createGateway } from '#gateway/gateway.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
 import { createStopper } from '#lib/stopper.ts'
 import { openMeter } from '#metering/batcher.ts'
+import { openHeartbeat, silentMsDefault } from '#metering/heartbeat.ts'
+import { journalPathIn, openJournal, replayJournals } from '#metering/journal.ts'
+import { openUpkeep } from '#metering/upkeep.ts'
 import { providers } from '#providers/all.ts'
+import { createAdminKey } from '#storage/admin-key-create.ts'
 import type { Store } from '#storage/store.ts'
 import { openUpstreams } from '#upstreams/open.ts'
-import { createAdminKey, withConfiguredKey } from './admin-access.ts'
+import { createVerifier } from '#verifier/verifier.ts'
+import { withConfiguredKey } from './admin-access.ts'
 import { createHealth } from './health.ts'
 import { openConfiguredStore } from './instance.ts'
 import { openListener } from './listener.ts'
-import { withRevocation } from './revocation.ts'
+import { disabled, watchRevocations, withRevocation } from './revocation.ts'
 import { version } from './version.ts'
 
 const lastWordsMs = 5_000
@@ -52,16 +58,36 @@ async function open(
   clock: Clock,
   stopper: ReturnType<typeof createStopper>,
 ): Promise<Server> {
-  const store = await openConfiguredStore(config, clock)
+  const instance = createSortableId('ins_', clock())
+  const store = await openConfiguredStore(config, instance)
   stopper.add(store.close)
-  const abandoned = await store.metering.abandonEntries(clock())
-  if (abandoned > 0) log.warn({ entries: abandoned }, 'charged requests that a stopped process left open')
+  const replayed = await replayJournals(config.dataDir, store.metering, clock)
+  if (replayed.settlements > 0) log.info(replayed, 'booked what the journal had kept')
+  const onAbandoned = (entries: number) =>
+    log.warn({ entries }, 'charged requests that a stopped process or an ended lease left open')
+  const abandoned = await store.metering.abandonEntries(clock(), silentMsDefault)
+  if (abandoned > 0) onAbandoned(abandoned)
   const madeAdminKey = await adminKeyIfNone(store, config, clock)
 
+  const onFailure = (err: unknown) => log.error({ err }, 'the store failed')
   const meter = openMeter(store.metering, clock, {
-    onFailure: (err) => log.error({ err }, 'the store failed'),
+    onFailure,
+    journal: openJournal(journalPathIn(config.dataDir, instance)),
+    onDisabled(userId, reason) {
+      log.warn({ userId, reason }, 'a user was disabled by a limit')
+      gateway.cutUser(userId, disabled(reason))
+    },
   })
   stopper.add(meter.close)
+  stopper.add(openHeartbeat(store.metering, { clock, onAbandoned, onFailure }).close)
+  const upkeep = openUpkeep(store.upkeep, {
+    clock,
+    retentionDays: config.ledgerRetentionDays,
+    purgeAfterDays: config.purgeAfterDays,
+    onDone: (rows) => log.debug({ rows }, 'tidied the ledger'),
+    onFailure: (err) => log.error({ err }, 'tidying the ledger failed'),
+  })
+  stopper.add(upkeep.close)
   const upstreams = openUpstreams(config.upstreams, { providers, clock })
   stopper.add(upstreams.close)
 
@@ -73,7 +99,16 @@ async function open(
   }
   const policy = createPolicy(config.policy)
   const throttle = createThrottle(clock)
-  const account = createAccount({ ...shared, meter, users: store.users, policy, throttle })
+  const account = createAccount({
+    ...shared,
+    meter,
+    users: store.users,
+    usage: store.usage,
+    policy,
+    throttle,
+  })
+  const adminKeys = withConfiguredKey(store.adminKeys, config.adminKey, clock())
+  const verifier = createVerifier({ ...shared, meter, metering: store.metering, adminKeys, policy, throttle })
   const gateway = createGateway({
     ...shared,
     meter,
@@ -87,14 +122,15 @@ async function open(
     inputEstimate: config.inputEstimate,
     noUpstreamMessage: `No upstream is configured for that model: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
   })
+  stopper.add(watchRevocations(store, gateway, clock, onFailure))
   const admin = createAdminListener({
     ...shared,
     store: {
       ...store,
-      users: withRevocation(store.users, gateway.cutUser, clock),
-      adminKeys: withConfiguredKey(store.adminKeys, config.adminKey),
+      users: withRevocation(store.users, gateway, clock),
+      adminKeys,
     },
-    families: config.policy.families,
+    policy,
     throttle: createThrottle(clock),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),
@@ -107,6 +143,7 @@ async function open(
     const path = request.url ?? '/'
     if (health.takes(path)) health.answer(request, response)
     else if (account.takes(path)) account.handle(request, response)
+    else if (verifier.takes(path)) verifier.handle(request, response)
     else if (config.adminPort !== undefined || isGatewayPath(path)) gateway.handle(request, response)
     else admin(request, response)
   }
@@ -130,7 +167,15 @@ async function open(
   return { url: listener.url, adminUrl, madeAdminKey, store, stop: stopper.stop }
 }
 
-async function adminKeyIfNone(store: Store, config: Config, clock: Clock): Promise<string | undefined> {
-  if (config.adminKey !== undefined || (await store.adminKeys.countAdminKeys()) > 0) return undefined
-  return createAdminKey(store.adminKeys, 'first', clock)
+/** One that has expired is none that is missing: nobody wants an end that the next start takes back. */
+async function adminKeyIfNone(
+  { adminKeys }: Store,
+  config: Config,
+  clock: Clock,
+): Promise<string | undefined> {
+  if (config.adminKey !== undefined) return undefined
+  const keys = await adminKeys.listAdminKeys()
+  if (keys.some(({ scopes }) => scopes.includes('admin'))) return undefined
+  const made = await createAdminKey(adminKeys, { name: 'first', scopes: ['admin'] }, clock())
+  return made.secret
 }

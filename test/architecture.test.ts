@@ -15,7 +15,7 @@ const table: Readonly<
 > = {
   lib: { folders: [], packages: [] },
   core: { folders: ['lib'], packages: [] },
-  storage: { folders: ['core', 'lib'], packages: ['kysely'] },
+  storage: { folders: ['core', 'lib'], packages: ['kysely', 'pg'] },
   providers: { folders: ['core', 'lib'], packages: [] },
   http: { folders: ['core', 'lib'], packages: ['pino'] },
   metering: { folders: ['storage', 'core', 'lib'], packages: [] },

@@ -199,9 +199,38 @@ describe('starting', () => {
         (await fetch(`${url}/admin/users`, { headers: { authorization: `Bearer ${adminKey}` } })).status,
         200,
       )
+      const listed = await fetch(`${url}/admin/keys`, { headers: { authorization: `Bearer ${adminKey}` } })
+      assert.partialDeepStrictEqual(await listed.json(), {
+        keys: [{ name: 'ann', scopes: ['admin'] }],
+        count: 1,
+      })
       const beside = await runProgram(['admin-key', 'bob'], { DATA_DIR: folder })
       assert.equal(beside.code, 1)
       assert.match(beside.output, /^tollgate: another process is using the data/)
+      program.process.kill('SIGTERM')
+      assert.equal(await program.exit, 0)
+    }))
+
+  it('admin-key makes one for another gateway, which ends; it takes nobody’s first one away', () =>
+    withFolder(async (folder) => {
+      const args = ['admin-key', 'edge', '--scope', 'verifier', '--expires-in-days', '30']
+      const { code, output } = await runProgram(args, { DATA_DIR: folder })
+      assert.equal(code, 0)
+      const verifierKey = /^(tgv-\w+)$/m.exec(output)?.[1] ?? assert.fail(output)
+      assert.match(output, /"edge" with the scope verifier until 20\d\d-/)
+      const program = startProgram([], { DATA_DIR: folder, PORT: '0' })
+      const url = await program.listening
+      const adminKey = /Admin key: (\S+)/.exec(program.output())?.[1] ?? assert.fail(program.output())
+      const ask = (path: string, key: string) =>
+        fetch(url + path, { headers: { authorization: `Bearer ${key}` } })
+      assert.equal((await ask('/admin/keys', verifierKey)).status, 403)
+      assert.equal((await ask('/v1/usage', verifierKey)).status, 401)
+      assert.equal((await ask('/v1/usage', adminKey)).status, 401)
+      const { keys } = (await (await ask('/admin/keys', adminKey)).json()) as {
+        keys: { expiresAt?: number }[]
+      }
+      const days = ((keys[0]?.expiresAt ?? 0) - Date.now()) / 86_400_000
+      assert.ok(keys.length === 2 && days > 29.9 && days <= 30, `${keys.length} keys, ${days} days`)
       program.process.kill('SIGTERM')
       assert.equal(await program.exit, 0)
     }))
@@ -244,6 +273,16 @@ const wrong: readonly Wrong[] = [
     says: /MASTER_KEY: must be 64 hex digits/,
   },
   {
+    name: 'a database URL of another kind, without showing its password',
+    env: { DATABASE_URL: 'mysql://ann:sesame@127.0.0.1/tollgate', MASTER_KEY: '07'.repeat(32) },
+    says: /^(?!.*sesame).*DATABASE_URL: must be postgres:/s,
+  },
+  {
+    name: 'PostgreSQL without a master key that all instances share',
+    env: { DATABASE_URL: 'postgres://ann:sesame@127.0.0.1/tollgate' },
+    says: /^(?!.*sesame).*MASTER_KEY: is needed with DATABASE_URL/s,
+  },
+  {
     name: 'an unknown log level',
     env: { LOG_LEVEL: 'loud' },
     says: /LOG_LEVEL: "loud" is none of debug, info/,
@@ -253,6 +292,22 @@ const wrong: readonly Wrong[] = [
     env: { BODY_BYTES_MAX: '10 apples' },
     says: /BODY_BYTES_MAX: "10 apples" is no size/,
   },
+  {
+    name: 'a retention that is none',
+    env: { LEDGER_RETENTION_DAYS: '-1' },
+    says: /LEDGER_RETENTION_DAYS: "-1" is no whole number from 0 to 36500/,
+  },
+  {
+    name: 'a window of no days',
+    file: 'defaults: { ipWindowDays: 0 }',
+    says: /defaults\.ipWindowDays: must be 1 or more days, or -1/,
+  },
+  {
+    name: 'an unknown action',
+    file: 'defaults: { ipLimitAction: shout }',
+    says: /defaults\.ipLimitAction: .*refuse.*disable/,
+  },
+  { name: 'less than never', file: 'purgeAfterDays: -2', says: /purgeAfterDays: / },
   {
     name: 'a proxy that is no network',
     env: { TRUSTED_PROXIES: '10.0.0.0/8,lan' },
@@ -300,6 +355,27 @@ const wrong: readonly Wrong[] = [
   },
   { name: 'an unknown command', args: ['fly'], says: /there is no command "fly"/ },
   { name: 'an unknown option', args: ['--fly'], says: /--fly/ },
+  { name: 'a key without a name', args: ['admin-key'], says: /name the key/ },
+  {
+    name: 'a scope that is none',
+    args: ['admin-key', 'a', '--scope', 'root'],
+    says: /--scope "root" is none; there are admin and verifier/,
+  },
+  ...['0', '-1', '1.5', 'soon', '40000', ''].map((days) => ({
+    name: `a key for ${JSON.stringify(days)} days`,
+    args: ['admin-key', 'a', `--expires-in-days=${days}`],
+    says: /--expires-in-days takes a whole number from 1 to 36500/,
+  })),
+  {
+    name: 'an option of another command',
+    args: ['start', '--scope', 'verifier'],
+    says: /--scope goes with admin-key only/,
+  },
+  {
+    name: 'a demo of another command',
+    args: ['admin-key', 'a', '--demo'],
+    says: /--demo goes with start only/,
+  },
   {
     name: 'a demo for everybody',
     args: ['--demo'],

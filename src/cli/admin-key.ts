@@ -2,6 +2,7 @@ import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
 import { openConfiguredStore } from '#instance.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
 import { type Scope, scopes } from '#storage/store.ts'
 
@@ -24,7 +25,7 @@ export async function createKeyCommand(env: Environment, options: KeyOptions): P
     process.stderr.write(`tollgate: ${wanted}\n`)
     return 2
   }
-  const store = await openConfiguredStore(readConfig(env), systemClock)
+  const store = await openConfiguredStore(readConfig(env), createSortableId('ins_', systemClock()))
   try {
     const { key, secret } = await createAdminKey(store.adminKeys, wanted, now)
     const until = key.expiresAt === undefined ? '' : ` until ${new Date(key.expiresAt).toISOString()}`

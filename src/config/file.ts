@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { isNetwork } from '#core/network.ts'
 import { periods } from '#core/period.ts'
+import { ipLimitActions } from '#core/user.ts'
 import { ConfigError } from './settings.ts'
 
 /** What `tollgate.yaml` may hold: what has structure. Single values come from the environment. */
@@ -12,6 +13,9 @@ const name = z
   .string()
   .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')
 const milliseconds = z.number().int().min(1).max(86_400_000)
+
+/** -1: without end. */
+const days = z.number().int().min(-1).max(36_500)
 
 const fileSchema = z.strictObject({
   timeZone: z.string().refine(isTimeZone, 'must be a time zone such as Europe/Paris').optional(),
@@ -26,6 +30,8 @@ const fileSchema = z.strictObject({
       requestsPerMinute: limit.optional(),
       concurrentRequests: limit.optional(),
       maxIps: limit.optional(),
+      ipWindowDays: days.refine((count) => count !== 0, 'must be 1 or more days, or -1').optional(),
+      ipLimitAction: z.enum(ipLimitActions).optional(),
       allowedNetworks: z
         .array(z.string().refine(isNetwork, 'must be a network such as 10.0.0.0/8'))
         .optional(),
@@ -48,11 +54,15 @@ const fileSchema = z.strictObject({
       }),
     )
     .optional(),
+  purgeAfterDays: days.optional(),
   onDisconnect: z.enum(['abort', 'drain']).optional(),
   inputEstimate: z.enum(['usual', 'bound']).optional(),
 })
 
 export type ConfigFile = z.infer<typeof fileSchema>
+
+/** The keys that may stand under `defaults`. */
+export const defaultNames: readonly string[] = Object.keys(fileSchema.shape.defaults.unwrap().shape)
 
 /** Reads the file at `path`; one that was not asked for by name may be missing. */
 export function readConfigFile(path: string, isAskedFor: boolean): ConfigFile {

@@ -31,6 +31,7 @@ describe('readConfig', () => {
       config.policy.families.map(({ name }) => name),
       ['gpt4-32k', 'turbo', 'gpt4', 'claude'],
     )
+    assert.deepEqual([config.ledgerRetentionDays, config.purgeAfterDays], [90, 30])
     assert.deepEqual(config.upstreams, [])
     assert.ok(Object.isFrozen(config))
   })
@@ -76,6 +77,13 @@ describe('readConfig', () => {
       assert.deepEqual(Buffer.from(read({ MASTER_KEY }).masterKey ?? []), bytes)
     }
     assert.equal(read({ BODY_BYTES_MAX: '2 MiB' }).bodyBytesMax, 2_097_152)
+  })
+
+  it('keeps for ever what it is told to, and knows what holds for addresses', () => {
+    const file = 'purgeAfterDays: -1\ndefaults: { maxIps: 2, ipWindowDays: 7, ipLimitAction: disable }'
+    const config = read({ LEDGER_RETENTION_DAYS: '0' }, file)
+    assert.deepEqual([config.ledgerRetentionDays, config.purgeAfterDays], [0, -1])
+    assert.deepEqual(config.policy.defaults, { maxIps: 2, ipWindowDays: 7, ipLimitAction: 'disable' })
   })
 
   it('keeps defaults apart: limits of families, limits of users, what is reserved', () => {

@@ -19,8 +19,13 @@ const outputDefault = 4096
 export function readConfig(env: Environment): Config {
   const asked = textOf(env, 'CONFIG')
   const file = readConfigFile(asked ?? 'tollgate.yaml', asked !== undefined)
-  if (textOf(env, 'DATABASE_URL') !== undefined) {
-    throw new ConfigError('DATABASE_URL', 'only the embedded database is supported so far; unset it')
+  const databaseUrl = databaseUrlOf(env)
+  const masterKey = masterKeyOf(env)
+  if (databaseUrl !== undefined && masterKey === undefined) {
+    throw new ConfigError(
+      'MASTER_KEY',
+      'is needed with DATABASE_URL, the same one for every instance; `openssl rand -hex 32` makes one',
+    )
   }
   const port = wholeNumberOf(env, 'PORT', [0, 65_535], 8080)
   const adminPort =
@@ -34,12 +39,15 @@ export function readConfig(env: Environment): Config {
     adminPort,
     dataDir: textOf(env, 'DATA_DIR') ?? './data',
     adminKey: adminKeyOf(env),
-    masterKey: masterKeyOf(env),
+    databaseUrl,
+    masterKey,
     trustedProxies: trustedProxiesOf(env),
     logLevel: oneOf(env, 'LOG_LEVEL', logLevels, 'info'),
     bulkUsersMax: wholeNumberOf(env, 'BULK_USERS_MAX', [1, 1_000_000], 10_000),
     bodyBytesMax: bytesOf(env, 'BODY_BYTES_MAX', 1024 ** 3, 32 * 1024 ** 2),
     stopGraceMs: wholeNumberOf(env, 'STOP_GRACE_SECONDS', [0, 3600], 30) * 1000,
+    ledgerRetentionDays: wholeNumberOf(env, 'LEDGER_RETENTION_DAYS', [0, 36_500], 90),
+    purgeAfterDays: file.purgeAfterDays ?? 30,
     policy: policyOf(file),
     upstreams: allUpstreams(file, env),
     onDisconnect: file.onDisconnect ?? 'abort',
@@ -56,6 +64,16 @@ function adminKeyOf(env: Environment): string | undefined {
     throw new ConfigError('ADMIN_KEY', `must be ${adminKeyLengthMin} to 512 characters without spaces`)
   }
   return key
+}
+
+function databaseUrlOf(env: Environment): string | undefined {
+  const url = secretOf(env, 'DATABASE_URL')
+  if (url === undefined || (/^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url))) return url
+  // Not the URL itself: it holds a password.
+  throw new ConfigError(
+    'DATABASE_URL',
+    'must be postgres://user:password@host:port/database; leave it out for the embedded database',
+  )
 }
 
 function masterKeyOf(env: Environment): Uint8Array | undefined {

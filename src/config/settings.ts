@@ -8,6 +8,8 @@ export interface Config {
   /** A listener of its own for the control plane; undefined: the same one. */
   readonly adminPort: number | undefined
   readonly dataDir: string
+  /** `postgres://…`; undefined: SQLite in the data folder. */
+  readonly databaseUrl: string | undefined
   /** Undefined: made on first start. */
   readonly adminKey: string | undefined
   readonly masterKey: Uint8Array | undefined
@@ -17,6 +19,10 @@ export interface Config {
   readonly bodyBytesMax: number
   /** How long running relays may go on after SIGTERM. */
   readonly stopGraceMs: number
+  /** Days that closed entries are kept; 0: for ever. */
+  readonly ledgerRetentionDays: number
+  /** Days after its expiry that a temporary user is removed; -1: never. */
+  readonly purgeAfterDays: number
   readonly policy: PolicySettings
   readonly upstreams: readonly UpstreamConfig[]
   readonly onDisconnect: 'abort' | 'drain'

@@ -48,6 +48,8 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   readonly openRelays: () => number
+  /** Whose relays are running. */
+  readonly runningUsers: () => ReadonlySet<string>
   /** Cuts the running relays of one user, each with this problem; answers how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
   /** Says from when on a user will be barred, or that he will not; running relays are cut when it comes. */
@@ -206,8 +208,8 @@ export function createGateway(given: GatewayOptions): Gateway {
     clearInterval(barWatch)
   }
 
-  const { cutUser, barUser } = relays
-  return { handle, openRelays: relays.count, cutUser, barUser, drain }
+  const { cutUser, barUser, count: openRelays, users: runningUsers } = relays
+  return { handle, openRelays, runningUsers, cutUser, barUser, drain }
 }
 
 /** Looks now and then: this is for a process that stops, where nobody counts milliseconds. */

@@ -25,6 +25,8 @@ export interface Relays {
   readonly cutUser: (userId: string, problem: Problem) => number
   /** Says from when on a user will be barred, or that he will not; for `cutBarred`. */
   readonly barUser: (userId: string, bar: Bar | undefined) => void
+  /** Whose they are. */
+  readonly users: () => ReadonlySet<string>
   /** Cuts those whose user is barred by now; answers how many there were. */
   readonly cutBarred: (now: number) => number
   readonly cutAll: (problem: Problem) => number
@@ -45,6 +47,7 @@ export function createRelays(): Relays {
     barUser(userId, bar) {
       for (const relay of ofUser(userId)) relay.bar = bar
     },
+    users: () => new Set(roster.list().map(({ userId }) => userId)),
     cutBarred(now) {
       const due = roster
         .list()

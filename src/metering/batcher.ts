@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
+import { noUsage } from '#core/usage.ts'
 import {
   type AdmissionAsk,
   type AdmissionOutcome,
@@ -59,10 +60,11 @@ const lastRetryMs = 5_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
   const { batchMax = 256, onFailure, journal } = options
+  const { lanes = 1 } = store
   const asks: Asking[] = []
   const events: Counting[] = []
   let settlements: Settling[] = []
-  let isRunning = false
+  let running = 0
   let isScheduled = false
   /** The store failed: settlements rest until this timer ends; asks go on, to be told at once how it stands. */
   let rest: NodeJS.Timeout | undefined
@@ -77,7 +79,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   /** Requests that came in the same turn of the event loop share a batch, so the first one waits for its end. */
   function schedule(): void {
-    if (isRunning || isScheduled) return
+    if (running >= lanes || isScheduled) return
     isScheduled = true
     setImmediate(() => {
       isScheduled = false
@@ -86,12 +88,13 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   }
 
   async function runAll(): Promise<void> {
-    isRunning = true
+    running += 1
     while (isWorkLeft()) {
       if (pace.isBusy()) await wait(gatherMs)
       await runOne()
     }
-    isRunning = false
+    running -= 1
+    if (running > 0) return
     if (isJournaled && settlements.length === 0) {
       isJournaled = false
       journal?.clear().catch((error: unknown) => onFailure?.(error))
@@ -126,8 +129,24 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       onFailure?.(error)
       // Whoever asks gets to know at once; what was settled has happened and is kept until it is booked.
       for (const { reject } of [...asking, ...counting]) reject(error)
-      if (settling.length > 0) keep(settling)
+      const lost = error instanceof StoreUnavailable && error.mayHaveHappened ? asking.flatMap(undo) : []
+      const kept = [...settling, ...lost]
+      if (kept.length > 0) keep(kept)
     }
+  }
+
+  /** Nobody was told of this admission; if it was made after all, nobody else would ever end it. */
+  function undo({ ask: { requestId, units } }: Asking): readonly Settling[] {
+    if (!units) return []
+    const nothing = {
+      ending: 'released',
+      usage: noUsage,
+      isEstimated: false,
+      status: 503,
+      durationMs: 0,
+    } as const
+    const settlement = { ...nothing, requestId, errorCode: 'store_unavailable' }
+    return [{ settlement, resolve: () => {}, isWrittenDown: false, isKept: false }]
   }
 
   function answerAsk(
@@ -152,6 +171,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   function keep(settling: readonly Settling[]): void {
     settlements = [...settling, ...settlements]
     writeDown(settlements)
+    if (rest) return
     rest = setTimeout(() => {
       rest = undefined
       schedule()

@@ -1,4 +1,5 @@
-import { type FileHandle, open, readFile, truncate } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, truncate, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Clock } from '#core/clock.ts'
 import type { MeteringStore, Settlement } from '#storage/store.ts'
 
@@ -37,10 +38,18 @@ export function openJournal(path: string): Journal {
       }),
     close: () =>
       inTurn(async () => {
-        await file?.close()
+        if (!file) return
+        const { size } = await file.stat()
+        await file.close()
         file = undefined
+        if (size === 0) await unlink(path)
       }),
   }
+}
+
+/** Each process has a journal of its own, since several may share a folder. */
+export function journalPathIn(folder: string, instance: string): string {
+  return join(folder, `settlements-${instance}.journal`)
 }
 
 const replayedAtOnce = 256
@@ -49,6 +58,18 @@ export interface Replayed {
   readonly settlements: number
   /** Lines that are no settlement; a crash in the middle of writing leaves one at most. */
   readonly unreadable: number
+}
+
+/** Books what all journals in a folder hold: those of processes that are dead, and no harm to one that lives. */
+export async function replayJournals(folder: string, store: MeteringStore, clock: Clock): Promise<Replayed> {
+  const names = await readdir(folder).catch(() => [])
+  let [settlements, unreadable] = [0, 0]
+  for (const name of names.filter((each) => each.endsWith('.journal'))) {
+    const replayed = await replayJournal(join(folder, name), store, clock)
+    settlements += replayed.settlements
+    unreadable += replayed.unreadable
+  }
+  return { settlements, unreadable }
 }
 
 /**

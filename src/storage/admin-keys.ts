@@ -49,7 +49,7 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
     deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
       // Looking and deleting are one, so that two who delete at once cannot take the last two keys.
       db.transaction().execute(async (trx) => {
-        const keys = await listKeys(trx)
+        const keys = await listKeys(trx, { areLocked: true })
         const key = keys.find((each) => each.id === id)
         if (!key) return 'unknown'
         const others = keys.filter((each) => each !== key)
@@ -61,8 +61,12 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
   }
 }
 
-async function listKeys(db: Kysely<Schema>): Promise<readonly AdminKey[]> {
-  const rows = await db.selectFrom('admin_keys').selectAll().orderBy('created_at').orderBy('id').execute()
+async function listKeys(
+  db: Kysely<Schema>,
+  { areLocked } = { areLocked: false },
+): Promise<readonly AdminKey[]> {
+  const query = db.selectFrom('admin_keys').selectAll().orderBy('created_at').orderBy('id')
+  const rows = await (areLocked ? query.forUpdate() : query).execute()
   return rows.map(toAdminKey)
 }
 

@@ -74,6 +74,7 @@ export function toLoadedQuota(row: Values): LoadedQuota {
   const limit = optional(row[1], integer)
   return {
     family: text(row[0]),
+    isStored: true,
     used: integer(row[2]),
     reserved: integer(row[3]),
     openRequests: integer(row[4]),

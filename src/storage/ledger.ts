@@ -57,6 +57,8 @@ export function createPlaces(seen: () => readonly SeenAddress[]): Places {
 
 export interface LoadedQuota extends QuotaState {
   readonly family: string
+  /** There is a row of it. */
+  readonly isStored: boolean
   extra: number
   used: number
   reserved: number
@@ -345,6 +347,7 @@ function quotaOf(user: LoadedUser, family: string): LoadedQuota {
   if (known) return known
   const made = {
     family,
+    isStored: false,
     extra: 0,
     used: 0,
     reserved: 0,

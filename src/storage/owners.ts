@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
+import { noUsage } from '#core/usage.ts'
 import type { Schema } from './schema.ts'
-import type { MeteringStore } from './store.ts'
+import type { MeteringStore, Settlement } from './store.ts'
 
 /**
  * Who answers for the open entries. A relay's entry is its process', which says that it lives by a heartbeat; an
@@ -9,10 +10,19 @@ import type { MeteringStore } from './store.ts'
 export interface Owners extends Pick<MeteringStore, 'beat' | 'renewLease'> {
   /** At the start of the only process there can be: whoever else opened an entry is dead. */
   readonly outliveAll: (now: number) => Promise<void>
-  /** Open entries that nobody will settle any more. */
-  readonly ownerless: (now: number, silentMs: number, limit: number) => Promise<readonly string[]>
+  /** Says that this process will not settle anything any more: what it left open is anybody's at once. */
+  readonly leave: () => Promise<void>
+  /** Open entries that nobody will settle any more; `seenBefore` is by the clock of the heartbeats. */
+  readonly ownerless: (now: number, seenBefore: number, limit: number) => Promise<readonly string[]>
   /** Forgets processes that were silent for so long and have no open entry left. */
-  readonly forgetDead: (now: number, silentMs: number) => Promise<void>
+  readonly forgetDead: (seenBefore: number) => Promise<void>
+}
+
+export const abandonedAtOnce = 500
+
+/** How an entry ends that nobody settled: by the estimate that it began with. */
+export function toAbandonment(requestId: string): Settlement {
+  return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
 }
 
 /** Literal, so that it meets the partial indexes over open entries. */
@@ -20,12 +30,8 @@ const isOpen = sql<boolean>`state = 'open'`
 
 /** @param instance the process itself, which is alive whatever the table says */
 export function createOwners(db: Kysely<Schema>, instance: string): Owners {
-  const dead = (now: number, silentMs: number) =>
-    db
-      .selectFrom('instances')
-      .select('id')
-      .where('id', '<>', instance)
-      .where('seen_at', '<=', now - silentMs)
+  const dead = (seenBefore: number) =>
+    db.selectFrom('instances').select('id').where('id', '<>', instance).where('seen_at', '<=', seenBefore)
 
   const owners: Owners = {
     async beat(now) {
@@ -57,7 +63,11 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
       await owners.beat(now)
     },
 
-    async ownerless(now, silentMs, limit) {
+    async leave() {
+      await db.updateTable('instances').set({ seen_at: 0 }).where('id', '=', instance).execute()
+    },
+
+    async ownerless(now, seenBefore, limit) {
       const leased = await db
         .selectFrom('entries')
         .select('id')
@@ -66,7 +76,7 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
         .limit(limit)
         .execute()
       const ids = leased.map(({ id }) => id)
-      for (const { id } of await dead(now, silentMs).execute()) {
+      for (const { id } of await dead(seenBefore).execute()) {
         if (ids.length >= limit) break
         const left = await db
           .selectFrom('entries')
@@ -80,8 +90,8 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
       return ids
     },
 
-    async forgetDead(now, silentMs) {
-      await db.deleteFrom('instances').where('id', 'in', dead(now, silentMs)).execute()
+    async forgetDead(seenBefore) {
+      await db.deleteFrom('instances').where('id', 'in', dead(seenBefore)).execute()
     },
 
     async renewLease(requestId, leaseUntil) {

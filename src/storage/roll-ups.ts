@@ -22,8 +22,8 @@ const minuteMs = 60_000
 
 /** @returns rows by user, and the same summed up over all users (their `userId` says nothing) */
 export function rollUpsOf({ closed, counted }: Pick<LedgerChanges, 'closed' | 'counted'>): {
-  readonly users: Iterable<RollUp>
-  readonly totals: Iterable<RollUp>
+  readonly users: readonly RollUp[]
+  readonly totals: readonly RollUp[]
 } {
   const [users, totals] = [new Map<string, RollUp>(), new Map<string, RollUp>()]
   function add(row: RollUp): void {
@@ -56,7 +56,7 @@ export function rollUpsOf({ closed, counted }: Pick<LedgerChanges, 'closed' | 'c
     const about = { userId, family, model, upstream, status }
     add({ ...about, minuteAt: minuteOf(endedAt), requests: 1, estimated: Number(isEstimated), usage })
   }
-  return { users: users.values(), totals: totals.values() }
+  return { users: [...users.values()], totals: [...totals.values()] }
 }
 
 function minuteOf(at: number): number {

@@ -15,6 +15,11 @@ export interface Store {
   readonly metering: MeteringStore
   readonly upkeep: UpkeepStore
   readonly usage: UsageStore
+  /**
+   * Tells of users whom other processes have changed: their ids, or `anybody` where that cannot be known. Answers how
+   * to stop. What this process changes itself it knows already.
+   */
+  readonly watchUsers: (onChanged: (ids: readonly string[] | 'anybody') => void) => () => Promise<void>
   /** Whether the store answers; for readiness. */
   readonly ping: () => Promise<boolean>
   readonly close: () => Promise<void>
@@ -22,9 +27,13 @@ export interface Store {
 
 /** The store did not answer, or refused to work; the cause is for the log, never for a caller. */
 export class StoreUnavailable extends Error {
-  constructor(cause: unknown) {
+  /** The connection broke before the answer came: what was asked for may have been done. */
+  readonly mayHaveHappened: boolean
+
+  constructor(cause: unknown, more: { readonly mayHaveHappened?: boolean } = {}) {
     super('The store cannot be reached.', { cause })
     this.name = 'StoreUnavailable'
+    this.mayHaveHappened = more.mayHaveHappened ?? false
   }
 }
 
@@ -280,6 +289,8 @@ export interface MeteringAnswer {
 }
 
 export interface MeteringStore {
+  /** How many batches may run at the same time; 1 where nothing is said. */
+  readonly lanes?: number
   /** All of a batch in one transaction; the answers stand in the order of the questions. */
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
   /** Says that this process lives; who has not said so for `silentMs` is taken for dead. */

@@ -47,6 +47,9 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
         ),
       )
       return db.transaction().execute(async (trx) => {
+        // What is booked between adding up and removing would be lost, and bookings ask for this lock first.
+        const ids = [...new Set(hours.map(({ userId }) => userId))]
+        await trx.selectFrom('users').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute()
         await sql`${picked} insert into usage_hours (${hourKey}, ${figures})
           select m.user_id, picked.hour_at, m.family, m.model, m.upstream, m.status, ${sums} from ${theirs}
           group by m.user_id, picked.hour_at, m.family, m.model, m.upstream, m.status
@@ -127,6 +130,8 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
               ),
             ),
           )
+          .orderBy('id')
+          .forUpdate()
           .execute()
         const expiry = new Map(users.map(({ id, expiresAt }) => [id, expiresAt]))
         const ids = rows.filter((row) => expiry.get(row.id) === row.expires_at).map((row) => row.id)

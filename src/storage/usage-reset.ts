@@ -40,7 +40,13 @@ export type ResetUsers = (
 
 export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: string): ResetUsers {
   async function reset(trx: Transaction<Schema>, ...[ids, families, now]: Parameters<ResetUsers>) {
-    const users = await trx.selectFrom('users').selectAll().where('id', 'in', ids).execute()
+    const users = await trx
+      .selectFrom('users')
+      .selectAll()
+      .where('id', 'in', ids)
+      .orderBy('id')
+      .forUpdate()
+      .execute()
     const startOf = new Map(
       users.map((row) => [row.id, policy.periodAt(periodOf(toLimits(row), policy), now).startAt]),
     )

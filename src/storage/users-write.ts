@@ -48,11 +48,13 @@ interface Draft {
 const usersAtOnce = 200
 const routes = { edit: '/admin/users', reset: '/admin/users/{token}/quota/reset' } as const
 
+/** @param announce tells other processes of users that were changed, when the transaction commits */
 export function createUserWriter(
   db: Kysely<Schema>,
   vault: Vault,
   policy: Policy,
   instance: string,
+  announce?: (trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>,
 ): UserWriter {
   async function write(
     trx: Transaction<Schema>,
@@ -84,6 +86,8 @@ export function createUserWriter(
       order.push(draft)
     }
     await save(trx, [...touched], now)
+    const known = [...touched].flatMap(({ id, isNew }) => (isNew ? [] : [id]))
+    if (known.length > 0) await announce?.(trx, known)
     const rows = await rowsById(
       trx,
       [...touched].map((draft) => draft.id),
@@ -105,7 +109,7 @@ export function createUserWriter(
     const ids = writes.flatMap(({ ref }) => ('id' in ref ? [ref.id] : []))
     const lookups = writes.flatMap(({ ref }) => ('id' in ref ? [] : [keyOf(ref)]))
     const drafts = new Map<string, Draft>()
-    // Locks are taken in the order of ids on a database that has them by row; see the query.
+    // Whatever is said of a user is said under the lock of its row; locks are taken in the order of ids.
     for (const [column, values] of [
       ['id', ids],
       ['lookup', lookups],
@@ -116,6 +120,7 @@ export function createUserWriter(
           .selectAll()
           .where(column, 'in', chunk)
           .orderBy('id')
+          .forUpdate()
           .execute()
         await addDrafts(trx, drafts, rows)
       }
@@ -341,7 +346,7 @@ export function createUserWriter(
 
     disableUser: (ref, reason, now) =>
       db.transaction().execute(async (trx) => {
-        const query = trx.selectFrom('users').selectAll()
+        const query = trx.selectFrom('users').selectAll().forUpdate()
         const row = await ('id' in ref
           ? query.where('id', '=', ref.id)
           : query.where('lookup', '=', keyOf(ref))

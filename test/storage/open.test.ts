@@ -54,7 +54,9 @@ for (const { name, create } of databases) {
 }
 
 function pathOf(database: TestDatabase): string {
-  return (database.settings() satisfies StoreSettings).database.path
+  const settings: StoreSettings = database.settings()
+  assert.ok(settings.database.kind === 'sqlite')
+  return settings.database.path
 }
 
 describe('opening SQLite', () => {

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AdminOptions } from '#admin/admin-app.ts'
 import { createAdminListener } from '#admin/admin-listener.ts'
-import { builtInFamilies } from '#core/family.ts'
+import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { testPolicy } from './stores.ts'
 
 /** A control plane as it runs: a real store on a real disk behind a real port, with the clock in our hand. */
 export interface AdminServer {
@@ -42,6 +43,8 @@ export interface Received {
 
 export const adminSecret = 'an-admin-key-for-tests'
 export const otherAdminSecret = 'another-admin-key'
+/** Of a key that is no administrator's. */
+export const verifierSecret = 'a-verifier-key-for-tests'
 export const contractPath = new URL('../../contract/openapi-admin-users.yaml', import.meta.url)
 
 /** 2026-01-01, so that nothing in a test depends on the day it runs. */
@@ -50,23 +53,29 @@ export const startAt = 1_767_225_600_000
 export async function openAdminServer(
   overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax'>> & {
     readonly wrap?: (store: Store) => Store
+    readonly policy?: Partial<PolicySettings>
   } = {},
 ): Promise<AdminServer> {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-admin-'))
-  const { wrap, ...bounds } = overrides
+  const { wrap, policy: changes, ...bounds } = overrides
+  const policy = { ...testPolicy, ...changes }
   const store = await openStore({
     database: { kind: 'sqlite', path: join(directory, 'tollgate.db') },
     masterKey: Buffer.alloc(32, 7),
-    policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
+    policy,
     instance: 'test',
   })
   const clock = { now: startAt }
-  for (const secret of [adminSecret, otherAdminSecret])
-    await store.adminKeys.insertAdminKey(secret, secret, clock.now)
+  const keys = [
+    { name: 'admin', secret: adminSecret, scopes: ['admin'] },
+    { name: 'other', secret: otherAdminSecret, scopes: ['admin'] },
+    { name: 'verifier', secret: verifierSecret, scopes: ['verifier'] },
+  ] as const
+  for (const [index, key] of keys.entries()) await store.adminKeys.insertAdminKey(key, clock.now + index)
   const lines: string[] = []
   const listener = createAdminListener({
     store: wrap ? wrap(store) : store,
-    families: builtInFamilies,
+    policy: createPolicy(policy),
     clock: () => clock.now,
     log: createLog({ level: 'info', destination: { write: (line) => lines.push(line) } }),
     throttle: createThrottle(() => clock.now),

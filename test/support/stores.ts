@@ -6,6 +6,7 @@ import { builtInFamilies } from '#core/family.ts'
 import type { PolicySettings } from '#core/policy-settings.ts'
 import { openStore, type StoreSettings } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { createTestDatabase } from './test-databases.ts'
 
 /** A real database in a folder of its own, which is gone when the test has closed it. */
 export interface TestDatabase {
@@ -14,6 +15,8 @@ export interface TestDatabase {
   readonly settings: (changes?: Partial<StoreSettings>) => StoreSettings
   /** Looks into the tables past the store, as an auditor would. */
   readonly rows: (query: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** Changes a table past the store, as somebody might who knows no better. */
+  readonly change: (statement: string) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
@@ -25,10 +28,28 @@ export const testPolicy: PolicySettings = {
   timeZone: 'UTC',
 }
 
-/** Every kind of database that the suites run on. */
+/** Every kind of database that the suites run on; TEST_DATABASES=sqlite or postgres leaves the other out. */
 export const databases: readonly { readonly name: string; readonly create: () => Promise<TestDatabase> }[] = [
   { name: 'SQLite', create: async () => createSqlite() },
-]
+  { name: 'PostgreSQL', create: createPostgres },
+].filter(({ name }) => name.toLowerCase().startsWith(process.env.TEST_DATABASES ?? ''))
+
+async function createPostgres(): Promise<TestDatabase> {
+  const { url, query, drop } = await createTestDatabase()
+  return {
+    name: 'PostgreSQL',
+    settings: (changes) => ({
+      database: { kind: 'postgres', url },
+      masterKey: Buffer.alloc(32, 7),
+      policy: testPolicy,
+      instance: 'test',
+      ...changes,
+    }),
+    rows: query,
+    change: async (statement) => void (await query(statement)),
+    remove: drop,
+  }
+}
 
 function createSqlite(): TestDatabase {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-store-'))
@@ -44,10 +65,18 @@ function createSqlite(): TestDatabase {
     async rows(query) {
       const db = new DatabaseSync(join(folder, 'tollgate.db'), { readOnly: true })
       try {
-        return db.prepare(query).all()
+        return db
+          .prepare(query)
+          .all()
+          .map((row) => ({ ...row }))
       } finally {
         db.close()
       }
+    },
+    async change(statement) {
+      const db = new DatabaseSync(join(folder, 'tollgate.db'))
+      db.exec(statement)
+      db.close()
     },
     remove: async () => rmSync(folder, { recursive: true, force: true }),
   }

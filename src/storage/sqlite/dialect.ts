@@ -1,8 +1,21 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
-import { Kysely, SqliteDialect } from 'kysely'
+import { Kysely, type SelectModifierNode, SqliteDialect, SqliteQueryCompiler } from 'kysely'
 import type { Schema } from '../schema.ts'
 
 const statementsKept = 256
+
+/** One writer at a time: there are no rows to lock, and no words for it. */
+class Compiler extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier !== 'ForUpdate') super.visitSelectModifier(node)
+  }
+}
+
+class Dialect extends SqliteDialect {
+  override createQueryCompiler(): SqliteQueryCompiler {
+    return new Compiler()
+  }
+}
 
 /**
  * Kysely over `node:sqlite`: its own SQLite dialect, with the statements that Node prepares in the shape it
@@ -20,7 +33,7 @@ export function createKysely(database: DatabaseSync): Kysely<Schema> {
     return made
   }
   return new Kysely<Schema>({
-    dialect: new SqliteDialect({
+    dialect: new Dialect({
       database: {
         close: () => database.close(),
         prepare(text) {

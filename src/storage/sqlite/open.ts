@@ -7,6 +7,7 @@ import { createLane } from '#lib/lane.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { type Store, StoreUnavailable } from '../store.ts'
+import { untilNone } from '../until-none.ts'
 import { createUpkeep } from '../upkeep.ts'
 import { createUserReader } from '../users-read.ts'
 import { createKysely } from './dialect.ts'
@@ -112,17 +113,11 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
       runBatch: metering.runBatch,
       beat: (now) => write('beat', now),
       renewLease: (requestId, leaseUntil) => write('renewLease', requestId, leaseUntil),
-      async abandonEntries(now, silentMs) {
-        let count = 0
-        // In turns, so that a crash that left many open keeps nobody waiting.
-        for (;;) {
-          const closed = await write('abandonSome', now, silentMs)
-          if (closed === 0) return count
-          count += closed
-        }
-      },
+      abandonEntries: (now, silentMs) => untilNone(() => write('abandonSome', now, silentMs)),
     },
     upkeep,
+    // There is no other process.
+    watchUsers: () => async () => undefined,
     usage: { readUsage: (question) => background.run('readUsage', question) },
     ping: () =>
       fenced(() => adminKeys.countAdminKeys()).then(

@@ -1,11 +1,11 @@
 import { DatabaseSync } from 'node:sqlite'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
-import { noUsage } from '#core/usage.ts'
 import { createVault } from '#core/vault.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { integer } from '../columns.ts'
+import { holdMasterKey } from '../held-key.ts'
 import { migrate } from '../migrate.ts'
-import { createOwners } from '../owners.ts'
+import { abandonedAtOnce, createOwners, toAbandonment } from '../owners.ts'
 import type { AdminKeyStore, MeteringStore } from '../store.ts'
 import { createUpkeepWriter, type UpkeepWriter } from '../upkeep-write.ts'
 import { createUserWriter, type UserWriter } from '../users-write.ts'
@@ -38,16 +38,8 @@ export interface WriterWork
   readonly close: () => Promise<void>
 }
 
-const abandonedAtOnce = 500
 const busyMs = 10_000
 const restartMsMax = 50
-const abandonment = {
-  ending: 'abandoned',
-  usage: noUsage,
-  isEstimated: true,
-  status: 0,
-  durationMs: 0,
-} as const
 
 /** Opens and migrates the database. Throws where that cannot be done; the message says why. */
 export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
@@ -57,9 +49,9 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
   await migrateSqlite(db)
   const vault = createVault(settings.masterKey)
-  holdMasterKey(db, vault.fingerprint)
-  const policy = createPolicy(settings.policy)
   const kysely = createKysely(db)
+  await holdMasterKey(kysely, vault.fingerprint)
+  const policy = createPolicy(settings.policy)
   const users = createUserWriter(kysely, vault, policy, settings.instance)
   const adminKeys = createAdminKeyTable(kysely, vault)
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
@@ -73,10 +65,9 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
     insertAdminKey: adminKeys.insertAdminKey,
     deleteAdminKey: adminKeys.deleteAdminKey,
     async abandonSome(now, silentMs) {
-      const ids = await owners.ownerless(now, silentMs, abandonedAtOnce)
-      const settlements = ids.map((requestId) => ({ ...abandonment, requestId }))
-      if (ids.length > 0) ledger.runBatch({ now, settlements, asks: [] })
-      else await owners.forgetDead(now, silentMs)
+      const ids = await owners.ownerless(now, now - silentMs, abandonedAtOnce)
+      if (ids.length > 0) ledger.runBatch({ now, settlements: ids.map(toAbandonment), asks: [] })
+      else await owners.forgetDead(now - silentMs)
       return ids.length
     },
     async restartLog() {
@@ -119,17 +110,4 @@ async function migrateSqlite(db: DatabaseSync): Promise<void> {
     },
     Date.now(),
   )
-}
-
-/** The database belongs to one master key: with another one every user would be unknown, and nobody would see why. */
-function holdMasterKey(db: DatabaseSync, fingerprint: string): void {
-  db.prepare("insert into facts (name, value) values ('master_key', ?) on conflict do nothing").run(
-    fingerprint,
-  )
-  const row = db.prepare("select value from facts where name = 'master_key'").get()
-  if (row?.value !== fingerprint) {
-    throw new Error(
-      'MASTER_KEY is not the one this database was made with: restore it, nothing can be read without it',
-    )
-  }
 }

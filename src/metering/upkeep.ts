@@ -1,0 +1,135 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Clock } from '#core/clock.ts'
+import type { UpkeepStore } from '#storage/store.ts'
+
+/**
+ * What a running instance does to its ledger now and then: gathers a day's minutes into hours, removes what is kept
+ * no longer. A pass does one thing after the other in batches of a few milliseconds, and rests between two of them
+ * for at least as long as the last one took, so that it never takes more than half of anything.
+ */
+interface UpkeepSettings {
+  /** Days that closed entries, and which events were counted, are kept; 0: for ever. */
+  readonly retentionDays: number
+  /** Days after its expiry that a temporary user is removed; -1: never. */
+  readonly purgeAfterDays: number
+}
+
+export interface UpkeepOptions extends UpkeepSettings {
+  readonly clock: Clock
+  /** How long after the start the first pass begins, and how long after the end of one the next. */
+  readonly firstMs?: number
+  readonly everyMs?: number
+  /** The least rest between two batches. */
+  readonly pauseMs?: number
+  readonly onDone?: (done: UpkeepDone) => void
+  readonly onFailure?: (error: unknown) => void
+}
+
+/** How many rows each task of a pass was about; what had nothing to do is absent. */
+export type UpkeepDone = Readonly<Partial<Record<keyof UpkeepStore, number>>>
+
+const minuteMs = 60_000
+const hourMs = 3_600_000
+const dayMs = 86_400_000
+
+const batchRows = 500
+/** A chart by the minute reaches back this far: for one user, and for everybody together. */
+const userMinutesMs = dayMs
+const totalMinutesMs = 7 * dayMs
+
+export interface Upkeep {
+  /** Waits for the batch that is under way; no other begins. */
+  readonly close: () => Promise<void>
+}
+
+export function openUpkeep(store: UpkeepStore, options: UpkeepOptions): Upkeep {
+  const { clock, firstMs = minuteMs, everyMs = hourMs, pauseMs = 25 } = options
+  const closing = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> | undefined
+
+  /** Instances that were started together need not do it together. */
+  function schedule(ms: number): void {
+    timer = setTimeout(
+      () => {
+        running = pass()
+      },
+      ms * (0.9 + 0.2 * Math.random()),
+    )
+    timer.unref()
+  }
+
+  async function pass(): Promise<void> {
+    const done = await runUpkeep(store, { ...options, now: clock(), pauseMs, signal: closing.signal })
+    if (Object.keys(done).length > 0) options.onDone?.(done)
+    if (!closing.signal.aborted) schedule(everyMs)
+  }
+
+  schedule(firstMs)
+  return {
+    async close() {
+      closing.abort()
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
+
+export interface UpkeepPass extends UpkeepSettings {
+  readonly now: number
+  readonly pauseMs: number
+  /** Ends the pass after the batch that is under way. */
+  readonly signal?: AbortSignal
+  readonly onFailure?: (error: unknown) => void
+}
+
+/** One pass. A task that fails is left to the next pass, and does not keep the others from being done. */
+export async function runUpkeep(store: UpkeepStore, pass: UpkeepPass): Promise<UpkeepDone> {
+  const done: Partial<Record<keyof UpkeepStore, number>> = {}
+  for (const [name, batch] of tasksOf(store, pass)) {
+    try {
+      const rows = await repeat(batch, pass)
+      if (rows > 0) done[name] = rows
+    } catch (error) {
+      pass.onFailure?.(error)
+    }
+  }
+  return done
+}
+
+type Task = readonly [name: keyof UpkeepStore, batch: () => Promise<number>]
+
+function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: UpkeepPass): readonly Task[] {
+  // Only whole hours are gathered, so that an hour's minutes are all there or none.
+  const gatherBefore = Math.floor((now - userMinutesMs) / hourMs) * hourMs
+  const keptSince = now - retentionDays * dayMs
+  const tasks: Task[] = [
+    ['gatherUsage', () => store.gatherUsage(gatherBefore, batchRows)],
+    ['purgeMinutes', () => store.purgeMinutes(now - totalMinutesMs, batchRows)],
+    ['purgeAddresses', () => store.purgeAddresses(now, batchRows)],
+  ]
+  if (retentionDays > 0) {
+    tasks.push(['purgeEntries', () => store.purgeEntries(keptSince, batchRows)])
+    tasks.push(['purgeEvents', () => store.purgeEvents(keptSince, batchRows)])
+  }
+  if (purgeAfterDays >= 0)
+    tasks.push(['purgeUsers', () => store.purgeUsers(now - purgeAfterDays * dayMs, batchRows)])
+  return tasks
+}
+
+async function repeat(batch: () => Promise<number>, { pauseMs, signal }: UpkeepPass): Promise<number> {
+  let rows = 0
+  while (!signal?.aborted) {
+    const begin = performance.now()
+    const count = await batch()
+    rows += count
+    if (count === 0) break
+    await rest(Math.max(pauseMs, performance.now() - begin), signal)
+  }
+  return rows
+}
+
+/** Ends early when everything ends; the timer keeps no process alive. */
+function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return wait(ms, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined)
+}

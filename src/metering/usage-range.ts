@@ -1,0 +1,121 @@
+import type { Issue } from '#core/errors.ts'
+import { createWallClock } from '#core/wall-clock.ts'
+import { type UsageBucket, type UsageDimension, usageBuckets } from '#storage/store.ts'
+
+/**
+ * The time that a report is asked for, as text: `from` and `to` (which is the first instant after it) and the
+ * length of its buckets. Every report is bounded, so that no question can be made to cost more than a chart.
+ */
+export interface UsageRange {
+  readonly bucket: UsageBucket
+  readonly from: number
+  readonly to: number
+}
+
+export interface RangeDefaults {
+  readonly now: number
+  /** IANA name; a date alone begins where its day begins there. */
+  readonly timeZone: string
+  /** From so long before `to`, where `from` is not given. */
+  readonly lengthMs: number
+  /** Absent: one that suits the length. */
+  readonly bucket?: UsageBucket
+}
+
+export type Reading<T> =
+  | { readonly kind: 'read'; readonly value: T }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+/** Each bucket's length (a day's is about that), how many are answered at most, and what to ask for instead. */
+const buckets = {
+  minute: { ms: 60_000, max: 1_500, name: 'minutes', longer: ', or for hours' },
+  hour: { ms: hourMs, max: 10_000, name: 'hours', longer: ', or for days' },
+  day: { ms: dayMs, max: 1_100, name: 'days', longer: '' },
+} as const
+export const bucketsMax: Readonly<Record<UsageBucket, number>> = {
+  minute: buckets.minute.max,
+  hour: buckets.hour.max,
+  day: buckets.day.max,
+}
+
+/** The last instant of the year 9999. */
+const latest = 253_402_300_799_999
+
+export function readUsageRange(
+  values: ReadonlyMap<string, string>,
+  defaults: RangeDefaults,
+): Reading<UsageRange> {
+  const issues: Issue[] = []
+  const time = (name: string, byDefault: () => number): number => {
+    const text = values.get(name)
+    if (text === undefined) return byDefault()
+    const at = parseTime(text, defaults.timeZone)
+    if (at === undefined) issues.push({ path: name, message: timeMessage })
+    return at ?? 0
+  }
+  const to = time('to', () => defaults.now)
+  const from = time('from', () => Math.max(0, to - defaults.lengthMs))
+  const asked = values.get('bucket')
+  const bucket =
+    asked === undefined ? bucketFor(to - from, defaults) : usageBuckets.find((one) => one === asked)
+  if (bucket === undefined)
+    issues.push({ path: 'bucket', message: `must be one of ${usageBuckets.join(', ')}` })
+  if (issues.length > 0 || bucket === undefined) return { kind: 'invalid', issues }
+  if (from >= to)
+    return {
+      kind: 'invalid',
+      issues: [{ path: 'from', message: 'must be before to, which is now unless given' }],
+    }
+  const { ms, max, name, longer } = buckets[bucket]
+  const count = Math.ceil((to - from) / ms)
+  if (count <= max) return { kind: 'read', value: { bucket, from, to } }
+  const message = `these would be ${count} ${name}, and at most ${max} are answered: ask for a shorter time${longer}`
+  return { kind: 'invalid', issues: [{ path: 'bucket', message }] }
+}
+
+/** Dimensions as a list with commas, each at most once; an empty text is none. */
+export function readDimensions(
+  text: string | undefined,
+  allowed: readonly UsageDimension[],
+): Reading<readonly UsageDimension[]> {
+  const names = (text ?? '').split(',').filter((name) => name !== '')
+  const known = names.flatMap((name) => allowed.filter((dimension) => dimension === name))
+  if (known.length === names.length && new Set(known).size === known.length)
+    return { kind: 'read', value: known }
+  const message = `must be of ${allowed.join(', ')}, each at most once, with commas between`
+  return { kind: 'invalid', issues: [{ path: 'groupBy', message }] }
+}
+
+function bucketFor(lengthMs: number, { bucket }: RangeDefaults): UsageBucket {
+  if (bucket !== undefined) return bucket
+  if (lengthMs <= 2 * hourMs) return 'minute'
+  return lengthMs <= 8 * dayMs ? 'hour' : 'day'
+}
+
+const timeMessage =
+  'must be epoch milliseconds, a date such as 2026-11-22, or a time such as 2026-11-22T13:00:00Z, before the year 10000'
+
+function parseTime(text: string, timeZone: string): number | undefined {
+  const at = instantIn(text, timeZone)
+  return at !== undefined && Number.isSafeInteger(at) && at >= 0 && at <= latest ? at : undefined
+}
+
+function instantIn(text: string, timeZone: string): number | undefined {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  const [, date, time] = /^(\d{4}-\d{2}-\d{2})(?:T(.+))?$/.exec(text) ?? []
+  if (date === undefined || !isDate(date)) return undefined
+  if (time === undefined) return createWallClock(timeZone).instantOf(Date.parse(date))
+  // A plus sign that was not escaped arrives as a space.
+  const zoned = time.replace(/ (?=\d{2}:\d{2}$)/, '+')
+  const isTime = /^\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(zoned)
+  return isTime ? Date.parse(`${date}T${zoned}`) : undefined
+}
+
+/** Whether the calendar has it: 30 February would be taken for 2 March. */
+function isDate(date: string): boolean {
+  const at = Date.parse(date)
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(date)
+}

@@ -1,0 +1,46 @@
+import { unitsOf } from '#core/usage.ts'
+import type { UsageQuestion, UsageRow, UsageStore } from '#storage/store.ts'
+
+/** A row as it is answered, to administrators and holders alike; a dimension that was not grouped by is absent. */
+export interface UsageReportRow {
+  /** The bucket's first instant, epoch milliseconds. */
+  readonly at: number
+  readonly user?: string
+  readonly family?: string
+  readonly model?: string
+  readonly upstream?: string
+  readonly status?: number
+  readonly requests: number
+  /** Requests whose figures are ours, not the provider's. */
+  readonly estimated: number
+  readonly input: number
+  readonly cacheRead: number
+  readonly cacheWritten: number
+  readonly output: number
+  readonly reasoning: number
+  /** All five together: what counts against a quota. */
+  readonly units: number
+}
+
+export interface UsageReport {
+  readonly rows: readonly UsageReportRow[]
+  /** There were more rows than were to be answered. */
+  readonly truncated: boolean
+}
+
+export async function reportUsage(store: UsageStore, question: UsageQuestion): Promise<UsageReport> {
+  const rows = await store.readUsage({ ...question, limit: question.limit + 1 })
+  return { rows: rows.slice(0, question.limit).map(toReportRow), truncated: rows.length > question.limit }
+}
+
+function toReportRow({ at, userId, requests, estimated, usage, ...groups }: UsageRow): UsageReportRow {
+  return {
+    at,
+    ...(userId !== undefined && { user: userId }),
+    ...groups,
+    requests,
+    estimated,
+    ...usage,
+    units: unitsOf(usage),
+  }
+}

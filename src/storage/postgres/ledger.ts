@@ -1,0 +1,332 @@
+import type pg from 'pg'
+import type { Policy } from '#core/admission.ts'
+import { UNLIMITED } from '#core/user.ts'
+import { addressesMax } from '#core/user-edit.ts'
+import type { Vault } from '#core/vault.ts'
+import { createAddressBook } from '../address-book.ts'
+import { integer, text } from '../columns.ts'
+import {
+  applyBatch,
+  type LedgerChanges,
+  type LoadedQuota,
+  type LoadedState,
+  type LoadedUser,
+  type MeteringDecisions,
+  type OpenEntry,
+  type SeenAddress,
+} from '../ledger.ts'
+import {
+  addingUsage,
+  bookedColumns,
+  closedColumns,
+  entryColumns,
+  openedColumns,
+  quotaColumns,
+  toBookedAdjustment,
+  toBookedEvent,
+  toClosedValues,
+  toLoadedQuota,
+  toLoadedUser,
+  toOpenEntry,
+  toOpenedValues,
+  toSeenAddress,
+  toUsageValues,
+  usageColumns,
+  userColumns,
+  type Values,
+} from '../ledger-rows.ts'
+import { rollUpsOf } from '../roll-ups.ts'
+import type { MeteringBatch } from '../store.ts'
+import { announceOn } from './announce.ts'
+import { columnsOf, insertMany, updateMany } from './many.ts'
+
+/**
+ * The ledger on PostgreSQL: one batch is one transaction of two round trips. The first locks the users whom it is
+ * about, in the order of their ids, and reads all that belongs to them; the second writes what changed and commits.
+ * Whatever is said of a user's account, here or by an administrator, is said under the lock of the user's row.
+ */
+export interface PostgresLedger {
+  readonly runBatch: (client: pg.Client, batch: MeteringBatch) => Promise<MeteringDecisions>
+  /** To be called when addresses are written elsewhere. */
+  readonly forgetAddresses: () => void
+}
+
+const hourMs = 3_600_000
+/** Rows of the totals that instances add to beside each other. */
+const shards = 1024
+
+const quotaValueColumns = [
+  'extra',
+  'used',
+  'reserved',
+  'open_requests',
+  'period_started_at',
+  'user_id',
+  'family',
+] as const
+
+const statements = {
+  owners: 'select id, user_id from entries where id = any($1::text[])',
+  users: `select ${userColumns}, lookup from users where lookup = any($1::text[]) or id = any($2::text[])
+    order by id for update`,
+  quotas: `select user_id, ${quotaColumns} from quotas where user_id in (
+    select id from users where lookup = any($1::text[]) or id = any($2::text[]))`,
+  entries: `select id, ${entryColumns} from entries where id = any($1::text[])`,
+  events: 'select id from usage_events where id = any($1::text[])',
+  addresses: `select a.user_id, a.address, a.last_seen_at from addresses a join users u on u.id = a.user_id
+    where (u.lookup = any($1::text[]) or u.id = any($2::text[]))
+      and (u.max_ips <> ${UNLIMITED} or (u.max_ips is null and $3::boolean))`,
+  open: insertMany('entries', openedColumns),
+  book: insertMany('entries', bookedColumns),
+  close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
+  event: insertMany('usage_events', ['id', 'counted_at']),
+  user: updateMany('users', ['arrival_at', 'last_used_at', 'prompt_count', 'id'], ['id']),
+  bar: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
+  // Updating what is there costs half of trying to insert it.
+  quota: updateMany('quotas', quotaValueColumns, ['user_id', 'family']),
+  newQuota: insertMany('quotas', quotaValueColumns),
+  minute: `${insertMany('usage_minutes', ['user_id', 'minute_at', ...usageColumns])}
+    ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
+  totalMinute: `${insertMany('total_minutes', ['minute_at', 'shard', ...usageColumns])}
+    ${addingUsage('total_minutes', ['minute_at'], ['shard'])}`,
+  totalHour: `${insertMany('total_hours', ['hour_at', 'shard', ...usageColumns])}
+    ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
+  address: `${insertMany('addresses', ['user_id', 'address', 'first_seen_at', 'last_seen_at'])}
+    on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
+  trim: `delete from addresses where (user_id, address) in (
+    select user_id, address from (
+      select user_id, address, row_number() over (partition by user_id order by first_seen_at desc, address) as place
+      from addresses where user_id = any($1::text[])) as placed
+    where place > ${addressesMax})`,
+} as const
+
+/** @param settings.shard which rows of the totals this instance adds to */
+export function createPostgresLedger(
+  vault: Vault,
+  policy: Policy,
+  settings: { readonly instance: string; readonly shard: number },
+): PostgresLedger {
+  const addresses = createAddressBook()
+  const shard = settings.shard % shards
+  /** Whose entry it is, of those that this process opened: a settlement need not ask. */
+  const owners = new Map<string, string>()
+  const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
+
+  async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
+    const strange = settlements.flatMap(({ requestId }) => (owners.has(requestId) ? [] : [requestId]))
+    const known = settlements.flatMap(({ requestId }) => owners.get(requestId) ?? [])
+    if (strange.length === 0) return known
+    const rows = await select(client, 'owners', [strange])
+    return [...known, ...rows.map((row) => text(row[1]))]
+  }
+
+  async function load(client: pg.Client, batch: MeteringBatch): Promise<Loaded> {
+    const { settlements, asks, events = [] } = batch
+    const questions = [...asks, ...events]
+    const lookups = new Map(
+      questions.flatMap(({ accessToken }) =>
+        accessToken === undefined ? [] : [[accessToken, vault.lookupOf(accessToken)] as const],
+      ),
+    )
+    const ids = [...(await ownersOf(client, batch)), ...questions.flatMap(({ userId }) => userId ?? [])]
+    const whose = [[...new Set(lookups.values())], [...new Set(ids)]]
+    const nothing: Promise<readonly Values[]> = Promise.resolve([])
+    const [, users, quotas, entries, counted, places] = await Promise.all([
+      client.query('begin'),
+      select(client, 'users', whose),
+      select(client, 'quotas', whose),
+      settlements.length > 0
+        ? select(client, 'entries', [settlements.map(({ requestId }) => requestId)])
+        : nothing,
+      events.length > 0 ? select(client, 'events', [events.map(({ eventId }) => eventId)]) : nothing,
+      asks.length > 0 ? select(client, 'addresses', [...whose, isPlaceLimited]) : nothing,
+    ])
+    return toLoaded({ users, quotas, entries, counted, places, lookups })
+  }
+
+  /** Sent at once: none depends on what another answers. */
+  function write(client: pg.Client, loaded: Loaded, changes: LedgerChanges, now: number): Promise<unknown> {
+    const { instance } = settings
+    const run = (name: keyof typeof statements, columns: readonly string[], rows: readonly Values[]) =>
+      rows.length === 0 ? undefined : execute(client, name, columnsOf(rows, columns.length))
+    const users = [...loaded.users.values()]
+    const booked = [
+      ...changes.counted.map((counted) => toBookedEvent(counted, instance)),
+      ...changes.adjusted.map((adjusted) => toBookedAdjustment(adjusted, instance)),
+    ]
+    const { users: minutes, totals } = rollUpsOf(changes)
+    const due = changes.seen.map((seen) => ({ seen, due: addresses.due(seen, now) }))
+    const seen = due.filter((one) => one.due !== undefined)
+    const strangers = [...new Set(due.flatMap((one) => (one.due === 'new' ? [one.seen.userId] : [])))]
+    const barred = users.filter(({ isBarred }) => isBarred)
+    return Promise.all([
+      run(
+        'open',
+        openedColumns,
+        changes.opened.map((entry) => toOpenedValues(entry, instance, now)),
+      ),
+      run('close', closedColumns, changes.closed.map(toClosedValues)),
+      run('book', bookedColumns, booked),
+      run(
+        'event',
+        ['id', 'counted_at'],
+        changes.counted.map(({ event }) => [event.eventId, now]),
+      ),
+      run('user', ['', '', '', ''], users.filter(({ isChanged }) => isChanged).map(toUserValues)),
+      run(
+        'bar',
+        ['', '', ''],
+        barred.map((user) => [user.disabledAt ?? now, user.disabledReason ?? null, user.id]),
+      ),
+      run(
+        'quota',
+        quotaValueColumns,
+        users.flatMap((user) => toQuotaValues(user, true)),
+      ),
+      run(
+        'newQuota',
+        quotaValueColumns,
+        users.flatMap((user) => toQuotaValues(user, false)),
+      ),
+      run(
+        'minute',
+        ['', '', ...usageColumns],
+        minutes.map((row) => [row.userId, row.minuteAt, ...toUsageValues(row)]),
+      ),
+      run(
+        'totalMinute',
+        ['', '', ...usageColumns],
+        totals.map((row) => [row.minuteAt, shard, ...toUsageValues(row)]),
+      ),
+      run('totalHour', ['', '', ...usageColumns], [...totalsByHour(totals, shard)]),
+      run(
+        'address',
+        ['', '', '', ''],
+        uniqueAddresses(
+          seen.map((one) => one.seen),
+          now,
+        ),
+      ),
+      strangers.length > 0 && execute(client, 'trim', [strangers]),
+      barred.length > 0 &&
+        announceOn(
+          client,
+          barred.map(({ id }) => id),
+        ),
+      client.query('commit'),
+    ])
+  }
+
+  return {
+    async runBatch(client, batch) {
+      try {
+        const loaded = await load(client, batch)
+        const { decisions, changes } = applyBatch(batch, loaded.state, policy)
+        await write(client, loaded, changes, batch.now)
+        for (const { ask, userId } of changes.opened) owners.set(ask.requestId, userId)
+        for (const { requestId } of batch.settlements) owners.delete(requestId)
+        return decisions
+      } catch (error) {
+        addresses.forget()
+        throw error
+      }
+    },
+    forgetAddresses: addresses.forget,
+  }
+}
+
+async function select(
+  client: pg.Client,
+  name: keyof typeof statements,
+  values: readonly unknown[],
+): Promise<readonly Values[]> {
+  const { rows } = await execute(client, name, values)
+  return rows
+}
+
+function execute(
+  client: pg.Client,
+  name: keyof typeof statements,
+  values: readonly unknown[],
+): Promise<pg.QueryArrayResult<unknown[]>> {
+  return client.query<unknown[]>({ name, text: statements[name], values: [...values], rowMode: 'array' })
+}
+
+interface Loaded {
+  readonly state: LoadedState
+  readonly users: ReadonlyMap<string, LoadedUser>
+}
+
+function toLoaded(rows: {
+  readonly users: readonly Values[]
+  readonly quotas: readonly Values[]
+  readonly entries: readonly Values[]
+  readonly counted: readonly Values[]
+  readonly places: readonly Values[]
+  readonly lookups: ReadonlyMap<string, string>
+}): Loaded {
+  const quotas = Map.groupBy(rows.quotas, (row) => text(row[0]))
+  const places = Map.groupBy(rows.places, (row) => text(row[0]))
+  const quotasOf = (id: string): LoadedQuota[] =>
+    (quotas.get(id) ?? []).map((row) => toLoadedQuota(row.slice(1)))
+  const placesOf = (id: string): SeenAddress[] =>
+    (places.get(id) ?? []).map((row) => toSeenAddress(row.slice(1)))
+  const users = new Map<string, LoadedUser>()
+  const byLookup = new Map<string, LoadedUser>()
+  for (const row of rows.users) {
+    const id = text(row[0])
+    const user = toLoadedUser(id, row, quotasOf(id), () => placesOf(id))
+    users.set(id, user)
+    byLookup.set(text(row.at(-1)), user)
+  }
+  const entries = new Map<string, OpenEntry | 'closed'>(
+    rows.entries.map((row) => [text(row[0]), toOpenEntry(text(row[0]), row.slice(1))]),
+  )
+  const counted = new Set(rows.counted.map((row) => text(row[0])))
+  return {
+    users,
+    state: {
+      userOf: (accessToken) => byLookup.get(rows.lookups.get(accessToken) ?? ''),
+      userById: (id) => users.get(id),
+      entryOf: (requestId) => entries.get(requestId),
+      hasEvent: (eventId) => counted.has(eventId),
+    },
+  }
+}
+
+function toUserValues(user: LoadedUser): Values {
+  return [user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, user.id]
+}
+
+function toQuotaValues(user: LoadedUser, isStored: boolean): Values[] {
+  return [...user.quotas.values()].flatMap((quota) => {
+    if (!quota.isChanged || quota.isStored !== isStored) return []
+    const { family, extra, used, reserved, openRequests, periodStartedAt } = quota
+    return [[extra, used, reserved, openRequests, periodStartedAt, user.id, family]]
+  })
+}
+
+/** One statement may touch a row once: the minutes of an hour are added up before. */
+function* totalsByHour(totals: ReturnType<typeof rollUpsOf>['totals'], shard: number): Iterable<Values> {
+  const rows = new Map<string, unknown[]>()
+  for (const row of totals) {
+    const hourAt = Math.floor(row.minuteAt / hourMs) * hourMs
+    const values = toUsageValues(row)
+    const key = JSON.stringify([hourAt, ...values.slice(0, 4)])
+    const known = rows.get(key)
+    if (!known) rows.set(key, [hourAt, shard, ...values])
+    else
+      for (let at = 4; at < values.length; at++) known[at + 2] = integer(known[at + 2]) + integer(values[at])
+  }
+  yield* rows.values()
+}
+
+function uniqueAddresses(
+  seen: readonly { readonly userId: string; readonly address: string }[],
+  now: number,
+): Values[] {
+  const rows = new Map(
+    seen.map(({ userId, address }) => [`${userId} ${address}`, [userId, address, now, now]]),
+  )
+  return [...rows.values()]
+}

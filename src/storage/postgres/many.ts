@@ -1,0 +1,41 @@
+import type { Values } from '../ledger-rows.ts'
+
+/**
+ * Statements over many rows at once: each column is one parameter, an array, so that the text stays the same
+ * whatever the number of rows, and is prepared once.
+ */
+const texts: ReadonlySet<string> = new Set([
+  ...['id', 'user_id', 'kind', 'route', 'family', 'model', 'state', 'address', 'instance'],
+  ...['error_code', 'upstream', 'disabled_reason'],
+])
+
+function typeOf(column: string): string {
+  if (column === 'arrival_at') return 'double precision'
+  return texts.has(column) ? 'text' : 'bigint'
+}
+
+function arraysOf(columns: readonly string[]): string {
+  return columns.map((column, index) => `$${index + 1}::${typeOf(column)}[]`).join(', ')
+}
+
+export function insertMany(table: string, columns: readonly string[]): string {
+  return `insert into ${table} (${columns.join(', ')}) select * from unnest(${arraysOf(columns)})`
+}
+
+/** Updates the rows that the `key` among the columns names. */
+export function updateMany(
+  table: string,
+  columns: readonly string[],
+  key: readonly string[],
+  more = '',
+): string {
+  const sets = columns.flatMap((column) => (key.includes(column) ? [] : [`${column} = given.${column}`]))
+  const same = key.map((column) => `stored.${column} = given.${column}`)
+  return `update ${table} as stored set ${sets.join(', ')}${more}
+    from unnest(${arraysOf(columns)}) as given (${columns.join(', ')}) where ${same.join(' and ')}`
+}
+
+/** Rows turned into columns. */
+export function columnsOf(rows: readonly Values[], width: number): unknown[][] {
+  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]))
+}
