@@ -1,10 +1,19 @@
+import { benchLimits } from './limits.ts'
 import { benchPrompt } from './prompt.ts'
 import { benchRelay } from './relay.ts'
 import { benchStream } from './stream.ts'
+import { benchUsage } from './usage.ts'
 import { benchUsers } from './users.ts'
 
 /** `npm run bench` runs all of them, `npm run bench -- relay stream` those. Exit 1 where a bar is not met. */
-const benches = { relay: benchRelay, stream: benchStream, prompt: benchPrompt, users: benchUsers }
+const benches = {
+  relay: benchRelay,
+  stream: benchStream,
+  prompt: benchPrompt,
+  users: benchUsers,
+  usage: benchUsage,
+  limits: benchLimits,
+}
 type Name = keyof typeof benches
 const isName = (name: string): name is Name => name in benches
 

@@ -2,84 +2,29 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { builtInFamilies } from '#core/family.ts'
-import { openMeter } from '#metering/batcher.ts'
-import { openStore } from '#storage/open.ts'
 import type { UserCursor } from '#storage/store.ts'
+import { admissionUs } from './support/admissions.ts'
 import { percentile } from './support/load.ts'
 import { startServer } from './support/process.ts'
 import { type Figure, median, report } from './support/report.ts'
+import { fillUsers, openBenchStore } from './support/stores.ts'
 
 /** What a million users cost: admission against a thousand, the full list, and pages at any depth. */
 const many = Number(process.env.BENCH_USERS ?? 1_000_000)
 const few = 1000
 const asksARound = 20_000
-const asksAtOnce = 64
 
-function open(folder: string) {
-  return openStore({
-    database: { kind: 'sqlite', path: join(folder, 'tollgate.db') },
-    masterKey: Buffer.alloc(32, 7),
-    policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
-    instance: 'bench',
-  })
-}
-
-async function fill(folder: string, count: number): Promise<void> {
-  const store = await open(folder)
-  for (let from = 0; from < count; from += 5000) {
-    const writes = Array.from({ length: Math.min(5000, count - from) }, (_, index) => ({
-      ref: { accessToken: `bench-${from + index}` },
-      edit: { nickname: `user ${from + index}`, quotaLimits: { turbo: 1e12 } },
-    }))
-    await store.users.writeUsers(writes, Date.now() + from)
-    if (from % 100_000 === 0 && from > 0) console.error(`  ${from} users written`)
-  }
-  await store.close()
-}
-
-/** Microseconds for an admission with its settlement, asked by many at once over all users. */
-async function admissionUs(folder: string, users: number, round: number): Promise<number> {
-  const store = await open(folder)
-  const meter = openMeter(store.metering, Date.now)
-  let asked = 0
-  const drive = async () => {
-    while (asked < asksARound) {
-      const number = asked++
-      const requestId = `bench-${users}-${round}-${number}`
-      // A stride that visits users far from each other, as real traffic does.
-      const accessToken = `bench-${(number * 7919) % users}`
-      const units = { model: 'gpt-4o-mini', family: 'turbo', input: 10, output: 100, choices: 1 }
-      const outcome = await meter.admit({
-        requestId,
-        accessToken,
-        address: '192.0.2.1',
-        route: '/v1/chat/completions',
-        isMetered: true,
-        units,
-      })
-      if (outcome.kind !== 'admitted') throw new Error(outcome.message)
-      const usage = { input: 9, cacheRead: 0, cacheWritten: 0, output: 12, reasoning: 0 }
-      await meter.settle({
-        requestId,
-        ending: 'settled',
-        usage,
-        isEstimated: false,
-        status: 200,
-        durationMs: 1,
-      })
-    }
-  }
-  const begin = performance.now()
-  await Promise.all(Array.from({ length: asksAtOnce }, drive))
-  const us = ((performance.now() - begin) * 1000) / asksARound
-  await meter.close()
+/** A stride that visits users far from each other, as real traffic does. */
+async function driveUsers(folder: string, users: number): Promise<number> {
+  const store = await openBenchStore(folder)
+  const accessTokenAt = (number: number) => `bench-${(number * 7919) % users}`
+  const us = await admissionUs(store, { accessTokenAt, asks: asksARound })
   await store.close()
   return us
 }
 
 async function pageMs(folder: string): Promise<readonly number[]> {
-  const store = await open(folder)
+  const store = await openBenchStore(folder)
   const times: number[] = []
   const total = await store.users.countUsers({}, Date.now())
   let after: UserCursor | undefined
@@ -142,13 +87,13 @@ export async function benchUsers(): Promise<boolean> {
   const folders = [few, many].map(() => mkdtempSync(join(tmpdir(), 'tollgate-bench-')))
   const [small = '', large = ''] = folders
   try {
-    await fill(small, few)
-    await fill(large, many)
+    await fillUsers(small, few)
+    await fillUsers(large, many)
     const pairs: (readonly [number, number])[] = []
-    await admissionUs(small, few, 99)
-    await admissionUs(large, many, 99)
+    await driveUsers(small, few)
+    await driveUsers(large, many)
     for (let round = 0; round < 5; round++)
-      pairs.push([await admissionUs(small, few, round), await admissionUs(large, many, round)])
+      pairs.push([await driveUsers(small, few), await driveUsers(large, many)])
     const pages = await pageMs(large)
     const list = await streamList(large)
     const figures: Figure[] = [

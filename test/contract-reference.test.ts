@@ -40,7 +40,7 @@ describe('/openapi.json', () => {
         assert.ok(operation, `${method} ${path}`)
         if (operationId !== undefined) assert.equal(operation.operationId, operationId)
         const statuses = Object.keys(operation.responses)
-        for (const status of [...Object.keys(responses), '401', '429', '500', '503'])
+        for (const status of [...Object.keys(responses), '401', '403', '429', '500', '503'])
           assert.ok(statuses.includes(status), `${method} ${path} ${status}`)
       }
     }

@@ -1,9 +1,13 @@
+import { keyScenarios } from './key-scenarios.ts'
+import { quotaScenarios } from './quota-scenarios.ts'
+import { routeScenarios } from './route-scenarios.ts'
 import { absent, anything } from './support/admin-matching.ts'
 import { adminSecret, otherAdminSecret, type SentRequest, startAt } from './support/admin-server.ts'
+import { usageScenarios } from './usage-scenarios.ts'
 
 /**
  * What the admin API answers, as data. Every answer is also held against the contract's own schemas, and every
- * refusal must have changed nothing; `{id:x}` and `{etag:x}` in a request stand for those of the user x.
+ * refusal must have changed nothing; `{id:x}` in a path stands for the id of the user x, `{key:x}` for a key's.
  */
 export interface Scenario {
   readonly name: string
@@ -165,6 +169,20 @@ const merging: readonly Scenario[] = [
     ],
   },
   {
+    name: 'the window and the action of the address limit are set, kept and cleared',
+    steps: [
+      put(at('window'), { ipWindowDays: -1, ipLimitAction: 'refuse' }, 200, {
+        ipWindowDays: -1,
+        ipLimitAction: 'refuse',
+      }),
+      put(at('window'), { ipWindowDays: 7 }, 200, { ipWindowDays: 7, ipLimitAction: 'refuse' }),
+      put(at('window'), { ipWindowDays: null, ipLimitAction: null }, 200, {
+        ipWindowDays: absent,
+        ipLimitAction: absent,
+      }),
+    ],
+  },
+  {
     name: 'every field of the contract and ours is kept',
     steps: [
       put(
@@ -185,6 +203,8 @@ const merging: readonly Scenario[] = [
           requestsPerMinute: 0,
           concurrentRequests: -1,
           maxIps: 6,
+          ipWindowDays: 30,
+          ipLimitAction: 'disable',
           allowedNetworks: ['2001:db8::/32', '192.0.2.7'],
           allowedModels: ['gpt-*'],
           period: 'monthly',
@@ -211,6 +231,8 @@ const merging: readonly Scenario[] = [
           requestsPerMinute: 0,
           concurrentRequests: -1,
           maxIps: 6,
+          ipWindowDays: 30,
+          ipLimitAction: 'disable',
           allowedNetworks: ['2001:db8::/32', '192.0.2.7'],
           allowedModels: ['gpt-*'],
           period: 'monthly',
@@ -339,6 +361,10 @@ const wrongFields: readonly (readonly [string, unknown, string])[] = [
   ['tokenCounts', { turbo: null }, 'tokenCounts.turbo'],
   ['tokenCounts', null, 'tokenCounts'],
   ['maxIps', -2, 'maxIps'],
+  ['ipWindowDays', 0, 'ipWindowDays'],
+  ['ipWindowDays', 1.5, 'ipWindowDays'],
+  ['ipWindowDays', -2, 'ipWindowDays'],
+  ['ipLimitAction', 'ban', 'ipLimitAction'],
   ['requestsPerMinute', '60', 'requestsPerMinute'],
   ['concurrentRequests', 1.1, 'concurrentRequests'],
   ['allowedNetworks', ['10.0.0.0/33'], 'allowedNetworks[0]'],
@@ -979,4 +1005,8 @@ export const scenarios: readonly Scenario[] = [
   ...versions,
   ...repeats,
   ...listing,
+  ...quotaScenarios,
+  ...keyScenarios,
+  ...usageScenarios,
+  ...routeScenarios,
 ]

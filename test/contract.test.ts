@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { describeOperations } from '#admin/operations.ts'
+import { type AdminRoute, adminRoutes } from '#admin/routes.ts'
+import { createUserWire } from '#admin/user-wire.ts'
+import { errorTable } from '#core/errors.ts'
+import { builtInFamilies } from '#core/family.ts'
 import { type Step, scenarios } from './contract-scenarios.ts'
 import { loadContract } from './support/admin-contract.ts'
 import { mismatches } from './support/admin-matching.ts'
@@ -44,6 +49,8 @@ function faultsOf(request: SentRequest, { status, headers, text }: Received, bod
   if (status >= 400)
     faults.push(...mismatches(body, { error: /./, code: /^[a-z_]+$/, requestId: headers['x-request-id'] }))
   if (traces.test(text) && !/application\/json/.test(text)) faults.push('it holds a stack trace')
+  const route = routeOf(request.method, request.path)
+  if (route) seen.add(`${nameOf(route)} ${status}`)
   const operation = contract.operationOf(request.method, request.path)
   if (operation) {
     seen.add(`${operation} ${status}`)
@@ -52,7 +59,24 @@ function faultsOf(request: SentRequest, { status, headers, text }: Received, bod
   return faults
 }
 
+const nameOf = ({ method, path }: AdminRoute) => `${method.toUpperCase()} ${path}`
+
+/** Our own route that takes a request. */
+function routeOf(method: string, path: string): AdminRoute | undefined {
+  const [bare = ''] = path.split('?')
+  return adminRoutes.find((route) => {
+    const pattern = route.path.replaceAll(/\{\w+\}/g, '[^/]+')
+    return route.method.toUpperCase() === method && new RegExp(`^${pattern}$`).test(bare)
+  })
+}
+
 async function filled(send: SentRequest): Promise<SentRequest> {
+  const keyName = /\{key:([^}]+)\}/.exec(send.path)?.[1]
+  if (keyName !== undefined) {
+    const key = (await server.store.adminKeys.listAdminKeys()).find((each) => each.name === keyName)
+    assert.ok(key, `the scenario names the key ${keyName}, which is not there`)
+    return { ...send, path: send.path.replace(`{key:${keyName}}`, key.id) }
+  }
   const name = /\{id:([^}]+)\}/.exec(send.path)?.[1]
   if (name === undefined) return send
   const user = await server.store.users.findUser({ accessToken: name }, server.clock.now)
@@ -60,10 +84,11 @@ async function filled(send: SentRequest): Promise<SentRequest> {
   return { ...send, path: send.path.replace(`{id:${name}}`, user.id) }
 }
 
-/** Everything that is stored of users, as the store itself says it. */
+/** Everything that is stored of users and keys, as the store itself says it. */
 async function snapshot(): Promise<string> {
   const { users } = await server.store.users.listUsers({ limit: 10_000, now: startAt })
-  return JSON.stringify(users, (_name, value) => (value instanceof Map ? [...value] : value))
+  const keys = await server.store.adminKeys.listAdminKeys()
+  return JSON.stringify([users, keys], (_name, value) => (value instanceof Map ? [...value] : value))
 }
 
 describe('the admin API as the contract has it', () => {
@@ -119,7 +144,7 @@ describe('the admin API as the contract has it', () => {
     )
     assert.doesNotMatch(
       server.log(),
-      /sentinel-4711|an-admin-key-for-tests|another-admin-key|new-one|"url"|authorization/,
+      /sentinel-4711|an-admin-key-for-tests|another-admin-key|a-verifier-key|tg[av]-\w|new-one|"url"|authorization/,
     )
     assert.ok(lines.length > 200)
   })
@@ -127,6 +152,20 @@ describe('the admin API as the contract has it', () => {
   it('has shown every operation with every status that the contract names', () => {
     assert.deepEqual(
       contract.answers.filter((answer) => !seen.has(answer)),
+      [],
+    )
+  })
+
+  it('has shown every route with every status that our own description names', () => {
+    const operations = describeOperations(createUserWire(builtInFamilies))
+    const answers = adminRoutes.flatMap((route) => {
+      const codes = operations[route.operationId]?.refusals ?? assert.fail(route.operationId)
+      const statuses = [200, 401, 403, ...codes.map((code) => errorTable[code].status)]
+      return [...new Set(statuses)].map((status) => `${nameOf(route)} ${status}`)
+    })
+    assert.ok(answers.length > 40, `only ${answers.length} answers`)
+    assert.deepEqual(
+      answers.filter((answer) => !seen.has(answer)),
       [],
     )
   })

@@ -85,7 +85,7 @@ describe('documents', () => {
   it('configuration.md names every variable that the configuration reads, and every key of the file', () => {
     const text = textOf('docs/reference/configuration.md')
     const keys = [
-      ...textOf('src/config/file.ts').matchAll(/^ +(\w+): (?:z\b|limit|globs|name|milliseconds)/gm),
+      ...textOf('src/config/file.ts').matchAll(/^ +(\w+): (?:z\b|limit|globs|name|milliseconds|days)/gm),
     ].map(([, key = '']) => key)
     assert.ok(keys.length > 15, `only ${keys.length} keys`)
     const missing = [...environmentNames(), ...keys].filter((name) => !text.includes(`\`${name}\``))

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, type Problem } from '#core/errors.ts'
+import { createProblem, type Issue, type Problem } from '#core/errors.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { credentialOf } from '#http/credential.ts'
@@ -10,12 +10,14 @@ import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
-import type { UserStore } from '#storage/store.ts'
+import type { UsageStore, UserStore } from '#storage/store.ts'
+import { readHistory, tellHistory } from './usage-history.ts'
 import { toUsageAnswer } from './usage-wire.ts'
 
 export interface AccountOptions {
   readonly meter: Meter
   readonly users: Pick<UserStore, 'findUser'>
+  readonly usage: UsageStore
   readonly policy: Policy
   readonly clock: Clock
   readonly log: Log
@@ -44,7 +46,7 @@ type Answer =
   | { readonly kind: 'refused'; readonly problem: Problem; readonly allow?: string }
 
 /**
- * What a holder may see: `GET /v1/usage`, the own usage by family. Asking is let in as a request to the gateway
+ * What a holder may see: `GET /v1/usage`, the own usage by family, and over time where a parameter asks for it. Asking is let in as a request to the gateway
  * is, but reserves and counts nothing, so that it answers when the quota is spent.
  */
 export function createAccount(options: AccountOptions): Account {
@@ -82,13 +84,20 @@ export function createAccount(options: AccountOptions): Account {
     if (outcome.user) visit.userId = outcome.user.id
     if (outcome.kind === 'refused') {
       if (outcome.code === 'unknown_access_token') throttle.failed(address)
-      return refused(createProblem(outcome.code, outcome.message, { retryAt: outcome.retryAt }))
+      const { code, message, retryAt, limit } = outcome
+      return refused(createProblem(code, message, { retryAt, limit }))
     }
     throttle.succeeded(address)
     const now = clock()
     const user = await options.users.findUser({ accessToken }, now)
     if (!user) return refused(createProblem('unknown_access_token'))
-    return { kind: 'usage', body: JSON.stringify(toUsageAnswer(user, options.policy, now)) }
+    const answer = toUsageAnswer(user, options.policy, now)
+    const { timeZone } = options.policy
+    const history = readHistory(queryOf(request.url ?? ''), now, timeZone)
+    if (history.kind === 'invalid') return refused(badQuery(history.issues))
+    if (history.kind === 'none') return { kind: 'usage', body: JSON.stringify(answer) }
+    const told = await tellHistory(options.usage, user.id, history.value, timeZone)
+    return { kind: 'usage', body: JSON.stringify({ ...answer, history: told }) }
   }
 
   function send(request: IncomingMessage, response: ServerResponse, visit: Visit, answer: Answer): void {
@@ -124,6 +133,16 @@ export function createAccount(options: AccountOptions): Account {
   }
 
   return { takes: (url) => url === usagePath || url.startsWith(`${usagePath}?`), handle }
+}
+
+function queryOf(url: string): string {
+  const at = url.indexOf('?')
+  return at < 0 ? '' : url.slice(at + 1)
+}
+
+function badQuery(issues: readonly Issue[]): Problem {
+  const [first] = issues
+  return createProblem('bad_request', first && `${first.path}: ${first.message}`, { issues })
 }
 
 function refused(problem: Problem): Extract<Answer, { readonly kind: 'refused' }> {

@@ -1,5 +1,6 @@
-import { type Policy, viewQuota } from '#core/admission.ts'
+import type { Policy } from '#core/admission.ts'
 import { isDisabled, isExpired, type User } from '#core/user.ts'
+import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
 
 /** What a holder sees of the own account. Times in epoch milliseconds; what is not set is absent. */
 export interface UsageAnswer {
@@ -22,6 +23,8 @@ interface FamilyUsage {
   readonly reserved: number
   /** Absent where there is no limit; so are `remaining`, and `resetAt` where no period ends. */
   readonly limit?: number
+  /** What of the limit was added for this period only; absent where nothing was. */
+  readonly extra?: number
   readonly remaining?: number
   readonly resetAt?: number
 }
@@ -37,28 +40,20 @@ export function toUsageAnswer(user: User, policy: Policy, now: number): UsageAns
       ...(user.expiresAt !== undefined && { expiresAt: user.expiresAt }),
       promptCount: user.promptCount,
     },
-    families: familiesOf(user, policy).map((family) => toFamilyUsage(user, family, policy, now)),
+    families: quotaFamilies(user, policy).map((family) => toFamilyUsage(user, family, policy, now)),
   }
 }
 
-/** The configured families in their order, then those of former configurations that were used. */
-function familiesOf(user: User, policy: Policy): readonly string[] {
-  return [...new Set([...policy.families.map(({ name }) => name), ...user.quotas.keys()])]
-}
-
 function toFamilyUsage(user: User, family: string, policy: Policy, now: number): FamilyUsage {
-  const quota = user.quotas.get(family)
-  // A user's quotas are already counted out: what is there belongs to the current period.
-  const stored = quota && { ...quota, periodStartedAt: Number.POSITIVE_INFINITY }
-  const view = viewQuota(user, family, stored, policy, now)
+  const view = viewUserQuota(user, family, policy, now)
+  const remaining = remainingOf(view)
   return {
     family,
     used: view.used,
     reserved: view.reserved,
-    ...(view.limit !== undefined && {
-      limit: view.limit,
-      remaining: Math.max(0, view.limit - view.used - view.reserved),
-    }),
+    ...(view.limit !== undefined && { limit: view.limit }),
+    ...(view.extra !== 0 && { extra: view.extra }),
+    ...(remaining !== undefined && { remaining }),
     ...(Number.isFinite(view.resetAt) && { resetAt: view.resetAt }),
   }
 }

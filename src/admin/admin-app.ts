@@ -1,8 +1,8 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
+import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
-import type { Family } from '#core/family.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
@@ -18,7 +18,7 @@ import { createUserWire } from './user-wire.ts'
 
 export interface AdminOptions {
   readonly store: Store
-  readonly families: readonly Family[]
+  readonly policy: Policy
   readonly clock: Clock
   readonly log: Log
   readonly throttle: Throttle
@@ -37,8 +37,8 @@ export interface AdminOptions {
  * a body of any size before they look at it.
  */
 export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
-  const { families, contractText, version, ...rest } = options
-  const parts: AdminParts = { ...rest, wire: createUserWire(families) }
+  const { contractText, version, ...rest } = options
+  const parts: AdminParts = { ...rest, wire: createUserWire(options.policy.families) }
   const app = new OpenAPIHono<AdminEnv>({
     getPath: (request, { env } = {}) => rawPathOf(env, request.url),
   })

@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
+import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Issue, type Problem } from '#core/errors.ts'
 import type { ClientAddress } from '#http/client-address.ts'
@@ -14,6 +15,7 @@ import type { UserWire } from './user-wire.ts'
 export interface AdminParts {
   readonly store: Store
   readonly wire: UserWire
+  readonly policy: Policy
   readonly clock: Clock
   readonly log: Log
   readonly throttle: Throttle

@@ -30,12 +30,15 @@ export function describeApi(app: OpenAPIHono<AdminEnv>, wire: UserWire, version:
     security: [{ adminKey: [] }],
     tags: [
       { name: 'Users', description: 'The accounts that may use the gateway, and what they may use of it.' },
+      { name: 'Quotas', description: 'What is used and reserved, and what an administrator does about it.' },
+      { name: 'Usage', description: 'What was used, by time, user, family, model, upstream and status.' },
+      { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
     ],
   })
 }
 
 const introduction = [
-  'Manages who may use the gateway, and how much. Every operation needs an admin key.',
+  'Manages who may use the gateway, and how much. Every operation needs an admin key of the scope `admin`.',
   'Times are epoch milliseconds. A field that is not set is absent. In a body, absent leaves a field as it is and',
   'null clears it. A path takes a user’s token (percent-encoded) or id (`usr_…`).',
 ].join(' ')
@@ -56,13 +59,14 @@ const problemSchema = errorSchema
 const commonRefusals: readonly ErrorCode[] = [
   'missing_credential',
   'unknown_admin_key',
+  'forbidden',
   'throttled',
   'internal',
   'store_unavailable',
 ]
 
 function toRouteConfig({ operationId, method, path }: AdminRoute, operation: Operation): RouteConfig {
-  const { answer, refusals, ...rest } = operation
+  const { answer, refusals, tag = 'Users', ...rest } = operation
   const etag = z.string().openapi({ description: 'The user’s version, for If-Match.' })
   const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
   const success = {
@@ -75,7 +79,7 @@ function toRouteConfig({ operationId, method, path }: AdminRoute, operation: Ope
     operationId,
     method,
     path,
-    tags: ['Users'],
+    tags: [tag],
     responses: { 200: success, ...toResponses(refusals) },
   }
 }

@@ -1,10 +1,16 @@
 import { type RouteConfig, z } from '@hono/zod-openapi'
 import type { ErrorCode } from '#core/errors.ts'
+import { keySchemas } from './key-schemas.ts'
 import { listQuerySchema } from './list-query.ts'
+import type { QuotaSchemas } from './quota-schemas.ts'
+import { usageQuerySchema, usageReportSchema, userUsageQuerySchema } from './usage-schemas.ts'
+import type { UserSchemas } from './user-schemas.ts'
 import type { UserWire } from './user-wire.ts'
 
 /** What the API's description says of one operation beyond its path. */
 export type Operation = Pick<RouteConfig, 'summary' | 'description' | 'request'> & {
+  /** Under which heading it stands; absent: users. */
+  readonly tag?: string
   readonly answer: { readonly description: string; readonly schema: z.ZodType; readonly hasEtag?: boolean }
   /** Refusals of its own, beside those that every operation may give. */
   readonly refusals: readonly ErrorCode[]
@@ -18,7 +24,7 @@ const bodyRefusals: readonly ErrorCode[] = [
 ]
 
 /** What is said of every operation, by its id; the routes themselves are listed in routes.ts. */
-export function describeOperations({ schemas }: UserWire): Readonly<Record<string, Operation>> {
+export function describeOperations({ schemas, quotas }: UserWire): Readonly<Record<string, Operation>> {
   const json = (schema: z.ZodType) => ({ content: { 'application/json': { schema } } })
   const ifMatch = z.object({
     'If-Match': z.string().optional().openapi({ description: 'An ETag that must still hold, or *.' }),
@@ -74,7 +80,110 @@ export function describeOperations({ schemas }: UserWire): Readonly<Record<strin
       answer: user('The disabled user'),
       refusals: ['bad_request', 'not_found', 'precondition_failed'],
     },
+    ...quotaOperations(schemas, quotas.schemas),
+    ...usageOperations(schemas),
+    ...keyOperations,
   }
+}
+
+function quotaOperations(
+  { path: params }: UserSchemas,
+  schemas: QuotaSchemas,
+): Readonly<Record<string, Operation>> {
+  const json = (schema: z.ZodType) => ({ content: { 'application/json': { schema } } })
+  const after = { description: 'The quotas after it', schema: schemas.quota }
+  return {
+    getQuota: {
+      tag: 'Quotas',
+      summary: 'How the quotas of a user stand',
+      request: { params },
+      answer: { description: 'Every family, limited or not', schema: schemas.quota },
+      refusals: ['bad_request', 'not_found'],
+    },
+    resetQuota: {
+      tag: 'Quotas',
+      summary: 'Count a user’s usage from zero',
+      description:
+        'What was used is taken out by an adjustment. What running requests hold stays, and so does what was added. ' +
+        'An unknown field is an error here.',
+      request: { params, body: json(schemas.reset) },
+      answer: after,
+      refusals: [...bodyRefusals, 'not_found'],
+    },
+    addToQuota: {
+      tag: 'Quotas',
+      summary: 'Add to a limit for this period only',
+      description:
+        'It ends with the period. Less than 0 takes back what was added, and no more than that. 409 where the ' +
+        'family is unlimited.',
+      request: { params, headers: idempotency, body: { ...json(schemas.addition), required: true } },
+      answer: after,
+      refusals: [...bodyRefusals, 'not_found', 'conflict'],
+    },
+    resetQuotas: {
+      tag: 'Quotas',
+      summary: 'Count all users from zero',
+      description:
+        'In small transactions, up to `limit` users in a call: call again with `nextCursor` until it is absent. ' +
+        'Whoever stands at zero is passed over, so that repeating is harmless. An unknown field is an error here.',
+      request: { body: json(schemas.resetAll) },
+      answer: { description: 'How far it came', schema: schemas.wasReset },
+      refusals: bodyRefusals,
+    },
+  }
+}
+
+function usageOperations({ path: params }: UserSchemas): Readonly<Record<string, Operation>> {
+  const answer = { description: 'Rows, or the same as CSV', schema: usageReportSchema }
+  return {
+    getUsage: {
+      tag: 'Usage',
+      summary: 'What was used, in buckets of time',
+      description:
+        'Of everybody together, or by user. Read from totals, so that it costs the same however many requests ' +
+        'there were, and reaches back further than single requests are kept.',
+      request: { query: usageQuerySchema },
+      answer,
+      refusals: ['bad_request'],
+    },
+    getUserUsage: {
+      tag: 'Usage',
+      summary: 'What one user used, in buckets of time',
+      request: { params, query: userUsageQuerySchema },
+      answer,
+      refusals: ['bad_request', 'not_found'],
+    },
+  }
+}
+
+const keyOperations: Readonly<Record<string, Operation>> = {
+  getKeys: {
+    tag: 'Admin keys',
+    summary: 'List the admin keys',
+    description: 'All of them, also those that have expired, and the configured one as `adk_environment`.',
+    answer: { description: 'The keys, without their secrets', schema: keySchemas.list },
+    refusals: [],
+  },
+  createKey: {
+    tag: 'Admin keys',
+    summary: 'Create an admin key',
+    description:
+      'The answer is the only time that the key itself is shown. An unknown field is an error here.',
+    request: {
+      body: { content: { 'application/json': { schema: keySchemas.input } }, required: true },
+    },
+    answer: { description: 'The key', schema: keySchemas.created },
+    refusals: bodyRefusals,
+  },
+  deleteKey: {
+    tag: 'Admin keys',
+    summary: 'Delete an admin key',
+    description:
+      'From now on it opens nothing. The last key with the scope `admin` stays, unless `ADMIN_KEY` is configured.',
+    request: { params: keySchemas.path },
+    answer: { description: 'It is gone', schema: keySchemas.deleted },
+    refusals: ['not_found', 'conflict'],
+  },
 }
 
 const count = z.int().openapi({ format: 'int32' })

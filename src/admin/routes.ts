@@ -1,6 +1,12 @@
 import type { AdminHandler } from './context.ts'
+import { createKey } from './key-create.ts'
+import { deleteKey } from './key-delete.ts'
+import { listKeys } from './keys-list.ts'
+import { resetQuotas } from './quota-reset.ts'
+import { readUsage, readUserUsage } from './usage-read.ts'
 import { createUser } from './user-create.ts'
 import { disableUser } from './user-disable.ts'
+import { addToQuota, readQuota, resetQuota } from './user-quota.ts'
 import { readUser } from './user-read.ts'
 import { writeUser } from './user-write.ts'
 import { listUsers } from './users-list.ts'
@@ -23,4 +29,13 @@ export const adminRoutes: readonly AdminRoute[] = [
   { operationId: 'getUser', method: 'get', path: '/admin/users/{token}', handle: readUser },
   { operationId: 'upsertUser', method: 'put', path: '/admin/users/{token}', handle: writeUser },
   { operationId: 'disableUser', method: 'delete', path: '/admin/users/{token}', handle: disableUser },
+  { operationId: 'getQuota', method: 'get', path: '/admin/users/{token}/quota', handle: readQuota },
+  { operationId: 'resetQuota', method: 'post', path: '/admin/users/{token}/quota/reset', handle: resetQuota },
+  { operationId: 'addToQuota', method: 'post', path: '/admin/users/{token}/quota/add', handle: addToQuota },
+  { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', handle: resetQuotas },
+  { operationId: 'getUsage', method: 'get', path: '/admin/usage', handle: readUsage },
+  { operationId: 'getUserUsage', method: 'get', path: '/admin/users/{token}/usage', handle: readUserUsage },
+  { operationId: 'getKeys', method: 'get', path: '/admin/keys', handle: listKeys },
+  { operationId: 'createKey', method: 'post', path: '/admin/keys', handle: createKey },
+  { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', handle: deleteKey },
 ]

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
 import { createProblem, type Issue } from '#core/errors.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type { Repeat } from '#storage/store.ts'
-import { canonicalJson } from './canonical-json.ts'
-import { type AdminContext, type AdminHandler, answerJson, answerProblem, badInput } from './context.ts'
+import { type AdminHandler, answerJson, answerProblem, badInput } from './context.ts'
 import { etagOf } from './etag.ts'
-import { type Input, readUserEdit, refused } from './user-input.ts'
+import { readRepeat, repeatConflict } from './repeat.ts'
+import { readUserEdit } from './user-input.ts'
 
 /** POST /admin/users: a new user with a fresh access token; safe to repeat under an `Idempotency-Key`. */
 export const createUser: AdminHandler = async (c, parts) => {
@@ -22,11 +20,7 @@ export const createUser: AdminHandler = async (c, parts) => {
     case 'invalid':
       return answerProblem(c, badInput(result.issues), now)
     case 'conflict':
-      return answerProblem(
-        c,
-        createProblem('conflict', 'This Idempotency-Key was used for another request.'),
-        now,
-      )
+      return answerProblem(c, createProblem('conflict', repeatConflict), now)
     case 'created': {
       const { user } = result
       c.set('userId', user.id)
@@ -43,16 +37,4 @@ function expiryIssues({ type, expiresAt }: UserEdit, now: number): readonly Issu
   return [
     { path: 'expiresAt', message: 'a temporary user needs expiresAt, in epoch milliseconds, in the future' },
   ]
-}
-
-/** The key belongs to the admin key that sent it, so that two administrators cannot get each other's answers. */
-function readRepeat(c: AdminContext, edit: UserEdit): Input<Repeat | undefined> {
-  const key = c.req.header('idempotency-key')
-  if (key === undefined) return { kind: 'read', value: undefined }
-  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
-    const message = 'must be 1 to 255 visible ASCII characters'
-    return refused(badInput([{ path: 'Idempotency-Key', message }]))
-  }
-  const fingerprint = createHash('sha256').update(canonicalJson(edit)).digest('base64url')
-  return { kind: 'read', value: { key: `${c.get('adminKey')?.id ?? ''}:${key}`, fingerprint } }
 }

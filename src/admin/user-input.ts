@@ -16,8 +16,8 @@ export type Input<T> =
 
 /** The user that the path names, by access token or by id. */
 export function readUserRef(c: AdminContext): Input<UserRef> {
-  // The route matched these very segments: the last one is the user's.
-  const segment = c.get('target').path.split('/').at(-1) ?? ''
+  // The route matched these very segments: /admin/users/{token}, whatever stands behind.
+  const segment = c.get('target').path.split('/')[3] ?? ''
   const name = decodeSegment(segment)
   if (name === undefined)
     return refused(badInput([{ path: 'token', message: 'the path holds a broken percent-escape' }]))

@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { periods } from '#core/period.ts'
-import { userTypes } from '#core/user.ts'
+import { ipLimitActions, userTypes } from '#core/user.ts'
 import {
   countField,
+  daysField,
   limitField,
   lineField,
   metaField,
@@ -74,6 +75,8 @@ function editableFields(familyNames: readonly string[]) {
     requestsPerMinute: limitField().nullish(),
     concurrentRequests: limitField().nullish(),
     maxIps: limitField().nullish(),
+    ipWindowDays: daysField().nullish(),
+    ipLimitAction: z.enum(ipLimitActions).nullish(),
     allowedNetworks: networksField().nullish(),
     allowedModels: modelsField().nullish(),
     period: z.enum(periods).nullish(),
@@ -105,6 +108,8 @@ function answeredFields(familyNames: readonly string[]) {
     requestsPerMinute: limitField().optional(),
     concurrentRequests: limitField().optional(),
     maxIps: limitField().optional(),
+    ipWindowDays: daysField().optional(),
+    ipLimitAction: z.enum(ipLimitActions).optional(),
     allowedNetworks: z.array(z.string()).optional(),
     allowedModels: z.array(z.string()).optional(),
     period: z.enum(periods).optional(),

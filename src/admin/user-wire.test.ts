@@ -67,9 +67,10 @@ describe('users on the wire', () => {
   })
 
   it('leaves out a family that is no longer known, so that what was read can be put back', () => {
+    const none = { extra: 0, reserved: 0, openRequests: 0 }
     const quotas = new Map([
-      ['gone', { limit: 5, used: 5, reserved: 0 }],
-      ['small', { used: 3, reserved: 1 }],
+      ['gone', { ...none, limit: 5, used: 5 }],
+      ['small', { ...none, used: 3, reserved: 1 }],
     ])
     const { tokenCounts, tokenLimits } = wire.toUser({ ...user, quotas })
     assert.deepEqual([tokenLimits, tokenCounts.gone, tokenCounts.small], [{}, undefined, 3])

@@ -6,6 +6,7 @@ import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserWrite } from '#storage/store.ts'
+import { createQuotaWire, type QuotaWire } from './quota-wire.ts'
 import {
   type CreatedAnswer,
   createUserSchemas,
@@ -18,6 +19,7 @@ import { issuesUnder, toIssues } from './wire-issues.ts'
 /** Between the wire's users and ours, for one configuration of families. */
 export interface UserWire {
   readonly schemas: UserSchemas
+  readonly quotas: QuotaWire
   readonly familyNames: readonly string[]
   readonly parseEdit: (value: unknown) => Parsed<UserEdit>
   /** `{users: […]}` as writes in their order, each under its own access token. */
@@ -43,6 +45,7 @@ export function createUserWire(families: readonly Family[]): UserWire {
   })
   return {
     schemas,
+    quotas: createQuotaWire(familyNames),
     familyNames,
     parseEdit(value) {
       const parsed = schemas.edit.safeParse(value)
@@ -88,6 +91,8 @@ function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
     requestsPerMinute: input.requestsPerMinute,
     concurrentRequests: input.concurrentRequests,
     maxIps: input.maxIps,
+    ipWindowDays: input.ipWindowDays,
+    ipLimitAction: input.ipLimitAction,
     allowedNetworks: input.allowedNetworks,
     allowedModels: input.allowedModels,
     period: input.period,
@@ -136,6 +141,8 @@ function toUser(user: User, familyNames: readonly string[]): UserAnswer {
       requestsPerMinute: user.limits.requestsPerMinute,
       concurrentRequests: user.limits.concurrentRequests,
       maxIps: user.limits.maxIps,
+      ipWindowDays: user.limits.ipWindowDays,
+      ipLimitAction: user.limits.ipLimitAction,
       allowedNetworks: user.limits.allowedNetworks && [...user.limits.allowedNetworks],
       allowedModels: user.limits.allowedModels && [...user.limits.allowedModels],
       period: user.limits.period,

@@ -42,6 +42,19 @@ export function limitField() {
     .openapi({ format: 'int64', description: '0 means none, -1 unlimited; absent: the configured default.' })
 }
 
+/** A number of days, or -1 for ever. */
+export function daysField() {
+  return z
+    .int()
+    .min(-1)
+    .max(daysMax)
+    .refine((days) => days !== 0, 'must be at least 1, or -1 for ever')
+    .openapi({ description: 'At least 1; -1 for ever; absent: the configured default.' })
+}
+
+/** A century: further back nobody has been seen. */
+const daysMax = 36_500
+
 const listMax = 256
 
 export function networksField() {

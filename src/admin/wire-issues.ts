@@ -15,7 +15,9 @@ export function issuesUnder(place: string, issues: readonly Issue[]): Issue[] {
 
 function describeIssue(issue: ZodIssue, familyNames: readonly string[]): Issue[] {
   const path = pathOf(issue.path)
-  // Only the maps by family refuse keys; everywhere else an unknown field is ignored.
+  // Few refuse keys; everywhere else an unknown field is ignored.
+  if (issue.code === 'unrecognized_keys' && path === '')
+    return issue.keys.map((key) => ({ path: key.slice(0, 80), message: 'is not a field that is known here' }))
   if (issue.code === 'unrecognized_keys') {
     const message = `is not a known family; known are ${familyNames.join(', ')}`
     return issue.keys.map((key) => ({ path: `${path}.${key.slice(0, 80)}`, message }))

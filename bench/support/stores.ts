@@ -1,0 +1,29 @@
+import { join } from 'node:path'
+import { builtInFamilies } from '#core/family.ts'
+import { openStore } from '#storage/open.ts'
+import type { Store } from '#storage/store.ts'
+
+export const databaseIn = (folder: string) => join(folder, 'tollgate.db')
+
+export function openBenchStore(folder: string): Promise<Store> {
+  return openStore({
+    database: { kind: 'sqlite', path: databaseIn(folder) },
+    masterKey: Buffer.alloc(32, 7),
+    policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
+    instance: 'bench',
+  })
+}
+
+/** Users whose access tokens are `bench-0`, `bench-1` and so on. */
+export async function fillUsers(folder: string, count: number): Promise<void> {
+  const store = await openBenchStore(folder)
+  for (let from = 0; from < count; from += 5000) {
+    const writes = Array.from({ length: Math.min(5000, count - from) }, (_, index) => ({
+      ref: { accessToken: `bench-${from + index}` },
+      edit: { nickname: `user ${from + index}`, quotaLimits: { turbo: 1e12 } },
+    }))
+    await store.users.writeUsers(writes, Date.now() + from)
+    if (from % 100_000 === 0 && from > 0) console.error(`  ${from} users written`)
+  }
+  await store.close()
+}

@@ -1,0 +1,56 @@
+import type { Issue } from '#core/errors.ts'
+import { readDimensions, readUsageRange, type UsageRange } from '#metering/usage-range.ts'
+import { reportUsage, type UsageReportRow } from '#metering/usage-report.ts'
+import type { UsageBucket, UsageDimension, UsageStore } from '#storage/store.ts'
+
+/** What a holder used over time, where a parameter asks for it. */
+export interface UsageHistory extends UsageRange {
+  /** Days are those of this time zone. */
+  readonly timeZone: string
+  readonly groupBy: readonly UsageDimension[]
+  /** In the order of time; what has no usage has no row. */
+  readonly rows: readonly UsageReportRow[]
+  readonly truncated: boolean
+}
+
+export type HistoryQuestion = UsageRange & { readonly groupBy: readonly UsageDimension[] }
+
+export type HistoryReading =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'read'; readonly value: HistoryQuestion }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+
+const parameters = ['bucket', 'from', 'to', 'groupBy']
+/** Which upstream served a request is the operator's affair. */
+const dimensions: readonly UsageDimension[] = ['family', 'model', 'status']
+const rowsMax = 10_000
+
+const dayMs = 86_400_000
+const lengths: Readonly<Record<UsageBucket, number>> = { minute: dayMs, hour: 7 * dayMs, day: 30 * dayMs }
+
+/** @param query as sent, without `?`; any of the parameters asks for the history, the others have their defaults */
+export function readHistory(query: string, now: number, timeZone: string): HistoryReading {
+  const values = new Map(new URLSearchParams(query))
+  if (!parameters.some((name) => values.has(name))) return { kind: 'none' }
+  const asked = values.get('bucket')
+  const lengthMs = asked === 'minute' || asked === 'hour' ? lengths[asked] : lengths.day
+  const range = readUsageRange(values, { now, timeZone, lengthMs, bucket: 'day' })
+  const groupBy = readDimensions(values.get('groupBy') ?? 'family', dimensions)
+  if (range.kind === 'read' && groupBy.kind === 'read')
+    return { kind: 'read', value: { ...range.value, groupBy: groupBy.value } }
+  return {
+    kind: 'invalid',
+    issues: [range, groupBy].flatMap((reading) => (reading.kind === 'invalid' ? reading.issues : [])),
+  }
+}
+
+export async function tellHistory(
+  store: UsageStore,
+  userId: string,
+  question: HistoryQuestion,
+  timeZone: string,
+): Promise<UsageHistory> {
+  const { bucket, from, to, groupBy } = question
+  const report = await reportUsage(store, { ...question, userId, limit: rowsMax })
+  return { bucket, from, to, timeZone, groupBy, ...report }
+}
