@@ -8,7 +8,7 @@ import { adminRoutes } from '#admin/routes.ts'
 import { createUserWire } from '#admin/user-wire.ts'
 import { readConfig } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
-import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
+import { createProblem, type ErrorCode, errorTable, type LimitFacts } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
 import { providers } from '#providers/all.ts'
 import {
@@ -17,6 +17,7 @@ import {
   headersTimeoutDefaultMs,
   idleTimeoutDefaultMs,
 } from '#upstreams/config.ts'
+import { verifierRoutes } from '#verifier/routes.ts'
 
 /**
  * Writes the parts of the reference that the code knows best: run `node scripts/docs.ts` after changing an error,
@@ -28,12 +29,15 @@ export const root = join(import.meta.dirname, '..')
 /** The made parts by name, and the file each stands in. */
 export const parts: Readonly<Record<string, { readonly file: string; readonly make: () => string }>> = {
   errors: { file: 'docs/reference/errors.md', make: errorRows },
+  limits: { file: 'docs/reference/errors.md', make: limitRows },
   environment: { file: 'docs/reference/configuration.md', make: environmentRows },
   upstreams: { file: 'docs/reference/configuration.md', make: upstreamRows },
   families: { file: 'docs/reference/configuration.md', make: familyRows },
   gateway: { file: 'docs/reference/http.md', make: gatewayRows },
+  verifier: { file: 'docs/reference/http.md', make: verifierRows },
   admin: { file: 'docs/reference/http.md', make: adminRows },
   list: { file: 'docs/reference/http.md', make: listRows },
+  usage: { file: 'docs/reference/http.md', make: usageRows },
   user: { file: 'docs/reference/http.md', make: userRows },
   pages: { file: 'docs/reference/http.md', make: pageRows },
 }
@@ -96,6 +100,48 @@ function errorRows(): string {
   return table(['code', 'status', 'whose', 'what it says', ...names], rows)
 }
 
+interface LimitWords {
+  readonly code: ErrorCode
+  readonly used: string
+  readonly more: string
+  readonly retry: string
+}
+
+/** By name, so that a limit that nobody described is an error of types. */
+const limitWords: Readonly<Record<LimitFacts['name'], LimitWords>> = {
+  quota: {
+    code: 'quota_exceeded',
+    used: 'units of this period',
+    more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `resetAt`, where there is a period',
+    retry:
+      '1 where only running requests stand in the way; until `resetAt` where the request fits into a whole period; else none',
+  },
+  requestsPerMinute: {
+    code: 'rate_limited',
+    used: 'the whole limit',
+    more: '`resetAt`, when the whole burst is there again; absent with the limit 0',
+    retry: 'until the next request fits; none with the limit 0',
+  },
+  concurrentRequests: {
+    code: 'concurrency_limited',
+    used: 'requests that run',
+    more: '',
+    retry: '1; none with the limit 0',
+  },
+  maxIps: { code: 'address_limit', used: 'addresses that count', more: '', retry: 'none' },
+}
+
+function limitRows(): string {
+  const rows = Object.entries(limitWords).map(([name, words]) => [
+    code(name),
+    code(words.code),
+    words.used,
+    words.more,
+    words.retry,
+  ])
+  return table(['`name`', 'with', '`used` counts', 'also says', '`retry-after`'], rows)
+}
+
 // ---------------------------------------------------------------- configuration
 
 /** Every variable that reading the configuration asks for, in the order of the first time. */
@@ -138,8 +184,8 @@ const settings: Readonly<Record<string, Setting>> = {
     what: 'Folder of the database and the master key; made with mode 0700.',
   },
   DATABASE_URL: {
-    byDefault: given('-'),
-    what: 'Reserved for PostgreSQL, which is not there yet: setting it stops the start.',
+    byDefault: given('SQLite in `DATA_DIR`'),
+    what: '`postgres://user:password@host:port/database` for many instances on one PostgreSQL (14 or later), with the usual parameters such as `?sslmode=verify-full`. Needs `MASTER_KEY`.',
   },
   ADMIN_KEY: {
     byDefault: given('made on the first start'),
@@ -184,6 +230,10 @@ const settings: Readonly<Record<string, Setting>> = {
   STOP_GRACE_SECONDS: {
     byDefault: (config) => String(config.stopGraceMs / 1000),
     what: 'How long running requests may go on after SIGTERM, 0 to 3600.',
+  },
+  LEDGER_RETENTION_DAYS: {
+    byDefault: (config) => String(config.ledgerRetentionDays),
+    what: 'Days that the entry of each single request is kept, 1 to 36500; 0 keeps them for ever. Totals stay.',
   },
   CONFIG: {
     byDefault: given('`tollgate.yaml` in the working folder, where there is one'),
@@ -272,6 +322,25 @@ function gatewayRows(): string {
   return table(['route', 'protocol', 'what'], [...rows, ...models])
 }
 
+const verifierWords: Readonly<Record<string, string>> = {
+  '/auth/verify': 'may this request pass: for a proxy, with the identity in headers',
+  '/auth/check': 'may somebody, and why not; nothing is counted',
+  '/auth/introspect': 'RFC 7662; the key also as HTTP Basic',
+  '/usage': 'books what was used elsewhere, each event once',
+  '/usage/reservations': 'admits and reserves, as for a request of the own gateway',
+  '/usage/reservations/{id}/settle': 'closes it with what was used',
+  '/usage/reservations/{id}/release': 'closes it without a charge',
+  '/usage/reservations/{id}/renew': 'prolongs its lease',
+}
+
+function verifierRows(): string {
+  const rows = verifierRoutes.map(({ method, template }) => [
+    code(`${method} ${template}`),
+    wordsFor(verifierWords, template),
+  ])
+  return table(['route', 'what'], rows)
+}
+
 function wire() {
   return createUserWire(builtInFamilies)
 }
@@ -345,12 +414,37 @@ function listRows(): string {
   return table(['parameter', 'type', 'what'], rows)
 }
 
+const usageWords: Readonly<Record<string, string>> = {
+  bucket:
+    'Length of the buckets. Absent: minutes up to 2 hours, hours up to 8 days, else days of the configured time zone.',
+  from: 'In the first bucket. Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as `2026-11-22T13:00:00Z`. Absent: 24 hours before `to`.',
+  to: 'The first instant after the last bucket, written likewise; that bucket is answered whole. Absent: now.',
+  family: 'Only that family.',
+  model: 'Only that model, as it was asked for.',
+  upstream: 'Only that upstream; empty for what was sent to none.',
+  status: 'Only what was answered with that status; 0 for who was gone before.',
+  limit: 'Rows at most; `truncated` says whether there were more.',
+  format: '`Accept: text/csv` asks for CSV as well; then `x-truncated` says whether there were more.',
+  groupBy: 'Of `user`, `family`, `model`, `upstream`, `status`, with commas between. Absent: all together.',
+  user: 'Only the user with that id, also one who was removed.',
+}
+
+function usageRows(): string {
+  const parameters = description().paths['/admin/usage']?.get?.parameters ?? []
+  const rows = parameters.map(({ name, schema }) => [
+    code(name),
+    typeText(schema),
+    wordsFor(usageWords, name),
+  ])
+  return table(['parameter', 'type', 'what'], rows)
+}
+
 const fieldWords: Readonly<Record<string, string>> = {
   token: 'The access token. In a bulk call it says whose user this is; in a path, the path says it.',
   id: 'Stands for the access token in every path, and is no secret.',
   ip: 'Addresses that the user came from, newest last; at most 256 are kept.',
   nickname: 'A name for people; one line.',
-  type: '`special` is metered but exempt from quota, rate and concurrency limits; `temporary` needs `expiresAt`.',
+  type: '`special` is metered but exempt from quota, rate, concurrency and address limits; `temporary` needs `expiresAt`.',
   promptCount: 'Metered requests so far.',
   tokenLimits: 'Quota limits by family. In a body: merged; `null` returns a family to the default.',
   tokenCounts:
@@ -363,6 +457,9 @@ const fieldWords: Readonly<Record<string, string>> = {
   requestsPerMinute: 'With a burst of a whole minute.',
   concurrentRequests: 'Requests that may run at once.',
   maxIps: 'IPv4 addresses and IPv6 /64s the user may come from; further ones are refused.',
+  ipWindowDays:
+    'Days after which an address that was not seen again counts no more towards `maxIps`; at least 1, or -1: never.',
+  ipLimitAction: 'At an address beyond `maxIps`: `refuse` the request, or `disable` the user as well.',
   allowedNetworks: 'Addresses or networks the user may come from; empty or absent: from anywhere.',
   allowedModels: 'Globs over models, or names of families; empty or absent: every model.',
   period: "After which the quota counts from zero again, in the configuration's time zone.",
