@@ -34,7 +34,21 @@ export async function countUsedSince(
     .where('id', '<', 'adj_~')
     .execute()
   const begun: { readonly units: number | null }[] = []
-  for (const prefix of firstHourAt === startAt ? [] : requestPrefixes) {
+  const hourAt = firstHourAt - hourMs
+  const gathered =
+    firstHourAt === startAt
+      ? []
+      : await rolledUp(db, 'usage_hours', userId, family).where('hour_at', '=', hourAt).execute()
+  const isGathered = gathered.some(({ units }) => units !== null)
+  if (firstHourAt !== startAt && !isGathered) {
+    // Still minute by minute: exact, however long ago a request began.
+    const rest = await rolledUp(db, 'usage_minutes', userId, family)
+      .where('minute_at', '>=', startAt)
+      .where('minute_at', '<', firstHourAt)
+      .execute()
+    begun.push(...rest)
+  }
+  for (const prefix of isGathered ? requestPrefixes : []) {
     const found = await entriesBetween(db, userId, family, startAt, firstHourAt)
       .where('id', '>=', sortableIdFrom(prefix, startAt - relayMsMax))
       .where('id', '<', sortableIdFrom(prefix, firstHourAt))

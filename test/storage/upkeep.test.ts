@@ -64,7 +64,11 @@ for (const { name, create } of databases) {
         const userId = await newUserId(store, now)
         for (const output of [3, 4, 5]) {
           await book(store, { userId, at: now - 2 * dayMs, usage: { output } })
-          assert.deepEqual(await untilDone(() => store.upkeep.gatherUsage(now, 500)), [1])
+          assert.deepEqual(await untilDone(() => store.upkeep.gatherUsage(now - 2 * dayMs, 500)), [])
+          assert.deepEqual(
+            await untilDone(() => store.upkeep.gatherUsage(now - 2 * dayMs + hourMs, 500)),
+            [1],
+          )
         }
         const question = { bucket: 'hour', from: now - 2 * dayMs, to: now, groupBy: [], userId } as const
         const [row] = await store.usage.readUsage({ ...question, limit: 9 })
