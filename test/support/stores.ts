@@ -31,11 +31,14 @@ export const testPolicy: PolicySettings = {
 /** Every kind of database that the suites run on; TEST_DATABASES=sqlite or postgres leaves the other out. */
 export const databases: readonly { readonly name: string; readonly create: () => Promise<TestDatabase> }[] = [
   { name: 'SQLite', create: async () => createSqlite() },
-  { name: 'PostgreSQL', create: createPostgres },
+  { name: 'PostgreSQL', create: () => createPostgres() },
 ].filter(({ name }) => name.toLowerCase().startsWith(process.env.TEST_DATABASES ?? ''))
+// Suites over no database at all would pass.
+if (databases.length === 0) throw new Error(`TEST_DATABASES: there is no ${process.env.TEST_DATABASES}`)
 
-async function createPostgres(): Promise<TestDatabase> {
-  const { url, query, drop } = await createTestDatabase()
+/** @param server the URL of a server of the test's own, where the run's must not be harmed */
+export async function createPostgres(server?: string): Promise<TestDatabase> {
+  const { url, query, drop } = await createTestDatabase(server)
   return {
     name: 'PostgreSQL',
     settings: (changes) => ({

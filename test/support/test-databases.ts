@@ -1,4 +1,3 @@
-import { after } from 'node:test'
 import pg from 'pg'
 import { startDatabaseServer } from './database-server.ts'
 
@@ -12,13 +11,12 @@ export interface TestDatabaseUrl {
 let serverUrl: Promise<string> | undefined
 let made = 0
 
-function findServer(): Promise<string> {
+function runsServer(): Promise<string> {
   const given = process.env.TEST_POSTGRES_URL
   if (given !== undefined) return Promise.resolve(given)
-  return startDatabaseServer().then((server) => {
-    after(server.stop)
-    return server.urlOf('postgres')
-  })
+  // It ends with this process, by its guard: a hook set in here would be that of the test that happened to ask first.
+  serverUrl ??= startDatabaseServer().then((server) => server.urlOf('postgres'))
+  return serverUrl
 }
 
 const [int8, numeric] = [20, 1700]
@@ -39,14 +37,14 @@ async function ask(url: string, text: string): Promise<readonly Readonly<Record<
   }
 }
 
-export async function createTestDatabase(): Promise<TestDatabaseUrl> {
-  serverUrl ??= findServer()
-  const server = await serverUrl
+/** @param at the URL of a server of the test's own, which may then fail as the run's may not */
+export async function createTestDatabase(at?: string): Promise<TestDatabaseUrl> {
+  const server = at ?? (await runsServer())
   const name = `tollgate_test_${process.pid}_${++made}`
   await ask(server, `create database ${name}`)
-  const at = new URL(server)
-  at.pathname = `/${name}`
-  const url = at.href
+  const named = new URL(server)
+  named.pathname = `/${name}`
+  const url = named.href
   return {
     url,
     query: (text) => ask(url, text),

