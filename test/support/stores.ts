@@ -37,10 +37,11 @@ export const databases: readonly { readonly name: string; readonly create: () =>
 if (databases.length === 0) throw new Error(`TEST_DATABASES: there is no ${process.env.TEST_DATABASES}`)
 
 /** @param server the URL of a server of the test's own, where the run's must not be harmed */
-export async function createPostgres(server?: string): Promise<TestDatabase> {
+export async function createPostgres(server?: string): Promise<TestDatabase & { readonly url: string }> {
   const { url, query, drop } = await createTestDatabase(server)
   return {
     name: 'PostgreSQL',
+    url,
     settings: (changes) => ({
       database: { kind: 'postgres', url },
       masterKey: Buffer.alloc(32, 7),
