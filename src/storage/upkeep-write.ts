@@ -50,6 +50,16 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
         // What is booked between adding up and removing would be lost, and bookings ask for this lock first.
         const ids = [...new Set(hours.map(({ userId }) => userId))]
         await trx.selectFrom('users').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute()
+        // Nor may two processes add up the same minutes, also of users who are gone.
+        await trx
+          .selectFrom('usage_minutes')
+          .select('user_id')
+          .where('user_id', 'in', ids)
+          .where('minute_at', '<', Math.max(...hours.map(({ hourAt }) => hourAt)) + 3_600_000)
+          .orderBy('user_id')
+          .orderBy('minute_at')
+          .forUpdate()
+          .execute()
         await sql`${picked} insert into usage_hours (${hourKey}, ${figures})
           select m.user_id, picked.hour_at, m.family, m.model, m.upstream, m.status, ${sums} from ${theirs}
           group by m.user_id, picked.hour_at, m.family, m.model, m.upstream, m.status

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { book, close, newUserId, open } from '../support/ledger.ts'
@@ -58,6 +59,30 @@ for (const { name, create } of databases) {
         assert.deepEqual(await allUsage(store), before)
         assert.deepEqual(await untilDone(() => store.upkeep.gatherUsage(now - dayMs, 10)), [])
       }))
+
+    if (name === 'PostgreSQL')
+      it('gathers each minute once, however many processes do so at the same time', () =>
+        withStore(create, async (store, database) => {
+          const others = await Promise.all(
+            ['one', 'two', 'three'].map((instance) => openStore(database.settings({ instance }))),
+          )
+          for (let index = 0; index < 40; index++)
+            await book(store, {
+              userId: await newUserId(store, now),
+              at: now - 2 * dayMs,
+              usage: { output: 1 },
+            })
+          const before = await allUsage(store)
+          // Nobody can ask for the lock of a user who is gone.
+          await database.change('delete from users')
+          const all = [store, ...others]
+          const counts = await Promise.all(
+            all.map(({ upkeep }) => untilDone(() => upkeep.gatherUsage(now - dayMs, 3))),
+          )
+          assert.equal(sum(counts.flat()), 40)
+          assert.deepEqual(await allUsage(store), before)
+          await Promise.all(others.map((other) => other.close()))
+        }))
 
     it('adds to an hour that was gathered before', () =>
       withStore(create, async (store) => {
