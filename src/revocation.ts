@@ -2,7 +2,7 @@ import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { barredFrom, isDisabled, isExpired, type User } from '#core/user.ts'
 import type { Gateway } from '#gateway/gateway.ts'
-import type { Store, UserStore } from '#storage/store.ts'
+import type { UserStore } from '#storage/store.ts'
 
 /**
  * No means no, now: whoever an administrator's change bars has their running streams cut as soon as the change is
@@ -30,7 +30,8 @@ export function withRevocation(
   }
 }
 
-function cutIfBarred(user: User, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, now: number): void {
+/** Cuts what runs for a user who is barred now, and notes when one will be. */
+export function cutIfBarred(user: User, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, now: number): void {
   if (isDisabled(user, now)) gateway.cutUser(user.id, disabled(user.disabledReason))
   else if (isExpired(user, now)) gateway.cutUser(user.id, createProblem('user_expired'))
   else {
@@ -38,26 +39,6 @@ function cutIfBarred(user: User, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, 
     const problem = at === user.expiresAt ? createProblem('user_expired') : disabled(user.disabledReason)
     gateway.barUser(user.id, at === undefined ? undefined : { at, problem })
   }
-}
-
-/**
- * The same for what other instances change: whoever has something running here is looked at again. Answers how to
- * stop. Where the store cannot be asked, what it may have said is asked for again by its next word.
- */
-export function watchRevocations(
-  store: Pick<Store, 'users' | 'watchUsers'>,
-  gateway: Pick<Gateway, 'cutUser' | 'barUser' | 'runningUsers'>,
-  clock: Clock,
-  onFailure: (error: unknown) => void,
-): () => Promise<void> {
-  return store.watchUsers((ids) => {
-    const running = gateway.runningUsers()
-    for (const id of ids === 'anybody' ? running : ids.filter((each) => running.has(each))) {
-      store.users.findUser({ id }, clock()).then((user) => {
-        if (user) cutIfBarred(user, gateway, clock())
-      }, onFailure)
-    }
-  })
 }
 
 /** What a holder is told whose stream is cut. */

@@ -25,7 +25,8 @@ import { withConfiguredKey } from './admin-access.ts'
 import { createHealth } from './health.ts'
 import { openConfiguredStore } from './instance.ts'
 import { openListener } from './listener.ts'
-import { disabled, watchRevocations, withRevocation } from './revocation.ts'
+import { disabled, withRevocation } from './revocation.ts'
+import { watchRevocations } from './revocation-watch.ts'
 import { version } from './version.ts'
 
 const lastWordsMs = 5_000
@@ -118,11 +119,13 @@ async function open(
     throttle,
     knowsAccessToken: store.users.knowsAccessToken,
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
+    onStarted: (userId) => revocations.started(userId),
     onDisconnect: config.onDisconnect,
     inputEstimate: config.inputEstimate,
     noUpstreamMessage: `No upstream is configured for that model: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
   })
-  stopper.add(watchRevocations(store, gateway, clock, onFailure))
+  const revocations = watchRevocations(store, gateway, clock, onFailure)
+  stopper.add(revocations.close)
   const admin = createAdminListener({
     ...shared,
     store: {

@@ -36,6 +36,8 @@ export interface GatewayOptions {
   readonly bodyBytesMax: number
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
+  /** Told whose relay has started, when it is among those that run. */
+  readonly onStarted?: (userId: string) => void
   readonly onDisconnect?: 'abort' | 'drain'
   readonly inputEstimate?: EstimateMode
   readonly drainMs?: number
@@ -167,6 +169,7 @@ export function createGateway(given: GatewayOptions): Gateway {
     // From here on an entry is open, and only the relay closes it.
     const started = new Relay(taken.job, relaying)
     started.start()
+    options.onStarted?.(taken.job.userId)
     if (isCutting) started.cut(createProblem('shutting_down'))
   }
 

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { User } from '#core/user.ts'
+import { watchRevocations } from './revocation-watch.ts'
+
+/** The order in which a change and an admission are heard of cannot be had from a real store at will. */
+function openWatch() {
+  const running = new Set<string>()
+  const cut: string[] = []
+  const asked: string[] = []
+  const failures: unknown[] = []
+  const disabled = new Set<string>()
+  let failing = 0
+  let say: (ids: readonly string[] | 'anybody') => void = () => assert.fail('nobody listens')
+  const user = (id: string): User => ({
+    ...{ id, accessToken: id, type: 'normal', createdAt: 0, revision: 1, promptCount: 0 },
+    ...{ addresses: [], limits: {}, quotas: new Map() },
+    ...(disabled.has(id) && { disabledAt: 1 }),
+  })
+  const watch = watchRevocations(
+    {
+      users: {
+        async findUser(ref) {
+          const id = 'id' in ref ? ref.id : ''
+          asked.push(id)
+          if (failing-- > 0) throw new Error('away')
+          return user(id)
+        },
+      },
+      watchUsers(onChanged) {
+        say = onChanged
+        return async () => undefined
+      },
+    },
+    {
+      runningUsers: () => running,
+      cutUser: (id) => cut.push(id),
+      barUser: () => {},
+    },
+    () => 1000,
+    (error) => failures.push(error),
+  )
+  return {
+    ...{ running, cut, asked, failures, disabled, watch },
+    say: (ids: readonly string[] | 'anybody') => say(ids),
+    fail: (times: number) => {
+      failing = times
+    },
+  }
+}
+
+describe('a watch over who is changed elsewhere', () => {
+  it('looks at those who run here, and at nobody else', async () => {
+    const { running, disabled, say, asked, cut } = openWatch()
+    running.add('ann').add('bob')
+    disabled.add('ann')
+    say(['ann', 'zoe'])
+    await wait(5)
+    assert.deepEqual([asked, cut], [['ann'], ['ann']])
+    say('anybody')
+    await wait(5)
+    assert.deepEqual(asked.slice(1).toSorted(), ['ann', 'bob'])
+  })
+
+  for (const said of [['ann'], 'anybody'] as const)
+    it(`cuts who starts only after word of a change came: ${said === 'anybody' ? said : 'this user'}`, async () => {
+      const { disabled, say, asked, cut, watch } = openWatch()
+      disabled.add('ann')
+      watch.started('ann')
+      say(said)
+      await wait(5)
+      assert.deepEqual(asked, [])
+      watch.started('ann')
+      await wait(5)
+      assert.deepEqual(cut, ['ann'])
+    })
+
+  it('asks until the store answers', async () => {
+    const { running, disabled, say, fail, cut, failures } = openWatch()
+    running.add('ann')
+    disabled.add('ann')
+    fail(2)
+    say(['ann'])
+    await wait(100)
+    assert.deepEqual([cut, failures.length], [[], 1])
+    await wait(1000)
+    assert.deepEqual([cut, failures.length], [['ann'], 2])
+  })
+})
