@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { unitsOf } from '#core/usage.ts'
 import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
+import { bodyOf, type RequestKind, requestKinds, unitsNeeded } from './support/burst.ts'
 import { withFolder } from './support/folder.ts'
 import { call, openRaw } from './support/gateway-client.ts'
 import { waitUntil } from './support/gateway-harness.ts'
@@ -18,22 +19,7 @@ import { startProgram } from './support/process.ts'
  * what the request allows.
  */
 const [requests, fitting] = [200, 10]
-const outputMax = 40
 const adminKey = 'a-test-admin-key-1'
-const kinds = [
-  { path: '/v1/chat/completions', model: 'gpt-4o@units=40', family: 'gpt4', stream: false },
-  { path: '/v1/chat/completions', model: 'gpt-4o@units=40', family: 'gpt4', stream: true },
-  { path: '/v1/messages', model: 'claude-x@units=40', family: 'claude', stream: false },
-  { path: '/v1/messages', model: 'claude-x@units=40', family: 'claude', stream: true },
-] as const
-type Kind = (typeof kinds)[number]
-
-const bodyOf = ({ model, stream }: Kind, content = 'Hi') => ({
-  model,
-  stream,
-  max_tokens: outputMax,
-  messages: [{ role: 'user', content }],
-})
 
 interface Here {
   readonly port: number
@@ -41,7 +27,7 @@ interface Here {
   readonly rows: (query: string) => Readonly<Record<string, unknown>>[]
   /** A user whose quota has room for exactly so many of these requests, by what one of them reserves. */
   readonly userFor: (
-    kind: Kind,
+    kind: RequestKind,
   ) => Promise<{ readonly id: string; readonly accessToken: string; readonly limit: number }>
 }
 
@@ -81,9 +67,7 @@ async function withServer(run: (here: Here) => Promise<void>): Promise<void> {
         },
         async userFor(kind) {
           const { accessToken } = await create(0)
-          const refused = await call(port, { path: kind.path, accessToken, body: bodyOf(kind) })
-          const needed = Number(/needs up to (\d+) units/.exec(refused.text)?.[1])
-          assert.ok(needed > 0, refused.text)
+          const needed = await unitsNeeded(port, accessToken, kind)
           upstream.clearServed()
           return create(needed * fitting + Math.floor(needed / 2))
         },
@@ -111,7 +95,7 @@ const sum = (rows: readonly Readonly<Record<string, unknown>>[]) =>
 describe('200 requests at once through a server on a quota that fits 10', { timeout: 90_000 }, () => {
   it('admits 10, refuses 190, and books what was served', () =>
     withServer(async (here) => {
-      for (const kind of kinds) {
+      for (const kind of requestKinds) {
         const { id, accessToken } = await here.userFor(kind)
         // Held open until all have asked, so that what the first ones leave over cannot let others in.
         const headers = { 'x-simulate': 'delay=2000' }
@@ -131,7 +115,7 @@ describe('200 requests at once through a server on a quota that fits 10', { time
 
   it('keeps the limit and charges each once when clients hang up at random moments', () =>
     withServer(async (here) => {
-      for (const kind of kinds) {
+      for (const kind of requestKinds) {
         const { id, accessToken, limit } = await here.userFor(kind)
         const clients = Array.from({ length: requests }, async (_, index) => {
           // The mark is as long for all, so that all reserve the same.

@@ -21,6 +21,8 @@ export interface SimulatedUpstream {
   readonly url: string
   readonly served: () => readonly ServedRequest[]
   readonly clearServed: () => void
+  /** Answers nothing from now on, until what it returns is called. */
+  readonly hold: () => () => void
   readonly close: () => Promise<void>
 }
 
@@ -49,6 +51,7 @@ export async function openSimulatedUpstream(options: SimulatedOptions): Promise<
   const base: Behaviour = { ...defaultBehaviour, ...options.behaviour }
   const log = createServedLog()
   let serial = 0
+  let held: Promise<void> | undefined
 
   const server = createServer((request, response) => {
     handle(request, response).catch(() => response.destroy())
@@ -124,6 +127,7 @@ export async function openSimulatedUpstream(options: SimulatedOptions): Promise<
   ): Promise<void> {
     // Only waiting needs to know when the client leaves; a plain answer is spared the listener.
     const signal = served.isStream || behaviour.hang || behaviour.delayMs > 0 ? signalOf(response) : undefined
+    if (held) await held
     try {
       if (signal && behaviour.hang) await gone(signal)
       if (behaviour.delayMs > 0) await setTimeout(behaviour.delayMs, undefined, signal && { signal })
@@ -170,6 +174,14 @@ export async function openSimulatedUpstream(options: SimulatedOptions): Promise<
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     served: log.list,
     clearServed: log.clear,
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held = promise
+      return () => {
+        held = undefined
+        resolve()
+      }
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
