@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
-import { request as httpRequest } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
+import {
+  openEndlessStream,
+  type StreamProtocol,
+  streamBodyOf,
+  streamProtocols,
+} from './support/endless-stream.ts'
 import { makeFolder } from './support/folder.ts'
 import { call } from './support/gateway-client.ts'
-import { waitUntil } from './support/gateway-harness.ts'
 import { type Program, startProgram } from './support/process.ts'
 
 /**
@@ -13,11 +17,6 @@ import { type Program, startProgram } from './support/process.ts'
  * within a second, each with an error event in its protocol. Through the program as it is run, in both protocols.
  */
 const adminKey = 'a-test-admin-key-1'
-const protocols = [
-  { path: '/v1/chat/completions', model: 'gpt-4o', error: /^data: \{"error":\{"message":"(.*?)"/m },
-  { path: '/v1/messages', model: 'claude-x', error: /^event: error\ndata: .*"message":"(.*?)"/m },
-] as const
-type Protocol = (typeof protocols)[number]
 
 const folder = makeFolder()
 let upstream: SimulatedUpstream
@@ -61,62 +60,22 @@ async function newUser(body: Readonly<Record<string, unknown>> = {}): Promise<Us
   return { accessToken: String(accessToken), path: `/admin/users/${String(id)}` }
 }
 
-const bodyOf = ({ model }: Protocol, units: number) => ({
-  model: `${model}@units=${units}`,
-  max_tokens: 5000,
-  stream: true,
-  messages: [{ role: 'user', content: 'Hi' }],
-})
+const openStream = (protocol: StreamProtocol, { accessToken }: User, address?: string) =>
+  openEndlessStream(port, protocol, accessToken, address)
 
-/** A stream that would run for over a minute, and what came of it. */
-function openStream(protocol: Protocol, { accessToken }: User, address = '192.0.2.1') {
-  let text = ''
-  let endedAt: number | undefined
-  const headers = {
-    authorization: `Bearer ${accessToken}`,
-    'content-type': 'application/json',
-    'x-forwarded-for': address,
-  }
-  const sent = httpRequest(
-    { host: '127.0.0.1', port, method: 'POST', path: protocol.path, headers, agent: false },
-    (response) => {
-      response.on('data', (chunk: Buffer) => {
-        text += chunk.toString()
-      })
-      response.on('error', () => {})
-      response.on('close', () => {
-        endedAt = performance.now()
-      })
-    },
-  )
-  sent.on('error', () => {})
-  sent.end(JSON.stringify(bodyOf(protocol, 3000)))
-  return {
-    runs: () => waitUntil(() => text.split('\n').length > 6, 'the stream runs'),
-    hasEnded: () => endedAt !== undefined,
-    /** What the holder was told in the end; fails where it took longer than a second from `since`. */
-    async cutWithin(since: number, ms = 1000): Promise<string> {
-      await waitUntil(() => endedAt !== undefined, 'the stream is cut', ms + 2000)
-      assert.ok((endedAt ?? 0) - since < ms, `it took ${Math.round((endedAt ?? 0) - since)} ms`)
-      return protocol.error.exec(text)?.[1] ?? assert.fail(`no error event in …${text.slice(-300)}`)
-    },
-    close: () => sent.destroy(),
-  }
-}
-
-async function statusNow(protocol: Protocol, { accessToken }: User, address = '192.0.2.1') {
+async function statusNow(protocol: StreamProtocol, { accessToken }: User, address = '192.0.2.1') {
   const { path } = protocol
   const headers = { 'x-forwarded-for': address }
   const answer = await call(port, {
     path,
     accessToken,
     headers,
-    body: { ...bodyOf(protocol, 2), stream: false },
+    body: { ...streamBodyOf(protocol, 2), stream: false },
   })
   return answer.status
 }
 
-for (const protocol of protocols) {
+for (const protocol of streamProtocols) {
   describe(`no means no, now, on ${protocol.path}`, () => {
     it('disabling cuts what runs and refuses what comes', async () => {
       const user = await newUser()
