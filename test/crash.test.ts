@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { unitsOf } from '#core/usage.ts'
-import type { ServedRequest } from '#upstreams/simulated/served.ts'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
-import { type Account, readAccount, usageIn } from './support/account-file.ts'
-import { createRandom, runLoad, type Told, tellNothing } from './support/crash-load.ts'
+import { readAccountFile } from './support/account-file.ts'
+import { assertServed, assertTold } from './support/account-truth.ts'
+import { createRandom, runLoad, tellNothing } from './support/crash-load.ts'
 import { withFolder } from './support/folder.ts'
 import { type Program, startProgram } from './support/process.ts'
 
@@ -18,53 +17,6 @@ import { type Program, startProgram } from './support/process.ts'
 const rounds = Number(process.env.CRASH_ROUNDS ?? 3)
 const seed = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 32))
 const adminKey = 'a-test-admin-key-1'
-
-/** Each entry by what the upstream has served, and each served request by its entry. */
-function assertServed(account: Account, served: readonly ServedRequest[], mark: string): number {
-  const truths = new Map(served.map((each) => [each.model, each]))
-  assert.equal(truths.size, served.length, 'nothing was sent twice')
-  const entries = account.entries.filter(({ model }) => String(model).includes(`@mark=${mark}-`))
-  const byModel = new Map(entries.map((entry) => [String(entry.model), entry]))
-  assert.equal(byModel.size, entries.length, 'nothing was admitted twice')
-  for (const model of truths.keys()) assert.ok(byModel.has(model), `${model} was sent without an entry`)
-  let exact = 0
-  for (const entry of entries) {
-    const truth = truths.get(String(entry.model))
-    const what = JSON.stringify({ entry, truth })
-    // Nobody knows how far it came; that it is charged its input's estimate is looked at with the account.
-    if (entry.state === 'abandoned') continue
-    if (entry.state === 'released') assert.equal(truth, undefined, `sent and not charged: ${what}`)
-    else if (entry.is_estimated === 1) assert.ok(Number(entry.units) > 0, what)
-    else {
-      assert.deepEqual(usageIn(entry), truth?.usage, what)
-      exact += truth?.usage ? unitsOf(truth.usage) : 0
-    }
-  }
-  return exact
-}
-
-/** What clients and administrators were told is there. */
-function assertTold(account: Account, { users, answers, unexpected }: Told): void {
-  assert.deepEqual(unexpected, [])
-  const entries = new Map(account.entries.map((entry) => [String(entry.model), entry]))
-  for (const [model, { requestId, units }] of answers) {
-    const entry = entries.get(model)
-    const what = JSON.stringify({ model, requestId, units, entry })
-    assert.deepEqual([entry?.id, entry?.state, entry?.is_estimated], [requestId, 'settled', 0], what)
-    if (units !== undefined) assert.equal(entry?.units, units, what)
-  }
-  for (const [id, { versions, acknowledged }] of users) {
-    const row = account.users.get(id)
-    const what = JSON.stringify({ id, row, acknowledged, versions })
-    assert.ok(row, `a user that was made is there: ${what}`)
-    const at = Number(row.admin_note ?? 0)
-    assert.ok(at >= acknowledged && at <= versions.length, `an edit that was answered is there: ${what}`)
-    const version = versions[at - 1]
-    if (!version) continue
-    const { requestsPerMinute, disabledAt } = version
-    assert.deepEqual([row.requests_per_minute, row.disabled_at], [requestsPerMinute, disabledAt], what)
-  }
-}
 
 describe('kill -9 under load', () => {
   it(`loses and doubles nothing, ${rounds} times`, { timeout: 60_000 + rounds * 20_000 }, (test) =>
@@ -91,7 +43,7 @@ describe('kill -9 under load', () => {
       async function start(): Promise<string> {
         program = startProgram([], env)
         const url = await program.listening
-        const account = await readAccount(data)
+        const account = await readAccountFile(data)
         assertTold(account, told)
         if (round > 0) exact += assertServed(account, upstream.served(), `r${round}`)
         upstream.clearServed()
@@ -126,7 +78,7 @@ describe('kill -9 under load', () => {
         for (const [what, count] of Object.entries(counts)) assert.ok(count > 0, `there was no load: ${what}`)
         assert.ok(told.users.size > rounds && exact > 0, 'there was load')
         assert.equal(await end('SIGTERM'), 0, 'it stops in order')
-        const { entries } = await readAccount(data)
+        const { entries } = await readAccountFile(data)
         const states = Object.entries(Object.groupBy(entries, ({ state }) => String(state)))
         const ended = states.map(([state, some]) => `${some?.length} ${state}`).join(', ')
         test.diagnostic(`${rounds} kills under load, ${brokenStarts} more in the next start: ${ended}`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
-import { type Account, usageIn } from './support/account-file.ts'
+import { type Account, usageIn } from './support/account.ts'
 import { withFolder } from './support/folder.ts'
 import type { KillPoint } from './support/kill-point.ts'
 import { type Fallen, type Stop, walkStops } from './support/kill-walk.ts'

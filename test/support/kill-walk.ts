@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ServedRequest } from '#upstreams/simulated/served.ts'
 import type { SimulatedUpstream } from '#upstreams/simulated/server.ts'
-import { type Account, readAccount } from './account-file.ts'
+import type { Account } from './account.ts'
+import { readAccountFile } from './account-file.ts'
 import { call, openRaw } from './gateway-client.ts'
 import { type KillPoint, killedLine, killPointEnv } from './kill-point.ts'
 import { type Program, startProgram } from './process.ts'
@@ -135,19 +136,19 @@ export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> 
     })
     await end('SIGTERM')
     const writes = linesOf()
-    check(reference, await readAccount(data))
+    check(reference, await readAccountFile(data))
     const stops = options.stopsFor(writes)
     let last = reference
     const earlier: { readonly fallen: Fallen; readonly entries: unknown }[] = []
     for (const stop of [...stops, undefined]) {
       const port = await start(stop?.point)
-      const account = await readAccount(data)
+      const account = await readAccountFile(data)
       check(last, account)
       earlier.push({ fallen: last, entries: account.entriesOf(last.userId) })
       if (stop) last = await fall(port, stop, writes)
     }
     await end('SIGTERM')
-    const account = await readAccount(data)
+    const account = await readAccountFile(data)
     for (const { fallen, entries } of earlier) {
       const now = account.entriesOf(fallen.userId)
       assert.deepEqual(now, entries, `${fallen.stop.name}: what had ended once stayed as it was`)

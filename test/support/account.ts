@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { setTimeout as wait } from 'node:timers/promises'
+import { assertInvariants } from './invariants.ts'
+
+type Row = Readonly<Record<string, unknown>>
+
+/** What a store holds, read past the program, which may be running. */
+export interface Account {
+  /** Without what administrators adjusted, in the order in which they began. */
+  readonly entries: readonly Row[]
+  readonly entriesOf: (userId: string) => readonly Row[]
+  readonly users: ReadonlyMap<string, Row>
+}
+
+/** Reads tables past the program. */
+export type Reader = (query: string) => Promise<readonly Row[]>
+
+/**
+ * Reads the account once whatever was left open has been closed, and holds it to what must be true after every crash:
+ * counts are the sums of the ledger, and each entry has ended once.
+ *
+ * @param closedWithinMs how long it may take until nothing is open
+ */
+export async function readAccount(rows: Reader, closedWithinMs = 5_000): Promise<Account> {
+  const until = Date.now() + closedWithinMs
+  const open = () => rows("select * from entries where state = 'open'")
+  while ((await open()).length > 0 && Date.now() < until) await wait(20)
+  assert.deepEqual(await open(), [], 'no entry is open')
+  await assertInvariants({ rows })
+  await assertUsage(rows)
+  const entries = await rows("select * from entries where kind <> 'adjustment' order by id")
+  for (const entry of entries) assertEnded(entry)
+  const byUser = Map.groupBy(entries, (entry) => String(entry.user_id))
+  return {
+    entries,
+    entriesOf: (userId) => byUser.get(userId) ?? [],
+    users: new Map((await rows('select * from users')).map((user) => [String(user.id), user])),
+  }
+}
+
+/**
+ * Usage is added up apart from the ledger, in the transaction that ends an entry, by user and in total: an end that
+ * counted twice shows. Nothing here is so old that upkeep would have removed it.
+ */
+async function assertUsage(rows: Reader): Promise<void> {
+  const figures = ['input', 'cache_read', 'cache_written', 'output', 'reasoning']
+  const sums = figures.map((name) => `sum(${name}) ${name}`).join(', ')
+  const counted = (keys: string, source: string) =>
+    rows(`select ${keys}, sum(requests) requests, ${sums} from ${source} group by ${keys} order by ${keys}`)
+  const booked = (keys: string) =>
+    rows(`select ${keys}, count(*) requests, ${sums} from entries
+      where kind = 'metered' and state <> 'open' group by ${keys} order by ${keys}`)
+  const columns = `user_id, family, model, requests, ${figures}`
+  const byUser = `(select ${columns} from usage_minutes union all select ${columns} from usage_hours) as used`
+  const [user, total] = ['user_id, family, model', 'family, model']
+  assert.deepEqual(
+    await counted(user, byUser),
+    await booked(user),
+    'usage is the sum of the ledger, each entry in it once',
+  )
+  assert.deepEqual(await counted(total, 'total_hours'), await booked(total), 'and so is what all have used')
+}
+
+function assertEnded(entry: Row): void {
+  const { state, is_estimated, units, input_estimate, ended_at } = entry
+  const what = JSON.stringify(entry)
+  assert.ok(Number(ended_at) > 0, what)
+  assert.equal(units, unitsIn(entry), what)
+  if (state === 'abandoned') assert.deepEqual([is_estimated, units], [1, input_estimate], what)
+  else if (state === 'released') assert.deepEqual([is_estimated, units], [0, 0], what)
+  else assert.equal(state, 'settled', what)
+}
+
+/** The figures of an entry, in the order and by the names of what an upstream states. */
+export function usageIn(entry: Row): Record<string, number> {
+  return {
+    input: Number(entry.input),
+    cacheRead: Number(entry.cache_read),
+    cacheWritten: Number(entry.cache_written),
+    output: Number(entry.output),
+    reasoning: Number(entry.reasoning),
+  }
+}
+
+function unitsIn(entry: Row): number {
+  return Object.values(usageIn(entry)).reduce((sum, units) => sum + units, 0)
+}
