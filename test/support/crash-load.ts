@@ -50,11 +50,13 @@ export interface Told {
   readonly counts: Record<'whole' | 'streamed' | 'hungUp' | 'refused' | 'edits', number>
   /** Answers that nobody should get. */
   readonly unexpected: string[]
+  /** The longest that a client waited for an answer to begin, milliseconds. */
+  slowestMs: number
 }
 
 export function tellNothing(): Told {
   const counts = { whole: 0, streamed: 0, hungUp: 0, refused: 0, edits: 0 }
-  return { users: new Map(), answers: new Map(), counts, unexpected: [] }
+  return { users: new Map(), answers: new Map(), counts, unexpected: [], slowestMs: 0 }
 }
 
 interface LoadOptions {
@@ -65,6 +67,8 @@ interface LoadOptions {
   /** The beginning of this load's marks. */
   readonly mark: string
   readonly isOver: () => boolean
+  /** Of loads on other instances, whose users come here as well. */
+  readonly others?: readonly Told[]
 }
 
 const headersOf = (secret: string) => ({
@@ -152,14 +156,20 @@ async function editUser({ url, adminKey, told, random }: LoadOptions): Promise<v
   told.counts.edits += 1
 }
 
-async function converse({ url, told, random, isOver }: LoadOptions, mark: string): Promise<void> {
+async function converse(options: LoadOptions, mark: string): Promise<void> {
+  const { url, told, random, isOver, others = [] } = options
   const { path, model: base, isOpenai } = pick(random, protocols)
   const model = `${base}@mark=${mark}; units=${5 + Math.floor(random() * 40)}`
-  const { accessToken } = pick(random, [...told.users.values()].slice(-20))
+  const { users } = pick(
+    random,
+    [told, ...others].filter((each) => each.users.size > 0),
+  )
+  const { accessToken } = pick(random, [...users.values()].slice(-20))
   const isStream = random() < 0.5
   const asksUsage = isStream && isOpenai && random() < 0.5
   const hangUp = new AbortController()
   const patience = random() < 0.25 ? setTimeout(() => hangUp.abort(), random() * 60) : undefined
+  const askedAt = performance.now()
   try {
     const answer = await fetch(`${url}${path}`, {
       method: 'POST',
@@ -173,6 +183,7 @@ async function converse({ url, told, random, isOver }: LoadOptions, mark: string
         ...(asksUsage && { stream_options: { include_usage: true } }),
       }),
     })
+    told.slowestMs = Math.max(told.slowestMs, performance.now() - askedAt)
     const text = await answer.text()
     if (answer.status === 403 || answer.status === 429) told.counts.refused += 1
     else if (answer.status !== 200) told.unexpected.push(`${answer.status} ${text}`)
