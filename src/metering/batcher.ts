@@ -6,12 +6,14 @@ import {
   type AdmissionOutcome,
   type MeteringStore,
   type Settlement,
+  type SettlementOutcome,
   StoreUnavailable,
   type UsageEvent,
   type UsageEventOutcome,
 } from '#storage/store.ts'
 import type { Journal } from './journal.ts'
 import type { Asked, Meter } from './meter.ts'
+import { openPatience, type Waiting } from './patience.ts'
 
 /**
  * Gathers admissions and settlements into batches: while one batch is being written the next one fills, so a
@@ -26,12 +28,13 @@ export interface MeterOptions {
   readonly journal?: Journal
   /** Told of each user whom an admission has disabled. */
   readonly onDisabled?: (userId: string, reason: string) => void
+  /** After how long whoever asks is told that the store is away, whatever becomes of the question. */
+  readonly patienceMs?: number
 }
 
-interface Asking {
+interface Asking extends Waiting {
   readonly ask: AdmissionAsk
   readonly resolve: (outcome: Asked) => void
-  readonly reject: (error: unknown) => void
 }
 
 interface Settling {
@@ -42,10 +45,9 @@ interface Settling {
   isKept: boolean
 }
 
-interface Counting {
+interface Counting extends Waiting {
   readonly event: UsageEvent
   readonly resolve: (outcome: UsageEventOutcome) => void
-  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -57,14 +59,25 @@ const gatherMs = 1
 
 const firstRetryMs = 50
 const lastRetryMs = 5_000
+const patienceMsDefault = 5_000
+
+/**
+ * A transaction whose answer was lost may still be on its way, and come to its end after the store was asked again;
+ * no store keeps one for longer than this.
+ */
+const doubtMs = 30_000
+const doubtLookMs = 2_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
-  const { batchMax = 256, onFailure, journal } = options
+  const { batchMax = 256, onFailure, journal, patienceMs = patienceMsDefault } = options
   const { lanes = 1 } = store
   const asks: Asking[] = []
   const events: Counting[] = []
   let settlements: Settling[] = []
+  /** What the batches under way are about; few, as there are few lanes. */
+  const underWay: (readonly Waiting[])[] = []
   let running = 0
+  let isClosed = false
   let isScheduled = false
   /** The store failed: settlements rest until this timer ends; asks go on, to be told at once how it stands. */
   let rest: NodeJS.Timeout | undefined
@@ -74,6 +87,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   let isJournaled = false
 
   const pace = createPace()
+  const patience = openPatience(patienceMs, () => [asks, events, ...underWay])
 
   const isWorkLeft = () => asks.length > 0 || events.length > 0 || (settlements.length > 0 && !rest)
 
@@ -110,9 +124,12 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   async function runOne(): Promise<void> {
     const settling = rest ? [] : settlements.splice(0, batchMax)
-    const counting = events.splice(0, batchMax)
-    const asking = asks.splice(0, batchMax)
-    pace.took(settling.length + counting.length + asking.length)
+    const counting = events.splice(0, batchMax).filter(isWaiting)
+    const asking = asks.splice(0, batchMax).filter(isWaiting)
+    const questions = settling.length + counting.length + asking.length
+    if (questions === 0) return
+    pace.took(questions)
+    underWay.push(asking, counting)
     try {
       const answer = await store.runBatch({
         now: clock(),
@@ -129,15 +146,17 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       onFailure?.(error)
       // Whoever asks gets to know at once; what was settled has happened and is kept until it is booked.
       for (const { reject } of [...asking, ...counting]) reject(error)
-      const lost = error instanceof StoreUnavailable && error.mayHaveHappened ? asking.flatMap(undo) : []
+      const lost = error instanceof StoreUnavailable && error.mayHaveHappened ? asking.flatMap(releaseOf) : []
       const kept = [...settling, ...lost]
       if (kept.length > 0) keep(kept)
+    } finally {
+      for (const list of [asking, counting]) underWay.splice(underWay.indexOf(list), 1)
     }
   }
 
-  /** Nobody was told of this admission; if it was made after all, nobody else would ever end it. */
-  function undo({ ask: { requestId, units } }: Asking): readonly Settling[] {
-    if (!units) return []
+  /** Nobody hears of this admission; if it was made, or is made after all, nobody else would ever end it. */
+  function releaseOf({ ask: { requestId, units, isDry = false } }: Asking): readonly Settling[] {
+    if (!units || isDry) return []
     const nothing = {
       ending: 'released',
       usage: noUsage,
@@ -146,21 +165,33 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       durationMs: 0,
     } as const
     const settlement = { ...nothing, requestId, errorCode: 'store_unavailable' }
-    return [{ settlement, resolve: () => {}, isWrittenDown: false, isKept: false }]
+    const until = performance.now() + doubtMs
+    const again = (): Settling => ({ settlement, resolve, isWrittenDown: false, isKept: false })
+    function resolve(outcome: SettlementOutcome | 'kept'): void {
+      if (outcome !== 'unknown' || performance.now() > until) return
+      setTimeout(() => isClosed || hand(again()), doubtLookMs).unref()
+    }
+    return [again()]
   }
 
-  function answerAsk(
-    { resolve, reject }: Asking,
-    outcome: AdmissionOutcome | undefined,
-    durable: Promise<void>,
-  ): void {
+  function hand(settling: Settling): void {
+    settlements.push(settling)
+    if (rest) writeDown([settling])
+    schedule()
+  }
+
+  function answerAsk(asking: Asking, outcome: AdmissionOutcome | undefined, durable: Promise<void>): void {
     if (!outcome) {
-      reject(unanswered())
+      asking.reject(unanswered())
+      return
+    }
+    if (asking.isGivenUp && outcome.kind === 'admitted') {
+      for (const release of releaseOf(asking)) hand(release)
       return
     }
     if (outcome.kind === 'refused' && outcome.disables !== undefined && outcome.user)
       options.onDisabled?.(outcome.user.id, outcome.disables)
-    resolve({ ...outcome, durable })
+    asking.resolve({ ...outcome, durable })
   }
 
   function answerEvent({ resolve, reject }: Counting, outcome: UsageEventOutcome | undefined): void {
@@ -204,19 +235,16 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   return {
     admit: (ask) =>
       new Promise((resolve, reject) => {
-        asks.push({ ask, resolve, reject })
+        asks.push({ ask, resolve, reject, since: performance.now(), isGivenUp: false })
         schedule()
       }),
     settle: (settlement) =>
       new Promise((resolve) => {
-        const settling = { settlement, resolve, isWrittenDown: false, isKept: false }
-        settlements.push(settling)
-        if (rest) writeDown([settling])
-        schedule()
+        hand({ settlement, resolve, isWrittenDown: false, isKept: false })
       }),
     count: (event) =>
       new Promise((resolve, reject) => {
-        events.push({ event, resolve, reject })
+        events.push({ event, resolve, reject, since: performance.now(), isGivenUp: false })
         schedule()
       }),
     close: async () => {
@@ -224,11 +252,15 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
         idle.push(resolve)
         schedule()
       })
+      isClosed = true
+      patience.close()
       clearTimeout(rest)
       await journal?.close()
     },
   }
 }
+
+const isWaiting = ({ isGivenUp }: Waiting) => !isGivenUp
 
 function unanswered(): StoreUnavailable {
   return new StoreUnavailable(new Error('the store left a question unanswered'))

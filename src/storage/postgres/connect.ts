@@ -36,7 +36,8 @@ function configOf(url: string): pg.ClientConfig {
 
 /** A few connections, for what an administrator and the background ask. */
 export function openPool(url: string, onError: (error: unknown) => void): pg.Pool {
-  const pool = new pg.Pool({ ...configOf(url), max: 6, idleTimeoutMillis: 60_000 })
+  // None grows old: after a failover some may lead to a server that only reads.
+  const pool = new pg.Pool({ ...configOf(url), max: 6, idleTimeoutMillis: 60_000, maxLifetimeSeconds: 60 })
   // A connection that breaks while it is idle; the next one is made when it is needed.
   pool.on('error', onError)
   return pool
@@ -50,21 +51,37 @@ const byKeyOnly = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit
   .map((setting) => `-c ${setting}=off`)
   .join(' ')
 
+export interface ConnectionOptions {
+  /** How long a statement may take. */
+  readonly queryMs: number
+  readonly connectMs?: number
+  /** How long a transaction may wait for its next statement before the server ends it. */
+  readonly idleMs?: number
+  readonly isPipelined: boolean
+}
+
 /** One connection for one purpose; on a pipelined one statements are sent without waiting for those before. */
-export async function connect(
-  url: string,
-  options: { readonly queryMs: number; readonly isPipelined: boolean },
-): Promise<pg.Client> {
-  const { queryMs, isPipelined } = options
+export async function connect(url: string, options: ConnectionOptions): Promise<pg.Client> {
+  const { queryMs, connectMs: timeoutMs = connectMs, idleMs = statementMs, isPipelined } = options
   const client = new pg.Client({
     ...configOf(url),
     pipeline: isPipelined,
+    connectionTimeoutMillis: timeoutMs,
     query_timeout: queryMs,
     statement_timeout: queryMs,
-    ...(isPipelined && { options: byKeyOnly }),
+    idle_in_transaction_session_timeout: idleMs,
+    ...(isPipelined && { connectionString: withSettings(url, byKeyOnly) }),
   })
   // What breaks while nobody waits for anything is told by the next statement.
   client.on('error', () => {})
   await client.connect()
   return client
+}
+
+/** What a URL says wins over what stands beside it, so ours go there: before the operator's, who has the last word. */
+function withSettings(url: string, settings: string): string {
+  const changed = new URL(url)
+  const given = changed.searchParams.get('options')
+  changed.searchParams.set('options', given === null ? settings : `${settings} ${given}`)
+  return changed.href
 }

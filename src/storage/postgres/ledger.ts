@@ -46,7 +46,11 @@ import { columnsOf, insertMany, updateMany } from './many.ts'
  * Whatever is said of a user's account, here or by an administrator, is said under the lock of the user's row.
  */
 export interface PostgresLedger {
-  readonly runBatch: (client: pg.Client, batch: MeteringBatch) => Promise<MeteringDecisions>
+  /**
+   * The first round trip: begins, locks, reads and decides. What it answers is the second one, which writes and
+   * commits: where that fails without an answer nobody knows what has happened, and before it nothing has.
+   */
+  readonly begin: (client: pg.Client, batch: MeteringBatch) => Promise<() => Promise<MeteringDecisions>>
   /** To be called when addresses are written elsewhere. */
   readonly forgetAddresses: () => void
 }
@@ -65,17 +69,24 @@ const quotaValueColumns = [
   'family',
 ] as const
 
-const statements = {
+/** Users whom a batch is about. */
+const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
+
+/**
+ * Plans that were made while a table was small read all of it for ever after, unless there is no such way: what
+ * belongs to users is looked for user by user, which `offset 0` keeps from being turned round, and users are not put
+ * in order by walking along an index, of which `id || ''` is no part.
+ */
+export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
-  users: `select ${userColumns}, lookup from users where lookup = any($1::text[]) or id = any($2::text[])
-    order by id for update`,
-  quotas: `select user_id, ${quotaColumns} from quotas where user_id in (
-    select id from users where lookup = any($1::text[]) or id = any($2::text[]))`,
+  users: `select ${userColumns}, lookup from users u where ${theirs} order by id || '' for update`,
+  quotas: `select u.id, q.* from users u
+    cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q where ${theirs}`,
   entries: `select id, ${entryColumns} from entries where id = any($1::text[])`,
   events: 'select id from usage_events where id = any($1::text[])',
-  addresses: `select a.user_id, a.address, a.last_seen_at from addresses a join users u on u.id = a.user_id
-    where (u.lookup = any($1::text[]) or u.id = any($2::text[]))
-      and (u.max_ips <> ${UNLIMITED} or (u.max_ips is null and $3::boolean))`,
+  addresses: `select u.id, a.* from users u
+    cross join lateral (select address, last_seen_at from addresses where user_id = u.id offset 0) as a
+    where (${theirs}) and (u.max_ips <> ${UNLIMITED} or (u.max_ips is null and $3::boolean))`,
   open: insertMany('entries', openedColumns),
   book: insertMany('entries', bookedColumns),
   close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
@@ -218,17 +229,19 @@ export function createPostgresLedger(
   }
 
   return {
-    async runBatch(client, batch) {
-      try {
-        const loaded = await load(client, batch)
-        const { decisions, changes } = applyBatch(batch, loaded.state, policy)
-        await write(client, loaded, changes, batch.now)
+    async begin(client, batch) {
+      const loaded = await load(client, batch)
+      const { decisions, changes } = applyBatch(batch, loaded.state, policy)
+      return async () => {
+        try {
+          await write(client, loaded, changes, batch.now)
+        } catch (error) {
+          addresses.forget()
+          throw error
+        }
         for (const { ask, userId } of changes.opened) owners.set(ask.requestId, userId)
         for (const { requestId } of batch.settlements) owners.delete(requestId)
         return decisions
-      } catch (error) {
-        addresses.forget()
-        throw error
       }
     },
     forgetAddresses: addresses.forget,

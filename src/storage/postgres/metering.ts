@@ -1,8 +1,9 @@
+import { Socket } from 'node:net'
 import type pg from 'pg'
 import { type MeteringAnswer, type MeteringBatch, StoreUnavailable } from '../store.ts'
 import { connect } from './connect.ts'
 import type { PostgresLedger } from './ledger.ts'
-import { mayPass, waitBriefly } from './retry.ts'
+import { breaksConnection, mayPass, waitBriefly } from './retry.ts'
 
 /** Runs each batch on a connection of its own; few at a time, so that each is full. */
 export interface PostgresMetering {
@@ -13,44 +14,82 @@ export interface PostgresMetering {
 
 /** A batch takes milliseconds; who waits longer is told that the store is away. */
 const batchMs = 4_000
+const connectMs = 3_000
+/**
+ * Between its two round trips a batch holds the locks of its users. Where the second never comes, since the network
+ * or this process is gone, all others would wait for the first one's end.
+ */
+const idleMs = 2_000
 const attemptsMax = 6
 /** Measured: while one batch waits for the disk the next is read; a third brings nothing more. */
 const lanes = 2
+
+type Attempt =
+  | { readonly kind: 'done'; readonly answer: MeteringAnswer }
+  | {
+      readonly kind: 'failed'
+      readonly error: unknown
+      /** Trying again may help. */
+      readonly mayPass: boolean
+      /** No answer to the commit has come: nobody knows whether it was one. */
+      readonly isInDoubt: boolean
+    }
 
 export function openPostgresMetering(url: string, ledger: PostgresLedger): PostgresMetering {
   /** Connections that nobody uses; made as they are needed, and gone when they break. */
   const free: pg.Client[] = []
 
-  async function take(): Promise<pg.Client> {
-    for (let client = free.pop(); client; client = free.pop()) if (!isBroken(client)) return client
-    try {
-      return await connect(url, { queryMs: batchMs, isPipelined: true })
-    } catch (error) {
-      throw new StoreUnavailable(error)
+  async function take(): Promise<{ readonly client: pg.Client; readonly isFresh: boolean }> {
+    for (let client = free.pop(); client; client = free.pop())
+      if (!isBroken(client)) return { client, isFresh: false }
+    return {
+      client: await connect(url, { queryMs: batchMs, connectMs, idleMs, isPipelined: true }),
+      isFresh: true,
     }
   }
 
-  async function attempt(batch: MeteringBatch, left: number): Promise<MeteringAnswer> {
-    const client = await take()
+  async function attempt(batch: MeteringBatch): Promise<Attempt> {
+    let taken: Awaited<ReturnType<typeof take>>
     try {
-      const decisions = await ledger.runBatch(client, batch)
-      free.push(client)
-      return { ...decisions, durable: Promise.resolve() }
+      taken = await take()
     } catch (error) {
-      const isGood = await rollBack(client)
+      return { kind: 'failed', error, mayPass: false, isInDoubt: false }
+    }
+    const { client, isFresh } = taken
+    let isCommitting = false
+    try {
+      const write = await ledger.begin(client, batch)
+      isCommitting = true
+      const decisions = await write()
+      free.push(client)
+      return { kind: 'done', answer: { ...decisions, durable: Promise.resolve() } }
+    } catch (error) {
+      const isGood = !breaksConnection(error) && (await rollBack(client))
       if (isGood) free.push(client)
       else breakOff(client)
-      const mayHelp = isGood && mayPass(error) && left > 0
-      // Without an answer to the commit nobody knows whether it was one.
-      if (!mayHelp) throw new StoreUnavailable(error, { mayHaveHappened: !isGood })
+      // A connection may have been dead for long when it was taken: a new one is worth a try.
+      const isStale = !isGood && !isFresh && !isCommitting
+      return {
+        kind: 'failed',
+        error,
+        mayPass: isStale || (isGood && mayPass(error)),
+        isInDoubt: isCommitting && !isGood,
+      }
     }
-    await waitBriefly()
-    return attempt(batch, left - 1)
   }
 
   return {
     lanes,
-    runBatch: (batch) => attempt(batch, attemptsMax - 1),
+    async runBatch(batch) {
+      const until = performance.now() + batchMs
+      for (let left = attemptsMax - 1; ; left--) {
+        const tried = await attempt(batch)
+        if (tried.kind === 'done') return tried.answer
+        if (!tried.mayPass || left === 0 || performance.now() > until)
+          throw new StoreUnavailable(tried.error, { mayHaveHappened: tried.isInDoubt })
+        await waitBriefly()
+      }
+    },
     async close() {
       await Promise.all(free.splice(0).map((client) => client.end().catch(() => undefined)))
     },
@@ -71,7 +110,9 @@ function isBroken({ connection }: pg.Client): boolean {
   return connection.stream.destroyed
 }
 
-/** At once: a farewell would wait for a network that may be gone. */
+/** At once: a farewell would wait for a network that may be gone. What was not sent yet stays unsaid. */
 function breakOff({ connection }: pg.Client): void {
-  connection.stream.destroy()
+  const { stream } = connection
+  if (stream instanceof Socket) stream.resetAndDestroy()
+  else stream.destroy()
 }
