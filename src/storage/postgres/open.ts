@@ -22,7 +22,12 @@ import { createPostgresLedger } from './ledger.ts'
 import { openListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
-import { retrying } from './retry.ts'
+import { retrying, retryingWithin } from './retry.ts'
+
+/** A request waits for no single row longer than for its admission. */
+const askedMs = 5_000
+/** A balancer wants to know soon. */
+const pingMs = 2_000
 
 export interface PostgresSettings {
   /** `postgres://user:password@host:port/database?sslmode=…` */
@@ -70,10 +75,10 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   stopper.add(() => owners.leave().catch(() => undefined))
 
   const usersStore: UserStore = {
-    findUser: (ref, now) => retrying(() => users.findUser(ref, now)),
+    findUser: (ref, now) => retryingWithin(askedMs, () => users.findUser(ref, now)),
     listUsers: (request) => retrying(() => users.listUsers(request)),
     countUsers: (filter, now) => retrying(() => users.countUsers(filter, now)),
-    knowsAccessToken: (accessToken) => retrying(() => users.knowsAccessToken(accessToken)),
+    knowsAccessToken: (accessToken) => retryingWithin(askedMs, () => users.knowsAccessToken(accessToken)),
     insertUser: (edit, now, repeat) => retrying(() => writer.insertUser(edit, now, repeat)),
     writeUsers: (writes, now) =>
       retrying(() => writer.writeUsers(writes, now)).finally(ledger.forgetAddresses),
@@ -93,7 +98,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   return {
     users: usersStore,
     adminKeys: {
-      findAdminKey: (secret, now) => retrying(() => adminKeys.findAdminKey(secret, now)),
+      findAdminKey: (secret, now) => retryingWithin(askedMs, () => adminKeys.findAdminKey(secret, now)),
       countAdminKeys: () => retrying(() => adminKeys.countAdminKeys()),
       insertAdminKey: (key, now) => retrying(() => adminKeys.insertAdminKey(key, now)),
       listAdminKeys: () => retrying(() => adminKeys.listAdminKeys()),
@@ -129,7 +134,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       return listener.close
     },
     ping: () =>
-      retrying(() => sql`select 1`.execute(db)).then(
+      retryingWithin(pingMs, () => sql`select 1`.execute(db)).then(
         () => true,
         () => false,
       ),
