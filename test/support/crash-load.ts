@@ -47,7 +47,7 @@ export interface Told {
   readonly users: Map<string, KnownUser>
   /** By the model's name, which is another one for every request, and so names it at the upstream as in the ledger. */
   readonly answers: Map<string, SeenAnswer>
-  readonly counts: Record<'whole' | 'streamed' | 'hungUp' | 'refused' | 'edits', number>
+  readonly counts: Record<'whole' | 'streamed' | 'hungUp' | 'refused' | 'edits' | 'away', number>
   /** Answers that nobody should get. */
   readonly unexpected: string[]
   /** The longest that a client waited for an answer to begin, milliseconds. */
@@ -55,7 +55,7 @@ export interface Told {
 }
 
 export function tellNothing(): Told {
-  const counts = { whole: 0, streamed: 0, hungUp: 0, refused: 0, edits: 0 }
+  const counts = { whole: 0, streamed: 0, hungUp: 0, refused: 0, edits: 0, away: 0 }
   return { users: new Map(), answers: new Map(), counts, unexpected: [], slowestMs: 0 }
 }
 
@@ -69,6 +69,16 @@ interface LoadOptions {
   readonly isOver: () => boolean
   /** Of loads on other instances, whose users come here as well. */
   readonly others?: readonly Told[]
+  /** The store fails now and then: 503 is an answer that one may get. */
+  readonly mayBeAway?: boolean
+}
+
+/** Notes that the store was away, where that may be; answers whether it was. */
+async function wasAway({ told, mayBeAway = false }: LoadOptions, status: number): Promise<boolean> {
+  if (status !== 503 || !mayBeAway) return false
+  told.counts.away += 1
+  await wait(20)
+  return true
 }
 
 const headersOf = (secret: string) => ({
@@ -119,17 +129,20 @@ const userKinds = [
   { type: 'normal', requestsPerMinute: 5 },
 ]
 
-async function createUser({ url, adminKey, told }: LoadOptions): Promise<void> {
+async function createUser(options: LoadOptions): Promise<void> {
+  const { url, adminKey, told } = options
   const made = await fetch(`${url}/admin/users`, {
     method: 'POST',
     headers: headersOf(adminKey),
     body: JSON.stringify(userKinds[told.users.size % userKinds.length]),
   })
+  if (await wasAway(options, made.status)) return
   const { token, id } = (await made.json()) as { token: string; id: string }
   told.users.set(id, { accessToken: token, versions: [], acknowledged: 0 })
 }
 
-async function editUser({ url, adminKey, told, random }: LoadOptions): Promise<void> {
+async function editUser(options: LoadOptions): Promise<void> {
+  const { url, adminKey, told, random } = options
   const [id, user] = pick(random, [...told.users].slice(-20))
   const version: Version = {
     adminNote: String(user.versions.length + 1),
@@ -151,6 +164,7 @@ async function editUser({ url, adminKey, told, random }: LoadOptions): Promise<v
     body: JSON.stringify(isBulk ? { users: [{ token: user.accessToken, ...body }] } : body),
   })
   const text = await answer.text()
+  if (await wasAway(options, answer.status)) return
   if (answer.status !== 200) told.unexpected.push(text)
   user.acknowledged = user.versions.length
   told.counts.edits += 1
@@ -185,6 +199,7 @@ async function converse(options: LoadOptions, mark: string): Promise<void> {
     })
     told.slowestMs = Math.max(told.slowestMs, performance.now() - askedAt)
     const text = await answer.text()
+    if (await wasAway(options, answer.status)) return
     if (answer.status === 403 || answer.status === 429) told.counts.refused += 1
     else if (answer.status !== 200) told.unexpected.push(`${answer.status} ${text}`)
     // Who is disabled in the middle of a stream gets an end that says so.

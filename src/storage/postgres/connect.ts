@@ -1,8 +1,11 @@
+import { Socket } from 'node:net'
 import pg from 'pg'
 
 /** How long anybody waits: a request that cannot be admitted is to be told so, not to hang. */
 const connectMs = 5_000
 const statementMs = 10_000
+/** A server that is there answers a farewell at once. */
+const farewellMs = 1_000
 
 /** 64-bit numbers as JavaScript's; beyond 2^53 none is exact, and that is said aloud. */
 function toNumber(text: string): number {
@@ -35,12 +38,46 @@ function configOf(url: string): pg.ClientConfig {
 }
 
 /** A few connections, for what an administrator and the background ask. */
-export function openPool(url: string, onError: (error: unknown) => void): pg.Pool {
+export interface Pool {
+  readonly pool: pg.Pool
+  readonly close: () => Promise<void>
+}
+
+export function openPool(url: string): Pool {
   // None grows old: after a failover some may lead to a server that only reads.
   const pool = new pg.Pool({ ...configOf(url), max: 6, idleTimeoutMillis: 60_000, maxLifetimeSeconds: 60 })
-  // A connection that breaks while it is idle; the next one is made when it is needed.
-  pool.on('error', onError)
-  return pool
+  const clients = new Set<pg.Client>()
+  // What breaks is told by the next statement, or makes one fail; without somebody who listens it ends the process.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    if (client instanceof pg.Client) clients.add(client)
+  })
+  pool.on('remove', (client) => client instanceof pg.Client && clients.delete(client))
+  return {
+    pool,
+    async close() {
+      const timer = setTimeout(() => {
+        for (const client of clients) breakOff(client)
+      }, farewellMs)
+      await pool.end()
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** Ends a connection in order, or without where nobody answers. */
+export async function endConnection(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => breakOff(client), farewellMs)
+  await client.end().catch(() => undefined)
+  clearTimeout(timer)
+}
+
+/** At once: a farewell would wait for a network that may be gone. What was not sent yet stays unsaid. */
+export function breakOff({ connection }: pg.Client): void {
+  const { stream } = connection
+  if (stream instanceof Socket) stream.resetAndDestroy()
+  else stream.destroy()
 }
 
 /**

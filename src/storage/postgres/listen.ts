@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { anybody, channel } from './announce.ts'
-import { connect } from './connect.ts'
+import { connect, endConnection } from './connect.ts'
 
 /**
  * Hears from other instances whom they have changed. While the connection for it is away nobody knows what was
@@ -29,7 +29,7 @@ export function openListener(url: string, onChanged: (ids: readonly string[] | '
     const lost = client
     client = undefined
     clearInterval(probe)
-    lost.end().catch(() => undefined)
+    void endConnection(lost)
     start()
   }
 
@@ -41,7 +41,7 @@ export function openListener(url: string, onChanged: (ids: readonly string[] | '
     fresh.on('error', lose)
     fresh.on('end', lose)
     await fresh.query(`listen ${channel}`)
-    if (isClosed) return fresh.end()
+    if (isClosed) return endConnection(fresh)
     client = fresh
     probe = setInterval(() => {
       fresh.query('select 1').catch(lose)
@@ -69,7 +69,7 @@ export function openListener(url: string, onChanged: (ids: readonly string[] | '
       clearTimeout(retry)
       clearInterval(probe)
       await connecting
-      await client?.end()
+      if (client) await endConnection(client)
     },
   }
 }

@@ -1,7 +1,6 @@
-import { Socket } from 'node:net'
 import type pg from 'pg'
 import { type MeteringAnswer, type MeteringBatch, StoreUnavailable } from '../store.ts'
-import { connect } from './connect.ts'
+import { breakOff, connect, endConnection } from './connect.ts'
 import type { PostgresLedger } from './ledger.ts'
 import { breaksConnection, mayPass, waitBriefly } from './retry.ts'
 
@@ -91,7 +90,7 @@ export function openPostgresMetering(url: string, ledger: PostgresLedger): Postg
       }
     },
     async close() {
-      await Promise.all(free.splice(0).map((client) => client.end().catch(() => undefined)))
+      await Promise.all(free.splice(0).map(endConnection))
     },
   }
 }
@@ -108,11 +107,4 @@ async function rollBack(client: pg.Client): Promise<boolean> {
 
 function isBroken({ connection }: pg.Client): boolean {
   return connection.stream.destroyed
-}
-
-/** At once: a farewell would wait for a network that may be gone. What was not sent yet stays unsaid. */
-function breakOff({ connection }: pg.Client): void {
-  const { stream } = connection
-  if (stream instanceof Socket) stream.resetAndDestroy()
-  else stream.destroy()
 }

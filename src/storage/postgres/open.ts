@@ -54,9 +54,8 @@ export async function openPostgresStore(settings: PostgresSettings): Promise<Sto
 
 async function open(settings: PostgresSettings, stopper: ReturnType<typeof createStopper>): Promise<Store> {
   const { url, instance } = settings
-  // What breaks while it is idle is told by whoever asks next.
-  const pool = openPool(url, () => {})
-  stopper.add(() => pool.end())
+  const { pool, close } = openPool(url)
+  stopper.add(close)
   await migratePostgres(pool)
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   const vault = createVault(settings.masterKey)
@@ -72,7 +71,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   stopper.add(metering.close)
   await owners.beat(await clockOf(db))
   // Whoever cannot say so is silent soon enough.
-  stopper.add(() => owners.leave().catch(() => undefined))
+  stopper.add(() => retryingWithin(pingMs, () => owners.leave()).catch(() => undefined))
 
   const usersStore: UserStore = {
     findUser: (ref, now) => retryingWithin(askedMs, () => users.findUser(ref, now)),
