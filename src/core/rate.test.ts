@@ -49,12 +49,30 @@ describe('takeRate', () => {
     )
   })
 
-  it('locks nobody out for longer than a minute after the clock stepped back', () => {
+  it('gives no more to those whose clocks differ', () => {
+    const start = 1_700_000_000_000
+    // Every other question comes from one who is behind: another machine, or one that was overtaken on its way.
+    for (const behind of [1, 1000, 30_000]) {
+      let arrivalAt: number | undefined
+      let admitted = 0
+      for (let asked = 0; asked < 200; asked++) {
+        const answer = takeRate(arrivalAt, 7, start - (asked % 2) * behind)
+        if (answer.kind === 'beyond') continue
+        arrivalAt = answer.arrivalAt
+        admitted++
+      }
+      assert.equal(admitted, 7, `${behind} ms behind`)
+    }
+  })
+
+  it('locks nobody out for longer than two minutes after the clock stepped back', () => {
     const now = 1_000_000_000_000
     const answer = takeRate(now + 3_600_000, 60, now)
     assert.equal(answer.kind, 'within')
-    let arrivalAt: number | undefined = now + 50_000
+    let arrivalAt: number | undefined = now + 110_000
     let back = now
+    const first = takeRate(arrivalAt, 60, back)
+    assert.ok(first.kind === 'beyond' && first.retryAt - now < 120_000)
     for (let asked = 0; asked < 200; asked++) {
       const next = takeRate(arrivalAt, 60, back)
       if (next.kind === 'within') arrivalAt = next.arrivalAt

@@ -13,6 +13,11 @@ export type RateAnswer =
   | { readonly kind: 'beyond'; readonly retryAt: number; readonly resetAt: number }
 
 const minuteMs = 60_000
+/**
+ * By how much the clocks of those who ask about one user may differ: of machines, and of two questions of which the
+ * later one was looked at first. Without it the one who is behind by a millisecond would take a full minute for stale.
+ */
+const skewMs = 60_000
 /** Sums of fractions: what differs by less is the same instant. */
 const roundingMs = 1e-3
 
@@ -22,9 +27,9 @@ const roundingMs = 1e-3
  */
 export function takeRate(arrivalAt: number | undefined, perMinute: number, now: number): RateAnswer {
   const spacing = minuteMs / perMinute
-  // No request that was let in leaves a TAT beyond a minute from its own time: one that lies there was left by a
-  // clock that has since been set back. It says nothing of the present, and must not lock a user out.
-  const isStale = arrivalAt !== undefined && arrivalAt > now + minuteMs + roundingMs
+  // No request that was let in leaves a TAT beyond a minute from its own time: one that lies far beyond was left by
+  // a clock that has since been set back. It says nothing of the present, and must not lock a user out.
+  const isStale = arrivalAt !== undefined && arrivalAt > now + minuteMs + skewMs + roundingMs
   const from = isStale ? now : Math.max(arrivalAt ?? now, now)
   const next = from + spacing
   // Rounding: a full burst must not lose its last request to the 53rd bit.

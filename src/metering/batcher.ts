@@ -69,8 +69,9 @@ const doubtMs = 30_000
 const doubtLookMs = 2_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
-  const { batchMax = 256, onFailure, journal, patienceMs = patienceMsDefault } = options
   const { lanes = 1 } = store
+  // Where several run at a time, one must not take all that there is and leave nothing to the others.
+  const { batchMax = lanes > 1 ? 128 : 256, onFailure, journal, patienceMs = patienceMsDefault } = options
   const asks: Asking[] = []
   const events: Counting[] = []
   let settlements: Settling[] = []

@@ -1,5 +1,5 @@
-import { type FileHandle, open, readdir, readFile, truncate, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, mkdir, open, readdir, readFile, truncate, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Clock } from '#core/clock.ts'
 import type { MeteringStore, Settlement } from '#storage/store.ts'
 
@@ -15,7 +15,7 @@ export interface Journal {
   readonly close: () => Promise<void>
 }
 
-/** Opens the journal at `path`, which is made with the first settlement that it has to keep. */
+/** Opens the journal at `path`, which is made, as is its folder, with the first settlement that it has to keep. */
 export function openJournal(path: string): Journal {
   let file: FileHandle | undefined
   // One after the other, in the order of the calls: what is cleared was there before.
@@ -28,7 +28,7 @@ export function openJournal(path: string): Journal {
   return {
     append: (settlements) =>
       inTurn(async () => {
-        file ??= await open(path, 'a', 0o600)
+        file ??= await make(path)
         await file.write(settlements.map((settlement) => `${JSON.stringify(settlement)}\n`).join(''))
         await file.datasync()
       }),
@@ -45,6 +45,12 @@ export function openJournal(path: string): Journal {
         if (size === 0) await unlink(path)
       }),
   }
+}
+
+/** Where the account is on a server, nothing else may ever have needed the folder. */
+async function make(path: string): Promise<FileHandle> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  return open(path, 'a', 0o600)
 }
 
 /** Each process has a journal of its own, since several may share a folder. */

@@ -14,11 +14,13 @@ export interface Owners extends Pick<MeteringStore, 'beat' | 'renewLease'> {
   readonly leave: () => Promise<void>
   /** Open entries that nobody will settle any more; `seenBefore` is by the clock of the heartbeats. */
   readonly ownerless: (now: number, seenBefore: number, limit: number) => Promise<readonly string[]>
-  /** Forgets processes that were silent for so long and have no open entry left. */
+  /** Forgets processes that were silent for so long and some time more, and have no open entry left. */
   readonly forgetDead: (seenBefore: number) => Promise<void>
 }
 
 export const abandonedAtOnce = 500
+/** One that was only frozen may wake, open an entry and die before it says that it lives: it is to be known then. */
+const rememberedMs = 600_000
 
 /** How an entry ends that nobody settled: by the estimate that it began with. */
 export function toAbandonment(requestId: string): Settlement {
@@ -76,22 +78,32 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
         .limit(limit)
         .execute()
       const ids = leased.map(({ id }) => id)
-      for (const { id } of await dead(seenBefore).execute()) {
-        if (ids.length >= limit) break
-        const left = await db
-          .selectFrom('entries')
-          .select('id')
-          .where(isOpen)
-          .where('instance', '=', id)
-          .limit(limit - ids.length)
-          .execute()
-        ids.push(...left.map((entry) => entry.id))
-      }
-      return ids
+      const left = await db
+        .selectFrom('entries')
+        .select('id')
+        .where(isOpen)
+        .where('instance', 'in', dead(seenBefore))
+        .limit(limit)
+        .execute()
+      return [...ids, ...left.map(({ id }) => id)].slice(0, limit)
     },
 
     async forgetDead(seenBefore) {
-      await db.deleteFrom('instances').where('id', 'in', dead(seenBefore)).execute()
+      await db
+        .deleteFrom('instances')
+        .where('id', 'in', dead(seenBefore - rememberedMs))
+        .where((e) =>
+          e.not(
+            e.exists(
+              e
+                .selectFrom('entries')
+                .select('entries.id')
+                .where(isOpen)
+                .whereRef('entries.instance', '=', 'instances.id'),
+            ),
+          ),
+        )
+        .execute()
     },
 
     async renewLease(requestId, leaseUntil) {

@@ -137,9 +137,12 @@ describe('every other limit over two instances', { timeout: 60_000 }, () => {
   it('is exact: requests a minute, requests at once, addresses', () =>
     withCluster(2, async (cluster) => {
       const { upstream } = cluster
-      const rated = await newUser(cluster, { requestsPerMinute: 7 })
-      upstream.clearServed()
-      await burst(cluster, { count: 60, admitted: 7, accessToken: rated.accessToken, kind })
+      // Several times: who was overtaken on its way must not take the rate for one that a wrong clock has left.
+      for (let time = 0; time < 5; time++) {
+        const rated = await newUser(cluster, { requestsPerMinute: 7 })
+        upstream.clearServed()
+        await burst(cluster, { count: 60, admitted: 7, accessToken: rated.accessToken, kind })
+      }
       const few = await newUser(cluster, { concurrentRequests: 3 })
       upstream.clearServed()
       await burst(cluster, { count: 60, admitted: 3, accessToken: few.accessToken, kind })

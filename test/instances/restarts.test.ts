@@ -117,7 +117,12 @@ describe('two instances whose database fails', { timeout: 180_000 }, () => {
       throw new Error(`the instances said: ${said.join('\n')}`, { cause })
     } finally {
       await cut.heal()
-      await cluster.close().finally(cut.close).finally(server.stop)
+      try {
+        await cluster.close()
+      } finally {
+        await cut.close()
+        await server.stop()
+      }
     }
   })
 })

@@ -341,8 +341,9 @@ export class AccountModel {
     const perMinute = this.#perMinute(user)
     if (perMinute === undefined) return now
     if (perMinute === 0) return Number.POSITIVE_INFINITY
-    // Nobody gets further ahead than a minute: what looks like it was left by a clock that was set back.
-    const from = user.busyUntil > now + minuteMs ? now : Math.max(user.busyUntil, now)
+    // Nobody gets further ahead than a minute, and clocks may differ by another one: what is beyond was left by a
+    // clock that was set back.
+    const from = user.busyUntil > now + 2 * minuteMs ? now : Math.max(user.busyUntil, now)
     return from + minuteMs / perMinute
   }
 

@@ -278,7 +278,8 @@ describe('the journal', () => {
 
   it('stays as it is while the store is away at the start as well', () =>
     withFolder(async (folder) => {
-      const path = join(folder, 'journal')
+      // In a folder that nobody has made, as with a database on a server.
+      const path = join(folder, 'data', 'journal')
       const journal = openJournal(path)
       await journal.append([settlement('r1')])
       await journal.close()

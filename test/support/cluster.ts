@@ -112,7 +112,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     async close() {
       try {
         const running = programs.filter(({ process }) => process.exitCode === null && !process.signalCode)
-        for (const { process } of running) process.kill('SIGTERM')
+        for (const { process } of running) {
+          process.kill('SIGTERM')
+          // One that a test has stopped would not hear it.
+          process.kill('SIGCONT')
+        }
         for (const program of running) assert.equal(await program.exit, 0, program.output())
       } finally {
         await kill()

@@ -4,6 +4,8 @@ import pg from 'pg'
 /** How long anybody waits: a request that cannot be admitted is to be told so, not to hang. */
 const connectMs = 5_000
 const statementMs = 10_000
+/** Whoever freezes in the middle of a transaction has locks that others wait for. */
+const idleMs = 3_000
 /** A server that is there answers a farewell at once. */
 const farewellMs = 1_000
 
@@ -29,7 +31,7 @@ function configOf(url: string): pg.ClientConfig {
     application_name: 'tollgate',
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
-    idle_in_transaction_session_timeout: statementMs,
+    idle_in_transaction_session_timeout: idleMs,
     // Also where the network swallows everything and nobody ever answers.
     query_timeout: statementMs + 1000,
     keepAlive: true,
@@ -99,14 +101,14 @@ export interface ConnectionOptions {
 
 /** One connection for one purpose; on a pipelined one statements are sent without waiting for those before. */
 export async function connect(url: string, options: ConnectionOptions): Promise<pg.Client> {
-  const { queryMs, connectMs: timeoutMs = connectMs, idleMs = statementMs, isPipelined } = options
+  const { queryMs, connectMs: timeoutMs = connectMs, idleMs: transactionMs = idleMs, isPipelined } = options
   const client = new pg.Client({
     ...configOf(url),
     pipeline: isPipelined,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: queryMs,
     statement_timeout: queryMs,
-    idle_in_transaction_session_timeout: idleMs,
+    idle_in_transaction_session_timeout: transactionMs,
     ...(isPipelined && { connectionString: withSettings(url, byKeyOnly) }),
   })
   // What breaks while nobody waits for anything is told by the next statement.
