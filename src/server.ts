@@ -56,12 +56,13 @@ export async function openServer(config: Config, log: Log, clock: Clock): Promis
 async function open(
   config: Config,
   log: Log,
-  clock: Clock,
+  machineClock: Clock,
   stopper: ReturnType<typeof createStopper>,
 ): Promise<Server> {
-  const instance = createSortableId('ins_', clock())
+  const instance = createSortableId('ins_', machineClock())
   const store = await openConfiguredStore(config, instance)
   stopper.add(store.close)
+  const clock = store.agreeOnTime(machineClock)
   const replayed = await replayJournals(config.dataDir, store.metering, clock)
   if (replayed.settlements > 0) log.info(replayed, 'booked what the journal had kept')
   const onAbandoned = (entries: number) =>

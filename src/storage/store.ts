@@ -1,4 +1,5 @@
 import type { AdmissionRequest, Decision } from '#core/admission.ts'
+import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
 import type { Usage } from '#core/usage.ts'
 import type { User, UserType } from '#core/user.ts'
@@ -20,6 +21,8 @@ export interface Store {
    * to stop. What this process changes itself it knows already.
    */
   readonly watchUsers: (onChanged: (ids: readonly string[] | 'anybody') => void) => () => Promise<void>
+  /** The time that all processes agree on who share this store, made of this machine's. */
+  readonly agreeOnTime: (clock: Clock) => Clock
   /** Whether the store answers; for readiness. */
   readonly ping: () => Promise<boolean>
   readonly close: () => Promise<void>

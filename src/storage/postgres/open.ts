@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Kysely, PostgresDialect, sql } from 'kysely'
+import type { Clock } from '#core/clock.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
@@ -23,6 +24,7 @@ import { openListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { retrying, retryingWithin } from './retry.ts'
+import { createSharedClock } from './shared-clock.ts'
 
 /** A request waits for no single row longer than for its admission. */
 const askedMs = 5_000
@@ -35,6 +37,8 @@ export interface PostgresSettings {
   readonly masterKey: Uint8Array
   readonly policy: PolicySettings
   readonly instance: string
+  /** This machine's clock, where it is not the system's. */
+  readonly localClock?: Clock
 }
 
 /**
@@ -69,7 +73,8 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const ledger = createPostgresLedger(vault, policy, { instance, shard: shardOf(instance) })
   const metering = openPostgresMetering(url, ledger)
   stopper.add(metering.close)
-  await owners.beat(await clockOf(db))
+  const shared = createSharedClock(db, settings.localClock)
+  await owners.beat(await shared.read())
   // Whoever cannot say so is silent soon enough.
   stopper.add(() => retryingWithin(pingMs, () => owners.leave()).catch(() => undefined))
 
@@ -107,11 +112,11 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       lanes: metering.lanes,
       runBatch: metering.runBatch,
       // By the database's clock: those of the instances' machines may differ by more than a heartbeat.
-      beat: () => retrying(async () => owners.beat(await clockOf(db))),
+      beat: () => retrying(async () => owners.beat(await shared.read())),
       renewLease: (requestId, leaseUntil) => retrying(() => owners.renewLease(requestId, leaseUntil)),
       abandonEntries: (now, silentMs) =>
         untilNone(async () => {
-          const seenBefore = (await retrying(() => clockOf(db))) - silentMs
+          const seenBefore = (await retrying(() => shared.read())) - silentMs
           const ids = await retrying(() => owners.ownerless(now, seenBefore, abandonedAtOnce))
           if (ids.length === 0) {
             await retrying(() => owners.forgetDead(seenBefore))
@@ -132,6 +137,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       const listener = openListener(url, onChanged)
       return listener.close
     },
+    agreeOnTime: shared.correct,
     ping: () =>
       retryingWithin(pingMs, () => sql`select 1`.execute(db)).then(
         () => true,
@@ -139,13 +145,6 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       ),
     close: stopper.stop,
   }
-}
-
-/** Epoch milliseconds, by the one clock that all instances share. */
-async function clockOf(db: Kysely<Schema>): Promise<number> {
-  const { rows } = await sql<{ now: number }>`
-    select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db)
-  return rows[0]?.now ?? 0
 }
 
 function shardOf(instance: string): number {

@@ -118,6 +118,7 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
     upkeep,
     // There is no other process.
     watchUsers: () => async () => undefined,
+    agreeOnTime: (clock) => clock,
     usage: { readUsage: (question) => background.run('readUsage', question) },
     ping: () =>
       fenced(() => adminKeys.countAdminKeys()).then(
