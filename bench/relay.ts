@@ -14,14 +14,14 @@ const rounds = 5
 const roundSeconds = 4
 const connections = 64
 
-interface Round {
+export interface Round {
   readonly perSecond: number
   readonly cpuUs: number
   readonly singleMs: number
   readonly loopDelayP99Ms: number
 }
 
-async function runRound(server: Measured, users: number): Promise<Round> {
+export async function runRound(server: Measured, users: number): Promise<Round> {
   const { host } = new URL(server.url)
   const request = (number: number) =>
     requestBytes(host, '/v1/chat/completions', `bench-${number % users}`, body)

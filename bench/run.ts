@@ -1,4 +1,5 @@
 import { benchLimits } from './limits.ts'
+import { benchPostgres } from './postgres.ts'
 import { benchPrompt } from './prompt.ts'
 import { benchRelay } from './relay.ts'
 import { benchStream } from './stream.ts'
@@ -13,6 +14,7 @@ const benches = {
   users: benchUsers,
   usage: benchUsage,
   limits: benchLimits,
+  postgres: benchPostgres,
 }
 type Name = keyof typeof benches
 const isName = (name: string): name is Name => name in benches

@@ -7,7 +7,10 @@ import { createLog } from '#http/log.ts'
 import { openServer } from '../../src/server.ts'
 import { announce } from '../support/child.ts'
 
-/** Tollgate as an operator runs it: everything on, on a database of its own; users have limits to be held to. */
+/**
+ * Tollgate as an operator runs it: everything on, on a database of its own, or the PostgreSQL that BENCH_DATABASE_URL
+ * names; users have limits to be held to.
+ */
 const upstream = process.argv[2] ?? ''
 const users = Number(process.argv[3] ?? 1000)
 const dataDir = process.env.BENCH_DATA_DIR ?? mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
@@ -18,6 +21,7 @@ const config = readConfig({
   ADMIN_KEY: 'bench-admin-key-1',
   OPENAI_BASE_URL: upstream,
   LOG_LEVEL: process.env.LOG_LEVEL ?? 'info',
+  ...(process.env.BENCH_DATABASE_URL !== undefined && { DATABASE_URL: process.env.BENCH_DATABASE_URL }),
   ...(process.env.BENCH_MASTER_KEY !== undefined && { MASTER_KEY: process.env.BENCH_MASTER_KEY }),
 })
 const server = await openServer(config, createLog({ level: config.logLevel }), systemClock)

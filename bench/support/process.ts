@@ -1,11 +1,19 @@
 import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
+import type { Work } from '../servers/instance.ts'
 import type { Reading } from './child.ts'
 
 /** A server under measurement, in a process of its own on a core of its own. */
 export interface Measured {
   readonly url: string
   readonly read: (question?: 'read' | 'collect') => Promise<Reading>
+  readonly stop: () => Promise<void>
+}
+
+/** An instance without its gateway, in a process of its own. */
+export interface Instance {
+  readonly run: (work: Work) => Promise<number>
   readonly stop: () => Promise<void>
 }
 
@@ -18,11 +26,7 @@ export async function startServer(
   args: readonly string[],
   options: { readonly core?: number; readonly env?: Record<string, string> } = {},
 ): Promise<Measured> {
-  const child = fork(join(servers, `${name}.ts`), [...args], {
-    execArgv: ['--expose-gc', '--max-semi-space-size=32'],
-    env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  })
+  const child = start(name, args, options.env)
   if (options.core !== undefined) pin(child.pid, options.core)
   const facts = await message<{ readonly url: string }>(child)
   return {
@@ -32,17 +36,52 @@ export async function startServer(
       child.send(question)
       return answer
     },
-    stop: () =>
-      new Promise((resolve) => {
-        child.once('exit', () => resolve())
-        child.kill('SIGTERM')
-      }),
+    stop: () => end(child),
   }
+}
+
+/** @param url of the PostgreSQL that it shares with others */
+export async function startInstance(url: string): Promise<Instance> {
+  const child = start('instance', [url])
+  await message(child)
+  return {
+    run(work) {
+      const answer = message<number>(child)
+      child.send(work)
+      return answer
+    },
+    stop: () => end(child),
+  }
+}
+
+function start(
+  name: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  return fork(join(servers, `${name}.ts`), [...args], {
+    execArgv: ['--expose-gc', '--max-semi-space-size=32'],
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+}
+
+function end(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    child.once('exit', () => resolve())
+    child.kill('SIGTERM')
+  })
 }
 
 /** Puts a process and all its threads on one core; without `taskset` it runs where it likes. */
 export function pin(pid: number | undefined, core: number): void {
   if (canPin && pid !== undefined) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)])
+}
+
+/** Lets a process and what it starts from now on run wherever there is room. */
+export function unpin(pid: number): void {
+  if (canPin) spawnSync('taskset', ['-a', '-c', '-p', `0-${cpus().length - 1}`, String(pid)])
 }
 
 function message<T>(child: ChildProcess): Promise<T> {

@@ -5,18 +5,29 @@ import type { Store } from '#storage/store.ts'
 
 export const databaseIn = (folder: string) => join(folder, 'tollgate.db')
 
-export function openBenchStore(folder: string): Promise<Store> {
-  return openStore({
-    database: { kind: 'sqlite', path: databaseIn(folder) },
-    masterKey: Buffer.alloc(32, 7),
-    policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
-    instance: 'bench',
-  })
+const settings = {
+  masterKey: Buffer.alloc(32, 7),
+  policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
+  instance: 'bench',
 }
 
-/** Users whose access tokens are `bench-0`, `bench-1` and so on. */
+export function openBenchStore(folder: string): Promise<Store> {
+  return openStore({ ...settings, database: { kind: 'sqlite', path: databaseIn(folder) } })
+}
+
+/** @param instance tells it from others over the same database */
+export function openBenchPostgres(url: string, instance = settings.instance): Promise<Store> {
+  return openStore({ ...settings, instance, database: { kind: 'postgres', url } })
+}
+
+/** A database whose users' access tokens are `bench-0`, `bench-1` and so on. */
 export async function fillUsers(folder: string, count: number): Promise<void> {
   const store = await openBenchStore(folder)
+  await writeBenchUsers(store, count)
+  await store.close()
+}
+
+export async function writeBenchUsers(store: Store, count: number): Promise<void> {
   for (let from = 0; from < count; from += 5000) {
     const writes = Array.from({ length: Math.min(5000, count - from) }, (_, index) => ({
       ref: { accessToken: `bench-${from + index}` },
@@ -25,5 +36,4 @@ export async function fillUsers(folder: string, count: number): Promise<void> {
     await store.users.writeUsers(writes, Date.now() + from)
     if (from % 100_000 === 0 && from > 0) console.error(`  ${from} users written`)
   }
-  await store.close()
 }

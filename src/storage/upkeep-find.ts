@@ -90,10 +90,19 @@ export function createUpkeepFinder(db: Kysely<Schema>, policy: Policy): UpkeepFi
     },
 
     async findOldAddresses(now, after) {
+      // Each user by a look-up of its own: joined, all the users before this piece were read as well.
       const rows = await db
         .selectFrom('addresses')
-        .leftJoin('users', 'users.id', 'addresses.user_id')
-        .select(['user_id', 'address', 'last_seen_at', 'ip_window_days'])
+        .select((e) => [
+          'user_id',
+          'address',
+          'last_seen_at',
+          e
+            .selectFrom('users')
+            .select('ip_window_days')
+            .whereRef('users.id', '=', 'addresses.user_id')
+            .as('ip_window_days'),
+        ])
         .where(sql<boolean>`(user_id, address) > (${after.userId}, ${after.address})`)
         .orderBy('user_id')
         .orderBy('address')

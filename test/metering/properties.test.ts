@@ -386,7 +386,7 @@ class Run {
       const [usage] = await database.rows(
         `select coalesce(sum(requests), 0) as requests, coalesce(sum(units), 0) as units from (
            select ${figures} from usage_minutes where user_id = '${id}'
-           union all select ${figures} from usage_hours where user_id = '${id}')`,
+           union all select ${figures} from usage_hours where user_id = '${id}') as together`,
       )
       const units = closed.reduce((sum, entry) => sum + entry.units, 0)
       assert.deepEqual({ ...usage }, { requests: closed.length, units }, 'usage is the same sum')

@@ -52,7 +52,8 @@ describe('a database server of a test', () => {
     await other.remove()
   })
 
-  it('compares texts as no byte would', async () => {
+  it('compares texts as no byte would', async (t) => {
+    if (server.version < 15) return t.skip('it knows no other locales than the machine')
     const database = await createPostgres(server.urlOf('postgres'))
     assert.deepEqual(await database.rows(`select 'a' < 'B' as people, 'a' < 'B' collate "C" as bytes`), [
       { people: true, bytes: false },

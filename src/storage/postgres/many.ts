@@ -35,7 +35,22 @@ export function updateMany(
     from unnest(${arraysOf(columns)}) as given (${columns.join(', ')}) where ${same.join(' and ')}`
 }
 
-/** Rows turned into columns. */
-export function columnsOf(rows: readonly Values[], width: number): unknown[][] {
-  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column]))
+/** Rows turned into columns, each the parameter that it is. */
+export function columnsOf(rows: readonly Values[], width: number): string[] {
+  return Array.from({ length: width }, (_, column) => arrayOf(rows.map((row) => row[column])))
+}
+
+/**
+ * An array as PostgreSQL reads it. The driver writes one as well, and looks at each character for that: a tenth of
+ * what a batch took of this process.
+ */
+export function arrayOf(values: readonly unknown[]): string {
+  return `{${values.map(elementOf).join(',')}}`
+}
+
+function elementOf(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL'
+  if (typeof value === 'number') return String(value)
+  if (typeof value !== 'string') throw new TypeError(`a ${typeof value} cannot be stored`)
+  return /["\\]/.test(value) ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : `"${value}"`
 }

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, describe, it } from 'node:test'
+import { createPolicy } from '#core/policy-settings.ts'
+import { createVault } from '#core/vault.ts'
+import { openStore } from '#storage/open.ts'
+import { statements } from '#storage/postgres/ledger.ts'
+import { openBackground } from '#storage/sqlite/background.ts'
+import { createKysely } from '#storage/sqlite/dialect.ts'
+import { createSqliteLedger } from '#storage/sqlite/ledger.ts'
+import { openWriter, type WriterSettings } from '#storage/sqlite/writer.ts'
+import type { Store } from '#storage/store.ts'
+import { untilNone } from '#storage/until-none.ts'
+import { createUpkeep } from '#storage/upkeep.ts'
+import { createUserReader } from '#storage/users-read.ts'
+import { type DatabaseServer, startDatabaseServer } from '../support/database-server.ts'
+import { filledUserId, fillPostgres } from '../support/filled-postgres.ts'
+import {
+  type Asked,
+  askMetering,
+  askUpkeep,
+  askUsage,
+  askUsers,
+  type Known,
+} from '../support/hot-questions.ts'
+import { newUserId } from '../support/ledger.ts'
+import { explaining, type Plan, readPlans } from '../support/plans.ts'
+import { createPostgres, databases, type TestDatabase, testPolicy } from '../support/stores.ts'
+
+const now = Date.parse('2026-11-22T12:34:56Z')
+const dayMs = 86_400_000
+/** What upkeep takes at once. */
+const batchRows = 500
+const policy = { ...testPolicy, defaults: { maxIps: 20, ipWindowDays: 30 } }
+const isTested = (name: string) => databases.some((database) => database.name === name)
+
+const filling = { users: 100_000, entries: 1_000_000, minutes: 500_000, now }
+const known: Known = {
+  now,
+  accessTokenAt: (number) => `filled-${number * 791 + 1}`,
+  userIdAt: (number) => filledUserId(number * 610 + 7),
+}
+
+/** What one statement may look at; with each row that it reads come the pages of an index that lead to it. */
+interface Bounds {
+  readonly rows: number
+  readonly pages: number
+}
+const pagesOfRow = 5
+
+describe('plans of a database with a million rows, on PostgreSQL', { skip: !isTested('PostgreSQL') }, () => {
+  let server: DatabaseServer
+  let database: TestDatabase & { readonly url: string }
+  let store: Store
+  /** Opened and asked while there was nothing yet, so that its plans were made for that. */
+  let early: Store
+  before(async () => {
+    // A server of its own, since what it writes to its log is read.
+    server = await startDatabaseServer()
+    database = await createPostgres(server.urlOf('postgres'))
+    await set(explaining)
+    await (await openStore(database.settings())).close()
+    // Nobody analyzes anything behind the test's back, which would have plans made anew.
+    for (const { tablename } of await database.rows("select * from pg_tables where schemaname = 'public'"))
+      await database.change(`alter table ${String(tablename)} set (autovacuum_enabled = off)`)
+    await database.change('analyze')
+    await set({ plan_cache_mode: 'force_generic_plan' })
+    early = await openStore(database.settings({ policy, instance: 'early' }))
+    await set({ plan_cache_mode: 'auto' })
+    const userId = await newUserId(early, now)
+    const user = await early.users.findUser({ id: userId }, now)
+    const alone = { now, accessTokenAt: () => user?.accessToken ?? '', userIdAt: () => userId }
+    await askMetering(early, alone)
+    await askMetering(early, alone)
+    await fillPostgres(database.url, Buffer.alloc(32, 7), filling)
+  })
+  after(async () => {
+    await early.close()
+    await store.close()
+    await server.stop()
+  })
+
+  async function set(settings: Readonly<Record<string, string>>): Promise<void> {
+    const name = new URL(database.url).pathname.slice(1)
+    for (const [setting, value] of Object.entries(settings))
+      await database.change(`alter database ${name} set ${setting} = '${value}'`)
+  }
+
+  async function plansOf(work: () => Promise<unknown>): Promise<readonly Plan[]> {
+    const before = server.log().length
+    await work()
+    return readPlans(server.log().slice(before))
+  }
+
+  function assertBounded(plans: readonly Plan[], bounds: Bounds): void {
+    const wrong = plans.filter(
+      ({ rowsRead, pages }) => rowsRead > bounds.rows || pages > bounds.pages + pagesOfRow * rowsRead,
+    )
+    const told = wrong.map(({ statement, rowsRead, pages, steps }) =>
+      [`${rowsRead} rows, ${pages} pages: ${statement}`, ...steps].join('\n  '),
+    )
+    assert.deepEqual(told, [], 'each statement reads what it needs')
+  }
+
+  const ofBatch: Bounds = { rows: 200, pages: 600 }
+
+  it('find what a request needs where they were made for empty tables', async () => {
+    assertBounded(await plansOf(() => askMetering(early, known)), ofBatch)
+  })
+
+  it('find what a request needs, as often as it is asked', async () => {
+    await database.change('analyze')
+    store = await openStore(database.settings({ policy }))
+    const plans = await plansOf(async () => {
+      // After five times plans may be kept for whatever is asked.
+      for (let time = 0; time < 8; time++) await askMetering(store, known)
+    })
+    const ran = new Set(plans.map(({ statement }) => statement))
+    for (const [name, text] of Object.entries(statements))
+      assert.ok(ran.has(text.replaceAll(/\s+/g, ' ')), `${name} ran`)
+    assertBounded(plans, ofBatch)
+  })
+
+  it('find a user, a page of users, and what an edit needs', async () => {
+    const plans = await plansOf(() => askUsers(store, known))
+    assert.ok(plans.length > 50)
+    assertBounded(plans, { rows: 400, pages: 1000 })
+  })
+
+  it('find the usage of a user and of everybody', async () => {
+    const plans = await plansOf(() => askUsage(store, known))
+    assert.ok(plans.length > 10)
+    assertBounded(plans, { rows: 2000, pages: 200 })
+  })
+
+  it('find what upkeep has to do, piece by piece', async () => {
+    await database.change("insert into instances (id, started_at, seen_at) values ('gone', 0, 0)")
+    const plans = await plansOf(async () => {
+      for (let round = 0; round < 2; round++) {
+        const done = await askUpkeep(store, known, batchRows)
+        const idle = Object.entries(done).filter(([name, rows]) => rows === 0 && name !== 'abandoned')
+        assert.deepEqual(idle, [], 'all of it had something to do')
+      }
+    })
+    assertBounded(plans, { rows: 12_000, pages: 6000 })
+  })
+
+  it('find it as well where upkeep has come to the middle of a table', async () => {
+    const plans = await plansOf(async () => {
+      for (let batch = 0; batch < 20; batch++) await store.upkeep.purgeAddresses(now, batchRows)
+    })
+    assertBounded(plans, { rows: 12_000, pages: 6000 })
+  })
+})
+
+describe('plans on SQLite', { skip: !isTested('SQLite') }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-plans-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('read no table from one end to the other', async (t) => {
+    const asked = new Set<string>()
+    const { prepare } = DatabaseSync.prototype
+    t.mock.method(DatabaseSync.prototype, 'prepare', function (this: DatabaseSync, text: string) {
+      asked.add(text)
+      return prepare.call(this, text)
+    })
+    const settings = {
+      path: join(folder, 'tollgate.db'),
+      masterKey: Buffer.alloc(32, 7),
+      policy,
+      instance: 'test',
+    }
+    const store = await openInThisThread(settings)
+    const userId = await newUserId(store, now)
+    const user = await store.users.findUser({ id: userId }, now)
+    const alone = { accessTokenAt: () => user?.accessToken ?? '', userIdAt: () => userId }
+    // What upkeep finds, from long ago.
+    await newUserId(store, now, { type: 'temporary', expiresAt: now - 40 * dayMs })
+    await askMetering(store, { ...alone, now: now - 40 * dayMs })
+    for (const ask of [askMetering, askUsers, askUsage]) await ask(store, { ...alone, now })
+    const done = await askUpkeep(store, { ...alone, now }, batchRows)
+    assert.deepEqual(
+      Object.entries(done).filter(([, rows]) => rows === 0),
+      [],
+      'upkeep had something to do',
+    )
+    assert.ok(asked.size > 60, `${asked.size} statements`)
+    const db = new DatabaseSync(settings.path)
+    const wrong = [...asked].filter((text) => scans(db, text).length > 0)
+    assert.deepEqual(
+      wrong.map((text) => [text, scans(db, text)]),
+      [],
+    )
+    db.close()
+    await store.close()
+  })
+})
+
+/** What its threads do, where what they ask can be seen. */
+async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<Store, 'close'>> {
+  const writer = await openWriter(settings)
+  const background = await openBackground(settings)
+  const db = new DatabaseSync(settings.path)
+  const vault = createVault(settings.masterKey)
+  const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
+  const reader = createUserReader(createKysely(db), vault, createPolicy(settings.policy))
+  return {
+    metering: {
+      runBatch: async (batch) => ({ ...ledger.runBatch(batch), durable: Promise.resolve() }),
+      renewLease: writer.renewLease,
+      abandonEntries: (at, silentMs) => untilNone(() => writer.abandonSome(at, silentMs)),
+    },
+    users: {
+      ...reader,
+      ...writer,
+      async resetUsage(request, at) {
+        const { ids, ...more } = await background.findUsedUsers(request)
+        const users = ids.length === 0 ? 0 : await writer.resetUsers(ids, request.families, at)
+        return { users, ...more }
+      },
+      async disableUser(ref, reason, at) {
+        const id = await writer.disableUser(ref, reason, at)
+        return id === undefined ? undefined : reader.findUser({ id }, at)
+      },
+    },
+    upkeep: createUpkeep(background, writer),
+    usage: background,
+    async close() {
+      db.close()
+      await background.close()
+      await writer.close()
+    },
+  }
+}
+
+/** What is small, or only there within a statement. */
+const small = new Set([
+  ...['migrations', 'facts', 'instances', 'admin_keys'],
+  ...['heads', 'next_ones', 'picked', 'found', 'rolled_up'],
+])
+
+/**
+ * Steps that read all of a table. Not among them are those that stop in the order of an index when they have enough,
+ * and those over an index that holds open entries alone.
+ */
+function scans(db: DatabaseSync, text: string): readonly string[] {
+  const steps = db.prepare(`explain query plan ${text}`).all()
+  return steps
+    .map(({ detail }) => String(detail))
+    .filter((step) => {
+      const table = /^SCAN ([a-z_]+)/.exec(step)?.[1]
+      const isOrdered = step.includes(' INDEX ') && text.includes(' limit ') && !text.includes('count(*)')
+      const isOverFew = /INDEX entries_(open|leased)$/.test(step)
+      return table !== undefined && !small.has(table) && !isOrdered && !isOverFew
+    })
+}

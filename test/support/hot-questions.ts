@@ -1,0 +1,112 @@
+import { createSortableId } from '#lib/sortable-id.ts'
+import type { AdmissionAsk, MeteringBatch, Store } from '#storage/store.ts'
+import { newUserId } from './ledger.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const dayMs = 24 * hourMs
+
+/** What a store can be asked; whatever opens a database need not be a whole one. */
+export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage'> {
+  readonly metering: Pick<Store['metering'], 'runBatch' | 'renewLease' | 'abandonEntries'>
+}
+
+export interface Known {
+  readonly now: number
+  /** Of users who are there. */
+  readonly accessTokenAt: (number: number) => string
+  readonly userIdAt: (number: number) => string
+}
+
+const usage = { input: 0, cacheRead: 0, cacheWritten: 0, output: 5, reasoning: 0 }
+const question = { bucket: 'hour', groupBy: [], limit: 100 } as const
+
+/** What requests and other gateways ask all day: each statement of the ledger is among it. */
+export async function askMetering(store: Asked, { now, accessTokenAt, userIdAt }: Known): Promise<void> {
+  const run = (batch: Partial<MeteringBatch>) =>
+    store.metering.runBatch({ now, settlements: [], asks: [], ...batch })
+  const id = (prefix: string) => createSortableId(prefix, now)
+  const units = { model: 'claude-x', family: 'claude', input: 10, output: 10, choices: 1 }
+  const ask = { address: '198.51.100.1', route: '/v1/messages', isMetered: true, units }
+  const whose = (index: number) =>
+    index % 2 === 0 ? { accessToken: accessTokenAt(index) } : { userId: userIdAt(index) }
+  const asks = Array.from({ length: 20 }, (_, index) => ({
+    ...{ ...ask, ...whose(index), requestId: id('req_'), address: `198.51.100.${index}` },
+    ...(index > 15 && { leaseUntil: now + hourMs }),
+  }))
+  const outcomes = (await run({ asks })).asks
+  if (outcomes.some(({ kind }) => kind !== 'admitted')) throw new Error('a question was refused')
+  const strange = { ...units, family: id('never-used-') }
+  await run({ asks: [{ ...ask, ...whose(0), requestId: id('req_'), units: strange }] })
+  const [leased, relayed] = [asks.filter(isLeased), asks.filter((one) => !isLeased(one))]
+  await run({
+    // The last of them nobody here has opened.
+    settlements: [...relayed.map(({ requestId }) => requestId), id('req_')].map((requestId) => ({
+      ...{ requestId, ending: 'settled', usage, isEstimated: false, status: 200, durationMs: 1 },
+    })),
+    events: Array.from({ length: 5 }, (_, index) => ({
+      ...{ eventId: id(''), requestId: id('evt_'), userId: userIdAt(index), route: '/verifier/usage' },
+      ...{ family: 'claude', model: 'claude-x', usage, isEstimated: false, status: 200 },
+    })),
+  })
+  for (const { requestId } of leased) await store.metering.renewLease(requestId, now + 2 * hourMs)
+  const userId = await newUserId(store, now, { limits: { maxIps: 1, ipLimitAction: 'disable' } })
+  const elsewhere = ['192.0.2.1', '192.0.2.2'].map((address) => ({ ...ask, userId, address }))
+  for (const one of elsewhere) await run({ asks: [{ ...one, requestId: id('req_') }] })
+}
+
+const isLeased = (ask: AdmissionAsk) => ask.leaseUntil !== undefined
+
+/** What administrators ask about one user, or of the lists that an index keeps in order. */
+export async function askUsers({ users }: Asked, { now, accessTokenAt, userIdAt }: Known): Promise<void> {
+  const ref = { id: userIdAt(30) }
+  const byToken = { accessToken: accessTokenAt(31) }
+  await users.findUser(ref, now)
+  await users.findUser(byToken, now)
+  await users.knowsAccessToken(accessTokenAt(32))
+  for (const field of ['createdAt', 'expiresAt', 'nickname'] as const)
+    for (const descending of [false, true]) {
+      const sort = { field, descending }
+      const page = await users.listUsers({ sort, limit: 50, now })
+      await users.listUsers({ sort, limit: 50, now, ...(page.next && { after: page.next }) })
+    }
+  const repeat = { key: createSortableId('', now), fingerprint: 'x' }
+  await users.insertUser({ nickname: 'fresh', addresses: ['192.0.2.1'] }, now, repeat)
+  await users.insertUser({ nickname: 'fresh' }, now, repeat)
+  await users.writeUsers([{ ref, edit: { nickname: 'other', quotaUsed: { claude: 7 } } }], now)
+  await users.writeUsers([{ ref: byToken, edit: { addresses: ['192.0.2.9'] } }], now)
+  for (const period of ['monthly', 'daily'] as const)
+    await users.writeUsers([{ ref, edit: { limits: { period } } }], now)
+  await users.addToQuota(ref, { family: 'claude', units: 5 }, now, { ...repeat, key: `${repeat.key}-more` })
+  await users.resetUsage({ families: 'all', after: userIdAt(40).slice(0, -1), limit: 50 }, now)
+  await users.resetUsage({ families: ['claude'], after: userIdAt(40).slice(0, -1), limit: 50 }, now)
+  await users.disableUser({ id: userIdAt(33) }, 'no reason', now)
+}
+
+export async function askUsage({ usage }: Asked, { now, userIdAt }: Known): Promise<void> {
+  const [from, to] = [now - 2 * dayMs, now]
+  const userId = userIdAt(0)
+  for (const bucket of ['minute', 'hour', 'day'] as const) {
+    await usage.readUsage({ ...question, bucket, from, to, userId })
+    await usage.readUsage({ ...question, bucket, from, to, userId, groupBy: ['model'] })
+    await usage.readUsage({ ...question, bucket, from: to - 2 * hourMs, to })
+    await usage.readUsage({ ...question, bucket, from: to - 2 * hourMs, to, groupBy: ['model', 'status'] })
+  }
+}
+
+/** A batch of each kind, as the background does one after the other; answers how many rows each was about. */
+export async function askUpkeep(
+  { upkeep, metering }: Asked,
+  { now }: Known,
+  limit: number,
+): Promise<Readonly<Record<string, number>>> {
+  return {
+    abandoned: await metering.abandonEntries(now, 15_000),
+    gathered: await upkeep.gatherUsage(now - dayMs, limit),
+    minutes: await upkeep.purgeMinutes(now - 7 * dayMs, limit),
+    entries: await upkeep.purgeEntries(now - 30 * dayMs, limit),
+    events: await upkeep.purgeEvents(now - 30 * dayMs, limit),
+    users: await upkeep.purgeUsers(now - 30 * dayMs, limit),
+    addresses: await upkeep.purgeAddresses(now, limit),
+  }
+}
