@@ -6,7 +6,7 @@ import type { DemoUser } from './demo.ts'
 /** What a person sees on starting: where it is, how to get in, and commands to copy. */
 export function greeting(about: {
   readonly server: Pick<Server, 'url' | 'adminUrl' | 'madeAdminKey'>
-  readonly config: Pick<Config, 'upstreams' | 'adminKey' | 'dataDir'>
+  readonly config: Pick<Config, 'upstreams' | 'adminKey' | 'dataDir' | 'databaseUrl' | 'masterKey'>
   readonly isDemo: boolean
   readonly users: readonly DemoUser[] | undefined
 }): string {
@@ -15,6 +15,7 @@ export function greeting(about: {
     '',
     `  Tollgate is listening on ${server.url}`,
     `  Admin API and its pages:  ${server.adminUrl}/docs`,
+    ...databaseLines(config),
     '',
     ...adminKeyLines(about),
     ...upstreamLines(config),
@@ -31,10 +32,18 @@ function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0
   if (server.madeAdminKey === undefined) return []
   return [
     `  Admin key: ${server.madeAdminKey}`,
-    '  It was made just now and is not shown again. Keep it, and keep a copy of',
-    `  ${config.dataDir}/master.key: without that file the database cannot be read.`,
+    '  It was made just now and is not shown again. Keep it, and keep',
+    ...(config.masterKey === undefined
+      ? [`  a copy of ${config.dataDir}/master.key: without that file the database cannot be read.`]
+      : ['  MASTER_KEY: without it the database cannot be read.']),
     '',
   ]
+}
+
+function databaseLines({ databaseUrl }: Pick<Config, 'databaseUrl'>): string[] {
+  if (databaseUrl === undefined) return []
+  const { host, pathname } = new URL(databaseUrl)
+  return [`  Database:  PostgreSQL, ${decodeURIComponent(pathname.slice(1))} at ${host}`]
 }
 
 function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {

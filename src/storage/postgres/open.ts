@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Kysely, PostgresDialect, sql } from 'kysely'
+import type pg from 'pg'
 import type { Clock } from '#core/clock.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
@@ -60,6 +61,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const { url, instance } = settings
   const { pool, close } = openPool(url)
   stopper.add(close)
+  await findDatabase(pool)
   await migratePostgres(pool)
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   const vault = createVault(settings.masterKey)
@@ -144,6 +146,19 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
         () => false,
       ),
     close: stopper.stop,
+  }
+}
+
+/** The first who asks for a connection says why there is none, in a sentence that names the setting. */
+async function findDatabase(pool: pg.Pool): Promise<void> {
+  try {
+    const client = await pool.connect()
+    client.release()
+  } catch (error) {
+    // A name that stands for several addresses fails with all of their reasons, and none of its own.
+    const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+    const said = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason)))
+    throw new Error(`DATABASE_URL: ${said.join('; ')}`, { cause: error })
   }
 }
 
