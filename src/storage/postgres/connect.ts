@@ -45,9 +45,17 @@ export interface Pool {
   readonly close: () => Promise<void>
 }
 
-export function openPool(url: string): Pool {
-  // None grows old: after a failover some may lead to a server that only reads.
-  const pool = new pg.Pool({ ...configOf(url), max: 6, idleTimeoutMillis: 60_000, maxLifetimeSeconds: 60 })
+export function openPool(
+  url: string,
+  options: { readonly connections: number; readonly isByKey: boolean },
+): Pool {
+  const pool = new pg.Pool({
+    ...configOf(options.isByKey ? withSettings(url, byKeyOnly) : url),
+    max: options.connections,
+    idleTimeoutMillis: 60_000,
+    // None grows old: after a failover some may lead to a server that only reads.
+    maxLifetimeSeconds: 60,
+  })
   const clients = new Set<pg.Client>()
   // What breaks is told by the next statement, or makes one fail; without somebody who listens it ends the process.
   pool.on('error', () => {})
@@ -83,8 +91,8 @@ export function breakOff({ connection }: pg.Client): void {
 }
 
 /**
- * What metering asks is always about few rows that a key names. Plans are made once for each connection, and one that
- * was made while a table was small would read all of it for ever after.
+ * What metering and upkeep ask is always about few rows that a key names. A plan that was made while a table was small,
+ * or while nobody had counted how large it has become, would read all of it, under the locks of users.
  */
 const byKeyOnly = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']
   .map((setting) => `-c ${setting}=off`)
@@ -103,13 +111,12 @@ export interface ConnectionOptions {
 export async function connect(url: string, options: ConnectionOptions): Promise<pg.Client> {
   const { queryMs, connectMs: timeoutMs = connectMs, idleMs: transactionMs = idleMs, isPipelined } = options
   const client = new pg.Client({
-    ...configOf(url),
+    ...configOf(isPipelined ? withSettings(url, byKeyOnly) : url),
     pipeline: isPipelined,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: queryMs,
     statement_timeout: queryMs,
     idle_in_transaction_session_timeout: transactionMs,
-    ...(isPipelined && { connectionString: withSettings(url, byKeyOnly) }),
   })
   // What breaks while nobody waits for anything is told by the next statement.
   client.on('error', () => {})

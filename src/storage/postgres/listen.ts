@@ -34,7 +34,7 @@ export function openListener(url: string, onChanged: (ids: readonly string[] | '
   }
 
   async function listen(): Promise<void> {
-    const fresh = await connect(url, { queryMs: answerMs, isPipelined: false })
+    const fresh = await connect(url, { queryMs: answerMs, connectMs: answerMs, isPipelined: false })
     fresh.on('notification', ({ payload = '' }) => {
       onChanged(payload === anybody ? 'anybody' : payload.split(' '))
     })

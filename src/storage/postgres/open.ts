@@ -59,8 +59,10 @@ export async function openPostgresStore(settings: PostgresSettings): Promise<Sto
 
 async function open(settings: PostgresSettings, stopper: ReturnType<typeof createStopper>): Promise<Store> {
   const { url, instance } = settings
-  const { pool, close } = openPool(url)
+  const { pool, close } = openPool(url, { connections: 6, isByKey: false })
   stopper.add(close)
+  const upkeepPool = openPool(url, { connections: 1, isByKey: true })
+  stopper.add(upkeepPool.close)
   await findDatabase(pool)
   await migratePostgres(pool)
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
@@ -70,7 +72,9 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const users = createUserReader(db, vault, policy)
   const writer = createUserWriter(db, vault, policy, instance, (trx, ids) => announceUsers(trx, ids))
   const adminKeys = createAdminKeyTable(db, vault)
-  const upkeep = createUpkeepWriter(db)
+  const upkeep = createUpkeepWriter(
+    new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) }),
+  )
   const owners = createOwners(db, instance)
   const ledger = createPostgresLedger(vault, policy, { instance, shard: shardOf(instance) })
   const metering = openPostgresMetering(url, ledger)
