@@ -30,7 +30,7 @@ function openWatch() {
       },
       watchUsers(onChanged) {
         say = onChanged
-        return async () => undefined
+        return () => undefined
       },
     },
     {

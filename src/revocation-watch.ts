@@ -11,7 +11,7 @@ export interface RevocationWatch {
    * different ways: of a user who was let in before a change we may hear after it.
    */
   readonly started: (userId: string) => void
-  readonly close: () => Promise<void>
+  readonly close: () => void
 }
 
 /** Longer than anybody waits for an admission. */
@@ -82,7 +82,7 @@ export function watchRevocations(
     },
     close() {
       isClosed = true
-      return stop()
+      stop()
     },
   }
 }

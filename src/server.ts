@@ -100,7 +100,14 @@ async function open(
     bodyBytesMax: config.bodyBytesMax,
   }
   const policy = createPolicy(config.policy)
-  const throttle = createThrottle(clock)
+  const throttleOf = (topic: string) =>
+    createThrottle(clock, {
+      peers: {
+        tell: (words) => store.signals.tell(topic, words),
+        hear: (said) => stopper.add(store.signals.hear(topic, said)),
+      },
+    })
+  const throttle = throttleOf('access tokens')
   const account = createAccount({
     ...shared,
     meter,
@@ -110,7 +117,15 @@ async function open(
     throttle,
   })
   const adminKeys = withConfiguredKey(store.adminKeys, config.adminKey, clock())
-  const verifier = createVerifier({ ...shared, meter, metering: store.metering, adminKeys, policy, throttle })
+  const verifier = createVerifier({
+    ...shared,
+    meter,
+    metering: store.metering,
+    adminKeys,
+    policy,
+    throttle,
+    keyThrottle: throttleOf('verifier keys'),
+  })
   const gateway = createGateway({
     ...shared,
     meter,
@@ -135,7 +150,7 @@ async function open(
       adminKeys,
     },
     policy,
-    throttle: createThrottle(clock),
+    throttle: throttleOf('admin keys'),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),
     version,

@@ -81,4 +81,37 @@ describe('the throttle', () => {
     assert.equal(waitOf('192.0.2.1'), 0)
     assert.equal(waitOf('192.0.2.6'), 1000)
   })
+
+  it('counts together with its peers, who hear of failures and of a success that mattered', () => {
+    const clock = { now: 1_000_000 }
+    const said: string[] = []
+    const ears: ((words: string) => void)[] = []
+    const [here, there] = [0, 1].map((own) =>
+      createThrottle(() => clock.now, {
+        peers: {
+          tell(words) {
+            said.push(words)
+            for (const [index, hear] of ears.entries()) if (index !== own) hear(words)
+          },
+          hear: (hear) => ears.push(hear),
+        },
+      }),
+    )
+    assert.ok(here && there)
+    here.succeeded('192.0.2.1')
+    for (let time = 0; time < 10; time++) (time % 2 ? here : there).failed('192.0.2.1')
+    assert.deepEqual(
+      [here, there].map((each) => each.blockedUntil('192.0.2.1')),
+      [undefined, undefined],
+    )
+    here.failed('192.0.2.1')
+    const until = clock.now + 1000
+    assert.deepEqual(
+      [here, there].map((each) => each.blockedUntil('192.0.2.1')),
+      [until, until],
+    )
+    there.succeeded('192.0.2.1')
+    assert.equal(here.blockedUntil('192.0.2.1'), undefined)
+    assert.deepEqual(said, [...Array.from({ length: 11 }, () => 'failed 192.0.2.1'), 'succeeded 192.0.2.1'])
+  })
 })

@@ -14,6 +14,12 @@ export interface Throttle {
   readonly succeeded: (address: string) => void
 }
 
+/** Others who keep the same throttle, and to whom what happens here matters as it does here. */
+export interface ThrottlePeers {
+  readonly tell: (words: string) => void
+  readonly hear: (said: (words: string) => void) => void
+}
+
 interface Place {
   readonly failures: number
   /** When failures begin to be forgiven: the last failure, or the end of the delay it brought. */
@@ -27,9 +33,15 @@ const forgivenEveryMs = 60_000
 // Counting on beyond the longest delay would only make the place wait longer for forgiveness.
 const failuresMax = freeFailures + 1 + Math.ceil(Math.log2(delayMsMax / delayMsMin))
 
-/** @param options.placesMax how many places are remembered; the one that failed longest ago is forgotten first */
-export function createThrottle(clock: Clock, options: { readonly placesMax?: number } = {}): Throttle {
-  const { placesMax = 10_000 } = options
+/**
+ * @param options.placesMax how many places are remembered; the one that failed longest ago is forgotten first
+ * @param options.peers counts together with others, each by his own clock: a guesser gains nothing by asking another
+ */
+export function createThrottle(
+  clock: Clock,
+  options: { readonly placesMax?: number; readonly peers?: ThrottlePeers } = {},
+): Throttle {
+  const { placesMax = 10_000, peers } = options
   const places = new Map<string, Place>()
 
   function failuresOf(place: Place | undefined, now: number): number {
@@ -38,22 +50,35 @@ export function createThrottle(clock: Clock, options: { readonly placesMax?: num
     return Math.max(0, place.failures - forgiven)
   }
 
+  function fail(key: string): void {
+    const now = clock()
+    const failures = Math.min(failuresMax, failuresOf(places.get(key), now) + 1)
+    places.delete(key)
+    places.set(key, { failures, openAt: now + delayMsOf(failures) })
+    const [oldest] = places.keys()
+    if (places.size > placesMax && oldest !== undefined) places.delete(oldest)
+  }
+
+  peers?.hear((words) => {
+    const [what, key] = words.split(' ', 2)
+    if (key === undefined) return
+    if (what === 'failed') fail(key)
+    if (what === 'succeeded') places.delete(key)
+  })
+
   return {
     blockedUntil(address) {
       const openAt = places.get(placeOf(address))?.openAt
       return openAt !== undefined && openAt > clock() ? openAt : undefined
     },
     failed(address) {
-      const now = clock()
       const key = placeOf(address)
-      const failures = Math.min(failuresMax, failuresOf(places.get(key), now) + 1)
-      places.delete(key)
-      places.set(key, { failures, openAt: now + delayMsOf(failures) })
-      const [oldest] = places.keys()
-      if (places.size > placesMax && oldest !== undefined) places.delete(oldest)
+      fail(key)
+      peers?.tell(`failed ${key}`)
     },
     succeeded(address) {
-      places.delete(placeOf(address))
+      const key = placeOf(address)
+      if (places.delete(key)) peers?.tell(`succeeded ${key}`)
     },
   }
 }

@@ -20,12 +20,23 @@ export interface Store {
    * Tells of users whom other processes have changed: their ids, or `anybody` where that cannot be known. Answers how
    * to stop. What this process changes itself it knows already.
    */
-  readonly watchUsers: (onChanged: (ids: readonly string[] | 'anybody') => void) => () => Promise<void>
+  readonly watchUsers: (onChanged: (ids: readonly string[] | 'anybody') => void) => () => void
+  readonly signals: Signals
   /** The time that all processes agree on who share this store, made of this machine's. */
   readonly agreeOnTime: (clock: Clock) => Clock
   /** Whether the store answers; for readiness. */
   readonly ping: () => Promise<boolean>
   readonly close: () => Promise<void>
+}
+
+/**
+ * What processes who share a store tell each other. Nothing of it is kept, nobody waits for it, and it may be lost; who
+ * is alone tells nobody.
+ */
+export interface Signals {
+  readonly tell: (topic: string, words: string) => void
+  /** Answers how to stop. Nobody hears what was said here. */
+  readonly hear: (topic: string, said: (words: string) => void) => () => void
 }
 
 /** The store did not answer, or refused to work; the cause is for the log, never for a caller. */

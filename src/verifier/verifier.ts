@@ -5,7 +5,7 @@ import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
-import { createThrottle } from '#http/throttle.ts'
+import { createThrottle, type Throttle } from '#http/throttle.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { type Answer, refuse, refused } from './answer.ts'
 import type { VerifierContext } from './context.ts'
@@ -16,6 +16,7 @@ import type { Visit } from './visit.ts'
 export interface VerifierOptions extends Omit<VerifierContext, 'keyThrottle' | 'settleWaitMs'> {
   readonly clientAddress: ClientAddress
   readonly settleWaitMs?: number
+  readonly keyThrottle?: Throttle
 }
 
 export interface Verifier {
@@ -30,7 +31,7 @@ const lingerMs = 2000
 /** For other gateways: they ask here whom to let through, reserve, and report what was used. */
 export function createVerifier({ clientAddress, ...options }: VerifierOptions): Verifier {
   const { clock, log } = options
-  const context = { settleWaitMs: 1000, ...options, keyThrottle: createThrottle(clock) }
+  const context = { settleWaitMs: 1000, keyThrottle: createThrottle(clock), ...options }
 
   function handle(request: IncomingMessage, response: ServerResponse): void {
     const visit = openVisit(request)

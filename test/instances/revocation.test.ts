@@ -48,7 +48,7 @@ async function disableHere(path: string): Promise<void> {
 }
 
 const listeners =
-  "select pid from pg_stat_activity where datname = current_database() and query like 'listen %'"
+  "select pid from pg_stat_activity where datname = current_database() and application_name = 'tollgate listener'"
 
 /** Breaks the connections on which instances hear of each other; answers when they are gone. */
 async function deafen(): Promise<void> {

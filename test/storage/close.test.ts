@@ -28,7 +28,7 @@ describe('a store on PostgreSQL', {
         await cut.cut(mode)
         await assert.rejects(store.metering.runBatch(nothing), StoreUnavailable)
         const begin = performance.now()
-        await stop()
+        stop()
         await store.close()
         assert.ok(performance.now() - begin < closedWithinMs)
       } finally {

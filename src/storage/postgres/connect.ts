@@ -1,6 +1,8 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 
+const applicationName = 'tollgate'
+
 /** How long anybody waits: a request that cannot be admitted is to be told so, not to hang. */
 const connectMs = 5_000
 const statementMs = 10_000
@@ -28,7 +30,7 @@ const types: pg.CustomTypesConfig = {
 function configOf(url: string): pg.ClientConfig {
   return {
     connectionString: url,
-    application_name: 'tollgate',
+    application_name: applicationName,
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
     idle_in_transaction_session_timeout: idleMs,
@@ -105,6 +107,8 @@ export interface ConnectionOptions {
   /** How long a transaction may wait for its next statement before the server ends it. */
   readonly idleMs?: number
   readonly isPipelined: boolean
+  /** What the server's administrator sees of it. */
+  readonly name?: string
 }
 
 /** One connection for one purpose; on a pipelined one statements are sent without waiting for those before. */
@@ -112,6 +116,7 @@ export async function connect(url: string, options: ConnectionOptions): Promise<
   const { queryMs, connectMs: timeoutMs = connectMs, idleMs: transactionMs = idleMs, isPipelined } = options
   const client = new pg.Client({
     ...configOf(isPipelined ? withSettings(url, byKeyOnly) : url),
+    application_name: options.name ?? applicationName,
     pipeline: isPipelined,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: queryMs,

@@ -1,13 +1,20 @@
 import type pg from 'pg'
-import { anybody, channel } from './announce.ts'
 import { connect, endConnection } from './connect.ts'
 
 /**
- * Hears from other instances whom they have changed. While the connection for it is away nobody knows what was
- * missed, so that again and again anybody may have been changed, until it is back.
+ * Hears what instances tell each other, over a connection of its own. While that is away nobody knows what was missed,
+ * and whom it concerns is told so again and again until it is back.
  */
 export interface Listener {
+  /** Answers how to stop. The connection is made when somebody wants to hear. */
+  readonly hear: (channel: string, ears: Ears) => () => void
   readonly close: () => Promise<void>
+}
+
+export interface Ears {
+  readonly said: (words: string) => void
+  /** Something may have been said and not been heard. */
+  readonly missed?: () => void
 }
 
 /** Well within the second in which a disabled user's streams have to end. */
@@ -16,13 +23,17 @@ const pollMs = 400
 const probeMs = 5_000
 const answerMs = 2_000
 
-/** @param onChanged told the users' ids, or `anybody` */
-export function openListener(url: string, onChanged: (ids: readonly string[] | 'anybody') => void): Listener {
+export function createListener(url: string, channels: readonly string[]): Listener {
+  const all = new Map<string, Set<Ears>>(channels.map((channel) => [channel, new Set()]))
   let client: pg.Client | undefined
   let probe: NodeJS.Timeout | undefined
   let retry: NodeJS.Timeout | undefined
   let isClosed = false
   let connecting: Promise<void> | undefined
+
+  function tellOfGap(): void {
+    for (const ears of all.values()) for (const { missed } of ears) missed?.()
+  }
 
   function lose(): void {
     if (!client || isClosed) return
@@ -34,36 +45,49 @@ export function openListener(url: string, onChanged: (ids: readonly string[] | '
   }
 
   async function listen(): Promise<void> {
-    const fresh = await connect(url, { queryMs: answerMs, connectMs: answerMs, isPipelined: false })
-    fresh.on('notification', ({ payload = '' }) => {
-      onChanged(payload === anybody ? 'anybody' : payload.split(' '))
+    const fresh = await connect(url, {
+      queryMs: answerMs,
+      connectMs: answerMs,
+      isPipelined: false,
+      name: 'tollgate listener',
+    })
+    fresh.on('notification', ({ channel, payload = '' }) => {
+      for (const { said } of all.get(channel) ?? []) said(payload)
     })
     fresh.on('error', lose)
     fresh.on('end', lose)
-    await fresh.query(`listen ${channel}`)
+    for (const channel of channels) await fresh.query(`listen ${channel}`)
     if (isClosed) return endConnection(fresh)
     client = fresh
     probe = setInterval(() => {
       fresh.query('select 1').catch(lose)
     }, probeMs)
     // What was said before this is heard by nobody.
-    onChanged('anybody')
+    tellOfGap()
   }
 
   function start(): void {
+    if (client || retry) return
     connecting ??= listen()
       .catch(() => {
         if (isClosed) return
-        onChanged('anybody')
-        retry = setTimeout(start, pollMs)
+        tellOfGap()
+        retry = setTimeout(() => {
+          retry = undefined
+          start()
+        }, pollMs)
       })
       .finally(() => {
         connecting = undefined
       })
   }
 
-  start()
   return {
+    hear(channel, ears) {
+      all.get(channel)?.add(ears)
+      start()
+      return () => all.get(channel)?.delete(ears)
+    },
     async close() {
       isClosed = true
       clearTimeout(retry)

@@ -18,14 +18,15 @@ import { createUsageReader } from '../usage-read.ts'
 import { findUsedUsers } from '../usage-reset.ts'
 import { createUserReader } from '../users-read.ts'
 import { createUserWriter } from '../users-write.ts'
-import { announceUsers } from './announce.ts'
+import { announceUsers, hearOfUsers, userChannel } from './announce.ts'
 import { openPool } from './connect.ts'
 import { createPostgresLedger } from './ledger.ts'
-import { openListener } from './listen.ts'
+import { createListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { retrying, retryingWithin } from './retry.ts'
 import { createSharedClock } from './shared-clock.ts'
+import { createSignals, signalChannel } from './signals.ts'
 
 /** A request waits for no single row longer than for its admission. */
 const askedMs = 5_000
@@ -79,6 +80,10 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const ledger = createPostgresLedger(vault, policy, { instance, shard: shardOf(instance) })
   const metering = openPostgresMetering(url, ledger)
   stopper.add(metering.close)
+  const listener = createListener(url, [userChannel, signalChannel])
+  stopper.add(listener.close)
+  const signals = createSignals(pool, listener, instance)
+  stopper.add(signals.close)
   const shared = createSharedClock(db, settings.localClock)
   await owners.beat(await shared.read())
   // Whoever cannot say so is silent soon enough.
@@ -139,10 +144,8 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       removeAddresses: (old) => retrying(() => upkeep.removeAddresses(old)).finally(ledger.forgetAddresses),
     }),
     usage: fencedAll(createUsageReader(db, policy)),
-    watchUsers(onChanged) {
-      const listener = openListener(url, onChanged)
-      return listener.close
-    },
+    watchUsers: (onChanged) => hearOfUsers(listener, onChanged),
+    signals,
     agreeOnTime: shared.correct,
     ping: () =>
       retryingWithin(pingMs, () => sql`select 1`.execute(db)).then(

@@ -117,7 +117,8 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
     },
     upkeep,
     // There is no other process.
-    watchUsers: () => async () => undefined,
+    watchUsers: () => () => undefined,
+    signals: { tell: () => undefined, hear: () => () => undefined },
     agreeOnTime: (clock) => clock,
     usage: { readUsage: (question) => background.run('readUsage', question) },
     ping: () =>
