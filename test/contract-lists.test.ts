@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import type { Store } from '#storage/store.ts'
 import { type AdminServer, adminSecret, openAdminServer, startAt } from './support/admin-server.ts'
+import { databases } from './support/stores.ts'
 
 interface Listed {
   readonly users: readonly {
@@ -78,153 +79,167 @@ async function insert(prefix: string, count: number): Promise<void> {
   assert.equal(status, 200, text)
 }
 
-before(async () => {
-  server = await openAdminServer({ bulkUsersMax: 10_000, bodyBytesMax: 8_000_000, wrap: watched })
-  await insert('base', usersTotal)
-})
-after(() => server.close())
+for (const database of databases) {
+  describe(`lists on ${database.name}`, () => {
+    before(async () => {
+      server = await openAdminServer(database, {
+        bulkUsersMax: 10_000,
+        bodyBytesMax: 8_000_000,
+        wrap: watched,
+      })
+      await insert('base', usersTotal)
+    })
+    after(() => server.close())
 
-describe('the list of users', () => {
-  it('holds everybody once, and says how many', async () => {
-    const { users, count, total, nextCursor } = await list()
-    assertEachOnce(users.map((user) => user.token))
-    assert.deepEqual([users.length, count, total, nextCursor], [usersTotal, usersTotal, undefined, undefined])
-  })
-
-  it('has the same users in pages, counted once', async () => {
-    counted = 0
-    const pages = await listPages('?limit=100')
-    assert.equal(counted, 1)
-    assert.deepEqual(
-      pages.map((page) => page.count),
-      Array.from({ length: 12 }, () => 100),
-    )
-    assert.deepEqual(
-      pages.map((page) => page.total),
-      Array.from({ length: 12 }, () => usersTotal),
-    )
-    const names = namesOf(pages)
-    assertEachOnce(names)
-    assert.deepEqual(
-      names,
-      (await list()).users.map((user) => user.token),
-    )
-  })
-
-  const orders: readonly (readonly [
-    string,
-    (user: Listed['users'][number] & { lastUsedAt?: number }) => number | string | undefined,
-  ])[] = [
-    ['createdAt', (user) => user.createdAt],
-    ['nickname', (user) => user.nickname],
-    ['lastUsedAt', (user) => user.lastUsedAt],
-  ]
-  for (const [field, read] of orders) {
-    for (const sign of ['', '-']) {
-      it(`sorts by ${sign}${field} across pages, those without one last`, async () => {
-        const pages = await listPages(`?sort=${sign}${field}&limit=100`)
-        const users = pages.flatMap((page) => page.users)
-        assert.equal(users.length, usersTotal)
-        assertEachOnce(namesOf(pages))
-        const values = users.map(read)
-        const set = values.filter((value) => value !== undefined)
+    describe('the list of users', () => {
+      it('holds everybody once, and says how many', async () => {
+        const { users, count, total, nextCursor } = await list()
+        assertEachOnce(users.map((user) => user.token))
         assert.deepEqual(
-          values.slice(set.length),
-          Array.from({ length: usersTotal - set.length }, () => undefined),
+          [users.length, count, total, nextCursor],
+          [usersTotal, usersTotal, undefined, undefined],
         )
-        const sorted = [...set].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
-        assert.deepEqual(set, sign === '-' ? sorted.reverse() : sorted)
       })
-    }
-  }
 
-  it('takes a cursor with the question it belongs to, or without it, but not with another', async () => {
-    const first = await list('?q=base&sort=-nickname&limit=2')
-    const same = await list(`?q=base&sort=-nickname&limit=2&cursor=${first.nextCursor}`)
-    assert.deepEqual((await list(`?limit=2&cursor=${first.nextCursor}`)).users, same.users)
-    for (const other of ['q=other', 'sort=nickname', 'type=special', 'state=active']) {
-      const { status, text } = await server.send({
-        method: 'GET',
-        path: `/admin/users?${other}&cursor=${first.nextCursor}`,
+      it('has the same users in pages, counted once', async () => {
+        counted = 0
+        const pages = await listPages('?limit=100')
+        assert.equal(counted, 1)
+        assert.deepEqual(
+          pages.map((page) => page.count),
+          Array.from({ length: 12 }, () => 100),
+        )
+        assert.deepEqual(
+          pages.map((page) => page.total),
+          Array.from({ length: 12 }, () => usersTotal),
+        )
+        const names = namesOf(pages)
+        assertEachOnce(names)
+        assert.deepEqual(
+          names,
+          (await list()).users.map((user) => user.token),
+        )
       })
-      assert.equal(status, 400, text)
-      assert.match(text, /"path":"cursor"/)
+
+      const orders: readonly (readonly [
+        string,
+        (user: Listed['users'][number] & { lastUsedAt?: number }) => number | string | undefined,
+      ])[] = [
+        ['createdAt', (user) => user.createdAt],
+        ['nickname', (user) => user.nickname],
+        ['lastUsedAt', (user) => user.lastUsedAt],
+      ]
+      for (const [field, read] of orders) {
+        for (const sign of ['', '-']) {
+          it(`sorts by ${sign}${field} across pages, those without one last`, async () => {
+            const pages = await listPages(`?sort=${sign}${field}&limit=100`)
+            const users = pages.flatMap((page) => page.users)
+            assert.equal(users.length, usersTotal)
+            assertEachOnce(namesOf(pages))
+            const values = users.map(read)
+            const set = values.filter((value) => value !== undefined)
+            assert.deepEqual(
+              values.slice(set.length),
+              Array.from({ length: usersTotal - set.length }, () => undefined),
+            )
+            const sorted = [...set].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+            assert.deepEqual(set, sign === '-' ? sorted.reverse() : sorted)
+          })
+        }
+      }
+
+      it('takes a cursor with the question it belongs to, or without it, but not with another', async () => {
+        const first = await list('?q=base&sort=-nickname&limit=2')
+        const same = await list(`?q=base&sort=-nickname&limit=2&cursor=${first.nextCursor}`)
+        assert.deepEqual((await list(`?limit=2&cursor=${first.nextCursor}`)).users, same.users)
+        for (const other of ['q=other', 'sort=nickname', 'type=special', 'state=active']) {
+          const { status, text } = await server.send({
+            method: 'GET',
+            path: `/admin/users?${other}&cursor=${first.nextCursor}`,
+          })
+          assert.equal(status, 400, text)
+          assert.match(text, /"path":"cursor"/)
+        }
+      })
+
+      it('shows each of those who were there once while others come', async () => {
+        const before = new Set(namesOf([await list()]))
+        const pages = await listPages('?limit=100', (page) => insert(`paged-${page}`, 20))
+        const names = namesOf(pages)
+        assertEachOnce(names)
+        assert.deepEqual(
+          [...before].filter((name) => !names.includes(name)),
+          [],
+        )
+
+        const inserts = Array.from({ length: 10 }, (_, index) => insert(`streamed-${index}`, 20))
+        const [streamed] = await Promise.all([list(), ...inserts])
+        assertEachOnce(streamed.users.map((user) => user.token))
+        assert.equal(streamed.count, streamed.users.length)
+        assert.deepEqual(
+          [...before].filter((name) => !streamed.users.some((user) => user.token === name)),
+          [],
+        )
+      })
+    })
+
+    /** Asks for the whole list and hands back the answer unread. */
+    function openList(): Promise<IncomingMessage> {
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+      const headers = { authorization: `Bearer ${adminSecret}` }
+      httpRequest(
+        { host: '127.0.0.1', port: server.port, path: '/admin/users', headers, agent: false },
+        resolve,
+      )
+        .on('error', reject)
+        .end()
+      return promise
     }
+
+    describe('the streamed list', () => {
+      before(async () => {
+        // Large enough that the sockets' own buffers cannot take all of it.
+        const adminNote = 'x'.repeat(9000)
+        for (let part = 0; part < 10; part++) {
+          const users = Array.from({ length: 400 }, (_, index) => ({
+            token: `heavy-${part}-${index}`,
+            adminNote,
+          }))
+          const { status } = await server.send({ method: 'PUT', path: '/admin/users', body: { users } })
+          assert.equal(status, 200)
+        }
+      })
+
+      /** Waits until no page has been read for a while: the server has stopped. */
+      async function untilStill(): Promise<number> {
+        for (let last = -1; last !== pagesRead; ) {
+          last = pagesRead
+          await new Promise((resolve) => setTimeout(resolve, 150))
+        }
+        return pagesRead
+      }
+
+      it('reads no further than a slow client takes, and all of it in the end', async () => {
+        pagesRead = 0
+        const response = await openList()
+        const pagesWhenStill = await untilStill()
+        assert.ok(pagesWhenStill < 20, `${pagesWhenStill} pages were read for a client that takes none`)
+        let text = ''
+        for await (const chunk of response) text += chunk
+        const { users, count }: Listed = JSON.parse(text)
+        assert.equal(users.length, count)
+        assert.ok(count > 5000)
+        assert.ok(pagesRead > pagesWhenStill)
+      })
+
+      it('stops reading when the client goes', async () => {
+        const response = await openList()
+        await untilStill()
+        response.destroy()
+        const pages = await untilStill()
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        assert.equal(pagesRead, pages)
+      })
+    })
   })
-
-  it('shows each of those who were there once while others come', async () => {
-    const before = new Set(namesOf([await list()]))
-    const pages = await listPages('?limit=100', (page) => insert(`paged-${page}`, 20))
-    const names = namesOf(pages)
-    assertEachOnce(names)
-    assert.deepEqual(
-      [...before].filter((name) => !names.includes(name)),
-      [],
-    )
-
-    const inserts = Array.from({ length: 10 }, (_, index) => insert(`streamed-${index}`, 20))
-    const [streamed] = await Promise.all([list(), ...inserts])
-    assertEachOnce(streamed.users.map((user) => user.token))
-    assert.equal(streamed.count, streamed.users.length)
-    assert.deepEqual(
-      [...before].filter((name) => !streamed.users.some((user) => user.token === name)),
-      [],
-    )
-  })
-})
-
-/** Asks for the whole list and hands back the answer unread. */
-function openList(): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const headers = { authorization: `Bearer ${adminSecret}` }
-  httpRequest({ host: '127.0.0.1', port: server.port, path: '/admin/users', headers, agent: false }, resolve)
-    .on('error', reject)
-    .end()
-  return promise
 }
-
-describe('the streamed list', () => {
-  before(async () => {
-    // Large enough that the sockets' own buffers cannot take all of it.
-    const adminNote = 'x'.repeat(9000)
-    for (let part = 0; part < 10; part++) {
-      const users = Array.from({ length: 400 }, (_, index) => ({
-        token: `heavy-${part}-${index}`,
-        adminNote,
-      }))
-      const { status } = await server.send({ method: 'PUT', path: '/admin/users', body: { users } })
-      assert.equal(status, 200)
-    }
-  })
-
-  /** Waits until no page has been read for a while: the server has stopped. */
-  async function untilStill(): Promise<number> {
-    for (let last = -1; last !== pagesRead; ) {
-      last = pagesRead
-      await new Promise((resolve) => setTimeout(resolve, 150))
-    }
-    return pagesRead
-  }
-
-  it('reads no further than a slow client takes, and all of it in the end', async () => {
-    pagesRead = 0
-    const response = await openList()
-    const pagesWhenStill = await untilStill()
-    assert.ok(pagesWhenStill < 20, `${pagesWhenStill} pages were read for a client that takes none`)
-    let text = ''
-    for await (const chunk of response) text += chunk
-    const { users, count }: Listed = JSON.parse(text)
-    assert.equal(users.length, count)
-    assert.ok(count > 5000)
-    assert.ok(pagesRead > pagesWhenStill)
-  })
-
-  it('stops reading when the client goes', async () => {
-    const response = await openList()
-    await untilStill()
-    response.destroy()
-    const pages = await untilStill()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    assert.equal(pagesRead, pages)
-  })
-})

@@ -4,10 +4,11 @@ import { after, before, describe, it } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { parse } from 'yaml'
 import { type AdminServer, contractPath, openAdminServer } from './support/admin-server.ts'
+import { anyDatabase } from './support/stores.ts'
 
 let server: AdminServer
 before(async () => {
-  server = await openAdminServer()
+  server = await openAdminServer(anyDatabase)
 })
 after(() => server.close())
 

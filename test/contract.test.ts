@@ -15,6 +15,7 @@ import {
   type SentRequest,
   startAt,
 } from './support/admin-server.ts'
+import { databases } from './support/stores.ts'
 
 const contract = loadContract()
 const seen = new Set<string>()
@@ -91,85 +92,88 @@ async function snapshot(): Promise<string> {
   return JSON.stringify([users, keys], (_name, value) => (value instanceof Map ? [...value] : value))
 }
 
-describe('the admin API as the contract has it', () => {
-  before(async () => {
-    server = await openAdminServer()
-  })
-  after(() => server.close())
-
-  for (const { name, steps } of scenarios) {
-    it(name, async () => {
-      server.clock.now = startAt
-      for (const step of steps) await play(step)
+for (const database of databases) {
+  describe(`the admin API as the contract has it on ${database.name}`, () => {
+    before(async () => {
+      seen.clear()
+      server = await openAdminServer(database)
     })
-  }
+    after(() => server.close())
 
-  it('a contract client can put back what it got, unchanged', async () => {
-    const { users } = await server.store.users.listUsers({ limit: 10_000, now: startAt })
-    assert.ok(users.length > 20)
-    for (const { id } of users) {
-      const path = `/admin/users/${id}`
-      const got = await server.send({ method: 'GET', path })
-      const put = await server.send({ method: 'PUT', path, rawBody: got.text })
-      assert.equal(put.status, 200, put.text)
-      assert.deepEqual(JSON.parse(put.text), JSON.parse(got.text))
+    for (const { name, steps } of scenarios) {
+      it(name, async () => {
+        server.clock.now = startAt
+        for (const step of steps) await play(step)
+      })
     }
-  })
 
-  it('logs a line for each request and no access token, admin key or URL', async () => {
-    await server.send({
-      method: 'PUT',
-      path: '/admin/users/sentinel-4711?x=sentinel-4711',
-      body: { nickname: 'n' },
+    it('a contract client can put back what it got, unchanged', async () => {
+      const { users } = await server.store.users.listUsers({ limit: 10_000, now: startAt })
+      assert.ok(users.length > 20)
+      for (const { id } of users) {
+        const path = `/admin/users/${id}`
+        const got = await server.send({ method: 'GET', path })
+        const put = await server.send({ method: 'PUT', path, rawBody: got.text })
+        assert.equal(put.status, 200, put.text)
+        assert.deepEqual(JSON.parse(put.text), JSON.parse(got.text))
+      }
     })
-    await new Promise((resolve) => setImmediate(resolve))
-    const lines = server
-      .log()
-      .trim()
-      .split('\n')
-      .map((line): Record<string, unknown> => JSON.parse(line))
-    const line = lines.at(-1)
-    assert.deepEqual(
-      mismatches(line, {
-        level: 'info',
+
+    it('logs a line for each request and no access token, admin key or URL', async () => {
+      await server.send({
         method: 'PUT',
-        route: '/admin/users/{token}',
-        status: 200,
-        userId: /^usr_/,
-        adminKeyId: /^adk_/,
-        address: '127.0.0.1',
-        requestId: /^req_/,
-      }),
-      [],
-    )
-    assert.doesNotMatch(
-      server.log(),
-      /sentinel-4711|an-admin-key-for-tests|another-admin-key|a-verifier-key|tg[av]-\w|new-one|"url"|authorization/,
-    )
-    assert.ok(lines.length > 200)
-  })
-
-  it('has shown every operation with every status that the contract names', () => {
-    assert.deepEqual(
-      contract.answers.filter((answer) => !seen.has(answer)),
-      [],
-    )
-  })
-
-  it('has shown every route with every status that our own description names', () => {
-    const operations = describeOperations(createUserWire(builtInFamilies))
-    const answers = adminRoutes.flatMap((route) => {
-      const codes = operations[route.operationId]?.refusals ?? assert.fail(route.operationId)
-      const statuses = [200, 401, 403, ...codes.map((code) => errorTable[code].status)]
-      return [...new Set(statuses)].map((status) => `${nameOf(route)} ${status}`)
+        path: '/admin/users/sentinel-4711?x=sentinel-4711',
+        body: { nickname: 'n' },
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+      const lines = server
+        .log()
+        .trim()
+        .split('\n')
+        .map((line): Record<string, unknown> => JSON.parse(line))
+      const line = lines.at(-1)
+      assert.deepEqual(
+        mismatches(line, {
+          level: 'info',
+          method: 'PUT',
+          route: '/admin/users/{token}',
+          status: 200,
+          userId: /^usr_/,
+          adminKeyId: /^adk_/,
+          address: '127.0.0.1',
+          requestId: /^req_/,
+        }),
+        [],
+      )
+      assert.doesNotMatch(
+        server.log(),
+        /sentinel-4711|an-admin-key-for-tests|another-admin-key|a-verifier-key|tg[av]-\w|new-one|"url"|authorization/,
+      )
+      assert.ok(lines.length > 200)
     })
-    assert.ok(answers.length > 40, `only ${answers.length} answers`)
-    assert.deepEqual(
-      answers.filter((answer) => !seen.has(answer)),
-      [],
-    )
+
+    it('has shown every operation with every status that the contract names', () => {
+      assert.deepEqual(
+        contract.answers.filter((answer) => !seen.has(answer)),
+        [],
+      )
+    })
+
+    it('has shown every route with every status that our own description names', () => {
+      const operations = describeOperations(createUserWire(builtInFamilies))
+      const answers = adminRoutes.flatMap((route) => {
+        const codes = operations[route.operationId]?.refusals ?? assert.fail(route.operationId)
+        const statuses = [200, 401, 403, ...codes.map((code) => errorTable[code].status)]
+        return [...new Set(statuses)].map((status) => `${nameOf(route)} ${status}`)
+      })
+      assert.ok(answers.length > 40, `only ${answers.length} answers`)
+      assert.deepEqual(
+        answers.filter((answer) => !seen.has(answer)),
+        [],
+      )
+    })
   })
-})
+}
 
 describe('the contract test itself', () => {
   it('finds what the contract does not allow', () => {

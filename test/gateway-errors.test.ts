@@ -13,6 +13,7 @@ import {
   waitUntil,
 } from './support/gateway-harness.ts'
 import { chatAnswer, json, openScripted, type Script, type Scripted } from './support/gateway-scripted.ts'
+import { type DatabaseKind, databases } from './support/stores.ts'
 
 /**
  * Every refusal and failure that a gateway's client can meet, as the official clients meet it: which exception
@@ -403,14 +404,18 @@ function familyOf(protocol: 'openai' | 'anthropic', { send = {} }: Case): string
   return protocol === 'openai' || send.model === 'gpt-4o' ? 'gpt4' : 'claude'
 }
 
-async function withHarness({ edit, options = {} }: Case, run: (here: Here) => Promise<void>): Promise<void> {
+async function withHarness(
+  database: DatabaseKind,
+  { edit, options = {} }: Case,
+  run: (here: Here) => Promise<void>,
+): Promise<void> {
   const { script, headersTimeoutMs, ...rest } = options
   const upstream = await openScripted(script ?? json(chatAnswer))
   const more = headersTimeoutMs === undefined ? {} : { headersTimeoutMs }
   const upstreams = (['openai', 'anthropic'] as const).map((provider) =>
     upstreamAt(upstream.origin, { provider, ...more }),
   )
-  const harness = await openHarness({ upstreams, ...rest })
+  const harness = await openHarness(database, { upstreams, ...rest })
   try {
     await run({ harness, upstream, accessToken: await harness.createUser(edit) })
   } finally {
@@ -419,70 +424,74 @@ async function withHarness({ edit, options = {} }: Case, run: (here: Here) => Pr
   }
 }
 
-describe('what official clients raise, and whether they try again', { concurrency: 4 }, () => {
-  for (const one of cases) {
-    const { code, name, error, attempts, retryAfter, shouldRetry, isLetInThen = false } = one
-    for (const protocol of ['openai', 'anthropic'] as const) {
-      it(`${protocol}: ${code}${name ? ` (${name})` : ''} is ${error}`, () =>
-        withHarness(one, async (here) => {
-          await one.arrange?.(here)
-          const { error: raised, answers, bodies } = await raise(protocol, one, here)
-          assert.equal(answers.length, attempts)
-          const [first = assert.fail()] = answers
-          assert.equal(first.status, errorTable[code].status)
-          assert.equal(first.headers.get('x-should-retry') ?? undefined, shouldRetry)
-          const wait = first.headers.get('retry-after')
-          assert.ok(isWait(wait, retryAfter), `retry-after: ${wait}`)
-          const facts = limitIn(protocol, bodies[0])
-          assert.deepEqual(mismatches(facts, one.limit ?? absent), [])
-          if (one.limit?.name === 'quota')
-            assert.deepEqual(mismatches(facts, { family: familyOf(protocol, one) }), [])
-          assert.match(first.headers.get('x-request-id') ?? '', /^req_/)
-          if (isLetInThen) {
-            assert.equal(raised, undefined)
-            return
-          }
-          const expected = protocol === 'openai' ? OpenAI[error] : Anthropic[error]
-          assert.ok(raised instanceof expected, String(raised))
-          assert.equal(raised.status, errorTable[code].status)
-          assert.equal(raised.requestID, answers.at(-1)?.headers.get('x-request-id'))
-          assert.ok(!raised.message.includes('upstream-secret'))
-          // What a program finds in the exception: one hands it the error, the other the whole body.
-          const told: unknown = protocol === 'openai' ? { error: raised.error } : raised.error
-          assert.deepEqual(told, bodies.at(-1))
-        }))
+for (const database of databases) {
+  describe(`what official clients raise, and whether they try again, on ${database.name}`, {
+    concurrency: 8,
+  }, () => {
+    for (const one of cases) {
+      const { code, name, error, attempts, retryAfter, shouldRetry, isLetInThen = false } = one
+      for (const protocol of ['openai', 'anthropic'] as const) {
+        it(`${protocol}: ${code}${name ? ` (${name})` : ''} is ${error}`, () =>
+          withHarness(database, one, async (here) => {
+            await one.arrange?.(here)
+            const { error: raised, answers, bodies } = await raise(protocol, one, here)
+            assert.equal(answers.length, attempts)
+            const [first = assert.fail()] = answers
+            assert.equal(first.status, errorTable[code].status)
+            assert.equal(first.headers.get('x-should-retry') ?? undefined, shouldRetry)
+            const wait = first.headers.get('retry-after')
+            assert.ok(isWait(wait, retryAfter), `retry-after: ${wait}`)
+            const facts = limitIn(protocol, bodies[0])
+            assert.deepEqual(mismatches(facts, one.limit ?? absent), [])
+            if (one.limit?.name === 'quota')
+              assert.deepEqual(mismatches(facts, { family: familyOf(protocol, one) }), [])
+            assert.match(first.headers.get('x-request-id') ?? '', /^req_/)
+            if (isLetInThen) {
+              assert.equal(raised, undefined)
+              return
+            }
+            const expected = protocol === 'openai' ? OpenAI[error] : Anthropic[error]
+            assert.ok(raised instanceof expected, String(raised))
+            assert.equal(raised.status, errorTable[code].status)
+            assert.equal(raised.requestID, answers.at(-1)?.headers.get('x-request-id'))
+            assert.ok(!raised.message.includes('upstream-secret'))
+            // What a program finds in the exception: one hands it the error, the other the whole body.
+            const told: unknown = protocol === 'openai' ? { error: raised.error } : raised.error
+            assert.deepEqual(told, bodies.at(-1))
+          }))
+      }
     }
-  }
 
-  it('covers every code that the gateway may say', () => {
-    const covered = new Set([...cases.map(({ code }) => code), ...elsewhere])
-    assert.deepEqual([...covered].toSorted(), Object.keys(errorTable).toSorted())
-  })
+    it('covers every code that the gateway may say', () => {
+      const covered = new Set([...cases.map(({ code }) => code), ...elsewhere])
+      assert.deepEqual([...covered].toSorted(), Object.keys(errorTable).toSorted())
+    })
 
-  it('anthropic: a stream that is cut raises what it was cut for', () => {
-    const script: Script = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('event: ping\ndata: {"type":"ping"}\n\n')
-    }
-    const one: Case = { code: 'user_disabled', error: 'APIError', attempts: 1, options: { script } }
-    return withHarness(one, async ({ harness, accessToken }) => {
-      const client = new Anthropic({ apiKey: accessToken, baseURL: harness.origin, maxRetries: 0 })
-      const stream = await client.messages.create({
-        model: 'claude-x',
-        max_tokens: 9,
-        messages: [],
-        stream: true,
+    it('anthropic: a stream that is cut raises what it was cut for', () => {
+      const script: Script = (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.write('event: ping\ndata: {"type":"ping"}\n\n')
+      }
+      const one: Case = { code: 'user_disabled', error: 'APIError', attempts: 1, options: { script } }
+      return withHarness(database, one, async ({ harness, accessToken }) => {
+        const client = new Anthropic({ apiKey: accessToken, baseURL: harness.origin, maxRetries: 0 })
+        const stream = await client.messages.create({
+          model: 'claude-x',
+          max_tokens: 9,
+          messages: [],
+          stream: true,
+        })
+        const reading = (async () => {
+          for await (const _ of stream) assert.fail('a ping is no event of the message')
+        })()
+        await waitUntil(() => harness.gateway.openRelays() === 1, 'it runs')
+        const { id } = await harness.userOf(accessToken)
+        harness.gateway.cutUser(id, createProblem('user_disabled', 'Disabled just now.'))
+        await assert.rejects(
+          reading,
+          (error) => error instanceof Anthropic.APIError && /Disabled just now/.test(error.message),
+        )
       })
-      const reading = (async () => {
-        for await (const _ of stream) assert.fail('a ping is no event of the message')
-      })()
-      await waitUntil(() => harness.gateway.openRelays() === 1, 'it runs')
-      const { id } = await harness.userOf(accessToken)
-      harness.gateway.cutUser(id, createProblem('user_disabled', 'Disabled just now.'))
-      await assert.rejects(
-        reading,
-        (error) => error instanceof Anthropic.APIError && /Disabled just now/.test(error.message),
-      )
     })
   })
-})
+}

@@ -10,6 +10,7 @@ import {
   limitFields,
 } from './support/limit-cases.ts'
 import { openWorld, type World } from './support/limit-world.ts'
+import { type DatabaseKind, databases } from './support/stores.ts'
 
 /**
  * No limit is only stored: each field that limits a user, by the admin API's own schema and by the configuration's,
@@ -61,8 +62,12 @@ async function playSpecial(world: World, one: LimitCase, way: 'user' | 'default'
   await held?.end()
 }
 
-async function withWorld(defaults: object, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(defaults)
+async function withWorld(
+  database: DatabaseKind,
+  defaults: object,
+  run: (world: World) => Promise<void>,
+): Promise<void> {
+  const world = await openWorld(database, defaults)
   try {
     await run(world)
   } finally {
@@ -70,34 +75,38 @@ async function withWorld(defaults: object, run: (world: World) => Promise<void>)
   }
 }
 
-describe('every limit of a user', () => {
-  // Each test has a user of its own; the clock only ever goes on.
-  let world: World
-  before(async () => {
-    world = await openWorld({})
-  })
-  after(() => world.close())
+for (const database of databases) {
+  describe(`every limit of a user on ${database.name}`, () => {
+    // Each test has a user of its own; the clock only ever goes on.
+    let world: World
+    before(async () => {
+      world = await openWorld(database, {})
+    })
+    after(() => world.close())
 
-  for (const one of limitCases) {
-    const exempt = one.special === 'exempt' ? 'exempt' : 'held as well'
-    it(`${one.field}: ${one.name}`, () => play(world, one, 'user'))
-    it(`${one.field}: ${one.name}; special users are ${exempt}`, () => playSpecial(world, one, 'user'))
-    const { byDefault } = one
-    if (!byDefault) continue
-    it(`${one.field}: ${one.name}, by default`, () =>
-      withWorld(byDefault, async (own) => {
-        await play(own, one, 'default')
-        await playSpecial(own, one, 'default')
+    for (const one of limitCases) {
+      const exempt = one.special === 'exempt' ? 'exempt' : 'held as well'
+      it(`${one.field}: ${one.name}`, () => play(world, one, 'user'))
+      it(`${one.field}: ${one.name}; special users are ${exempt}`, () => playSpecial(world, one, 'user'))
+      const { byDefault } = one
+      if (!byDefault) continue
+      it(`${one.field}: ${one.name}, by default`, () =>
+        withWorld(database, byDefault, async (own) => {
+          await play(own, one, 'default')
+          await playSpecial(own, one, 'default')
+        }))
+    }
+
+    it('outputUnits by default: what an answer may have that nobody bounded', () =>
+      withWorld(database, { outputUnits: 25 }, async (own) => {
+        const user = await own.createUser({ tokenLimits: { gpt4: 1000 } })
+        await expectAnswer(own, user, { output: null }, [200])
+        assert.match(own.sentUpstream(), /"max_completion_tokens":25\b/)
       }))
-  }
+  })
+}
 
-  it('outputUnits by default: what an answer may have that nobody bounded', () =>
-    withWorld({ outputUnits: 25 }, async (own) => {
-      const user = await own.createUser({ tokenLimits: { gpt4: 1000 } })
-      await expectAnswer(own, user, { output: null }, [200])
-      assert.match(own.sentUpstream(), /"max_completion_tokens":25\b/)
-    }))
-
+describe('every field that limits a user', () => {
   it('has a case', () => {
     assert.deepEqual(fieldsWithoutCase(limitFields(), limitCases), [])
     assert.deepEqual(defaultsWithoutCase(limitCases, ['outputUnits']), [])

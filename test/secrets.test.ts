@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -9,6 +9,7 @@ import { type Answer, type Call, call, openRaw } from './support/gateway-client.
 import { waitUntil } from './support/gateway-harness.ts'
 import { openScripted, type Scripted } from './support/gateway-scripted.ts'
 import { type Program, startProgram } from './support/process.ts'
+import { databases, type TestDatabase } from './support/stores.ts'
 
 /**
  * Everything that the program can be asked to do, with secrets that are looked for afterwards: in what it prints,
@@ -71,548 +72,570 @@ describe('secrets', () => {
     assert.deepEqual(found('sentinel-', Object.keys(secrets), secrets), [])
   })
 
-  describe('after everything was done', () => {
-    let openai: SimulatedUpstream
-    let anthropic: SimulatedUpstream
-    let echoing: Scripted
-    let output = ''
-    let disk = ''
-    const answers = { admin: [] as string[], gateway: [] as string[], verifier: [] as string[] }
-    /** The answers that made an admin key, each the only one that may hold it. */
-    const made: string[] = []
-    const requestIds: string[] = []
-    const userIds: string[] = []
-    const statuses = new Map<string, Set<number>>()
-    /** What the program makes itself joins them: an access token, and keys that the API was asked for. */
-    const known: Record<string, string> = { ...secrets }
-    const tokenNames = [...accessTokenNames, 'generatedToken']
-    const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey']
-    const operatorsOwn = [...operatorNames, ...keyNames]
+  for (const kind of databases) {
+    describe(`after everything was done on ${kind.name}`, () => {
+      let database: TestDatabase
+      let openai: SimulatedUpstream
+      let anthropic: SimulatedUpstream
+      let echoing: Scripted
+      let output = ''
+      let disk = ''
+      const answers = { admin: [] as string[], gateway: [] as string[], verifier: [] as string[] }
+      /** The answers that made an admin key, each the only one that may hold it. */
+      const made: string[] = []
+      const requestIds: string[] = []
+      const userIds: string[] = []
+      const statuses = new Map<string, Set<number>>()
+      /** What the program makes itself joins them: an access token, and keys that the API was asked for. */
+      const known: Record<string, string> = { ...secrets }
+      const tokenNames = [...accessTokenNames, 'generatedToken']
+      const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey']
+      const operatorsOwn = [...operatorNames, ...keyNames]
 
-    before(() =>
-      withFolder(async (folder) => {
-        openai = await openSimulatedUpstream({
-          port: 0,
-          apiKey: secrets.openaiKey,
-          behaviour: { chunkMs: 1 },
-        })
-        anthropic = await openSimulatedUpstream({
-          port: 0,
-          apiKey: secrets.anthropicKey,
-          behaviour: { chunkMs: 1 },
-        })
-        // As the real ones do: it tells the credential that it refuses.
-        echoing = await openScripted((request, response) => {
-          const headers = { 'content-type': 'application/json', 'openai-organization': secrets.echoedKey }
-          const message = `Incorrect API key provided: ${request.headers.authorization}`
-          response.writeHead(401, headers).end(JSON.stringify({ error: { message } }))
-        })
-        const env = environmentIn(folder)
-        const first = startProgram([], env, folder)
-        await run(first, async (port) => {
-          await makeKeys(port)
-          await administer(port)
-          await relay(port)
-          await letVerify(port)
-          await breakHttp(port)
-          // The line of the last request is out, and with it all before: now it may die in the middle of a stream.
-          await waitUntil(() => first.output().includes(requestIds.at(-1) ?? '?'), 'the log is written')
-          const running = openRaw(port, {
-            path: '/v1/chat/completions',
-            accessToken: secrets.plainToken,
-            body: chat({ model: 'gpt-4o@chunk-delay=50', stream: true }),
+      before(() =>
+        withFolder(async (folder) => {
+          database = await kind.create()
+          openai = await openSimulatedUpstream({
+            port: 0,
+            apiKey: secrets.openaiKey,
+            behaviour: { chunkMs: 1 },
           })
-          await waitUntil(() => running.received().includes('data:'), 'a stream runs')
-          disk += read(join(folder, 'data'), ['tollgate.db', 'tollgate.db-wal'])
-          first.process.kill('SIGKILL')
-        })
-        listUpstreams(folder, echoing.origin)
-        const second = startProgram([], env, folder)
-        await run(second, async (port) => {
-          await anthropic.close()
-          await fail(port)
-          await Promise.all([openai.close(), echoing.close()])
-          await fail(port)
-          second.process.kill('SIGTERM')
-        })
-        disk += read(join(folder, 'data'), ['tollgate.db'])
-        assert.equal(await second.exit, 0, second.output())
-      }),
-    )
-    after(() => Promise.all([openai.close(), anthropic.close(), echoing.close()]))
-
-    /** @param general where the models go that have no upstream of their own */
-    function listUpstreams(folder: string, general: string): void {
-      const slow = {
-        name: 'slow',
-        provider: 'openai',
-        baseUrl: `${openai.url}/v1`,
-        apiKey: '$OPENAI_API_KEY',
-        headersTimeoutMs: 150,
-        models: ['gpt-slow*'],
-      }
-      const echo = {
-        name: 'echo',
-        provider: 'openai',
-        baseUrl: echoing.origin,
-        apiKey: '$ECHOED_KEY',
-        models: ['gpt-echo*'],
-      }
-      const rest = {
-        name: 'rest',
-        provider: 'openai',
-        baseUrl: general,
-        apiKey: '$OPENAI_API_KEY',
-        models: ['*'],
-      }
-      writeFileSync(join(folder, 'tollgate.yaml'), JSON.stringify({ upstreams: [slow, echo, rest] }))
-    }
-
-    function environmentIn(folder: string): Record<string, string> {
-      listUpstreams(folder, `${openai.url}/v1`)
-      return {
-        DATA_DIR: join(folder, 'data'),
-        PORT: '0',
-        LOG_LEVEL: 'debug',
-        ADMIN_KEY: secrets.adminKey,
-        MASTER_KEY: secrets.masterKey,
-        OPENAI_API_KEY: secrets.openaiKey,
-        ANTHROPIC_API_KEY: secrets.anthropicKey,
-        ANTHROPIC_BASE_URL: anthropic.url,
-        ECHOED_KEY: secrets.echoedKey,
-        // Guesses come from addresses of their own, so that they do not shut out the rest.
-        TRUSTED_PROXIES: '127.0.0.1',
-        BODY_BYTES_MAX: '100000',
-      }
-    }
-
-    async function run(program: Program, work: (port: number) => Promise<void>): Promise<void> {
-      try {
-        await work(Number(new URL(await program.listening).port))
-        await program.exit
-      } finally {
-        program.process.kill('SIGKILL')
-        output += program.output()
-      }
-    }
-
-    function note(plane: keyof typeof answers, { path, method = 'POST' }: Call, answer: Answer): Answer {
-      answers[plane].push(`${JSON.stringify(answer.headers)}\n${answer.text}`)
-      const id = answer.headers['x-request-id']
-      if (typeof id === 'string') requestIds.push(id)
-      const key = `${method} ${path.replace(/\?.*/, '')}`
-      statuses.set(key, (statuses.get(key) ?? new Set()).add(answer.status))
-      return answer
-    }
-
-    let guesses = 0
-    const fromElsewhere = () => {
-      guesses += 1
-      return { 'x-forwarded-for': `203.0.113.${guesses}` }
-    }
-
-    async function administer(port: number): Promise<void> {
-      const headers = { authorization: `Bearer ${secrets.adminKey}` }
-      const ask = async (method: string, path: string, body?: unknown, more: Record<string, string> = {}) => {
-        const request = {
-          method,
-          path,
-          headers: { ...headers, ...more },
-          ...(body !== undefined && { body }),
-        }
-        return note('admin', request, await call(port, request))
-      }
-      const chosen = encodeURIComponent(secrets.chosenToken)
-      const made = JSON.parse(
-        (
-          await ask(
-            'POST',
-            '/admin/users',
-            { nickname: 'made' },
-            { 'idempotency-key': secrets.wrongCredential },
-          )
-        ).text,
+          anthropic = await openSimulatedUpstream({
+            port: 0,
+            apiKey: secrets.anthropicKey,
+            behaviour: { chunkMs: 1 },
+          })
+          // As the real ones do: it tells the credential that it refuses.
+          echoing = await openScripted((request, response) => {
+            const headers = { 'content-type': 'application/json', 'openai-organization': secrets.echoedKey }
+            const message = `Incorrect API key provided: ${request.headers.authorization}`
+            response.writeHead(401, headers).end(JSON.stringify({ error: { message } }))
+          })
+          const env = environmentIn(folder)
+          const first = startProgram([], env, folder)
+          await run(first, async (port) => {
+            await makeKeys(port)
+            await administer(port)
+            await relay(port)
+            await letVerify(port)
+            await breakHttp(port)
+            // The line of the last request is out, and with it all before: now it may die in the middle of a stream.
+            await waitUntil(() => first.output().includes(requestIds.at(-1) ?? '?'), 'the log is written')
+            const running = openRaw(port, {
+              path: '/v1/chat/completions',
+              accessToken: secrets.plainToken,
+              body: chat({ model: 'gpt-4o@chunk-delay=50', stream: true }),
+            })
+            await waitUntil(() => running.received().includes('data:'), 'a stream runs')
+            disk += await readStored(folder, database, ['tollgate.db', 'tollgate.db-wal'])
+            first.process.kill('SIGKILL')
+          })
+          listUpstreams(folder, echoing.origin)
+          const second = startProgram([], env, folder)
+          await run(second, async (port) => {
+            await anthropic.close()
+            await fail(port)
+            await Promise.all([openai.close(), echoing.close()])
+            await fail(port)
+            second.process.kill('SIGTERM')
+          })
+          disk += await readStored(folder, database, ['tollgate.db'])
+          assert.equal(await second.exit, 0, second.output())
+        }),
       )
-      await ask('POST', '/admin/users', { nickname: 'made' }, { 'idempotency-key': secrets.wrongCredential })
-      await ask('POST', '/admin/users', { nickname: 'other' }, { 'idempotency-key': secrets.wrongCredential })
-      known.generatedToken = made.token
-      for (const [token, edit] of [
-        [chosen, { nickname: 'chosen', token: secrets.plainToken }],
-        [secrets.plainToken, { nickname: 'plain' }],
-        [secrets.disabledToken, {}],
-        [secrets.limitedToken, { tokenLimits: { gpt4: 5, turbo: 5, claude: 5 }, requestsPerMinute: 3 }],
-      ] as const) {
-        const { id, token: answered } = JSON.parse((await ask('PUT', `/admin/users/${token}`, edit)).text)
-        assert.ok(answered)
-        userIds.push(id ?? '')
-      }
-      const everything = Object.values(secrets)
-      for (const token of [
-        chosen,
-        ...everything.map(encodeURIComponent),
-        known.generatedToken,
-        `${chosen}%zz`,
-        `${chosen}%ff`,
-        `${chosen}/${chosen}`,
-        `%2e%2e%2f${chosen}`,
-      ]) {
-        for (const method of ['GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST'])
-          await ask(method, `/admin/users/${token}`)
-      }
-      for (const body of [
-        `{"token":"${secrets.plainToken}"`,
-        `"${secrets.plainToken}"`,
-        { token: secrets.plainToken, type: secrets.plainToken, expiresAt: secrets.plainToken },
-        { tokenLimits: { [secrets.plainToken]: 1 }, [secrets.plainToken]: secrets.plainToken },
-        { nickname: `${secrets.plainToken}\u0000` },
-        Buffer.concat([Buffer.from(`{"token":"${secrets.plainToken}`), Buffer.from([0xff])]),
-        { token: 'x'.repeat(120_000) + secrets.plainToken },
-      ]) {
-        await ask('PUT', `/admin/users/${secrets.plainToken}`, body)
-        await ask('POST', '/admin/users', body)
-        await ask('PUT', '/admin/users', body)
-        await ask('PUT', '/admin/users', { users: [{ token: secrets.plainToken }, body] })
-      }
-      await ask('PUT', '/admin/users', {
-        users: [{ token: secrets.plainToken, adminNote: 'noted' }, { token: secrets.chosenToken }],
-      })
-      await ask('PUT', `/admin/users/${secrets.plainToken}`, {}, { 'if-match': `"${secrets.plainToken}"` })
-      await ask('PUT', `/admin/users/${secrets.plainToken}`, secrets.plainToken, {
-        'content-type': secrets.plainToken,
-      })
-      await ask('DELETE', `/admin/users/${secrets.disabledToken}?disabledReason=gone`)
-      await ask(
-        'DELETE',
-        `/admin/users/${secrets.wrongCredential}?disabledReason=${secrets.plainToken}&x=%zz`,
-      )
-      for (const query of [
-        '',
-        `?q=${secrets.plainToken}`,
-        `?cursor=${secrets.plainToken}`,
-        `?sort=${secrets.plainToken}`,
-        `?${secrets.plainToken}=1`,
-        '?limit=2',
-        '?q=%zz',
-      ])
-        await ask('GET', `/admin/users${query}`)
-      for (const path of [
-        `/admin/${secrets.plainToken}`,
-        `/${secrets.plainToken}`,
-        `//${secrets.plainToken}`,
-        '/admin',
-        '/docs',
-        '/openapi.json',
-        '/contract.yaml',
-        '/healthz',
-        '/readyz',
-        `/healthz?${secrets.plainToken}`,
-      ])
-        for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) await ask(method, path)
-      for (let round = 0; round < 13; round += 1) {
-        const wrong = {
-          authorization: `Bearer ${secrets.wrongCredential}`,
-          'x-forwarded-for': '203.0.113.250',
+      after(() => Promise.all([openai.close(), anthropic.close(), echoing.close(), database.remove()]))
+
+      /** @param general where the models go that have no upstream of their own */
+      function listUpstreams(folder: string, general: string): void {
+        const slow = {
+          name: 'slow',
+          provider: 'openai',
+          baseUrl: `${openai.url}/v1`,
+          apiKey: '$OPENAI_API_KEY',
+          headersTimeoutMs: 150,
+          models: ['gpt-slow*'],
         }
-        await ask('GET', `/admin/users/${secrets.plainToken}`, undefined, wrong)
+        const echo = {
+          name: 'echo',
+          provider: 'openai',
+          baseUrl: echoing.origin,
+          apiKey: '$ECHOED_KEY',
+          models: ['gpt-echo*'],
+        }
+        const rest = {
+          name: 'rest',
+          provider: 'openai',
+          baseUrl: general,
+          apiKey: '$OPENAI_API_KEY',
+          models: ['*'],
+        }
+        writeFileSync(join(folder, 'tollgate.yaml'), JSON.stringify({ upstreams: [slow, echo, rest] }))
       }
-      for (const authorization of [
-        secrets.adminKey,
-        `Basic ${Buffer.from(`admin:${secrets.adminKey}`).toString('base64')}`,
-        `Bearer ${secrets.adminKey}x`,
-        `Bearer ${secrets.plainToken}`,
-      ])
-        await ask('GET', '/admin/users', undefined, { authorization, ...fromElsewhere() })
-      await ask('GET', '/admin/users', undefined, {
-        accept: 'application/problem+json',
-        authorization: 'Bearer',
-        cookie: secrets.plainToken,
-      })
-    }
 
-    async function makeKeys(port: number): Promise<void> {
-      const ask = async (method: string, path: string, authorization: string, body?: unknown) => {
-        const headers = { authorization: `Bearer ${authorization}`, ...fromElsewhere() }
-        const request = { method, path, headers, ...(body !== undefined && { body }) }
-        return [request, await call(port, request)] as const
+      function environmentIn(folder: string): Record<string, string> {
+        listUpstreams(folder, `${openai.url}/v1`)
+        return {
+          DATA_DIR: join(folder, 'data'),
+          ...database.env,
+          PORT: '0',
+          LOG_LEVEL: 'debug',
+          ADMIN_KEY: secrets.adminKey,
+          MASTER_KEY: secrets.masterKey,
+          OPENAI_API_KEY: secrets.openaiKey,
+          ANTHROPIC_API_KEY: secrets.anthropicKey,
+          ANTHROPIC_BASE_URL: anthropic.url,
+          ECHOED_KEY: secrets.echoedKey,
+          // Guesses come from addresses of their own, so that they do not shut out the rest.
+          TRUSTED_PROXIES: '127.0.0.1',
+          BODY_BYTES_MAX: '100000',
+        }
       }
-      const keyIds: Record<string, string> = {}
-      for (const [name, body] of [
-        ['madeAdminKey', { name: 'made', scopes: ['admin'], expiresAt: Date.now() + 3_600_000 }],
-        ['madeVerifierKey', { name: 'edge', scopes: ['verifier'] }],
-        ['deletedKey', { name: 'gone', scopes: ['admin', 'verifier'] }],
-      ] as const) {
-        const [, answer] = await ask('POST', '/admin/keys', secrets.adminKey, body)
-        made.push(answer.text)
-        const { id, key } = JSON.parse(answer.text)
-        known[name] = key
-        keyIds[name] = id
-      }
-      const keys = keyNames.map((name) => known[name] ?? assert.fail())
-      for (const key of [secrets.adminKey, ...keys]) {
-        for (const [method, path, body] of [
-          ['GET', '/admin/keys'],
-          ['GET', `/admin/keys?key=${key}`],
-          ['DELETE', `/admin/keys/${key}`],
-          ['GET', `/admin/keys/${key}`],
-          ['PUT', `/admin/users/by-a-key`, {}],
-          ['POST', '/admin/keys', { name: 'x', key }],
-          ['POST', '/admin/keys', { name: 'x', scopes: [key], expiresAt: key }],
-          ['POST', '/admin/keys', `{"name":"${key}`],
-        ] as const)
-          note('admin', ...(await ask(method, path, key, body)))
-      }
-      note('admin', ...(await ask('DELETE', `/admin/keys/${keyIds.deletedKey}`, secrets.adminKey)))
-      note('admin', ...(await ask('GET', '/admin/keys', known.deletedKey ?? assert.fail())))
-      note('admin', ...(await ask('DELETE', '/admin/keys/adk_environment', secrets.adminKey)))
-    }
 
-    /** As another gateway asks, with the key for it and with others. */
-    async function letVerify(port: number): Promise<void> {
-      const keys = [...keyNames.map((name) => known[name] ?? assert.fail()), secrets.adminKey]
-      for (const key of [...keys, secrets.plainToken, secrets.wrongCredential]) {
-        const asking = { authorization: `Bearer ${key}` }
-        const proxying = { 'x-tollgate-key': key, authorization: `Bearer ${secrets.plainToken}` }
-        const form = { ...asking, 'content-type': 'application/x-www-form-urlencoded' }
-        for (const request of [
-          { path: '/auth/check', headers: asking, body: { token: secrets.plainToken } },
-          { path: '/auth/check', headers: asking, body: { token: key, model: key } },
-          { path: '/auth/check', headers: asking, body: { token: key, units: key } },
-          { path: '/auth/introspect', headers: form, body: `token=${secrets.plainToken}` },
-          { path: '/auth/introspect', headers: form, body: `token=${key}` },
-          { method: 'GET', path: '/auth/verify', headers: proxying },
-          { method: 'GET', path: `/auth/verify?key=${key}`, headers: { authorization: `Bearer ${key}` } },
-        ])
-          note(
-            'verifier',
-            request,
-            await call(port, { ...request, headers: { ...request.headers, ...fromElsewhere() } }),
-          )
+      async function run(program: Program, work: (port: number) => Promise<void>): Promise<void> {
+        try {
+          await work(Number(new URL(await program.listening).port))
+          await program.exit
+        } finally {
+          program.process.kill('SIGKILL')
+          output += program.output()
+        }
       }
-    }
 
-    const chat = (more: object = {}) => ({
-      model: 'gpt-4o',
-      max_tokens: 30,
-      messages: [{ role: 'user', content: secrets.prompt }],
-      ...more,
-    })
-    const operations: readonly (readonly [string, object])[] = [
-      ['/v1/chat/completions', chat()],
-      ['/v1/completions', { model: 'gpt-4o', prompt: secrets.prompt }],
-      ['/v1/responses', { model: 'gpt-4o', input: secrets.prompt }],
-      ['/v1/embeddings', { model: 'text-embedding-3-small', input: secrets.prompt }],
-      ['/v1/messages', chat({ model: 'claude-x' })],
-      ['/v1/messages/count_tokens', chat({ model: 'claude-x' })],
-    ]
-    const gateways = (port: number) => async (request: Call) =>
-      note('gateway', request, await call(port, request))
-
-    /** A credential as either protocol's clients send it, and as bytes in UTF-8. */
-    function credentials(secret: string): Record<string, string>[] {
-      const bytes = Buffer.from(secret).toString('latin1')
-      return [
-        { authorization: `Bearer ${bytes}` },
-        { 'x-api-key': bytes },
-        {
-          authorization: `Bearer ${bytes}`,
-          'x-api-key': bytes,
-          cookie: `session=${bytes}`,
-          'proxy-authorization': bytes,
-        },
-      ]
-    }
-
-    async function relay(port: number): Promise<void> {
-      const ask = gateways(port)
-      const good = [secrets.chosenToken, secrets.plainToken, known.generatedToken ?? assert.fail()]
-      for (const [path, body] of operations) {
-        for (const token of good)
-          for (const headers of credentials(token))
-            assert.equal((await ask({ path, body, headers })).status, 200, path)
-        const [headers = {}] = credentials(secrets.plainToken)
-        for (const simulate of [
-          'status=400',
-          'status=401',
-          'status=429; retry-after=1',
-          'status=500',
-          'bad-json',
-          'cut-after=1',
-          'gzip',
-          'no-usage',
-        ])
-          for (const stream of [false, true])
-            await ask({ path, body: { ...body, stream }, headers: { ...headers, 'x-simulate': simulate } })
-        for (const token of [
-          secrets.disabledToken,
-          secrets.limitedToken,
-          secrets.wrongCredential,
-          secrets.adminKey,
-          secrets.openaiKey,
-          ...keyNames.map((name) => known[name] ?? assert.fail()),
-        ])
-          for (const wrong of credentials(token))
-            await ask({ path, body, headers: { ...wrong, ...fromElsewhere() } })
-        await ask({ path: `${path}?api_key=none&%zz`, body, headers })
-        for (const method of ['GET', 'HEAD', 'OPTIONS', 'DELETE']) await ask({ method, path, headers })
-        for (const bad of [
-          '',
-          '{',
-          `{"model":"${secrets.prompt}`,
-          `{"model":5,"x":"${secrets.prompt}"}`,
-          { model: secrets.prompt },
-          'x'.repeat(120_000),
-        ])
-          await ask({ path, body: bad, headers })
-        await ask({ path, body, headers: { ...headers, 'content-encoding': secrets.prompt } })
+      function note(plane: keyof typeof answers, { path, method = 'POST' }: Call, answer: Answer): Answer {
+        answers[plane].push(`${JSON.stringify(answer.headers)}\n${answer.text}`)
+        const id = answer.headers['x-request-id']
+        if (typeof id === 'string') requestIds.push(id)
+        const key = `${method} ${path.replace(/\?.*/, '')}`
+        statuses.set(key, (statuses.get(key) ?? new Set()).add(answer.status))
+        return answer
       }
-      const [headers = {}] = credentials(secrets.plainToken)
-      for (const model of ['gpt-slow@delay=900', 'gpt-echo', 'claude-x'])
-        await ask({ path: '/v1/chat/completions', body: chat({ model }), headers })
-      for (const token of [...good, secrets.disabledToken, secrets.wrongCredential]) {
-        for (const path of [
-          '/v1/usage',
-          '/v1/models',
-          '/v1/models/gpt-4o',
-          `/v1/models/${encodeURIComponent(token)}`,
-          `/v1/usage?key=${encodeURIComponent(token)}`,
-          `/v1/${encodeURIComponent(token)}`,
-          `/v1/models/%zz${encodeURIComponent(token)}`,
-        ])
-          for (const method of ['GET', 'HEAD', 'POST']) {
-            const request = { method, path, headers: { ...credentials(token)[0], ...fromElsewhere() } }
-            // What the holder's own path echoes to the holder is the holder's.
-            if (path.includes('sentinel') || path.includes('sk-tg-'))
-              noteOnlyOperator(await call(port, request))
-            else await ask(request)
-          }
+
+      let guesses = 0
+      const fromElsewhere = () => {
+        guesses += 1
+        return { 'x-forwarded-for': `203.0.113.${guesses}` }
       }
-      for (let round = 0; round < 13; round += 1)
-        await ask({
-          path: '/v1/messages',
-          body: chat(),
-          headers: { 'x-api-key': secrets.wrongCredential, 'x-forwarded-for': '203.0.113.251' },
-        })
-      for (const [path, body] of operations) {
-        for (const passed of [0, 3, 8, 20]) {
-          const raw = openRaw(port, {
+
+      async function administer(port: number): Promise<void> {
+        const headers = { authorization: `Bearer ${secrets.adminKey}` }
+        const ask = async (
+          method: string,
+          path: string,
+          body?: unknown,
+          more: Record<string, string> = {},
+        ) => {
+          const request = {
+            method,
             path,
-            accessToken: secrets.plainToken,
-            body: { ...body, stream: true },
-          })
-          setTimeout(raw.hangUp, passed)
-          await raw.closed
+            headers: { ...headers, ...more },
+            ...(body !== undefined && { body }),
+          }
+          return note('admin', request, await call(port, request))
+        }
+        const chosen = encodeURIComponent(secrets.chosenToken)
+        const made = JSON.parse(
+          (
+            await ask(
+              'POST',
+              '/admin/users',
+              { nickname: 'made' },
+              { 'idempotency-key': secrets.wrongCredential },
+            )
+          ).text,
+        )
+        await ask(
+          'POST',
+          '/admin/users',
+          { nickname: 'made' },
+          { 'idempotency-key': secrets.wrongCredential },
+        )
+        await ask(
+          'POST',
+          '/admin/users',
+          { nickname: 'other' },
+          { 'idempotency-key': secrets.wrongCredential },
+        )
+        known.generatedToken = made.token
+        for (const [token, edit] of [
+          [chosen, { nickname: 'chosen', token: secrets.plainToken }],
+          [secrets.plainToken, { nickname: 'plain' }],
+          [secrets.disabledToken, {}],
+          [secrets.limitedToken, { tokenLimits: { gpt4: 5, turbo: 5, claude: 5 }, requestsPerMinute: 3 }],
+        ] as const) {
+          const { id, token: answered } = JSON.parse((await ask('PUT', `/admin/users/${token}`, edit)).text)
+          assert.ok(answered)
+          userIds.push(id ?? '')
+        }
+        const everything = Object.values(secrets)
+        for (const token of [
+          chosen,
+          ...everything.map(encodeURIComponent),
+          known.generatedToken,
+          `${chosen}%zz`,
+          `${chosen}%ff`,
+          `${chosen}/${chosen}`,
+          `%2e%2e%2f${chosen}`,
+        ]) {
+          for (const method of ['GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST'])
+            await ask(method, `/admin/users/${token}`)
+        }
+        for (const body of [
+          `{"token":"${secrets.plainToken}"`,
+          `"${secrets.plainToken}"`,
+          { token: secrets.plainToken, type: secrets.plainToken, expiresAt: secrets.plainToken },
+          { tokenLimits: { [secrets.plainToken]: 1 }, [secrets.plainToken]: secrets.plainToken },
+          { nickname: `${secrets.plainToken}\u0000` },
+          Buffer.concat([Buffer.from(`{"token":"${secrets.plainToken}`), Buffer.from([0xff])]),
+          { token: 'x'.repeat(120_000) + secrets.plainToken },
+        ]) {
+          await ask('PUT', `/admin/users/${secrets.plainToken}`, body)
+          await ask('POST', '/admin/users', body)
+          await ask('PUT', '/admin/users', body)
+          await ask('PUT', '/admin/users', { users: [{ token: secrets.plainToken }, body] })
+        }
+        await ask('PUT', '/admin/users', {
+          users: [{ token: secrets.plainToken, adminNote: 'noted' }, { token: secrets.chosenToken }],
+        })
+        await ask('PUT', `/admin/users/${secrets.plainToken}`, {}, { 'if-match': `"${secrets.plainToken}"` })
+        await ask('PUT', `/admin/users/${secrets.plainToken}`, secrets.plainToken, {
+          'content-type': secrets.plainToken,
+        })
+        await ask('DELETE', `/admin/users/${secrets.disabledToken}?disabledReason=gone`)
+        await ask(
+          'DELETE',
+          `/admin/users/${secrets.wrongCredential}?disabledReason=${secrets.plainToken}&x=%zz`,
+        )
+        for (const query of [
+          '',
+          `?q=${secrets.plainToken}`,
+          `?cursor=${secrets.plainToken}`,
+          `?sort=${secrets.plainToken}`,
+          `?${secrets.plainToken}=1`,
+          '?limit=2',
+          '?q=%zz',
+        ])
+          await ask('GET', `/admin/users${query}`)
+        for (const path of [
+          `/admin/${secrets.plainToken}`,
+          `/${secrets.plainToken}`,
+          `//${secrets.plainToken}`,
+          '/admin',
+          '/docs',
+          '/openapi.json',
+          '/contract.yaml',
+          '/healthz',
+          '/readyz',
+          `/healthz?${secrets.plainToken}`,
+        ])
+          for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) await ask(method, path)
+        for (let round = 0; round < 13; round += 1) {
+          const wrong = {
+            authorization: `Bearer ${secrets.wrongCredential}`,
+            'x-forwarded-for': '203.0.113.250',
+          }
+          await ask('GET', `/admin/users/${secrets.plainToken}`, undefined, wrong)
+        }
+        for (const authorization of [
+          secrets.adminKey,
+          `Basic ${Buffer.from(`admin:${secrets.adminKey}`).toString('base64')}`,
+          `Bearer ${secrets.adminKey}x`,
+          `Bearer ${secrets.plainToken}`,
+        ])
+          await ask('GET', '/admin/users', undefined, { authorization, ...fromElsewhere() })
+        await ask('GET', '/admin/users', undefined, {
+          accept: 'application/problem+json',
+          authorization: 'Bearer',
+          cookie: secrets.plainToken,
+        })
+      }
+
+      async function makeKeys(port: number): Promise<void> {
+        const ask = async (method: string, path: string, authorization: string, body?: unknown) => {
+          const headers = { authorization: `Bearer ${authorization}`, ...fromElsewhere() }
+          const request = { method, path, headers, ...(body !== undefined && { body }) }
+          return [request, await call(port, request)] as const
+        }
+        const keyIds: Record<string, string> = {}
+        for (const [name, body] of [
+          ['madeAdminKey', { name: 'made', scopes: ['admin'], expiresAt: Date.now() + 3_600_000 }],
+          ['madeVerifierKey', { name: 'edge', scopes: ['verifier'] }],
+          ['deletedKey', { name: 'gone', scopes: ['admin', 'verifier'] }],
+        ] as const) {
+          const [, answer] = await ask('POST', '/admin/keys', secrets.adminKey, body)
+          made.push(answer.text)
+          const { id, key } = JSON.parse(answer.text)
+          known[name] = key
+          keyIds[name] = id
+        }
+        const keys = keyNames.map((name) => known[name] ?? assert.fail())
+        for (const key of [secrets.adminKey, ...keys]) {
+          for (const [method, path, body] of [
+            ['GET', '/admin/keys'],
+            ['GET', `/admin/keys?key=${key}`],
+            ['DELETE', `/admin/keys/${key}`],
+            ['GET', `/admin/keys/${key}`],
+            ['PUT', `/admin/users/by-a-key`, {}],
+            ['POST', '/admin/keys', { name: 'x', key }],
+            ['POST', '/admin/keys', { name: 'x', scopes: [key], expiresAt: key }],
+            ['POST', '/admin/keys', `{"name":"${key}`],
+          ] as const)
+            note('admin', ...(await ask(method, path, key, body)))
+        }
+        note('admin', ...(await ask('DELETE', `/admin/keys/${keyIds.deletedKey}`, secrets.adminKey)))
+        note('admin', ...(await ask('GET', '/admin/keys', known.deletedKey ?? assert.fail())))
+        note('admin', ...(await ask('DELETE', '/admin/keys/adk_environment', secrets.adminKey)))
+      }
+
+      /** As another gateway asks, with the key for it and with others. */
+      async function letVerify(port: number): Promise<void> {
+        const keys = [...keyNames.map((name) => known[name] ?? assert.fail()), secrets.adminKey]
+        for (const key of [...keys, secrets.plainToken, secrets.wrongCredential]) {
+          const asking = { authorization: `Bearer ${key}` }
+          const proxying = { 'x-tollgate-key': key, authorization: `Bearer ${secrets.plainToken}` }
+          const form = { ...asking, 'content-type': 'application/x-www-form-urlencoded' }
+          for (const request of [
+            { path: '/auth/check', headers: asking, body: { token: secrets.plainToken } },
+            { path: '/auth/check', headers: asking, body: { token: key, model: key } },
+            { path: '/auth/check', headers: asking, body: { token: key, units: key } },
+            { path: '/auth/introspect', headers: form, body: `token=${secrets.plainToken}` },
+            { path: '/auth/introspect', headers: form, body: `token=${key}` },
+            { method: 'GET', path: '/auth/verify', headers: proxying },
+            { method: 'GET', path: `/auth/verify?key=${key}`, headers: { authorization: `Bearer ${key}` } },
+          ])
+            note(
+              'verifier',
+              request,
+              await call(port, { ...request, headers: { ...request.headers, ...fromElsewhere() } }),
+            )
         }
       }
-      await ask({ method: 'GET', path: '/v1/usage', headers })
-    }
 
-    function noteOnlyOperator(answer: Answer): void {
-      answers.admin.push(`${JSON.stringify(answer.headers)}\n${answer.text}`)
-    }
-
-    async function breakHttp(port: number): Promise<void> {
-      const token = secrets.plainToken
-      for (const text of [
-        `${token}\r\n\r\n`,
-        `GET /v1/models/${token} HTTP/9.9\r\n\r\n`,
-        `GET /v1/usage HTTP/1.1\r\nhost: x\r\nauthorization Bearer ${token}\r\n\r\n`,
-        `GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-pad: ${'p'.repeat(20_000)}\r\nauthorization: Bearer ${token}\r\n\r\n`,
-        `POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: ${token}\r\ntransfer-encoding: chunked\r\n\r\n${token}\r\n`,
-        `POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: ${token}\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n${token}`,
-        `CONNECT ${token}:443 HTTP/1.1\r\nhost: ${token}\r\n\r\n`,
-        `GET /v1/usage HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: ${token}\r\nx-api-key: ${token}\r\n\r\n`,
-        `GET http://${token}@host/admin/users/${token} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secrets.adminKey}\r\nconnection: close\r\n\r\n`,
-      ]) {
-        answers[text.includes(secrets.adminKey) ? 'admin' : 'gateway'].push(await exchange(port, text))
-      }
-      note(
-        'gateway',
-        { path: '/v1/usage' },
-        await call(port, { method: 'GET', path: '/v1/usage', headers: credentials(token)[0] ?? {} }),
-      )
-    }
-
-    async function fail(port: number): Promise<void> {
-      const ask = gateways(port)
-      for (const [path, body] of operations)
-        for (const headers of credentials(secrets.plainToken))
-          assert.equal((await ask({ path, body, headers })).status, 502, path)
-      await ask({ method: 'GET', path: '/v1/models', headers: credentials(secrets.plainToken)[0] ?? {} })
-    }
-
-    it('nothing of them was printed', () => {
-      for (const id of userIds) assert.ok(output.includes(id), `the user ${id} was`)
-      for (const id of requestIds) assert.ok(output.includes(id), `the request ${id} was`)
-      assert.match(output, /upstream trouble/)
-      assert.match(output, /left open/)
-      assert.match(output, /\/admin\/users\/\{token\}/)
-      assert.deepEqual(found(output, Object.keys(known), known), [])
-      assert.ok(!output.includes('sentinel'), 'nor a part of them')
-      assert.doesNotMatch(output, /tg[av]-\w/, 'nor of a key')
-    })
-
-    it('nothing of them lies on the disk in clear', () => {
-      for (const id of userIds) assert.ok(disk.includes(id), 'users do')
-      for (const words of ['noted', '/v1/chat/completions', 'gpt-4o']) assert.ok(disk.includes(words), words)
-      assert.deepEqual(found(disk, Object.keys(known), known), [])
-    })
-
-    it("the operator's own are in no answer, and a holder's are in none of the gateway", () => {
-      const all = [...answers.admin, ...answers.gateway, ...answers.verifier].join('\n')
-      assert.deepEqual(found(all, operatorsOwn, known), [])
-      assert.deepEqual(
-        made.map((text) => found(text, operatorsOwn, known)),
-        keyNames.map((name) => [name]),
-        'but a key in the answer that made it',
-      )
-      assert.deepEqual(
-        found(answers.admin.join('\n'), tokenNames, known),
-        tokenNames,
-        'the admin API gives them back',
-      )
-      assert.deepEqual(found(answers.gateway.join('\n'), tokenNames, known), [])
-      assert.deepEqual(found(answers.verifier.join('\n'), tokenNames, known), [])
-    })
-
-    it("a holder's reached no upstream, the operator's only the one it is for", () => {
-      const textOf = (requests: readonly { readonly headers: object; readonly body: string }[]) =>
-        requests.map(({ headers, body }) => JSON.stringify(headers) + body).join('\n')
-      const places = [
-        { text: textOf(openai.served()), own: ['openaiKey'] },
-        { text: textOf(anthropic.served()), own: ['anthropicKey'] },
-        { text: textOf(echoing.requests), own: ['openaiKey', 'echoedKey'] },
+      const chat = (more: object = {}) => ({
+        model: 'gpt-4o',
+        max_tokens: 30,
+        messages: [{ role: 'user', content: secrets.prompt }],
+        ...more,
+      })
+      const operations: readonly (readonly [string, object])[] = [
+        ['/v1/chat/completions', chat()],
+        ['/v1/completions', { model: 'gpt-4o', prompt: secrets.prompt }],
+        ['/v1/responses', { model: 'gpt-4o', input: secrets.prompt }],
+        ['/v1/embeddings', { model: 'text-embedding-3-small', input: secrets.prompt }],
+        ['/v1/messages', chat({ model: 'claude-x' })],
+        ['/v1/messages/count_tokens', chat({ model: 'claude-x' })],
       ]
-      for (const { text, own } of places) {
-        assert.deepEqual(found(text, [...tokenNames, ...operatorsOwn, 'wrongCredential'], known), own)
-        assert.ok(text.includes(secrets.prompt), 'what was asked did')
-      }
-      assert.ok(openai.served().length > 100 && anthropic.served().length > 50)
-    })
+      const gateways = (port: number) => async (request: Call) =>
+        note('gateway', request, await call(port, request))
 
-    it('everything was done', () => {
-      const seen = (key: string, expected: readonly number[]) =>
-        assert.deepEqual(
-          expected.filter((status) => !statuses.get(key)?.has(status)),
-          [],
-          key,
+      /** A credential as either protocol's clients send it, and as bytes in UTF-8. */
+      function credentials(secret: string): Record<string, string>[] {
+        const bytes = Buffer.from(secret).toString('latin1')
+        return [
+          { authorization: `Bearer ${bytes}` },
+          { 'x-api-key': bytes },
+          {
+            authorization: `Bearer ${bytes}`,
+            'x-api-key': bytes,
+            cookie: `session=${bytes}`,
+            'proxy-authorization': bytes,
+          },
+        ]
+      }
+
+      async function relay(port: number): Promise<void> {
+        const ask = gateways(port)
+        const good = [secrets.chosenToken, secrets.plainToken, known.generatedToken ?? assert.fail()]
+        for (const [path, body] of operations) {
+          for (const token of good)
+            for (const headers of credentials(token))
+              assert.equal((await ask({ path, body, headers })).status, 200, path)
+          const [headers = {}] = credentials(secrets.plainToken)
+          for (const simulate of [
+            'status=400',
+            'status=401',
+            'status=429; retry-after=1',
+            'status=500',
+            'bad-json',
+            'cut-after=1',
+            'gzip',
+            'no-usage',
+          ])
+            for (const stream of [false, true])
+              await ask({ path, body: { ...body, stream }, headers: { ...headers, 'x-simulate': simulate } })
+          for (const token of [
+            secrets.disabledToken,
+            secrets.limitedToken,
+            secrets.wrongCredential,
+            secrets.adminKey,
+            secrets.openaiKey,
+            ...keyNames.map((name) => known[name] ?? assert.fail()),
+          ])
+            for (const wrong of credentials(token))
+              await ask({ path, body, headers: { ...wrong, ...fromElsewhere() } })
+          await ask({ path: `${path}?api_key=none&%zz`, body, headers })
+          for (const method of ['GET', 'HEAD', 'OPTIONS', 'DELETE']) await ask({ method, path, headers })
+          for (const bad of [
+            '',
+            '{',
+            `{"model":"${secrets.prompt}`,
+            `{"model":5,"x":"${secrets.prompt}"}`,
+            { model: secrets.prompt },
+            'x'.repeat(120_000),
+          ])
+            await ask({ path, body: bad, headers })
+          await ask({ path, body, headers: { ...headers, 'content-encoding': secrets.prompt } })
+        }
+        const [headers = {}] = credentials(secrets.plainToken)
+        for (const model of ['gpt-slow@delay=900', 'gpt-echo', 'claude-x'])
+          await ask({ path: '/v1/chat/completions', body: chat({ model }), headers })
+        for (const token of [...good, secrets.disabledToken, secrets.wrongCredential]) {
+          for (const path of [
+            '/v1/usage',
+            '/v1/models',
+            '/v1/models/gpt-4o',
+            `/v1/models/${encodeURIComponent(token)}`,
+            `/v1/usage?key=${encodeURIComponent(token)}`,
+            `/v1/${encodeURIComponent(token)}`,
+            `/v1/models/%zz${encodeURIComponent(token)}`,
+          ])
+            for (const method of ['GET', 'HEAD', 'POST']) {
+              const request = { method, path, headers: { ...credentials(token)[0], ...fromElsewhere() } }
+              // What the holder's own path echoes to the holder is the holder's.
+              if (path.includes('sentinel') || path.includes('sk-tg-'))
+                noteOnlyOperator(await call(port, request))
+              else await ask(request)
+            }
+        }
+        for (let round = 0; round < 13; round += 1)
+          await ask({
+            path: '/v1/messages',
+            body: chat(),
+            headers: { 'x-api-key': secrets.wrongCredential, 'x-forwarded-for': '203.0.113.251' },
+          })
+        for (const [path, body] of operations) {
+          for (const passed of [0, 3, 8, 20]) {
+            const raw = openRaw(port, {
+              path,
+              accessToken: secrets.plainToken,
+              body: { ...body, stream: true },
+            })
+            setTimeout(raw.hangUp, passed)
+            await raw.closed
+          }
+        }
+        await ask({ method: 'GET', path: '/v1/usage', headers })
+      }
+
+      function noteOnlyOperator(answer: Answer): void {
+        answers.admin.push(`${JSON.stringify(answer.headers)}\n${answer.text}`)
+      }
+
+      async function breakHttp(port: number): Promise<void> {
+        const token = secrets.plainToken
+        for (const text of [
+          `${token}\r\n\r\n`,
+          `GET /v1/models/${token} HTTP/9.9\r\n\r\n`,
+          `GET /v1/usage HTTP/1.1\r\nhost: x\r\nauthorization Bearer ${token}\r\n\r\n`,
+          `GET /v1/usage HTTP/1.1\r\nhost: x\r\nx-pad: ${'p'.repeat(20_000)}\r\nauthorization: Bearer ${token}\r\n\r\n`,
+          `POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: ${token}\r\ntransfer-encoding: chunked\r\n\r\n${token}\r\n`,
+          `POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: ${token}\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n${token}`,
+          `CONNECT ${token}:443 HTTP/1.1\r\nhost: ${token}\r\n\r\n`,
+          `GET /v1/usage HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: ${token}\r\nx-api-key: ${token}\r\n\r\n`,
+          `GET http://${token}@host/admin/users/${token} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secrets.adminKey}\r\nconnection: close\r\n\r\n`,
+        ]) {
+          answers[text.includes(secrets.adminKey) ? 'admin' : 'gateway'].push(await exchange(port, text))
+        }
+        note(
+          'gateway',
+          { path: '/v1/usage' },
+          await call(port, { method: 'GET', path: '/v1/usage', headers: credentials(token)[0] ?? {} }),
         )
-      seen('POST /v1/chat/completions', [200, 400, 401, 403, 404, 413, 415, 429, 500, 502, 504])
-      seen('POST /v1/messages', [200, 400, 401, 403, 429, 500, 502])
-      seen('GET /v1/usage', [200, 403, 401])
-      seen('POST /admin/keys', [400, 403])
-      seen('GET /admin/keys', [200, 401, 403])
-      seen('DELETE /admin/keys/adk_environment', [409])
-      seen('POST /auth/check', [200, 400, 401, 403])
-      seen('POST /auth/introspect', [200, 401, 403])
-      seen('GET /auth/verify', [200, 403])
-      seen('GET /admin/users', [200, 400, 401])
-      seen('PUT /admin/users', [200, 400, 413])
-      seen('POST /admin/users', [200, 400, 409, 413])
-      seen(`PUT /admin/users/${secrets.plainToken}`, [200, 400, 412, 413, 415])
-      seen(`GET /admin/users/${secrets.plainToken}`, [200, 401, 429])
-      seen(`DELETE /admin/users/${secrets.disabledToken}`, [200])
+      }
+
+      async function fail(port: number): Promise<void> {
+        const ask = gateways(port)
+        for (const [path, body] of operations)
+          for (const headers of credentials(secrets.plainToken))
+            assert.equal((await ask({ path, body, headers })).status, 502, path)
+        await ask({ method: 'GET', path: '/v1/models', headers: credentials(secrets.plainToken)[0] ?? {} })
+      }
+
+      it('nothing of them was printed', () => {
+        for (const id of userIds) assert.ok(output.includes(id), `the user ${id} was`)
+        for (const id of requestIds) assert.ok(output.includes(id), `the request ${id} was`)
+        assert.match(output, /upstream trouble/)
+        // On a shared database it is said only when whoever died has been silent for long enough.
+        if (database.env.DATABASE_URL === undefined) assert.match(output, /left open/)
+        assert.match(output, /\/admin\/users\/\{token\}/)
+        assert.deepEqual(found(output, Object.keys(known), known), [])
+        assert.ok(!output.includes('sentinel'), 'nor a part of them')
+        assert.doesNotMatch(output, /tg[av]-\w/, 'nor of a key')
+      })
+
+      it('nothing of them lies on the disk in clear', () => {
+        for (const id of userIds) assert.ok(disk.includes(id), 'users do')
+        for (const words of ['noted', '/v1/chat/completions', 'gpt-4o'])
+          assert.ok(disk.includes(words), words)
+        assert.deepEqual(found(disk, Object.keys(known), known), [])
+      })
+
+      it("the operator's own are in no answer, and a holder's are in none of the gateway", () => {
+        const all = [...answers.admin, ...answers.gateway, ...answers.verifier].join('\n')
+        assert.deepEqual(found(all, operatorsOwn, known), [])
+        assert.deepEqual(
+          made.map((text) => found(text, operatorsOwn, known)),
+          keyNames.map((name) => [name]),
+          'but a key in the answer that made it',
+        )
+        assert.deepEqual(
+          found(answers.admin.join('\n'), tokenNames, known),
+          tokenNames,
+          'the admin API gives them back',
+        )
+        assert.deepEqual(found(answers.gateway.join('\n'), tokenNames, known), [])
+        assert.deepEqual(found(answers.verifier.join('\n'), tokenNames, known), [])
+      })
+
+      it("a holder's reached no upstream, the operator's only the one it is for", () => {
+        const textOf = (requests: readonly { readonly headers: object; readonly body: string }[]) =>
+          requests.map(({ headers, body }) => JSON.stringify(headers) + body).join('\n')
+        const places = [
+          { text: textOf(openai.served()), own: ['openaiKey'] },
+          { text: textOf(anthropic.served()), own: ['anthropicKey'] },
+          { text: textOf(echoing.requests), own: ['openaiKey', 'echoedKey'] },
+        ]
+        for (const { text, own } of places) {
+          assert.deepEqual(found(text, [...tokenNames, ...operatorsOwn, 'wrongCredential'], known), own)
+          assert.ok(text.includes(secrets.prompt), 'what was asked did')
+        }
+        assert.ok(openai.served().length > 100 && anthropic.served().length > 50)
+      })
+
+      it('everything was done', () => {
+        const seen = (key: string, expected: readonly number[]) =>
+          assert.deepEqual(
+            expected.filter((status) => !statuses.get(key)?.has(status)),
+            [],
+            key,
+          )
+        seen('POST /v1/chat/completions', [200, 400, 401, 403, 404, 413, 415, 429, 500, 502, 504])
+        seen('POST /v1/messages', [200, 400, 401, 403, 429, 500, 502])
+        seen('GET /v1/usage', [200, 403, 401])
+        seen('POST /admin/keys', [400, 403])
+        seen('GET /admin/keys', [200, 401, 403])
+        seen('DELETE /admin/keys/adk_environment', [409])
+        seen('POST /auth/check', [200, 400, 401, 403])
+        seen('POST /auth/introspect', [200, 401, 403])
+        seen('GET /auth/verify', [200, 403])
+        seen('GET /admin/users', [200, 400, 401])
+        seen('PUT /admin/users', [200, 400, 413])
+        seen('POST /admin/users', [200, 400, 409, 413])
+        seen(`PUT /admin/users/${secrets.plainToken}`, [200, 400, 412, 413, 415])
+        seen(`GET /admin/users/${secrets.plainToken}`, [200, 401, 429])
+        seen(`DELETE /admin/users/${secrets.disabledToken}`, [200])
+      })
     })
-  })
+  }
 })
 
 /** Whatever the server says to this, until it closes or says nothing more. */
@@ -628,6 +651,34 @@ function exchange(port: number, text: string): Promise<string> {
     socket.on('close', () => resolve(received))
     socket.write(text)
   })
+}
+
+/** All that the program has put on a disk, its own or that of the server where its database is. */
+async function readStored(folder: string, database: TestDatabase, files: readonly string[]): Promise<string> {
+  const { DATA_DIR = join(folder, 'data'), DATABASE_URL } = database.env
+  const own = existsSync(DATA_DIR) ? read(DATA_DIR, DATABASE_URL === undefined ? files : []) : ''
+  return DATABASE_URL === undefined ? own : own + (await readServersFiles(database))
+}
+
+/** The files of every table and index byte by byte, and what the server has logged. */
+async function readServersFiles(database: TestDatabase): Promise<string> {
+  // What is only in the server's memory so far is to be in its files.
+  await database.rows('checkpoint')
+  const firstOwnOid = 16_384
+  const files = await database.rows(`
+    select relname as name, pg_read_binary_file(pg_relation_filepath(oid)) as bytes
+    from pg_class where oid >= ${firstOwnOid} and relkind in ('r', 'i', 't')`)
+  for (const name of ['users', 'entries', 'admin_keys'])
+    assert.ok(
+      files.some((file) => file.name === name),
+      `${name} is there`,
+    )
+  const logs = await database.rows(
+    "select pg_read_binary_file(current_setting('data_directory') || '/../log') as bytes",
+  )
+  return [...files, ...logs]
+    .map(({ bytes }) => (bytes instanceof Uint8Array ? Buffer.from(bytes).toString('latin1') : assert.fail()))
+    .join('\n')
 }
 
 /** All that lies in a folder, byte by byte; these files must be there. */

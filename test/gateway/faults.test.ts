@@ -15,300 +15,308 @@ import {
   type Script,
   type Scripted,
 } from '../support/gateway-scripted.ts'
+import { databases } from '../support/stores.ts'
 
 const path = '/v1/chat/completions'
 const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] }
 const stream = { ...body, stream: true }
 const errorBody = { error: { message: 'no', type: 'server_error', param: null, code: null } }
 
-describe('upstreams that fail', () => {
-  const open: { close: () => Promise<void> }[] = []
-  let harness: Harness
-  afterEach(async () => {
-    for (const each of open.splice(0)) await each.close()
-  })
-
-  async function scripted(script: Script): Promise<Scripted> {
-    const made = await openScripted(script)
-    open.push(made)
-    return made
-  }
-
-  /** Opens a gateway over these upstreams, in this order. */
-  async function over(origins: readonly string[], more: object = {}): Promise<Harness> {
-    harness = await openHarness({
-      upstreams: origins.map((origin, index) =>
-        upstreamAt(origin, { provider: 'openai', name: `up${index}`, ...more }),
-      ),
+for (const database of databases) {
+  describe(`upstreams that fail on ${database.name}`, () => {
+    const open: { close: () => Promise<void> }[] = []
+    let harness: Harness
+    afterEach(async () => {
+      for (const each of open.splice(0)) await each.close()
     })
-    open.unshift(harness)
-    return harness
-  }
 
-  async function ask(request: unknown = body) {
-    const accessToken = await harness.createUser()
-    const answer = await call(harness.port, { path, accessToken, body: request })
-    const used = await harness.usedBy(accessToken)
-    await harness.settle()
-    return { answer, used, settlement: harness.settlements.at(-1) }
-  }
+    async function scripted(script: Script): Promise<Scripted> {
+      const made = await openScripted(script)
+      open.push(made)
+      return made
+    }
 
-  const refuse: Script = (_request, _response, socket) => socket.destroy()
-  const troubles: readonly (readonly [string, Script])[] = [
-    ...[429, 500, 502, 503, 529].map((status) => [`${status}`, json(errorBody, status)] as const),
-    ['a connection that closes', refuse],
-    ['its own credential refused', json({ error: { message: 'Incorrect API key: upstream-se***' } }, 401)],
-  ]
-  for (const [name, script] of troubles) {
-    it(`moves on to the next upstream: ${name}`, async () => {
-      const [first, second] = [await scripted(script), await scripted(json(chatAnswer))]
+    /** Opens a gateway over these upstreams, in this order. */
+    async function over(origins: readonly string[], more: object = {}): Promise<Harness> {
+      harness = await openHarness(database, {
+        upstreams: origins.map((origin, index) =>
+          upstreamAt(origin, { provider: 'openai', name: `up${index}`, ...more }),
+        ),
+      })
+      open.unshift(harness)
+      return harness
+    }
+
+    async function ask(request: unknown = body) {
+      const accessToken = await harness.createUser()
+      const answer = await call(harness.port, { path, accessToken, body: request })
+      const used = await harness.usedBy(accessToken)
+      await harness.settle()
+      return { answer, used, settlement: harness.settlements.at(-1) }
+    }
+
+    const refuse: Script = (_request, _response, socket) => socket.destroy()
+    const troubles: readonly (readonly [string, Script])[] = [
+      ...[429, 500, 502, 503, 529].map((status) => [`${status}`, json(errorBody, status)] as const),
+      ['a connection that closes', refuse],
+      ['its own credential refused', json({ error: { message: 'Incorrect API key: upstream-se***' } }, 401)],
+    ]
+    for (const [name, script] of troubles) {
+      it(`moves on to the next upstream: ${name}`, async () => {
+        const [first, second] = [await scripted(script), await scripted(json(chatAnswer))]
+        await over([first.origin, second.origin])
+        const { answer, used, settlement } = await ask()
+        assert.equal(answer.status, 200)
+        assert.equal(used, 12)
+        assert.equal(settlement?.upstream, 'up1')
+        assert.deepEqual([first.requests.length, second.requests.length], [1, 1])
+        assert.equal(second.requests[0]?.body, first.requests[0]?.body)
+      })
+    }
+
+    it('moves on from an address where nobody listens', async () => {
+      const second = await scripted(json(chatAnswer))
+      await over([await closedOrigin(), second.origin])
+      assert.equal((await ask()).answer.status, 200)
+    })
+
+    for (const status of [400, 403, 404, 409, 422, 504]) {
+      it(`passes ${status} on as it is and charges nothing`, async () => {
+        const [first, second] = [await scripted(json(errorBody, status)), await scripted(json(chatAnswer))]
+        await over([first.origin, second.origin])
+        const { answer, used, settlement } = await ask()
+        assert.equal(answer.status, status)
+        assert.deepEqual(JSON.parse(answer.text), errorBody)
+        assert.deepEqual([used, settlement?.ending], [0, 'released'])
+        assert.equal(second.requests.length, 0)
+      })
+    }
+
+    it('passes the last answer on when none is left', async () => {
+      const last = json({ error: { message: 'slow down', type: 'x', param: null, code: 'rate' } }, 429, {
+        'retry-after': '7',
+      })
+      const [first, second] = [await scripted(json(errorBody, 500)), await scripted(last)]
       await over([first.origin, second.origin])
+      const { answer, used } = await ask()
+      assert.equal(answer.status, 429)
+      assert.equal(answer.headers['retry-after'], '7')
+      assert.match(answer.text, /slow down/)
+      assert.equal(used, 0)
+    })
+
+    it('charges an error that states usage', async () => {
+      const first = await scripted(json({ ...errorBody, usage: chatAnswer.usage }, 400))
+      await over([first.origin])
+      assert.equal((await ask()).used, 12)
+    })
+
+    it('says 502 when nobody can be reached, and charges nothing', async () => {
+      await over([await closedOrigin(), await closedOrigin()])
       const { answer, used, settlement } = await ask()
-      assert.equal(answer.status, 200)
-      assert.equal(used, 12)
-      assert.equal(settlement?.upstream, 'up1')
-      assert.deepEqual([first.requests.length, second.requests.length], [1, 1])
-      assert.equal(second.requests[0]?.body, first.requests[0]?.body)
+      assert.equal(answer.status, 502)
+      assert.equal(JSON.parse(answer.text).error.code, 'upstream_failed')
+      assert.deepEqual([used, settlement?.ending, settlement?.errorCode], [0, 'released', 'upstream_failed'])
     })
-  }
 
-  it('moves on from an address where nobody listens', async () => {
-    const second = await scripted(json(chatAnswer))
-    await over([await closedOrigin(), second.origin])
-    assert.equal((await ask()).answer.status, 200)
-  })
-
-  for (const status of [400, 403, 404, 409, 422, 504]) {
-    it(`passes ${status} on as it is and charges nothing`, async () => {
-      const [first, second] = [await scripted(json(errorBody, status)), await scripted(json(chatAnswer))]
-      await over([first.origin, second.origin])
-      const { answer, used, settlement } = await ask()
-      assert.equal(answer.status, status)
-      assert.deepEqual(JSON.parse(answer.text), errorBody)
-      assert.deepEqual([used, settlement?.ending], [0, 'released'])
-      assert.equal(second.requests.length, 0)
+    it("tells nobody of its own credential's refusal, nor a part of it", async () => {
+      const first = await scripted(json({ error: { message: 'Incorrect API key: upstream-se***' } }, 401))
+      await over([first.origin])
+      const { answer } = await ask()
+      assert.equal(answer.status, 502)
+      assert.doesNotMatch(answer.text + harness.log(), /upstream-se/)
     })
-  }
 
-  it('passes the last answer on when none is left', async () => {
-    const last = json({ error: { message: 'slow down', type: 'x', param: null, code: 'rate' } }, 429, {
-      'retry-after': '7',
+    it('says 503 and how to add one where no upstream serves the model', async () => {
+      harness = await openHarness(database, {
+        upstreams: [],
+        gateway: { noUpstreamMessage: 'Set SOME_KEY.' },
+      })
+      open.push(harness)
+      const { answer, used } = await ask()
+      assert.equal(answer.status, 503)
+      assert.equal(JSON.parse(answer.text).error.message, 'Set SOME_KEY.')
+      assert.equal(answer.headers['x-should-retry'], 'false')
+      assert.equal(used, 0)
     })
-    const [first, second] = [await scripted(json(errorBody, 500)), await scripted(last)]
-    await over([first.origin, second.origin])
-    const { answer, used } = await ask()
-    assert.equal(answer.status, 429)
-    assert.equal(answer.headers['retry-after'], '7')
-    assert.match(answer.text, /slow down/)
-    assert.equal(used, 0)
-  })
 
-  it('charges an error that states usage', async () => {
-    const first = await scripted(json({ ...errorBody, usage: chatAnswer.usage }, 400))
-    await over([first.origin])
-    assert.equal((await ask()).used, 12)
-  })
+    it('says 504 when no answer comes in time, lets the upstream go and tries no other', async () => {
+      const [first, second] = [await scripted(() => {}), await scripted(json(chatAnswer))]
+      await over([first.origin, second.origin], { headersTimeoutMs: 150 })
+      const { answer, used } = await ask()
+      assert.equal(answer.status, 504)
+      assert.deepEqual([used, second.requests.length], [0, 0])
+      assert.equal(first.requests[0]?.wasCut, true)
+    })
 
-  it('says 502 when nobody can be reached, and charges nothing', async () => {
-    await over([await closedOrigin(), await closedOrigin()])
-    const { answer, used, settlement } = await ask()
-    assert.equal(answer.status, 502)
-    assert.equal(JSON.parse(answer.text).error.code, 'upstream_failed')
-    assert.deepEqual([used, settlement?.ending, settlement?.errorCode], [0, 'released', 'upstream_failed'])
-  })
+    const cuts: readonly (readonly [string, readonly string[], boolean])[] = [
+      ['between two events', [chatChunk('one'), chatChunk('two')], true],
+      ['within an event', [chatChunk('one'), chatChunk('two').slice(0, 40)], false],
+    ]
+    for (const [where, list, isWhole] of cuts) {
+      it(`tells the client of a stream that breaks off ${where}, and charges what had passed`, async () => {
+        const first = await scripted(async (_request, response, socket) => {
+          response.writeHead(200, { 'content-type': 'text/event-stream' })
+          for (const piece of list) response.write(piece)
+          await new Promise((resolve) => setTimeout(resolve, 30))
+          socket.destroy()
+        })
+        await over([first.origin])
+        const { answer, settlement } = await ask({ ...stream, stream_options: { include_usage: true } })
+        assert.equal(answer.status, 200)
+        assert.equal(answer.isWhole, isWhole)
+        assert.ok(answer.text.startsWith(list.join('')))
+        assert.equal(answer.text.includes('upstream_failed'), isWhole)
+        assert.doesNotMatch(answer.text, /DONE/)
+        assert.deepEqual([settlement?.isEstimated, settlement?.errorCode], [true, 'upstream_failed'])
+        assert.ok((settlement?.usage.output ?? 0) > 0)
+      })
+    }
 
-  it("tells nobody of its own credential's refusal, nor a part of it", async () => {
-    const first = await scripted(json({ error: { message: 'Incorrect API key: upstream-se***' } }, 401))
-    await over([first.origin])
-    const { answer } = await ask()
-    assert.equal(answer.status, 502)
-    assert.doesNotMatch(answer.text + harness.log(), /upstream-se/)
-  })
-
-  it('says 503 and how to add one where no upstream serves the model', async () => {
-    harness = await openHarness({ upstreams: [], gateway: { noUpstreamMessage: 'Set SOME_KEY.' } })
-    open.push(harness)
-    const { answer, used } = await ask()
-    assert.equal(answer.status, 503)
-    assert.equal(JSON.parse(answer.text).error.message, 'Set SOME_KEY.')
-    assert.equal(answer.headers['x-should-retry'], 'false')
-    assert.equal(used, 0)
-  })
-
-  it('says 504 when no answer comes in time, lets the upstream go and tries no other', async () => {
-    const [first, second] = [await scripted(() => {}), await scripted(json(chatAnswer))]
-    await over([first.origin, second.origin], { headersTimeoutMs: 150 })
-    const { answer, used } = await ask()
-    assert.equal(answer.status, 504)
-    assert.deepEqual([used, second.requests.length], [0, 0])
-    assert.equal(first.requests[0]?.wasCut, true)
-  })
-
-  const cuts: readonly (readonly [string, readonly string[], boolean])[] = [
-    ['between two events', [chatChunk('one'), chatChunk('two')], true],
-    ['within an event', [chatChunk('one'), chatChunk('two').slice(0, 40)], false],
-  ]
-  for (const [where, list, isWhole] of cuts) {
-    it(`tells the client of a stream that breaks off ${where}, and charges what had passed`, async () => {
+    it('uses what the provider had stated when its stream breaks off', async () => {
       const first = await scripted(async (_request, response, socket) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
-        for (const piece of list) response.write(piece)
+        response.write(messageStart(123) + messageText('abcdefgh'))
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        socket.destroy()
+      })
+      harness = await openHarness(database, {
+        upstreams: [upstreamAt(first.origin, { provider: 'anthropic' })],
+      })
+      open.unshift(harness)
+      const accessToken = await harness.createUser()
+      const message = { model: 'claude-x', max_tokens: 9, stream: true, messages: [] }
+      const answer = await call(harness.port, { path: '/v1/messages', accessToken, body: message })
+      assert.match(answer.text, /event: error\ndata: \{"type":"error"/)
+      assert.equal(answer.isWhole, true)
+      await harness.settle()
+      assert.equal(harness.settlements[0]?.usage.input, 123)
+    })
+
+    it('says 502 when a whole answer breaks off before the client saw any of it', async () => {
+      const first = await scripted(async (_request, response, socket) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
+        response.flushHeaders()
         await new Promise((resolve) => setTimeout(resolve, 30))
         socket.destroy()
       })
       await over([first.origin])
-      const { answer, settlement } = await ask({ ...stream, stream_options: { include_usage: true } })
-      assert.equal(answer.status, 200)
-      assert.equal(answer.isWhole, isWhole)
-      assert.ok(answer.text.startsWith(list.join('')))
-      assert.equal(answer.text.includes('upstream_failed'), isWhole)
-      assert.doesNotMatch(answer.text, /DONE/)
-      assert.deepEqual([settlement?.isEstimated, settlement?.errorCode], [true, 'upstream_failed'])
-      assert.ok((settlement?.usage.output ?? 0) > 0)
+      const { answer } = await ask()
+      assert.equal(answer.status, 502)
+      assert.equal(JSON.parse(answer.text).error.code, 'upstream_failed')
     })
-  }
 
-  it('uses what the provider had stated when its stream breaks off', async () => {
-    const first = await scripted(async (_request, response, socket) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write(messageStart(123) + messageText('abcdefgh'))
-      await new Promise((resolve) => setTimeout(resolve, 30))
-      socket.destroy()
+    it('breaks the connection when a whole answer breaks off later', async () => {
+      const first = await scripted(async (_request, response, socket) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
+        response.write('{"id": "partly')
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        socket.destroy()
+      })
+      await over([first.origin])
+      const { answer, settlement } = await ask()
+      assert.deepEqual([answer.status, answer.isWhole, answer.text], [200, false, '{"id": "partly'])
+      assert.equal(settlement?.isEstimated, true)
     })
-    harness = await openHarness({ upstreams: [upstreamAt(first.origin, { provider: 'anthropic' })] })
-    open.unshift(harness)
-    const accessToken = await harness.createUser()
-    const message = { model: 'claude-x', max_tokens: 9, stream: true, messages: [] }
-    const answer = await call(harness.port, { path: '/v1/messages', accessToken, body: message })
-    assert.match(answer.text, /event: error\ndata: \{"type":"error"/)
-    assert.equal(answer.isWhole, true)
-    await harness.settle()
-    assert.equal(harness.settlements[0]?.usage.input, 123)
-  })
 
-  it('says 502 when a whole answer breaks off before the client saw any of it', async () => {
-    const first = await scripted(async (_request, response, socket) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
-      response.flushHeaders()
-      await new Promise((resolve) => setTimeout(resolve, 30))
-      socket.destroy()
+    it('ends a stream that falls silent', async () => {
+      const first = await scripted((_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.write(chatChunk('one'))
+      })
+      await over([first.origin], { idleTimeoutMs: 150 })
+      const { answer } = await ask(stream)
+      assert.match(answer.text, /upstream_failed/)
     })
-    await over([first.origin])
-    const { answer } = await ask()
-    assert.equal(answer.status, 502)
-    assert.equal(JSON.parse(answer.text).error.code, 'upstream_failed')
-  })
 
-  it('breaks the connection when a whole answer breaks off later', async () => {
-    const first = await scripted(async (_request, response, socket) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
-      response.write('{"id": "partly')
-      await new Promise((resolve) => setTimeout(resolve, 30))
-      socket.destroy()
+    it('lets one that failed rest, longer each time, and takes it back when it has recovered', async () => {
+      const [first, second] = [await scripted(json(errorBody, 500)), await scripted(json(chatAnswer))]
+      await over([first.origin, second.origin])
+      const asked = async () => {
+        await ask()
+        return first.requests.length
+      }
+      assert.equal(await asked(), 1)
+      assert.equal(await asked(), 1, 'it rests')
+      harness.shiftClock(1100)
+      assert.equal(await asked(), 2, 'it is tried again')
+      harness.shiftClock(1100)
+      assert.equal(await asked(), 2, 'it rests for longer')
+      harness.shiftClock(1000)
+      first.script = json(chatAnswer)
+      assert.equal(await asked(), 3)
+      assert.equal(await asked(), 4, 'it has recovered')
     })
-    await over([first.origin])
-    const { answer, settlement } = await ask()
-    assert.deepEqual([answer.status, answer.isWhole, answer.text], [200, false, '{"id": "partly'])
-    assert.equal(settlement?.isEstimated, true)
-  })
 
-  it('ends a stream that falls silent', async () => {
-    const first = await scripted((_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write(chatChunk('one'))
-    })
-    await over([first.origin], { idleTimeoutMs: 150 })
-    const { answer } = await ask(stream)
-    assert.match(answer.text, /upstream_failed/)
-  })
-
-  it('lets one that failed rest, longer each time, and takes it back when it has recovered', async () => {
-    const [first, second] = [await scripted(json(errorBody, 500)), await scripted(json(chatAnswer))]
-    await over([first.origin, second.origin])
-    const asked = async () => {
+    it('keeps the time that an upstream asks for', async () => {
+      const first = await scripted(json(errorBody, 429, { 'retry-after': '30' }))
+      const second = await scripted(json(chatAnswer))
+      await over([first.origin, second.origin])
       await ask()
-      return first.requests.length
-    }
-    assert.equal(await asked(), 1)
-    assert.equal(await asked(), 1, 'it rests')
-    harness.shiftClock(1100)
-    assert.equal(await asked(), 2, 'it is tried again')
-    harness.shiftClock(1100)
-    assert.equal(await asked(), 2, 'it rests for longer')
-    harness.shiftClock(1000)
-    first.script = json(chatAnswer)
-    assert.equal(await asked(), 3)
-    assert.equal(await asked(), 4, 'it has recovered')
-  })
-
-  it('keeps the time that an upstream asks for', async () => {
-    const first = await scripted(json(errorBody, 429, { 'retry-after': '30' }))
-    const second = await scripted(json(chatAnswer))
-    await over([first.origin, second.origin])
-    await ask()
-    harness.shiftClock(29_000)
-    await ask()
-    assert.equal(first.requests.length, 1)
-    harness.shiftClock(2000)
-    await ask()
-    assert.equal(first.requests.length, 2)
-  })
-
-  it('asks the only one that serves a model, rested or not', async () => {
-    const first = await scripted(json(errorBody, 500))
-    await over([first.origin])
-    assert.deepEqual([(await ask()).answer.status, (await ask()).answer.status], [500, 500])
-    assert.equal(first.requests.length, 2)
-  })
-
-  it('sends again when a kept connection turns out to be closed', async () => {
-    let closes = false
-    const first = await scripted((request, response, socket) => {
-      if (closes) socket.destroy()
-      else json(chatAnswer)(request, response, socket)
-      closes = false
+      harness.shiftClock(29_000)
+      await ask()
+      assert.equal(first.requests.length, 1)
+      harness.shiftClock(2000)
+      await ask()
+      assert.equal(first.requests.length, 2)
     })
-    await over([first.origin])
-    await ask()
-    closes = true
-    assert.equal((await ask()).answer.status, 200)
-    assert.equal(first.requests.length, 3)
-  })
 
-  it('chooses by the globs, in order', async () => {
-    const [first, second] = [await scripted(json(chatAnswer)), await scripted(json(chatAnswer))]
-    harness = await openHarness({
-      upstreams: [
-        upstreamAt(first.origin, { provider: 'openai', name: 'mini', models: ['*-mini'] }),
-        upstreamAt(second.origin, { provider: 'openai', name: 'rest', models: ['gpt-*'] }),
-      ],
+    it('asks the only one that serves a model, rested or not', async () => {
+      const first = await scripted(json(errorBody, 500))
+      await over([first.origin])
+      assert.deepEqual([(await ask()).answer.status, (await ask()).answer.status], [500, 500])
+      assert.equal(first.requests.length, 2)
     })
-    open.unshift(harness)
-    await ask()
-    await ask({ ...body, model: 'gpt-4o-mini' })
-    assert.deepEqual(
-      harness.settlements.map(({ upstream }) => upstream),
-      ['rest', 'mini'],
-    )
-  })
 
-  it('reads interim answers past', async () => {
-    const first = await scripted((request, response, socket) => {
-      socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n')
-      json(chatAnswer)(request, response, socket)
+    it('sends again when a kept connection turns out to be closed', async () => {
+      let closes = false
+      const first = await scripted((request, response, socket) => {
+        if (closes) socket.destroy()
+        else json(chatAnswer)(request, response, socket)
+        closes = false
+      })
+      await over([first.origin])
+      await ask()
+      closes = true
+      assert.equal((await ask()).answer.status, 200)
+      assert.equal(first.requests.length, 3)
     })
-    await over([first.origin])
-    const { answer, used } = await ask()
-    assert.deepEqual([answer.status, used], [200, 12])
-  })
 
-  it('passes a stream where none was asked for', async () => {
-    const text = chatChunk('one') + chatUsage(7, 5) + done
-    const first = await scripted((_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(text)
+    it('chooses by the globs, in order', async () => {
+      const [first, second] = [await scripted(json(chatAnswer)), await scripted(json(chatAnswer))]
+      harness = await openHarness(database, {
+        upstreams: [
+          upstreamAt(first.origin, { provider: 'openai', name: 'mini', models: ['*-mini'] }),
+          upstreamAt(second.origin, { provider: 'openai', name: 'rest', models: ['gpt-*'] }),
+        ],
+      })
+      open.unshift(harness)
+      await ask()
+      await ask({ ...body, model: 'gpt-4o-mini' })
+      assert.deepEqual(
+        harness.settlements.map(({ upstream }) => upstream),
+        ['rest', 'mini'],
+      )
     })
-    await over([first.origin])
-    const { answer, used } = await ask()
-    assert.deepEqual([answer.text, used], [text, 12])
+
+    it('reads interim answers past', async () => {
+      const first = await scripted((request, response, socket) => {
+        socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n')
+        json(chatAnswer)(request, response, socket)
+      })
+      await over([first.origin])
+      const { answer, used } = await ask()
+      assert.deepEqual([answer.status, used], [200, 12])
+    })
+
+    it('passes a stream where none was asked for', async () => {
+      const text = chatChunk('one') + chatUsage(7, 5) + done
+      const first = await scripted((_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(text)
+      })
+      await over([first.origin])
+      const { answer, used } = await ask()
+      assert.deepEqual([answer.text, used], [text, 12])
+    })
   })
-})
+}

@@ -4,103 +4,108 @@ import { unitsOf } from '#core/usage.ts'
 import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
 import { type Answer, call, openRaw } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import { databases } from '../support/stores.ts'
 
 /** A quota is a quota: 200 requests at once on one that fits 10. */
 const [requests, fitting] = [200, 10]
 
-describe('200 requests at once on a quota that fits 10', () => {
-  let simulated: SimulatedUpstream
-  let harness: Harness
-  before(async () => {
-    simulated = await openSimulatedUpstream({ port: 0, behaviour: { chunkMs: 5 } })
-    harness = await openHarness({
-      upstreams: [
-        upstreamAt(simulated.url, { provider: 'openai' }),
-        upstreamAt(simulated.url, { provider: 'anthropic' }),
-      ],
-      // The bound: no estimate may be wrong to the quota's cost.
-      gateway: { inputEstimate: 'bound' },
+for (const database of databases) {
+  describe(`200 requests at once on a quota that fits 10 on ${database.name}`, () => {
+    let simulated: SimulatedUpstream
+    let harness: Harness
+    before(async () => {
+      simulated = await openSimulatedUpstream({ port: 0, behaviour: { chunkMs: 5 } })
+      harness = await openHarness(database, {
+        upstreams: [
+          upstreamAt(simulated.url, { provider: 'openai' }),
+          upstreamAt(simulated.url, { provider: 'anthropic' }),
+        ],
+        // The bound: no estimate may be wrong to the quota's cost.
+        gateway: { inputEstimate: 'bound' },
+      })
     })
-  })
-  after(async () => {
-    await harness.close()
-    await simulated.close()
-  })
+    after(async () => {
+      await harness.close()
+      await simulated.close()
+    })
 
-  const messages = [{ role: 'user', content: 'Hi' }]
-  const kinds = [
-    { path: '/v1/chat/completions', model: 'gpt-4o', stream: false },
-    { path: '/v1/chat/completions', model: 'gpt-4o', stream: true },
-    { path: '/v1/messages', model: 'claude-x', stream: false },
-    { path: '/v1/messages', model: 'claude-x', stream: true },
-  ]
+    const messages = [{ role: 'user', content: 'Hi' }]
+    const kinds = [
+      { path: '/v1/chat/completions', model: 'gpt-4o', stream: false },
+      { path: '/v1/chat/completions', model: 'gpt-4o', stream: true },
+      { path: '/v1/messages', model: 'claude-x', stream: false },
+      { path: '/v1/messages', model: 'claude-x', stream: true },
+    ]
 
-  /** A user whose quota has room for exactly so many of these requests, by what one of them reserves. */
-  async function userFor(path: string, body: object): Promise<string> {
-    const probe = await harness.createUser({ quotaLimits: { gpt4: 0, claude: 0 } })
-    const refused = await call(harness.port, { path, accessToken: probe, body })
-    const needed = Number(/needs up to (\d+) units/.exec(refused.text)?.[1])
-    assert.ok(needed > 0, refused.text)
-    const limit = needed * fitting + Math.floor(needed / 2)
-    simulated.clearServed()
-    return harness.createUser({ quotaLimits: { gpt4: limit, claude: limit } })
-  }
+    /** A user whose quota has room for exactly so many of these requests, by what one of them reserves. */
+    async function userFor(path: string, body: object): Promise<string> {
+      const probe = await harness.createUser({ quotaLimits: { gpt4: 0, claude: 0 } })
+      const refused = await call(harness.port, { path, accessToken: probe, body })
+      const needed = Number(/needs up to (\d+) units/.exec(refused.text)?.[1])
+      assert.ok(needed > 0, refused.text)
+      const limit = needed * fitting + Math.floor(needed / 2)
+      simulated.clearServed()
+      return harness.createUser({ quotaLimits: { gpt4: limit, claude: limit } })
+    }
 
-  for (const { path, model, stream } of kinds) {
-    it(`${path}${stream ? ', streamed' : ''}: admits 10, refuses 190, and books what was served`, async () => {
-      // Held open until all have asked, so that what the first ones leave over cannot let others in.
-      const body = { model, stream, max_tokens: 40, messages }
+    for (const { path, model, stream } of kinds) {
+      it(`${path}${stream ? ', streamed' : ''}: admits 10, refuses 190, and books what was served`, async () => {
+        // Held open until all have asked, so that what the first ones leave over cannot let others in.
+        const body = { model, stream, max_tokens: 40, messages }
+        const accessToken = await userFor(path, body)
+        const headers = { 'x-simulate': 'delay=900' }
+        const sent = Array.from({ length: requests }, () =>
+          call(harness.port, { path, accessToken, body, headers }),
+        )
+        const answers: readonly Answer[] = await Promise.all(sent)
+        const statuses = answers.map(({ status }) => status)
+        assert.equal(statuses.filter((status) => status === 200).length, fitting)
+        assert.equal(statuses.filter((status) => status === 429).length, requests - fitting)
+        for (const { status, headers } of answers) {
+          if (status === 429) assert.equal(headers['retry-after'], '1', 'only reservations stood in the way')
+        }
+        await harness.settle()
+        const served = simulated.served()
+        assert.equal(served.length, fitting)
+        const units = served.reduce((sum, { usage }) => sum + (usage ? unitsOf(usage) : 0), 0)
+        assert.equal(await harness.usedBy(accessToken), units)
+      })
+    }
+
+    it('holds when clients hang up', async () => {
+      const path = '/v1/chat/completions'
+      const body = { model: 'gpt-4o', stream: true, max_tokens: 40, messages }
       const accessToken = await userFor(path, body)
-      const headers = { 'x-simulate': 'delay=900' }
-      const sent = Array.from({ length: requests }, () =>
-        call(harness.port, { path, accessToken, body, headers }),
+      const clients = Array.from({ length: requests }, () =>
+        openRaw(harness.port, { path, accessToken, body }),
       )
-      const answers: readonly Answer[] = await Promise.all(sent)
-      const statuses = answers.map(({ status }) => status)
-      assert.equal(statuses.filter((status) => status === 200).length, fitting)
-      assert.equal(statuses.filter((status) => status === 429).length, requests - fitting)
-      for (const { status, headers } of answers) {
-        if (status === 429) assert.equal(headers['retry-after'], '1', 'only reservations stood in the way')
-      }
+      await waitUntil(() => clients.every((client) => client.received().length > 0), 'each is answered')
+      for (const [index, client] of clients.entries()) if (index % 2 === 0) client.hangUp()
       await harness.settle()
-      const served = simulated.served()
-      assert.equal(served.length, fitting)
-      const units = served.reduce((sum, { usage }) => sum + (usage ? unitsOf(usage) : 0), 0)
-      assert.equal(await harness.usedBy(accessToken), units)
+      const { quotas } = await harness.userOf(accessToken)
+      const quota = quotas.get('gpt4')
+      assert.ok(quota?.limit !== undefined && quota.used > 0)
+      assert.ok(quota.used <= quota.limit, `${quota.used} of ${quota.limit}`)
+      for (const client of clients) client.hangUp()
     })
-  }
 
-  it('holds when clients hang up', async () => {
-    const path = '/v1/chat/completions'
-    const body = { model: 'gpt-4o', stream: true, max_tokens: 40, messages }
-    const accessToken = await userFor(path, body)
-    const clients = Array.from({ length: requests }, () => openRaw(harness.port, { path, accessToken, body }))
-    await waitUntil(() => clients.every((client) => client.received().length > 0), 'each is answered')
-    for (const [index, client] of clients.entries()) if (index % 2 === 0) client.hangUp()
-    await harness.settle()
-    const { quotas } = await harness.userOf(accessToken)
-    const quota = quotas.get('gpt4')
-    assert.ok(quota?.limit !== undefined && quota.used > 0)
-    assert.ok(quota.used <= quota.limit, `${quota.used} of ${quota.limit}`)
-    for (const client of clients) client.hangUp()
-  })
+    it('caps an answer that nobody bounded, so that it cannot outgrow its reservation', async () => {
+      const accessToken = await harness.createUser({ quotaLimits: { gpt4: 200 } })
+      const body = { model: 'gpt-4o', messages }
+      const headers = { 'x-simulate': 'units=5000' }
+      simulated.clearServed()
+      const answer = await call(harness.port, { path: '/v1/chat/completions', accessToken, body, headers })
+      assert.equal(answer.status, 200)
+      assert.match(simulated.served()[0]?.body ?? '', /"max_completion_tokens":\d+/)
+      assert.ok((await harness.usedBy(accessToken)) <= 200)
+    })
 
-  it('caps an answer that nobody bounded, so that it cannot outgrow its reservation', async () => {
-    const accessToken = await harness.createUser({ quotaLimits: { gpt4: 200 } })
-    const body = { model: 'gpt-4o', messages }
-    const headers = { 'x-simulate': 'units=5000' }
-    simulated.clearServed()
-    const answer = await call(harness.port, { path: '/v1/chat/completions', accessToken, body, headers })
-    assert.equal(answer.status, 200)
-    assert.match(simulated.served()[0]?.body ?? '', /"max_completion_tokens":\d+/)
-    assert.ok((await harness.usedBy(accessToken)) <= 200)
+    it('sends the very bytes of a body that needs nothing added', async () => {
+      const accessToken = await harness.createUser()
+      const body = '{ "messages":[{"role":"user","content":"\\u00e9 é"}],\n  "model" : "gpt-4o", "x":1e400}'
+      simulated.clearServed()
+      await call(harness.port, { path: '/v1/chat/completions', accessToken, body })
+      assert.equal(simulated.served()[0]?.body, body)
+    })
   })
-
-  it('sends the very bytes of a body that needs nothing added', async () => {
-    const accessToken = await harness.createUser()
-    const body = '{ "messages":[{"role":"user","content":"\\u00e9 é"}],\n  "model" : "gpt-4o", "x":1e400}'
-    simulated.clearServed()
-    await call(harness.port, { path: '/v1/chat/completions', accessToken, body })
-    assert.equal(simulated.served()[0]?.body, body)
-  })
-})
+}

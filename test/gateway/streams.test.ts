@@ -19,6 +19,7 @@ import {
   type Script,
   type Scripted,
 } from '../support/gateway-scripted.ts'
+import { databases } from '../support/stores.ts'
 
 const chat = { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'Hi' }] }
 const withUsage = { ...chat, stream_options: { include_usage: true } }
@@ -120,159 +121,164 @@ function splitBytes(text: string): Buffer[] {
 
 const whole = (list: readonly (string | Buffer)[]) => Buffer.concat(list.map((piece) => Buffer.from(piece)))
 
-describe('streams through the gateway', () => {
-  let upstream: Scripted
-  let harness: Harness
-  let accessToken: string
-  before(async () => {
-    upstream = await openScripted(() => {})
-    harness = await openHarness({
-      upstreams: [
-        upstreamAt(upstream.origin, { provider: 'openai' }),
-        upstreamAt(upstream.origin, { provider: 'anthropic' }),
-      ],
+for (const database of databases) {
+  describe(`streams through the gateway on ${database.name}`, () => {
+    let upstream: Scripted
+    let harness: Harness
+    let accessToken: string
+    before(async () => {
+      upstream = await openScripted(() => {})
+      harness = await openHarness(database, {
+        upstreams: [
+          upstreamAt(upstream.origin, { provider: 'openai' }),
+          upstreamAt(upstream.origin, { provider: 'anthropic' }),
+        ],
+      })
     })
-  })
-  after(async () => {
-    await harness.close()
-    await upstream.close()
-  })
-
-  /** Runs one request as a user of its own and answers what came, with what it was charged. */
-  async function run(script: Script, path: string, body: unknown) {
-    upstream.script = script
-    accessToken = await harness.createUser()
-    const answer = await call(harness.port, { path, accessToken, body })
-    const used = await harness.usedBy(accessToken)
-    await harness.settle()
-    return { answer, used, settlement: harness.settlements.at(-1) }
-  }
-
-  for (const { name, pieces: list, used } of chatCases) {
-    it(`chat: passes ${name} byte for byte`, async () => {
-      const result = await run(pieces(list), '/v1/chat/completions', withUsage)
-      assert.deepEqual(result.answer.bytes, whole(list))
-      assert.equal(result.answer.isWhole, true)
-      assert.equal(result.used, used)
-      assert.equal(result.settlement?.isEstimated, false)
+    after(async () => {
+      await harness.close()
+      await upstream.close()
     })
 
-    it(`chat: takes the usage out that only the gateway wanted: ${name}`, async () => {
-      const result = await run(pieces(list), '/v1/chat/completions', chat)
-      const text = whole(list).toString()
-      const expected = text.replace(/data: \{[^\n]*"choices":\[\],"usage":\{[^\n]*\}\r?\n\r?\n/, '')
-      assert.ok(expected.length < text.length)
-      assert.equal(result.answer.text, expected)
-      assert.equal(result.used, used)
-      assert.match(upstream.requests.at(-1)?.body ?? '', /"include_usage":true/)
-    })
-  }
-
-  for (const { name, pieces: list, used } of messageCases) {
-    it(`messages: passes ${name} byte for byte`, async () => {
-      const result = await run(pieces(list), '/v1/messages', message)
-      assert.deepEqual(result.answer.bytes, whole(list))
-      assert.equal(result.used, used)
-      assert.equal(result.settlement?.isEstimated, false)
-    })
-  }
-
-  it('estimates a stream that ends well without usage, and says so in the ledger', async () => {
-    const list = [...texts, done]
-    const { answer, used, settlement } = await run(pieces(list), '/v1/chat/completions', chat)
-    assert.deepEqual(answer.bytes, whole(list))
-    assert.equal(settlement?.isEstimated, true)
-    assert.ok(used > 0 && used < 100, `charged ${used}`)
-  })
-
-  it('estimates an answer without usage', async () => {
-    const { usage: _, ...silent } = chatAnswer
-    const { used, settlement } = await run(json(silent), '/v1/chat/completions', { ...chat, stream: false })
-    assert.equal(settlement?.isEstimated, true)
-    assert.ok(used > 0 && used < 100, `charged ${used}`)
-  })
-
-  const codings: readonly (readonly [string, (bytes: Buffer) => Buffer])[] = [
-    ['gzip', gzipSync],
-    ['br', brotliCompressSync],
-    ['deflate', deflateSync],
-    ['deflate', deflateRawSync],
-    ['zstd', zstdCompressSync],
-  ]
-  for (const [coding, compress] of codings) {
-    it(`reads the usage of what is compressed all the same: ${coding} by ${compress.name}`, async () => {
-      const stream = compress(whole([...texts, chatUsage(7, 5), done]))
-      const headers = { 'content-encoding': coding }
-      const half = Math.floor(stream.length / 2)
-      const list = [stream.subarray(0, half), stream.subarray(half)]
-      const streamed = await run(pieces(list, headers), '/v1/chat/completions', withUsage)
-      assert.deepEqual(streamed.answer.bytes, stream)
-      assert.equal(streamed.answer.headers['content-encoding'], coding)
-      assert.equal(streamed.used, 12)
-
-      const answer = compress(Buffer.from(JSON.stringify(chatAnswer)))
-      const length = {
-        'content-length': String(answer.length),
-        'content-type': 'application/json',
-        ...headers,
-      }
-      const script: Script = (_request, response) => void response.writeHead(200, length).end(answer)
-      const plain = await run(script, '/v1/chat/completions', { ...chat, stream: false })
-      assert.deepEqual(plain.answer.bytes, answer)
-      assert.equal(plain.used, 12)
-    })
-  }
-
-  it('passes an answer of an unknown coding and estimates it', async () => {
-    const script = json(chatAnswer, 200, { 'content-encoding': 'exi' })
-    const { answer, used, settlement } = await run(script, '/v1/chat/completions', { ...chat, stream: false })
-    assert.equal(answer.status, 200)
-    assert.ok(used > 0)
-    assert.equal(settlement?.isEstimated, false, 'it is JSON all the same')
-  })
-
-  it('passes broken JSON as it is', async () => {
-    const script: Script = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"id": "x", "choices": [')
-    }
-    const { answer, settlement } = await run(script, '/v1/chat/completions', { ...chat, stream: false })
-    assert.equal(answer.text, '{"id": "x", "choices": [')
-    assert.equal(settlement?.isEstimated, true)
-  })
-
-  it('sends the head of a stream before its first byte', async () => {
-    let sayIt: () => void = () => {}
-    upstream.script = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.flushHeaders()
-      sayIt = () => response.end(whole([...texts, chatUsage(7, 5), done]))
-    }
-    accessToken = await harness.createUser()
-    const fetched = await fetch(`${harness.origin}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify(withUsage),
-    })
-    assert.equal(fetched.status, 200)
-    sayIt()
-    assert.equal(await fetched.text(), whole([...texts, chatUsage(7, 5), done]).toString())
-  })
-
-  it('books before the client sees the end', async () => {
-    const { length } = JSON.stringify(chatAnswer)
-    for (const [script, body] of [
-      [json(chatAnswer), { ...chat, stream: false }],
-      [json(chatAnswer, 200, { 'content-length': String(length) }), { ...chat, stream: false }],
-      [pieces([...texts, chatUsage(7, 5), done]), withUsage],
-    ] as const) {
+    /** Runs one request as a user of its own and answers what came, with what it was charged. */
+    async function run(script: Script, path: string, body: unknown) {
       upstream.script = script
-      for (let round = 0; round < 20; round += 1) {
-        accessToken = await harness.createUser()
-        const { isWhole } = await call(harness.port, { path: '/v1/chat/completions', accessToken, body })
-        assert.ok(isWhole)
-        const { promptCount, quotas } = await harness.userOf(accessToken)
-        assert.deepEqual([promptCount, [...quotas.values()][0]?.reserved], [1, 0])
-      }
+      accessToken = await harness.createUser()
+      const answer = await call(harness.port, { path, accessToken, body })
+      const used = await harness.usedBy(accessToken)
+      await harness.settle()
+      return { answer, used, settlement: harness.settlements.at(-1) }
     }
+
+    for (const { name, pieces: list, used } of chatCases) {
+      it(`chat: passes ${name} byte for byte`, async () => {
+        const result = await run(pieces(list), '/v1/chat/completions', withUsage)
+        assert.deepEqual(result.answer.bytes, whole(list))
+        assert.equal(result.answer.isWhole, true)
+        assert.equal(result.used, used)
+        assert.equal(result.settlement?.isEstimated, false)
+      })
+
+      it(`chat: takes the usage out that only the gateway wanted: ${name}`, async () => {
+        const result = await run(pieces(list), '/v1/chat/completions', chat)
+        const text = whole(list).toString()
+        const expected = text.replace(/data: \{[^\n]*"choices":\[\],"usage":\{[^\n]*\}\r?\n\r?\n/, '')
+        assert.ok(expected.length < text.length)
+        assert.equal(result.answer.text, expected)
+        assert.equal(result.used, used)
+        assert.match(upstream.requests.at(-1)?.body ?? '', /"include_usage":true/)
+      })
+    }
+
+    for (const { name, pieces: list, used } of messageCases) {
+      it(`messages: passes ${name} byte for byte`, async () => {
+        const result = await run(pieces(list), '/v1/messages', message)
+        assert.deepEqual(result.answer.bytes, whole(list))
+        assert.equal(result.used, used)
+        assert.equal(result.settlement?.isEstimated, false)
+      })
+    }
+
+    it('estimates a stream that ends well without usage, and says so in the ledger', async () => {
+      const list = [...texts, done]
+      const { answer, used, settlement } = await run(pieces(list), '/v1/chat/completions', chat)
+      assert.deepEqual(answer.bytes, whole(list))
+      assert.equal(settlement?.isEstimated, true)
+      assert.ok(used > 0 && used < 100, `charged ${used}`)
+    })
+
+    it('estimates an answer without usage', async () => {
+      const { usage: _, ...silent } = chatAnswer
+      const { used, settlement } = await run(json(silent), '/v1/chat/completions', { ...chat, stream: false })
+      assert.equal(settlement?.isEstimated, true)
+      assert.ok(used > 0 && used < 100, `charged ${used}`)
+    })
+
+    const codings: readonly (readonly [string, (bytes: Buffer) => Buffer])[] = [
+      ['gzip', gzipSync],
+      ['br', brotliCompressSync],
+      ['deflate', deflateSync],
+      ['deflate', deflateRawSync],
+      ['zstd', zstdCompressSync],
+    ]
+    for (const [coding, compress] of codings) {
+      it(`reads the usage of what is compressed all the same: ${coding} by ${compress.name}`, async () => {
+        const stream = compress(whole([...texts, chatUsage(7, 5), done]))
+        const headers = { 'content-encoding': coding }
+        const half = Math.floor(stream.length / 2)
+        const list = [stream.subarray(0, half), stream.subarray(half)]
+        const streamed = await run(pieces(list, headers), '/v1/chat/completions', withUsage)
+        assert.deepEqual(streamed.answer.bytes, stream)
+        assert.equal(streamed.answer.headers['content-encoding'], coding)
+        assert.equal(streamed.used, 12)
+
+        const answer = compress(Buffer.from(JSON.stringify(chatAnswer)))
+        const length = {
+          'content-length': String(answer.length),
+          'content-type': 'application/json',
+          ...headers,
+        }
+        const script: Script = (_request, response) => void response.writeHead(200, length).end(answer)
+        const plain = await run(script, '/v1/chat/completions', { ...chat, stream: false })
+        assert.deepEqual(plain.answer.bytes, answer)
+        assert.equal(plain.used, 12)
+      })
+    }
+
+    it('passes an answer of an unknown coding and estimates it', async () => {
+      const script = json(chatAnswer, 200, { 'content-encoding': 'exi' })
+      const { answer, used, settlement } = await run(script, '/v1/chat/completions', {
+        ...chat,
+        stream: false,
+      })
+      assert.equal(answer.status, 200)
+      assert.ok(used > 0)
+      assert.equal(settlement?.isEstimated, false, 'it is JSON all the same')
+    })
+
+    it('passes broken JSON as it is', async () => {
+      const script: Script = (_request, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{"id": "x", "choices": [')
+      }
+      const { answer, settlement } = await run(script, '/v1/chat/completions', { ...chat, stream: false })
+      assert.equal(answer.text, '{"id": "x", "choices": [')
+      assert.equal(settlement?.isEstimated, true)
+    })
+
+    it('sends the head of a stream before its first byte', async () => {
+      let sayIt: () => void = () => {}
+      upstream.script = (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.flushHeaders()
+        sayIt = () => response.end(whole([...texts, chatUsage(7, 5), done]))
+      }
+      accessToken = await harness.createUser()
+      const fetched = await fetch(`${harness.origin}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify(withUsage),
+      })
+      assert.equal(fetched.status, 200)
+      sayIt()
+      assert.equal(await fetched.text(), whole([...texts, chatUsage(7, 5), done]).toString())
+    })
+
+    it('books before the client sees the end', async () => {
+      const { length } = JSON.stringify(chatAnswer)
+      for (const [script, body] of [
+        [json(chatAnswer), { ...chat, stream: false }],
+        [json(chatAnswer, 200, { 'content-length': String(length) }), { ...chat, stream: false }],
+        [pieces([...texts, chatUsage(7, 5), done]), withUsage],
+      ] as const) {
+        upstream.script = script
+        for (let round = 0; round < 20; round += 1) {
+          accessToken = await harness.createUser()
+          const { isWhole } = await call(harness.port, { path: '/v1/chat/completions', accessToken, body })
+          assert.ok(isWhole)
+          const { promptCount, quotas } = await harness.userOf(accessToken)
+          assert.deepEqual([promptCount, [...quotas.values()][0]?.reserved], [1, 0])
+        }
+      }
+    })
   })
-})
+}

@@ -234,100 +234,100 @@ for (const { name, create } of databases) {
   })
 }
 
-describe('the journal', () => {
-  const away: MeteringStore = {
-    beat: () => Promise.reject(new Error('away')),
-    abandonEntries: () => Promise.reject(new Error('away')),
-    renewLease: () => Promise.reject(new Error('away')),
-    runBatch: () => Promise.reject(new Error('away')),
-  }
-  const [kind] = databases
-  assert.ok(kind)
+for (const { name, create } of databases) {
+  describe(`the journal on ${name}`, () => {
+    const away: MeteringStore = {
+      beat: () => Promise.reject(new Error('away')),
+      abandonEntries: () => Promise.reject(new Error('away')),
+      renewLease: () => Promise.reject(new Error('away')),
+      runBatch: () => Promise.reject(new Error('away')),
+    }
 
-  it('keeps what the store cannot take, and books it with the next start', () =>
-    withStore(kind.create, async (store, database) => {
-      await withFolder(async (folder) => {
-        const path = join(folder, 'journal')
-        const user = await newUser(store, 1000)
-        await store.metering.runBatch({
-          now,
-          settlements: [],
-          asks: [ask('r1', user.accessToken), ask('r2', user.accessToken)],
+    it('keeps what the store cannot take, and books it with the next start', () =>
+      withStore(create, async (store, database) => {
+        await withFolder(async (folder) => {
+          const path = join(folder, 'journal')
+          const user = await newUser(store, 1000)
+          await store.metering.runBatch({
+            now,
+            settlements: [],
+            asks: [ask('r1', user.accessToken), ask('r2', user.accessToken)],
+          })
+          const meter = openMeter(away, () => now, { journal: openJournal(path) })
+          const outcomes = await Promise.all([
+            meter.settle(settlement('r1', { output: 3 })),
+            meter.settle(settlement('r2', { output: 4 })),
+          ])
+          assert.deepEqual(outcomes, ['kept', 'kept'])
+          await meter.close()
+          // The process was killed in the middle of writing a third.
+          writeFileSync(path, '{"requestId":"r3","endi', { flag: 'a' })
+          assert.deepEqual(await replayJournal(path, store.metering, () => now), {
+            settlements: 2,
+            unreadable: 1,
+          })
+          assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 7, reserved: 0 })
+          assert.deepEqual(await replayJournal(path, store.metering, () => now), {
+            settlements: 0,
+            unreadable: 0,
+          })
+          await assertInvariants(database)
         })
-        const meter = openMeter(away, () => now, { journal: openJournal(path) })
-        const outcomes = await Promise.all([
-          meter.settle(settlement('r1', { output: 3 })),
-          meter.settle(settlement('r2', { output: 4 })),
-        ])
-        assert.deepEqual(outcomes, ['kept', 'kept'])
-        await meter.close()
-        // The process was killed in the middle of writing a third.
-        writeFileSync(path, '{"requestId":"r3","endi', { flag: 'a' })
-        assert.deepEqual(await replayJournal(path, store.metering, () => now), {
-          settlements: 2,
-          unreadable: 1,
-        })
-        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 7, reserved: 0 })
-        assert.deepEqual(await replayJournal(path, store.metering, () => now), {
-          settlements: 0,
-          unreadable: 0,
-        })
-        await assertInvariants(database)
-      })
-    }))
+      }))
 
-  it('stays as it is while the store is away at the start as well', () =>
-    withFolder(async (folder) => {
-      // In a folder that nobody has made, as with a database on a server.
-      const path = join(folder, 'data', 'journal')
-      const journal = openJournal(path)
-      await journal.append([settlement('r1')])
-      await journal.close()
-      const before = readFileSync(path, 'utf8')
-      await assert.rejects(replayJournal(path, away, () => now))
-      assert.equal(readFileSync(path, 'utf8'), before)
-    }))
+    it('stays as it is while the store is away at the start as well', () =>
+      withFolder(async (folder) => {
+        // In a folder that nobody has made, as with a database on a server.
+        const path = join(folder, 'data', 'journal')
+        const journal = openJournal(path)
+        await journal.append([settlement('r1')])
+        await journal.close()
+        const before = readFileSync(path, 'utf8')
+        await assert.rejects(replayJournal(path, away, () => now))
+        assert.equal(readFileSync(path, 'utf8'), before)
+      }))
 
-  it('is emptied when the store is back, with everything booked once', () =>
-    withStore(kind.create, async (store) => {
-      await withFolder(async (folder) => {
-        const path = join(folder, 'journal')
-        const user = await newUser(store, 10_000)
-        const ids = Array.from({ length: 60 }, (_, index) => `r${index}`)
-        await store.metering.runBatch({
-          now,
-          settlements: [],
-          asks: ids.map((id) => ask(id, user.accessToken)),
+    it('is emptied when the store is back, with everything booked once', () =>
+      withStore(create, async (store) => {
+        await withFolder(async (folder) => {
+          const path = join(folder, 'journal')
+          const user = await newUser(store, 10_000)
+          const ids = Array.from({ length: 60 }, (_, index) => `r${index}`)
+          await store.metering.runBatch({
+            now,
+            settlements: [],
+            asks: ids.map((id) => ask(id, user.accessToken)),
+          })
+          let isAway = true
+          const flaky: MeteringStore = {
+            ...store.metering,
+            runBatch: (part) => (isAway ? Promise.reject(new Error('away')) : store.metering.runBatch(part)),
+          }
+          const meter = openMeter(flaky, () => now, { journal: openJournal(path) })
+          const settled = ids.map((id) => meter.settle(settlement(id, { output: 1 })))
+          await Promise.all(settled)
+          assert.equal(readFileSync(path, 'utf8').trim().split('\n').length, 60, 'each is written down once')
+          isAway = false
+          await waitUntil(() => readFileSync(path, 'utf8') === '', 'the journal is empty')
+          assert.deepEqual(await quotaOf(store, user.id), { limit: 10_000, used: 60, reserved: 0 })
+          await meter.close()
         })
-        let isAway = true
-        const flaky: MeteringStore = {
-          ...store.metering,
-          runBatch: (part) => (isAway ? Promise.reject(new Error('away')) : store.metering.runBatch(part)),
-        }
-        const meter = openMeter(flaky, () => now, { journal: openJournal(path) })
-        const settled = ids.map((id) => meter.settle(settlement(id, { output: 1 })))
-        await Promise.all(settled)
-        assert.equal(readFileSync(path, 'utf8').trim().split('\n').length, 60, 'each is written down once')
-        isAway = false
-        await waitUntil(() => readFileSync(path, 'utf8') === '', 'the journal is empty')
-        assert.deepEqual(await quotaOf(store, user.id), { limit: 10_000, used: 60, reserved: 0 })
-        await meter.close()
-      })
-    }))
+      }))
 
-  it('is not even made where nothing has to be kept', () =>
-    withStore(kind.create, async (store) => {
-      await withFolder(async (folder) => {
-        const path = join(folder, 'journal')
-        const user = await newUser(store, 1000)
-        const meter = openMeter(store.metering, () => now, { journal: openJournal(path) })
-        await meter.admit(ask('r1', user.accessToken))
-        assert.equal(await meter.settle(settlement('r1', noUsage)), 'closed')
-        await meter.close()
-        assert.equal(existsSync(path), false)
-      })
-    }))
-})
+    it('is not even made where nothing has to be kept', () =>
+      withStore(create, async (store) => {
+        await withFolder(async (folder) => {
+          const path = join(folder, 'journal')
+          const user = await newUser(store, 1000)
+          const meter = openMeter(store.metering, () => now, { journal: openJournal(path) })
+          await meter.admit(ask('r1', user.accessToken))
+          assert.equal(await meter.settle(settlement('r1', noUsage)), 'closed')
+          await meter.close()
+          assert.equal(existsSync(path), false)
+        })
+      }))
+  })
+}
 
 describe('the heartbeat', () => {
   it('gives everybody time to live again after the store was away', async () => {

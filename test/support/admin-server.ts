@@ -1,8 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { AdminOptions } from '#admin/admin-app.ts'
 import { createAdminListener } from '#admin/admin-listener.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
@@ -11,9 +9,9 @@ import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
-import { testPolicy } from './stores.ts'
+import { type DatabaseKind, testPolicy } from './stores.ts'
 
-/** A control plane as it runs: a real store on a real disk behind a real port, with the clock in our hand. */
+/** A control plane as it runs: a real store behind a real port, with the clock in our hand. */
 export interface AdminServer {
   readonly origin: string
   readonly port: number
@@ -51,20 +49,16 @@ export const contractPath = new URL('../../contract/openapi-admin-users.yaml', i
 export const startAt = 1_767_225_600_000
 
 export async function openAdminServer(
+  kind: DatabaseKind,
   overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax'>> & {
     readonly wrap?: (store: Store) => Store
     readonly policy?: Partial<PolicySettings>
   } = {},
 ): Promise<AdminServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'tollgate-admin-'))
   const { wrap, policy: changes, ...bounds } = overrides
   const policy = { ...testPolicy, ...changes }
-  const store = await openStore({
-    database: { kind: 'sqlite', path: join(directory, 'tollgate.db') },
-    masterKey: Buffer.alloc(32, 7),
-    policy,
-    instance: 'test',
-  })
+  const database = await kind.create()
+  const store = await openStore(database.settings({ policy }))
   const clock = { now: startAt }
   const keys = [
     { name: 'admin', secret: adminSecret, scopes: ['admin'] },
@@ -101,7 +95,7 @@ export async function openAdminServer(
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await store.close()
-      rmSync(directory, { recursive: true, force: true })
+      await database.remove()
     },
   }
 }

@@ -18,7 +18,7 @@ import type { Settlement, Store } from '#storage/store.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { openUpstreams } from '#upstreams/open.ts'
 import { assertInvariants } from './invariants.ts'
-import { databases, type TestDatabase, testPolicy } from './stores.ts'
+import { type DatabaseKind, type TestDatabase, testPolicy } from './stores.ts'
 
 /** A data plane as it runs: a real store, a real meter, real connections; what is settled is counted. */
 export interface Harness {
@@ -49,9 +49,7 @@ export interface HarnessOptions {
   readonly wrapMeter?: (meter: Meter) => Meter
 }
 
-export async function openHarness(options: HarnessOptions): Promise<Harness> {
-  const [kind] = databases
-  assert.ok(kind)
+export async function openHarness(kind: DatabaseKind, options: HarnessOptions): Promise<Harness> {
   const database = await kind.create()
   const policySettings = { ...testPolicy, ...options.policy }
   const store = await openStore(database.settings({ policy: policySettings }))

@@ -3,11 +3,13 @@ import { openSync, writeSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isMainThread } from 'node:worker_threads'
+import type pg from 'pg'
 
 /**
  * A crash at a chosen write. A program that is started with this environment loads this file before anything of
  * its own; it counts what the main thread, where requests are admitted and settled, writes to the database from
- * the first relay's arrival on, and ends the process right before or right after the write that was asked for.
+ * the first relay's arrival on, and ends the process right before or right after the write that was asked for. On
+ * PostgreSQL before is before it is sent, and after is when its answer has come.
  */
 export interface KillPoint {
   readonly when: 'before' | 'after'
@@ -29,9 +31,10 @@ export const killedLine = (point: KillPoint): string => `killed ${nameOf(point)}
 const nameOf = ({ when, write }: KillPoint): string => `${when}:${write}`
 
 // Threads inherit what the process was told to load.
-if (isMainThread && process.env.KILL_LOG !== undefined) arm(process.env.KILL_LOG, process.env.KILL_POINT)
+if (isMainThread && process.env.KILL_LOG !== undefined)
+  await arm(process.env.KILL_LOG, process.env.KILL_POINT)
 
-function arm(path: string, asked: string | undefined): void {
+async function arm(path: string, asked: string | undefined): Promise<void> {
   const log = openSync(path, 'w')
   let isRelaying = false
   let writes = 0
@@ -54,11 +57,24 @@ function arm(path: string, asked: string | undefined): void {
     if (what === undefined) return work()
     writes += 1
     const write = writes
+    const end = () => {
+      writeSync(log, `${what}\n`)
+      dieAt({ when: 'after', write })
+    }
     dieAt({ when: 'before', write })
     const result = work()
-    writeSync(log, `${what}\n`)
-    dieAt({ when: 'after', write })
+    if (result instanceof Promise) result.then(end, () => undefined)
+    else end()
     return result
+  }
+
+  if (process.env.DATABASE_URL !== undefined) {
+    const { default: pg } = await import('pg')
+    // Only what meters is pipelined; the rest is administrators' and the background's.
+    const sourceOf = (client: unknown, query: unknown) =>
+      (client as pg.Client).pipeline ? textOf(query) : ''
+    wrap(pg.Client.prototype, 'query', sourceOf, pass)
+    return
   }
 
   // A write that returns rows is no `run`.
@@ -79,6 +95,10 @@ function wrap(
     return pass(sourceOf(this, args[0]), () => Reflect.apply(original, this, args))
   }
   Reflect.set(prototype, name, wrapped)
+}
+
+function textOf(query: unknown): string {
+  return typeof query === 'object' && query !== null && 'text' in query ? String(query.text) : String(query)
 }
 
 function writeIn(source: string): string | undefined {

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { readConfig } from '#config/read.ts'
 import { createLog } from '#http/log.ts'
 import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
 import { openServer } from '../../src/server.ts'
 import { type Answer, call, openRaw } from './gateway-client.ts'
 import { waitUntil } from './gateway-harness.ts'
+import type { DatabaseKind, TestDatabase } from './stores.ts'
 
 /** The whole program on one port, with the clock in our hand: users are made by the admin API and ask the gateway. */
 export interface World {
@@ -54,7 +54,8 @@ const adminKey = 'an-admin-key-for-limits'
 const path = '/v1/chat/completions'
 
 /** @param defaults what the configuration's file says under `defaults` */
-export async function openWorld(defaults: object): Promise<World> {
+export async function openWorld(kind: DatabaseKind, defaults: object): Promise<World> {
+  const database = await kind.create()
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-limits-'))
   const behaviour = { units: unitsServed, chunkMs: 1 }
   const upstream = await openSimulatedUpstream({ port: 0, behaviour })
@@ -63,6 +64,7 @@ export async function openWorld(defaults: object): Promise<World> {
   const env = {
     CONFIG: config,
     DATA_DIR: join(folder, 'data'),
+    ...database.env,
     PORT: '0',
     ADMIN_KEY: adminKey,
     TRUSTED_PROXIES: '127.0.0.1',
@@ -74,10 +76,11 @@ export async function openWorld(defaults: object): Promise<World> {
   const server = await openServer(readConfig(env), createLog({ level: 'silent' }), () => clock.now)
   const port = Number(new URL(server.url).port)
   return {
-    ...createWorld(port, clock, join(folder, 'data', 'tollgate.db'), upstream),
+    ...createWorld(port, clock, database, upstream),
     async close() {
       await server.stop()
       await upstream.close()
+      await database.remove()
       rmSync(folder, { recursive: true, force: true })
     },
   }
@@ -86,7 +89,7 @@ export async function openWorld(defaults: object): Promise<World> {
 function createWorld(
   port: number,
   clock: { now: number },
-  database: string,
+  database: TestDatabase,
   upstream: SimulatedUpstream,
 ): Omit<World, 'close'> {
   const headers = { authorization: `Bearer ${adminKey}` }
@@ -99,18 +102,13 @@ function createWorld(
     return JSON.parse(text)
   }
 
-  function rows(query: string, id: string) {
-    const db = new DatabaseSync(database, { readOnly: true })
-    try {
-      return db.prepare(query).all(id)
-    } finally {
-      db.close()
-    }
+  async function isIdle({ id }: WorldUser): Promise<boolean> {
+    const open = await database.rows(`select 1 from entries where user_id = '${id}' and state = 'open'`)
+    return open.length === 0
   }
 
-  async function isIdle({ id }: WorldUser): Promise<boolean> {
-    return rows("select 1 from entries where user_id = ? and state = 'open'", id).length === 0
-  }
+  const rowsOf = (table: string, id: string, order: string) =>
+    database.rows(`select * from ${table} where user_id = '${id}' order by ${order}`)
 
   const askNow: World['askNow'] = ({ accessToken }, { address = homeAddress, ...rest } = {}) =>
     call(port, { path, accessToken, body: bodyOf(rest), headers: { 'x-forwarded-for': address } })
@@ -148,10 +146,10 @@ function createWorld(
       return {
         user,
         quota: await json(`/admin/users/${id}/quota`),
-        rate: rows('select arrival_at from users where id = ?', id),
-        addresses: rows('select * from addresses where user_id = ?', id),
-        quotas: rows('select * from quotas where user_id = ?', id),
-        entries: rows('select * from entries where user_id = ?', id),
+        rate: await database.rows(`select arrival_at from users where id = '${id}'`),
+        addresses: await rowsOf('addresses', id, 'address'),
+        quotas: await rowsOf('quotas', id, 'family'),
+        entries: await rowsOf('entries', id, 'id'),
       }
     },
     sentUpstream: () => upstream.served().at(-1)?.body ?? '',

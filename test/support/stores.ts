@@ -13,6 +13,8 @@ export interface TestDatabase {
   readonly name: string
   /** What a `Store` over it is opened with; open it as often as a test needs. */
   readonly settings: (changes?: Partial<StoreSettings>) => StoreSettings
+  /** What the program is started with to run over it; one on a server leaves the data folder to who starts it. */
+  readonly env: Readonly<Record<string, string>>
   /** Looks into the tables past the store, as an auditor would. */
   readonly rows: (query: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
   /** Changes a table past the store, as somebody might who knows no better. */
@@ -28,13 +30,24 @@ export const testPolicy: PolicySettings = {
   timeZone: 'UTC',
 }
 
+/** A kind of database, by the name that suites over it bear. */
+export interface DatabaseKind {
+  readonly name: string
+  readonly create: () => Promise<TestDatabase>
+}
+
 /** Every kind of database that the suites run on; TEST_DATABASES=sqlite or postgres leaves the other out. */
-export const databases: readonly { readonly name: string; readonly create: () => Promise<TestDatabase> }[] = [
+export const databases: readonly DatabaseKind[] = [
   { name: 'SQLite', create: async () => createSqlite() },
   { name: 'PostgreSQL', create: () => createPostgres() },
 ].filter(({ name }) => name.toLowerCase().startsWith(process.env.TEST_DATABASES ?? ''))
 // Suites over no database at all would pass.
-if (databases.length === 0) throw new Error(`TEST_DATABASES: there is no ${process.env.TEST_DATABASES}`)
+const [first] = databases
+if (first === undefined) throw new Error(`TEST_DATABASES: there is no ${process.env.TEST_DATABASES}`)
+/** For what is the same over each: it only has to be over one. */
+export const anyDatabase: DatabaseKind = first
+
+const masterKey = Buffer.alloc(32, 7)
 
 /** @param server the URL of a server of the test's own, where the run's must not be harmed */
 export async function createPostgres(server?: string): Promise<TestDatabase & { readonly url: string }> {
@@ -44,11 +57,12 @@ export async function createPostgres(server?: string): Promise<TestDatabase & { 
     url,
     settings: (changes) => ({
       database: { kind: 'postgres', url },
-      masterKey: Buffer.alloc(32, 7),
+      masterKey,
       policy: testPolicy,
       instance: 'test',
       ...changes,
     }),
+    env: { DATABASE_URL: url, MASTER_KEY: masterKey.toString('hex') },
     rows: query,
     change: async (statement) => void (await query(statement)),
     remove: drop,
@@ -61,11 +75,12 @@ function createSqlite(): TestDatabase {
     name: 'SQLite',
     settings: (changes) => ({
       database: { kind: 'sqlite', path: join(folder, 'tollgate.db') },
-      masterKey: Buffer.alloc(32, 7),
+      masterKey,
       policy: testPolicy,
       instance: 'test',
       ...changes,
     }),
+    env: { DATA_DIR: folder, MASTER_KEY: masterKey.toString('hex') },
     async rows(query) {
       const db = new DatabaseSync(join(folder, 'tollgate.db'), { readOnly: true })
       try {

@@ -12,7 +12,7 @@ import type { Meter } from '#metering/meter.ts'
 import { openStore } from '#storage/open.ts'
 import type { AdminKeyStore, Store } from '#storage/store.ts'
 import { createVerifier } from '#verifier/verifier.ts'
-import { databases, type TestDatabase, testPolicy } from './stores.ts'
+import { type DatabaseKind, type TestDatabase, testPolicy } from './stores.ts'
 
 /** The verifier as it runs, with a real store and a real meter behind a real port, and the clock in our hand. */
 export interface VerifierHarness {
@@ -54,9 +54,10 @@ export interface VerifierHarnessOptions {
   readonly wrapKeys?: (keys: AdminKeyStore) => AdminKeyStore
 }
 
-export async function openVerifierHarness(options: VerifierHarnessOptions = {}): Promise<VerifierHarness> {
-  const [kind] = databases
-  assert.ok(kind)
+export async function openVerifierHarness(
+  kind: DatabaseKind,
+  options: VerifierHarnessOptions = {},
+): Promise<VerifierHarness> {
   const database = await kind.create()
   const settings = { ...testPolicy, ...options.policy }
   const store = await openStore(database.settings({ policy: settings }))

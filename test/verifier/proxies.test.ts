@@ -7,11 +7,13 @@ import { identityHeaders } from '#verifier/identity-headers.ts'
 import { type Answer, call } from '../support/gateway-client.ts'
 import { closedOrigin, openScripted, type Scripted } from '../support/gateway-scripted.ts'
 import { type ProxyKind, proxyKinds, type RunningProxy, startProxy } from '../support/proxies.ts'
+import { anyDatabase } from '../support/stores.ts'
 import { openVerifierHarness, type VerifierHarness, verifierKey } from '../support/verifier-harness.ts'
 
 /**
  * The real proxies in front of a plain web server, with the files that stand in `deploy/`. The web server says what
- * it got: who may pass must arrive as whom Tollgate says, and nothing that a client makes up may arrive at all.
+ * it got: who may pass must arrive as whom Tollgate says, and nothing that a client makes up may arrive at all. What is stored is nothing to a proxy, so one database is enough; what the verifier answers on
+ * each of them stands beside this file.
  */
 let harness: VerifierHarness
 let application: Scripted
@@ -21,7 +23,7 @@ let finish: () => void = () => {}
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tollgate-proxies-'))
-  harness = await openVerifierHarness()
+  harness = await openVerifierHarness(anyDatabase)
   application = await openScripted((request, response) => {
     if (request.url === '/stream') {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
