@@ -11,7 +11,7 @@ export interface Listener {
   readonly close: () => Promise<void>
 }
 
-export interface Ears {
+interface Ears {
   readonly said: (words: string) => void
   /** Something may have been said and not been heard. */
   readonly missed?: () => void
