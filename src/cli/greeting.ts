@@ -43,7 +43,7 @@ function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0
 function databaseLines({ databaseUrl }: Pick<Config, 'databaseUrl'>): string[] {
   if (databaseUrl === undefined) return []
   const { host, pathname } = new URL(databaseUrl)
-  return [`  Database:  PostgreSQL, ${decodeURIComponent(pathname.slice(1))} at ${host}`]
+  return [`  Database:                 ${decodeURIComponent(pathname.slice(1))} at ${host}`]
 }
 
 function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {

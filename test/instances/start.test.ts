@@ -15,7 +15,10 @@ describe('starting on PostgreSQL', () => {
       const { host, pathname, password } = new URL(database.url)
       const first = startProgram([], env)
       await first.listening
-      assert.ok(first.output().includes(`PostgreSQL, ${pathname.slice(1)} at ${host}`), first.output())
+      assert.ok(
+        first.output().includes(`Database:                 ${pathname.slice(1)} at ${host}`),
+        first.output(),
+      )
       assert.match(first.output(), /Admin key: tga-[\s\S]*MASTER_KEY: without it/)
       const second = startProgram([], env)
       await second.listening
