@@ -4,6 +4,7 @@ import { ConfigError } from '#config/settings.ts'
 import { version } from '#version.ts'
 import { createKeyCommand } from './admin-key.ts'
 import { help } from './help.ts'
+import { migrateStore, takeStoreBack } from './migrate-store.ts'
 import { serve } from './serve.ts'
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly or configured wrongly. */
@@ -23,6 +24,9 @@ const options = {
   demo: { type: 'boolean' },
   scope: { type: 'string', multiple: true },
   'expires-in-days': { type: 'string' },
+  from: { type: 'string' },
+  to: { type: 'string' },
+  undo: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -44,6 +48,10 @@ async function runCommand(argv: readonly string[], env: Environment): Promise<nu
         scopes: values.scope ?? [],
         expiresInDays: values['expires-in-days'],
       })
+    case 'migrate-store':
+      if (rest.length > 0) return tooMany(rest)
+      if (values.undo && values.to !== undefined) return say('tollgate: --undo needs no --to', 2)
+      return values.undo ? takeStoreBack(env, values.from) : migrateStore(env, values)
     default:
       return say(`tollgate: there is no command ${JSON.stringify(command)}; see tollgate help`, 2)
   }
@@ -54,6 +62,9 @@ const commandOf: Readonly<Record<string, string>> = {
   demo: 'start',
   scope: 'admin-key',
   'expires-in-days': 'admin-key',
+  from: 'migrate-store',
+  to: 'migrate-store',
+  undo: 'migrate-store',
 }
 
 /** An option of another command: what it asks for would not happen, so nothing does. */

@@ -12,6 +12,10 @@ export function textOf(env: Environment, key: string): string | undefined {
   return value === '' ? undefined : value
 }
 
+export function dataDirOf(env: Environment): string {
+  return textOf(env, 'DATA_DIR') ?? './data'
+}
+
 export function secretOf(env: Environment, key: string): string | undefined {
   const direct = textOf(env, key)
   const path = textOf(env, `${key}_FILE`)

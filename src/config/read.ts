@@ -4,7 +4,17 @@ import type { PolicySettings } from '#core/policy-settings.ts'
 import type { UserLimits } from '#core/user.ts'
 import { providers } from '#providers/all.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
-import { bytesOf, type Environment, listOf, oneOf, secretOf, textOf, wholeNumberOf } from './environment.ts'
+import { databaseUrlOf } from './database-url.ts'
+import {
+  bytesOf,
+  dataDirOf,
+  type Environment,
+  listOf,
+  oneOf,
+  secretOf,
+  textOf,
+  wholeNumberOf,
+} from './environment.ts'
 import { type ConfigFile, readConfigFile } from './file.ts'
 import { parseMasterKey } from './master-key.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
@@ -37,7 +47,7 @@ export function readConfig(env: Environment): Config {
     host: textOf(env, 'HOST') ?? '127.0.0.1',
     port,
     adminPort,
-    dataDir: textOf(env, 'DATA_DIR') ?? './data',
+    dataDir: dataDirOf(env),
     adminKey: adminKeyOf(env),
     databaseUrl,
     masterKey,
@@ -64,16 +74,6 @@ function adminKeyOf(env: Environment): string | undefined {
     throw new ConfigError('ADMIN_KEY', `must be ${adminKeyLengthMin} to 512 characters without spaces`)
   }
   return key
-}
-
-function databaseUrlOf(env: Environment): string | undefined {
-  const url = secretOf(env, 'DATABASE_URL')
-  if (url === undefined || (/^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url))) return url
-  // Not the URL itself: it holds a password.
-  throw new ConfigError(
-    'DATABASE_URL',
-    'must be postgres://user:password@host:port/database; leave it out for the embedded database',
-  )
 }
 
 function masterKeyOf(env: Environment): Uint8Array | undefined {

@@ -58,6 +58,12 @@ export function journalPathIn(folder: string, instance: string): string {
   return join(folder, `settlements-${instance}.journal`)
 }
 
+/** Paths of all that are in a folder, whoever left them. */
+export async function journalsIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names.filter((name) => name.endsWith('.journal')).map((name) => join(folder, name))
+}
+
 const replayedAtOnce = 256
 
 export interface Replayed {
@@ -68,10 +74,9 @@ export interface Replayed {
 
 /** Books what all journals in a folder hold: those of processes that are dead, and no harm to one that lives. */
 export async function replayJournals(folder: string, store: MeteringStore, clock: Clock): Promise<Replayed> {
-  const names = await readdir(folder).catch(() => [])
   let [settlements, unreadable] = [0, 0]
-  for (const name of names.filter((each) => each.endsWith('.journal'))) {
-    const replayed = await replayJournal(join(folder, name), store, clock)
+  for (const path of await journalsIn(folder)) {
+    const replayed = await replayJournal(path, store, clock)
     settlements += replayed.settlements
     unreadable += replayed.unreadable
   }

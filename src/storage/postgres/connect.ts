@@ -78,6 +78,19 @@ export function openPool(
   }
 }
 
+/** The first who asks for a connection says why there is none, in a sentence that names the `setting`. */
+export async function findDatabase(pool: pg.Pool, setting: string): Promise<void> {
+  try {
+    const client = await pool.connect()
+    client.release()
+  } catch (error) {
+    // A name that stands for several addresses fails with all of their reasons, and none of its own.
+    const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+    const said = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason)))
+    throw new Error(`${setting}: ${said.join('; ')}`, { cause: error })
+  }
+}
+
 /** Ends a connection in order, or without where nobody answers. */
 export async function endConnection(client: pg.Client): Promise<void> {
   const timer = setTimeout(() => breakOff(client), farewellMs)

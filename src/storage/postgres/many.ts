@@ -14,12 +14,17 @@ function typeOf(column: string): string {
   return texts.has(column) ? 'text' : 'bigint'
 }
 
-function arraysOf(columns: readonly string[]): string {
-  return columns.map((column, index) => `$${index + 1}::${typeOf(column)}[]`).join(', ')
+function arraysOf(columns: readonly string[], types: readonly string[]): string {
+  return columns.map((_, index) => `$${index + 1}::${types[index]}[]`).join(', ')
 }
 
-export function insertMany(table: string, columns: readonly string[]): string {
-  return `insert into ${table} (${columns.join(', ')}) select * from unnest(${arraysOf(columns)})`
+/** @param types of the columns, where the table is not one that the ledger writes */
+export function insertMany(
+  table: string,
+  columns: readonly string[],
+  types: readonly string[] = columns.map(typeOf),
+): string {
+  return `insert into ${table} (${columns.join(', ')}) select * from unnest(${arraysOf(columns, types)})`
 }
 
 /** Updates the rows that the `key` among the columns names. */
@@ -32,7 +37,7 @@ export function updateMany(
   const sets = columns.flatMap((column) => (key.includes(column) ? [] : [`${column} = given.${column}`]))
   const same = key.map((column) => `stored.${column} = given.${column}`)
   return `update ${table} as stored set ${sets.join(', ')}${more}
-    from unnest(${arraysOf(columns)}) as given (${columns.join(', ')}) where ${same.join(' and ')}`
+    from unnest(${arraysOf(columns, columns.map(typeOf))}) as given (${columns.join(', ')}) where ${same.join(' and ')}`
 }
 
 /** Rows turned into columns, each the parameter that it is. */

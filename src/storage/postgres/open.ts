@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import type pg from 'pg'
 import type { Clock } from '#core/clock.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
@@ -19,11 +18,12 @@ import { findUsedUsers } from '../usage-reset.ts'
 import { createUserReader } from '../users-read.ts'
 import { createUserWriter } from '../users-write.ts'
 import { announceUsers, hearOfUsers, userChannel } from './announce.ts'
-import { openPool } from './connect.ts'
+import { findDatabase, openPool } from './connect.ts'
 import { createPostgresLedger } from './ledger.ts'
 import { createListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
+import { refuseUnfinished } from './moving.ts'
 import { retrying, retryingWithin } from './retry.ts'
 import { createSharedClock } from './shared-clock.ts'
 import { createSignals, signalChannel } from './signals.ts'
@@ -64,7 +64,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   stopper.add(close)
   const upkeepPool = openPool(url, { connections: 1, isByKey: true })
   stopper.add(upkeepPool.close)
-  await findDatabase(pool)
+  await findDatabase(pool, 'DATABASE_URL')
   await migratePostgres(pool)
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   const vault = createVault(settings.masterKey)
@@ -88,6 +88,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   await owners.beat(await shared.read())
   // Whoever cannot say so is silent soon enough.
   stopper.add(() => retryingWithin(pingMs, () => owners.leave()).catch(() => undefined))
+  await refuseUnfinished(pool)
 
   const usersStore: UserStore = {
     findUser: (ref, now) => retryingWithin(askedMs, () => users.findUser(ref, now)),
@@ -153,19 +154,6 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
         () => false,
       ),
     close: stopper.stop,
-  }
-}
-
-/** The first who asks for a connection says why there is none, in a sentence that names the setting. */
-async function findDatabase(pool: pg.Pool): Promise<void> {
-  try {
-    const client = await pool.connect()
-    client.release()
-  } catch (error) {
-    // A name that stands for several addresses fails with all of their reasons, and none of its own.
-    const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
-    const said = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason)))
-    throw new Error(`DATABASE_URL: ${said.join('; ')}`, { cause: error })
   }
 }
 

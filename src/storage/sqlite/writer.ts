@@ -2,15 +2,15 @@ import { DatabaseSync } from 'node:sqlite'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
-import { integer } from '../columns.ts'
 import { holdMasterKey } from '../held-key.ts'
-import { migrate } from '../migrate.ts'
 import { abandonedAtOnce, createOwners, toAbandonment } from '../owners.ts'
 import type { AdminKeyStore, MeteringStore } from '../store.ts'
 import { createUpkeepWriter, type UpkeepWriter } from '../upkeep-write.ts'
 import { createUserWriter, type UserWriter } from '../users-write.ts'
 import { createKysely } from './dialect.ts'
 import { createSqliteLedger } from './ledger.ts'
+import { migrateSqlite } from './migrate.ts'
+import { refuseMoved } from './moved.ts'
 
 /**
  * What the control plane writes. It has a connection and a thread of its own, so that ten
@@ -48,6 +48,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
   db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
   await migrateSqlite(db)
+  refuseMoved(db, settings.path)
   const vault = createVault(settings.masterKey)
   const kysely = createKysely(db)
   await holdMasterKey(kysely, vault.fingerprint)
@@ -78,36 +79,4 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
     },
     close: async () => db.close(),
   }
-}
-
-async function migrateSqlite(db: DatabaseSync): Promise<void> {
-  await migrate(
-    {
-      async exclusively(work) {
-        db.exec('begin immediate')
-        try {
-          await work()
-          db.exec('commit')
-        } catch (error) {
-          if (db.isTransaction) db.exec('rollback')
-          throw error
-        }
-      },
-      // Rows in their key's own tree: half the pages that a request writes.
-      run: async (statement) => db.exec(statement.replace('/* clustered */', 'without rowid')),
-      applied: async () =>
-        db
-          .prepare('select number from migrations')
-          .all()
-          .map((row) => integer(row.number)),
-      claim: async (step, now) => {
-        db.prepare('insert into migrations (number, name, applied_at) values (?, ?, ?)').run(
-          step.number,
-          step.name,
-          now,
-        )
-      },
-    },
-    Date.now(),
-  )
 }

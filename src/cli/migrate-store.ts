@@ -1,0 +1,124 @@
+import { existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { targetUrlOf } from '#config/database-url.ts'
+import { dataDirOf, type Environment } from '#config/environment.ts'
+import { databasePathIn, masterKeyPathIn } from '#instance.ts'
+import { journalsIn } from '#metering/journal.ts'
+import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
+
+interface MigrateOptions {
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+}
+
+/** `tollgate migrate-store`: from the embedded database to a shared one. Ctrl-C stops it; called again it goes on. */
+export async function migrateStore(env: Environment, options: MigrateOptions): Promise<number> {
+  const url = targetUrlOf(env, options.to)
+  const path = sourcePathOf(env, options.from)
+  const end = new AbortController()
+  const stop = () => end.abort()
+  // Only the first: a second one ends it at once, which does no harm either.
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  try {
+    const onProgress = createReporter(path)
+    const moved = await moveStore({ from: { path }, to: { url }, signal: end.signal, onProgress })
+    return await tell(moved, path)
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop)
+  }
+}
+
+/** `tollgate migrate-store --undo` */
+export async function takeStoreBack(env: Environment, from: string | undefined): Promise<number> {
+  const path = sourcePathOf(env, from)
+  if (!(await takeBack(path))) print(`${path} was not moved: it can be used as it is.`)
+  else print(`${path} can be used again. Nothing that was used or changed elsewhere since is in it.`)
+  return 0
+}
+
+/** A folder as DATA_DIR names it, or the file itself. */
+function sourcePathOf(env: Environment, from: string | undefined): string {
+  const path = from ?? dataDirOf(env)
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ? path : databasePathIn(path)
+}
+
+async function tell(moved: Moved, path: string): Promise<number> {
+  switch (moved.kind) {
+    case 'interrupted':
+      process.stderr.write('tollgate: stopped. Run the same command again, it goes on from here.\n')
+      return 130
+    case 'different': {
+      const where = Object.entries(moved.columns).map(
+        ([table, columns]) => `${table} (${columns.join(', ')})`,
+      )
+      process.stderr.write(
+        `tollgate: what arrived differs from what was sent: ${where.join('; ')}. Somebody else wrote there. Run the same command again: it copies everything anew.\n`,
+      )
+      return 1
+    }
+    case 'moved':
+      print(`Everything is there: ${numeral(moved.rows)} rows of ${moved.tables} tables.\n`)
+      print(await nextSteps(moved.where, path))
+      return 0
+  }
+}
+
+async function nextSteps(where: string, path: string): Promise<string> {
+  const folder = dirname(path)
+  const keyPath = masterKeyPathIn(folder)
+  const key = existsSync(keyPath)
+    ? `MASTER_KEY_FILE=${keyPath}, or its content as MASTER_KEY`
+    : 'the same MASTER_KEY'
+  const journals = await journalsIn(folder)
+  const first =
+    journals.length === 0
+      ? []
+      : [`One of them needs DATA_DIR=${folder}: a journal there holds what is still to be booked.`]
+  return [
+    'Start the instances with',
+    `  DATABASE_URL of ${where}`,
+    `  ${key}`,
+    ...first,
+    `${path} stays as it is, and starts no more: two accounts of the same users would be none.`,
+  ].join('\n')
+}
+
+const everyMs = 2_000
+
+/** Says for each table how far it is, every two seconds and at its end. */
+function createReporter(path: string): (progress: MoveProgress) => void {
+  let saidAt = Number.NEGATIVE_INFINITY
+  let [begunAt, begunWith, table] = [0, 0, '']
+  return (progress) => {
+    switch (progress.kind) {
+      case 'begun': {
+        const before = progress.tables.reduce((sum, { rows }) => sum + rows, 0)
+        const all = progress.tables.reduce((sum, { of }) => sum + of, 0)
+        print(`Moving ${numeral(all)} rows from ${path} to ${progress.where}`)
+        if (before > 0) print(`  ${numeral(before)} of them are there already`)
+        return
+      }
+      case 'copied': {
+        const now = performance.now()
+        const { rows, of } = progress
+        if (progress.table !== table) [begunAt, begunWith, table] = [now, rows, progress.table]
+        if (rows < of && now - saidAt < everyMs) return
+        saidAt = now
+        const perSecond = Math.round((rows - begunWith) / ((now - begunAt) / 1000))
+        const speed = Number.isFinite(perSecond) && perSecond > 0 ? `   ${numeral(perSecond)}/s` : ''
+        print(`  ${table.padEnd(16)}${numeral(rows)} of ${numeral(of)}${speed}`)
+        return
+      }
+      case 'compared':
+        print(`  ${progress.table.padEnd(16)}compared: ${numeral(progress.rows)} rows`)
+    }
+  }
+}
+
+function numeral(number: number): string {
+  return number.toLocaleString('en-US')
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

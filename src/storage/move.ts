@@ -1,0 +1,137 @@
+import type { Values } from './ledger-rows.ts'
+import { differencesOf, type MovedTable } from './moved-table.ts'
+import type { Step } from './postgres/moving.ts'
+import { type MoveTarget, openMoveTarget } from './postgres/target.ts'
+import { type MoveSource, openMoveSource, takeBack } from './sqlite/source.ts'
+
+export { takeBack }
+
+/**
+ * Takes everything from the embedded database to a shared one: table by table in the order of its key, a few thousand
+ * rows at a time, so that memory does not grow with what there is. How far it came stands in the target, in the
+ * transaction of the rows themselves: whatever ends it, it goes on from there.
+ */
+export interface Move {
+  readonly from: { readonly path: string }
+  readonly to: { readonly url: string }
+  /** Ends it after the rows that are on their way. */
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: MoveProgress) => void
+  /** How many rows are on their way at once. */
+  readonly rowsAtOnce?: number
+}
+
+export type MoveProgress =
+  | { readonly kind: 'begun'; readonly where: string; readonly tables: readonly MovedSoFar[] }
+  | ({ readonly kind: 'copied' } & MovedSoFar)
+  | { readonly kind: 'compared'; readonly table: string; readonly rows: number }
+
+interface MovedSoFar {
+  readonly table: string
+  readonly rows: number
+  readonly of: number
+}
+
+export type Moved =
+  | { readonly kind: 'moved'; readonly where: string; readonly rows: number; readonly tables: number }
+  | { readonly kind: 'interrupted' }
+  /** What arrived is not what was sent: by table, the columns that differ. It is to be copied anew. */
+  | { readonly kind: 'different'; readonly columns: Readonly<Record<string, readonly string[]>> }
+
+const rowsAtOnceDefault = 5_000
+
+export async function moveStore(move: Move): Promise<Moved> {
+  const source = await openMoveSource(move.from.path)
+  try {
+    const target = await openMoveTarget(move.to.url)
+    try {
+      return await run(move, source, target)
+    } finally {
+      await target.close()
+    }
+  } finally {
+    await source.close()
+  }
+}
+
+async function run(move: Move, source: MoveSource, target: MoveTarget): Promise<Moved> {
+  const { tables } = source
+  const moving = await target.begin(source)
+  const counted = tables.map((table) => ({
+    table: table.name,
+    rows: moving.steps[table.name]?.rows ?? 0,
+    of: source.count(table),
+  }))
+  move.onProgress({ kind: 'begun', where: target.where, tables: counted })
+  // Whoever was interrupted after that may find instances at work there, and other sums.
+  if (!moving.isDone) {
+    for (const [index, table] of tables.entries()) {
+      const step = moving.steps[table.name] ?? { rows: 0, isDone: false }
+      const of = counted[index]?.of ?? 0
+      const isDone = await copy(move, source, target, table, step, (rows) =>
+        move.onProgress({ kind: 'copied', table: table.name, rows, of }),
+      )
+      if (!isDone) return { kind: 'interrupted' }
+    }
+    const columns = await compare(move, source, target)
+    if (columns === 'interrupted') return { kind: 'interrupted' }
+    if (Object.keys(columns).length > 0) {
+      await target.discard()
+      return { kind: 'different', columns }
+    }
+    await target.finish()
+  }
+  source.leave(target.where)
+  const rows = counted.reduce((sum, { of }) => sum + of, 0)
+  return { kind: 'moved', where: target.where, rows, tables: tables.length }
+}
+
+/** Reads on while the rows before are being written; answers false where it was told to end. */
+async function copy(
+  { signal, rowsAtOnce = rowsAtOnceDefault }: Move,
+  source: MoveSource,
+  target: MoveTarget,
+  table: MovedTable,
+  from: Step,
+  onCopied: (rows: number) => void,
+): Promise<boolean> {
+  let step = from
+  let rows = step.isDone ? [] : source.read(table, step.after, rowsAtOnce)
+  while (!step.isDone) {
+    if (signal.aborted) return false
+    const last = rows.at(-1)
+    const after = last ? keyOf(table, last) : step.after
+    const isDone = rows.length < rowsAtOnce
+    step = { rows: step.rows + rows.length, isDone, ...(after && { after }) }
+    const written = target.write(table, rows, step)
+    // What fails is told below; reading, which does not wait, must not be what nobody waits for.
+    written.catch(() => undefined)
+    if (!isDone) rows = source.read(table, after, rowsAtOnce)
+    await written
+    onCopied(step.rows)
+  }
+  return true
+}
+
+function keyOf({ columns, key }: MovedTable, row: Values): Values {
+  return key.map((name) => row[columns.findIndex((column) => column.name === name)])
+}
+
+async function compare(
+  { signal, onProgress }: Move,
+  source: MoveSource,
+  target: MoveTarget,
+): Promise<Record<string, readonly string[]> | 'interrupted'> {
+  const different: Record<string, readonly string[]> = {}
+  for (const table of source.tables) {
+    if (signal.aborted) return 'interrupted'
+    const summed = target.sums(table)
+    // What fails is told below; adding up here, which does not wait, must not be what nobody waits for.
+    summed.catch(() => undefined)
+    const here = source.sums(table)
+    const columns = differencesOf(table, here, await summed)
+    if (columns.length > 0) different[table.name] = columns
+    onProgress({ kind: 'compared', table: table.name, rows: here[0] ?? 0 })
+  }
+  return different
+}

@@ -1,0 +1,173 @@
+import type pg from 'pg'
+import { createStopper } from '#lib/stopper.ts'
+import { integer } from '../columns.ts'
+import type { Values } from '../ledger-rows.ts'
+import { type MovedTable, type Sums, sumsOf } from '../moved-table.ts'
+import { connect, endConnection, findDatabase, openPool } from './connect.ts'
+import { columnsOf, insertMany } from './many.ts'
+import { migratePostgres } from './migrate.ts'
+import { type Moving, readMoving, type Step, writeMoving } from './moving.ts'
+
+/** The shared database as what is moved to. */
+export interface MoveTarget {
+  /** Server and database, without user and password. */
+  readonly where: string
+  /**
+   * Makes it ready for all rows of a source in that state, and answers what is there of them already. What came from
+   * another state is thrown away. Throws where it holds anything else, or is in use.
+   */
+  readonly begin: (source: Source) => Promise<Moving>
+  /** Writes rows and how far that is, in one transaction. */
+  readonly write: (table: MovedTable, rows: readonly Values[], step: Step) => Promise<void>
+  readonly sums: (table: MovedTable) => Promise<Sums>
+  /** Forgets how far it has come: whoever moves next begins anew. */
+  readonly discard: () => Promise<void>
+  /** Lets it be used. */
+  readonly finish: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+interface Source {
+  readonly state: string
+  readonly masterKey: string
+  readonly tables: readonly MovedTable[]
+}
+
+/** Any number but that of migrations: one move at a time. */
+const lockKey = 7_164_912
+/** Longer than an instance is silent before it is taken for dead. */
+const aliveMs = 15_000
+/** Between two statements of a transaction this process may be reading on. */
+const idleMs = 60_000
+/** Adding up a large table takes its time; no answer at all for so long means that there is nobody. */
+const queryMs = 3_600_000
+
+export async function openMoveTarget(url: string): Promise<MoveTarget> {
+  const stopper = createStopper()
+  try {
+    const { pool, close } = openPool(url, { connections: 1, isByKey: false })
+    stopper.add(close)
+    await findDatabase(pool, 'the database to move to')
+    await migratePostgres(pool)
+    const client = await connect(url, { queryMs, idleMs, isPipelined: false, name: 'tollgate migrate-store' })
+    stopper.add(() => endConnection(client))
+    await lock(client)
+    return targetOf(client, url, stopper.stop)
+  } catch (cause) {
+    await stopper.stop()
+    throw cause
+  }
+}
+
+async function lock(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ taken: unknown }>('select pg_try_advisory_lock($1) as taken', [
+    lockKey,
+  ])
+  if (rows[0]?.taken !== true)
+    throw new Error('another migrate-store is filling this database: let it finish')
+}
+
+function targetOf(client: pg.Client, url: string, close: () => Promise<void>): MoveTarget {
+  let moving: Moving = { state: '', steps: {}, isDone: false }
+
+  async function inTransaction(work: () => Promise<void>): Promise<void> {
+    await client.query('begin')
+    try {
+      await work()
+      await client.query('commit')
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined)
+      throw error
+    }
+  }
+
+  async function clear({ state, masterKey, tables }: Source): Promise<void> {
+    moving = { state, steps: {}, isDone: false }
+    await inTransaction(async () => {
+      await client.query(`truncate ${tables.map(({ name }) => name).join(', ')}`)
+      await client.query(
+        `insert into facts (name, value) values ('master_key', $1)
+         on conflict (name) do update set value = excluded.value`,
+        [masterKey],
+      )
+      await writeMoving(client, moving)
+    })
+  }
+
+  return {
+    where: whereOf(url),
+    async begin(source) {
+      const before = await readMoving(client)
+      if (before && before.state === source.state) moving = before
+      else {
+        if (!before || before.isDone) await refuseUsed(client, source.tables)
+        await clear(source)
+      }
+      if (!moving.isDone) await refuseLiving(client)
+      return moving
+    },
+    async write(table, rows, step) {
+      const next = { ...moving, steps: { ...moving.steps, [table.name]: step } }
+      await inTransaction(async () => {
+        if (rows.length > 0) await insert(client, table, rows)
+        await writeMoving(client, next)
+      })
+      moving = next
+    },
+    async sums(table) {
+      const { rows } = await client.query<unknown[]>({ text: sumsOf(table), rowMode: 'array' })
+      return (rows[0] ?? []).map(integer)
+    },
+    discard: () => inTransaction(() => writeMoving(client, { ...moving, state: '' })),
+    async finish() {
+      await client.query('analyze')
+      await inTransaction(async () => {
+        // Whose requests were still running there is dead: the first instance here closes what they left.
+        await client.query(
+          `insert into instances (id, started_at, seen_at)
+           select distinct instance, 0, 0 from entries where state = 'open' and lease_until is null
+           on conflict (id) do update set seen_at = 0`,
+        )
+        await writeMoving(client, { ...moving, isDone: true })
+      })
+    },
+    close,
+  }
+}
+
+async function insert(client: pg.Client, table: MovedTable, rows: readonly Values[]): Promise<void> {
+  const { name, columns } = table
+  const query = insertMany(
+    name,
+    columns.map((column) => column.name),
+    columns.map(({ type }) => type),
+  )
+  await client.query({ name: `move ${name}`, text: query, values: columnsOf(rows, columns.length) })
+}
+
+async function refuseUsed(client: pg.Client, tables: readonly MovedTable[]): Promise<void> {
+  for (const { name } of tables) {
+    const { rowCount } = await client.query(`select 1 from ${name} limit 1`)
+    if (rowCount)
+      throw new Error(
+        `the database to move to is in use: its table ${name} has rows. Name one that is empty; nothing was changed`,
+      )
+  }
+}
+
+/** After it was said that a move is going on: whoever starts later sees that, and who started before is seen here. */
+async function refuseLiving(client: pg.Client): Promise<void> {
+  const { rowCount } = await client.query(
+    'select 1 from instances where seen_at > extract(epoch from clock_timestamp()) * 1000 - $1 limit 1',
+    [aliveMs],
+  )
+  if (rowCount)
+    throw new Error(
+      'an instance is running on the database to move to: stop it, wait 15 seconds, and try again',
+    )
+}
+
+function whereOf(url: string): string {
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname}`
+}
