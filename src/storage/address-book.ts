@@ -18,11 +18,16 @@ export function createAddressBook(): AddressBook {
     due({ userId, address, isNewPlace }, now) {
       const key = `${userId} ${address}`
       const at = isNewPlace ? undefined : writtenAt.get(key)
-      if (at !== undefined && now - at < againMs && at <= now) return undefined
+      if (at !== undefined && isRecent(at, now)) return undefined
       if (writtenAt.size >= remembered) writtenAt.clear()
       writtenAt.set(key, now)
       return at === undefined ? 'new' : 'again'
     },
     forget: () => writtenAt.clear(),
   }
+}
+
+/** Whether an address that was written at `at` need not be written again yet. */
+export function isRecent(at: number, now: number): boolean {
+  return now - at < againMs && at <= now
 }

@@ -58,7 +58,7 @@ export function createPlaces(seen: () => readonly SeenAddress[]): Places {
 export interface LoadedQuota extends QuotaState {
   readonly family: string
   /** There is a row of it. */
-  readonly isStored: boolean
+  isStored: boolean
   extra: number
   used: number
   reserved: number

@@ -104,6 +104,17 @@ for (const { name, create } of databases) {
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 1)
       }))
 
+    it('keeps nothing of a batch that failed, also of a user with a request open', () =>
+      withMeter(async (_, store) => {
+        const user = await newUser(store, 1000)
+        const batch = (id: string) => ({ now, settlements: [], asks: [ask(id, user.accessToken)] })
+        await store.metering.runBatch(batch('r1'))
+        // An id that was given twice: nothing of the second can be written, and nobody else wrote anything meanwhile.
+        await assert.rejects(store.metering.runBatch(batch('r1')))
+        await store.metering.runBatch({ now, settlements: [settlement('r1', { input: 7 })], asks: [] })
+        assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 7, reserved: 0 })
+      }))
+
     it('releases without a trace in the counts', () =>
       withMeter(async (meter, store, rows) => {
         const user = await newUser(store, 1000)

@@ -2,15 +2,17 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Policy } from '#core/admission.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
-import { createAddressBook } from '../address-book.ts'
-import { text } from '../columns.ts'
+import { createAddressBook, isRecent } from '../address-book.ts'
+import { integer, text } from '../columns.ts'
 import {
   applyBatch,
+  createPlaces,
   type LedgerChanges,
   type LoadedState,
   type LoadedUser,
   type MeteringDecisions,
   type OpenEntry,
+  type Seen,
 } from '../ledger.ts'
 import {
   addingUsage,
@@ -34,6 +36,7 @@ import {
 } from '../ledger-rows.ts'
 import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
+import { createHeldUsers, type HeldUser, type HeldUsers } from './held-users.ts'
 
 /**
  * The ledger on SQLite: loads what a batch is about, lets `applyBatch` decide, writes what changed; one
@@ -60,20 +63,33 @@ export function createSqliteLedger(
   /** Entries that this process opened and did not close yet: a settlement need not look for its own. */
   const open = new Map<string, OpenEntry>()
 
+  const held = createHeldUsers()
+  let version: unknown
+
   function runBatch(batch: MeteringBatch): MeteringDecisions {
-    const loaded = createState(sql, vault, open)
+    const loaded = createState(sql, vault, open, held)
     db.exec('begin immediate')
     try {
+      forgetWhatOthersWrote()
       const { decisions, changes } = applyBatch(batch, loaded.state, policy)
       write(loaded, changes, batch.now)
       db.exec('commit')
       remember(changes, batch.now)
+      for (const user of loaded.users()) held.keep(user)
       return decisions
     } catch (error) {
+      held.forget()
       if (db.isTransaction) db.exec('rollback')
       addresses.forget()
       throw error
     }
+  }
+
+  /** Within the transaction, so that nobody writes between this look and what is read. */
+  function forgetWhatOthersWrote(): void {
+    const [current] = values(sql.version.get())
+    if (current !== version) held.forget()
+    version = current
   }
 
   function write(loaded: Loaded, changes: LedgerChanges, now: number): void {
@@ -85,22 +101,33 @@ export function createSqliteLedger(
     }
     for (const adjusted of changes.adjusted) sql.insertBooked.run(...toBookedAdjustment(adjusted, instance))
     if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes)
-    for (const user of loaded.users()) {
-      if (user.isChanged)
-        sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, user.id)
+    for (const { user, rowId } of loaded.users()) {
+      if (user.isChanged) sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, rowId)
       if (user.isBarred) sql.barUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
       for (const quota of user.quotas.values()) {
         if (!quota.isChanged) continue
         const { family, extra, used, reserved, openRequests, periodStartedAt } = quota
-        sql.upsertQuota.run(user.id, family, extra, used, reserved, openRequests, periodStartedAt)
+        const written = quota.isStored ? sql.updateQuota : sql.insertQuota
+        written.run(extra, used, reserved, openRequests, periodStartedAt, user.id, family)
+        quota.isStored = true
+        quota.isChanged = false
       }
     }
     for (const seen of changes.seen) {
-      const { userId, address } = seen
       const due = addresses.due(seen, now)
-      if (due) sql.sawAddress.run(userId, address, now, now)
-      if (due === 'new') sql.trimAddresses.run(userId, addressesMax)
+      if (due) writeAddress(seen, due, now)
     }
+  }
+
+  function writeAddress({ userId, address }: Seen, due: 'new' | 'again', now: number): void {
+    if (due === 'new') {
+      // What the memory lost, with a restart or with an administrator's edit, the disk may know.
+      const row = sql.address.get(userId, address)
+      if (row !== undefined && isRecent(integer(values(row)[0]), now)) return
+    }
+    sql.sawAddress.run(userId, address, now, now)
+    if (due === 'new' && integer(values(sql.countAddresses.get(userId))[0]) > addressesMax)
+      sql.trimAddresses.run(userId, addressesMax)
   }
 
   function remember(changes: LedgerChanges, now: number): void {
@@ -137,8 +164,10 @@ function prepareAll(db: DatabaseSync) {
     return statement
   }
   return {
-    userByLookup: prepare(`select ${userColumns} from users where lookup = ?`),
-    userById: prepare(`select ${userColumns} from users where id = ?`),
+    // Changes with whatever another connection commits, and with nothing else.
+    version: prepare('pragma data_version'),
+    userByLookup: prepare(`select lookup, rowid, ${userColumns} from users where lookup = ?`),
+    userById: prepare(`select lookup, rowid, ${userColumns} from users where id = ?`),
     quotas: prepare(`select ${quotaColumns} from quotas where user_id = ?`),
     entry: prepare(`select ${entryColumns} from entries where id = ?`),
     event: prepare('select counted_at from usage_events where id = ?'),
@@ -151,16 +180,26 @@ function prepareAll(db: DatabaseSync) {
         .map((name) => `${name} = ?`)
         .join(', ')} where id = ?`,
     ),
-    updateUser: prepare('update users set arrival_at = ?, last_used_at = ?, prompt_count = ? where id = ?'),
+    updateUser: prepare(
+      'update users set arrival_at = ?, last_used_at = ?, prompt_count = ? where rowid = ?',
+    ),
     barUser: prepare(
       'update users set disabled_at = ?, disabled_reason = ?, revision = revision + 1 where id = ?',
     ),
-    upsertQuota: prepare(
-      `insert into quotas (user_id, family, extra, used, reserved, open_requests, period_started_at)
-       values (?, ?, ?, ?, ?, ?, ?)
-       on conflict (user_id, family) do update set extra = excluded.extra,
-         used = excluded.used, reserved = excluded.reserved, open_requests = excluded.open_requests,
-         period_started_at = excluded.period_started_at`,
+    updateQuota: prepare(
+      `update quotas set extra = ?, used = ?, reserved = ?, open_requests = ?, period_started_at = ?
+       where user_id = ? and family = ?`,
+    ),
+    insertQuota: prepare(
+      inserting('quotas', [
+        'extra',
+        'used',
+        'reserved',
+        'open_requests',
+        'period_started_at',
+        'user_id',
+        'family',
+      ]),
     ),
     addUserMinute: prepare(
       `${inserting('usage_minutes', ['user_id', 'minute_at', ...usageColumns])} ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
@@ -173,12 +212,15 @@ function prepareAll(db: DatabaseSync) {
       `${inserting('total_hours', ['hour_at', ...usageColumns])} ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
     ),
     addresses: prepare('select address, last_seen_at from addresses where user_id = ?'),
+    address: prepare('select last_seen_at from addresses where user_id = ? and address = ?'),
     sawAddress: prepare(
       `insert into addresses (user_id, address, first_seen_at, last_seen_at) values (?, ?, ?, ?)
        on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
     ),
+    // Counted apart: the table that removing them needs is made for each statement, whether any are removed or not.
+    countAddresses: prepare('select count(*) from addresses where user_id = ?'),
     trimAddresses: prepare(
-      `delete from addresses where user_id = ?1 and (select count(*) from addresses where user_id = ?1) > ?2
+      `delete from addresses where user_id = ?1
          and address in (select address from addresses where user_id = ?1 order by first_seen_at desc, address limit -1 offset ?2)`,
     ),
   }
@@ -190,35 +232,56 @@ function inserting(table: string, columns: readonly string[]): string {
 
 interface Loaded {
   readonly state: LoadedState
-  readonly users: () => Iterable<LoadedUser>
+  readonly users: () => Iterable<HeldUser>
 }
 
-/** Reads each row at most once a batch, when it is first asked for. */
-function createState(sql: Statements, vault: Vault, open: ReadonlyMap<string, OpenEntry>): Loaded {
-  const users = new Map<string, LoadedUser>()
+/** Reads each row at most once a batch, when it is first asked for, and not at all of a user who is held. */
+function createState(
+  sql: Statements,
+  vault: Vault,
+  open: ReadonlyMap<string, OpenEntry>,
+  held: HeldUsers,
+): Loaded {
+  const users = new Map<string, HeldUser>()
   const byAccessToken = new Map<string, LoadedUser | undefined>()
+
+  const addressesOf = (id: string) => () => sql.addresses.all(id).map(values).map(toSeenAddress)
 
   function loaded(row: unknown): LoadedUser | undefined {
     if (row === undefined) return undefined
-    const fields = values(row)
+    const [lookup, rowId, ...fields] = values(row)
     const id = text(fields[0])
     const known = users.get(id)
-    if (known) return known
-    const user = toLoadedUser(id, fields, sql.quotas.all(id).map(values).map(toLoadedQuota), () =>
-      sql.addresses.all(id).map(values).map(toSeenAddress),
-    )
-    users.set(id, user)
+    if (known) return known.user
+    const quotas = sql.quotas.all(id).map(values).map(toLoadedQuota)
+    const user = toLoadedUser(id, fields, quotas, addressesOf(id))
+    users.set(id, { user, lookup: text(lookup), rowId: integer(rowId) })
+    return user
+  }
+
+  function again(before: HeldUser): LoadedUser {
+    const { id } = before.user
+    const known = users.get(id)
+    if (known) return known.user
+    // The places are those of one batch's window.
+    const user = { ...before.user, isChanged: false, isBarred: false, places: createPlaces(addressesOf(id)) }
+    users.set(id, { ...before, user })
     return user
   }
 
   const state: LoadedState = {
     userOf(accessToken) {
       if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
-      const user = loaded(sql.userByLookup.get(vault.lookupOf(accessToken)))
+      const lookup = vault.lookupOf(accessToken)
+      const before = held.byLookup(lookup)
+      const user = before ? again(before) : loaded(sql.userByLookup.get(lookup))
       byAccessToken.set(accessToken, user)
       return user
     },
-    userById: (id) => users.get(id) ?? loaded(sql.userById.get(id)),
+    userById(id) {
+      const before = users.get(id) ?? held.byId(id)
+      return before ? again(before) : loaded(sql.userById.get(id))
+    },
     entryOf(requestId) {
       const known = open.get(requestId)
       if (known) return known

@@ -5,7 +5,7 @@ import type { Lane } from '#lib/lane.ts'
 import type { Stopper } from '#lib/stopper.ts'
 import { type MeteringBatch, type MeteringStore, StoreUnavailable } from '../store.ts'
 import type { BackgroundWork } from './background.ts'
-import { openDisk } from './disk.ts'
+import { type Disk, openDisk } from './disk.ts'
 import { createSqliteLedger } from './ledger.ts'
 import type { Thread } from './thread.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
@@ -36,9 +36,11 @@ export function openMetering(
     readonly background: Thread<BackgroundWork>
     readonly lane: Lane
     readonly stopper: Stopper
+    /** Of the database's own file. */
+    readonly databaseDisk: Disk
   },
 ): SqliteMetering {
-  const { writer, background, lane, stopper } = parts
+  const { writer, background, lane, stopper, databaseDisk } = parts
   const vault = createVault(settings.masterKey)
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
   const disk = openDisk(`${settings.path}-wal`)
@@ -50,8 +52,11 @@ export function openMetering(
   async function runCheckpoint(): Promise<void> {
     const { logPages } = await background.run('checkpoint')
     if (logPages <= logPagesMax) return
+    // One that does not come to the log's end syncs nothing, and the one that does would wait for all of it.
+    await databaseDisk.sync()
     // What came while that was moved: the less is left, the shorter everybody waits.
     await background.run('checkpoint')
+    await databaseDisk.sync()
     await lane.run(() => writer.run('restartLog'))
   }
 

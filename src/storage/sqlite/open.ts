@@ -11,6 +11,7 @@ import { untilNone } from '../until-none.ts'
 import { createUpkeep } from '../upkeep.ts'
 import { createUserReader } from '../users-read.ts'
 import { createKysely } from './dialect.ts'
+import { type Disk, openDisk } from './disk.ts'
 import { holdFile } from './hold.ts'
 import { openMetering } from './metering.ts'
 import { type ArgsOf, openThread, type ValueOf } from './thread.ts'
@@ -28,15 +29,18 @@ export async function openSqliteStore(settings: WriterSettings): Promise<Store> 
   closeSync(openSync(settings.path, 'a', 0o600))
   const stopper = createStopper()
   stopper.add(holdFile(`${settings.path}.lock`))
+  // Before every connection and so closed after them: closing a file gives up the locks that they hold on it.
+  const databaseDisk = openDisk(settings.path)
+  stopper.add(databaseDisk.close)
   try {
-    return await open(settings, stopper)
+    return await open(settings, stopper, databaseDisk)
   } catch (error) {
     await stopper.stop()
     throw error
   }
 }
 
-async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> {
+async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Disk): Promise<Store> {
   const writer = await openThread('writer', settings)
   stopper.add(writer.close)
   const background = await openThread('background', settings)
@@ -53,6 +57,7 @@ async function open(settings: WriterSettings, stopper: Stopper): Promise<Store> 
     background,
     lane,
     stopper,
+    databaseDisk,
   })
   const write = <Name extends keyof WriterWork>(
     name: Name,
@@ -134,7 +139,8 @@ function openConnection(path: string, stopper: Stopper, options: DatabaseSyncOpt
   const db = new DatabaseSync(path, options)
   stopper.add(() => db.close())
   // NORMAL leaves syncing the log to `Disk`; checkpoints are the writer thread's.
-  db.exec('pragma synchronous = normal; pragma busy_timeout = 1000; pragma cache_size = -65536')
+  // A commit that split a page looks through all that is cached, so that a large cache costs more than it saves.
+  db.exec('pragma synchronous = normal; pragma busy_timeout = 1000; pragma cache_size = -16384')
   db.exec('pragma wal_autocheckpoint = 0; pragma temp_store = memory')
   return db
 }

@@ -1,0 +1,43 @@
+import type { LoadedUser } from '../ledger.ts'
+
+/** A user as a batch left it, and what leads to its row without a look at the index over ids. */
+export interface HeldUser {
+  readonly user: LoadedUser
+  readonly lookup: string
+  readonly rowId: number
+}
+
+/**
+ * Users with a request open, as the last batch wrote them: the request ends soon, and what its end changes was read
+ * when it began. Among a million users each of those reads is of pages that nobody else needs. Whoever holds them
+ * forgets them all as soon as another connection has written anything, and when what was to be written was not.
+ */
+export interface HeldUsers {
+  readonly byId: (id: string) => HeldUser | undefined
+  readonly byLookup: (lookup: string) => HeldUser | undefined
+  /** Holds a user who has a request open, and lets go of one who has none. */
+  readonly keep: (held: HeldUser) => void
+  readonly forget: () => void
+}
+
+export function createHeldUsers(): HeldUsers {
+  const byId = new Map<string, HeldUser>()
+  const byLookup = new Map<string, HeldUser>()
+  return {
+    byId: (id) => byId.get(id),
+    byLookup: (lookup) => byLookup.get(lookup),
+    keep(held) {
+      if (held.user.openRequests > 0) {
+        byId.set(held.user.id, held)
+        byLookup.set(held.lookup, held)
+      } else {
+        byId.delete(held.user.id)
+        byLookup.delete(held.lookup)
+      }
+    },
+    forget() {
+      byId.clear()
+      byLookup.clear()
+    },
+  }
+}
