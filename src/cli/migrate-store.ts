@@ -88,7 +88,7 @@ const everyMs = 2_000
 /** Says for each table how far it is, every two seconds and at its end. */
 function createReporter(path: string): (progress: MoveProgress) => void {
   let saidAt = Number.NEGATIVE_INFINITY
-  let [begunAt, begunWith, table] = [0, 0, '']
+  let [begunAt, begunWith, table, saidRows] = [0, 0, '', 0]
   return (progress) => {
     switch (progress.kind) {
       case 'begun': {
@@ -102,8 +102,10 @@ function createReporter(path: string): (progress: MoveProgress) => void {
         const now = performance.now()
         const { rows, of } = progress
         if (progress.table !== table) [begunAt, begunWith, table] = [now, rows, progress.table]
+        else if (rows === saidRows) return
         if (rows < of && now - saidAt < everyMs) return
         saidAt = now
+        saidRows = rows
         const perSecond = Math.round((rows - begunWith) / ((now - begunAt) / 1000))
         const speed = Number.isFinite(perSecond) && perSecond > 0 ? `   ${numeral(perSecond)}/s` : ''
         print(`  ${table.padEnd(16)}${numeral(rows)} of ${numeral(of)}${speed}`)

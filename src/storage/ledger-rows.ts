@@ -30,6 +30,17 @@ export const quotaColumns = 'family, quota_limit, used, reserved, open_requests,
 export const entryColumns =
   'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at'
 
+/** What a batch writes of a quota: its values, then its key. */
+export const quotaValueColumns = [
+  'extra',
+  'used',
+  'reserved',
+  'open_requests',
+  'period_started_at',
+  'user_id',
+  'family',
+] as const
+
 export function toLoadedUser(
   id: string,
   row: Values,

@@ -22,6 +22,7 @@ import {
   entryColumns,
   openedColumns,
   quotaColumns,
+  quotaValueColumns,
   toBookedAdjustment,
   toBookedEvent,
   toClosedValues,
@@ -60,16 +61,6 @@ const hourMs = 3_600_000
 const knownMax = 50_000
 /** Rows of the totals that instances add to beside each other. */
 const shards = 1024
-
-const quotaValueColumns = [
-  'extra',
-  'used',
-  'reserved',
-  'open_requests',
-  'period_started_at',
-  'user_id',
-  'family',
-] as const
 
 /** Users whom a batch is about. */
 const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'

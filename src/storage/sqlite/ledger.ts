@@ -21,6 +21,7 @@ import {
   entryColumns,
   openedColumns,
   quotaColumns,
+  quotaValueColumns,
   toBookedAdjustment,
   toBookedEvent,
   toClosedValues,
@@ -190,17 +191,7 @@ function prepareAll(db: DatabaseSync) {
       `update quotas set extra = ?, used = ?, reserved = ?, open_requests = ?, period_started_at = ?
        where user_id = ? and family = ?`,
     ),
-    insertQuota: prepare(
-      inserting('quotas', [
-        'extra',
-        'used',
-        'reserved',
-        'open_requests',
-        'period_started_at',
-        'user_id',
-        'family',
-      ]),
-    ),
+    insertQuota: prepare(inserting('quotas', quotaValueColumns)),
     addUserMinute: prepare(
       `${inserting('usage_minutes', ['user_id', 'minute_at', ...usageColumns])} ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
     ),
