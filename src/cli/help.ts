@@ -5,7 +5,7 @@ export const help = `Tollgate: user management for LLM access
   tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
            [--scope verifier]        one for another gateway, which may only verify and report
            [--expires-in-days N]     one that ends by itself
-  tollgate migrate-store     move everything from the embedded database to PostgreSQL (while the server is stopped)
+  tollgate migrate-store     move everything from the embedded database to a shared one (while the server is stopped)
            [--from DATA_DIR]         the folder to move from; DATA_DIR by default
            [--to postgres://…]       where to; DATABASE_URL by default, which keeps the password out of sight
            [--undo]                  let what was moved be used where it was again

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { breaksConnection } from './retry.ts'
 
 const applicationName = 'tollgate'
 
@@ -59,11 +60,21 @@ export function openPool(
     maxLifetimeSeconds: 60,
   })
   const clients = new Set<pg.Client>()
+  /** Their server told them to go, or only reads now. */
+  const spoiled = new WeakSet<object>()
   // What breaks is told by the next statement, or makes one fail; without somebody who listens it ends the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})
-    if (client instanceof pg.Client) clients.add(client)
+    if (!(client instanceof pg.Client)) return
+    clients.add(client)
+    client.connection.on('errorMessage', (error: unknown) => {
+      if (breaksConnection(error)) spoiled.add(client)
+    })
+  })
+  // The pool takes back none that is ending.
+  pool.on('release', (_, client) => {
+    if (client instanceof pg.Client && spoiled.has(client)) void client.end().catch(() => undefined)
   })
   pool.on('remove', (client) => client instanceof pg.Client && clients.delete(client))
   return {

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { type MeteringAnswer, type MeteringBatch, StoreUnavailable } from '../store.ts'
 import { breakOff, connect, endConnection } from './connect.ts'
 import type { PostgresLedger } from './ledger.ts'
-import { breaksConnection, mayPass, waitBriefly } from './retry.ts'
+import { breaksConnection, createAttempts } from './retry.ts'
 
 /** Runs each batch on a connection of its own; few at a time, so that each is full. */
 export interface PostgresMetering {
@@ -19,7 +19,6 @@ const connectMs = 3_000
  * or this process is gone, all others would wait for the first one's end.
  */
 const idleMs = 2_000
-const attemptsMax = 6
 /** Measured: while one batch waits for the disk the next is read; a third brings nothing more. */
 const lanes = 2
 
@@ -28,8 +27,10 @@ type Attempt =
   | {
       readonly kind: 'failed'
       readonly error: unknown
-      /** Trying again may help. */
-      readonly mayPass: boolean
+      /** The connection was dead before: another one is worth a try. */
+      readonly isStale: boolean
+      /** The connection is good for more, and so nothing is left of the transaction. */
+      readonly isGood: boolean
       /** No answer to the commit has come: nobody knows whether it was one. */
       readonly isInDoubt: boolean
     }
@@ -52,7 +53,7 @@ export function openPostgresMetering(url: string, ledger: PostgresLedger): Postg
     try {
       taken = await take()
     } catch (error) {
-      return { kind: 'failed', error, mayPass: false, isInDoubt: false }
+      return { kind: 'failed', error, isStale: false, isGood: false, isInDoubt: false }
     }
     const { client, isFresh } = taken
     let isCommitting = false
@@ -66,27 +67,22 @@ export function openPostgresMetering(url: string, ledger: PostgresLedger): Postg
       const isGood = !breaksConnection(error) && (await rollBack(client))
       if (isGood) free.push(client)
       else breakOff(client)
-      // A connection may have been dead for long when it was taken: a new one is worth a try.
       const isStale = !isGood && !isFresh && !isCommitting
-      return {
-        kind: 'failed',
-        error,
-        mayPass: isStale || (isGood && mayPass(error)),
-        isInDoubt: isCommitting && !isGood,
-      }
+      return { kind: 'failed', error, isStale, isGood, isInDoubt: isCommitting && !isGood }
     }
   }
 
   return {
     lanes,
     async runBatch(batch) {
-      const until = performance.now() + batchMs
-      for (let left = attemptsMax - 1; ; left--) {
+      const attempts = createAttempts(batchMs)
+      for (;;) {
         const tried = await attempt(batch)
         if (tried.kind === 'done') return tried.answer
-        if (!tried.mayPass || left === 0 || performance.now() > until)
-          throw new StoreUnavailable(tried.error, { mayHaveHappened: tried.isInDoubt })
-        await waitBriefly()
+        const { error, isStale, isGood, isInDoubt } = tried
+        // There are only so many stale ones.
+        if (isStale || (isGood && (await attempts.again(error)))) continue
+        throw new StoreUnavailable(error, { mayHaveHappened: isInDoubt })
       }
     },
     async close() {

@@ -23,7 +23,8 @@ export async function migratePostgres(pool: pg.Pool): Promise<void> {
     await migrate(
       {
         async exclusively(work) {
-          await client.query('begin')
+          // Whatever the operator's default is: a snapshot of before the lock would know nothing of who had it.
+          await client.query('begin isolation level read committed')
           try {
             await client.query('select pg_advisory_xact_lock($1)', [lockKey])
             await work()

@@ -24,7 +24,7 @@ import { createListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { refuseUnfinished } from './moving.ts'
-import { retrying, retryingWithin } from './retry.ts'
+import { persisting, retrying, retryingWithin } from './retry.ts'
 import { createSharedClock } from './shared-clock.ts'
 import { createSignals, signalChannel } from './signals.ts'
 
@@ -68,7 +68,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   await migratePostgres(pool)
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   const vault = createVault(settings.masterKey)
-  await holdMasterKey(db, vault.fingerprint)
+  await persisting(() => holdMasterKey(db, vault.fingerprint))
   const policy = createPolicy(settings.policy)
   const users = createUserReader(db, vault, policy)
   const writer = createUserWriter(db, vault, policy, instance, (trx, ids) => announceUsers(trx, ids))

@@ -2,16 +2,42 @@ import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { StoreUnavailable } from '../store.ts'
 
-const attemptsMax = 6
-
 /**
- * What passes when it is tried again: a serialization failure, a deadlock, and two who wrote the same new row at
- * once, of whom the second then finds it there.
+ * Two stood in each other's way, by a serialization failure or a deadlock. One of them got through, so that each does
+ * in the end: the busier a user is where every transaction is serializable, the later.
  */
-const passing: ReadonlySet<string> = new Set(['40001', '40P01', '23505'])
+const conflicts: ReadonlySet<string> = new Set(['40001', '40P01'])
+/** Two who wrote the same new row at once, of whom the second then finds it there; or a row that nobody may write. */
+const duplicate = '23505'
+const duplicatesMax = 6
+const waitMsMax = 100
 
-export function mayPass(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && passing.has(String(error.code))
+/** Whether and when one transaction is to be tried again, for so long and no longer. */
+export interface Attempts {
+  /** Resolves with false where trying again would not help, or time is up; else after a moment. */
+  readonly again: (error: unknown) => Promise<boolean>
+}
+
+export function createAttempts(ms: number): Attempts {
+  const until = performance.now() + ms
+  let [failures, duplicates] = [0, 0]
+  return {
+    async again(error) {
+      if (!mayPass(error) || performance.now() > until) return false
+      if (codeOf(error) === duplicate && ++duplicates >= duplicatesMax) return false
+      await wait(Math.random() * Math.min(20 * ++failures, waitMsMax))
+      return true
+    },
+  }
+}
+
+function mayPass(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === duplicate || conflicts.has(code)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 const canceled = '57014'
@@ -27,20 +53,27 @@ export function breaksConnection(error: unknown): boolean {
   return code === readOnly || code === idleInTransaction || code.startsWith('08') || code.startsWith('57')
 }
 
-export function waitBriefly(): Promise<void> {
-  return wait(Math.random() * 20)
-}
+/** As long as anybody waits for a batch. */
+const retryMs = 4_000
 
-/** Runs one transaction, again where that may help. Rejects with `StoreUnavailable`. */
-export async function retrying<T>(transaction: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+/** Runs one transaction, again where that may help. Rejects with what the last one failed with. */
+export async function persisting<T>(transaction: () => Promise<T>): Promise<T> {
+  const attempts = createAttempts(retryMs)
+  for (;;) {
     try {
       return await transaction()
     } catch (error) {
-      if (error instanceof StoreUnavailable) throw error
-      if (!mayPass(error) || attempt >= attemptsMax) throw new StoreUnavailable(error)
+      if (!(await attempts.again(error))) throw error
     }
-    await waitBriefly()
+  }
+}
+
+/** The same for whoever asks the store: rejects with `StoreUnavailable`. */
+export async function retrying<T>(transaction: () => Promise<T>): Promise<T> {
+  try {
+    return await persisting(transaction)
+  } catch (error) {
+    throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error)
   }
 }
 
