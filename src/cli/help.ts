@@ -7,7 +7,7 @@ export const help = `Tollgate: user management for LLM access
            [--expires-in-days N]     one that ends by itself
   tollgate migrate-store     move everything from the embedded database to a shared one (while the server is stopped)
            [--from DATA_DIR]         the folder to move from; DATA_DIR by default
-           [--to postgres://…]       where to; DATABASE_URL by default, which keeps the password out of sight
+           [--to URL]                where to; DATABASE_URL by default, which keeps the password out of sight
            [--undo]                  let what was moved be used where it was again
   tollgate help | version
 
@@ -18,7 +18,7 @@ The environment configures it, tollgate.yaml what has structure:
   HOST, PORT                 127.0.0.1 and 8080
   ADMIN_PORT                 a listener of its own for the admin API
   DATA_DIR                   ./data: database and master key
-  DATABASE_URL               postgres://… for many instances; the embedded database by default
+  DATABASE_URL               a shared database, for many instances; the embedded one by default
   ADMIN_KEY                  made and printed on the first start
   MASTER_KEY                 32 bytes in hex or base64; made on the first start in DATA_DIR
   OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL
