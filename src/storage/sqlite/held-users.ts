@@ -1,4 +1,4 @@
-import type { LoadedUser } from '../ledger.ts'
+import type { LoadedUser, SeenAddress } from '../ledger.ts'
 
 /** A user as a batch left it, and what leads to its row without a look at the index over ids. */
 export interface HeldUser {
@@ -17,12 +17,19 @@ export interface HeldUsers {
   readonly byLookup: (lookup: string) => HeldUser | undefined
   /** Holds a user who has a request open, and lets go of one who has none. */
   readonly keep: (held: HeldUser) => void
+  /** Addresses of a user whose number of places is limited, read once for as long as nothing of them changes. */
+  readonly addressesOf: (id: string, read: () => readonly SeenAddress[]) => readonly SeenAddress[]
+  readonly forgetAddressesOf: (id: string) => void
   readonly forget: () => void
 }
+
+/** Users whose addresses are remembered; each has a few. */
+const addressesMax = 10_000
 
 export function createHeldUsers(): HeldUsers {
   const byId = new Map<string, HeldUser>()
   const byLookup = new Map<string, HeldUser>()
+  const addresses = new Map<string, readonly SeenAddress[]>()
   return {
     byId: (id) => byId.get(id),
     byLookup: (lookup) => byLookup.get(lookup),
@@ -35,7 +42,17 @@ export function createHeldUsers(): HeldUsers {
         byLookup.delete(held.lookup)
       }
     },
+    addressesOf(id, read) {
+      const known = addresses.get(id)
+      if (known) return known
+      if (addresses.size >= addressesMax) addresses.clear()
+      const seen = read()
+      addresses.set(id, seen)
+      return seen
+    },
+    forgetAddressesOf: (id) => void addresses.delete(id),
     forget() {
+      addresses.clear()
       byId.clear()
       byLookup.clear()
     },

@@ -126,6 +126,7 @@ export function createSqliteLedger(
       const row = sql.address.get(userId, address)
       if (row !== undefined && isRecent(integer(values(row)[0]), now)) return
     }
+    held.forgetAddressesOf(userId)
     sql.sawAddress.run(userId, address, now, now)
     if (due === 'new' && integer(values(sql.countAddresses.get(userId))[0]) > addressesMax)
       sql.trimAddresses.run(userId, addressesMax)
@@ -236,7 +237,8 @@ function createState(
   const users = new Map<string, HeldUser>()
   const byAccessToken = new Map<string, LoadedUser | undefined>()
 
-  const addressesOf = (id: string) => () => sql.addresses.all(id).map(values).map(toSeenAddress)
+  const addressesOf = (id: string) => () =>
+    held.addressesOf(id, () => sql.addresses.all(id).map(values).map(toSeenAddress))
 
   function loaded(row: unknown): LoadedUser | undefined {
     if (row === undefined) return undefined
