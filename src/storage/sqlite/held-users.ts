@@ -24,7 +24,7 @@ export interface HeldUsers {
 }
 
 /** Users whose addresses are remembered; each has a few. */
-const addressesMax = 10_000
+const rememberedMax = 10_000
 
 export function createHeldUsers(): HeldUsers {
   const byId = new Map<string, HeldUser>()
@@ -45,7 +45,7 @@ export function createHeldUsers(): HeldUsers {
     addressesOf(id, read) {
       const known = addresses.get(id)
       if (known) return known
-      if (addresses.size >= addressesMax) addresses.clear()
+      if (addresses.size >= rememberedMax) addresses.clear()
       const seen = read()
       addresses.set(id, seen)
       return seen
