@@ -1,3 +1,5 @@
+import { isUnits } from '#core/units.ts'
+
 /** What answers hold is not ours: whatever is not of the expected shape is as good as absent. */
 
 export type JsonRecord = Readonly<Record<string, unknown>>
@@ -17,8 +19,11 @@ export function parseRecord(bytes: Buffer): JsonRecord | undefined {
   }
 }
 
-/** A count that can be booked: whole, finite, not negative. */
+/**
+ * A count that can be booked: whole, not negative, within the bound of every figure from outside. One beyond it says
+ * nothing of what was used, so that the estimate stands in its place.
+ */
 export function figureOf(record: JsonRecord | undefined, key: string): number | undefined {
   const value = record?.[key]
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+  return isUnits(value) ? value : undefined
 }

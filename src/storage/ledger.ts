@@ -1,6 +1,7 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
 import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
 import { placeOf } from '#core/network.ts'
+import { addUnits } from '#core/units.ts'
 import { type Usage, unitsOf } from '#core/usage.ts'
 import { barredFrom, type UserLimits } from '#core/user.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
@@ -274,7 +275,7 @@ function settle(
     rollOver(quota, user.limits, policy, now)
     if (charged && charged.endedAt >= quota.periodStartedAt)
       takeBack(user.id, quota, charged.units, now, changes)
-    quota.used += units
+    quota.used = addUnits(quota.used, units)
     // A clock that was set back must not book into a period that the quota has left.
     endedAt = Math.max(now, quota.periodStartedAt)
     quota.isChanged = true
@@ -329,7 +330,7 @@ function countAll(
     const units = unitsOf(event.usage)
     const quota = quotaOf(user, event.family)
     rollOver(quota, user.limits, policy, now)
-    quota.used += units
+    quota.used = addUnits(quota.used, units)
     quota.isChanged = true
     user.promptCount += 1
     user.lastUsedAt = Math.max(

@@ -19,7 +19,7 @@ import type { QuotaRow, UserRow } from './schema.ts'
 export type StoredUser = Selectable<UserRow>
 
 /** Columns that an administrator's edit writes; the rate's state is not among them. */
-export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
+export type ProfileColumns = Omit<StoredUser, 'arrival_at' | 'expiry_set_at'>
 
 export function toUser(
   row: StoredUser,

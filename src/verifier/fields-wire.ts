@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
 import { parseAddress } from '#core/network.ts'
+import { unitsMax } from '#core/units.ts'
 import type { Usage } from '#core/usage.ts'
 import { isUserId } from '#core/user-id.ts'
 
@@ -9,9 +10,6 @@ import { isUserId } from '#core/user-id.ts'
  * The fields that several of the verifier's bodies share. Unknown members are ignored everywhere but among the
  * figures of a usage: one that is spelled as another system spells it would be counted as nothing.
  */
-
-/** Far beyond any request, and far enough below 2^53 for sums. */
-const unitsMax = 1_000_000_000_000
 
 export function unitsField() {
   return z.int().min(0).max(unitsMax)

@@ -1,6 +1,7 @@
 import { foundation } from './0001-foundation.ts'
 import { metering } from './0002-metering.ts'
+import { bounds } from './0003-bounds.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [foundation, metering]
+export const migrations: readonly Migration[] = [foundation, metering, bounds]
