@@ -67,6 +67,15 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
   return { kind: 'profile', profile }
 }
 
+/**
+ * Whether an edit sets the user's expiry: by naming it (also as it was), or by making the user temporary, whose expiry
+ * means more than before. The removal of expired users counts from the later of the expiry and this edit.
+ */
+export function setsExpiry(current: Pick<User, 'type'> | undefined, edit: UserEdit): boolean {
+  const becomesTemporary = edit.type === 'temporary' && current?.type !== 'temporary'
+  return typeof edit.expiresAt === 'number' || becomesTemporary
+}
+
 /** Disables: a second time keeps the first instant, and changes the reason only where one is given. */
 export function disableEdit(
   current: Pick<User, 'disabledAt'>,

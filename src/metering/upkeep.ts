@@ -10,7 +10,7 @@ import type { UpkeepStore } from '#storage/store.ts'
 interface UpkeepSettings {
   /** Days that closed entries, and which events were counted, are kept; 0: for ever. */
   readonly retentionDays: number
-  /** Days after its expiry that a temporary user is removed; -1: never. */
+  /** Days after the expiry of a temporary user, or the edit that set it if that was later, to the removal; -1: never. */
   readonly purgeAfterDays: number
 }
 

@@ -65,6 +65,7 @@ async function addDrafts(
       sealed: row.sealed,
       revision: row.revision,
       profile: toProfile(row, parts.addressesOf(row.id)),
+      expirySetAt: row.expiry_set_at,
       addressesChanged: false,
       quotas: new Map(parts.quotasOf(row.id).map((quota) => [quota.family, { ...quota }])),
       quotasChanged: new Set(),
@@ -87,6 +88,7 @@ export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: 
     sealed: vault.seal(accessToken, id),
     revision: 1,
     profile,
+    expirySetAt: null,
     addressesChanged: false,
     quotas: new Map(),
     quotasChanged: new Set(),
@@ -102,7 +104,7 @@ export async function saveDrafts(
   for (const chunk of chunksOf(drafts, usersAtOnce)) {
     await saveProfiles(
       trx,
-      chunk.map((draft) => toColumns(draft.profile, draft, draft.revision)),
+      chunk.map((draft) => toColumns(draft.profile, draft)),
     )
     const quotas = chunk.flatMap((draft) =>
       [...draft.quotasChanged].flatMap((family) => draft.quotas.get(family) ?? []),

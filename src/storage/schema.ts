@@ -32,8 +32,8 @@ export interface UserRow {
   disabled_at: number | null
   disabled_reason: string | null
   expires_at: number | null
-  /** When `expires_at` was written; null where an earlier version wrote it. */
-  expiry_set_at: ColumnType<number | null, number | null | undefined, number | null>
+  /** When `expires_at` was written; null where an earlier version wrote it, as one that had not passed yet. */
+  expiry_set_at: number | null
   requests_per_minute: number | null
   concurrent_requests: number | null
   max_ips: number | null

@@ -11,10 +11,11 @@ import type { Schema } from './schema.ts'
 export interface UpkeepFinder {
   /** Hours of users of which there are minutes although they began before; `before` is a whole hour. */
   readonly findOldMinutes: (before: number, after: string) => Promise<Found<OldMinutes, string>>
+  /** Temporary users whose expiry lies before, and was written before. */
   readonly findExpiredUsers: (
     expiredBefore: number,
-    after: ExpiredUser,
-  ) => Promise<Found<ExpiredUser, ExpiredUser>>
+    after: ExpiryKey,
+  ) => Promise<Found<ExpiredUser, ExpiryKey>>
   readonly findOldAddresses: (now: number, after: AddressKey) => Promise<Found<OldAddress, AddressKey>>
 }
 
@@ -31,6 +32,13 @@ export interface OldMinutes {
 }
 
 export interface ExpiredUser {
+  readonly id: string
+  readonly expiresAt: number
+  /** When that was written; null where an earlier version wrote it, as one that had not passed yet. */
+  readonly setAt: number | null
+}
+
+export interface ExpiryKey {
   readonly id: string
   readonly expiresAt: number
 }
@@ -72,19 +80,24 @@ export function createUpkeepFinder(db: Kysely<Schema>, policy: Policy): UpkeepFi
     async findExpiredUsers(expiredBefore, after) {
       const rows = await db
         .selectFrom('users')
-        .select(['id', 'expires_at', 'type'])
+        .select(['id', 'expires_at', 'expiry_set_at', 'type'])
         .where('expires_at', '<', expiredBefore)
         .where(sql<boolean>`(expires_at, id) > (${after.expiresAt}, ${after.id})`)
         .orderBy('expires_at')
         .orderBy('id')
         .limit(rowsAtOnce)
         .execute()
-      const items = rows.map((row) => ({ id: row.id, expiresAt: row.expires_at ?? 0, type: row.type }))
+      const items = rows.map((row) => ({
+        id: row.id,
+        expiresAt: row.expires_at ?? 0,
+        setAt: row.expiry_set_at,
+        type: row.type,
+      }))
       const last = items.length === rowsAtOnce ? items.at(-1) : undefined
       return {
         items: items
-          .filter(({ type }) => type === 'temporary')
-          .map(({ id, expiresAt }) => ({ id, expiresAt })),
+          .filter(({ type, setAt }) => type === 'temporary' && (setAt ?? 0) < expiredBefore)
+          .map(({ id, expiresAt, setAt }) => ({ id, expiresAt, setAt })),
         ...(last && { next: { id: last.id, expiresAt: last.expiresAt } }),
       }
     },

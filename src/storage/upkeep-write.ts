@@ -122,7 +122,7 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
         // request running is there until it is booked.
         const rows = await trx
           .selectFrom('users')
-          .select(['id', 'expires_at'])
+          .select(['id', 'expires_at', 'expiry_set_at'])
           .where(
             'id',
             'in',
@@ -143,8 +143,10 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
           .orderBy('id')
           .forUpdate()
           .execute()
-        const expiry = new Map(users.map(({ id, expiresAt }) => [id, expiresAt]))
-        const ids = rows.filter((row) => expiry.get(row.id) === row.expires_at).map((row) => row.id)
+        const found = new Map(users.map((user) => [user.id, user]))
+        const isAsFound = (row: (typeof rows)[number]) =>
+          found.get(row.id)?.expiresAt === row.expires_at && found.get(row.id)?.setAt === row.expiry_set_at
+        const ids = rows.filter(isAsFound).map((row) => row.id)
         if (ids.length === 0) return 0
         await trx.deleteFrom('quotas').where('user_id', 'in', ids).execute()
         await trx.deleteFrom('addresses').where('user_id', 'in', ids).execute()

@@ -33,6 +33,7 @@ describe('upkeep that reads through a table', () => {
           const items = Array.from({ length: Math.min(3, count - from) }, (_, index) => ({
             id: String(from + index),
             expiresAt: from + index,
+            setAt: null,
           }))
           const last = items.at(-1)
           return { items: items.filter(({ expiresAt }) => expiresAt % 2 === 0), ...(last && { next: last }) }

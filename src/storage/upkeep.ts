@@ -1,5 +1,5 @@
 import type { UpkeepStore } from './store.ts'
-import type { AddressKey, ExpiredUser, Found, OldMinutes, UpkeepFinder } from './upkeep-find.ts'
+import type { AddressKey, ExpiredUser, ExpiryKey, Found, OldMinutes, UpkeepFinder } from './upkeep-find.ts'
 import type { UpkeepWriter } from './upkeep-write.ts'
 
 /**
@@ -9,7 +9,7 @@ import type { UpkeepWriter } from './upkeep-write.ts'
  */
 export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepStore {
   const minutes = createSweep<OldMinutes, string>('', ({ rows }) => rows)
-  const users = createSweep<ExpiredUser, ExpiredUser>({ id: '', expiresAt: -1 }, () => 1)
+  const users = createSweep<ExpiredUser, ExpiryKey>({ id: '', expiresAt: -1 }, () => 1)
   const addresses = createSweep<{ readonly lastSeenAt: number } & AddressKey, AddressKey>(
     { userId: '', address: '' },
     () => 1,

@@ -1,6 +1,6 @@
 import { type Policy, periodOf, viewQuota } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
-import type { UserEdit, UserProfile } from '#core/user-edit.ts'
+import { setsExpiry, type UserEdit, type UserProfile } from '#core/user-edit.ts'
 import { adjustUsed, emptyQuota, rollQuota } from './quota-changes.ts'
 import type { EntryRow, QuotaRow } from './schema.ts'
 import { toQuotaState } from './user-rows.ts'
@@ -14,6 +14,8 @@ export interface Draft {
   readonly sealed: string
   revision: number
   profile: UserProfile
+  /** When the expiry was written, epoch milliseconds; null where an earlier version wrote it, or it was never written. */
+  expirySetAt: number | null
   addressesChanged: boolean
   readonly quotas: Map<string, QuotaRow>
   readonly quotasChanged: Set<string>
@@ -99,7 +101,9 @@ export function createDraftEditor(policy: Policy, instance: string): DraftEditor
     },
 
     applyEdit(draft, edit, profile, now, isSecond) {
-      const before = draft.isNew && !isSecond ? [] : draft.profile.addresses
+      const isFirst = draft.isNew && !isSecond
+      if (setsExpiry(isFirst ? undefined : draft.profile, edit)) draft.expirySetAt = now
+      const before = isFirst ? [] : draft.profile.addresses
       if (before.join(' ') !== profile.addresses.join(' ')) draft.addressesChanged = true
       draft.profile = profile
       if (!draft.isNew && !isSecond && !isUpkeep(edit)) draft.revision += 1

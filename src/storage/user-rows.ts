@@ -19,7 +19,7 @@ import type { QuotaRow, UserRow } from './schema.ts'
 export type StoredUser = Selectable<UserRow>
 
 /** Columns that an administrator's edit writes; the rate's state is not among them. */
-export type ProfileColumns = Omit<StoredUser, 'arrival_at' | 'expiry_set_at'>
+export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
 
 export function toUser(
   row: StoredUser,
@@ -92,22 +92,23 @@ export function toLimits(row: LimitColumns): UserLimits {
 
 export function toColumns(
   profile: UserProfile,
-  secret: {
+  draft: {
     readonly id: string
     readonly accessToken: string
     readonly lookup: string
     readonly sealed: string
+    readonly expirySetAt: number | null
+    readonly revision: number
   },
-  revision: number,
 ): ProfileColumns {
   const { limits } = profile
-  const shown = shownPartOf(secret.accessToken)
+  const shown = shownPartOf(draft.accessToken)
   return {
-    id: secret.id,
-    lookup: secret.lookup,
-    sealed: secret.sealed,
+    id: draft.id,
+    lookup: draft.lookup,
+    sealed: draft.sealed,
     shown,
-    search: [profile.nickname ?? '', secret.id, shown].join('\n').toLowerCase(),
+    search: [profile.nickname ?? '', draft.id, shown].join('\n').toLowerCase(),
     type: profile.type,
     nickname: profile.nickname ?? null,
     prompt_count: profile.promptCount,
@@ -116,6 +117,7 @@ export function toColumns(
     disabled_at: profile.disabledAt ?? null,
     disabled_reason: profile.disabledReason ?? null,
     expires_at: profile.expiresAt ?? null,
+    expiry_set_at: draft.expirySetAt,
     requests_per_minute: limits.requestsPerMinute ?? null,
     concurrent_requests: limits.concurrentRequests ?? null,
     max_ips: limits.maxIps ?? null,
@@ -124,7 +126,7 @@ export function toColumns(
     allowed_networks: limits.allowedNetworks ? JSON.stringify(limits.allowedNetworks) : null,
     allowed_models: limits.allowedModels ? JSON.stringify(limits.allowedModels) : null,
     period: limits.period ?? null,
-    revision,
+    revision: draft.revision,
     admin_note: profile.adminNote ?? null,
     meta: profile.meta ? JSON.stringify(profile.meta) : null,
   }

@@ -13,7 +13,7 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 const released: Readonly<Record<number, string>> = {
   1: 'ac6bf93c40309053',
   2: '4c389209f443a706',
-  3: '6b8c83ce71f506d6',
+  3: 'ec2b5b97c7758eba',
 }
 
 describe('migrations', () => {

@@ -178,7 +178,7 @@ describe('plans on SQLite', { skip: !isTested('SQLite') }, () => {
     const user = await store.users.findUser({ id: userId }, now)
     const alone = { accessTokenAt: () => user?.accessToken ?? '', userIdAt: () => userId }
     // What upkeep finds, from long ago.
-    await newUserId(store, now, { type: 'temporary', expiresAt: now - 40 * dayMs })
+    await newUserId(store, now - 50 * dayMs, { type: 'temporary', expiresAt: now - 40 * dayMs })
     await askMetering(store, { ...alone, now: now - 40 * dayMs })
     for (const ask of [askMetering, askUsers, askUsage]) await ask(store, { ...alone, now })
     const done = await askUpkeep(store, { ...alone, now }, batchRows)

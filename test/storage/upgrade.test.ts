@@ -27,6 +27,9 @@ function makeFirstVersion(path: string, masterKey: Uint8Array): void {
   db.prepare(
     `insert into users (id, lookup, sealed, shown, search, type, created_at, max_ips) values ('usr_1', ?, ?, '', '', 'normal', ?, 2)`,
   ).run(vault.lookupOf('ann'), vault.seal('ann', 'usr_1'), now)
+  db.prepare(
+    `insert into users (id, lookup, sealed, shown, search, type, created_at, expires_at) values ('usr_2', ?, ?, '', '', 'temporary', ?, 1)`,
+  ).run(vault.lookupOf('tim'), vault.seal('tim', 'usr_2'), now)
   db.exec(`insert into quotas values ('usr_1', 'claude', 1000, 30, 100, 1, 0)`)
   const entry = (id: string, state: string, hold: number, units: number, endedAt: number | null) =>
     db
@@ -63,6 +66,10 @@ for (const { name, create } of databases.filter((each) => each.name === 'SQLite'
           [[2, 37]],
         )
       }
+      // Nothing says when that expiry was written: a moment before, for all that is known.
+      const monthAgo = Date.now() - 30 * 86_400_000
+      assert.equal(await store.upkeep.purgeUsers(monthAgo, 10), 0)
+      assert.equal(await store.upkeep.purgeUsers(Date.now() + 1, 10), 1)
       await assertInvariants(database)
     } finally {
       await store.close()

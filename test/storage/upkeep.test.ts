@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import { bounds } from '#storage/migrations/0003-bounds.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
@@ -203,6 +204,88 @@ for (const { name, create } of databases) {
         assert.deepEqual(await untilDone(() => store.upkeep.purgeUsers(before, 2)), [1])
         await assertInvariants(database)
       }))
+
+    describe('the removal counts from the edit that set the expiry, where that came after it', () => {
+      const monthMs = 30 * dayMs
+      const longAgo = now - 400 * dayMs
+      const temporary = { type: 'temporary', expiresAt: longAgo } as const
+      /** How many are removed by a pass at an instant, with a month between expiry and removal. */
+      const removedAt = async (store: Store, at: number) =>
+        sum(await untilDone(() => store.upkeep.purgeUsers(at - monthMs, 10)))
+
+      it('for users who had expired when they were brought in', () =>
+        withStore(create, async (store) => {
+          const writes = Array.from({ length: 25 }, (_, index) => ({
+            ref: { accessToken: `import-${index}` },
+            edit: temporary,
+          }))
+          await store.users.writeUsers(writes, now)
+          assert.equal(await removedAt(store, now + minuteMs), 0)
+          assert.equal(await removedAt(store, now + monthMs), 0)
+          assert.equal(await removedAt(store, now + monthMs + 1), 25)
+        }))
+
+      it('for a user who is made temporary with an expiry of long ago', () =>
+        withStore(create, async (store) => {
+          const id = await newUserId(store, longAgo, { expiresAt: longAgo })
+          assert.equal(await removedAt(store, now), 0)
+          await edit(store, id, { type: 'temporary' })
+          assert.equal(await removedAt(store, now + monthMs), 0)
+          // Neither of these sets the expiry.
+          await store.users.writeUsers(
+            [{ ref: { id }, edit: { type: 'temporary', nickname: 'n' } }],
+            now + dayMs,
+          )
+          await store.users.disableUser({ id }, 'off', now + dayMs)
+          assert.equal(await removedAt(store, now + monthMs + 1), 1)
+        }))
+
+      it('also where the expiry is stated as it was, and while it is about to be removed', () =>
+        withStore(create, async (store) => {
+          const ids: string[] = []
+          for (const _ of [1, 2]) ids.push(await newUserId(store, longAgo, temporary))
+          const [first = '', second = ''] = ids
+          assert.equal(await store.upkeep.purgeUsers(now - monthMs, 1), 1)
+          const left = (await store.users.findUser({ id: first }, now)) ? first : second
+          await edit(store, left, { expiresAt: longAgo })
+          assert.equal(await removedAt(store, now), 0)
+          assert.equal(await removedAt(store, now + monthMs + 1), 1)
+        }))
+
+      it('and from the migration, for users who had expired by then', () =>
+        withStore(create, async (store, database) => {
+          for (const expiresAt of [longAgo, now - 1, now + dayMs])
+            await newUserId(store, longAgo, { type: 'temporary', expiresAt })
+          await database.change('update users set expiry_set_at = null')
+          await database.change(`update migrations set applied_at = ${now} where number = 3`)
+          const step = bounds.statements.find((text) => text.includes('set expiry_set_at'))
+          await database.change(step ?? assert.fail('the migration sets it'))
+          const written = await database.rows('select expiry_set_at from users order by expires_at')
+          assert.deepEqual(
+            written.map(({ expiry_set_at: at }) => at && Number(at)),
+            [now, now, null],
+          )
+          assert.equal(await removedAt(store, now + monthMs), 0)
+          assert.equal(await removedAt(store, now + monthMs + 1), 2)
+          assert.equal(await removedAt(store, now + monthMs + dayMs + 1), 1)
+        }))
+
+      it('and from the expiry, where an earlier version wrote one that was to come', () =>
+        withStore(create, async (store, database) => {
+          for (const _ of [1, 2, 3])
+            await newUserId(store, longAgo, { type: 'temporary', expiresAt: now - monthMs })
+          await database.change('update users set expiry_set_at = null')
+          assert.equal(await removedAt(store, now), 0)
+          assert.equal(await removedAt(store, now + 1), 3)
+        }))
+
+      it('and from the expiry, where that comes later', () =>
+        withStore(create, async (store) => {
+          await newUserId(store, longAgo, { type: 'temporary', expiresAt: now })
+          assert.equal(await removedAt(store, now + monthMs), 0)
+          assert.equal(await removedAt(store, now + monthMs + 1), 1)
+        }))
+    })
 
     it('books what ends after its user was removed', () =>
       withStore(create, async (store) => {
