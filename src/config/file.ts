@@ -3,11 +3,12 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { isNetwork } from '#core/network.ts'
 import { periods } from '#core/period.ts'
+import { unitsMax } from '#core/units.ts'
 import { ipLimitActions } from '#core/user.ts'
 import { ConfigError } from './settings.ts'
 
 /** What `tollgate.yaml` may hold: what has structure. Single values come from the environment. */
-const limit = z.number().int().min(-1).max(Number.MAX_SAFE_INTEGER)
+const limit = z.number().int().min(-1).max(unitsMax)
 const globs = z.array(z.string().min(1)).min(1)
 const name = z
   .string()

@@ -8,7 +8,7 @@
 export const unitsMax = 1_000_000_000_000
 
 /** The most that a stored sum comes to: 64-bit columns hold more, but JavaScript's numbers are exact only up to here. */
-const sumMax = Number.MAX_SAFE_INTEGER
+export const sumMax = Number.MAX_SAFE_INTEGER
 
 /** Whether a figure from outside can be used as it is: whole, not negative, within the bound. */
 export function isUnits(value: unknown): value is number {

@@ -107,6 +107,21 @@ describe('usage of whole answers', () => {
     ['none', '/v1/chat/completions', undefined, undefined],
     ['empty', '/v1/messages', {}, undefined],
     ['bad figures', '/v1/chat/completions', { prompt_tokens: -5, completion_tokens: 1e99 }, undefined],
+    [
+      'one figure of two beyond the bound',
+      '/v1/chat/completions',
+      { prompt_tokens: 2 ** 53, completion_tokens: 5, total_tokens: 2 ** 53 },
+      undefined,
+    ],
+    ['a total beyond it', '/v1/chat/completions', { completion_tokens: 5, total_tokens: 1e12 + 1 }, undefined],
+    ['an output beyond it', '/v1/messages', { input_tokens: 10, output_tokens: 1e12 + 1 }, undefined],
+    ['at the bound', '/v1/messages', { input_tokens: 1e12, output_tokens: 1e12 }, of(1e12, 0, 0, 1e12, 0)],
+    [
+      'details beyond it, which are a part of what is stated',
+      '/v1/chat/completions',
+      { prompt_tokens: 5, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 2 ** 53 } },
+      of(5, 0, 0, 5, 0),
+    ],
     ['counting', '/v1/messages/count_tokens', { input_tokens: 5 }, undefined],
   ]
   for (const [name, path, usage, expected] of cases) {

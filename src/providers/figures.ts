@@ -27,3 +27,11 @@ export function figureOf(record: JsonRecord | undefined, key: string): number | 
   const value = record?.[key]
   return isUnits(value) ? value : undefined
 }
+
+/**
+ * Whether one of these members is a number that is no count. Taken for absent it would be charged as nothing, though
+ * the rest of the record looks whole: the record as a whole then counts as not stated.
+ */
+export function holdsAbsurd(record: JsonRecord, keys: readonly string[]): boolean {
+  return keys.some((key) => typeof record[key] === 'number' && !isUnits(record[key]))
+}

@@ -1,4 +1,5 @@
 import { createProblem, type Problem } from '#core/errors.ts'
+import { unitsMax } from '#core/units.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 
 /**
@@ -12,12 +13,15 @@ export interface MemberReader {
   /** Undefined where it is absent or null. */
   readonly boolean: (key: string) => boolean | undefined
   readonly integer: (key: string, bounds: IntegerBounds) => number | undefined
+  /** Units times how often they are asked for; no more than one figure may say, so that nothing sums up beyond it. */
+  readonly product: (key: string, units: number, times: number) => number
   /** Notes that a member is wrong. */
   readonly refuse: (key: string, message: string) => void
 }
 
 interface IntegerBounds {
   readonly min: number
+  /** Absent: what every figure from outside is bounded by. */
   readonly max?: number
 }
 
@@ -62,12 +66,17 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
     return refuse(key, `The member ${key} must be a boolean.`)
   }
 
-  function integer(key: string, { min, max = Number.MAX_SAFE_INTEGER }: IntegerBounds): number | undefined {
+  function integer(key: string, { min, max = unitsMax }: IntegerBounds): number | undefined {
     const value = read(key)
     if (value === undefined) return undefined
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
-    const upTo = max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`
-    return refuse(key, `The member ${key} must be a whole number of at least ${min}${upTo}.`)
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+    return refuse(key, `The member ${key} must be a whole number of at least ${min} and at most ${max}.`)
+  }
+
+  function product(key: string, units: number, times: number): number {
+    if (units * times <= unitsMax) return units * times
+    refuse(key, `The member ${key}, over ${times} answers, must come to at most ${unitsMax}.`)
+    return 0
   }
 
   return {
@@ -75,6 +84,7 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
     model,
     boolean,
     integer,
+    product,
     refuse,
   }
 }

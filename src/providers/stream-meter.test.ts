@@ -176,6 +176,17 @@ const transcripts: readonly Transcript[] = [
     isComplete: false,
   },
   {
+    name: 'cumulative figures of which the last are beyond the bound',
+    path: chat,
+    lines: [
+      said('a', { usage: { prompt_tokens: 7, completion_tokens: 1 } }),
+      said('b', { usage: { prompt_tokens: 7, completion_tokens: 2 ** 53 } }),
+      done,
+    ],
+    usage: undefined,
+    isComplete: false,
+  },
+  {
     name: 'responses',
     path: '/v1/responses',
     lines: [
@@ -223,6 +234,13 @@ const transcripts: readonly Transcript[] = [
     lines: [messageStart, messageDelta({ input_tokens: 40, cache_read_input_tokens: 0, output_tokens: 15 })],
     usage: { input: 40, cacheRead: 0, cacheWritten: 7, output: 15, reasoning: 0 },
     isComplete: true,
+  },
+  {
+    name: 'messages whose output is beyond the bound',
+    path: '/v1/messages',
+    lines: [messageStart, messageDelta({ output_tokens: 5 }, null), messageDelta({ output_tokens: 2 ** 53 })],
+    usage: undefined,
+    isComplete: false,
   },
   {
     name: 'messages that were cut off',

@@ -1,5 +1,5 @@
 import type { Usage } from '#core/usage.ts'
-import { figureOf, recordOf } from '#providers/figures.ts'
+import { figureOf, holdsAbsurd, recordOf } from '#providers/figures.ts'
 import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
@@ -16,8 +16,11 @@ export function createUsageReader(): UsageReader {
   ] as const
   const latest: Partial<Record<(typeof fields)[number], number>> = {}
   let thinking = 0
+  let isAbsurd = false
   return {
     take(usage) {
+      // What was stated before holds no longer, and what comes after may rest on it.
+      isAbsurd ||= holdsAbsurd(usage, fields)
       for (const field of fields) {
         const figure = figureOf(usage, field)
         if (figure !== undefined) latest[field] = figure
@@ -25,7 +28,7 @@ export function createUsageReader(): UsageReader {
       thinking = figureOf(recordOf(usage.output_tokens_details), 'thinking_tokens') ?? thinking
     },
     usage(): Usage | undefined {
-      if (Object.keys(latest).length === 0) return undefined
+      if (isAbsurd || Object.keys(latest).length === 0) return undefined
       const output = latest.output_tokens ?? 0
       const reasoning = Math.min(output, thinking)
       return {

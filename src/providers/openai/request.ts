@@ -16,11 +16,11 @@ export function readChat(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
   const choices = read.integer('n', { min: 1, max: choicesMax }) ?? 1
-  const each = smaller(
-    read.integer('max_completion_tokens', { min: 0 }),
-    read.integer('max_tokens', { min: 0 }),
-  )
-  const output = each === undefined ? undefined : each * choices
+  const current = read.integer('max_completion_tokens', { min: 0 })
+  const former = read.integer('max_tokens', { min: 0 })
+  const each = smaller(current, former)
+  const key = each === former ? 'max_tokens' : 'max_completion_tokens'
+  const output = each === undefined ? undefined : read.product(key, each, choices)
   const lacksUsage = isStream && !asksUsage(body, members, read)
   return readingOf(read, { isStream, output, choices, hasOutput: true, lacksUsage })
 }
@@ -35,7 +35,8 @@ export function readCompletion(body: Buffer, members: JsonMembers): RequestReadi
   if (prompts > promptsMax)
     read.refuse('prompt', `The member prompt must hold at most ${promptsMax} prompts.`)
   const choices = written * prompts
-  const output = (read.integer('max_tokens', { min: 0 }) ?? completionOutputDefault) * choices
+  const each = read.integer('max_tokens', { min: 0 }) ?? completionOutputDefault
+  const output = read.product('max_tokens', each, choices)
   const lacksUsage = isStream && !asksUsage(body, members, read)
   return readingOf(read, { isStream, output, choices, hasOutput: true, lacksUsage })
 }

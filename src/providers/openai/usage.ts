@@ -1,5 +1,5 @@
 import type { Usage } from '#core/usage.ts'
-import { figureOf, type JsonRecord, recordOf } from '#providers/figures.ts'
+import { figureOf, holdsAbsurd, type JsonRecord, recordOf } from '#providers/figures.ts'
 import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
@@ -12,11 +12,14 @@ export function createUsageReader(): UsageReader {
   let latest: Usage | undefined
   return {
     take(usage) {
-      latest = usageOf(usage) ?? latest
+      latest = holdsAbsurd(usage, sums) ? undefined : (usageOf(usage) ?? latest)
     },
     usage: () => latest,
   }
 }
+
+/** The figures that everything else is a part of. */
+const sums = ['prompt_tokens', 'input_tokens', 'completion_tokens', 'output_tokens', 'total_tokens']
 
 function usageOf(stated: JsonRecord): Usage | undefined {
   const total = figureOf(stated, 'total_tokens')

@@ -70,6 +70,13 @@ const numbers = {
   'cut-after': 'cutAfter',
   'hang-after': 'hangAfter',
 } as const
+/** What more of would harm this process: a timer's length, the length of a list, a status that cannot be sent. */
+const most: Readonly<Record<string, number>> = {
+  status: 599,
+  delay: 2_147_483_647,
+  'chunk-delay': 2_147_483_647,
+  units: 1_000_000,
+}
 const switches = {
   'no-usage': 'noUsage',
   'cumulative-usage': 'cumulativeUsage',
@@ -88,7 +95,8 @@ export function readBehaviour(model: string, header: string | undefined, base: B
   for (const [key, value] of Object.entries(asked)) {
     if (Object.hasOwn(numbers, key)) {
       const number = Number(value)
-      if (Number.isFinite(number) && number >= 0) behaviour[numbers[key as keyof typeof numbers]] = number
+      if (Number.isFinite(number) && number >= 0)
+        behaviour[numbers[key as keyof typeof numbers]] = Math.min(number, most[key] ?? number)
     } else if (Object.hasOwn(switches, key)) {
       behaviour[switches[key as keyof typeof switches]] = value === true || value === 'true' || value === 1
     } else if (key === 'eol' && Object.hasOwn(lineEnds, String(value))) {

@@ -43,7 +43,10 @@ function usageOf(usage: Usage) {
 const stated = <T>(answer: Answer, usage: T): T | undefined => (answer.behaviour.noUsage ? undefined : usage)
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 const finish = (answer: Answer): string => (answer.isCapped ? 'length' : 'stop')
-const countOf = (request: RequestBody): number => Math.max(1, wholeNumber(request.n) ?? 1)
+/** As the provider has it. */
+const choicesMax = 128
+const countOf = (request: RequestBody): number =>
+  Math.min(choicesMax, Math.max(1, wholeNumber(request.n) ?? 1))
 const asksUsage = (request: RequestBody): boolean =>
   (request.stream_options as { include_usage?: unknown } | null | undefined)?.include_usage === true
 
@@ -256,6 +259,8 @@ export const responses: Operation = {
 }
 
 const dimensionsDefault = 256
+/** More than any model has. */
+const dimensionsMax = 8192
 
 export const embeddings: Operation = {
   hasOutput: false,
@@ -263,7 +268,7 @@ export const embeddings: Operation = {
   events: undefined,
   question: (request) => ({ text: textIn(request.input), outputMax: undefined }),
   body: (answer, request) => {
-    const dimensions = wholeNumber(request.dimensions) ?? dimensionsDefault
+    const dimensions = Math.min(dimensionsMax, wholeNumber(request.dimensions) ?? dimensionsDefault)
     const { prompt_tokens, total_tokens } = usageOf(answer.usage)
     return {
       object: 'list',
