@@ -355,8 +355,9 @@ function adminRows(): string {
   return table(['route', 'what', 'refusals of its own'], rows)
 }
 
-const fieldSchema = z.object({
+const partSchema = z.object({
   type: z.union([z.string(), z.array(z.string())]).optional(),
+  format: z.string().optional(),
   enum: z.array(z.string().nullable()).optional(),
   maxLength: z.number().optional(),
   minimum: z.number().optional(),
@@ -365,6 +366,7 @@ const fieldSchema = z.object({
   default: z.number().optional(),
   description: z.string().optional(),
 })
+const fieldSchema = partSchema.extend({ anyOf: z.array(partSchema).optional() })
 const documentSchema = z.object({
   paths: z.record(
     z.string(),
@@ -382,9 +384,17 @@ function description() {
   return documentSchema.parse(JSON.parse(JSON.stringify(describeApi(new OpenAPIHono(), wire(), ''))))
 }
 
+/** The types that a field may have, `null` among them where it clears. */
+function typesOf(field: z.infer<typeof fieldSchema>): readonly string[] {
+  return [field, ...(field.anyOf ?? [])].flatMap(({ type }) => type ?? [])
+}
+
 function typeText(field: z.infer<typeof fieldSchema>): string {
+  const parts = field.anyOf?.filter((part) => part.type !== 'null')
+  if (parts) return parts.map(typeText).join(' or ')
   const values = field.enum?.filter((value) => value !== null)
   const types = [field.type ?? 'map by family'].flat().filter((type) => type !== 'null')
+  if (field.format === 'date-time') return 'date-time'
   const bounds = [
     field.minimum !== undefined && `from ${field.minimum}`,
     field.maximum !== undefined && `to ${field.maximum}`,
@@ -440,7 +450,8 @@ function usageRows(): string {
 }
 
 const fieldWords: Readonly<Record<string, string>> = {
-  token: 'The access token. In a bulk call it says whose user this is; in a path, the path says it.',
+  token:
+    'The access token. In a bulk call it says whose user this is; with a path it has to be the one that the path names.',
   id: 'Stands for the access token in every path, and is no secret.',
   ip: 'Addresses that the user came from, newest last; at most 256 are kept.',
   nickname: 'A name for people; one line.',
@@ -471,7 +482,7 @@ function userRows(): string {
   const { schemas } = description().components
   const [edit, answer] = [schemas.UserEdit?.properties ?? {}, schemas.User?.properties ?? {}]
   const rows = Object.entries({ ...answer, ...edit }).map(([name, field]) => {
-    const mayBeNull = [field.type].flat().includes('null') || name === 'tokenLimits' ? 'yes' : ''
+    const mayBeNull = typesOf(field).includes('null') || name === 'tokenLimits' ? 'yes' : ''
     return [code(name), typeText(field), name in edit ? mayBeNull : 'not taken', wordsFor(fieldWords, name)]
   })
   return table(['field', 'type', '`null` clears', 'what'], rows)

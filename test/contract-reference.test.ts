@@ -49,12 +49,56 @@ describe('/openapi.json', () => {
     assert.ok(ours['/admin/users']?.post?.responses[409])
   })
 
+  it('says the bounds of every number, of what comes in and of what is answered', async () => {
+    const document: unknown = JSON.parse((await get('/openapi.json')).text)
+    const numbers = [...numbersIn(document, '')]
+    assert.ok(numbers.length > 60, `${numbers.length}`)
+    assert.deepEqual(
+      numbers.filter(
+        ([, { minimum, maximum }]) => typeof minimum !== 'number' || typeof maximum !== 'number',
+      ),
+      [],
+    )
+    const { schemas } = JSON.parse((await get('/openapi.json')).text).components
+    const edit = schemas.UserEdit.properties
+    for (const field of ['promptCount', 'requestsPerMinute', 'concurrentRequests', 'maxIps'])
+      assert.equal(edit[field].maximum, 1e12, field)
+    assert.equal(schemas.TokenCountEdit.properties.turbo.maximum, 1e12)
+    assert.equal(schemas.TokenLimitEdit.properties.turbo.maximum, 1e12)
+    assert.equal(schemas.QuotaAddition.properties.units.minimum, -1e12)
+    assert.equal(schemas.TokenCount.properties.turbo.maximum, 2 ** 53 - 1, 'a sum of many')
+  })
+
+  it('says that a time comes as a number or as text, and is answered as a number', async () => {
+    const { schemas } = JSON.parse((await get('/openapi.json')).text).components
+    for (const field of ['createdAt', 'lastUsedAt', 'disabledAt', 'expiresAt']) {
+      const [number, text] = schemas.UserEdit.properties[field].anyOf
+      assert.deepEqual(number, { type: 'integer', format: 'int64', minimum: 0, maximum: 8.64e15 }, field)
+      assert.deepEqual(text, { type: 'string', format: 'date-time' }, field)
+      assert.equal(schemas.User.properties[field].type, 'integer', field)
+    }
+  })
+
   it('says int64 of counters, and that a user may be temporary', async () => {
     const { schemas } = JSON.parse((await get('/openapi.json')).text).components
     assert.equal(schemas.TokenCount.properties.claude.format, 'int64')
     assert.ok(schemas.User.properties.type.enum.includes('temporary'))
   })
 })
+
+interface NumberSchema {
+  readonly type?: unknown
+  readonly minimum?: unknown
+  readonly maximum?: unknown
+}
+
+/** Every schema of a number in a document, by its place. */
+function* numbersIn(value: unknown, place: string): Iterable<readonly [place: string, schema: NumberSchema]> {
+  if (typeof value !== 'object' || value === null) return
+  const { type }: NumberSchema = value
+  if ([type].flat().some((name) => name === 'integer' || name === 'number')) yield [place, value]
+  for (const [name, inner] of Object.entries(value)) yield* numbersIn(inner, `${place}/${name}`)
+}
 
 describe('the pages beside it', () => {
   it('serve the contract byte for byte', async () => {

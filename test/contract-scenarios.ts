@@ -1,8 +1,11 @@
+import { figureScenarios } from './figure-scenarios.ts'
+import { ignoredScenarios } from './ignored-scenarios.ts'
 import { keyScenarios } from './key-scenarios.ts'
 import { quotaScenarios } from './quota-scenarios.ts'
 import { routeScenarios } from './route-scenarios.ts'
 import { absent, anything } from './support/admin-matching.ts'
 import { adminSecret, otherAdminSecret, type SentRequest, startAt } from './support/admin-server.ts'
+import { timeScenarios } from './time-scenarios.ts'
 import { usageScenarios } from './usage-scenarios.ts'
 
 /**
@@ -188,7 +191,7 @@ const merging: readonly Scenario[] = [
       put(
         at('full'),
         {
-          token: 'ignored',
+          token: 'full',
           ip: ['192.0.2.1', '::ffff:192.0.2.2', 'ip-0a1b2c'],
           nickname: 'Füll 😀',
           type: 'special',
@@ -239,6 +242,7 @@ const merging: readonly Scenario[] = [
           adminNote: 'two\nlines',
           meta: { deep: { er: [1, null] } },
           unknownField: absent,
+          ignored: ['unknownField'],
         },
       ),
     ],
@@ -276,9 +280,9 @@ const merging: readonly Scenario[] = [
   {
     name: 'counts beyond 32 bits are exact',
     steps: [
-      put(at('large'), { tokenCounts: { turbo: 2 ** 53 - 1 }, promptCount: 2 ** 40 }, 200, {
-        tokenCounts: { turbo: 2 ** 53 - 1 },
-        promptCount: 2 ** 40,
+      put(at('large'), { tokenCounts: { turbo: 1e12 }, promptCount: 2 ** 39 }, 200, {
+        tokenCounts: { turbo: 1e12 },
+        promptCount: 2 ** 39,
       }),
     ],
   },
@@ -327,7 +331,7 @@ const merging: readonly Scenario[] = [
     steps: [
       put(at('by-id'), { nickname: 'a' }),
       get(at('{id:by-id}'), 200, { token: 'by-id' }),
-      put(at('{id:by-id}'), { token: 'other', nickname: 'b' }, 200, { token: 'by-id', nickname: 'b' }),
+      put(at('{id:by-id}'), { token: 'by-id', nickname: 'b' }, 200, { token: 'by-id', nickname: 'b' }),
       remove(at('{id:by-id}'), 200, { token: 'by-id', disabledAt: anything }),
       put(at('usr_000000000000000000000000'), {}, 404, { error: 'Not found', code: 'not_found' }),
       get(at('usr_000000000000000000000000'), 404, { error: 'Not found' }),
@@ -425,6 +429,7 @@ const disabling: readonly Scenario[] = [
       remove(at('reason?disabledReason=%00'), 400, issue('disabledReason')),
       remove(at('reason?disabledReason=a&disabledReason=b'), 400, issue('disabledReason')),
       remove(at(`reason?disabledReason=${'x'.repeat(1001)}`), 400, issue('disabledReason')),
+      remove(at('reason?reason=left'), 400, issue('reason', /known are disabledReason$/)),
     ],
   },
 ]
@@ -986,8 +991,12 @@ const listing: readonly Scenario[] = [
     ],
   },
   {
-    name: 'an unknown parameter is ignored',
-    steps: [get('/admin/users?page=2', 200, { users: anything, nextCursor: absent, total: absent })],
+    name: 'an unknown parameter is refused, and the known are told',
+    steps: [
+      get('/admin/users?page=2', 400, issue('page', /known are limit, cursor, sort, q, type, state$/)),
+      get('/admin/users?limit=1&Limit=2', 400, issue('Limit')),
+      get('/admin/users?', 200, { users: anything }),
+    ],
   },
 ]
 
@@ -1009,4 +1018,7 @@ export const scenarios: readonly Scenario[] = [
   ...keyScenarios,
   ...usageScenarios,
   ...routeScenarios,
+  ...figureScenarios,
+  ...timeScenarios,
+  ...ignoredScenarios,
 ]

@@ -1,5 +1,5 @@
 import type { Scenario, Step } from './contract-scenarios.ts'
-import { absent, anything } from './support/admin-matching.ts'
+import { anything } from './support/admin-matching.ts'
 import { startAt } from './support/admin-server.ts'
 
 /** What asking for usage answers where nothing was used; what it adds up to is held by admin-usage.test.ts. */
@@ -101,7 +101,7 @@ export const usageScenarios: readonly Scenario[] = [
       get('?from=x&status=y&groupBy=z', 400, {
         issues: [{ path: 'status' }, { path: 'from' }, { path: 'groupBy' }],
       }),
-      get('?unknown=1', 200, { error: absent }),
+      get('?unknown=1', 400, issue('unknown', /known are bucket, from, to/)),
     ],
   },
 ]

@@ -30,8 +30,13 @@ const lengths: Readonly<Record<UsageBucket, number>> = { minute: dayMs, hour: 7 
 
 /** @param query as sent, without `?`; any of the parameters asks for the history, the others have their defaults */
 export function readHistory(query: string, now: number, timeZone: string): HistoryReading {
-  const values = new Map(new URLSearchParams(query))
-  if (!parameters.some((name) => values.has(name))) return { kind: 'none' }
+  const given = new URLSearchParams(query)
+  const stray = [...given.keys()].find((name) => !parameters.includes(name))
+  if (stray !== undefined) return invalid(stray, `is not known; known are ${parameters.join(', ')}`)
+  const values = new Map(given)
+  if (values.size === 0) return { kind: 'none' }
+  const twice = [...values.keys()].find((name) => given.getAll(name).length > 1)
+  if (twice !== undefined) return invalid(twice, 'is given twice')
   const asked = values.get('bucket')
   const lengthMs = asked === 'minute' || asked === 'hour' ? lengths[asked] : lengths.day
   const range = readUsageRange(values, { now, timeZone, lengthMs, bucket: 'day' })
@@ -42,6 +47,10 @@ export function readHistory(query: string, now: number, timeZone: string): Histo
     kind: 'invalid',
     issues: [range, groupBy].flatMap((reading) => (reading.kind === 'invalid' ? reading.issues : [])),
   }
+}
+
+function invalid(name: string, message: string): HistoryReading {
+  return { kind: 'invalid', issues: [{ path: name.slice(0, 80).toWellFormed(), message }] }
 }
 
 export async function tellHistory(

@@ -8,10 +8,11 @@ import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import { type Store, StoreUnavailable } from '#storage/store.ts'
 import { authenticate } from './authenticate.ts'
-import { type AdminEnv, type AdminParts, answerProblem } from './context.ts'
+import { type AdminEnv, type AdminParts, answerProblem, badInput } from './context.ts'
 import { describeApi } from './description.ts'
+import { describeOperations, parametersOf } from './operations.ts'
 import { openReference } from './reference.ts'
-import { parseRequestTarget } from './request-target.ts'
+import { parseRequestTarget, queryFault } from './request-target.ts'
 import { type AdminRoute, adminRoutes } from './routes.ts'
 import { trace } from './trace.ts'
 import { createUserWire } from './user-wire.ts'
@@ -44,7 +45,11 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   })
   app.use('*', trace(parts))
   app.use('/admin/*', authenticate(parts))
-  for (const route of adminRoutes) addRoute(app, route, parts)
+  const operations = describeOperations(parts.wire)
+  for (const route of adminRoutes) {
+    const operation = operations[route.operationId]
+    addRoute(app, route, operation && parametersOf(operation), parts)
+  }
   for (const page of openReference(contractText, describeApi(app, parts.wire, version))) {
     app.get(page.path, (c) => {
       c.set('route', page.path)
@@ -71,10 +76,17 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
 
 type App = OpenAPIHono<AdminEnv>
 
-function addRoute(app: App, { method, path, handle }: AdminRoute, parts: AdminParts): void {
-  app.on(method.toUpperCase(), patternOf(path), (c) => {
+/** @param parameters which the query may hold; undefined where it is not looked at */
+function addRoute(
+  app: App,
+  { method, path, handle }: AdminRoute,
+  parameters: readonly string[] | undefined,
+  parts: AdminParts,
+): void {
+  app.on(method.toUpperCase(), patternOf(path), async (c) => {
     c.set('route', path)
-    return handle(c, parts)
+    const fault = parameters && queryFault(c.get('target').query, parameters)
+    return fault ? answerProblem(c, badInput([fault]), parts.clock()) : handle(c, parts)
   })
 }
 

@@ -4,6 +4,7 @@ import type { AdminEnv } from './context.ts'
 import { describeOperations, type Operation } from './operations.ts'
 import { type AdminRoute, adminRoutes } from './routes.ts'
 import type { UserWire } from './user-wire.ts'
+import { statusField } from './wire-fields.ts'
 
 /** The OpenAPI 3.1 document of everything here, made of the schemas that check the requests. */
 export function describeApi(app: OpenAPIHono<AdminEnv>, wire: UserWire, version: string): object {
@@ -39,8 +40,9 @@ export function describeApi(app: OpenAPIHono<AdminEnv>, wire: UserWire, version:
 
 const introduction = [
   'Manages who may use the gateway, and how much. Every operation needs an admin key of the scope `admin`.',
-  'Times are epoch milliseconds. A field that is not set is absent. In a body, absent leaves a field as it is and',
-  'null clears it. A path takes a user’s token (percent-encoded) or id (`usr_…`).',
+  'Times are epoch milliseconds; a body may also say one as text with its offset. A field that is not set is absent.',
+  'In a body, absent leaves a field as it is and null clears it; members that are not known are ignored, and listed in',
+  '`ignored`. A path takes a user’s token (percent-encoded) or id (`usr_…`).',
 ].join(' ')
 
 const errorSchema = z
@@ -53,7 +55,7 @@ const errorSchema = z
   .openapi('Error')
 
 const problemSchema = errorSchema
-  .extend({ type: z.string(), title: z.string(), status: z.int(), detail: z.string() })
+  .extend({ type: z.string(), title: z.string(), status: statusField(), detail: z.string() })
   .openapi('Problem', { description: 'The same with the members of RFC 9457.' })
 
 const commonRefusals: readonly ErrorCode[] = [

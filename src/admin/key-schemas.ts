@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { scopes } from '#storage/store.ts'
-import { lineField, timeField } from './wire-fields.ts'
+import { lengthField, lineField, timeField, timeInput } from './wire-fields.ts'
 
 /** Admin keys on the wire. */
 export type KeyAnswer = z.input<typeof answer>
@@ -28,7 +28,7 @@ const input = z
       .min(1, 'must name one at least')
       .optional()
       .openapi({ description: 'Absent: `admin` alone.' }),
-    expiresAt: timeField().nullish(),
+    expiresAt: timeInput().nullish(),
   })
   .openapi('NewAdminKey')
 
@@ -40,6 +40,6 @@ export const keySchemas = {
   path: z.object({ id: z.string().openapi({ description: 'The key’s id, `adk_…`.' }) }),
   input,
   created,
-  list: z.object({ keys: z.array(answer), count: z.int() }).openapi('AdminKeyList'),
+  list: z.object({ keys: z.array(answer), count: lengthField() }).openapi('AdminKeyList'),
   deleted: z.object({ id: z.string() }).openapi('DeletedAdminKey'),
 }

@@ -25,7 +25,7 @@ export const sortNames = sortFields.flatMap((field) => [field, `-${field}`])
 export const userStates = ['active', 'disabled', 'expired'] as const
 
 const encoded = z.object({
-  total: z.int().min(0),
+  total: z.int().min(0).max(2_147_483_647),
   sort: z.enum(sortNames).optional(),
   q: z.string().max(200).optional(),
   type: z.enum(userTypes).optional(),

@@ -4,8 +4,9 @@ import { keySchemas } from './key-schemas.ts'
 import { listQuerySchema } from './list-query.ts'
 import type { QuotaSchemas } from './quota-schemas.ts'
 import { usageQuerySchema, usageReportSchema, userUsageQuerySchema } from './usage-schemas.ts'
-import type { UserSchemas } from './user-schemas.ts'
+import { ignoredField, type UserSchemas } from './user-schemas.ts'
 import type { UserWire } from './user-wire.ts'
+import { lengthField } from './wire-fields.ts'
 
 /** What the API's description says of one operation beyond its path. */
 export type Operation = Pick<RouteConfig, 'summary' | 'description' | 'request'> & {
@@ -22,6 +23,16 @@ const bodyRefusals: readonly ErrorCode[] = [
   'body_too_large',
   'unsupported_media_type',
 ]
+
+/**
+ * The query parameters that an operation knows, where it takes any: another one would be thought to have worked.
+ * Operations of the contract that take none ignore the query, as they always did; ours that change much refuse it.
+ */
+export function parametersOf({ request }: Operation): readonly string[] | undefined {
+  return request?.query instanceof z.ZodObject ? Object.keys(request.query.shape) : undefined
+}
+
+const noParameters = z.object({})
 
 /** What is said of every operation, by its id; the routes themselves are listed in routes.ts. */
 export function describeOperations({ schemas, quotas }: UserWire): Readonly<Record<string, Operation>> {
@@ -64,9 +75,10 @@ export function describeOperations({ schemas, quotas }: UserWire): Readonly<Reco
     upsertUser: {
       summary: 'Update a user by token',
       description:
-        'Creates the user where the token is not known; an unknown id is 404. Maps merge by family.',
+        'Creates the user where the token is not known; an unknown id is 404. Maps merge by family. A `token` in the ' +
+        'body that is not the path’s is 400.',
       request: { params: schemas.path, headers: ifMatch, body: json(schemas.edit) },
-      answer: user('The updated user'),
+      answer: { ...user('The updated user'), schema: schemas.written },
       refusals: [...bodyRefusals, 'not_found', 'precondition_failed'],
     },
     disableUser: {
@@ -106,7 +118,7 @@ function quotaOperations(
       description:
         'What was used is taken out by an adjustment. What running requests hold stays, and so does what was added. ' +
         'An unknown field is an error here.',
-      request: { params, body: json(schemas.reset) },
+      request: { params, query: noParameters, body: json(schemas.reset) },
       answer: after,
       refusals: [...bodyRefusals, 'not_found'],
     },
@@ -116,7 +128,12 @@ function quotaOperations(
       description:
         'It ends with the period. Less than 0 takes back what was added, and no more than that. 409 where the ' +
         'family is unlimited.',
-      request: { params, headers: idempotency, body: { ...json(schemas.addition), required: true } },
+      request: {
+        params,
+        query: noParameters,
+        headers: idempotency,
+        body: { ...json(schemas.addition), required: true },
+      },
       answer: after,
       refusals: [...bodyRefusals, 'not_found', 'conflict'],
     },
@@ -126,7 +143,7 @@ function quotaOperations(
       description:
         'In small transactions, up to `limit` users in a call: call again with `nextCursor` until it is absent. ' +
         'Whoever stands at zero is passed over, so that repeating is harmless. An unknown field is an error here.',
-      request: { body: json(schemas.resetAll) },
+      request: { query: noParameters, body: json(schemas.resetAll) },
       answer: { description: 'How far it came', schema: schemas.wasReset },
       refusals: bodyRefusals,
     },
@@ -186,7 +203,6 @@ const keyOperations: Readonly<Record<string, Operation>> = {
   },
 }
 
-const count = z.int().openapi({ format: 'int32' })
 const idempotency = z.object({
   'Idempotency-Key': z.string().min(1).max(255).optional().openapi({
     description: 'The same key with the same body gets the same answer; with another body it is 409.',
@@ -195,10 +211,12 @@ const idempotency = z.object({
 
 function userList(user: z.ZodType) {
   const users = z.array(user)
-  const paging = { nextCursor: z.string().optional(), total: z.int().optional() }
-  return z.object({ users, count, ...paging }).openapi('UserList')
+  const paging = { nextCursor: z.string().optional(), total: lengthField().optional() }
+  return z.object({ users, count: lengthField(), ...paging }).openapi('UserList')
 }
 
 function upserted(user: z.ZodType) {
-  return z.object({ upserted_users: z.array(user), count }).openapi('UpsertedUsers')
+  return z
+    .object({ upserted_users: z.array(user), count: lengthField(), ignored: ignoredField() })
+    .openapi('UpsertedUsers')
 }

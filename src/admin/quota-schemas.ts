@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { periods } from '#core/period.ts'
+import { unitsMax } from '#core/units.ts'
 import { isUserId } from '#core/user-id.ts'
-import { countField, limitField, timeField } from './wire-fields.ts'
+import { countField, limitField, timeField, wholeField } from './wire-fields.ts'
 
 /**
  * Quotas on the wire. Bodies are strict: a misspelt `families` must not reset them all.
@@ -46,7 +47,7 @@ export function createQuotaSchemas(familyNames: readonly string[]) {
     addition: z
       .strictObject({
         family,
-        units: z.int().openapi({
+        units: wholeField(-unitsMax, unitsMax).openapi({
           format: 'int64',
           description: 'Added to the limit until the period ends; less than 0 takes back what was added.',
         }),
@@ -60,7 +61,7 @@ export function createQuotaSchemas(familyNames: readonly string[]) {
           .refine(isUserId, 'is not one that this operation gave')
           .optional()
           .openapi({ description: '`nextCursor` of the call before.' }),
-        limit: z.int().min(1).max(usersMax).default(usersDefault).openapi({
+        limit: wholeField(1, usersMax).default(usersDefault).openapi({
           description: 'Most users in this call.',
         }),
       })

@@ -1,3 +1,5 @@
+import type { Issue } from '#core/errors.ts'
+
 /**
  * The request line's target, taken apart as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive bad
  * escapes; an access token may be any of these, so that its path segment is taken raw and decoded once,
@@ -30,7 +32,22 @@ export function decodeSegment(segment: string): string | undefined {
 
 export type QueryReading =
   | { readonly kind: 'read'; readonly values: ReadonlyMap<string, string> }
-  | { readonly kind: 'invalid'; readonly path: string; readonly message: string }
+  | ({ readonly kind: 'invalid' } & Issue)
+
+const nameLengthMax = 80
+
+/** What is wrong with a query whose parameters are these; an unknown one (`?page=2`) would not do what it asks for. */
+export function queryFault(query: string, known: readonly string[]): Issue | undefined {
+  const reading = parseQuery(query)
+  if (reading.kind === 'invalid') return reading
+  const stray = [...reading.values.keys()].find((name) => !known.includes(name))
+  if (stray === undefined) return undefined
+  const message =
+    known.length === 0
+      ? 'is not known: there are no parameters here'
+      : `is not known; known are ${known.join(', ')}`
+  return { path: stray.slice(0, nameLengthMax).toWellFormed(), message }
+}
 
 /** Reads a query in which every name may stand once. */
 export function parseQuery(query: string): QueryReading {

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { isUserId } from '#core/user-id.ts'
-import { bucketsMax } from '#metering/usage-range.ts'
+import { bucketsMax, latestAsked } from '#metering/usage-range.ts'
 import { usageBuckets, usageDimensions } from '#storage/store.ts'
-import { lineField } from './wire-fields.ts'
+import { countField, lineField, statusField, wholeField } from './wire-fields.ts'
 
 const usageRowsDefault = 10_000
 const usageRowsMax = 50_000
@@ -40,7 +40,12 @@ const common = {
     .regex(/^(?:0|[1-5]\d\d)$/, 'must be an HTTP status, or 0')
     .transform(Number)
     .optional()
-    .openapi({ type: 'integer', description: 'That the client got; 0 where it was gone before.' }),
+    .openapi({
+      type: 'integer',
+      minimum: 0,
+      maximum: 599,
+      description: 'That the client got; 0 where it was gone before.',
+    }),
   limit: z
     .string()
     .regex(/^\d{1,5}$/, rowsMessage)
@@ -76,24 +81,25 @@ export const userUsageQuerySchema = z.object({
   groupBy: listed(usageDimensions.filter((dimension) => dimension !== 'user')),
 })
 
-const figure = z.int().openapi({ format: 'int64' })
+const instant = wholeField(0, latestAsked).openapi({ format: 'int64' })
+const figure = countField()
 
 export const usageReportSchema = z
   .object({
     bucket: z.enum(usageBuckets),
-    from: figure,
-    to: figure,
+    from: instant,
+    to: instant,
     timeZone: z.string(),
     groupBy: z.array(z.enum(usageDimensions)),
     rows: z
       .array(
         z.object({
-          at: figure.openapi({ description: 'The bucket’s first instant, epoch milliseconds.' }),
+          at: instant.openapi({ description: 'The bucket’s first instant, epoch milliseconds.' }),
           user: z.string().optional(),
           family: z.string().optional(),
           model: z.string().optional(),
           upstream: z.string().optional(),
-          status: z.int().optional(),
+          status: statusField().optional(),
           requests: figure,
           estimated: figure.openapi({
             description: 'Requests whose figures are ours, not the provider’s.',

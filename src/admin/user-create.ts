@@ -3,12 +3,13 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { type AdminHandler, answerJson, answerProblem, badInput } from './context.ts'
 import { etagOf } from './etag.ts'
 import { readRepeat, repeatConflict } from './repeat.ts'
+import { toIgnored } from './unknown-members.ts'
 import { readUserEdit } from './user-input.ts'
 
 /** POST /admin/users: a new user with a fresh access token; safe to repeat under an `Idempotency-Key`. */
 export const createUser: AdminHandler = async (c, parts) => {
   const { store, clock } = parts
-  const edit = await readUserEdit(c, parts)
+  const edit = await readUserEdit(c, parts, parts.wire.parseNew)
   if (edit.kind === 'refused') return answerProblem(c, edit.problem, clock())
   const repeat = readRepeat(c, edit.value)
   if (repeat.kind === 'refused') return answerProblem(c, repeat.problem, clock())
@@ -26,7 +27,7 @@ export const createUser: AdminHandler = async (c, parts) => {
       c.set('userId', user.id)
       const replayed = result.repeated ? { 'idempotency-replayed': 'true' } : {}
       const headers = { etag: etagOf(user), location: `/admin/users/${user.id}`, ...replayed }
-      return answerJson(c, parts.wire.toCreated(user), headers)
+      return answerJson(c, { ...parts.wire.toCreated(user), ...toIgnored(edit.ignored) }, headers)
     }
   }
 }

@@ -1,18 +1,20 @@
 import type { Problem } from '#core/errors.ts'
 import { createProblem } from '#core/errors.ts'
-import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserRef, UsersWritten } from '#storage/store.ts'
 import { type AdminContext, type AdminParts, badInput } from './context.ts'
 import { readJsonBody } from './json-body.ts'
 import { decodeSegment } from './request-target.ts'
-import { accessTokenIssues } from './user-wire.ts'
+import { accessTokenIssues, type ParsedEdit } from './user-wire.ts'
 import { issuesUnder } from './wire-issues.ts'
 
 /** What handlers read of a request: a value, or why there is none. */
-export type Input<T> =
-  | { readonly kind: 'read'; readonly value: T }
-  | { readonly kind: 'refused'; readonly problem: Problem }
+export type Input<T> = { readonly kind: 'read'; readonly value: T } | Refused
+
+interface Refused {
+  readonly kind: 'refused'
+  readonly problem: Problem
+}
 
 /** The user that the path names, by access token or by id. */
 export function readUserRef(c: AdminContext): Input<UserRef> {
@@ -27,13 +29,16 @@ export function readUserRef(c: AdminContext): Input<UserRef> {
   return { kind: 'read', value: { accessToken: name } }
 }
 
-/** The edit in the body; a request without a body edits nothing. */
-export async function readUserEdit(c: AdminContext, parts: AdminParts): Promise<Input<UserEdit>> {
-  const reading = await readJsonBody(c, parts.bodyBytesMax)
+/** The edit in the body, by one of the wire's parsers; a request without a body edits nothing. */
+export async function readUserEdit(
+  c: AdminContext,
+  { bodyBytesMax }: AdminParts,
+  parse: (value: unknown) => ParsedEdit,
+): Promise<Extract<ParsedEdit, { readonly kind: 'parsed' }> | Refused> {
+  const reading = await readJsonBody(c, bodyBytesMax)
   if (reading.kind === 'refused') return reading
-  const parsed = parts.wire.parseEdit(reading.kind === 'empty' ? {} : reading.value)
-  if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
-  return { kind: 'read', value: parsed.value }
+  const parsed = parse(reading.kind === 'empty' ? {} : reading.value)
+  return parsed.kind === 'invalid' ? refused(badInput(parsed.issues)) : parsed
 }
 
 /** Why the store wrote nothing. */
@@ -51,6 +56,6 @@ export function problemOf(
   }
 }
 
-export function refused(problem: Problem): { readonly kind: 'refused'; readonly problem: Problem } {
+export function refused(problem: Problem): Refused {
   return { kind: 'refused', problem }
 }

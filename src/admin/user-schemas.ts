@@ -3,6 +3,7 @@ import { periods } from '#core/period.ts'
 import { ipLimitActions, userTypes } from '#core/user.ts'
 import {
   countField,
+  countInput,
   daysField,
   limitField,
   lineField,
@@ -11,6 +12,7 @@ import {
   networksField,
   textField,
   timeField,
+  timeInput,
 } from './wire-fields.ts'
 
 /**
@@ -22,27 +24,44 @@ export type UserInput = z.output<UserSchemas['edit']>
 export type UserAnswer = z.input<UserSchemas['user']>
 export type CreatedAnswer = z.input<UserSchemas['created']>
 
+/** Members of answers that are not edited: an answer that is put back holds them. */
+export const answeredBesides = { user: ['id'], list: ['count', 'total', 'nextCursor'] } as const
+
 export function createUserSchemas(familyNames: readonly string[]) {
   const edit = z.object(editableFields(familyNames)).openapi('UserEdit', {
     description: 'What to change: absent leaves a field as it is, null clears one that may be absent.',
+  })
+  const user = z.object(answeredFields(familyNames)).openapi('User', {
+    description: 'A field that is not set is absent, never null.',
   })
   return {
     path: z.object({
       token: z.string().openapi({ description: 'The user’s token, percent-encoded, or id.' }),
     }),
-    created: z.object({ token: z.string(), id: z.string() }).openapi('CreatedUser'),
+    created: z.object({ token: z.string(), id: z.string(), ignored: ignoredField() }).openapi('CreatedUser'),
     edit,
     bulk: z.object({ users: z.array(edit) }).openapi('BulkUpsert'),
-    user: z.object(answeredFields(familyNames)).openapi('User', {
-      description: 'A field that is not set is absent, never null.',
-    }),
+    user,
+    written: user.extend({ ignored: ignoredField() }).openapi('WrittenUser'),
   }
+}
+
+/** In the answer to a body. */
+export function ignoredField() {
+  return z
+    .array(z.string())
+    .optional()
+    .openapi({
+      description:
+        'Members of the body that are not known, such as `tokenLimit` or `users[3].tokenLimit`; the first 100 of them. ' +
+        'Absent where every member is known.',
+    })
 }
 
 function editableFields(familyNames: readonly string[]) {
   const counts = mapByFamily(
     familyNames,
-    countField().optional(),
+    countInput().optional(),
     'TokenCountEdit',
     'Units used in the current period.',
   )
@@ -56,7 +75,11 @@ function editableFields(familyNames: readonly string[]) {
     token: z
       .string()
       .optional()
-      .openapi({ description: 'In a bulk: whose user this is. In a path, the path says it.' }),
+      .openapi({
+        description:
+          'In a bulk: whose user this is. With a path it has to be the token of the user whom the path names; it ' +
+          'changes no token.',
+      }),
     // Exports of other systems hold hashed addresses, which limits cannot use but an account may keep.
     ip: z
       .array(lineField(100))
@@ -64,14 +87,14 @@ function editableFields(familyNames: readonly string[]) {
       .openapi({ description: 'Addresses the user came from, newest last.' }),
     nickname: lineField(80).nullish(),
     type: z.enum(userTypes).optional(),
-    promptCount: countField().optional(),
+    promptCount: countInput().optional(),
     tokenLimits: limits.nullish(),
     tokenCounts: counts.optional(),
-    createdAt: timeField().optional(),
-    lastUsedAt: timeField().nullish(),
-    disabledAt: timeField().nullish(),
+    createdAt: timeInput().optional(),
+    lastUsedAt: timeInput().nullish(),
+    disabledAt: timeInput().nullish(),
     disabledReason: textField(1000).nullish(),
-    expiresAt: timeField().nullish(),
+    expiresAt: timeInput().nullish(),
     requestsPerMinute: limitField().nullish(),
     concurrentRequests: limitField().nullish(),
     maxIps: limitField().nullish(),

@@ -7,7 +7,9 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserWrite } from '#storage/store.ts'
 import { createQuotaWire, type QuotaWire } from './quota-wire.ts'
+import { unknownMembers } from './unknown-members.ts'
 import {
+  answeredBesides,
   type CreatedAnswer,
   createUserSchemas,
   type UserAnswer,
@@ -21,12 +23,14 @@ export interface UserWire {
   readonly schemas: UserSchemas
   readonly quotas: QuotaWire
   readonly familyNames: readonly string[]
-  readonly parseEdit: (value: unknown) => Parsed<UserEdit>
+  readonly parseEdit: (value: unknown) => ParsedEdit
+  /** What a new user shall be; the access token is not the body's to say. */
+  readonly parseNew: (value: unknown) => ParsedEdit
   /** `{users: […]}` as writes in their order, each under its own access token. */
   readonly parseBulk: (
     value: unknown,
     usersMax: number,
-  ) => Parsed<readonly UserWrite[]> | { readonly kind: 'too_many' }
+  ) => ParsedBody<readonly UserWrite[]> | { readonly kind: 'too_many' }
   readonly toUser: (user: User) => UserAnswer
   /** What creating a user answers: the secret that is its holder's. */
   readonly toCreated: (user: User) => CreatedAnswer
@@ -36,6 +40,12 @@ export type Parsed<T> =
   | { readonly kind: 'parsed'; readonly value: T }
   | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
 
+/** With the members that are not known. */
+type ParsedBody<T> = ParsedFrom<Parsed<T>, { readonly ignored: readonly string[] }>
+/** `accessToken` as the body says it; undefined where it does not. */
+export type ParsedEdit = ParsedFrom<ParsedBody<UserEdit>, { readonly accessToken: string | undefined }>
+type ParsedFrom<Parsing, More> = Parsing extends { readonly kind: 'parsed' } ? Parsing & More : Parsing
+
 export function createUserWire(families: readonly Family[]): UserWire {
   const familyNames = namesOf(families)
   const schemas = createUserSchemas(familyNames)
@@ -43,16 +53,32 @@ export function createUserWire(families: readonly Family[]): UserWire {
     kind: 'invalid' as const,
     issues: toIssues(error, familyNames),
   })
+  const fields = Object.keys(schemas.edit.shape)
+  const known = {
+    edit: new Set([...fields, ...answeredBesides.user]),
+    new: new Set(fields.filter((name) => name !== 'token')),
+    bulk: new Set(['users', ...answeredBesides.list]),
+  }
+  function parseEdit(value: unknown, names: ReadonlySet<string>): ParsedEdit {
+    const parsed = schemas.edit.safeParse(value)
+    if (!parsed.success) return invalid(parsed.error)
+    const { token: accessToken } = parsed.data
+    const ignored = unknownMembers(value, names)
+    return { kind: 'parsed', value: toEdit(parsed.data, familyNames), accessToken, ignored }
+  }
+  function unknownInBulk(value: unknown): readonly string[] {
+    const users: readonly unknown[] = isObject(value) && Array.isArray(value.users) ? value.users : []
+    return [
+      ...unknownMembers(value, known.bulk),
+      ...users.flatMap((user, index) => unknownMembers(user, known.edit, `users[${index}]`)),
+    ]
+  }
   return {
     schemas,
     quotas: createQuotaWire(familyNames),
     familyNames,
-    parseEdit(value) {
-      const parsed = schemas.edit.safeParse(value)
-      return parsed.success
-        ? { kind: 'parsed', value: toEdit(parsed.data, familyNames) }
-        : invalid(parsed.error)
-    },
+    parseEdit: (value) => parseEdit(value, known.edit),
+    parseNew: (value) => parseEdit(value, known.new),
     parseBulk(value, usersMax) {
       // Counted before they are looked at, so that too many cost nothing.
       if (isObject(value) && Array.isArray(value.users) && value.users.length > usersMax)
@@ -68,7 +94,7 @@ export function createUserWire(families: readonly Family[]): UserWire {
         ref: { accessToken: user.token ?? '' },
         edit: toEdit(user, familyNames),
       }))
-      return { kind: 'parsed', value: writes }
+      return { kind: 'parsed', value: writes, ignored: unknownInBulk(value) }
     },
     toUser: (user) => toUser(user, familyNames),
     toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),

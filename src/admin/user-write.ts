@@ -7,17 +7,40 @@ import {
   type AdminParts,
   answerJson,
   answerProblem,
+  badInput,
 } from './context.ts'
 import { etagOf, parseIfMatch } from './etag.ts'
+import { toIgnored } from './unknown-members.ts'
 import { problemOf, readUserEdit, readUserRef } from './user-input.ts'
 
 /** PUT /admin/users/{token}: creates or merges. */
 export const writeUser: AdminHandler = async (c, parts) => {
   const ref = readUserRef(c)
   if (ref.kind === 'refused') return answerProblem(c, ref.problem, parts.clock())
-  const edit = await readUserEdit(c, parts)
+  const edit = await readUserEdit(c, parts, parts.wire.parseEdit)
   if (edit.kind === 'refused') return answerProblem(c, edit.problem, parts.clock())
-  return answerWritten(c, parts, await writeIfMatch(c, parts, ref.value, edit.value))
+  if (await meansAnother(parts, ref.value, edit.accessToken)) {
+    const message = 'is not the token of the user whom the path names, and a token is not changed by this'
+    return answerProblem(c, badInput([{ path: 'token', message }]), parts.clock())
+  }
+  const written = await writeIfMatch(c, parts, ref.value, edit.value)
+  return answerWritten(c, parts, written, edit.ignored)
+}
+
+/**
+ * Whether the body's access token is another than the path's: whoever means to change it must not believe that it is
+ * done. An id that the path names may stand in the body as well.
+ */
+async function meansAnother(
+  { store, clock }: AdminParts,
+  ref: UserRef,
+  said: string | undefined,
+): Promise<boolean> {
+  if (said === undefined) return false
+  if ('accessToken' in ref) return said !== ref.accessToken
+  if (said === ref.id) return false
+  const user = await store.users.findUser(ref, clock())
+  return user !== undefined && user.accessToken !== said
 }
 
 /** Writes one user, if the request's `If-Match` allows it. */
@@ -38,10 +61,16 @@ export async function writeIfMatch(
   return store.users.writeUsers([{ ref, edit, expectedRevision: current.revision }], now)
 }
 
-export function answerWritten(c: AdminContext, { clock, wire }: AdminParts, result: UsersWritten): Response {
+/** @param ignored members of the body that are not known */
+export function answerWritten(
+  c: AdminContext,
+  { clock, wire }: AdminParts,
+  result: UsersWritten,
+  ignored: readonly string[] = [],
+): Response {
   if (result.kind !== 'written') return answerProblem(c, problemOf(result, ''), clock())
   const [user] = result.users
   if (!user) return answerProblem(c, createProblem('not_found'), clock())
   c.set('userId', user.id)
-  return answerJson(c, wire.toUser(user), { etag: etagOf(user) })
+  return answerJson(c, { ...wire.toUser(user), ...toIgnored(ignored) }, { etag: etagOf(user) })
 }

@@ -1,6 +1,7 @@
 import { createProblem } from '#core/errors.ts'
 import { type AdminHandler, answerJson, answerProblem, badInput } from './context.ts'
 import { readJsonBody } from './json-body.ts'
+import { toIgnored } from './unknown-members.ts'
 import { problemOf } from './user-input.ts'
 
 /** PUT /admin/users: creates or merges many, all or none of them. */
@@ -17,5 +18,5 @@ export const writeUsers: AdminHandler = async (c, { store, clock, wire, bulkUser
   const result = await store.users.writeUsers(parsed.value, now)
   if (result.kind !== 'written') return answerProblem(c, problemOf(result, `users[${result.index}]`), now)
   const users = result.users.map(wire.toUser)
-  return answerJson(c, { upserted_users: users, count: users.length })
+  return answerJson(c, { upserted_users: users, count: users.length, ...toIgnored(parsed.ignored) })
 }

@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi'
+import { instantMax, instantMessage, readInstant } from '#core/instant.ts'
 import { isNetwork } from '#core/network.ts'
+import { sumMax, unitsMax } from '#core/units.ts'
 
 /**
  * The kinds of values that the admin API takes. Every text is bounded and well-formed Unicode without U+0000,
@@ -24,30 +26,69 @@ export function textField(max: number) {
     .openapi({ maxLength: max })
 }
 
-/** An instant in epoch milliseconds. */
-export function timeField() {
-  return z.int().min(0).openapi({ format: 'int64', description: 'Epoch milliseconds.' })
+/** A whole number within bounds; what is wrong with one is said once. */
+export function wholeField(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z.int({ error, abort: true }).min(min, error).max(max, error)
 }
 
-/** A count; exact to 2^53. */
+/** An instant in an answer: epoch milliseconds. */
+export function timeField() {
+  return wholeField(0, instantMax).openapi({ format: 'int64', description: 'Epoch milliseconds.' })
+}
+
+/** An instant in a body: epoch milliseconds, or a text with its offset. */
+export function timeInput() {
+  const milliseconds = z
+    .number()
+    .openapi({ type: 'integer', format: 'int64', minimum: 0, maximum: instantMax })
+  const text = z.string().openapi({ format: 'date-time' })
+  return z
+    .union([milliseconds, text], { error: instantMessage })
+    .transform((value, context) => {
+      const reading = readInstant(value)
+      if (reading.kind === 'read') return reading.at
+      context.addIssue({ code: 'custom', message: reading.message })
+      return z.NEVER
+    })
+    .openapi({
+      description:
+        'Epoch milliseconds, or a time with its offset such as 2026-11-22T13:00:00Z. A number from 10^8 to 10^11 is ' +
+        'refused: it would be Unix time in seconds.',
+    })
+}
+
+/** A count in an answer: a sum, exact to 2^53. */
 export function countField() {
-  return z.int().min(0).openapi({ format: 'int64' })
+  return wholeField(0, sumMax).openapi({ format: 'int64' })
+}
+
+/** A count in a body. */
+export function countInput() {
+  return wholeField(0, unitsMax).openapi({ format: 'int64' })
 }
 
 /** A limit: 0 allows none, -1 is unlimited. */
 export function limitField() {
-  return z
-    .int()
-    .min(-1)
-    .openapi({ format: 'int64', description: '0 means none, -1 unlimited; absent: the configured default.' })
+  return wholeField(-1, unitsMax).openapi({
+    format: 'int64',
+    description: '0 means none, -1 unlimited; absent: the configured default.',
+  })
+}
+
+/** How many users, keys or rows an answer is about; the contract has 32 bits for it. */
+export function lengthField() {
+  return wholeField(0, 2_147_483_647).openapi({ format: 'int32' })
+}
+
+/** The status of an HTTP answer: three digits, whatever an upstream makes of them. */
+export function statusField() {
+  return wholeField(0, 999)
 }
 
 /** A number of days, or -1 for ever. */
 export function daysField() {
-  return z
-    .int()
-    .min(-1)
-    .max(daysMax)
+  return wholeField(-1, daysMax)
     .refine((days) => days !== 0, 'must be at least 1, or -1 for ever')
     .openapi({ description: 'At least 1; -1 for ever; absent: the configured default.' })
 }

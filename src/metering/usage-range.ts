@@ -1,4 +1,5 @@
 import type { Issue } from '#core/errors.ts'
+import { instantOfText, isDate, isInSeconds, secondsMessage } from '#core/instant.ts'
 import { createWallClock } from '#core/wall-clock.ts'
 import { type UsageBucket, type UsageDimension, usageBuckets } from '#storage/store.ts'
 
@@ -42,7 +43,7 @@ export const bucketsMax: Readonly<Record<UsageBucket, number>> = {
 }
 
 /** The last instant of the year 9999. */
-const latest = 253_402_300_799_999
+export const latestAsked = 253_402_300_799_999
 
 export function readUsageRange(
   values: ReadonlyMap<string, string>,
@@ -52,8 +53,9 @@ export function readUsageRange(
   const time = (name: string, byDefault: () => number): number => {
     const text = values.get(name)
     if (text === undefined) return byDefault()
-    const at = parseTime(text, defaults.timeZone)
-    if (at === undefined) issues.push({ path: name, message: timeMessage })
+    const at = instantIn(text, defaults.timeZone)
+    const message = faultOf(text, at)
+    if (message !== undefined) issues.push({ path: name, message })
     return at ?? 0
   }
   const to = time('to', () => defaults.now)
@@ -98,24 +100,20 @@ function bucketFor(lengthMs: number, { bucket }: RangeDefaults): UsageBucket {
 const timeMessage =
   'must be epoch milliseconds, a date such as 2026-11-22, or a time such as 2026-11-22T13:00:00Z, before the year 10000'
 
-function parseTime(text: string, timeZone: string): number | undefined {
-  const at = instantIn(text, timeZone)
-  return at !== undefined && Number.isSafeInteger(at) && at >= 0 && at <= latest ? at : undefined
+/** What is wrong with a time that was asked for; undefined where it is fine. */
+function faultOf(text: string, at: number | undefined): string | undefined {
+  if (at === undefined || at < 0 || at > latestAsked) return timeMessage
+  return isDigits(text) && isInSeconds(at) ? secondsMessage(at) : undefined
 }
 
 function instantIn(text: string, timeZone: string): number | undefined {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
-  const [, date, time] = /^(\d{4}-\d{2}-\d{2})(?:T(.+))?$/.exec(text) ?? []
-  if (date === undefined || !isDate(date)) return undefined
-  if (time === undefined) return createWallClock(timeZone).instantOf(Date.parse(date))
+  if (isDigits(text)) return Number(text)
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text))
+    return isDate(text) ? createWallClock(timeZone).instantOf(Date.parse(text)) : undefined
   // A plus sign that was not escaped arrives as a space.
-  const zoned = time.replace(/ (?=\d{2}:\d{2}$)/, '+')
-  const isTime = /^\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(zoned)
-  return isTime ? Date.parse(`${date}T${zoned}`) : undefined
+  return instantOfText(text.replace(/ (?=\d{2}:\d{2}$)/, '+'))
 }
 
-/** Whether the calendar has it: 30 February would be taken for 2 March. */
-function isDate(date: string): boolean {
-  const at = Date.parse(date)
-  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(date)
+function isDigits(text: string): boolean {
+  return /^\d{1,15}$/.test(text)
 }

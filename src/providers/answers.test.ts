@@ -113,7 +113,12 @@ describe('usage of whole answers', () => {
       { prompt_tokens: 2 ** 53, completion_tokens: 5, total_tokens: 2 ** 53 },
       undefined,
     ],
-    ['a total beyond it', '/v1/chat/completions', { completion_tokens: 5, total_tokens: 1e12 + 1 }, undefined],
+    [
+      'a total beyond it',
+      '/v1/chat/completions',
+      { completion_tokens: 5, total_tokens: 1e12 + 1 },
+      undefined,
+    ],
     ['an output beyond it', '/v1/messages', { input_tokens: 10, output_tokens: 1e12 + 1 }, undefined],
     ['at the bound', '/v1/messages', { input_tokens: 1e12, output_tokens: 1e12 }, of(1e12, 0, 0, 1e12, 0)],
     [

@@ -6,6 +6,8 @@ import {
   type Holder,
   holderFault,
   holderFields,
+  instantField,
+  instantTextField,
   lineField,
   type ModelInput,
   modelFields,
@@ -14,7 +16,6 @@ import {
   toFamily,
   toHolder,
   toUsage,
-  unitsField,
   usageFault,
   usageFields,
 } from './fields-wire.ts'
@@ -53,7 +54,7 @@ export function createEventSchema(families: readonly Family[]) {
       ...dataFields(families),
       id: lineField(256),
       source: lineField(1024).optional(),
-      happenedAt: unitsField().max(Number.MAX_SAFE_INTEGER).optional(),
+      happenedAt: instantField().optional(),
     })
     .superRefine(mustBe(['token'], holderFault))
     .superRefine(mustBe(['model'], (event) => modelFault(event, families)))
@@ -78,7 +79,7 @@ export function createCloudEventSchema(families: readonly Family[]) {
       source: lineField(1024),
       type: lineField(256),
       subject: lineField(512).optional(),
-      time: z.iso.datetime({ offset: true }).optional(),
+      time: instantTextField().optional(),
       data: z.object(dataFields(families)),
     })
     .superRefine(mustBe(['data', 'token'], (event) => holderFault(holderOf(event))))
@@ -88,7 +89,7 @@ export function createCloudEventSchema(families: readonly Family[]) {
       (event): ReportedUsage => ({
         id: event.id,
         source: event.source,
-        happenedAt: event.time === undefined ? undefined : Date.parse(event.time),
+        happenedAt: event.time,
         holder: toHolder(holderOf(event)),
         ...toReported(event.data, families),
       }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
+import { instantMessage, readInstant } from '#core/instant.ts'
 import { parseAddress } from '#core/network.ts'
 import { unitsMax } from '#core/units.ts'
 import type { Usage } from '#core/usage.ts'
@@ -12,7 +13,30 @@ import { isUserId } from '#core/user-id.ts'
  */
 
 export function unitsField() {
-  return z.int().min(0).max(unitsMax)
+  return wholeField(0, unitsMax)
+}
+
+/** A whole number within bounds; what is wrong with one is said once. */
+export function wholeField(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z.int({ error, abort: true }).min(min, error).max(max, error)
+}
+
+/** Epoch milliseconds, or a text with its offset. */
+export function instantField() {
+  return z.union([z.number(), z.string()], { error: instantMessage }).transform(toInstant)
+}
+
+/** As a format of text alone, such as CloudEvents prescribes (RFC 3339). */
+export function instantTextField() {
+  return z.string({ error: instantMessage }).transform(toInstant)
+}
+
+function toInstant(value: number | string, context: z.RefinementCtx): number {
+  const reading = readInstant(value)
+  if (reading.kind === 'read') return reading.at
+  context.addIssue({ code: 'custom', message: reading.message })
+  return z.NEVER
 }
 
 /** A text of one line. */
@@ -39,7 +63,7 @@ export function addressField() {
 
 /** HTTP status; 0 where the client was gone before one was sent. */
 export function statusField() {
-  return z.int().min(0).max(599)
+  return wholeField(0, 599)
 }
 
 /** Whose: the access token that was presented, or the id of a user whom the caller knows already. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Admitted } from '#core/admission.ts'
 import type { Family } from '#core/family.ts'
+import { unitsMax } from '#core/units.ts'
 import type { AskedBy } from '#storage/store.ts'
 import { toQuotaAnswer, toRateAnswer, toUserAnswer } from './answers-wire.ts'
 import {
@@ -14,12 +15,13 @@ import {
   unitsField,
   usageFault,
   usageFields,
+  wholeField,
 } from './fields-wire.ts'
 
 const leaseSecondsDefault = 600
 
 function leaseField() {
-  return z.int().min(10).max(86_400).default(leaseSecondsDefault)
+  return wholeField(10, 86_400).default(leaseSecondsDefault)
 }
 
 export function createReservationSchema(families: readonly Family[]) {
@@ -30,7 +32,7 @@ export function createReservationSchema(families: readonly Family[]) {
       address: addressField().optional(),
       inputUnits: unitsField(),
       outputUnits: unitsField().optional(),
-      choices: z.int().min(1).max(128).default(1),
+      choices: wholeField(1, 128).default(1),
       leaseSeconds: leaseField(),
     })
     .superRefine(mustBe(['token'], holderFault))
@@ -41,13 +43,19 @@ export function createReservationSchema(families: readonly Family[]) {
     )
 }
 
+/** A duration; parts of a millisecond are kept. */
+function millisecondsField() {
+  const error = `must be milliseconds from 0 to ${unitsMax}`
+  return z.number({ error }).min(0, error).max(unitsMax, error)
+}
+
 /** What every end of a reservation may say of the request it was for. */
 const courseFields = {
   status: statusField().optional(),
   errorCode: lineField(80).optional(),
   upstream: lineField(80).optional(),
-  durationMs: z.number().min(0).optional(),
-  firstByteMs: z.number().min(0).optional(),
+  durationMs: millisecondsField().optional(),
+  firstByteMs: millisecondsField().optional(),
 }
 
 export const settlementSchema = z

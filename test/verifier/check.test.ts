@@ -117,6 +117,7 @@ for (const database of databases) {
           [{ token, units: 1 }, 'model'],
           [{ token, model: 'gpt-4o', units: -1 }, 'units'],
           [{ token, model: 'gpt-4o', units: 1.5 }, 'units'],
+          [{ token, model: 'gpt-4o', units: 2 ** 53 - 1 }, 'units'],
           [{ token, address: 'here' }, 'address'],
           [[], ''],
           ['null', ''],

@@ -116,6 +116,16 @@ for (const database of databases) {
         assert.equal(await usedBy(user), 40)
       })
 
+      it('takes the time as a number or as text, and tells the milliseconds of one in seconds', async () => {
+        const user = await harness.createUser()
+        for (const happenedAt of [1_700_000_000_000, '2023-11-14T22:13:20Z', '2023-11-14T23:13:20.000+01:00'])
+          assert.equal((await report(plain(user.id, { happenedAt }))).json.counted, 1)
+        const said = await report(plain(user.id, { happenedAt: 1_700_000_000 }))
+        assert.equal(said.status, 400)
+        assert.match(said.json.issues[0].message, /seconds.*send 1700000000000$/)
+        assert.equal(await usedBy(user), 30)
+      })
+
       it('is 404 for one event of nobody', async () => {
         for (const who of [{ userId: `usr_${'0'.repeat(24)}` }, { userId: undefined, token: 'nobody' }]) {
           const said = await report(plain('', who))
@@ -136,7 +146,12 @@ for (const database of databases) {
           [{ family: 'gpt5' }, 'family'],
           [{ units: undefined }, 'usage'],
           [{ units: undefined, usage: { total_tokens: 7 } }, 'usage.total_tokens'],
+          [{ units: 2 ** 53 - 1 }, 'units'],
+          [{ units: undefined, usage: { output: 1e12 + 1 } }, 'usage.output'],
           [{ happenedAt: 'yesterday' }, 'happenedAt'],
+          [{ happenedAt: '2025-12-31' }, 'happenedAt'],
+          [{ happenedAt: 1_767_225_600 }, 'happenedAt'],
+          [{ happenedAt: 2 ** 53 - 1 }, 'happenedAt'],
         ]
         for (const [change, path] of wrong) {
           const alone = await report(plain(user.id, change))
@@ -202,6 +217,8 @@ for (const database of databases) {
           [{ source: '' }, 'source'],
           [{ type: undefined }, 'type'],
           [{ time: 'yesterday' }, 'time'],
+          [{ time: '0001-01-01T00:00:00Z' }, 'time'],
+          [{ time: 1_767_225_600_000 }, 'time'],
           [{ data: undefined }, 'data'],
           [{ data: undefined, data_base64: 'e30=' }, 'data'],
           [{ data: { userId: user.id, model: 'llama', units: 1 } }, 'data.model'],

@@ -221,7 +221,11 @@ for (const database of databases) {
         const wrong: readonly (readonly [object, string])[] = [
           [{ userId }, 'inputUnits'],
           [{ userId, inputUnits: -1 }, 'inputUnits'],
-          [{ userId, inputUnits: 1e15 }, 'inputUnits'],
+          [{ userId, inputUnits: 1e12 + 1 }, 'inputUnits'],
+          [{ userId, inputUnits: 2 ** 53 - 1 }, 'inputUnits'],
+          [{ userId, inputUnits: 1, outputUnits: 2 ** 53 }, 'outputUnits'],
+          [{ userId, inputUnits: 1, choices: 129 }, 'choices'],
+          [{ userId, inputUnits: 1, leaseSeconds: 1e300 }, 'leaseSeconds'],
           [{ userId, inputUnits: 1, outputUnits: '5' }, 'outputUnits'],
           [{ userId, inputUnits: 1, choices: 0 }, 'choices'],
           [{ userId, inputUnits: 1, leaseSeconds: 9 }, 'leaseSeconds'],
@@ -240,6 +244,10 @@ for (const database of databases) {
           [{ usage: {} }, 'usage'],
           [{ usage: { prompt_tokens: 5 } }, 'usage.prompt_tokens'],
           [{ usage: { input: -1 } }, 'usage.input'],
+          [{ usage: { reasoning: 1e12 + 1 } }, 'usage.reasoning'],
+          [{ units: 2 ** 53 - 1 }, 'units'],
+          [{ units: 1, durationMs: 1e300 }, 'durationMs'],
+          [{ units: 1, firstByteMs: 2 ** 53 }, 'firstByteMs'],
           [{ units: 1, status: 1000 }, 'status'],
           [{ units: 1, upstream: 'a\nb' }, 'upstream'],
         ]
