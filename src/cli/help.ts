@@ -5,6 +5,9 @@ export const help = `Tollgate: user management for LLM access
   tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
            [--scope verifier]        one for another gateway, which may only verify and report
            [--expires-in-days N]     one that ends by itself
+  tollgate backup FILE       copy the database into a file and check it, while the server runs or not
+           [--force]                 replace the file if it is there
+  tollgate restore FILE      put a backup in the place of the database (while the server is stopped)
   tollgate migrate-store     move everything from the embedded database to a shared one (while the server is stopped)
            [--from DATA_DIR]         the folder to move from; DATA_DIR by default
            [--to URL]                where to; DATABASE_URL by default, which keeps the password out of sight

@@ -2,9 +2,10 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { targetUrlOf } from '#config/database-url.ts'
 import { dataDirOf, type Environment } from '#config/environment.ts'
-import { databasePathIn, masterKeyPathIn } from '#instance.ts'
+import { databasePathIn, masterKeyPathIn } from '#data-folder.ts'
 import { journalsIn } from '#metering/journal.ts'
 import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
+import { onStopSignal } from './stop-signals.ts'
 
 interface MigrateOptions {
   readonly from?: string | undefined
@@ -16,15 +17,14 @@ export async function migrateStore(env: Environment, options: MigrateOptions): P
   const url = targetUrlOf(env, options.to)
   const path = sourcePathOf(env, options.from)
   const end = new AbortController()
-  const stop = () => end.abort()
-  // Only the first: a second one ends it at once, which does no harm either.
-  process.once('SIGINT', stop).once('SIGTERM', stop)
+  // A second one ends it at once, which does no harm either.
+  const hearNoMore = onStopSignal(() => end.abort())
   try {
     const onProgress = createReporter(path)
     const moved = await moveStore({ from: { path }, to: { url }, signal: end.signal, onProgress })
     return await tell(moved, path)
   } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop)
+    hearNoMore()
   }
 }
 

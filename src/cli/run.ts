@@ -2,10 +2,7 @@ import { parseArgs } from 'node:util'
 import type { Environment } from '#config/environment.ts'
 import { ConfigError } from '#config/settings.ts'
 import { version } from '#version.ts'
-import { createKeyCommand } from './admin-key.ts'
 import { help } from './help.ts'
-import { migrateStore, takeStoreBack } from './migrate-store.ts'
-import { serve } from './serve.ts'
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly or configured wrongly. */
 export async function run(argv: readonly string[], env: Environment): Promise<number> {
@@ -27,34 +24,62 @@ const options = {
   from: { type: 'string' },
   to: { type: 'string' },
   undo: { type: 'boolean' },
+  force: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
 
+function parse(argv: readonly string[]) {
+  return parseArgs({ args: [...argv], options, allowPositionals: true })
+}
+
 async function runCommand(argv: readonly string[], env: Environment): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
+  const { values, positionals } = parse(argv)
   const [command = 'start', ...rest] = positionals
   if (values.help || command === 'help') return print(help)
   if (values.version || command === 'version') return print(`tollgate ${version}`)
   const stray = strayOption(values, command)
   if (stray) return say(`tollgate: --${stray.name} goes with ${stray.command} only`, 2)
-  switch (command) {
-    case 'start':
-      return rest.length > 0 ? tooMany(rest) : serve(env, { isDemo: values.demo ?? false })
-    case 'admin-key':
-      if (rest.length > 1) return tooMany(rest.slice(1))
-      return createKeyCommand(env, {
-        name: rest[0],
-        scopes: values.scope ?? [],
-        expiresInDays: values['expires-in-days'],
-      })
-    case 'migrate-store':
-      if (rest.length > 0) return tooMany(rest)
-      if (values.undo && values.to !== undefined) return say('tollgate: --undo needs no --to', 2)
-      return values.undo ? takeStoreBack(env, values.from) : migrateStore(env, values)
-    default:
-      return say(`tollgate: there is no command ${JSON.stringify(command)}; see tollgate help`, 2)
-  }
+  const run = Object.hasOwn(commands, command) ? commands[command] : undefined
+  if (!run) return say(`tollgate: there is no command ${JSON.stringify(command)}; see tollgate help`, 2)
+  return run(env, rest, values)
+}
+
+type Values = ReturnType<typeof parse>['values']
+type Command = (env: Environment, rest: readonly string[], values: Values) => Promise<number> | number
+
+/** Each loads what it needs itself: a backup beside a busy server need not load a server. */
+const commands: Readonly<Record<string, Command>> = {
+  async start(env, rest, { demo = false }) {
+    if (rest.length > 0) return tooMany(rest)
+    const { serve } = await import('./serve.ts')
+    return serve(env, { isDemo: demo })
+  },
+  async 'admin-key'(env, [name, ...more], values) {
+    if (more.length > 0) return tooMany(more)
+    const { createKeyCommand } = await import('./admin-key.ts')
+    const { scope: scopes = [], 'expires-in-days': expiresInDays } = values
+    return createKeyCommand(env, { name, scopes, expiresInDays })
+  },
+  async backup(env, [file, ...more], { force = false }) {
+    if (more.length > 0) return tooMany(more)
+    if (file === undefined)
+      return say('tollgate: name the file to make: tollgate backup /backups/tollgate.db', 2)
+    const { backUp } = await import('./backup.ts')
+    return backUp(env, file, force)
+  },
+  async restore(env, [file, ...more]) {
+    if (more.length > 0) return tooMany(more)
+    if (file === undefined) return say('tollgate: name the backup: tollgate restore /backups/tollgate.db', 2)
+    const { restore } = await import('./restore.ts')
+    return restore(env, file)
+  },
+  async 'migrate-store'(env, rest, { undo = false, from, to }) {
+    if (rest.length > 0) return tooMany(rest)
+    if (undo && to !== undefined) return say('tollgate: --undo needs no --to', 2)
+    const { migrateStore, takeStoreBack } = await import('./migrate-store.ts')
+    return undo ? takeStoreBack(env, from) : migrateStore(env, { from, to })
+  },
 }
 
 /** Which command an option belongs to, where it belongs to one. */
@@ -65,6 +90,7 @@ const commandOf: Readonly<Record<string, string>> = {
   from: 'migrate-store',
   to: 'migrate-store',
   undo: 'migrate-store',
+  force: 'backup',
 }
 
 /** An option of another command: what it asks for would not happen, so nothing does. */

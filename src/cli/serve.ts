@@ -5,8 +5,9 @@ import { createLog } from '#http/log.ts'
 import { openServer } from '#server.ts'
 import { type Demo, openDemo } from './demo.ts'
 import { greeting } from './greeting.ts'
+import { onStopSignal } from './stop-signals.ts'
 
-/** `tollgate start`: runs until it is told to stop, by SIGTERM or Ctrl-C; a second signal ends it at once. */
+/** `tollgate start`: runs until it is told to stop, by SIGTERM, Ctrl-C or SIGHUP; a second signal ends it at once. */
 export async function serve(env: Environment, { isDemo }: { readonly isDemo: boolean }): Promise<number> {
   const demo: Demo | undefined = isDemo ? await openDemo(env) : undefined
   try {
@@ -19,7 +20,6 @@ export async function serve(env: Environment, { isDemo }: { readonly isDemo: boo
     log.info({ url: server.url }, 'listening')
     const signal = await stopSignal
     log.info({ signal, openForMs: config.stopGraceMs }, 'stopping')
-    exitOnSecondSignal()
     await server.stop()
     log.info('stopped')
     await new Promise<void>((resolve) => log.flush(() => resolve()))
@@ -33,8 +33,7 @@ const orphanLookMs = 500
 
 function nextSignal(env: Environment): Promise<NodeJS.Signals | 'orphaned'> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
+    onStopSignal(resolve)
     // npm passes a signal on to its shell, and the shell dies without passing it on to us.
     if (env.npm_lifecycle_event === undefined) return
     const parent = process.ppid
@@ -45,11 +44,4 @@ function nextSignal(env: Environment): Promise<NodeJS.Signals | 'orphaned'> {
     }, orphanLookMs)
     look.unref()
   })
-}
-
-/** Whoever asks twice wants it now; what is still open is charged as abandoned by the next start. */
-function exitOnSecondSignal(): void {
-  const exit = () => process.exit(130)
-  process.on('SIGTERM', exit)
-  process.on('SIGINT', exit)
 }

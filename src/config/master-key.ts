@@ -1,29 +1,43 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { type Environment, secretOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
 
 /**
  * The master key: 32 bytes, as 64 hex digits or in base64. Without it nothing in the database can be read, so
  * it is made once, beside the database, for its owner alone, and never written over.
  */
-export function parseMasterKey(text: string): Uint8Array | undefined {
+function parseMasterKey(text: string): Uint8Array | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex')
   const bytes = Buffer.from(text, 'base64')
   return /^[\w+/-]{43}=?$/.test(text) && bytes.length === 32 ? bytes : undefined
 }
 
+/** The key that the environment gives; undefined where it is to be found in a file beside the database. */
+export function configuredMasterKey(env: Environment): Uint8Array | undefined {
+  const secret = secretOf(env, 'MASTER_KEY')
+  if (secret === undefined) return undefined
+  const key = parseMasterKey(secret)
+  if (key) return key
+  throw new ConfigError(
+    'MASTER_KEY',
+    'must be 64 hex digits, or 32 bytes in base64; `openssl rand -hex 32` makes one',
+  )
+}
+
+/** The key in the file; undefined where there is no file. */
+export function findMasterKey(path: string): Uint8Array | undefined {
+  if (!existsSync(path)) return undefined
+  const key = parseMasterKey(readFileSync(path, 'utf8').trim())
+  if (key) return key
+  throw new ConfigError(path, 'holds no master key: restore the file from a backup, the database needs it')
+}
+
 /** The key in the file, which is made where there is none. */
-export function keepMasterKey(path: string): { readonly key: Uint8Array; readonly isNew: boolean } {
-  if (existsSync(path)) {
-    const key = parseMasterKey(readFileSync(path, 'utf8').trim())
-    if (!key)
-      throw new ConfigError(
-        path,
-        'holds no master key: restore the file from a backup, the database needs it',
-      )
-    return { key, isNew: false }
-  }
+export function keepMasterKey(path: string): Uint8Array {
+  const found = findMasterKey(path)
+  if (found) return found
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const key = randomBytes(32)
   const file = openSync(path, 'wx', 0o600)
@@ -34,5 +48,5 @@ export function keepMasterKey(path: string): { readonly key: Uint8Array; readonl
   } finally {
     closeSync(file)
   }
-  return { key, isNew: true }
+  return key
 }

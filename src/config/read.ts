@@ -16,7 +16,7 @@ import {
   wholeNumberOf,
 } from './environment.ts'
 import { type ConfigFile, readConfigFile } from './file.ts'
-import { parseMasterKey } from './master-key.ts'
+import { configuredMasterKey } from './master-key.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
 
 /** An answer nobody bounded is reserved, and where the user is limited also capped, at this many units. */
@@ -30,7 +30,7 @@ export function readConfig(env: Environment): Config {
   const asked = textOf(env, 'CONFIG')
   const file = readConfigFile(asked ?? 'tollgate.yaml', asked !== undefined)
   const databaseUrl = databaseUrlOf(env)
-  const masterKey = masterKeyOf(env)
+  const masterKey = configuredMasterKey(env)
   if (databaseUrl !== undefined && masterKey === undefined) {
     throw new ConfigError(
       'MASTER_KEY',
@@ -74,17 +74,6 @@ function adminKeyOf(env: Environment): string | undefined {
     throw new ConfigError('ADMIN_KEY', `must be ${adminKeyLengthMin} to 512 characters without spaces`)
   }
   return key
-}
-
-function masterKeyOf(env: Environment): Uint8Array | undefined {
-  const secret = secretOf(env, 'MASTER_KEY')
-  if (secret === undefined) return undefined
-  const key = parseMasterKey(secret)
-  if (key) return key
-  throw new ConfigError(
-    'MASTER_KEY',
-    'must be 64 hex digits, or 32 bytes in base64; `openssl rand -hex 32` makes one',
-  )
 }
 
 function trustedProxiesOf(env: Environment): readonly string[] {

@@ -12,12 +12,16 @@ type Note = 'moving' | 'moved'
  * broken off has to begin anew, as what it took may change now.
  */
 export function refuseMoved(db: DatabaseSync, path: string): void {
+  assertNotMoved(db, path)
+  removeNote(db, 'moving')
+}
+
+export function assertNotMoved(db: DatabaseSync, path: string): void {
   const moved = readNote(db, 'moved')
   if (moved !== undefined)
     throw new Error(
       `what is in ${path} was moved to ${moved}: set DATABASE_URL to that; or, to go on here without what was used there, run: tollgate migrate-store --undo`,
     )
-  removeNote(db, 'moving')
 }
 
 export function readNote(db: DatabaseSync, name: Note): string | undefined {

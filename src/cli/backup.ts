@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs'
+import { databaseUrlOf } from '#config/database-url.ts'
+import { dataDirOf, type Environment } from '#config/environment.ts'
+import { ConfigError } from '#config/settings.ts'
+import { databasePathIn, masterKeyPathIn } from '#data-folder.ts'
+import { makeBackup } from '#storage/backup.ts'
+import { createCopyReporter, size } from './copy-reporter.ts'
+import { stoppable } from './stop-signals.ts'
+
+/** `tollgate backup FILE`: reads the data folder itself, so that it needs no server and no key, and disturbs neither. */
+export async function backUp(env: Environment, to: string, mayReplace: boolean): Promise<number> {
+  if (databaseUrlOf(env) !== undefined)
+    throw new ConfigError('DATABASE_URL', 'is set, and a backup of that database is made by pg_dump')
+  const dataDir = dataDirOf(env)
+  const from = databasePathIn(dataDir)
+  const begunAt = performance.now()
+  return stoppable(async (signal) => {
+    const onProgress = createCopyReporter(`Copying ${from} to ${to}`)
+    const { bytes, asOf } = await makeBackup({ from, to, mayReplace, signal, onProgress })
+    const seconds = ((performance.now() - begunAt) / 1000).toFixed(1)
+    process.stdout.write(
+      `${to} holds the database as of ${new Date(asOf).toISOString()}: ${size(bytes)}, checked, in ${seconds} s.
+${aboutKey(masterKeyPathIn(dataDir))}
+`,
+    )
+    return 0
+  }, 'stopped: there is no backup.')
+}
+
+function aboutKey(path: string): string {
+  const key = existsSync(path) ? path : 'the MASTER_KEY that the server is started with'
+  return `The master key is not in it. Keep a copy of ${key} in another place:
+without it the backup cannot be read, and with both every access token can.`
+}

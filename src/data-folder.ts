@@ -1,0 +1,10 @@
+import { join } from 'node:path'
+
+/** What stands where in the data folder. */
+export function databasePathIn(dataDir: string): string {
+  return join(dataDir, 'tollgate.db')
+}
+
+export function masterKeyPathIn(dataDir: string): string {
+  return join(dataDir, 'master.key')
+}

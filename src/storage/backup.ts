@@ -1,0 +1,107 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { explained } from './fault.ts'
+import {
+  type CopyProgress,
+  checkCopy,
+  copyDatabase,
+  filesOf,
+  moveIntoPlace,
+  removeCopy,
+} from './sqlite/copy.ts'
+import { identityOf } from './sqlite/identity.ts'
+
+/**
+ * Copies the embedded database into one file, whether a server runs on it or not: it reads what is there at one
+ * moment, beside everybody who writes, and needs nothing of the server. All of the copy is read again and checked
+ * before it gets its name, so that a file of that name is a whole one.
+ */
+export interface Backup {
+  /** The database's path. */
+  readonly from: string
+  readonly to: string
+  /** What is at `to` already may be replaced. */
+  readonly mayReplace: boolean
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: CopyingProgress) => void
+}
+
+export type CopyingProgress = ({ readonly kind: 'copied' } & CopyProgress) | { readonly kind: 'checking' }
+
+export interface BackedUp {
+  readonly bytes: number
+  /** The moment that it shows, epoch milliseconds. */
+  readonly asOf: number
+}
+
+/** Throws with one sentence where it cannot be made; what was at `to` is then as it was. */
+export async function makeBackup(backup: Backup): Promise<BackedUp> {
+  refuseTarget(backup)
+  const part = `${backup.to}.${process.pid}.part`
+  try {
+    const asOf = await copyTo(part, backup)
+    backup.onProgress({ kind: 'checking' })
+    await checkCopy(part, backup.signal)
+    const bytes = statSync(part).size
+    moveIntoPlace(part, backup.to)
+    return { bytes, asOf }
+  } catch (error) {
+    throw explained(error, dirname(backup.to))
+  } finally {
+    removeCopy(part)
+  }
+}
+
+function refuseTarget({ from, to, mayReplace }: Backup): void {
+  const source = statSync(from, { throwIfNoEntry: false })
+  if (!source?.isFile())
+    throw new Error(`there is no database at ${from}: set DATA_DIR to the folder that the server uses`)
+  const target = statOf(to)
+  if (target?.isDirectory()) throw new Error(`${to} is a folder: name a file in it`)
+  if (target?.ino === source.ino && target.dev === source.dev)
+    throw new Error(`${to} is the database itself: name another file`)
+  const [there] = filesOf(to)
+  if (there !== undefined && !mayReplace)
+    throw new Error(`${there} is there already: name another file, or add --force`)
+}
+
+function statOf(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw explained(error, path)
+  }
+}
+
+async function copyTo(part: string, { from, signal, onProgress }: Backup): Promise<number> {
+  let db: DatabaseSync | undefined
+  try {
+    db = openSource(from)
+    const asOf = Date.now()
+    await copyDatabase(db, part, {
+      signal,
+      onProgress: (progress) => onProgress({ kind: 'copied', ...progress }),
+    })
+    return asOf
+  } catch (error) {
+    throw db ? error : explained(error, dirname(from))
+  } finally {
+    db?.close()
+  }
+}
+
+const busyMs = 10_000
+
+/** Open for writing, so that the last one who closes it tidies it up; nothing is written. */
+function openSource(path: string): DatabaseSync {
+  const db = new DatabaseSync(path)
+  try {
+    db.exec(`pragma busy_timeout = ${busyMs}; pragma query_only = on; begin`)
+    if (!identityOf(db)) throw new Error(`nothing was ever in ${path}: start the server on it first`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}

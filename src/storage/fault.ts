@@ -1,0 +1,114 @@
+/**
+ * What is wrong with a disk or a database, in an operator's words. Errors of files, of the embedded database and of a
+ * shared one come with codes; this is the one place that says what they mean.
+ */
+export interface Fault {
+  /** For everybody: names no path, no address, no secret. */
+  readonly what: string
+  /** For the operator, about the folder or file that it happened in. */
+  readonly advice: (place: string) => string
+}
+
+const full: Fault = {
+  what: 'the disk is full',
+  advice: (place) => `the disk of ${place} is full: make room on it`,
+}
+const readOnly: Fault = {
+  what: 'the database can only be read',
+  advice: (place) =>
+    `${place} can only be read: mount its disk for writing, and let the user that runs tollgate own the files in it`,
+}
+const denied: Fault = {
+  what: 'the files of the database may not be opened',
+  advice: (place) =>
+    `${place} may not be used by this user: let the user that runs tollgate own the folder and the files in it`,
+}
+const forbidden: Fault = {
+  what: 'Node.js was not allowed to write',
+  advice: (place) =>
+    `Node.js was not allowed to use ${place}: start it with --allow-fs-read and --allow-fs-write for that folder`,
+}
+const broken: Fault = {
+  what: 'the disk failed',
+  advice: (place) =>
+    `the disk of ${place} failed (disk I/O error): look into the system's log, and at what limits the size of files`,
+}
+const locked: Fault = {
+  what: 'another process has locked the database',
+  advice: (place) => `another process has locked the database in ${place}: stop it`,
+}
+export const damaged: Fault = {
+  what: 'the database is damaged',
+  advice: (place) => `the database in ${place} is damaged: put a backup in its place with tollgate restore`,
+}
+const noDatabase: Fault = {
+  what: 'the file is no database',
+  advice: (place) => `${place} is no database`,
+}
+const noFolder: Fault = {
+  what: 'a folder is no folder',
+  advice: (place) => `${place} is no folder: name another one`,
+}
+const missing: Fault = {
+  what: 'a file or folder is gone',
+  advice: (place) => `there is no ${place}: make it first`,
+}
+const handles: Fault = {
+  what: 'this process may open no more files',
+  advice: (place) => `no more files may be opened beside ${place}: raise the limit (ulimit -n)`,
+}
+
+const byName: Readonly<Record<string, Fault>> = {
+  ENOSPC: full,
+  EDQUOT: full,
+  EROFS: readOnly,
+  EACCES: denied,
+  EPERM: denied,
+  EIO: broken,
+  EFBIG: broken,
+  ENOENT: missing,
+  ENOTDIR: noFolder,
+  EEXIST: noFolder,
+  EMFILE: handles,
+  ENFILE: handles,
+  ERR_ACCESS_DENIED: forbidden,
+}
+
+/** The embedded database's own result codes: https://sqlite.org/rescode.html */
+const byResult: Readonly<Record<number, Fault>> = {
+  3: denied,
+  5: locked,
+  6: locked,
+  8: readOnly,
+  10: broken,
+  11: damaged,
+  13: full,
+  14: denied,
+  26: noDatabase,
+}
+
+/** Finds it in the error or in what caused it; undefined where it is of another kind. */
+export function faultOf(error: unknown): Fault | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const found = ownFaultOf(cause)
+    if (found) return found
+  }
+  return undefined
+}
+
+function ownFaultOf(error: Error): Fault | undefined {
+  const { code, errcode } = error as { readonly code?: unknown; readonly errcode?: unknown }
+  return (
+    (typeof errcode === 'number' ? byResult[errcode & 0xff] : undefined) ??
+    (typeof code === 'string' ? byName[code] : undefined)
+  )
+}
+
+/**
+ * The error with its advice as the message. One of another kind stays as it is, and so does one that has a fault as its
+ * cause only: its message says more of where it happened.
+ */
+export function explained(error: unknown, place: string): unknown {
+  const fault = error instanceof Error ? ownFaultOf(error) : undefined
+  return fault ? new Error(fault.advice(place), { cause: error }) : error
+}

@@ -1,0 +1,182 @@
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import { createVault } from '#core/vault.ts'
+import type { CopyingProgress } from './backup.ts'
+import { damaged, explained, faultOf } from './fault.ts'
+import { migrations } from './migrations/list.ts'
+import { checkCopy, copyDatabase, filesOf, moveIntoPlace, removeCopy } from './sqlite/copy.ts'
+import { holdFile } from './sqlite/hold.ts'
+import { type Identity, identityOf } from './sqlite/identity.ts'
+import { assertNotMoved } from './sqlite/moved.ts'
+
+/**
+ * Puts a backup in the place of the embedded database. Everything that could be wrong with it is looked at before
+ * anything is touched; what was in its place is put aside and never removed.
+ */
+export interface Restore {
+  readonly from: string
+  /** The database's path. */
+  readonly to: string
+  readonly masterKey: Uint8Array
+  /** A folder for what was there before; made where there is something to put into it. */
+  readonly aside: string
+  /** Other files that belong to the database that was there, and must not be taken for the restored one's. */
+  readonly belongings: readonly string[]
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: CopyingProgress) => void
+}
+
+export interface Restored extends Identity {
+  readonly bytes: number
+  readonly isAside: boolean
+}
+
+/** Throws with one sentence where it cannot be done; nothing is changed then. */
+export async function restoreBackup(restore: Restore): Promise<Restored> {
+  const { from, to } = restore
+  const folder = dirname(to)
+  const part = `${to}.${process.pid}.part`
+  let letGo: (() => void) | undefined
+  try {
+    const identity = lookAt(restore)
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    letGo = holdFile(`${to}.lock`)
+    await copyTo(part, restore)
+    restore.onProgress({ kind: 'checking' })
+    await checkCopy(part, restore.signal)
+    const { size: bytes } = statSync(part)
+    closeOld(to)
+    const isAside = putAside(restore)
+    moveIntoPlace(part, to)
+    giveToOwnerOf(folder, [to, `${to}.lock`, restore.aside])
+    return { ...identity, bytes, isAside }
+  } catch (error) {
+    throw explained(error, folder)
+  } finally {
+    removeCopy(part)
+    letGo?.()
+  }
+
+  /** What the backup says of itself, before anything is done with it. */
+  function lookAt({ masterKey }: Restore): Identity {
+    const db = openBackup(from)
+    try {
+      const identity = identityOf(db)
+      if (!identity) throw new Error(`${from} is no database of Tollgate`)
+      const newest = Math.max(...migrations.map(({ number }) => number))
+      if (identity.schema > newest)
+        throw new Error(
+          `${from} has schema ${identity.schema}, this version knows ${newest}: restore it with the newer version`,
+        )
+      if (identity.keyFingerprint !== createVault(masterKey).fingerprint)
+        throw new Error(
+          `${from} was made with another master key than this one: put that key into ${folder} or MASTER_KEY first, without it nothing in it can be read`,
+        )
+      assertNotMoved(db, from)
+      return identity
+    } catch (error) {
+      throw explained(error, from)
+    } finally {
+      db.close()
+    }
+  }
+}
+
+/** A whole file is only read: neither it nor its folder has to be writable, and nothing is left beside it. */
+function openBackup(path: string): DatabaseSync {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new Error(`there is no file ${path}`)
+  const url = pathToFileURL(path)
+  if (filesOf(path).length === 1) url.searchParams.set('immutable', '1')
+  try {
+    return new DatabaseSync(url, { readOnly: true })
+  } catch (error) {
+    throw explained(error, path)
+  }
+}
+
+/**
+ * Makes one file of the database that is there, which works only while no process has it open. One that cannot be read
+ * is left as it is, with what stands beside it: it may be the reason for all this.
+ */
+function closeOld(path: string): void {
+  if (!beginsAsDatabase(path)) return
+  const db = new DatabaseSync(path)
+  try {
+    if (identityOf(db)) assertNotMoved(db, path)
+    db.exec('pragma journal_mode = delete')
+  } catch (error) {
+    if (faultOf(error) !== damaged) throw error
+  } finally {
+    db.close()
+  }
+}
+
+const firstBytes = 'SQLite format 3'
+
+function beginsAsDatabase(path: string): boolean {
+  if (!existsSync(path)) return false
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(firstBytes.length)
+    readSync(file, bytes)
+    return bytes.toString('latin1') === firstBytes
+  } finally {
+    closeSync(file)
+  }
+}
+
+async function copyTo(part: string, { from, signal, onProgress }: Restore): Promise<void> {
+  const db = openBackup(from)
+  try {
+    db.exec('begin')
+    identityOf(db)
+    await copyDatabase(db, part, {
+      signal,
+      onProgress: (progress) => onProgress({ kind: 'copied', ...progress }),
+    })
+  } finally {
+    db.close()
+  }
+}
+
+/** Answers whether there was anything. The database itself stays in its place as well, until the other replaces it. */
+function putAside({ to, aside, belongings }: Restore): boolean {
+  const old = filesOf(to)
+  if (old.length + belongings.length === 0) return false
+  mkdirSync(aside, { mode: 0o700 })
+  const nameIn = (path: string) => join(aside, basename(path))
+  for (const path of belongings) renameSync(path, nameIn(path))
+  for (const path of old) {
+    if (path === to) keepBoth(path, nameIn(path))
+    else renameSync(path, nameIn(path))
+  }
+  return true
+}
+
+function keepBoth(path: string, copy: string): void {
+  try {
+    linkSync(path, copy)
+  } catch {
+    // Not every file system has two names for one file.
+    renameSync(path, copy)
+  }
+}
+
+/** The administrator of a machine may run this for the user that the server runs as. */
+function giveToOwnerOf(folder: string, paths: readonly string[]): void {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = statSync(folder)
+  for (const path of paths) if (existsSync(path)) chownSync(path, uid, gid)
+}
