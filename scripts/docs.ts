@@ -185,7 +185,11 @@ const settings: Readonly<Record<string, Setting>> = {
   },
   DATABASE_URL: {
     byDefault: given('SQLite in `DATA_DIR`'),
-    what: '`postgres://user:password@host:port/database` for many instances on one PostgreSQL (14 or later), with the usual parameters such as `?sslmode=verify-full`. Needs `MASTER_KEY`.',
+    what: '`postgres://user:password@host:port/database` for many instances on one PostgreSQL (14 or later), with the parameters of libpq such as `?sslmode=verify-full`, and several hosts of which one is written to ([forms](#the-databases-url)). Needs `MASTER_KEY`.',
+  },
+  DATABASE_DIRECT_URL: {
+    byDefault: given('`DATABASE_URL`'),
+    what: 'The same database past a pooler, for what needs a connection that stays: hearing of other instances, migrations, locks. [Poolers](../operations/scale.md#poolers) says which need it.',
   },
   ADMIN_KEY: {
     byDefault: given('made on the first start'),

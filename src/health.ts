@@ -10,13 +10,17 @@ export interface Health {
   readonly stopping: () => void
 }
 
-export function createHealth(isStoreThere: () => Promise<boolean>): Health {
+/** @param store.notes what works less well than it should; told beside `ready`, which it does not change. */
+export function createHealth(store: {
+  readonly ping: () => Promise<boolean>
+  readonly notes: () => readonly string[]
+}): Health {
   let isStopping = false
 
   async function statusOf(path: string): Promise<readonly [number, string]> {
     if (path.startsWith('/healthz')) return [200, 'ok']
     if (isStopping) return [503, 'stopping']
-    return (await isStoreThere()) ? [200, 'ready'] : [503, 'the store cannot be reached']
+    return (await store.ping()) ? [200, 'ready'] : [503, 'the store cannot be reached']
   }
 
   return {
@@ -29,7 +33,9 @@ export function createHealth(isStoreThere: () => Promise<boolean>): Health {
       const found = isRead ? statusOf(request.url ?? '') : Promise.resolve([405, 'use GET'] as const)
       found.then(
         ([status, text]) => {
-          const body = JSON.stringify(status < 400 ? { status: text } : { error: text })
+          const notes = text === 'ready' ? store.notes() : []
+          const said = status < 400 ? { status: text } : { error: text }
+          const body = JSON.stringify({ ...said, ...(notes.length > 0 && { notes }) })
           const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
           response.writeHead(status, status === 405 ? { ...headers, allow: 'GET, HEAD' } : headers)
           response.end(request.method === 'HEAD' ? undefined : body)

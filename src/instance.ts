@@ -5,14 +5,21 @@ import type { Store } from '#storage/store.ts'
 import { databasePathIn, masterKeyPathIn } from './data-folder.ts'
 
 /** The store as the configuration states it, with its master key found or made; for the server and the commands. */
-export function openConfiguredStore(config: Config, instance: string): Promise<Store> {
+export function openConfiguredStore(
+  config: Config,
+  instance: string,
+  warn?: (sentence: string) => void,
+): Promise<Store> {
   return openStore({
-    database:
-      config.databaseUrl === undefined
-        ? { kind: 'sqlite', path: databasePathIn(config.dataDir) }
-        : { kind: 'postgres', url: config.databaseUrl },
+    database: databaseOf(config),
     masterKey: config.masterKey ?? keepMasterKey(masterKeyPathIn(config.dataDir)),
     policy: config.policy,
     instance,
+    ...(warn && { warn }),
   })
+}
+
+function databaseOf({ databaseUrl: url, databaseDirectUrl: directUrl, dataDir }: Config) {
+  if (url === undefined) return { kind: 'sqlite' as const, path: databasePathIn(dataDir) }
+  return { kind: 'postgres' as const, url, ...(directUrl !== undefined && { directUrl }) }
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { User } from '#core/user.ts'
 import { watchRevocations } from './revocation-watch.ts'
 
 /** The order in which a change and an admission are heard of cannot be had from a real store at will. */
@@ -13,19 +12,13 @@ function openWatch() {
   const disabled = new Set<string>()
   let failing = 0
   let say: (ids: readonly string[] | 'anybody') => void = () => assert.fail('nobody listens')
-  const user = (id: string): User => ({
-    ...{ id, accessToken: id, type: 'normal', createdAt: 0, revision: 1, promptCount: 0 },
-    ...{ addresses: [], limits: {}, quotas: new Map() },
-    ...(disabled.has(id) && { disabledAt: 1 }),
-  })
   const watch = watchRevocations(
     {
       users: {
-        async findUser(ref) {
-          const id = 'id' in ref ? ref.id : ''
-          asked.push(id)
+        async findBars(ids) {
+          asked.push(...ids)
           if (failing-- > 0) throw new Error('away')
-          return user(id)
+          return ids.map((id) => ({ id, ...(disabled.has(id) && { disabledAt: 1 }) }))
         },
       },
       watchUsers(onChanged) {

@@ -2,7 +2,7 @@ import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { barredFrom, isDisabled, isExpired, type User } from '#core/user.ts'
 import type { Gateway } from '#gateway/gateway.ts'
-import type { UserStore } from '#storage/store.ts'
+import type { UserBar, UserStore } from '#storage/store.ts'
 
 /**
  * No means no, now: whoever an administrator's change bars has their running streams cut as soon as the change is
@@ -31,7 +31,7 @@ export function withRevocation(
 }
 
 /** Cuts what runs for a user who is barred now, and notes when one will be. */
-export function cutIfBarred(user: User, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, now: number): void {
+export function cutIfBarred(user: UserBar, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, now: number): void {
   if (isDisabled(user, now)) gateway.cutUser(user.id, disabled(user.disabledReason))
   else if (isExpired(user, now)) gateway.cutUser(user.id, createProblem('user_expired'))
   else {

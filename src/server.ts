@@ -60,7 +60,7 @@ async function open(
   stopper: ReturnType<typeof createStopper>,
 ): Promise<Server> {
   const instance = createSortableId('ins_', machineClock())
-  const store = await openConfiguredStore(config, instance)
+  const store = await openConfiguredStore(config, instance, (sentence) => log.warn(sentence))
   stopper.add(store.close)
   const clock = store.agreeOnTime(machineClock)
   const replayed = await replayJournals(config.dataDir, store.metering, clock)
@@ -156,7 +156,7 @@ async function open(
     version,
   })
 
-  const health = createHealth(store.ping)
+  const health = createHealth(store)
   const isGatewayPath = (path: string) => path === '/v1' || path.startsWith('/v1/') || path.startsWith('/v1?')
   const planes: RequestListener = (request, response) => {
     const path = request.url ?? '/'

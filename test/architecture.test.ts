@@ -27,7 +27,7 @@ const table: Readonly<
   },
   account: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: [] },
   verifier: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: ['zod'] },
-  config: { folders: ['upstreams', 'providers', 'core', 'lib'], packages: ['yaml', 'zod'] },
+  config: { folders: ['upstreams', 'providers', 'storage', 'core', 'lib'], packages: ['yaml', 'zod'] },
   // The composition root and the commands may import anything of ours.
   '': { folders: ['*'], packages: ['@hono/node-server'] },
   cli: { folders: ['*'], packages: [] },

@@ -1,6 +1,7 @@
 import { upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
 import type { Server } from '#server.ts'
+import { hostsOf, parseDatabaseUrl } from '#storage/database-url.ts'
 import type { DemoUser } from './demo.ts'
 
 /** What a person sees on starting: where it is, how to get in, and commands to copy. */
@@ -42,8 +43,10 @@ function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0
 
 function databaseLines({ databaseUrl }: Pick<Config, 'databaseUrl'>): string[] {
   if (databaseUrl === undefined) return []
-  const { host, pathname } = new URL(databaseUrl)
-  return [`  Database:                 ${decodeURIComponent(pathname.slice(1))} at ${host}`]
+  const parsed = parseDatabaseUrl(databaseUrl)
+  if (parsed.kind === 'refused') return []
+  const { hosts, database, user } = parsed.url
+  return [`  Database:                 ${database ?? user ?? ''} at ${hostsOf(hosts)}`]
 }
 
 function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {

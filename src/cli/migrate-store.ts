@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { targetUrlOf } from '#config/database-url.ts'
+import { targetOf } from '#config/database-url.ts'
 import { dataDirOf, type Environment } from '#config/environment.ts'
 import { databasePathIn, masterKeyPathIn } from '#data-folder.ts'
 import { journalsIn } from '#metering/journal.ts'
@@ -14,14 +14,14 @@ interface MigrateOptions {
 
 /** `tollgate migrate-store`: from the embedded database to a shared one. Ctrl-C stops it; called again it goes on. */
 export async function migrateStore(env: Environment, options: MigrateOptions): Promise<number> {
-  const url = targetUrlOf(env, options.to)
+  const to = targetOf(env, options.to)
   const path = sourcePathOf(env, options.from)
   const end = new AbortController()
   // A second one ends it at once, which does no harm either.
   const hearNoMore = onStopSignal(() => end.abort())
   try {
     const onProgress = createReporter(path)
-    const moved = await moveStore({ from: { path }, to: { url }, signal: end.signal, onProgress })
+    const moved = await moveStore({ from: { path }, to, signal: end.signal, onProgress })
     return await tell(moved, path)
   } finally {
     hearNoMore()

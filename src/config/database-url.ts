@@ -1,27 +1,39 @@
+import { parseDatabaseUrl, urlForm } from '#storage/database-url.ts'
 import { type Environment, secretOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
 
 /** Where the shared database is; undefined where the embedded one is meant. */
 export function databaseUrlOf(env: Environment): string | undefined {
   const url = secretOf(env, 'DATABASE_URL')
-  if (url === undefined || isDatabaseUrl(url)) return url
-  // Not the URL itself: it holds a password.
-  throw new ConfigError('DATABASE_URL', `${mustBe}; leave it out for the embedded database`)
+  return url === undefined
+    ? undefined
+    : checked('DATABASE_URL', url, '; leave it out for the embedded database')
+}
+
+/** The same database past a pooler, for what a pooler cannot do. */
+export function directUrlOf(env: Environment): string | undefined {
+  const url = secretOf(env, 'DATABASE_DIRECT_URL')
+  if (url === undefined) return undefined
+  if (secretOf(env, 'DATABASE_URL') === undefined)
+    throw new ConfigError('DATABASE_DIRECT_URL', 'goes with DATABASE_URL, which is not set')
+  return checked('DATABASE_DIRECT_URL', url)
 }
 
 /** Where to move to: `--to`, or where that is not said what the instances will be started with. */
-export function targetUrlOf(env: Environment, to: string | undefined): string {
-  if (to !== undefined && !isDatabaseUrl(to)) throw new ConfigError('--to', mustBe)
-  const url = to ?? databaseUrlOf(env)
-  if (url !== undefined) return url
-  throw new ConfigError(
-    'DATABASE_URL',
-    'or --to says where to move to: postgres://user:password@host:port/database',
-  )
+export function targetOf(
+  env: Environment,
+  to: string | undefined,
+): { readonly url: string; readonly directUrl?: string } {
+  if (to !== undefined) return { url: checked('--to', to) }
+  const url = databaseUrlOf(env)
+  if (url === undefined) throw new ConfigError('DATABASE_URL', `or --to says where to move to: ${urlForm}`)
+  const directUrl = directUrlOf(env)
+  return { url, ...(directUrl !== undefined && { directUrl }) }
 }
 
-const mustBe = 'must be postgres://user:password@host:port/database'
-
-function isDatabaseUrl(url: string): boolean {
-  return /^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url)
+function checked(name: string, url: string, more = ''): string {
+  const parsed = parseDatabaseUrl(url)
+  if (parsed.kind === 'parsed') return url
+  // The reason holds no piece of the URL: it has a password.
+  throw new ConfigError(name, `${parsed.reason}${parsed.reason.startsWith('must be') ? more : ''}`)
 }

@@ -4,7 +4,7 @@ import type { PolicySettings } from '#core/policy-settings.ts'
 import type { UserLimits } from '#core/user.ts'
 import { providers } from '#providers/all.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
-import { databaseUrlOf } from './database-url.ts'
+import { databaseUrlOf, directUrlOf } from './database-url.ts'
 import {
   bytesOf,
   dataDirOf,
@@ -50,6 +50,7 @@ export function readConfig(env: Environment): Config {
     dataDir: dataDirOf(env),
     adminKey: adminKeyOf(env),
     databaseUrl,
+    databaseDirectUrl: directUrlOf(env),
     masterKey,
     trustedProxies: trustedProxiesOf(env),
     logLevel: oneOf(env, 'LOG_LEVEL', logLevels, 'info'),

@@ -10,6 +10,8 @@ export interface Config {
   readonly dataDir: string
   /** `postgres://…`; undefined: SQLite in the data folder. */
   readonly databaseUrl: string | undefined
+  /** The same database past a pooler. */
+  readonly databaseDirectUrl: string | undefined
   /** Undefined: made on first start. */
   readonly adminKey: string | undefined
   readonly masterKey: Uint8Array | undefined

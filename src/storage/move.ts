@@ -13,7 +13,7 @@ export { takeBack }
  */
 export interface Move {
   readonly from: { readonly path: string }
-  readonly to: { readonly url: string }
+  readonly to: { readonly url: string; readonly directUrl?: string }
   /** Ends it after the rows that are on their way. */
   readonly signal: AbortSignal
   readonly onProgress: (progress: MoveProgress) => void
@@ -43,7 +43,7 @@ const rowsAtOnceDefault = 5_000
 export async function moveStore(move: Move): Promise<Moved> {
   const source = await openMoveSource(move.from.path)
   try {
-    const target = await openMoveTarget(move.to.url)
+    const target = await openMoveTarget(move.to)
     try {
       return await run(move, source, target)
     } finally {

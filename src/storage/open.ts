@@ -6,7 +6,7 @@ import type { Store } from './store.ts'
 /** Where the data is. */
 type DatabaseSettings =
   | { readonly kind: 'sqlite'; readonly path: string }
-  | { readonly kind: 'postgres'; readonly url: string }
+  | { readonly kind: 'postgres'; readonly url: string; readonly directUrl?: string }
 
 /** Which database, and what the store has to know beside it. */
 export interface StoreSettings {
@@ -16,11 +16,20 @@ export interface StoreSettings {
   readonly policy: PolicySettings
   /** Names this process in the ledger. */
   readonly instance: string
+  /** Told in a sentence what works less well than it should. */
+  readonly warn?: (sentence: string) => void
 }
 
 /** Opens the store and brings its schema up to date. Throws with one clear sentence where it cannot. */
 export function openStore(settings: StoreSettings): Promise<Store> {
-  const { database, ...rest } = settings
-  if (database.kind === 'postgres') return openPostgresStore({ ...rest, url: database.url })
+  const { database, warn, ...rest } = settings
+  if (database.kind === 'postgres') {
+    const { url, directUrl } = database
+    return openPostgresStore({
+      ...{ ...rest, url },
+      ...(directUrl !== undefined && { directUrl }),
+      ...(warn && { warn }),
+    })
+  }
   return openSqliteStore({ ...rest, path: database.path })
 }

@@ -24,7 +24,9 @@ export interface Store {
   readonly signals: Signals
   /** The time that all processes agree on who share this store, made of this machine's. */
   readonly agreeOnTime: (clock: Clock) => Clock
-  /** Whether the store answers; for readiness. */
+  /** What works less well than it should while everything is answered, in sentences for the operator. */
+  readonly notes: () => readonly string[]
+  /** Whether an admission could be written now; for readiness. */
   readonly ping: () => Promise<boolean>
   readonly close: () => Promise<void>
 }
@@ -55,6 +57,9 @@ export class StoreUnavailable extends Error {
 
 /** How a caller names a user: by our id or by the access token itself. */
 export type UserRef = { readonly id: string } | { readonly accessToken: string }
+
+/** What bars a user, now or at an instant to come. */
+export type UserBar = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
 
 export interface UserFilter {
   /** Part of a nickname, an id, or the shown part of an access token; case aside. */
@@ -131,6 +136,8 @@ export type QuotaAdded =
 
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
+  /** What bars those users, of whom there may be thousands; those who are gone are left out. */
+  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>

@@ -14,6 +14,7 @@ import {
 import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import type { QuotaRow, UserRow } from './schema.ts'
+import type { UserBar } from './store.ts'
 
 /** Between the rows of a user and the user. A row that holds what it never may is a bug, and is said aloud. */
 export type StoredUser = Selectable<UserRow>
@@ -45,6 +46,17 @@ export function toUser(
     accessToken: parts.vault.unseal(row.sealed, row.id),
     quotas: new Map(quotas.map((quota) => [quota.family, view(quota)])),
     revision: row.revision,
+  }
+}
+
+export function toBar(
+  row: Pick<StoredUser, 'id' | 'disabled_at' | 'disabled_reason' | 'expires_at'>,
+): UserBar {
+  return {
+    id: row.id,
+    ...(row.disabled_at !== null && { disabledAt: row.disabled_at }),
+    ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
+    ...(row.expires_at !== null && { expiresAt: row.expires_at }),
   }
 }
 

@@ -3,13 +3,22 @@ import type { Policy } from '#core/admission.ts'
 import type { User } from '#core/user.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from './schema.ts'
-import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserRef, UserSortField } from './store.ts'
+import type {
+  UserBar,
+  UserCursor,
+  UserFilter,
+  UserPage,
+  UserPageRequest,
+  UserRef,
+  UserSortField,
+} from './store.ts'
 import { readUserParts } from './user-parts.ts'
-import { type StoredUser, toUser } from './user-rows.ts'
+import { type StoredUser, toBar, toUser } from './user-rows.ts'
 
 /** Reading users: one by its id or access token, and pages of them in keyset order. */
 export interface UserReader {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
+  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
@@ -48,6 +57,16 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
         : query.where('lookup', '=', vault.lookupOf(ref.accessToken))
       ).executeTakeFirst()
       return row && (await withParts([row], now))[0]
+    },
+
+    async findBars(ids) {
+      if (ids.length === 0) return []
+      const rows = await db
+        .selectFrom('users')
+        .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
+        .where('id', 'in', ids)
+        .execute()
+      return rows.map(toBar)
     },
 
     async listUsers(request) {

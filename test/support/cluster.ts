@@ -43,6 +43,8 @@ export interface ClusterOptions {
   readonly server?: string
   /** What the instances reach the database by, e.g. through a network that fails. */
   readonly through?: (url: string) => string
+  /** What they listen by, e.g. past a pooler; by the same where it is not said. */
+  readonly direct?: (url: string) => string
   readonly env?: Readonly<Record<string, string>>
   /** The text of their tollgate.yaml. */
   readonly config?: string
@@ -53,7 +55,7 @@ export const clusterAdminKey = 'a-test-admin-key-1'
 const masterKey = Buffer.alloc(32, 7).toString('hex')
 
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
-  const { through = (url: string) => url, config = '' } = options
+  const { through = (url: string) => url, direct, config = '' } = options
   const folder = makeFolder()
   const database = await createPostgres(options.server)
   const upstream = await openSimulatedUpstream({ port: 0, ...options.upstream })
@@ -64,6 +66,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     const dataDir = join(folder.path, `data-${programs.length + 1}`)
     const env = {
       DATABASE_URL: databaseUrl,
+      ...(direct && { DATABASE_DIRECT_URL: direct(database.url) }),
       MASTER_KEY: masterKey,
       ADMIN_KEY: clusterAdminKey,
       DATA_DIR: dataDir,

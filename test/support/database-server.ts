@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  appendFileSync,
   chownSync,
   closeSync,
   mkdirSync,
@@ -65,6 +66,35 @@ export async function startDatabaseServer({ isSynced = false }: ServerOptions = 
     const programs = findPrograms(folder)
     await initialise(folder, programs, guard, isSynced)
     return await serve(folder, programs, guard, isSynced)
+  } catch (error) {
+    guard.dismiss()
+    throw error
+  }
+}
+
+/**
+ * A streaming standby of a primary that is halted for the moment of the copy: no program for it is needed that the
+ * package of the tests has not. `pg_promote()` makes it the primary.
+ *
+ * @param port where it finds the primary; of a network before it, where that is to fail
+ */
+export async function startStandby(primary: DatabaseServer, port = primary.port): Promise<DatabaseServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-standby-'))
+  const guard = startGuard(folder)
+  try {
+    giveAway(folder)
+    const data = join(folder, 'data')
+    await primary.halt('fast')
+    execFileSync('cp', ['-a', join(primary.folder, 'data'), data])
+    await primary.resume()
+    const conninfo = `host=127.0.0.1 port=${port} user=postgres password=${password}`
+    appendFileSync(
+      join(data, 'postgresql.auto.conf'),
+      `primary_conninfo = '${conninfo}'\nwal_retrieve_retry_interval = '200ms'\n`,
+    )
+    writeFileSync(join(data, 'standby.signal'), '')
+    giveAway(join(data, 'standby.signal'))
+    return await serve(folder, primary.programs, guard, false)
   } catch (error) {
     guard.dismiss()
     throw error

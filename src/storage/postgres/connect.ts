@@ -1,13 +1,15 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { breaksConnection } from './retry.ts'
+import type { Servers, Way } from './servers.ts'
+import { beginOn, byAnyWay, openSession, type Settings, sessionOf } from './session.ts'
 
 const applicationName = 'tollgate'
 
-/** How long anybody waits: a request that cannot be admitted is to be told so, not to hang. */
+/** How long a request waits: one that cannot be admitted is to be told so, not to hang. */
 const connectMs = 5_000
 const statementMs = 10_000
-/** Whoever freezes in the middle of a transaction has locks that others wait for. */
+/** An instance that freezes in the middle of a transaction has locks that others wait for. */
 const idleMs = 3_000
 /** A server that is there answers a farewell at once. */
 const farewellMs = 1_000
@@ -28,32 +30,73 @@ const types: pg.CustomTypesConfig = {
     oid === int8 || oid === numeric ? toNumber : pg.types.getTypeParser(oid, format),
 }
 
-function configOf(url: string): pg.ClientConfig {
+/**
+ * What metering and upkeep ask is always about few rows that a key names. A plan that was made while a table was small,
+ * or while nobody had counted how large it has become, would read all of it, under the locks of users.
+ */
+const byKeyOnly: Settings = {
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+}
+
+function settingsOf(queryMs: number, transactionMs: number, isByKey: boolean): Settings {
   return {
-    connectionString: url,
-    application_name: applicationName,
-    connectionTimeoutMillis: connectMs,
-    statement_timeout: statementMs,
-    idle_in_transaction_session_timeout: idleMs,
-    // Also where the network swallows everything and nobody ever answers.
-    query_timeout: statementMs + 1000,
-    keepAlive: true,
+    statement_timeout: String(queryMs),
+    idle_in_transaction_session_timeout: String(transactionMs),
+    ...(isByKey && byKeyOnly),
+  }
+}
+
+function configOf(way: Way, { url }: Servers, more: pg.ClientConfig): pg.ClientConfig {
+  const timeoutMs = more.connectionTimeoutMillis ?? connectMs
+  return {
+    ...way.config,
     types,
+    ...more,
+    application_name: url.applicationName ?? more.application_name ?? applicationName,
+    connectionTimeoutMillis: Math.min(timeoutMs, url.connectTimeoutMs ?? timeoutMs),
   }
 }
 
 /** A few connections, for what an administrator and the background ask. */
 export interface Pool {
-  readonly pool: pg.Pool
+  /** What Kysely asks of a pool. */
+  readonly pool: {
+    readonly connect: () => Promise<pg.PoolClient>
+    readonly end: () => Promise<void>
+    readonly options: object
+  }
+  /** A connection of it; rejects with `Unreachable`. */
+  readonly connect: () => Promise<pg.PoolClient>
+  /** One statement on a connection of it. */
+  readonly ask: (text: string, values?: unknown[]) => Promise<pg.QueryResult<Record<string, unknown>>>
   readonly close: () => Promise<void>
 }
 
 export function openPool(
-  url: string,
+  servers: Servers,
   options: { readonly connections: number; readonly isByKey: boolean },
 ): Pool {
+  const settings = settingsOf(statementMs, idleMs, options.isByKey)
+  const config = {
+    connectionTimeoutMillis: connectMs,
+    // Also where the network swallows everything and no answer ever comes.
+    query_timeout: statementMs + 1000,
+  }
+  /** The pool waits for what it answers, which its type does not say. */
+  const hooks: { readonly onConnect: (client: pg.ClientBase) => unknown } = {
+    onConnect: (client) => client instanceof pg.Client && openSession(client, servers, settings, connectMs),
+  }
   const pool = new pg.Pool({
-    ...configOf(options.isByKey ? withSettings(url, byKeyOnly) : url),
+    ...config,
+    Client: class extends pg.Client {
+      constructor() {
+        super(configOf(servers.current(), servers, config))
+      }
+    },
+    ...hooks,
     max: options.connections,
     idleTimeoutMillis: 60_000,
     // None grows old: after a failover some may lead to a server that only reads.
@@ -62,7 +105,7 @@ export function openPool(
   const clients = new Set<pg.Client>()
   /** Their server told them to go, or only reads now. */
   const spoiled = new WeakSet<object>()
-  // What breaks is told by the next statement, or makes one fail; without somebody who listens it ends the process.
+  // What breaks is told by the next statement, or makes one fail; without a listener it ends the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})
@@ -77,8 +120,33 @@ export function openPool(
     if (client instanceof pg.Client && spoiled.has(client)) void client.end().catch(() => undefined)
   })
   pool.on('remove', (client) => client instanceof pg.Client && clients.delete(client))
+
+  const connect = () => byAnyWay(servers, () => pool.connect())
+  const asked = new WeakMap<pg.PoolClient, pg.PoolClient>()
   return {
-    pool,
+    pool: {
+      options: {},
+      async connect() {
+        const client = await connect()
+        if (!sessionOf(client)?.isPooled) return client
+        const known = asked.get(client) ?? withSettings(client, options.isByKey)
+        asked.set(client, known)
+        return known
+      },
+      end: () => Promise.resolve(),
+    },
+    connect,
+    async ask(text, values) {
+      const client = await connect()
+      try {
+        const result = await client.query<Record<string, unknown>>(text, values)
+        client.release()
+        return result
+      } catch (error) {
+        client.release(true)
+        throw error
+      }
+    },
     async close() {
       const timer = setTimeout(() => {
         for (const client of clients) breakOff(client)
@@ -89,20 +157,56 @@ export function openPool(
   }
 }
 
-/** The first who asks for a connection says why there is none, in a sentence that names the `setting`. */
-export async function findDatabase(pool: pg.Pool, setting: string): Promise<void> {
+/**
+ * Behind a pooler: a transaction begins with its settings, and so does each statement outside of one where the plan
+ * depends on them.
+ */
+function withSettings(client: pg.PoolClient, isByKey: boolean): pg.PoolClient {
+  let isInTransaction = false
+
+  async function query(text: string, values: unknown[]): Promise<Pick<pg.QueryResult, 'rows'>> {
+    if (text === 'begin') {
+      isInTransaction = true
+      await client.query(beginOn(client))
+      return { rows: [] }
+    }
+    if (isInTransaction) {
+      if (text === 'commit' || text === 'rollback') isInTransaction = false
+      return client.query(text, values)
+    }
+    return isByKey ? alone(text, values) : client.query(text, values)
+  }
+
+  async function alone(text: string, values: unknown[]): Promise<pg.QueryResult> {
+    await client.query(beginOn(client))
+    try {
+      const result = await client.query(text, values)
+      await client.query('commit')
+      return result
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined)
+      throw error
+    }
+  }
+
+  function release(destroy?: boolean): void {
+    isInTransaction = false
+    client.release(destroy)
+  }
+  // Kysely calls nothing else.
+  return Object.create(client, { query: { value: query }, release: { value: release } })
+}
+
+/** The first connection; says why there is none, in a sentence that names the `setting`. */
+export async function findDatabase<T>(open: () => Promise<T>, setting: string): Promise<T> {
   try {
-    const client = await pool.connect()
-    client.release()
+    return await open()
   } catch (error) {
-    // A name that stands for several addresses fails with all of their reasons, and none of its own.
-    const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
-    const said = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason)))
-    throw new Error(`${setting}: ${said.join('; ')}`, { cause: error })
+    throw new Error(`${setting}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
 
-/** Ends a connection in order, or without where nobody answers. */
+/** Ends a connection in order, or without where no answer comes. */
 export async function endConnection(client: pg.Client): Promise<void> {
   const timer = setTimeout(() => breakOff(client), farewellMs)
   await client.end().catch(() => undefined)
@@ -116,19 +220,11 @@ export function breakOff({ connection }: pg.Client): void {
   else stream.destroy()
 }
 
-/**
- * What metering and upkeep ask is always about few rows that a key names. A plan that was made while a table was small,
- * or while nobody had counted how large it has become, would read all of it, under the locks of users.
- */
-const byKeyOnly = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']
-  .map((setting) => `-c ${setting}=off`)
-  .join(' ')
-
 export interface ConnectionOptions {
   /** How long a statement may take. */
   readonly queryMs: number
   readonly connectMs?: number
-  /** How long a transaction may wait for its next statement before the server ends it. */
+  /** How long a transaction may wait for its next statement before the server ends it; 0: for ever. */
   readonly idleMs?: number
   readonly isPipelined: boolean
   /** What the server's administrator sees of it. */
@@ -136,27 +232,27 @@ export interface ConnectionOptions {
 }
 
 /** One connection for one purpose; on a pipelined one statements are sent without waiting for those before. */
-export async function connect(url: string, options: ConnectionOptions): Promise<pg.Client> {
+export function connect(servers: Servers, options: ConnectionOptions): Promise<pg.Client> {
   const { queryMs, connectMs: timeoutMs = connectMs, idleMs: transactionMs = idleMs, isPipelined } = options
-  const client = new pg.Client({
-    ...configOf(isPipelined ? withSettings(url, byKeyOnly) : url),
-    application_name: options.name ?? applicationName,
-    pipeline: isPipelined,
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: queryMs,
-    statement_timeout: queryMs,
-    idle_in_transaction_session_timeout: transactionMs,
+  const settings = settingsOf(queryMs, transactionMs, isPipelined)
+  return byAnyWay(servers, async (way) => {
+    const client = new pg.Client(
+      configOf(way, servers, {
+        pipeline: isPipelined,
+        connectionTimeoutMillis: timeoutMs,
+        query_timeout: queryMs,
+        ...(options.name !== undefined && { application_name: options.name }),
+      }),
+    )
+    // What breaks in between is told by the next statement.
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      await openSession(client, servers, settings, timeoutMs)
+      return client
+    } catch (error) {
+      breakOff(client)
+      throw error
+    }
   })
-  // What breaks while nobody waits for anything is told by the next statement.
-  client.on('error', () => {})
-  await client.connect()
-  return client
-}
-
-/** What a URL says wins over what stands beside it, so ours go there: before the operator's, who has the last word. */
-function withSettings(url: string, settings: string): string {
-  const changed = new URL(url)
-  const given = changed.searchParams.get('options')
-  changed.searchParams.set('options', given === null ? settings : `${settings} ${given}`)
-  return changed.href
 }

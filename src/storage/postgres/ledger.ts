@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { Policy } from '#core/admission.ts'
 import { UNLIMITED } from '#core/user.ts'
@@ -40,6 +41,7 @@ import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
 import { announceOn } from './announce.ts'
 import { arrayOf, columnsOf, insertMany, updateMany } from './many.ts'
+import { beginOn, nameOn } from './session.ts'
 
 /**
  * The ledger on PostgreSQL: one batch is one transaction of two round trips. The first locks the users whom it is
@@ -106,6 +108,17 @@ export const statements = {
     where place > ${addressesMax})`,
 } as const
 
+/**
+ * A name says which text it stands for: where a pooler hands connections round, another version of the program may have
+ * prepared its own text under the same word.
+ */
+const names = Object.fromEntries(
+  Object.entries(statements).map(([name, text]) => [
+    name,
+    `${name} ${createHash('sha256').update(text).digest('hex').slice(0, 12)}`,
+  ]),
+) as Readonly<Record<keyof typeof statements, string>>
+
 /** @param settings.shard which rows of the totals this instance adds to */
 export function createPostgresLedger(
   vault: Vault,
@@ -145,7 +158,7 @@ export function createPostgresLedger(
     const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
     const nothing: Promise<readonly Values[]> = Promise.resolve([])
     const [, account, entries, counted] = await Promise.all([
-      client.query('begin'),
+      client.query(beginOn(client)),
       accountsOf(client, [...strange], [...ids], asks.length > 0),
       settlements.length > 0
         ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
@@ -298,7 +311,14 @@ function execute(
   name: keyof typeof statements,
   values: readonly unknown[],
 ): Promise<pg.QueryArrayResult<unknown[]>> {
-  return client.query<unknown[]>({ name, text: statements[name], values: [...values], rowMode: 'array' })
+  const text = statements[name]
+  const under = nameOn(client, names[name])
+  return client.query<unknown[]>({
+    ...(under !== undefined && { name: under }),
+    text,
+    values: [...values],
+    rowMode: 'array',
+  })
 }
 
 interface Accounts {

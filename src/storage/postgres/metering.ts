@@ -2,12 +2,17 @@ import type pg from 'pg'
 import { type MeteringAnswer, type MeteringBatch, StoreUnavailable } from '../store.ts'
 import { breakOff, connect, endConnection } from './connect.ts'
 import type { PostgresLedger } from './ledger.ts'
-import { breaksConnection, createAttempts } from './retry.ts'
+import { explained } from './reasons.ts'
+import { breaksConnection, createAttempts, isMisplaced } from './retry.ts'
+import type { Servers } from './servers.ts'
+import { OnlyReads } from './session.ts'
 
 /** Runs each batch on a connection of its own; few at a time, so that each is full. */
 export interface PostgresMetering {
   readonly lanes: number
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
+  /** Resolves where a batch could be written now; else rejects with why not. */
+  readonly check: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -22,6 +27,9 @@ const idleMs = 2_000
 /** Measured: while one batch waits for the disk the next is read; a third brings nothing more. */
 const lanes = 2
 
+/** Without names no statement is misplaced; a batch that was sent with some may be tried again once. */
+const misplacedMax = 2
+
 type Attempt =
   | { readonly kind: 'done'; readonly answer: MeteringAnswer }
   | {
@@ -35,7 +43,7 @@ type Attempt =
       readonly isInDoubt: boolean
     }
 
-export function openPostgresMetering(url: string, ledger: PostgresLedger): PostgresMetering {
+export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): PostgresMetering {
   /** Connections that nobody uses; made as they are needed, and gone when they break. */
   const free: pg.Client[] = []
 
@@ -43,7 +51,7 @@ export function openPostgresMetering(url: string, ledger: PostgresLedger): Postg
     for (let client = free.pop(); client; client = free.pop())
       if (!isBroken(client)) return { client, isFresh: false }
     return {
-      client: await connect(url, { queryMs: batchMs, connectMs, idleMs, isPipelined: true }),
+      client: await connect(servers, { queryMs: batchMs, connectMs, idleMs, isPipelined: true }),
       isFresh: true,
     }
   }
@@ -76,13 +84,29 @@ export function openPostgresMetering(url: string, ledger: PostgresLedger): Postg
     lanes,
     async runBatch(batch) {
       const attempts = createAttempts(batchMs)
+      let misplaced = 0
       for (;;) {
         const tried = await attempt(batch)
         if (tried.kind === 'done') return tried.answer
         const { error, isStale, isGood, isInDoubt } = tried
+        if (isGood && isMisplaced(error) && misplaced++ < misplacedMax) {
+          servers.forgoNames()
+          continue
+        }
         // There are only so many stale ones.
         if (isStale || (isGood && (await attempts.again(error)))) continue
-        throw new StoreUnavailable(error, { mayHaveHappened: isInDoubt })
+        throw new StoreUnavailable(explained(error), { mayHaveHappened: isInDoubt })
+      }
+    },
+    async check() {
+      const { client } = await take()
+      try {
+        const { rows } = await client.query("select current_setting('transaction_read_only') as only_reads")
+        if (rows[0]?.only_reads === 'on') throw new OnlyReads()
+        free.push(client)
+      } catch (error) {
+        breakOff(client)
+        throw explained(error)
       }
     },
     async close() {

@@ -1,9 +1,14 @@
-import type pg from 'pg'
 import { integer } from '../columns.ts'
 import { migrate } from '../migrate.ts'
+import { connect, endConnection } from './connect.ts'
+import type { Servers } from './servers.ts'
+import { beginOn } from './session.ts'
 
 /** Any number: the same for all instances, so that of those that start at once one migrates and the others wait. */
 const lockKey = 7_164_911
+
+/** Waiting for another instance's migration may take longer than any statement of ours. */
+const queryMs = 3_600_000
 
 /**
  * Room in each page for the next version of a row: an update that stays in its page touches no index. With full pages
@@ -15,25 +20,27 @@ const room = { users: 60, quotas: 50, usage_minutes: 70 }
  * Brings the schema up to date. Texts compare by their bytes, as they do on the other database: ids are looked for
  * by what they begin with, and lists go on where they ended.
  */
-export async function migratePostgres(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect()
+export async function migratePostgres(servers: Servers): Promise<void> {
+  const client = await connect(servers, { queryMs, isPipelined: false, name: 'tollgate migration' })
+
+  async function inTransaction(work: () => Promise<void>): Promise<void> {
+    await client.query(beginOn(client))
+    try {
+      // Whatever the operator's default is: a snapshot of before the lock would know nothing of who had it.
+      await client.query('set transaction isolation level read committed')
+      await client.query('select pg_advisory_xact_lock($1)', [lockKey])
+      await work()
+      await client.query('commit')
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined)
+      throw error
+    }
+  }
+
   try {
-    // Waiting for another instance's migration may take longer than any statement of ours.
-    await client.query('set statement_timeout = 0')
     await migrate(
       {
-        async exclusively(work) {
-          // Whatever the operator's default is: a snapshot of before the lock would know nothing of who had it.
-          await client.query('begin isolation level read committed')
-          try {
-            await client.query('select pg_advisory_xact_lock($1)', [lockKey])
-            await work()
-            await client.query('commit')
-          } catch (error) {
-            await client.query('rollback')
-            throw error
-          }
-        },
+        exclusively: inTransaction,
         run: async (statement) => {
           await client.query(statement.replaceAll(/\btext\b/g, 'text collate "C"'))
         },
@@ -57,10 +64,12 @@ export async function migratePostgres(pool: pg.Pool): Promise<void> {
         'select 1 from pg_class where oid = $1::regclass and $2 = any(reloptions)',
         [table, option],
       )
-      if (rows.length === 0) await client.query(`alter table ${table} set (${option})`)
+      if (rows.length > 0) continue
+      await inTransaction(async () => {
+        await client.query(`alter table ${table} set (${option})`)
+      })
     }
   } finally {
-    // Ends the connection, and with it what was set for it.
-    client.release(true)
+    await endConnection(client)
   }
 }

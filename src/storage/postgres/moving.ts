@@ -1,6 +1,7 @@
-import type { ClientBase, Pool } from 'pg'
+import type { ClientBase } from 'pg'
 import { text } from '../columns.ts'
 import type { Values } from '../ledger-rows.ts'
+import type { Pool } from './connect.ts'
 
 /**
  * How far a move into this database has come, kept in it: each step is written in the transaction of the rows that it
@@ -22,8 +23,8 @@ export interface Step {
 
 const fact = 'moving'
 
-export async function readMoving(client: ClientBase | Pool): Promise<Moving | undefined> {
-  const { rows } = await client.query<{ value: unknown }>('select value from facts where name = $1', [fact])
+export async function readMoving(ask: Pool['ask']): Promise<Moving | undefined> {
+  const { rows } = await ask('select value from facts where name = $1', [fact])
   // Written below and by nobody else.
   return rows[0] && (JSON.parse(text(rows[0].value)) as Moving)
 }
@@ -37,7 +38,7 @@ export async function writeMoving(client: ClientBase, moving: Moving): Promise<v
 
 /** To be called by whoever has said that it is there, since a move looks for those after it has said the same. */
 export async function refuseUnfinished(pool: Pool): Promise<void> {
-  const moving = await readMoving(pool)
+  const moving = await readMoving(pool.ask)
   if (!moving || moving.isDone) return
   throw new Error(
     'DATABASE_URL: not all of the users have arrived in this database yet: run migrate-store again, it goes on where it stopped',

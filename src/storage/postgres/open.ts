@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Kysely, PostgresDialect, sql } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import type { Clock } from '#core/clock.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
@@ -18,13 +18,14 @@ import { findUsedUsers } from '../usage-reset.ts'
 import { createUserReader } from '../users-read.ts'
 import { createUserWriter } from '../users-write.ts'
 import { announceUsers, hearOfUsers, userChannel } from './announce.ts'
-import { findDatabase, openPool } from './connect.ts'
+import { connect, endConnection, findDatabase, openPool, type Pool } from './connect.ts'
 import { createPostgresLedger } from './ledger.ts'
-import { createListener } from './listen.ts'
+import { type ChannelState, createListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { refuseUnfinished } from './moving.ts'
 import { persisting, retrying, retryingWithin } from './retry.ts'
+import { openServers, type Servers } from './servers.ts'
 import { createSharedClock } from './shared-clock.ts'
 import { createSignals, signalChannel } from './signals.ts'
 
@@ -36,6 +37,10 @@ const pingMs = 2_000
 export interface PostgresSettings {
   /** `postgres://user:password@host:port/database?sslmode=…` */
   readonly url: string
+  /** The same database past a pooler, for what a pooler cannot do. */
+  readonly directUrl?: string
+  /** Told in a sentence what works less well than it should. */
+  readonly warn?: (sentence: string) => void
   readonly masterKey: Uint8Array
   readonly policy: PolicySettings
   readonly instance: string
@@ -59,14 +64,18 @@ export async function openPostgresStore(settings: PostgresSettings): Promise<Sto
 }
 
 async function open(settings: PostgresSettings, stopper: ReturnType<typeof createStopper>): Promise<Store> {
-  const { url, instance } = settings
-  const { pool, close } = openPool(url, { connections: 6, isByKey: false })
-  stopper.add(close)
-  const upkeepPool = openPool(url, { connections: 1, isByKey: true })
+  const { url, directUrl, instance } = settings
+  const servers = openServers(url, 'DATABASE_URL')
+  const direct = directUrl === undefined ? servers : openServers(directUrl, 'DATABASE_DIRECT_URL')
+  const pool = openPool(servers, { connections: 6, isByKey: false })
+  stopper.add(pool.close)
+  const upkeepPool = openPool(servers, { connections: 1, isByKey: true })
   stopper.add(upkeepPool.close)
-  await findDatabase(pool, 'DATABASE_URL')
-  await migratePostgres(pool)
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+  const first = await findDatabase(pool.connect, 'DATABASE_URL')
+  first.release()
+  if (direct !== servers) await refuseOther(pool, direct)
+  await migratePostgres(direct)
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pool.pool }) })
   const vault = createVault(settings.masterKey)
   await persisting(() => holdMasterKey(db, vault.fingerprint))
   const policy = createPolicy(settings.policy)
@@ -78,9 +87,15 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   )
   const owners = createOwners(db, instance)
   const ledger = createPostgresLedger(vault, policy, { instance, shard: shardOf(instance) })
-  const metering = openPostgresMetering(url, ledger)
+  const metering = openPostgresMetering(servers, ledger)
   stopper.add(metering.close)
-  const listener = createListener(url, [userChannel, signalChannel])
+  const listener = createListener(direct, {
+    channels: [userChannel, signalChannel],
+    tell: (channel, words) => pool.ask('select pg_notify($1, $2)', [channel, words]),
+    onChange(state) {
+      if (state === 'deaf') settings.warn?.(deafness(directUrl !== undefined))
+    },
+  })
   stopper.add(listener.close)
   const signals = createSignals(pool, listener, instance)
   stopper.add(signals.close)
@@ -92,6 +107,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
 
   const usersStore: UserStore = {
     findUser: (ref, now) => retryingWithin(askedMs, () => users.findUser(ref, now)),
+    findBars: (ids) => retryingWithin(askedMs, () => users.findBars(ids)),
     listUsers: (request) => retrying(() => users.listUsers(request)),
     countUsers: (filter, now) => retrying(() => users.countUsers(filter, now)),
     knowsAccessToken: (accessToken) => retryingWithin(askedMs, () => users.knowsAccessToken(accessToken)),
@@ -148,13 +164,47 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     watchUsers: (onChanged) => hearOfUsers(listener, onChanged),
     signals,
     agreeOnTime: shared.correct,
+    notes: () => channelNotes(listener.state(), directUrl !== undefined),
     ping: () =>
-      retryingWithin(pingMs, () => sql`select 1`.execute(db)).then(
+      retryingWithin(pingMs, metering.check).then(
         () => true,
         () => false,
       ),
     close: stopper.stop,
   }
+}
+
+/** The same server since the same start, and the same database in it. */
+async function refuseOther(pool: Pool, direct: Servers): Promise<void> {
+  const text =
+    'select current_database() as name, extract(epoch from pg_postmaster_start_time())::text as started'
+  const options = { queryMs: askedMs, isPipelined: false }
+  const client = await findDatabase(() => connect(direct, options), 'DATABASE_DIRECT_URL')
+  try {
+    const [ours, theirs] = await Promise.all([pool.ask(text), client.query<Record<string, unknown>>(text)])
+    const [here, there] = [ours.rows[0], theirs.rows[0]]
+    if (here?.name === there?.name && here?.started === there?.started) return
+  } finally {
+    await endConnection(client)
+  }
+  throw new Error(
+    'DATABASE_DIRECT_URL: leads to another database than DATABASE_URL; it must be the same one, only without the pooler',
+  )
+}
+
+function channelNotes(state: ChannelState, hasDirect: boolean): readonly string[] {
+  if (state === 'heard') return []
+  if (state === 'deaf') return [deafness(hasDirect)]
+  return [
+    'The connection that listens for the changes of other instances is away; they are asked for instead.',
+  ]
+}
+
+function deafness(hasDirect: boolean): string {
+  const remedy = hasDirect
+    ? 'DATABASE_DIRECT_URL leads through one: let it name the database itself.'
+    : 'Set DATABASE_DIRECT_URL to the database itself, or let the pooler keep sessions.'
+  return `Notifications of other instances do not arrive, as behind a pooler that pools transactions. Their changes are asked for every 400 ms, and wrong credentials are counted by each instance alone. ${remedy}`
 }
 
 function shardOf(instance: string): number {

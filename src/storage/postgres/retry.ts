@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { StoreUnavailable } from '../store.ts'
+import { explained } from './reasons.ts'
 
 /**
  * Two stood in each other's way, by a serialization failure or a deadlock. One of them got through, so that each does
@@ -40,6 +41,13 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
+/** A statement was prepared on another connection than the one that runs it: a pooler changes them in between. */
+const misplaced: ReadonlySet<string> = new Set(['26000', '42P05'])
+
+export function isMisplaced(error: unknown): boolean {
+  return misplaced.has(codeOf(error))
+}
+
 const canceled = '57014'
 /** The server is somebody's copy now: another one takes what is written, and a new connection finds it. */
 const readOnly = '25006'
@@ -73,7 +81,7 @@ export async function retrying<T>(transaction: () => Promise<T>): Promise<T> {
   try {
     return await persisting(transaction)
   } catch (error) {
-    throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error)
+    throw error instanceof StoreUnavailable ? error : new StoreUnavailable(explained(error))
   }
 }
 

@@ -1,5 +1,5 @@
-import type pg from 'pg'
 import type { Signals } from '../store.ts'
+import type { Pool } from './connect.ts'
 import type { Listener } from './listen.ts'
 
 /** The channel on which instances tell each other what nobody keeps. */
@@ -18,7 +18,7 @@ type Said = readonly [topic: string, words: string]
  * @param instance whose own signals are not heard again
  */
 export function createSignals(
-  pool: pg.Pool,
+  pool: Pool,
   listener: Listener,
   instance: string,
 ): Signals & { readonly close: () => void } {
@@ -29,7 +29,7 @@ export function createSignals(
     timer = undefined
     const message = messageOf(instance, waiting)
     waiting = []
-    pool.query('select pg_notify($1, $2)', [signalChannel, message]).catch(() => undefined)
+    pool.ask('select pg_notify($1, $2)', [signalChannel, message]).catch(() => undefined)
   }
 
   return {

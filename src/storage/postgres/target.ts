@@ -3,10 +3,12 @@ import { createStopper } from '#lib/stopper.ts'
 import { integer } from '../columns.ts'
 import type { Values } from '../ledger-rows.ts'
 import { type MovedTable, type Sums, sumsOf } from '../moved-table.ts'
-import { connect, endConnection, findDatabase, openPool } from './connect.ts'
+import { connect, endConnection, findDatabase } from './connect.ts'
 import { columnsOf, insertMany } from './many.ts'
 import { migratePostgres } from './migrate.ts'
 import { type Moving, readMoving, type Step, writeMoving } from './moving.ts'
+import { openServers, type Servers } from './servers.ts'
+import { beginOn, sessionOf } from './session.ts'
 
 /** The shared database as what is moved to. */
 export interface MoveTarget {
@@ -42,36 +44,77 @@ const idleMs = 60_000
 /** Adding up a large table takes its time; no answer at all for so long means that there is nobody. */
 const queryMs = 3_600_000
 
-export async function openMoveTarget(url: string): Promise<MoveTarget> {
+const setting = 'the database to move to'
+
+/** @param at.directUrl the way past a pooler, where there is one */
+export async function openMoveTarget(at: {
+  readonly url: string
+  readonly directUrl?: string
+}): Promise<MoveTarget> {
   const stopper = createStopper()
   try {
-    const { pool, close } = openPool(url, { connections: 1, isByKey: false })
-    stopper.add(close)
-    await findDatabase(pool, 'the database to move to')
-    await migratePostgres(pool)
-    const client = await connect(url, { queryMs, idleMs, isPipelined: false, name: 'tollgate migrate-store' })
+    const servers = openServers(at.directUrl ?? at.url, setting)
+    const options = { queryMs, idleMs, isPipelined: false, name: 'tollgate migrate-store' }
+    const client = await findDatabase(() => connect(servers, options), setting)
     stopper.add(() => endConnection(client))
-    await lock(client)
-    return targetOf(client, url, stopper.stop)
+    await migratePostgres(servers)
+    const lock = await takeLock(servers)
+    stopper.add(lock.close)
+    return targetOf(client, lock, openServers(at.url, setting).where, stopper.stop)
   } catch (cause) {
     await stopper.stop()
     throw cause
   }
 }
 
-async function lock(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ taken: unknown }>('select pg_try_advisory_lock($1) as taken', [
-    lockKey,
-  ])
-  if (rows[0]?.taken !== true)
-    throw new Error('another migrate-store is filling this database: let it finish')
+interface Lock {
+  /** Throws where it was lost. */
+  readonly check: () => void
+  readonly close: () => Promise<void>
 }
 
-function targetOf(client: pg.Client, url: string, close: () => Promise<void>): MoveTarget {
+/**
+ * Held by a transaction that does nothing else, on a connection of its own: a pooler keeps a lock of a session for the
+ * client that happens to come next, and for good.
+ */
+async function takeLock(servers: Servers): Promise<Lock> {
+  const client = await connect(servers, {
+    ...{ queryMs, idleMs: 0, isPipelined: false, name: 'tollgate migrate-store lock' },
+  })
+  let isLost = false
+  client.on('end', () => {
+    isLost = true
+  })
+  try {
+    await client.query(beginOn(client))
+    const { rows } = await client.query<{ taken: unknown }>('select pg_try_advisory_xact_lock($1) as taken', [
+      lockKey,
+    ])
+    if (rows[0]?.taken !== true)
+      throw new Error('another migrate-store is filling this database: let it finish')
+  } catch (error) {
+    await endConnection(client)
+    throw error
+  }
+  return {
+    check() {
+      if (isLost)
+        throw new Error('the lock on the database to move to was lost with its connection: run it again')
+    },
+    async close() {
+      await client.query('rollback').catch(() => undefined)
+      await endConnection(client)
+    },
+  }
+}
+
+function targetOf(client: pg.Client, lock: Lock, where: string, close: () => Promise<void>): MoveTarget {
   let moving: Moving = { state: '', steps: {}, isDone: false }
+  const ask = (text: string, values?: unknown[]) => client.query<Record<string, unknown>>(text, values)
 
   async function inTransaction(work: () => Promise<void>): Promise<void> {
-    await client.query('begin')
+    lock.check()
+    await client.query(beginOn(client))
     try {
       await work()
       await client.query('commit')
@@ -95,9 +138,9 @@ function targetOf(client: pg.Client, url: string, close: () => Promise<void>): M
   }
 
   return {
-    where: whereOf(url),
+    where,
     async begin(source) {
-      const before = await readMoving(client)
+      const before = await readMoving(ask)
       if (before && before.state === source.state) moving = before
       else {
         if (!before || before.isDone) await refuseUsed(client, source.tables)
@@ -142,7 +185,12 @@ async function insert(client: pg.Client, table: MovedTable, rows: readonly Value
     columns.map((column) => column.name),
     columns.map(({ type }) => type),
   )
-  await client.query({ name: `move ${name}`, text: query, values: columnsOf(rows, columns.length) })
+  await client.query({
+    // Behind a pooler the next transaction may be another connection's.
+    ...(!sessionOf(client)?.isPooled && { name: `move ${name}` }),
+    text: query,
+    values: columnsOf(rows, columns.length),
+  })
 }
 
 async function refuseUsed(client: pg.Client, tables: readonly MovedTable[]): Promise<void> {
@@ -165,9 +213,4 @@ async function refuseLiving(client: pg.Client): Promise<void> {
     throw new Error(
       'an instance is running on the database to move to: stop it, wait 15 seconds, and try again',
     )
-}
-
-function whereOf(url: string): string {
-  const { host, pathname } = new URL(url)
-  return `${host}${pathname}`
 }

@@ -89,6 +89,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   return {
     users: {
       findUser: (ref, now) => fenced(() => users.findUser(ref, now)),
+      findBars: (ids) => fenced(() => users.findBars(ids)),
       listUsers: (request) => background.run('listUsers', request),
       countUsers: (filter, now) => background.run('countUsers', filter, now),
       knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),
@@ -126,6 +127,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     signals: { tell: () => undefined, hear: () => () => undefined },
     agreeOnTime: (clock) => clock,
     usage: { readUsage: (question) => background.run('readUsage', question) },
+    notes: () => [],
     ping: () =>
       fenced(() => adminKeys.countAdminKeys()).then(
         () => true,
