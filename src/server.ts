@@ -7,6 +7,7 @@ import type { Config } from '#config/settings.ts'
 import type { Clock } from '#core/clock.ts'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createGateway } from '#gateway/gateway.ts'
+import { createBodyBudget } from '#http/body.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
@@ -30,6 +31,8 @@ import { watchRevocations } from './revocation-watch.ts'
 import { version } from './version.ts'
 
 const lastWordsMs = 5_000
+/** What all bodies that are being read may hold together, in bodies of the largest size: 256 MiB by default. */
+const bodiesHeldMax = 8
 
 /** A running Tollgate. */
 export interface Server {
@@ -98,6 +101,7 @@ async function open(
     log,
     clientAddress: createClientAddress(config.trustedProxies),
     bodyBytesMax: config.bodyBytesMax,
+    bodyBudget: createBodyBudget(bodiesHeldMax * config.bodyBytesMax),
   }
   const policy = createPolicy(config.policy)
   const throttleOf = (topic: string) =>

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
+import { createBodyBudget } from '#http/body.ts'
 import { absent, anything, mismatches } from './support/admin-matching.ts'
 import { call } from './support/gateway-client.ts'
 import {
@@ -308,6 +309,14 @@ const cases: readonly Case[] = [
     attempts: 2,
     retryAfter: 'one',
     options: { wrapMeter: (meter) => ({ ...meter, admit: () => Promise.reject(failing) }) },
+  },
+  {
+    code: 'overloaded',
+    error: 'InternalServerError',
+    attempts: 2,
+    retryAfter: 'one',
+    options: { gateway: { bodyBudget: createBodyBudget(0) } },
+    send: { content: 'x'.repeat(500_000) },
   },
   {
     code: 'shutting_down',

@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
+import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
@@ -27,6 +28,8 @@ export interface AdminOptions {
   /** How many users one bulk call may carry. */
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number
+  /** What bodies may hold while they are read, together with those of the other planes. */
+  readonly bodyBudget?: BodyBudget
   /** The contract's text, served byte for byte. */
   readonly contractText: string
   readonly version: string

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Issue, type Problem } from '#core/errors.ts'
+import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import { renderProblem } from '#http/problem-answer.ts'
@@ -10,6 +11,7 @@ import type { Throttle } from '#http/throttle.ts'
 import type { AdminKey, Store } from '#storage/store.ts'
 import type { RequestTarget } from './request-target.ts'
 import type { UserWire } from './user-wire.ts'
+import { issuesMax } from './wire-issues.ts'
 
 /** What every handler of the control plane works with. */
 export interface AdminParts {
@@ -22,6 +24,8 @@ export interface AdminParts {
   readonly clientAddress: ClientAddress
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number
+  /** What bodies may hold while they are read, together with those of the other planes. */
+  readonly bodyBudget?: BodyBudget
 }
 
 export interface AdminEnv {
@@ -52,9 +56,6 @@ export function answerProblem(c: AdminContext, problem: Problem, now: number): R
   const { status, headers, body } = renderProblem(problem, c.get('requestId'), now, c.req.header('accept'))
   return new Response(body, { status, headers })
 }
-
-/** How many wrong things are named at once; a bulk of thousands may be wrong in each. */
-const issuesMax = 100
 
 /** 400 for an input in which something is wrong; the sentence names the first, `issues` all of them. */
 export function badInput(issues: readonly Issue[]): Problem {

@@ -1,39 +1,23 @@
 import { createProblem, type Problem } from '#core/errors.ts'
-import { type BodyReading, readBody } from '#http/body.ts'
-import type { AdminContext } from './context.ts'
+import type { BodyReading } from '#http/body.ts'
+import { bytesMaxOf, type JsonList, type JsonReading, readJson, toJson } from '#http/json-body.ts'
+import type { AdminContext, AdminParts } from './context.ts'
 
-export type JsonReading =
-  | { readonly kind: 'read'; readonly value: unknown }
-  /** No body, or nothing but white space. */
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'refused'; readonly problem: Problem }
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-/** Reads a request's JSON body, of at most `bytesMax` bytes; call it only for a caller who is known. */
-export async function readJsonBody(c: AdminContext, bytesMax: number): Promise<JsonReading> {
+/**
+ * Reads a request's JSON body; call it only for a caller who is known. Without a `list` it is one item, and bounded
+ * as one.
+ */
+export async function readJsonBody(
+  c: AdminContext,
+  { bodyBytesMax, bodyBudget }: Pick<AdminParts, 'bodyBytesMax' | 'bodyBudget'>,
+  list?: JsonList,
+): Promise<JsonReading> {
   const refusal = whetherUnreadable(c)
   if (refusal) return { kind: 'refused', problem: refusal }
+  const bounds = { bytesMax: bodyBytesMax, budget: bodyBudget, ...(list && { list }) }
   const incoming = c.env?.incoming
-  const reading = incoming ? await readBody(incoming, bytesMax) : await readWebBody(c.req.raw, bytesMax)
-  switch (reading.kind) {
-    case 'too_large':
-      return refused(createProblem('body_too_large', `The body is larger than ${bytesMax} bytes.`))
-    case 'gone':
-      return refused(createProblem('bad_request', 'The body ended early.'))
-    case 'read':
-      return parseJson(reading.body)
-  }
-}
-
-function parseJson(body: Buffer): JsonReading {
-  try {
-    const text = utf8.decode(body)
-    return text.trim() === '' ? { kind: 'empty' } : { kind: 'read', value: JSON.parse(text) }
-  } catch {
-    // The parser's own sentence quotes the text around the fault, and that may be a secret.
-    return refused(createProblem('bad_json'))
-  }
+  if (incoming) return readJson(incoming, bounds)
+  return toJson(await readWebBody(c.req.raw, bytesMaxOf(bounds)), bounds)
 }
 
 /**
@@ -61,10 +45,6 @@ function hasBody(c: AdminContext): boolean {
 
 function isJson(contentType: string): boolean {
   return /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i.test(contentType.trim())
-}
-
-function refused(problem: Problem): JsonReading {
-  return { kind: 'refused', problem }
 }
 
 /** The same bound for a request that came without a port. */

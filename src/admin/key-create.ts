@@ -4,8 +4,9 @@ import { readJsonBody } from './json-body.ts'
 import { parseNewKey, toKey } from './key-wire.ts'
 
 /** POST /admin/keys: a new key. Its secret is in this answer and in nothing that is kept. */
-export const createKey: AdminHandler = async (c, { store, clock, bodyBytesMax }) => {
-  const reading = await readJsonBody(c, bodyBytesMax)
+export const createKey: AdminHandler = async (c, parts) => {
+  const { store, clock } = parts
+  const reading = await readJsonBody(c, parts)
   const now = clock()
   if (reading.kind === 'refused') return answerProblem(c, reading.problem, now)
   const wanted = parseNewKey(reading.kind === 'empty' ? {} : reading.value, now)

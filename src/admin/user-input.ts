@@ -32,10 +32,10 @@ export function readUserRef(c: AdminContext): Input<UserRef> {
 /** The edit in the body, by one of the wire's parsers; a request without a body edits nothing. */
 export async function readUserEdit(
   c: AdminContext,
-  { bodyBytesMax }: AdminParts,
+  parts: AdminParts,
   parse: (value: unknown) => ParsedEdit,
 ): Promise<Extract<ParsedEdit, { readonly kind: 'parsed' }> | Refused> {
-  const reading = await readJsonBody(c, bodyBytesMax)
+  const reading = await readJsonBody(c, parts)
   if (reading.kind === 'refused') return reading
   const parsed = parse(reading.kind === 'empty' ? {} : reading.value)
   return parsed.kind === 'invalid' ? refused(badInput(parsed.issues)) : parsed

@@ -61,10 +61,10 @@ async function findUser(c: AdminContext, { store, clock }: AdminParts): Promise<
 /** A body by its own parser; one that is left out is an empty one. */
 export async function readParsed<T>(
   c: AdminContext,
-  { bodyBytesMax }: AdminParts,
+  parts: AdminParts,
   parse: (value: unknown) => Parsed<T>,
 ): Promise<Input<T>> {
-  const reading = await readJsonBody(c, bodyBytesMax)
+  const reading = await readJsonBody(c, parts)
   if (reading.kind === 'refused') return reading
   const parsed = parse(reading.kind === 'empty' ? {} : reading.value)
   if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))

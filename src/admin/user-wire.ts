@@ -5,6 +5,7 @@ import { parseAddress } from '#core/network.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
+import { createTurns } from '#lib/turns.ts'
 import type { UserWrite } from '#storage/store.ts'
 import { createQuotaWire, type QuotaWire } from './quota-wire.ts'
 import { unknownMembers } from './unknown-members.ts'
@@ -16,7 +17,7 @@ import {
   type UserInput,
   type UserSchemas,
 } from './user-schemas.ts'
-import { issuesUnder, toIssues } from './wire-issues.ts'
+import { issuesMax, issuesUnder, toIssues } from './wire-issues.ts'
 
 /** Between the wire's users and ours, for one configuration of families. */
 export interface UserWire {
@@ -30,7 +31,7 @@ export interface UserWire {
   readonly parseBulk: (
     value: unknown,
     usersMax: number,
-  ) => ParsedBody<readonly UserWrite[]> | { readonly kind: 'too_many' }
+  ) => Promise<ParsedBody<readonly UserWrite[]> | { readonly kind: 'too_many' }>
   readonly toUser: (user: User) => UserAnswer
   /** What creating a user answers: the secret that is its holder's. */
   readonly toCreated: (user: User) => CreatedAnswer
@@ -66,35 +67,46 @@ export function createUserWire(families: readonly Family[]): UserWire {
     const ignored = unknownMembers(value, names)
     return { kind: 'parsed', value: toEdit(parsed.data, familyNames), accessToken, ignored }
   }
-  function unknownInBulk(value: unknown): readonly string[] {
-    const users: readonly unknown[] = isObject(value) && Array.isArray(value.users) ? value.users : []
-    return [
-      ...unknownMembers(value, known.bulk),
-      ...users.flatMap((user, index) => unknownMembers(user, known.edit, `users[${index}]`)),
-    ]
+  function parseWrite(value: unknown, place: string): ParsedBody<UserWrite> {
+    const edit = parseEdit(value, known.edit)
+    if (edit.kind === 'invalid') return { kind: 'invalid', issues: issuesUnder(place, edit.issues) }
+    const { accessToken = '' } = edit
+    const issues = issuesUnder(`${place}.token`, accessTokenIssues(edit.accessToken))
+    if (issues.length > 0) return { kind: 'invalid', issues }
+    const ignored = edit.ignored.map((name) => `${place}.${name}`)
+    return { kind: 'parsed', value: { ref: { accessToken }, edit: edit.value }, ignored }
   }
+  function notBulk(value: unknown): readonly Issue[] {
+    const parsed = schemas.bulk.safeParse(value)
+    return parsed.success ? [] : toIssues(parsed.error, familyNames)
+  }
+
   return {
     schemas,
     quotas: createQuotaWire(familyNames),
     familyNames,
     parseEdit: (value) => parseEdit(value, known.edit),
     parseNew: (value) => parseEdit(value, known.new),
-    parseBulk(value, usersMax) {
+    async parseBulk(value, usersMax) {
+      if (!isObject(value) || !Array.isArray(value.users)) return { kind: 'invalid', issues: notBulk(value) }
       // Counted before they are looked at, so that too many cost nothing.
-      if (isObject(value) && Array.isArray(value.users) && value.users.length > usersMax)
-        return { kind: 'too_many' }
-      const parsed = schemas.bulk.safeParse(value)
-      if (!parsed.success) return invalid(parsed.error)
-      const { users } = parsed.data
-      const issues = users.flatMap((user, index) =>
-        issuesUnder(`users[${index}].token`, accessTokenIssues(user.token)),
-      )
-      if (issues.length > 0) return { kind: 'invalid', issues }
-      const writes = users.map((user) => ({
-        ref: { accessToken: user.token ?? '' },
-        edit: toEdit(user, familyNames),
-      }))
-      return { kind: 'parsed', value: writes, ignored: unknownInBulk(value) }
+      if (value.users.length > usersMax) return { kind: 'too_many' }
+      const issues: Issue[] = []
+      const writes: UserWrite[] = []
+      const ignored = [...unknownMembers(value, known.bulk)]
+      const turn = createTurns()
+      for (const [index, user] of value.users.entries()) {
+        const write = parseWrite(user, `users[${index}]`)
+        if (write.kind === 'invalid') issues.push(...write.issues)
+        else {
+          writes.push(write.value)
+          ignored.push(...write.ignored)
+        }
+        // More are not answered, and each that is wrong costs ten times one that is right.
+        if (issues.length > issuesMax) break
+        await turn()
+      }
+      return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'parsed', value: writes, ignored }
     },
     toUser: (user) => toUser(user, familyNames),
     toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),

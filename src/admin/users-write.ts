@@ -1,14 +1,16 @@
 import { createProblem } from '#core/errors.ts'
-import { type AdminHandler, answerJson, answerProblem, badInput } from './context.ts'
+import { createTurns } from '#lib/turns.ts'
+import { type AdminHandler, answerProblem, badInput } from './context.ts'
 import { readJsonBody } from './json-body.ts'
 import { toIgnored } from './unknown-members.ts'
 import { problemOf } from './user-input.ts'
 
 /** PUT /admin/users: creates or merges many, all or none of them. */
-export const writeUsers: AdminHandler = async (c, { store, clock, wire, bulkUsersMax, bodyBytesMax }) => {
-  const reading = await readJsonBody(c, bodyBytesMax)
+export const writeUsers: AdminHandler = async (c, parts) => {
+  const { store, clock, wire, bulkUsersMax } = parts
+  const reading = await readJsonBody(c, parts, { member: 'users', itemsMax: bulkUsersMax })
   if (reading.kind === 'refused') return answerProblem(c, reading.problem, clock())
-  const parsed = wire.parseBulk(reading.kind === 'empty' ? {} : reading.value, bulkUsersMax)
+  const parsed = await wire.parseBulk(reading.kind === 'empty' ? {} : reading.value, bulkUsersMax)
   const now = clock()
   if (parsed.kind === 'too_many') {
     const message = `At most ${bulkUsersMax} users in one call: send them in several, or raise BULK_USERS_MAX.`
@@ -17,6 +19,13 @@ export const writeUsers: AdminHandler = async (c, { store, clock, wire, bulkUser
   if (parsed.kind === 'invalid') return answerProblem(c, badInput(parsed.issues), now)
   const result = await store.users.writeUsers(parsed.value, now)
   if (result.kind !== 'written') return answerProblem(c, problemOf(result, `users[${result.index}]`), now)
-  const users = result.users.map(wire.toUser)
-  return answerJson(c, { upserted_users: users, count: users.length, ...toIgnored(parsed.ignored) })
+  const users: string[] = []
+  const turn = createTurns()
+  for (const user of result.users) {
+    users.push(JSON.stringify(wire.toUser(user)))
+    await turn()
+  }
+  const headers = { 'content-type': 'application/json' }
+  const rest = JSON.stringify({ count: users.length, ...toIgnored(parsed.ignored) }).slice(1)
+  return c.body(`{"upserted_users":[${users.join(',')}],${rest}`, 200, headers)
 }

@@ -3,6 +3,9 @@ import type { Issue } from '#core/errors.ts'
 
 type ZodIssue = z.core.$ZodIssue
 
+/** How many wrong things are named at once; a bulk of thousands may be wrong in each. */
+export const issuesMax = 100
+
 /** What a schema found wrong, in our own words and paths (`users[3].tokenLimits.claude`). */
 export function toIssues(error: z.ZodError, familyNames: readonly string[]): Issue[] {
   return error.issues.flatMap((issue) => describeIssue(issue, familyNames))

@@ -50,6 +50,11 @@ export const errorTable = {
     fault: 'operator',
     message: 'The store cannot be reached. Try again shortly.',
   },
+  overloaded: {
+    status: 503,
+    fault: 'operator',
+    message: 'Too many large bodies are being read at once. Try again shortly.',
+  },
   shutting_down: { status: 503, fault: 'operator', message: 'This instance is stopping. Try again.' },
   upstream_timeout: { status: 504, fault: 'upstream', message: 'The upstream did not answer in time.' },
 } as const satisfies Record<string, ErrorRow>
@@ -102,6 +107,19 @@ export function createProblem(
     ...(more?.retryAt !== undefined && { retryAt: more.retryAt }),
     ...(more?.issues !== undefined && { issues: more.issues }),
     ...(more?.limit !== undefined && { limit: more.limit }),
+  }
+}
+
+/** When trying again may help, also for what passes within seconds though no instant is known for it. */
+export function retryAtOf({ code, retryAt }: Problem, now: number): number | undefined {
+  if (retryAt !== undefined) return retryAt
+  switch (code) {
+    case 'store_unavailable':
+    case 'overloaded':
+    case 'shutting_down':
+      return now + 1000
+    default:
+      return undefined
   }
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import type { UserLimits } from '#core/user.ts'
 import { logAccess } from '#http/access-log.ts'
+import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import { createRequestId } from '#http/request-id.ts'
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly throttle: Throttle
   readonly clientAddress: ClientAddress
   readonly bodyBytesMax: number
+  /** What bodies may hold while they are read, together with those of the other planes. */
+  readonly bodyBudget?: BodyBudget
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
   /** Told whose relay has started, when it is among those that run. */

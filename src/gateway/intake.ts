@@ -1,8 +1,9 @@
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
-import { readBody } from '#http/body.ts'
+import { type BodyBudget, readBody } from '#http/body.ts'
 import { credentialOf } from '#http/credential.ts'
+import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
@@ -20,6 +21,7 @@ export interface IntakeContext {
   readonly clock: Clock
   readonly families: readonly Family[]
   readonly bodyBytesMax: number
+  readonly bodyBudget?: BodyBudget | undefined
   readonly inputEstimate: EstimateMode
   /** The cheap question before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
@@ -52,11 +54,10 @@ export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeCo
     if (!known.value) return refuseUnknown(visit, context)
   }
   const readFrom = performance.now()
-  const reading = await readBody(visit.request, context.bodyBytesMax)
+  const reading = await readBody(visit.request, context.bodyBytesMax, { budget: context.bodyBudget })
   visit.waitedMs += performance.now() - readFrom
   if (reading.kind === 'gone') return reading
-  if (reading.kind === 'too_large')
-    return refused(createProblem('body_too_large', tooLarge(context.bodyBytesMax)))
+  if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
   const parsed = await parse(reading.body, endpoint, context)
   if (parsed.kind !== 'parsed') return parsed
   const asked = context.meter.admit(askOf(visit, endpoint, accessToken, parsed, context))
@@ -208,8 +209,4 @@ function refuseUnknown(visit: Visit, { throttle }: IntakeContext): Refusal {
 
 function refused(problem: Problem): Refusal {
   return { kind: 'refused', problem }
-}
-
-function tooLarge(bytesMax: number): string {
-  return `The body is too large: at most ${bytesMax} bytes are read.`
 }

@@ -1,4 +1,4 @@
-import { errorTable, type Problem, retryAfterSeconds } from '#core/errors.ts'
+import { errorTable, type Problem, retryAfterSeconds, retryAtOf } from '#core/errors.ts'
 import type { LimitsView } from '#providers/provider.ts'
 import { timingOf, type Visit } from './visit.ts'
 
@@ -52,24 +52,13 @@ function linger({ request }: Visit): void {
  * help, which the official clients obey.
  */
 function retryHeaders(problem: Problem, now: number): string[] {
-  const retryAt = problem.retryAt ?? soonAgain(problem, now)
+  const retryAt = retryAtOf(problem, now)
   const headers = retryAt === undefined ? [] : ['retry-after', String(retryAfterSeconds(retryAt, now))]
   const isWorthWaiting = retryAt !== undefined && retryAt - now <= worthWaitingMs
   const wouldRetry = errorTable[problem.code].fault === 'quota' || problem.code === 'throttled'
   if (problem.code === 'no_upstream' || (wouldRetry && !isWorthWaiting))
     headers.push('x-should-retry', 'false')
   return headers
-}
-
-/** What passes within seconds, though nobody can say when. */
-function soonAgain(problem: Problem, now: number): number | undefined {
-  switch (problem.code) {
-    case 'store_unavailable':
-    case 'shutting_down':
-      return now + 1000
-    default:
-      return undefined
-  }
 }
 
 export function pushAll(list: string[], headers: Readonly<Record<string, string>>): void {

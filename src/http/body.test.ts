@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { describe, it } from 'node:test'
-import { type BodyReading, readBody } from './body.ts'
+import { type BodyReading, createBodyBudget, readBody } from './body.ts'
 
 /** Sends bytes to a real server and answers how it read the body, of at most 10 bytes. */
 async function readingOf(
@@ -61,5 +62,35 @@ describe('readBody', { timeout: 5000 }, () => {
     assert.deepEqual(await readingOf(`${head}content-length: 9\r\n\r\nabc`, { thenHangUp: true }), {
       kind: 'gone',
     })
+  })
+
+  it('holds no more than all bodies may together, and gives it back', async (test) => {
+    const budget = createBodyBudget(1_000_000)
+    const body = Buffer.alloc(400_000)
+    const server = createServer((request, response) => {
+      void readBody(request, 10_000_000, { budget }).then(({ kind }) =>
+        response.writeHead(200, { connection: 'close', 'content-length': kind.length }).end(kind),
+      )
+    })
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+    test.after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    /** Sends all but the last byte, and answers what sends it and what was read then. */
+    const begin = () => {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      socket.write(`${head}content-length: ${body.length + 1}\r\n\r\n`)
+      socket.write(body)
+      const answer = once(socket, 'data').then(([data]) => /\w+$/.exec(String(data).trim())?.[0])
+      return { end: () => socket.write('x'), answer }
+    }
+    const held = [begin(), begin()]
+    // The first 64 KiB of each are free.
+    while (budget.held() < 2 * (body.length - 65_536)) await new Promise((turn) => setImmediate(turn))
+    assert.equal(await begin().answer, 'overloaded')
+    for (const each of held) each.end()
+    assert.deepEqual(await Promise.all(held.map(({ answer }) => answer)), ['read', 'read'])
+    assert.equal(budget.held(), 0)
   })
 })

@@ -1,58 +1,80 @@
 import type { IncomingMessage } from 'node:http'
+import { createGathering, type MayHold } from '#lib/gathering.ts'
 
 export type BodyReading =
   | { readonly kind: 'read'; readonly body: Buffer }
-  /** Reading has stopped; nobody reads the rest, so the connection cannot be used again. */
+  /** Reading has stopped, here and in the next two; the rest is not read, so the connection cannot be used again. */
   | { readonly kind: 'too_large' }
+  /** A byte that `isFine` would not have. */
+  | { readonly kind: 'refused' }
+  /** The bodies that are being read hold all the memory that they may hold together. */
+  | { readonly kind: 'overloaded' }
   /** The client went away before it had sent all of it. */
   | { readonly kind: 'gone' }
+
+/** What all bodies that are being read may hold together, beyond the first 64 KiB of each. */
+export interface BodyBudget {
+  readonly mayHold: MayHold
+  /** Bytes that are held now. */
+  readonly held: () => number
+}
+
+export interface BodyBounds {
+  readonly budget?: BodyBudget | undefined
+  /** Looks at every piece as it comes; false ends the reading. */
+  readonly isFine?: (piece: Buffer) => boolean
+}
+
+export function createBodyBudget(bytesMax: number): BodyBudget {
+  let held = 0
+  return {
+    mayHold(bytes) {
+      if (bytes > 0 && held + bytes > bytesMax) return false
+      held += bytes
+      return true
+    },
+    held: () => held,
+  }
+}
+
+const unbounded: MayHold = () => true
 
 /**
  * Reads a whole body of at most `bytesMax` bytes. A `content-length` beyond it is refused before a byte is read;
  * what says no length is refused at the byte that is too much.
  */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<BodyReading> {
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) return Promise.resolve({ kind: 'too_large' })
+export function readBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  { budget, isFine }: BodyBounds = {},
+): Promise<BodyReading> {
+  const announced = request.headers['content-length']
+  if (Number(announced ?? 0) > bytesMax) return Promise.resolve({ kind: 'too_large' })
   if (request.destroyed && !request.readableEnded) return Promise.resolve({ kind: 'gone' })
   return new Promise((resolve) => {
-    const parts = createParts(Number(request.headers['content-length'] ?? 0))
+    const gathering = createGathering(
+      announced === undefined ? bytesMax : Number(announced),
+      budget?.mayHold ?? unbounded,
+    )
     let bytes = 0
-    const finish = (reading: BodyReading) => {
+    const finish = (reading: BodyReading | Promise<BodyReading>) => {
       request.off('data', take).off('end', end).off('close', lose)
-      // The error listener stays: a socket may fail after we have stopped caring, and must not end the process.
+      gathering.leave()
+      // The error listener stays: a socket may fail later, when the reading is over, and must not end the process.
       resolve(reading)
+    }
+    const stop = (kind: 'too_large' | 'refused' | 'overloaded') => {
+      request.pause()
+      finish({ kind })
     }
     const take = (chunk: Buffer) => {
       bytes += chunk.length
-      if (bytes <= bytesMax) return parts.add(chunk)
-      request.pause()
-      finish({ kind: 'too_large' })
+      if (bytes > bytesMax) stop('too_large')
+      else if (isFine && !isFine(chunk)) stop('refused')
+      else if (!gathering.add(chunk)) stop('overloaded')
     }
-    const end = () => finish({ kind: 'read', body: parts.whole() })
+    const end = () => finish(gathering.whole().then((body) => ({ kind: 'read', body })))
     const lose = () => finish({ kind: 'gone' })
     request.on('data', take).on('end', end).on('close', lose).on('error', lose)
   })
-}
-
-/** From here on a body gets its place before it comes. */
-const placedBytesMin = 64 * 1024
-
-/**
- * Gathers a body's pieces. One that says it is large is laid down piece by piece as it comes: putting 10 MB together
- * at its end would stop everybody for as long as that takes (measured: 8 ms).
- */
-function createParts(announcedBytes: number) {
-  const place = announcedBytes >= placedBytesMin ? Buffer.allocUnsafeSlow(announcedBytes) : undefined
-  const chunks: Buffer[] = []
-  let filled = 0
-  return {
-    add(chunk: Buffer): void {
-      if (place) filled += chunk.copy(place, filled)
-      else chunks.push(chunk)
-    },
-    whole(): Buffer {
-      if (place) return place.subarray(0, filled)
-      return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
-    },
-  }
 }

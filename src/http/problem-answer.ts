@@ -1,4 +1,4 @@
-import { errorTable, type Problem, retryAfterSeconds } from '#core/errors.ts'
+import { errorTable, type Problem, retryAfterSeconds, retryAtOf } from '#core/errors.ts'
 
 /** An error as the control plane's callers get it, ready to be sent by whatever sends. */
 export interface ProblemAnswer {
@@ -34,11 +34,12 @@ export function renderProblem(
       detail: problem.message,
     }),
   }
+  const retryAt = retryAtOf(problem, now)
   const headers = {
     'content-type': wantsProblem ? problemType : 'application/json',
     'cache-control': 'no-store',
     'x-request-id': requestId,
-    ...(problem.retryAt !== undefined && { 'retry-after': String(retryAfterSeconds(problem.retryAt, now)) }),
+    ...(retryAt !== undefined && { 'retry-after': String(retryAfterSeconds(retryAt, now)) }),
     ...(status === 401 && { 'www-authenticate': 'Bearer realm="tollgate"' }),
   }
   return { status, headers, body: JSON.stringify(body) }

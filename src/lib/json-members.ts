@@ -42,15 +42,21 @@ const notUtf8 = 'The body is not valid UTF-8.'
 /** Reads a request's members; lets the event loop turn while the body is large. */
 export async function scanMembers(body: Buffer, smallMax = smallBytesMax): Promise<MembersReading> {
   if (body.length <= smallMax) return readMembers(body)
-  for (let start = 0; start < body.length; ) {
-    const end = characterStart(body, Math.min(body.length, start + utf8SliceBytes))
-    if (end <= start || !isUtf8(body.subarray(start, end))) return invalid(notUtf8)
-    start = end
-    await setImmediate()
-  }
+  if (!(await isWellEncoded(body))) return invalid(notUtf8)
   const scanner = createJsonScanner(body)
   while (!scanner.run(sliceBytes)) await setImmediate()
   return readingOf(scanner)
+}
+
+/** Whether it is UTF-8; lets the event loop turn while it is large. */
+export async function isWellEncoded(body: Buffer): Promise<boolean> {
+  for (let start = 0; start < body.length; ) {
+    const end = characterStart(body, Math.min(body.length, start + utf8SliceBytes))
+    if (end <= start || !isUtf8(body.subarray(start, end))) return false
+    start = end
+    await setImmediate()
+  }
+  return true
 }
 
 /** The same at once, for what is known to be small. */

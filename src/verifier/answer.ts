@@ -33,8 +33,11 @@ export function refuse(code: ErrorCode, message?: string): Refusal {
   return refused(createProblem(code, message))
 }
 
+/** How many wrong things are named at once; a batch of a thousand may be wrong in each. */
+export const issuesMax = 100
+
 export function refuseInput(issues: readonly Issue[]): Refusal {
   const [first] = issues
   const message = first ? `${first.path} ${first.message}`.trim() : undefined
-  return refused(createProblem('bad_request', message, { issues }))
+  return refused(createProblem('bad_request', message, { issues: issues.slice(0, issuesMax) }))
 }

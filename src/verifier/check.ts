@@ -9,7 +9,7 @@ import type { Visit } from './visit.ts'
 
 /** Whether somebody may, and why not; nothing is counted. The question itself was answered, so it is always 200. */
 export async function check(visit: Visit, context: VerifierContext): Promise<Answer> {
-  const reading = await readJson(visit.request, context.bodyBytesMax)
+  const reading = await readJson(visit.request, context)
   if (reading.kind === 'refused') return reading
   const parsed = parseBy(createCheckSchema(context.policy.families), reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)

@@ -12,7 +12,7 @@ import type { Visit } from './visit.ts'
 
 /** How a reservation goes on: settled with what was used, released without, or renewed for longer. */
 export async function settle(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
-  const reading = await readJson(visit.request, context.bodyBytesMax)
+  const reading = await readJson(visit.request, context)
   if (reading.kind === 'refused') return reading
   const parsed = parseBy(settlementSchema, reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
@@ -23,7 +23,7 @@ export async function settle(visit: Visit, context: VerifierContext, id: string)
 }
 
 export async function release(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
-  const reading = await readJson(visit.request, context.bodyBytesMax, {})
+  const reading = await readJson(visit.request, context, { empty: {} })
   if (reading.kind === 'refused') return reading
   const parsed = parseBy(releaseSchema, reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
@@ -33,7 +33,7 @@ export async function release(visit: Visit, context: VerifierContext, id: string
 }
 
 export async function renew(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
-  const reading = await readJson(visit.request, context.bodyBytesMax, {})
+  const reading = await readJson(visit.request, context, { empty: {} })
   if (reading.kind === 'refused') return reading
   const parsed = parseBy(renewalSchema, reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)

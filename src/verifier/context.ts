@@ -1,5 +1,6 @@
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
+import type { BodyBudget } from '#http/body.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
@@ -18,6 +19,8 @@ export interface VerifierContext {
   /** For wrong verifier keys. */
   readonly keyThrottle: Throttle
   readonly bodyBytesMax: number
+  /** What bodies may hold while they are read, together with those of the other planes. */
+  readonly bodyBudget?: BodyBudget
   /** How long an answer waits for its settlement at most. */
   readonly settleWaitMs: number
 }

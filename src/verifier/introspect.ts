@@ -10,7 +10,7 @@ import type { Visit } from './visit.ts'
  * nothing more, whether it is unknown, disabled or expired. No address is known here, and no rule about one asked.
  */
 export async function introspect(visit: Visit, context: VerifierContext): Promise<Answer> {
-  const reading = await readForm(visit.request, context.bodyBytesMax)
+  const reading = await readForm(visit.request, context)
   if (reading.kind === 'refused') return reading
   const [accessToken = '', ...more] = reading.value.getAll('token')
   if (accessToken === '' || more.length > 0)

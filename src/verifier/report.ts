@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { createProblem } from '#core/errors.ts'
+import { createProblem, type Issue } from '#core/errors.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import { createTurns } from '#lib/turns.ts'
 import type { UsageEvent, UsageEventOutcome } from '#storage/store.ts'
-import { type Answer, answered, type Refusal, refuse, refused, refuseInput } from './answer.ts'
+import { type Answer, answered, issuesMax, type Refusal, refuse, refused, refuseInput } from './answer.ts'
 import { binaryEvent, eventFormOf } from './cloud-event.ts'
 import type { VerifierContext } from './context.ts'
 import { createCloudEventSchema, createEventSchema, type ReportedUsage } from './event-wire.ts'
@@ -39,7 +40,7 @@ type Reading =
   | Refusal
 
 async function readEvents({ request }: Visit, context: VerifierContext): Promise<Reading> {
-  const reading = await readJson(request, context.bodyBytesMax)
+  const reading = await readJson(request, context, { list: { itemsMax: eventsMax } })
   if (reading.kind === 'refused') return reading
   const form = eventFormOf(request.headers, mediaTypeOf(request))
   const body = form === 'binary' ? binaryEvent(request.headers, reading.value) : reading.value
@@ -48,9 +49,30 @@ async function readEvents({ request }: Visit, context: VerifierContext): Promise
     return refused(createProblem('body_too_large', `At most ${eventsMax} events are taken at once.`))
   const { families } = context.policy
   const schema = form === 'plain' ? createEventSchema(families) : createCloudEventSchema(families)
-  const parsed = isList || form === 'batch' ? parseBy(z.array(schema), body) : parseBy(schema, body)
+  if (isList) return parseEvents(schema, body)
+  const parsed = form === 'batch' ? parseBy(z.array(schema), body) : parseBy(schema, body)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   return { kind: 'read', events: [parsed.value].flat(), isList }
+}
+
+/** One by one, so that others are served between them; stops where more issues are found than are answered. */
+async function parseEvents(schema: z.ZodType<ReportedUsage>, values: readonly unknown[]): Promise<Reading> {
+  const events: ReportedUsage[] = []
+  const issues: Issue[] = []
+  const turn = createTurns()
+  for (const [index, value] of values.entries()) {
+    const parsed = parseBy(schema, value)
+    if (parsed.kind === 'parsed') events.push(parsed.value)
+    else issues.push(...parsed.issues.map((issue) => under(index, issue)))
+    if (issues.length > issuesMax) break
+    await turn()
+  }
+  return issues.length > 0 ? refuseInput(issues) : { kind: 'read', events, isList: true }
+}
+
+function under(index: number, { path, message }: Issue): Issue {
+  const separator = path === '' || path.startsWith('[') ? '' : '.'
+  return { path: `[${index}]${separator}${path}`, message }
 }
 
 function toUsageEvent(event: ReportedUsage, visit: Visit, { clock }: VerifierContext): UsageEvent {

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { readBody } from '#http/body.ts'
-import { type Refusal, refuse } from './answer.ts'
+import { type JsonList, problemOfBody, readJson as readJsonBody } from '#http/json-body.ts'
+import { type Refusal, refuse, refused } from './answer.ts'
+import type { VerifierContext } from './context.ts'
 
 export type Read<T> = { readonly kind: 'read'; readonly value: T } | Refusal
 
@@ -12,53 +14,63 @@ export function mediaTypeOf(request: IncomingMessage): string {
   return type.trim().toLowerCase()
 }
 
+/** A batch may be so large: a thousand events of 4 KiB, and an event usually has 300 bytes. */
+const batchBytesMax = 4 * 1024 * 1024
+
+type Bounds = Pick<VerifierContext, 'bodyBytesMax' | 'bodyBudget'>
+
 /**
- * Reads a JSON body; one that does not say its type is taken for JSON.
- * @param empty what no body at all stands for; without it that is an error
+ * Reads a JSON body of one item; one that does not say its type is taken for JSON.
+ * @param more `empty`: what no body at all stands for, without it that is an error; `list`: it may be a batch
  */
 export async function readJson(
   request: IncomingMessage,
-  bytesMax: number,
-  empty?: object,
+  { bodyBytesMax, bodyBudget }: Bounds,
+  more: { readonly empty?: object; readonly list?: JsonList } = {},
 ): Promise<Read<unknown>> {
   const type = mediaTypeOf(request)
   if (type !== '' && !/^application\/(?:[\w.!#$&^-]+\+)?json$/.test(type))
     return refuse('unsupported_media_type', 'Send the body as JSON with "content-type: application/json".')
-  const text = await readText(request, bytesMax)
-  if (text.kind === 'refused') return text
-  if (empty && text.value.trim() === '') return { kind: 'read', value: empty }
-  try {
-    return { kind: 'read', value: JSON.parse(text.value) }
-  } catch {
-    // The parser's own sentence quotes the text around the fault, and that may be a secret.
-    return refuse('bad_json')
+  if (isCoded(request)) return refuseCoding()
+  const { empty, list } = more
+  const bytesMax = Math.min(bodyBytesMax, batchBytesMax)
+  const reading = await readJsonBody(request, { bytesMax, budget: bodyBudget, ...(list && { list }) })
+  switch (reading.kind) {
+    case 'refused':
+      return refused(reading.problem)
+    case 'empty':
+      return empty ? { kind: 'read', value: empty } : refuse('bad_json')
+    case 'read':
+      return reading
   }
 }
 
 const formType = 'application/x-www-form-urlencoded'
 
-export async function readForm(request: IncomingMessage, bytesMax: number): Promise<Read<URLSearchParams>> {
+export async function readForm(
+  request: IncomingMessage,
+  { bodyBytesMax, bodyBudget }: Bounds,
+): Promise<Read<URLSearchParams>> {
   if (mediaTypeOf(request) !== formType)
     return refuse('unsupported_media_type', `Send the body as "content-type: ${formType}".`)
-  const text = await readText(request, bytesMax)
-  return text.kind === 'refused' ? text : { kind: 'read', value: new URLSearchParams(text.value) }
+  if (isCoded(request)) return refuseCoding()
+  const bytesMax = Math.min(bodyBytesMax, formBytesMax)
+  const reading = await readBody(request, bytesMax, { budget: bodyBudget })
+  if (reading.kind !== 'read') return refused(problemOfBody(reading, bytesMax))
+  try {
+    return { kind: 'read', value: new URLSearchParams(utf8.decode(reading.body)) }
+  } catch {
+    return refuse('bad_request', 'The body is not valid UTF-8.')
+  }
 }
 
-async function readText(request: IncomingMessage, bytesMax: number): Promise<Read<string>> {
-  const coding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
-  if (coding !== 'identity')
-    return refuse('unsupported_media_type', 'Send the body without a content-encoding.')
-  const reading = await readBody(request, bytesMax)
-  switch (reading.kind) {
-    case 'too_large':
-      return refuse('body_too_large', `The body is larger than ${bytesMax} bytes.`)
-    case 'gone':
-      return refuse('bad_request', 'The body ended early.')
-    case 'read':
-      try {
-        return { kind: 'read', value: utf8.decode(reading.body) }
-      } catch {
-        return refuse('bad_request', 'The body is not valid UTF-8.')
-      }
-  }
+/** An access token of 512 characters, each of them four bytes and escaped, is a tenth of it. */
+const formBytesMax = 64 * 1024
+
+function isCoded(request: IncomingMessage): boolean {
+  return (request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity') !== 'identity'
+}
+
+function refuseCoding(): Refusal {
+  return refuse('unsupported_media_type', 'Send the body without a content-encoding.')
 }

@@ -15,7 +15,7 @@ export const reservationPrefix = 'res_'
  * the ledger as for one of our own, held by a lease instead of by this process.
  */
 export async function reserve(visit: Visit, context: VerifierContext): Promise<Answer> {
-  const reading = await readJson(visit.request, context.bodyBytesMax)
+  const reading = await readJson(visit.request, context)
   if (reading.kind === 'refused') return reading
   const parsed = parseBy(createReservationSchema(context.policy.families), reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)

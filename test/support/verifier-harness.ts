@@ -50,6 +50,7 @@ export interface VerifierHarnessOptions {
   readonly policy?: Partial<PolicySettings>
   readonly trustedProxies?: readonly string[]
   readonly settleWaitMs?: number
+  readonly bodyBytesMax?: number
   readonly wrapMeter?: (meter: Meter) => Meter
   readonly wrapKeys?: (keys: AdminKeyStore) => AdminKeyStore
 }
@@ -79,7 +80,7 @@ export async function openVerifierHarness(
     log: createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } }),
     throttle: createThrottle(() => clock.now),
     clientAddress: createClientAddress(options.trustedProxies ?? ['127.0.0.1']),
-    bodyBytesMax: 1024 * 1024,
+    bodyBytesMax: options.bodyBytesMax ?? 1024 * 1024,
     ...(options.settleWaitMs !== undefined && { settleWaitMs: options.settleWaitMs }),
   })
   const server = createServer((request, response) => {

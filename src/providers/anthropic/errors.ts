@@ -28,6 +28,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   upstream_failed: 'api_error',
   no_upstream: 'overloaded_error',
   store_unavailable: 'overloaded_error',
+  overloaded: 'overloaded_error',
   shutting_down: 'overloaded_error',
   upstream_timeout: 'timeout_error',
 }

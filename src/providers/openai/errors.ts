@@ -42,6 +42,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   upstream_failed: failed('upstream_failed'),
   no_upstream: failed('no_upstream'),
   store_unavailable: failed('store_unavailable'),
+  overloaded: failed('overloaded'),
   shutting_down: failed('shutting_down'),
   upstream_timeout: failed('upstream_timeout'),
 }

@@ -1,0 +1,26 @@
+/**
+ * The longest turn of this process's event loop while something runs, in milliseconds of its own CPU time: by the
+ * clock on the wall a busy machine would count as well.
+ */
+export async function longestTurnIn(work: () => Promise<unknown>): Promise<number> {
+  let isOver = false
+  let longest = 0
+  let last = usedMs()
+  const look = () => {
+    const now = usedMs()
+    longest = Math.max(longest, now - last)
+    last = now
+    if (!isOver) setImmediate(look)
+  }
+  setImmediate(look)
+  await work()
+  // The turn in which it ended counts as well.
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  isOver = true
+  return longest
+}
+
+function usedMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
