@@ -18,7 +18,14 @@ export function withConfiguredKey(
   if (configured === undefined) return keys
   // Digests are of one length, so that the comparison takes the same time whatever was sent.
   const expected = digestOf(configured)
-  const key: AdminKey = { id: environmentId, name: 'environment', createdAt: now, scopes: ['admin'] }
+  const isGuessable = !isLong(configured)
+  const key: AdminKey = {
+    id: environmentId,
+    name: 'environment',
+    createdAt: now,
+    scopes: ['admin'],
+    isGuessable,
+  }
   return {
     ...keys,
     findAdminKey: async (secret, now) =>
@@ -27,6 +34,14 @@ export function withConfiguredKey(
     deleteAdminKey: async (id, now) =>
       id === environmentId ? 'configured' : keys.deleteAdminKey(id, now, { mayBeLast: true }),
   }
+}
+
+const longFrom = 32
+const distinctFrom = 10
+
+/** What a generator makes, or nobody would type: no number of guesses over a network finds it. */
+function isLong(secret: string): boolean {
+  return secret.length >= longFrom && new Set(secret).size >= distinctFrom
 }
 
 function digestOf(secret: string): Buffer {

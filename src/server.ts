@@ -4,7 +4,7 @@ import { createAccount } from '#account/account.ts'
 import { createAdminListener } from '#admin/admin-listener.ts'
 import { upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
-import type { Clock } from '#core/clock.ts'
+import { type Clock, steadyClock } from '#core/clock.ts'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createGateway } from '#gateway/gateway.ts'
 import { createBodyBudget } from '#http/body.ts'
@@ -105,7 +105,8 @@ async function open(
   }
   const policy = createPolicy(config.policy)
   const throttleOf = (topic: string) =>
-    createThrottle(clock, {
+    createThrottle(steadyClock, {
+      key: store.keyFor('guesses'),
       peers: {
         tell: (words) => store.signals.tell(topic, words),
         hear: (said) => stopper.add(store.signals.hear(topic, said)),

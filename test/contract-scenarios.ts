@@ -802,11 +802,17 @@ const credentials: readonly Scenario[] = [
   },
 ]
 
-const wrongKey = (address: string, status: number, headers?: Step['headers']): Step => ({
+let wrongKeys = 0
+const wrongKey = (
+  address: string,
+  status: number,
+  headers?: Step['headers'],
+  key = `wrong-${wrongKeys++}`,
+): Step => ({
   send: {
     method: 'GET',
     path: '/admin/users',
-    headers: { authorization: 'Bearer wrong', 'x-forwarded-for': address },
+    headers: { authorization: `Bearer ${key}`, 'x-forwarded-for': address },
   },
   status,
   ...(headers && { headers }),
@@ -817,17 +823,24 @@ const rightKey = (address: string, status: number): Step => ({
 })
 const throttling: readonly Scenario[] = [
   {
-    name: 'ten wrong keys are free, then it takes longer each time',
+    name: 'ten wrong keys are free, then it takes longer each time, and the right one is let in all the same',
     steps: [
       ...Array.from({ length: 11 }, () => wrongKey('203.0.113.9', 401)),
       wrongKey('203.0.113.9', 429, { 'retry-after': '1' }),
-      rightKey('203.0.113.9', 429),
-      rightKey('203.0.113.10', 200),
+      rightKey('203.0.113.9', 200),
+      wrongKey('203.0.113.9', 429, { 'retry-after': '1' }),
       { ...wrongKey('203.0.113.9', 401), afterMs: 1000 },
       wrongKey('203.0.113.9', 429, { 'retry-after': '2' }),
       { ...rightKey('203.0.113.9', 200), afterMs: 2000 },
-      ...Array.from({ length: 10 }, () => wrongKey('203.0.113.9', 401)),
-      rightKey('203.0.113.9', 200),
+      wrongKey('203.0.113.9', 401),
+      wrongKey('203.0.113.9', 429, { 'retry-after': '4' }),
+    ],
+  },
+  {
+    name: 'one wrong key may be repeated for ever',
+    steps: [
+      ...Array.from({ length: 40 }, () => wrongKey('203.0.113.11', 401, {}, 'stale')),
+      rightKey('203.0.113.11', 200),
     ],
   },
   {

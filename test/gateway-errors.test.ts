@@ -43,6 +43,8 @@ interface Case {
   /** Which limit it says that was; nothing of one where this is absent. */
   readonly limit?: Readonly<Record<string, unknown>>
   readonly edit?: Parameters<Harness['createUser']>[0]
+  /** The user's access token, where it is not one of our own making. */
+  readonly chosen?: string
   readonly options?: Partial<HarnessOptions> & {
     readonly headersTimeoutMs?: number
     readonly script?: Script
@@ -94,7 +96,11 @@ async function goToTheLastMoment({ harness }: Here): Promise<void> {
 
 async function guess({ harness }: Here): Promise<void> {
   for (let time = 0; time < 11; time += 1)
-    await call(harness.port, { path: '/v1/messages', accessToken: 'nobody', body: { model: 'claude-x' } })
+    await call(harness.port, {
+      path: '/v1/messages',
+      accessToken: `guess-${time}`,
+      body: { model: 'claude-x' },
+    })
 }
 
 const failing = new Error('as this test wants it')
@@ -273,6 +279,7 @@ const cases: readonly Case[] = [
     error: 'RateLimitError',
     attempts: 2,
     retryAfter: 'one',
+    chosen: 'may be guessed',
     arrange: guess,
     isLetInThen: true,
   },
@@ -280,7 +287,7 @@ const cases: readonly Case[] = [
     code: 'internal',
     error: 'InternalServerError',
     attempts: 2,
-    options: { gateway: { throttle: { blockedUntil: fail, failed: fail, succeeded: fail } } },
+    options: { gateway: { throttle: { take: fail } } },
   },
   {
     code: 'upstream_failed',
@@ -415,7 +422,7 @@ function familyOf(protocol: 'openai' | 'anthropic', { send = {} }: Case): string
 
 async function withHarness(
   database: DatabaseKind,
-  { edit, options = {} }: Case,
+  { edit, chosen, options = {} }: Case,
   run: (here: Here) => Promise<void>,
 ): Promise<void> {
   const { script, headersTimeoutMs, ...rest } = options
@@ -426,7 +433,9 @@ async function withHarness(
   )
   const harness = await openHarness(database, { upstreams, ...rest })
   try {
-    await run({ harness, upstream, accessToken: await harness.createUser(edit) })
+    if (chosen !== undefined)
+      await harness.store.users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], Date.now())
+    await run({ harness, upstream, accessToken: chosen ?? (await harness.createUser(edit)) })
   } finally {
     await harness.close()
     await upstream.close()

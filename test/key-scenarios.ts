@@ -27,8 +27,9 @@ const issue = (path: string, message: unknown = anything) => ({
 
 const from = (address: string, secret: string): SentRequest =>
   as(secret, { method: 'GET', path: '/admin/keys', headers: { 'x-forwarded-for': address } })
+let guesses = 0
 const guessing = (address: string, times: number): Step[] =>
-  Array.from({ length: times }, () => ({ send: from(address, 'a-guess'), status: 401 }))
+  Array.from({ length: times }, () => ({ send: from(address, `guess-${guesses++}`), status: 401 }))
 const elsewhere = (address: string, times: number): Step[] =>
   Array.from({ length: times }, () => ({ send: from(address, verifierSecret), status: 403 }))
 
@@ -50,6 +51,8 @@ const throttling: readonly Scenario[] = [
       ...elsewhere('198.51.100.2', 1),
       ...guessing('198.51.100.2', 1),
       { send: from('198.51.100.2', 'a-guess'), status: 429 },
+      // Behind the closed door a good key of another scope is told from nonsense no more.
+      { send: from('198.51.100.2', verifierSecret), status: 429 },
     ],
   },
 ]

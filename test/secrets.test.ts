@@ -330,7 +330,7 @@ describe('secrets', () => {
           for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) await ask(method, path)
         for (let round = 0; round < 13; round += 1) {
           const wrong = {
-            authorization: `Bearer ${secrets.wrongCredential}`,
+            authorization: `Bearer ${secrets.wrongCredential}-${round}`,
             'x-forwarded-for': '203.0.113.250',
           }
           await ask('GET', `/admin/users/${secrets.plainToken}`, undefined, wrong)
@@ -510,7 +510,10 @@ describe('secrets', () => {
           await ask({
             path: '/v1/messages',
             body: chat(),
-            headers: { 'x-api-key': secrets.wrongCredential, 'x-forwarded-for': '203.0.113.251' },
+            headers: {
+              'x-api-key': `${secrets.wrongCredential}-${round}`,
+              'x-forwarded-for': '203.0.113.251',
+            },
           })
         for (const [path, body] of operations) {
           for (const passed of [0, 3, 8, 20]) {

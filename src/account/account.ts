@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Issue, type Problem } from '#core/errors.ts'
@@ -8,7 +9,7 @@ import { credentialOf } from '#http/credential.ts'
 import type { Log } from '#http/log.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
-import type { Throttle } from '#http/throttle.ts'
+import { endGuess, type Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
 import type { UsageStore, UserStore } from '#storage/store.ts'
 import { readHistory, tellHistory } from './usage-history.ts'
@@ -74,20 +75,30 @@ export function createAccount(options: AccountOptions): Account {
   async function answerTo(request: IncomingMessage, visit: Visit): Promise<Answer> {
     const { requestId, address } = visit
     if (request.method !== 'GET') return { ...refused(createProblem('method_not_allowed')), allow: 'GET' }
-    const blockedUntil = throttle.blockedUntil(address)
-    if (blockedUntil !== undefined)
-      return refused(createProblem('throttled', undefined, { retryAt: blockedUntil }))
     const accessToken = credentialOf(request.headers)
     if (accessToken === undefined) return refused(createProblem('missing_credential'))
-    const ask = { requestId, accessToken, address, route: usagePath, isMetered: false }
-    const outcome = await options.meter.admit(ask)
-    if (outcome.user) visit.userId = outcome.user.id
-    if (outcome.kind === 'refused') {
-      if (outcome.code === 'unknown_access_token') throttle.failed(address)
+    const taken = await throttle.take(address, accessToken, { isUnguessable: isOwnAccessToken(accessToken) })
+    if (taken.kind === 'closed') return refused(throttled(taken.waitMs))
+    const { guess } = taken
+    try {
+      const ask = { requestId, accessToken, address, route: usagePath, isMetered: false }
+      const outcome = await options.meter.admit(ask)
+      if (outcome.user) visit.userId = outcome.user.id
+      const waitMs = endGuess(guess, outcome)
+      if (waitMs !== undefined) return refused(throttled(waitMs))
+      if (outcome.kind === 'admitted') return tellUsage(request, accessToken)
       const { code, message, retryAt, limit } = outcome
       return refused(createProblem(code, message, { retryAt, limit }))
+    } finally {
+      guess.dropped()
     }
-    throttle.succeeded(address)
+  }
+
+  function throttled(waitMs: number): Problem {
+    return createProblem('throttled', undefined, { retryAt: clock() + waitMs })
+  }
+
+  async function tellUsage(request: IncomingMessage, accessToken: string): Promise<Answer> {
     const now = clock()
     const user = await options.users.findUser({ accessToken }, now)
     if (!user) return refused(createProblem('unknown_access_token'))

@@ -1,6 +1,7 @@
 import { createMiddleware } from 'hono/factory'
 import { createProblem } from '#core/errors.ts'
 import { bearerOf } from '#http/credential.ts'
+import { findKey } from '#http/key-door.ts'
 import { type AdminEnv, type AdminParts, answerProblem } from './context.ts'
 import { addressOf } from './trace.ts'
 
@@ -9,7 +10,8 @@ const notForThis = 'This key is not for the admin API: that takes one with the s
 /**
  * Lets administrators in and nobody else, before anything of the body is read. Only `Authorization: Bearer`
  * counts: no cookie and nothing in the URL. A missing credential is no guess, so it is not held against the
- * address; a wrong one is, and whoever has to wait is not looked up. A key of another scope is let in nowhere here.
+ * address; a wrong one is. A right key is let in even where others guess; what is not let in there is told to wait,
+ * whatever it is. A key of another scope is let in nowhere here.
  */
 export function authenticate({ store, clock, throttle, clientAddress }: AdminParts) {
   return createMiddleware<AdminEnv>(async (c, next) => {
@@ -19,20 +21,18 @@ export function authenticate({ store, clock, throttle, clientAddress }: AdminPar
       const message = 'Send an admin key as "Authorization: Bearer <key>".'
       return answerProblem(c, createProblem('missing_credential', message), now)
     }
-    const address = addressOf(c, clientAddress)
-    const retryAt = throttle.blockedUntil(address)
-    if (retryAt !== undefined)
-      return answerProblem(c, createProblem('throttled', undefined, { retryAt }), now)
-    const adminKey = await store.adminKeys.findAdminKey(secret, now)
-    if (!adminKey) {
-      throttle.failed(address)
-      return answerProblem(c, createProblem('unknown_admin_key'), now)
+    const presented = { address: addressOf(c, clientAddress), secret, scope: 'admin' }
+    const found = await findKey(throttle, presented, () => store.adminKeys.findAdminKey(secret, now))
+    if ('key' in found) c.set('adminKey', found.key)
+    switch (found.kind) {
+      case 'in':
+        return next()
+      case 'unknown':
+        return answerProblem(c, createProblem('unknown_admin_key'), now)
+      case 'out_of_scope':
+        return answerProblem(c, createProblem('forbidden', notForThis), now)
+      case 'throttled':
+        return answerProblem(c, createProblem('throttled', undefined, { retryAt: now + found.waitMs }), now)
     }
-    c.set('adminKey', adminKey)
-    // A good key in the wrong place is no guess; nor does it clear those that were made from here.
-    if (!adminKey.scopes.includes('admin'))
-      return answerProblem(c, createProblem('forbidden', notForThis), now)
-    throttle.succeeded(address)
-    return next()
   })
 }

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { instantMax, instantMessage, readInstant } from '#core/instant.ts'
-import { isNetwork } from '#core/network.ts'
+import { isNetwork, parseNetwork } from '#core/network.ts'
 import { sumMax, unitsMax } from '#core/units.ts'
 
 /**
@@ -99,7 +99,11 @@ const daysMax = 36_500
 const listMax = 256
 
 export function networksField() {
-  const network = z.string().max(64).refine(isNetwork, 'must be an address or a network such as 10.0.0.0/8')
+  const network = z
+    .string()
+    .max(64)
+    .refine(isNetwork, 'must be an address or a network such as 10.0.0.0/8')
+    .overwrite((text) => parseNetwork(text) ?? text)
   return z.array(network).max(listMax)
 }
 

@@ -17,6 +17,15 @@ export function createAccessToken(): string {
   return body + base62Of(crc32(body), checkLength)
 }
 
+const ownForm = new RegExp(`^${prefix}[0-9A-Za-z]{${randomLength + checkLength}}$`)
+
+/** Whether a string has the form of our own, its checksum included: then no number of guesses finds it. */
+export function isOwnAccessToken(text: string): boolean {
+  if (!ownForm.test(text)) return false
+  const body = text.slice(0, -checkLength)
+  return text.endsWith(base62Of(crc32(body), checkLength))
+}
+
 /** Whether a string could be an access token at all, ours or a given one. */
 export function mayBeAccessToken(text: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.

@@ -120,6 +120,20 @@ type RefusalCode =
   | 'concurrency_limited'
   | 'quota_exceeded'
 
+/** Whether it bars the holder as such, whatever is asked for. */
+export function isBarring(code: RefusalCode): boolean {
+  switch (code) {
+    case 'unknown_access_token':
+    case 'user_disabled':
+    case 'user_expired':
+    case 'address_not_allowed':
+    case 'address_limit':
+      return true
+    default:
+      return false
+  }
+}
+
 interface Refused {
   readonly kind: 'refused'
   readonly code: RefusalCode

@@ -1,32 +1,61 @@
-import { BlockList, isIP, isIPv6 } from 'node:net'
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 /**
- * Addresses and networks. An IPv4 address that arrives mapped into IPv6 (`::ffff:192.0.2.1`) is that IPv4
+ * Addresses and networks. However an address is spelt, it is one: what is compared, counted or stored has the form of
+ * RFC 5952. An IPv4 address that arrives mapped into IPv6 (`::ffff:192.0.2.1`, or `::ffff:c000:201`) is that IPv4
  * address; an IPv6 client is known by its /64, since it owns all of it.
  */
 export type Networks = (address: string) => boolean
 
-/** A bare IPv4 or IPv6 address in its plain form, or undefined where the text is none. */
+/** A bare IPv4 or IPv6 address in its one form (RFC 5952, without a zone), or undefined where the text is none. */
 export function parseAddress(text: string): string | undefined {
-  const plain = text.toLowerCase().startsWith('::ffff:') && text.includes('.') ? text.slice(7) : text
-  const bare = plain.split('%')[0] ?? ''
-  return isIP(bare) === 0 ? undefined : bare
+  if (isIPv4(text)) return text
+  if (!isIPv6(text)) return undefined
+  const written = serialised(text)
+  return unmapped(written) ?? written
 }
 
-/** Whether a text is a network such as `10.0.0.0/8`, `2001:db8::/32`, or one address. */
-export function isNetwork(text: string): boolean {
+/** As RFC 5952, section 4, wants it: that is how the URL standard writes an IPv6 host as well. */
+function serialised(address: string): string {
+  const [bare = ''] = address.split('%', 1)
+  return new URL(`http://[${bare}]`).hostname.slice(1, -1)
+}
+
+/** The IPv4 address that is mapped into a serialised IPv6 address. */
+function unmapped(address: string): string | undefined {
+  if (!address.startsWith('::ffff:')) return undefined
+  const [high = '', low = '', ...more] = address.slice(7).split(':')
+  if (high === '' || low === '' || more.length > 0) return undefined
+  const [a, b] = [high, low].map((group) => Number.parseInt(group, 16))
+  return [a, b].map((pair = 0) => `${pair >> 8}.${pair & 255}`).join('.')
+}
+
+const mappedBits = 96
+
+/**
+ * A network such as `10.0.0.0/8` or `2001:db8::/32`, or one address, with the address in its one form; undefined where
+ * the text is none. Bits of the host may be set; they say nothing. A network of mapped addresses is that of IPv4.
+ */
+export function parseNetwork(text: string): string | undefined {
   const [address = '', bits, ...more] = text.split('/')
-  const version = isIP(address)
-  if (version === 0 || more.length > 0) return false
-  if (bits === undefined) return true
-  return /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)
+  const known = parseAddress(address)
+  if (known === undefined || more.length > 0) return undefined
+  if (bits === undefined) return known
+  if (!/^\d{1,3}$/.test(bits) || Number(bits) > (isIPv4(address) ? 32 : 128)) return undefined
+  if (isIPv4(address) || isIPv6(known)) return `${known}/${Number(bits)}`
+  if (Number(bits) >= mappedBits) return `${known}/${Number(bits) - mappedBits}`
+  return `${serialised(address)}/${Number(bits)}`
+}
+
+export function isNetwork(text: string): boolean {
+  return parseNetwork(text) !== undefined
 }
 
 /** Makes a test for membership in any of `networks`; those that are none must have been refused before. */
 export function createNetworks(networks: readonly string[]): Networks {
   const list = new BlockList()
   for (const network of networks) {
-    const [address = '', bits] = network.split('/')
+    const [address = '', bits] = (parseNetwork(network) ?? network).split('/')
     const family = isIPv6(address) ? 'ipv6' : 'ipv4'
     if (bits === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(bits), family)
@@ -41,13 +70,22 @@ export function createNetworks(networks: readonly string[]): Networks {
 export function placeOf(address: string): string {
   // Without a colon it is IPv4 in its one form, or no address at all.
   if (!address.includes(':')) return address
-  const plain = parseAddress(address)
-  if (plain === undefined || !isIPv6(plain)) return plain ?? address
-  const [head = '', tail] = plain.split('::')
+  const known = parseAddress(address)
+  if (known === undefined || !isIPv6(known)) return known ?? address
+  return `${firstGroups(known, 4)}::/64`
+}
+
+/** The /48 around an IPv6 place, which one guesser may have as a whole; undefined for every other place. */
+export function widerPlaceOf(place: string): string | undefined {
+  if (!place.endsWith('::/64')) return undefined
+  return `${place.slice(0, -'::/64'.length).split(':').slice(0, 3).join(':')}::/48`
+}
+
+/** The first so many groups of an IPv6 address in its one form, none of them left out. */
+function firstGroups(address: string, count: number): string {
+  const [head = '', tail] = address.split('::')
   const before = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length
-  const groups = [...before, ...Array.from({ length: Math.max(0, zeros) }, () => '0'), ...after]
-  const kept = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16))
-  return `${kept.join(':')}::/64`
+  const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0')
+  return [...before, ...zeros, ...after].slice(0, count).join(':')
 }

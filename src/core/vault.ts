@@ -12,6 +12,8 @@ export interface Vault {
   readonly seal: (plain: string, owner: string) => string
   /** Throws where the text was not sealed for this owner with this master key. */
   readonly unseal: (sealed: string, owner: string) => string
+  /** A key of its own for each purpose, the same wherever the master key is, that tells nothing of it. */
+  readonly keyFor: (purpose: string) => string
   /** Tells this master key from another without telling anything of it. */
   readonly fingerprint: string
 }
@@ -29,6 +31,7 @@ export function createVault(masterKey: Uint8Array): Vault {
   const sealKey = derive('seal')
   return {
     fingerprint: derive('fingerprint').toString('base64url').slice(0, 16),
+    keyFor: (purpose) => derive(purpose).toString('base64url'),
     lookupOf: (secret) => createHmac('sha256', lookupKey).update(secret).digest('base64url'),
     seal(plain, owner) {
       const iv = randomBytes(ivLength)

@@ -1,3 +1,4 @@
+import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
@@ -5,7 +6,7 @@ import { type BodyBudget, readBody } from '#http/body.ts'
 import { credentialOf } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
-import type { Throttle } from '#http/throttle.ts'
+import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
 import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
 import type { Asked, Meter } from '#metering/meter.ts'
 import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
@@ -39,19 +40,32 @@ const smallBodyBytes = 64 * 1024
 
 /**
  * From an arrived request to its admission: whose it is, what it asks for, whether it may. Nothing is read of a
- * large body before its access token is known to be one, and nothing is asked for an address that is throttled.
+ * large body before its access token is known to be one, and what waits for its turn behind guesses is not read at all.
  * When this answers `admitted`, an entry is open that wants a settlement.
  */
 export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeContext): Promise<Intake> {
-  const caller = identify(visit, context)
+  const caller = await identify(visit, context)
   if (caller.kind !== 'caller') return caller
-  const { accessToken } = caller
+  try {
+    return await takeInFrom(caller, visit, endpoint, context)
+  } finally {
+    caller.guess.dropped()
+  }
+}
+
+async function takeInFrom(
+  { accessToken, guess }: Caller,
+  visit: Visit,
+  endpoint: Endpoint,
+  context: IntakeContext,
+): Promise<Intake> {
   const coding = visit.request.headers['content-encoding'] ?? 'identity'
   if (coding !== 'identity') return refused(createProblem('unsupported_media_type', compressed))
-  if (isLarge(visit)) {
+  if (guess.isAwaited || isLarge(visit)) {
     const known = await answerOf(context.knowsAccessToken(accessToken), visit, context)
     if (known.kind === 'refused') return known
-    if (!known.value) return refuseUnknown(visit, context)
+    if (!known.value) return refuseUnknown(guess.wrong(), context)
+    guess.found()
   }
   const readFrom = performance.now()
   const reading = await readBody(visit.request, context.bodyBytesMax, { budget: context.bodyBudget })
@@ -63,7 +77,7 @@ export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeCo
   const asked = context.meter.admit(askOf(visit, endpoint, accessToken, parsed, context))
   const outcome = await answerOf(asked, visit, context)
   if (outcome.kind === 'refused') return outcome
-  const decided = judge(visit, outcome.value, context)
+  const decided = judge(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
   const { decision, userId, bar } = decided
   const { durable } = outcome.value
@@ -88,15 +102,19 @@ export async function welcome(
   visit: Visit,
   context: IntakeContext,
 ): Promise<Refusal | { readonly kind: 'welcome'; readonly accessToken: string }> {
-  const caller = identify(visit, context)
+  const caller = await identify(visit, context)
   if (caller.kind !== 'caller') return caller
-  const { accessToken } = caller
-  const { requestId, address, route } = visit
-  const asked = context.meter.admit({ requestId, address, route, accessToken, isMetered: false })
-  const outcome = await answerOf(asked, visit, context)
-  if (outcome.kind === 'refused') return outcome
-  const decided = judge(visit, outcome.value, context)
-  return decided.kind === 'admitted' ? { kind: 'welcome', accessToken } : decided
+  const { accessToken, guess } = caller
+  try {
+    const { requestId, address, route } = visit
+    const asked = context.meter.admit({ requestId, address, route, accessToken, isMetered: false })
+    const outcome = await answerOf(asked, visit, context)
+    if (outcome.kind === 'refused') return outcome
+    const decided = judge(visit, guess, outcome.value, context)
+    return decided.kind === 'admitted' ? { kind: 'welcome', accessToken } : decided
+  } finally {
+    guess.dropped()
+  }
 }
 
 /** What the store says; where it cannot, the gateway says no: it fails closed, and never as if nobody were known. */
@@ -113,15 +131,16 @@ export async function answerOf<T>(
   }
 }
 
-type Caller = { readonly kind: 'caller'; readonly accessToken: string }
+type Caller = { readonly kind: 'caller'; readonly accessToken: string; readonly guess: Guess }
 
-function identify(visit: Visit, context: IntakeContext): Caller | Refusal {
-  const blockedUntil = context.throttle.blockedUntil(visit.address)
-  if (blockedUntil !== undefined)
-    return refused(createProblem('throttled', undefined, { retryAt: blockedUntil }))
+/** Takes up the access token as a guess, which the caller has to end. */
+async function identify(visit: Visit, context: IntakeContext): Promise<Caller | Refusal> {
   const accessToken = credentialOf(visit.request.headers)
   if (accessToken === undefined) return refused(createProblem('missing_credential'))
-  return { kind: 'caller', accessToken }
+  const isUnguessable = isOwnAccessToken(accessToken)
+  const taken = await context.throttle.take(visit.address, accessToken, { isUnguessable })
+  if (taken.kind === 'closed') return refuseThrottled(taken.waitMs, context)
+  return { kind: 'caller', accessToken, guess: taken.guess }
 }
 
 /** Whether a body is large, or does not say how large it is. */
@@ -180,11 +199,10 @@ type Judged =
       readonly bar: Bar | undefined
     }
 
-function judge(visit: Visit, outcome: Asked, context: IntakeContext): Judged {
+function judge(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContext): Judged {
   visit.userId = outcome.user?.id
-  if (outcome.kind === 'refused' && outcome.code === 'unknown_access_token')
-    return refuseUnknown(visit, context)
-  context.throttle.succeeded(visit.address)
+  const waitMs = endGuess(guess, outcome)
+  if (waitMs !== undefined) return refuseThrottled(waitMs, context)
   if (outcome.kind === 'admitted')
     return {
       kind: 'admitted',
@@ -202,9 +220,14 @@ function barAhead({ barredFrom: at, expiresAt }: AskedBy): Bar | undefined {
   return { at, problem: createProblem(at === expiresAt ? 'user_expired' : 'user_disabled') }
 }
 
-function refuseUnknown(visit: Visit, { throttle }: IntakeContext): Refusal {
-  throttle.failed(visit.address)
-  return refused(createProblem('unknown_access_token'))
+function refuseUnknown(waitMs: number | undefined, context: IntakeContext): Refusal {
+  return waitMs === undefined
+    ? refused(createProblem('unknown_access_token'))
+    : refuseThrottled(waitMs, context)
+}
+
+function refuseThrottled(waitMs: number, { clock }: IntakeContext): Refusal {
+  return refused(createProblem('throttled', undefined, { retryAt: clock() + waitMs }))
 }
 
 function refused(problem: Problem): Refusal {

@@ -36,8 +36,9 @@ function hopsFromTheRight(forwardedFor: string | string[]): string[] {
     .reverse()
 }
 
-/** Some proxies append the client's port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
-function withoutPort(hop: string): string {
+/** Some proxies append the client's port, or quote what holds colons: `192.0.2.1:4711`, `"[2001:db8::1]:4711"`. */
+function withoutPort(written: string): string {
+  const hop = /^"(.*)"$/.exec(written)?.[1] ?? written
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(hop)
   if (bracketed) return bracketed[1] ?? ''
   return /^([\d.]+):\d{1,5}$/.exec(hop)?.[1] ?? hop

@@ -1,89 +1,282 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { Decision } from '#core/admission.ts'
+import { isBarring } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { placeOf } from '#core/network.ts'
+import { Allowance } from '#lib/allowance.ts'
+import type { Door } from './door.ts'
+import { createPlaces, type Place } from './places.ts'
+import { createTurns } from './turns.ts'
 
 /**
- * Wrong credentials, throttled by place (an IPv4 address or an IPv6 /64): ten failures are free, then each one
- * closes the door for 1 s, 2 s, 4 s … at most 5 min. A minute without a failure, counted from when the door is
- * open again, forgives one; a success forgives all. Who is told to wait is not checked at all, so waiting costs
- * no look-up, and a guesser cannot learn anything meanwhile.
+ * Wrong credentials, throttled by place: an IPv4 address, or an IPv6 /64 and the /48 around it (the rule of each is in
+ * door.ts). A credential is taken up before anything of its request is read or looked up, and counts from then on, so
+ * that many at once are no more guesses than one after the other. It is taken back where it turns out to be known.
+ *
+ * Distinct wrong credentials count, repeats of one do not: programs repeat a 401 by themselves, and a guesser learns
+ * nothing by it. A right credential never takes back what others have counted; a guesser may hold one, too.
+ *
+ * Behind a closed door only what cannot be guessed is looked up (our own access tokens, by their checksum, and admin
+ * keys), so that the right ones always get in; one that does not get in is told the same as everyone who waits.
+ * Looking up credentials that were never right here is rationed by place and in all. Nothing here holds a credential:
+ * they are told apart by 52 bits of a keyed hash.
  */
 export interface Throttle {
-  /** When this address may try again, epoch milliseconds; undefined where it may now. */
-  readonly blockedUntil: (address: string) => number | undefined
-  readonly failed: (address: string) => void
-  readonly succeeded: (address: string) => void
+  /** Takes up a credential that came from an address. It resolves later where guesses under way have to end first. */
+  readonly take: (address: string, credential: string, options: TakeOptions) => Taken | Promise<Taken>
+}
+
+interface TakeOptions {
+  /** No number of guesses finds one of its kind, so it may be looked up behind a closed door. */
+  readonly isUnguessable: boolean
+}
+
+type Taken = { readonly kind: 'taken'; readonly guess: Guess } | Closed
+interface Closed {
+  readonly kind: 'closed'
+  readonly waitMs: number
+}
+
+/** A credential on its way to be known. One of its ends is said once; what is said later changes nothing. */
+export interface Guess {
+  /** Others may wait for it: find out whether it is known before anything slow. */
+  readonly isAwaited: boolean
+  /** How long to wait where too many were tried here for letting in a right one that may be guessed. */
+  readonly rationedMs: () => number | undefined
+  /** It is known; what becomes of it is said later. */
+  readonly found: () => void
+  /** It let its holder in. */
+  readonly admitted: () => void
+  /** It is known and let nobody in. Answers how long to wait, where the holder must not be told so. */
+  readonly known: () => number | undefined
+  /** It is not known. Answers how long to wait, where the holder must not be told so. */
+  readonly wrong: () => number | undefined
+  /** It was not looked up. */
+  readonly dropped: () => void
 }
 
 /** Others who keep the same throttle, and to whom what happens here matters as it does here. */
-export interface ThrottlePeers {
+interface ThrottlePeers {
   readonly tell: (words: string) => void
   readonly hear: (said: (words: string) => void) => void
 }
 
-interface Place {
-  readonly failures: number
-  /** When failures begin to be forgiven: the last failure, or the end of the delay it brought. */
-  readonly openAt: number
+export interface ThrottleOptions {
+  readonly placesMax?: number
+  /** Counts together with others, each by its own clock: a guesser gains nothing by asking another. */
+  readonly peers?: ThrottlePeers
+  /** Of the hash by which credentials are told apart; peers have the same. */
+  readonly key?: string
 }
 
-const freeFailures = 10
-const delayMsMin = 1_000
-const delayMsMax = 300_000
-const forgivenEveryMs = 60_000
-// Counting on beyond the longest delay would only make the place wait longer for forgiveness.
-const failuresMax = freeFailures + 1 + Math.ceil(Math.log2(delayMsMax / delayMsMin))
+/** Credentials that were known lately; they are not counted while they are under way. */
+const knownMax = 50_000
+/** Look-ups behind closed doors, from all places together: so many at once, and so many a second. */
+const lookUpsMax = 2_000
+/** What a request is told that waited in vain for its turn. */
+const crowdedMs = 1_000
+const keyLengthMax = 64
 
-/**
- * @param options.placesMax how many places are remembered; the one that failed longest ago is forgotten first
- * @param options.peers counts together with others, each by his own clock: a guesser gains nothing by asking another
- */
-export function createThrottle(
-  clock: Clock,
-  options: { readonly placesMax?: number; readonly peers?: ThrottlePeers } = {},
-): Throttle {
-  const { placesMax = 10_000, peers } = options
-  const places = new Map<string, Place>()
+/** @param clock milliseconds, of a clock that nothing sets */
+export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Throttle {
+  const { placesMax = 10_000, peers, key: secret = randomBytes(24).toString('base64url') } = options
+  const places = createPlaces(clock, placesMax)
+  const known = new Set<number>()
+  const lookUps = new Allowance(lookUpsMax, lookUpsMax, performance.now())
+  const turns = createTurns<Taken>({ kind: 'closed', waitMs: crowdedMs })
 
-  function failuresOf(place: Place | undefined, now: number): number {
-    if (!place) return 0
-    const forgiven = Math.max(0, Math.floor((now - place.openAt) / forgivenEveryMs))
-    return Math.max(0, place.failures - forgiven)
+  /** As a number, which takes less room than a text. */
+  function digestOf(credential: string): number {
+    return Number.parseInt(hash('sha256', secret + credential, 'hex').slice(0, 13), 16)
   }
 
-  function fail(key: string): void {
+  function take(address: string, credential: string, { isUnguessable }: TakeOptions): Taken | Promise<Taken> {
+    const digest = digestOf(credential)
+    const key = placeOf(address)
+    if (known.has(digest) && !places.find(key) && !places.hasWider(key))
+      return { kind: 'taken', guess: takeUp({ key, digest, isUnguessable, doors: noDoors }) }
+    const place = places.open(key)
+    const attempt = () => tryTaking(place, digest, isUnguessable)
+    const taken = attempt()
+    if (taken) return taken
+    place.waiting += 1
+    return turns.wait(place, isUnguessable, attempt).then((answer) => {
+      place.waiting -= 1
+      if (answer.kind === 'closed') places.tidy(place)
+      return answer
+    })
+  }
+
+  /** Undefined where others have to end first. */
+  function tryTaking(place: Place, digest: number, isUnguessable: boolean): Taken | undefined {
     const now = clock()
-    const failures = Math.min(failuresMax, failuresOf(places.get(key), now) + 1)
-    places.delete(key)
-    places.set(key, { failures, openAt: now + delayMsOf(failures) })
-    const [oldest] = places.keys()
-    if (places.size > placesMax && oldest !== undefined) places.delete(oldest)
+    const { key } = place
+    const doors = places.doorsOf(place)
+    const waitMs = waitMsOf(doors, now)
+    if (waitMs > 0 && !isUnguessable) return { kind: 'closed', waitMs }
+    if (known.has(digest))
+      return { kind: 'taken', guess: takeUp({ key, place, digest, isUnguessable, doors, waitMs }) }
+    const isRepeat = place.wrong.has(digest)
+    const isHeld = !isRepeat
+    if (isHeld && !isUnguessable && !place.held.has(digest) && !doors.every((door) => door.hasRoom(now)))
+      return undefined
+    const rations = doors.map((door) => door.lookUps)
+    if (waitMs > 0 || isRepeat) rations.push(lookUps)
+    const at = performance.now()
+    if (rations.some((ration) => ration.left(at) < 1)) return undefined
+    for (const ration of rations) ration.take(at)
+    if (isHeld) hold(place, digest, isUnguessable, doors)
+    const guess = takeUp({ key, place, digest, isUnguessable, doors, waitMs, rations, isHeld })
+    return { kind: 'taken', guess }
+  }
+
+  function hold({ held }: Place, digest: number, isUnguessable: boolean, doors: readonly Door[]): void {
+    const times = held.get(digest) ?? 0
+    held.set(digest, times + 1)
+    if (times === 0) for (const door of doors) door.enter(isUnguessable)
+  }
+
+  function letGo({ held }: Place, digest: number, isUnguessable: boolean, doors: readonly Door[]): void {
+    const times = held.get(digest) ?? 0
+    if (times > 1) held.set(digest, times - 1)
+    else if (held.delete(digest)) for (const door of doors) door.leave(isUnguessable)
+  }
+
+  function takeUp(taken: TakenUp): Guess {
+    const { key, place, digest, doors, waitMs = 0, rations = [], isHeld = false, isUnguessable } = taken
+    let isOver = false
+    let isReleased = false
+
+    function release(isInVain: boolean): void {
+      if (isReleased) return
+      isReleased = true
+      if (place && isHeld) letGo(place, digest, isUnguessable, doors)
+      if (isInVain) for (const ration of rations) ration.giveBack()
+    }
+
+    function end<T>(isInVain: boolean, then: () => T): T | undefined {
+      if (isOver) return undefined
+      isOver = true
+      release(isInVain)
+      const answer = then()
+      if (place) {
+        places.tidy(place)
+        turns.go(place)
+      }
+      return answer
+    }
+
+    return {
+      isAwaited:
+        (isHeld && !isUnguessable) || (rations.length > 0 && place !== undefined && place.waiting > 0),
+      rationedMs() {
+        const now = clock()
+        if (doors.every((door) => door.hasRations(now))) return undefined
+        return Math.max(crowdedMs, waitMsOf(doors, now))
+      },
+      found() {
+        remember(digest)
+        release(true)
+        if (place) turns.go(place)
+      },
+      admitted: () =>
+        void end(true, () => {
+          remember(digest)
+          if (place?.wrong.has(digest) && excuse(place, digest)) peers?.tell(`right ${key} ${digest}`)
+        }),
+      known: () =>
+        end(true, () => {
+          remember(digest)
+          return waitMs > 0 ? waitMs : undefined
+        }),
+      wrong: () =>
+        end(false, () => {
+          known.delete(digest)
+          return fail(key, digest, waitMs > 0 || isUnguessable)
+        }),
+      dropped: () => void end(true, () => undefined),
+    }
+  }
+
+  function remember(digest: number): void {
+    if (known.has(digest)) return
+    const [oldest] = known
+    if (known.size >= knownMax && oldest !== undefined) known.delete(oldest)
+    known.add(digest)
+  }
+
+  /**
+   * Answers how long to wait where it is answered from behind the closed door. There it does not count, since nothing
+   * was told; nor is it remembered, so that it counts when it comes again.
+   */
+  function fail(key: string, digest: number, mayBeBehind: boolean): number | undefined {
+    const place = places.open(key)
+    const doors = places.doorsOf(place)
+    const waitMs = mayBeBehind ? waitMsOf(doors, clock()) : 0
+    if (waitMs > 0) {
+      if (places.addRationed(place, digest)) for (const door of doors) door.ration(clock())
+      return waitMs
+    }
+    if (count(place, digest)) peers?.tell(`wrong ${key} ${digest}`)
+    return undefined
+  }
+
+  /** Counts a wrong credential, unless it was counted before. */
+  function count(place: Place, digest: number): boolean {
+    if (place.wrong.has(digest)) return false
+    places.addWrong(place, digest)
+    for (const door of places.doorsOf(place)) door.fail(clock())
+    return true
+  }
+
+  /** What was counted as wrong is right by now: that one, and nothing else, is taken back. */
+  function excuse(place: Place, digest: number): boolean {
+    if (!place.wrong.delete(digest)) return false
+    for (const door of places.doorsOf(place)) door.takeBack(clock())
+    return true
   }
 
   peers?.hear((words) => {
-    const [what, key] = words.split(' ', 2)
-    if (key === undefined) return
-    if (what === 'failed') fail(key)
-    if (what === 'succeeded') places.delete(key)
+    const [what, key = '', text = ''] = words.split(' ', 3)
+    const digest = Number(text)
+    if (key === '' || key.length > keyLengthMax || !Number.isSafeInteger(digest)) return
+    if (what === 'wrong') count(places.open(key), digest)
+    const place = what === 'right' ? places.find(key) : undefined
+    if (place && excuse(place, digest)) places.tidy(place)
   })
 
-  return {
-    blockedUntil(address) {
-      const openAt = places.get(placeOf(address))?.openAt
-      return openAt !== undefined && openAt > clock() ? openAt : undefined
-    },
-    failed(address) {
-      const key = placeOf(address)
-      fail(key)
-      peers?.tell(`failed ${key}`)
-    },
-    succeeded(address) {
-      const key = placeOf(address)
-      if (places.delete(key)) peers?.tell(`succeeded ${key}`)
-    },
-  }
+  return { take }
 }
 
-function delayMsOf(failures: number): number {
-  if (failures <= freeFailures) return 0
-  return Math.min(delayMsMax, delayMsMin * 2 ** (failures - freeFailures - 1))
+interface TakenUp {
+  readonly key: string
+  /** Absent where nothing is remembered of the place. */
+  readonly place?: Place
+  readonly digest: number
+  readonly isUnguessable: boolean
+  readonly doors: readonly Door[]
+  /** How long the door was still closed when it was taken up. */
+  readonly waitMs?: number
+  readonly rations?: readonly Allowance[]
+  readonly isHeld?: boolean
+}
+
+const noDoors: readonly Door[] = []
+
+function waitMsOf(doors: readonly Door[], now: number): number {
+  return doors.reduce((longest, door) => Math.max(longest, door.waitMs(now)), 0)
+}
+
+/**
+ * Ends a guess by what was decided about it. Answers how long its holder has to wait where nothing else may be said:
+ * behind a closed door only who is let in is told more.
+ */
+export function endGuess(guess: Guess, decision: Decision): number | undefined {
+  if (decision.kind === 'admitted') {
+    guess.admitted()
+    return undefined
+  }
+  if (decision.code === 'unknown_access_token') return guess.wrong()
+  const waitMs = guess.known()
+  return isBarring(decision.code) ? waitMs : undefined
 }

@@ -22,6 +22,8 @@ export interface Store {
    */
   readonly watchUsers: (onChanged: (ids: readonly string[] | 'anybody') => void) => () => void
   readonly signals: Signals
+  /** A key that all who share this store have, and nothing else does. */
+  readonly keyFor: (purpose: string) => string
   /** The time that all processes agree on who share this store, made of this machine's. */
   readonly agreeOnTime: (clock: Clock) => Clock
   /** What works less well than it should while everything is answered, in sentences for the operator. */
@@ -187,6 +189,8 @@ export interface AdminKey {
   readonly createdAt: number
   readonly expiresAt?: number
   readonly scopes: readonly Scope[]
+  /** An operator chose it, and it is short enough to be guessed in the end. */
+  readonly isGuessable?: boolean
 }
 
 export interface NewAdminKey {

@@ -1,4 +1,6 @@
+import { isOwnAccessToken } from '#core/access-token.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
+import { endGuess } from '#http/throttle.ts'
 import type { Asked } from '#metering/meter.ts'
 import type { AdmissionAsk } from '#storage/store.ts'
 import type { VerifierContext } from './context.ts'
@@ -12,7 +14,8 @@ export type Verdict =
 
 /**
  * Puts a question to the meter, the same one that decides for the gateway. Guesses at access tokens are throttled
- * by the end client's address where one is known; the asking gateway's own is no guesser's.
+ * by the end client's address where one is known; the asking gateway's own is no guesser's. Who is named by an id
+ * presents nothing that could be guessed.
  *
  * @param guesser the end client's address
  */
@@ -22,18 +25,31 @@ export async function ask(
   visit: Visit,
   context: VerifierContext,
 ): Promise<Verdict> {
-  const { throttle } = context
-  const blockedUntil = guesser === undefined ? undefined : throttle.blockedUntil(guesser)
-  if (blockedUntil !== undefined) {
-    const problem = createProblem('throttled', undefined, { retryAt: blockedUntil })
-    return { kind: 'refused', problem, outcome: undefined }
+  const { accessToken } = question
+  if (guesser === undefined || accessToken === undefined)
+    return toVerdict(await context.meter.admit(question), visit)
+  const isUnguessable = isOwnAccessToken(accessToken)
+  const taken = await context.throttle.take(guesser, accessToken, { isUnguessable })
+  if (taken.kind === 'closed') return throttled(taken.waitMs, context)
+  const { guess } = taken
+  try {
+    const outcome = await context.meter.admit(question)
+    const waitMs = endGuess(guess, outcome)
+    return waitMs === undefined ? toVerdict(outcome, visit) : throttled(waitMs, context)
+  } finally {
+    guess.dropped()
   }
-  const outcome = await context.meter.admit(question)
+}
+
+function toVerdict(outcome: Asked, visit: Visit): Verdict {
   visit.userId = outcome.user?.id
-  const isUnknown = outcome.kind === 'refused' && outcome.code === 'unknown_access_token'
-  if (guesser !== undefined && isUnknown) throttle.failed(guesser)
-  else if (guesser !== undefined) throttle.succeeded(guesser)
   if (outcome.kind === 'admitted') return { kind: 'admitted', outcome }
   const { code, message, limit, retryAt } = outcome
   return { kind: 'refused', problem: createProblem(code, message, { retryAt, limit }), outcome }
+}
+
+/** As if nobody had been asked: who waits is told nothing else. */
+function throttled(waitMs: number, { clock }: VerifierContext): Verdict {
+  const problem = createProblem('throttled', undefined, { retryAt: clock() + waitMs })
+  return { kind: 'refused', problem, outcome: undefined }
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { createProblem } from '#core/errors.ts'
 import { bearerOf } from '#http/credential.ts'
+import { findKey } from '#http/key-door.ts'
 import { type Refusal, refuse, refused } from './answer.ts'
 import type { VerifierContext } from './context.ts'
 import type { Visit } from './visit.ts'
@@ -44,16 +45,24 @@ export async function letIn(
   context: VerifierContext,
 ): Promise<Refusal | undefined> {
   if (secret === undefined) return ofGateway(refuse('missing_credential', missing))
-  const key = await context.adminKeys.findAdminKey(secret, context.clock())
-  if (key?.scopes.includes('verifier')) {
-    visit.adminKeyId = key.id
-    return undefined
+  const now = context.clock()
+  const presented = { address: visit.address, secret, scope: 'verifier' }
+  const found = await findKey(context.keyThrottle, presented, () =>
+    context.adminKeys.findAdminKey(secret, now),
+  )
+  switch (found.kind) {
+    case 'in':
+      visit.adminKeyId = found.key.id
+      return undefined
+    case 'unknown':
+      return ofGateway(refuse('unknown_admin_key', 'This verifier key is not known.'))
+    case 'out_of_scope':
+      return ofGateway(refuse('forbidden', 'This admin key lacks the scope "verifier".'))
+    case 'throttled': {
+      const problem = createProblem('throttled', undefined, { retryAt: now + found.waitMs })
+      return ofGateway(refused(problem))
+    }
   }
-  const retryAt = context.keyThrottle.blockedUntil(visit.address)
-  if (retryAt !== undefined) return ofGateway(refused(createProblem('throttled', undefined, { retryAt })))
-  if (key) return ofGateway(refuse('forbidden', 'This admin key lacks the scope "verifier".'))
-  context.keyThrottle.failed(visit.address)
-  return ofGateway(refuse('unknown_admin_key', 'This verifier key is not known.'))
 }
 
 const missing = `Send an admin key of the scope "verifier" as "${keyHeader}: <key>".`

@@ -18,14 +18,15 @@ const planes = [
 ] as const
 type Plane = (typeof planes)[number]
 
-function guess(at: number, plane: Plane, address: string) {
+let guesses = 0
+function guess(at: number, plane: Plane, address: string, credential = `guess-${guesses++}`) {
   const port = cluster.instances[at]?.port ?? assert.fail()
   const { path } = plane
   return call(port, {
     method: 'GET',
     ...plane,
     path,
-    accessToken: 'guessed',
+    accessToken: credential,
     headers: { 'x-forwarded-for': address },
   })
 }
@@ -42,6 +43,14 @@ for (const [index, plane] of planes.entries())
         assert.ok(Number(headers['retry-after']) >= 1)
       }
       assert.equal((await guess(1, plane, '203.0.113.1')).status, 401, 'nobody else')
+    })
+
+    it('count once for both, however often one of them is repeated at either', async () => {
+      const address = `198.51.100.${index + 101}`
+      for (let time = 0; time < 40; time++)
+        assert.equal((await guess(time % 2, plane, address, 'stale')).status, 401)
+      for (let time = 0; time < 10; time++) assert.equal((await guess(0, plane, address)).status, 401)
+      await waitUntil(async () => (await guess(0, plane, address)).status === 429, 'the door is shut')
     })
   })
 

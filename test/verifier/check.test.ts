@@ -97,11 +97,17 @@ for (const database of databases) {
       })
 
       it('throttles guesses at the address that they are said to come from', async () => {
-        const guess = () => check({ token: 'a-guess', address: '203.0.113.77' })
-        for (let round = 0; round < 11; round += 1) assert.equal((await guess()).code, 'unknown_access_token')
-        const blocked = await guess()
+        const guess = (token: string) => check({ token, address: '203.0.113.77' })
+        for (let round = 0; round < 40; round += 1)
+          assert.equal((await guess('stale')).code, 'unknown_access_token')
+        for (let round = 0; round < 10; round += 1)
+          assert.equal((await guess(`guess-${round}`)).code, 'unknown_access_token')
+        const blocked = await guess('another')
         assert.deepEqual([blocked.valid, blocked.code], [false, 'throttled'])
         assert.equal(blocked.retryAt, harness.clock.now + 1000)
+        const { accessToken, id: userId } = await harness.createUser()
+        assert.equal((await guess(accessToken)).code, 'ok', 'what cannot be guessed is looked up')
+        assert.equal((await check({ userId, address: '203.0.113.77' })).code, 'ok', 'an id is no guess')
       })
 
       it('refuses what it cannot read, and says where it is wrong', async () => {

@@ -163,6 +163,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     usage: fencedAll(createUsageReader(db, policy)),
     watchUsers: (onChanged) => hearOfUsers(listener, onChanged),
     signals,
+    keyFor: vault.keyFor,
     agreeOnTime: shared.correct,
     notes: () => channelNotes(listener.state(), directUrl !== undefined),
     ping: () =>

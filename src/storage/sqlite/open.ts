@@ -125,6 +125,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     // There is no other process.
     watchUsers: () => () => undefined,
     signals: { tell: () => undefined, hear: () => () => undefined },
+    keyFor: vault.keyFor,
     agreeOnTime: (clock) => clock,
     usage: { readUsage: (question) => background.run('readUsage', question) },
     notes: () => [],
