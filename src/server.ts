@@ -15,7 +15,15 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import { createStopper } from '#lib/stopper.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { openHeartbeat, silentMsDefault } from '#metering/heartbeat.ts'
-import { journalPathIn, openJournal, replayJournals } from '#metering/journal.ts'
+import { journalPathIn, openJournal, replayJournals, replaySetAside } from '#metering/journal.ts'
+import {
+  idOf,
+  type Kept,
+  openSetAside,
+  type SetAside,
+  setAsidePathIn,
+  takeSetAside,
+} from '#metering/set-aside.ts'
 import { openUpkeep } from '#metering/upkeep.ts'
 import { providers } from '#providers/all.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
@@ -66,25 +74,28 @@ async function open(
   const store = await openConfiguredStore(config, instance, (sentence) => log.warn(sentence))
   stopper.add(store.close)
   const clock = store.agreeOnTime(machineClock)
-  const replayed = await replayJournals(config.dataDir, store.metering, clock)
-  if (replayed.settlements > 0) log.info(replayed, 'booked what the journal had kept')
+  const setAside = openSetAside(config.dataDir, instance, clock)
+  await bookLeftovers(config, store, setAside, log, clock, instance)
   const onAbandoned = (entries: number) =>
     log.warn({ entries }, 'charged requests that a stopped process or an ended lease left open')
-  const abandoned = await store.metering.abandonEntries(clock(), silentMsDefault)
+  const onFault = (id: string, err: unknown) => log.error({ id, err }, 'a request cannot be closed')
+  const abandoned = await store.metering.abandonEntries(clock(), silentMsDefault, onFault)
   if (abandoned > 0) onAbandoned(abandoned)
   const madeAdminKey = await adminKeyIfNone(store, config, clock)
 
   const onFailure = (err: unknown) => log.error({ err }, 'the store failed')
   const meter = openMeter(store.metering, clock, {
     onFailure,
+    onFault: (id, err) => log.error({ id, err }, 'one request cannot be booked; others are'),
     journal: openJournal(journalPathIn(config.dataDir, instance)),
+    setAside,
     onDisabled(userId, reason) {
       log.warn({ userId, reason }, 'a user was disabled by a limit')
       gateway.cutUser(userId, disabled(reason))
     },
   })
   stopper.add(meter.close)
-  stopper.add(openHeartbeat(store.metering, { clock, onAbandoned, onFailure }).close)
+  stopper.add(openHeartbeat(store.metering, { clock, onAbandoned, onFault, onFailure }).close)
   const upkeep = openUpkeep(store.upkeep, {
     clock,
     retentionDays: config.ledgerRetentionDays,
@@ -189,6 +200,29 @@ async function open(
   })
   const adminUrl = listeners.at(-1)?.url ?? listener.url
   return { url: listener.url, adminUrl, madeAdminKey, store, stop: stopper.stop }
+}
+
+/** Books what earlier processes could not, before anything is taken for abandoned; says what it has to set aside. */
+async function bookLeftovers(
+  { dataDir }: Config,
+  { metering }: Store,
+  setAside: SetAside,
+  log: Log,
+  clock: Clock,
+  instance: string,
+): Promise<void> {
+  async function putAside(kept: Kept, why: unknown): Promise<void> {
+    log.error(
+      { id: idOf(kept), err: why, file: setAsidePathIn(dataDir, instance) },
+      'set aside: it cannot be booked',
+    )
+    await setAside.add(kept, why)
+  }
+  const taken = await takeSetAside(dataDir, instance)
+  const replayed = await replayJournals(dataDir, metering, clock, putAside)
+  if (replayed.settlements > 0) log.info(replayed, 'booked what the journal had kept')
+  const booked = await replaySetAside(taken, metering, clock, putAside)
+  if (booked > 0) log.info({ booked }, 'booked what had been set aside')
 }
 
 /** One that has expired is none that is missing: nobody wants an end that the next start takes back. */

@@ -11,7 +11,7 @@ import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
 import { endGuess, type Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
-import type { UsageStore, UserStore } from '#storage/store.ts'
+import { StoreFault, type UsageStore, type UserStore } from '#storage/store.ts'
 import { readHistory, tellHistory } from './usage-history.ts'
 import { toUsageAnswer } from './usage-wire.ts'
 
@@ -63,6 +63,7 @@ export function createAccount(options: AccountOptions): Account {
     answerTo(request, visit)
       .catch((error: unknown): Answer => {
         log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
+        if (error instanceof StoreFault) return refused(createProblem('internal'))
         return refused(createProblem('store_unavailable', undefined, { retryAt: clock() + 1000 }))
       })
       .then((answer) => send(request, response, visit, answer))

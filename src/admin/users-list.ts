@@ -1,3 +1,5 @@
+import type { Log } from '#http/log.ts'
+import type { UserPage } from '#storage/store.ts'
 import {
   type AdminContext,
   type AdminHandler,
@@ -26,10 +28,16 @@ const streamPageSize = 200
 async function answerEverybody(c: AdminContext, { store, clock, wire, log }: AdminParts): Promise<Response> {
   const requestId = c.get('requestId')
   const outgoing = c.env?.outgoing
+  const page = async (after?: UserPage['next']) =>
+    toldOf(
+      await store.users.listUsers({ limit: streamPageSize, now: clock(), ...(after && { after }) }),
+      log,
+      requestId,
+    )
   const stream = streamUsers({
     // Read before the status is sent, so that a store that is down is a 503 and not a list that breaks off.
-    first: await store.users.listUsers({ limit: streamPageSize, now: clock() }),
-    nextPage: (after) => store.users.listUsers({ limit: streamPageSize, now: clock(), after }),
+    first: await page(),
+    nextPage: page,
     toText: (user) => JSON.stringify(wire.toUser(user)),
     onFailure(error) {
       log.error({ err: error, requestId }, 'a list of users broke off')
@@ -41,13 +49,21 @@ async function answerEverybody(c: AdminContext, { store, clock, wire, log }: Adm
   return c.body(stream, 200, { 'content-type': 'application/json' })
 }
 
+/** A page, after the log was told of users who are missing from it. */
+function toldOf(page: UserPage, log: Log, requestId: string): UserPage {
+  const { unreadable } = page
+  if (unreadable)
+    log.error({ requestId, unreadable }, 'users whose rows cannot be read were left out of a list')
+  return page
+}
+
 async function answerPage(
   c: AdminContext,
-  { store, clock, wire }: AdminParts,
+  { store, clock, wire, log }: AdminParts,
   query: ListPageQuery,
 ): Promise<Response> {
   const now = clock()
-  const page = await store.users.listUsers(toPageRequest(query, now))
+  const page = toldOf(await store.users.listUsers(toPageRequest(query, now)), log, c.get('requestId'))
   const total = query.cursor?.total ?? (await store.users.countUsers(query.filter, now))
   const { sort, filter } = query
   const nextCursor = page.next && encodeCursor({ total, sort, filter, after: page.next })

@@ -4,6 +4,7 @@ import { type Family, familyOf } from './family.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
 import type { Period, PeriodBounds } from './period.ts'
 import { takeRate } from './rate.ts'
+import { addUnits, sumMax, toNeed, unitsMax } from './units.ts'
 import { isDisabled, isExpired, UNLIMITED, type UserLimits, type UserType } from './user.ts'
 
 /**
@@ -228,7 +229,7 @@ export function viewQuota(
     family,
     used: current ? quota.used : 0,
     reserved: quota?.reserved ?? 0,
-    limit: limit === UNLIMITED || user.type === 'special' ? undefined : limit + extra,
+    limit: limit === UNLIMITED || user.type === 'special' ? undefined : addUnits(limit, extra),
     extra,
     resetAt: bounds.endAt,
   }
@@ -359,28 +360,35 @@ function numberLimit(
   return limit === UNLIMITED || user.type === 'special' ? undefined : limit
 }
 
+/**
+ * Where there is a limit, what is asked for has to fit. Where there is none a request is never refused for what it
+ * asks, but holds no more than a figure may say, and never so much that the sum of what is held would saturate.
+ */
 function decideQuota(
   view: QuotaView,
   asked: NonNullable<AdmissionRequest['units']>,
   policy: Policy,
   now: number,
 ): Decision {
-  const admit = (output: number, outputCap: number | undefined): Admitted => {
-    const hold = asked.input + output
-    const quota = { ...view, reserved: view.reserved + hold }
+  const input = toNeed(asked.input)
+  const choices = Math.max(1, toNeed(asked.choices))
+  const stated = asked.output === undefined ? undefined : toNeed(asked.output)
+  const admit = (hold: number, outputCap: number | undefined): Admitted => {
+    const quota = { ...view, reserved: addUnits(view.reserved, hold) }
     return { kind: 'admitted', hold, outputCap, quota, arrivalAt: undefined, rate: undefined }
   }
-  if (view.limit === undefined) return admit(asked.output ?? policy.outputDefault * asked.choices, undefined)
+  if (view.limit === undefined) {
+    const wanted = addUnits(input, stated ?? toNeed(policy.outputDefault * choices))
+    return admit(Math.max(0, Math.min(wanted, unitsMax, sumMax - view.reserved)), undefined)
+  }
   // A quota may be overdrawn; what needs nothing (counting) is let in all the same.
   const left = Math.max(0, view.limit - view.used - view.reserved)
   // An answer nobody bounds could outgrow its reservation, so the gateway bounds it by what is left.
   const cap =
-    asked.output === undefined
-      ? Math.min(policy.outputDefault, Math.floor((left - asked.input) / asked.choices))
-      : undefined
-  const needed = asked.input + (asked.output ?? Math.max(1, cap ?? 1) * asked.choices)
-  if (needed > left) return refuseQuota(view, needed, now)
-  return admit(asked.output ?? Math.max(1, cap ?? 1) * asked.choices, cap)
+    stated === undefined ? Math.min(policy.outputDefault, Math.floor((left - input) / choices)) : undefined
+  const needed = addUnits(input, stated ?? toNeed(Math.max(1, cap ?? 1) * choices))
+  if (needed > Math.min(left, unitsMax)) return refuseQuota(view, needed, now)
+  return admit(needed, cap)
 }
 
 function refuseQuota(view: QuotaView, needed: number, now: number): Refused {
@@ -400,6 +408,8 @@ function refuseQuota(view: QuotaView, needed: number, now: number): Refused {
     ...(Number.isFinite(resetAt) && { resetAt }),
   }
   const refused = { ...refuse('quota_exceeded', message), quota: view, limit: facts }
+  // What no request may hold fits into no period.
+  if (needed > unitsMax) return refused
   // Only what other requests hold stands in the way: some of it comes back as soon as they end.
   if (view.reserved > 0 && view.used + needed <= limit) return { ...refused, retryAt: now + soonMs }
   // Waiting for the next period helps only where the request fits into a whole one, without what was added to this.

@@ -17,5 +17,30 @@ export function isUnits(value: unknown): value is number {
 
 /** Adds (or, below zero, takes away) units and stays exact: the sum saturates at both ends. */
 export function addUnits(sum: number, units: number): number {
-  return Math.max(-sumMax, Math.min(sumMax, sum + units))
+  return toSum(sum + units)
+}
+
+/** The nearest sum to any number: whole, exact at both ends; what is no number counts nothing. */
+export function toSum(value: number): number {
+  if (Number.isSafeInteger(value)) return value
+  return Math.max(-sumMax, Math.min(sumMax, Math.trunc(value) || 0))
+}
+
+/** The nearest sum that is not negative. */
+export function toCount(value: number): number {
+  return Math.max(0, toSum(value))
+}
+
+/** The nearest figure to any number: whole, not negative, within the bound; what is no number counts nothing. */
+export function toUnits(value: number): number {
+  return Math.min(unitsMax, toCount(value))
+}
+
+/**
+ * What a request asks for, where the reader of its figures let something absurd through: what is no number asks for
+ * more than there is, so that a limit refuses it, and a part of a unit for a whole one.
+ */
+export function toNeed(value: number): number {
+  if (Number.isNaN(value)) return sumMax
+  return toCount(Math.ceil(value))
 }

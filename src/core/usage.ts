@@ -1,3 +1,5 @@
+import { toCount, toSum } from './units.ts'
+
 /**
  * What one request consumed, in LLM units. Every unit stands in exactly one field, so that their sum is what
  * the quota counts. Providers draw the lines differently: OpenAI's `prompt_tokens` includes the cached ones and
@@ -16,7 +18,18 @@ export interface Usage {
 
 export const noUsage: Usage = { input: 0, cacheRead: 0, cacheWritten: 0, output: 0, reasoning: 0 }
 
-/** The units that count against a quota. */
-export function unitsOf(usage: Usage): number {
-  return usage.input + usage.cacheRead + usage.cacheWritten + usage.output + usage.reasoning
+/** The units that count against a quota; their sum saturates. */
+export function unitsOf({ input, cacheRead, cacheWritten, output, reasoning }: Usage): number {
+  return toSum(input + cacheRead + cacheWritten + output + reasoning)
+}
+
+/** The same with every figure as a sum can be: whole, not negative, exact. What comes from outside is bounded there. */
+export function toBoundedUsage({ input, cacheRead, cacheWritten, output, reasoning }: Usage): Usage {
+  return {
+    input: toCount(input),
+    cacheRead: toCount(cacheRead),
+    cacheWritten: toCount(cacheWritten),
+    output: toCount(output),
+    reasoning: toCount(reasoning),
+  }
 }

@@ -8,7 +8,7 @@ import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
 import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
-import type { Asked, Meter } from '#metering/meter.ts'
+import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
 import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmissionAsk, AskedBy } from '#storage/store.ts'
@@ -126,8 +126,9 @@ export async function answerOf<T>(
   try {
     return { kind: 'answered', value: await question }
   } catch (error) {
+    const code = isOfOneRequest(error) ? 'internal' : 'store_unavailable'
     log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
-    return refused(createProblem('store_unavailable'))
+    return refused(createProblem(code))
   }
 }
 

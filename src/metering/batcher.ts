@@ -7,6 +7,7 @@ import {
   type MeteringStore,
   type Settlement,
   type SettlementOutcome,
+  StoreFault,
   StoreUnavailable,
   type UsageEvent,
   type UsageEventOutcome,
@@ -14,6 +15,7 @@ import {
 import type { Journal } from './journal.ts'
 import type { Asked, Meter } from './meter.ts'
 import { openPatience, type Waiting } from './patience.ts'
+import type { SetAside } from './set-aside.ts'
 
 /**
  * Gathers admissions and settlements into batches: while one batch is being written the next one fills, so a
@@ -24,8 +26,12 @@ export interface MeterOptions {
   readonly batchMax?: number
   /** Told of each failed batch; the callers know only that the store was away. */
   readonly onFailure?: (error: unknown) => void
+  /** Told of each question that the store cannot book though it works, by its id. */
+  readonly onFault?: (requestId: string, error: StoreFault) => void
   /** Keeps settlements on this machine while the store is away. */
   readonly journal?: Journal
+  /** Keeps what the store cannot book. */
+  readonly setAside?: SetAside
   /** Told of each user whom an admission has disabled. */
   readonly onDisabled?: (userId: string, reason: string) => void
   /** After how long whoever asks is told that the store is away, whatever becomes of the question. */
@@ -47,7 +53,14 @@ interface Settling {
 
 interface Counting extends Waiting {
   readonly event: UsageEvent
-  readonly resolve: (outcome: UsageEventOutcome) => void
+  readonly resolve: (outcome: UsageEventOutcome | 'kept') => void
+}
+
+/** What is booked together. */
+interface Part {
+  readonly settling: readonly Settling[]
+  readonly counting: readonly Counting[]
+  readonly asking: readonly Asking[]
 }
 
 /**
@@ -71,7 +84,8 @@ const doubtLookMs = 2_000
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
   const { lanes = 1 } = store
   // Where several run at a time, one must not take all that there is and leave nothing to the others.
-  const { batchMax = lanes > 1 ? 128 : 256, onFailure, journal, patienceMs = patienceMsDefault } = options
+  const { batchMax = lanes > 1 ? 128 : 256, patienceMs = patienceMsDefault } = options
+  const { onFailure, journal, setAside } = options
   const asks: Asking[] = []
   const events: Counting[] = []
   let settlements: Settling[] = []
@@ -132,6 +146,16 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     pace.took(questions)
     underWay.push(asking, counting)
     try {
+      await runPart({ settling, counting, asking })
+    } finally {
+      for (const list of [asking, counting]) underWay.splice(underWay.indexOf(list), 1)
+    }
+  }
+
+  /** Takes apart what the store cannot book as a whole; answers false where the store is away. */
+  async function runPart(part: Part): Promise<boolean> {
+    const { settling, counting, asking } = part
+    try {
       const answer = await store.runBatch({
         now: clock(),
         settlements: settling.map(({ settlement }) => settlement),
@@ -143,15 +167,54 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       for (const [index, one] of counting.entries()) answerEvent(one, answer.events[index])
       for (const [index, one] of asking.entries()) answerAsk(one, answer.asks[index], answer.durable)
       answer.durable.catch((error: unknown) => onFailure?.(error))
+      return true
     } catch (error) {
-      onFailure?.(error)
-      // Whoever asks gets to know at once; what was settled has happened and is kept until it is booked.
-      for (const { reject } of [...asking, ...counting]) reject(error)
-      const lost = error instanceof StoreUnavailable && error.mayHaveHappened ? asking.flatMap(releaseOf) : []
-      const kept = [...settling, ...lost]
-      if (kept.length > 0) keep(kept)
-    } finally {
-      for (const list of [asking, counting]) underWay.splice(underWay.indexOf(list), 1)
+      if (!(error instanceof StoreFault)) {
+        onFailure?.(error)
+        lose(part, error)
+        return false
+      }
+      const halves = halvesOf(part)
+      if (!halves) {
+        await setAsideOne(part, error)
+        return true
+      }
+      const [first, second] = halves
+      if (await runPart(first)) return runPart(second)
+      lose(second, new StoreUnavailable(error))
+      return false
+    }
+  }
+
+  /** Whoever asks gets to know at once; what was settled has happened and is kept until it is booked. */
+  function lose({ settling, counting, asking }: Part, error: unknown): void {
+    for (const { reject } of [...asking, ...counting]) reject(error)
+    const lost = error instanceof StoreUnavailable && error.mayHaveHappened ? asking.flatMap(releaseOf) : []
+    const kept = [...settling, ...lost]
+    if (kept.length > 0) keep(kept)
+  }
+
+  /** The one question that the store cannot book, though it works: it must not stand in the way of others. */
+  async function setAsideOne({ settling, counting, asking }: Part, error: StoreFault): Promise<void> {
+    for (const { ask, reject } of asking) {
+      options.onFault?.(ask.requestId, error)
+      reject(error)
+    }
+    for (const one of counting) {
+      options.onFault?.(one.event.requestId, error)
+      // One that is named by its secret is written nowhere: who reported it has to keep it.
+      if (setAside === undefined || one.event.accessToken !== undefined) one.reject(error)
+      else await setAside.add({ event: one.event }, error).then(() => one.resolve('kept'), one.reject)
+    }
+    for (const one of settling) {
+      options.onFault?.(one.settlement.requestId, error)
+      try {
+        await setAside?.add({ settlement: one.settlement }, error)
+        one.resolve('kept')
+      } catch (failure) {
+        onFailure?.(failure)
+        keep([one])
+      }
     }
   }
 
@@ -259,6 +322,26 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       await journal?.close()
     },
   }
+}
+
+/** The first half of the questions and the rest, in their order; undefined where there is only one. */
+function halvesOf({ settling, counting, asking }: Part): readonly [Part, Part] | undefined {
+  const half = (settling.length + counting.length + asking.length) >> 1
+  if (half === 0) return undefined
+  const [settled, counted] = [
+    Math.min(half, settling.length),
+    Math.min(half - settling.length, counting.length),
+  ]
+  const events = Math.max(0, counted)
+  const asks = half - settled - events
+  return [
+    {
+      settling: settling.slice(0, settled),
+      counting: counting.slice(0, events),
+      asking: asking.slice(0, asks),
+    },
+    { settling: settling.slice(settled), counting: counting.slice(events), asking: asking.slice(asks) },
+  ]
 }
 
 const isWaiting = ({ isGivenUp }: Waiting) => !isGivenUp

@@ -1,5 +1,5 @@
 import type { Clock } from '#core/clock.ts'
-import type { MeteringStore } from '#storage/store.ts'
+import type { MeteringStore, OnFault } from '#storage/store.ts'
 
 export interface HeartbeatOptions {
   readonly clock: Clock
@@ -8,11 +8,15 @@ export interface HeartbeatOptions {
   /** After how long a silence a process is taken for dead. */
   readonly silentMs?: number
   readonly onAbandoned?: (entries: number) => void
+  /** Told once of each entry that cannot be closed; it is tried again with every beat. */
+  readonly onFault?: OnFault
   readonly onFailure?: (error: unknown) => void
 }
 
 export const silentMsDefault = 15_000
 const everyMsDefault = 5_000
+/** Entries whose fault is remembered as told. */
+const toldMax = 10_000
 
 /**
  * Says that this process lives, and closes what the dead have left open and leases that have run out. Resolves on
@@ -27,6 +31,13 @@ export function openHeartbeat(
   let steadySince: number | undefined
   let running: Promise<void> | undefined
 
+  const told = new Set<string>()
+  const onFault: OnFault = (requestId, error) => {
+    if (told.size >= toldMax) told.clear()
+    if (!told.has(requestId)) options.onFault?.(requestId, error)
+    told.add(requestId)
+  }
+
   async function beat(): Promise<void> {
     try {
       await store.beat(clock())
@@ -34,7 +45,7 @@ export function openHeartbeat(
       // Where the store was away nobody could say that he lives: everybody gets as long to say it again.
       const graceMs = performance.now() - steadySince
       const patience = graceMs >= silentMs ? silentMs : Number.MAX_SAFE_INTEGER
-      const entries = await store.abandonEntries(clock(), patience)
+      const entries = await store.abandonEntries(clock(), patience, onFault)
       if (entries > 0) options.onAbandoned?.(entries)
     } catch (error) {
       steadySince = undefined

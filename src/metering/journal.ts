@@ -1,7 +1,10 @@
 import { type FileHandle, mkdir, open, readdir, readFile, truncate, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '#core/clock.ts'
-import type { MeteringStore, Settlement } from '#storage/store.ts'
+import { doApart } from '#lib/apart.ts'
+import { type MeteringStore, type Settlement, StoreFault, type UsageEvent } from '#storage/store.ts'
+import { isSettlement, parseSettlement } from './journal-line.ts'
+import type { Kept, takeSetAside } from './set-aside.ts'
 
 /**
  * Settlements that the store could not take, on this machine's disk until it can: one line of JSON each. They hold
@@ -64,19 +67,27 @@ export async function journalsIn(folder: string): Promise<readonly string[]> {
   return names.filter((name) => name.endsWith('.journal')).map((name) => join(folder, name))
 }
 
-const replayedAtOnce = 256
-
 export interface Replayed {
   readonly settlements: number
   /** Lines that are no settlement; a crash in the middle of writing leaves one at most. */
   readonly unreadable: number
 }
 
+/** What becomes of that which cannot be booked. */
+type PutAside = (kept: Kept, why: unknown) => Promise<void>
+
+const putNowhere: PutAside = () => Promise.resolve()
+
 /** Books what all journals in a folder hold: those of processes that are dead, and no harm to one that lives. */
-export async function replayJournals(folder: string, store: MeteringStore, clock: Clock): Promise<Replayed> {
+export async function replayJournals(
+  folder: string,
+  store: MeteringStore,
+  clock: Clock,
+  putAside: PutAside,
+): Promise<Replayed> {
   let [settlements, unreadable] = [0, 0]
   for (const path of await journalsIn(folder)) {
-    const replayed = await replayJournal(path, store, clock)
+    const replayed = await replayJournal(path, store, clock, putAside)
     settlements += replayed.settlements
     unreadable += replayed.unreadable
   }
@@ -85,19 +96,93 @@ export async function replayJournals(folder: string, store: MeteringStore, clock
 
 /**
  * Books what an earlier process left in its journal, before anything is taken for abandoned. Rejects with
- * `StoreUnavailable`, and then everything stays where it is.
+ * `StoreUnavailable`, and then everything stays where it is; what cannot be booked is put aside.
  */
-export async function replayJournal(path: string, store: MeteringStore, clock: Clock): Promise<Replayed> {
+export async function replayJournal(
+  path: string,
+  store: MeteringStore,
+  clock: Clock,
+  putAside: PutAside = putNowhere,
+): Promise<Replayed> {
   const lines = (await readIfThere(path)).split('\n').filter((line) => line !== '')
-  const settlements = lines.flatMap((line) => parse(line) ?? [])
-  for (let from = 0; from < settlements.length; from += replayedAtOnce) {
-    const batch = settlements.slice(from, from + replayedAtOnce)
+  const settlements: Settlement[] = []
+  const unreadable: string[] = []
+  for (const line of lines) {
+    const settlement = parseSettlement(line)
+    if (settlement) settlements.push(settlement)
+    else unreadable.push(line)
+  }
+  for (const line of unreadable) await putAside({ line }, unreadableLine)
+  await bookAll(settlements, store, clock, putAside)
+  if (lines.length > 0) await truncate(path, 0)
+  return { settlements: settlements.length, unreadable: unreadable.length }
+}
+
+const unreadableLine = 'the line is no settlement with figures that can be booked'
+
+/** Tries once more what was set aside before; answers how much of it is booked now. */
+export async function replaySetAside(
+  files: Awaited<ReturnType<typeof takeSetAside>>,
+  store: MeteringStore,
+  clock: Clock,
+  putAside: PutAside,
+): Promise<number> {
+  let booked = 0
+  const putAgain: PutAside = (kept, why) => {
+    booked -= 1
+    return putAside(kept, why)
+  }
+  for (const { kept, done } of files) {
+    booked += kept.length
+    const settlements = kept.flatMap((one) =>
+      'settlement' in one && isSettlement(one.settlement) ? [one.settlement] : [],
+    )
+    const events = kept.flatMap((one) => ('event' in one ? [one.event] : []))
+    for (const one of kept)
+      if ('line' in one || ('settlement' in one && !isSettlement(one.settlement)))
+        await putAgain(one, unreadableLine)
+    await bookAll(settlements, store, clock, putAgain)
+    await countAll(events, store, clock, putAgain)
+    await done()
+  }
+  return booked
+}
+
+const replayedAtOnce = 256
+
+async function bookAll(
+  settlements: readonly Settlement[],
+  store: MeteringStore,
+  clock: Clock,
+  putAside: PutAside,
+): Promise<void> {
+  const book = async (batch: readonly Settlement[]) => {
     const { durable } = await store.runBatch({ now: clock(), settlements: batch, asks: [] })
     await durable
   }
-  if (lines.length > 0) await truncate(path, 0)
-  return { settlements: settlements.length, unreadable: lines.length - settlements.length }
+  for (const batch of chunksOf(settlements))
+    await doApart(batch, book, isFault, (settlement, why) => putAside({ settlement }, why))
 }
+
+async function countAll(
+  events: readonly UsageEvent[],
+  store: MeteringStore,
+  clock: Clock,
+  putAside: PutAside,
+): Promise<void> {
+  const count = async (batch: readonly UsageEvent[]) => {
+    await store.runBatch({ now: clock(), settlements: [], events: batch, asks: [] })
+  }
+  for (const batch of chunksOf(events))
+    await doApart(batch, count, isFault, (event, why) => putAside({ event }, why))
+}
+
+function* chunksOf<T>(items: readonly T[]): Iterable<readonly T[]> {
+  for (let from = 0; from < items.length; from += replayedAtOnce)
+    yield items.slice(from, from + replayedAtOnce)
+}
+
+const isFault = (error: unknown) => error instanceof StoreFault
 
 async function readIfThere(path: string): Promise<string> {
   try {
@@ -105,15 +190,5 @@ async function readIfThere(path: string): Promise<string> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
     throw error
-  }
-}
-
-/** Written by this program and by nobody else, so that a line which is whole is right. */
-function parse(line: string): Settlement | undefined {
-  try {
-    const settlement: Settlement = JSON.parse(line)
-    return typeof settlement.requestId === 'string' ? settlement : undefined
-  } catch {
-    return undefined
   }
 }

@@ -1,10 +1,11 @@
-import type {
-  AdmissionAsk,
-  AdmissionOutcome,
-  Settlement,
-  SettlementOutcome,
-  UsageEvent,
-  UsageEventOutcome,
+import {
+  type AdmissionAsk,
+  type AdmissionOutcome,
+  type Settlement,
+  type SettlementOutcome,
+  StoreFault,
+  type UsageEvent,
+  type UsageEventOutcome,
 } from '#storage/store.ts'
 
 /** An admission's answer, and when it is on the disk. */
@@ -13,17 +14,27 @@ export type Asked = AdmissionOutcome & { readonly durable: Promise<void> }
 /** The account's front door: every relay is admitted here before it is sent and settled here when it ends. */
 export interface Meter {
   /**
-   * Decides and reserves. Rejects with `StoreUnavailable` when it cannot: callers answer 503. The request may be
+   * Decides and reserves. Rejects with `StoreUnavailable` when it cannot: callers answer 503; with `StoreFault` where
+   * the store cannot read or write what belongs to this one request. The request may be
    * sent on at once, while the reservation is on its way to the disk; its answer may begin when that is `durable`.
    */
   readonly admit: (ask: AdmissionAsk) => Promise<Asked>
   /**
    * Closes an entry, once; a repeat changes nothing. Resolves when the settlement survives this process. Never
-   * rejects: while the store is away the settlement is kept (in the journal, where there is one) and tried again.
+   * rejects: while the store is away the settlement is kept (in the journal, where there is one) and tried again, and
+   * one that the store cannot book is set aside.
    */
   readonly settle: (settlement: Settlement) => Promise<SettlementOutcome | 'kept'>
-  /** Counts what was used elsewhere, once for each event. Rejects with `StoreUnavailable` when it cannot. */
-  readonly count: (event: UsageEvent) => Promise<UsageEventOutcome>
+  /**
+   * Counts what was used elsewhere, once for each event; `kept` where the store cannot book this one. Rejects as
+   * `admit` does.
+   */
+  readonly count: (event: UsageEvent) => Promise<UsageEventOutcome | 'kept'>
   /** Waits until everything that was handed in is booked, or at least in the journal. */
   readonly close: () => Promise<void>
+}
+
+/** Whether the account works, and only this one request cannot be booked. */
+export function isOfOneRequest(error: unknown): boolean {
+  return error instanceof StoreFault
 }

@@ -3,12 +3,14 @@ import { createAccessToken } from '#core/access-token.ts'
 import { addressesMax, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
 import type { Vault } from '#core/vault.ts'
+import { integer } from './columns.ts'
 import { chunksOf, saveAdjustments, saveQuotas } from './quota-changes.ts'
+import { addUpReservedOf, isPlausible } from './reserved.ts'
 import type { Schema } from './schema.ts'
 import type { UserRef } from './store.ts'
 import type { Draft } from './user-draft.ts'
 import { readUserParts } from './user-parts.ts'
-import { type ProfileColumns, type StoredUser, toColumns, toProfile } from './user-rows.ts'
+import { type ProfileColumns, type StoredUser, toColumns, toProfile, unsealed } from './user-rows.ts'
 
 export const usersAtOnce = 200
 
@@ -52,18 +54,23 @@ async function addDrafts(
   drafts: Map<string, Draft>,
   rows: readonly StoredUser[],
 ): Promise<void> {
-  const parts = await readUserParts(
-    trx,
-    rows.map((row) => row.id),
+  const ids = rows.map((row) => row.id)
+  let parts = await readUserParts(trx, ids)
+  const odd = ids.filter((id) =>
+    parts.quotasOf(id).some((quota) => !isPlausible(quota.reserved, quota.open_requests)),
   )
+  if (odd.length > 0) {
+    await addUpReservedOf(trx, odd)
+    parts = await readUserParts(trx, ids)
+  }
   for (const row of rows) {
     const draft: Draft = {
       id: row.id,
-      accessToken: vault.unseal(row.sealed, row.id),
+      accessToken: unsealed(row, vault),
       lookup: row.lookup,
       isNew: false,
       sealed: row.sealed,
-      revision: row.revision,
+      revision: integer(row.revision),
       profile: toProfile(row, parts.addressesOf(row.id)),
       expirySetAt: row.expiry_set_at,
       addressesChanged: false,

@@ -1,4 +1,5 @@
-import { integer, optional, text } from './columns.ts'
+import { toCount, toSum, toUnits } from '#core/units.ts'
+import { integer, optional, saturating, text, units } from './columns.ts'
 import {
   type Adjustment,
   type ClosedEntry,
@@ -86,7 +87,7 @@ export function toLoadedQuota(row: Values): LoadedQuota {
   return {
     family: text(row[0]),
     isStored: true,
-    used: integer(row[2]),
+    used: toCount(integer(row[2])),
     reserved: integer(row[3]),
     openRequests: integer(row[4]),
     periodStartedAt: integer(row[5]),
@@ -109,8 +110,8 @@ export function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
     family: text(row[1]),
     model: text(row[2]),
     isMetered: text(row[3]) === 'metered',
-    hold: integer(row[4]),
-    inputEstimate: integer(row[5]),
+    hold: units(row[4]),
+    inputEstimate: units(row[5]),
     startedAt: integer(row[6]),
     ...(state === 'abandoned' && { charged: { units: integer(row[8]), endedAt: integer(row[9]) } }),
   }
@@ -171,7 +172,8 @@ export const closedColumns = [
   'id',
 ] as const
 
-export function toClosedValues({ entry, settlement, usage, units, endedAt }: ClosedEntry): readonly Value[] {
+export function toClosedValues(closed: ClosedEntry): readonly Value[] {
+  const { entry, settlement, usage, endedAt } = closed
   return [
     settlement.ending,
     settlement.isEstimated ? 1 : 0,
@@ -180,13 +182,13 @@ export function toClosedValues({ entry, settlement, usage, units, endedAt }: Clo
     usage.cacheWritten,
     usage.output,
     usage.reasoning,
-    units,
-    settlement.status,
+    closed.units,
+    toUnits(settlement.status),
     settlement.errorCode ?? null,
     settlement.upstream ?? null,
     endedAt,
-    settlement.durationMs,
-    settlement.firstByteMs ?? null,
+    toUnits(settlement.durationMs),
+    settlement.firstByteMs === undefined ? null : toUnits(settlement.firstByteMs),
     entry.id,
   ]
 }
@@ -217,8 +219,8 @@ export const bookedColumns = [
 ] as const
 
 export function toBookedEvent(counted: CountedEvent, instance: string): readonly Value[] {
-  const { event, userId, units, endedAt } = counted
-  const { input, cacheRead, cacheWritten, output, reasoning } = event.usage
+  const { event, usage, userId, endedAt } = counted
+  const { input, cacheRead, cacheWritten, output, reasoning } = usage
   return [
     event.requestId,
     userId,
@@ -235,19 +237,19 @@ export function toBookedEvent(counted: CountedEvent, instance: string): readonly
     cacheWritten,
     output,
     reasoning,
-    units,
-    event.status,
+    counted.units,
+    toUnits(event.status),
     event.upstream ?? null,
     instance,
-    event.happenedAt ?? endedAt,
+    event.happenedAt === undefined ? endedAt : toSum(event.happenedAt),
     endedAt,
   ]
 }
 
 export function toBookedAdjustment(adjusted: Adjustment, instance: string): readonly Value[] {
-  const { id, userId, family, units, at } = adjusted
+  const { id, userId, family, at } = adjusted
   const kind = ['adjustment', '/usage', family, '', 'settled'] as const
-  return [id, userId, ...kind, 0, 0, 0, 0, 0, 0, 0, 0, units, null, null, instance, at, at]
+  return [id, userId, ...kind, 0, 0, 0, 0, 0, 0, 0, 0, adjusted.units, null, null, instance, at, at]
 }
 
 const usageSums = [
@@ -282,12 +284,12 @@ export function toUsageValues(row: RollUp): readonly Value[] {
 }
 
 /**
- * What happens to a row of usage that is there already: the sums are added up.
+ * What happens to a row of usage that is there already: the sums are added up, and saturate.
  *
  * @param own the columns before the shared ones
  */
 export function addingUsage(table: string, own: readonly string[], more: readonly string[] = []): string {
   const key = [...own, 'family', 'model', 'upstream', 'status', ...more]
-  const added = usageSums.map((sum) => `${sum} = ${table}.${sum} + excluded.${sum}`)
+  const added = usageSums.map((sum) => `${sum} = ${saturating(`${table}.${sum}`, `excluded.${sum}`)}`)
   return `on conflict (${key.join(', ')}) do update set ${added.join(', ')}`
 }

@@ -1,8 +1,8 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
 import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
 import { placeOf } from '#core/network.ts'
-import { addUnits } from '#core/units.ts'
-import { type Usage, unitsOf } from '#core/usage.ts'
+import { addUnits, toCount } from '#core/units.ts'
+import { toBoundedUsage, type Usage, unitsOf } from '#core/usage.ts'
 import { barredFrom, type UserLimits } from '#core/user.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type {
@@ -112,6 +112,7 @@ export interface ClosedEntry {
 
 export interface CountedEvent {
   readonly event: UsageEvent
+  readonly usage: Usage
   readonly userId: string
   readonly units: number
   readonly endedAt: number
@@ -210,7 +211,7 @@ function admit(
     return { ...decision, user: by }
   }
 
-  quota.reserved += decision.hold
+  quota.reserved = addUnits(quota.reserved, decision.hold)
   quota.openRequests += 1
   quota.isChanged = true
   user.openRequests += 1
@@ -262,27 +263,29 @@ function settle(
   const { charged } = entry
   if (charged && settlement.ending === 'abandoned') return 'repeated'
   const usage = usageOf(settlement, entry)
-  const units = unitsOf(usage)
   const user = state.userById(entry.userId)
+  let units = unitsOf(usage)
   let endedAt = now
   if (user) {
     const quota = quotaOf(user, entry.family)
     if (!charged) {
-      quota.reserved -= entry.hold
-      quota.openRequests -= 1
-      user.openRequests -= 1
+      quota.reserved = toCount(quota.reserved - entry.hold)
+      quota.openRequests = toCount(quota.openRequests - 1)
+      user.openRequests = toCount(user.openRequests - 1)
     }
     rollOver(quota, user.limits, policy, now)
     if (charged && charged.endedAt >= quota.periodStartedAt)
       takeBack(user.id, quota, charged.units, now, changes)
-    quota.used = addUnits(quota.used, units)
+    units = charge(quota, units)
     // A clock that was set back must not book into a period that the quota has left.
     endedAt = Math.max(now, quota.periodStartedAt)
     quota.isChanged = true
     user.lastUsedAt = Math.max(user.lastUsedAt ?? 0, entry.startedAt)
     // What was abandoned was counted as a prompt then.
-    if (entry.isMetered)
-      user.promptCount += Number(settlement.ending !== 'released') - Number(Boolean(charged))
+    if (entry.isMetered) {
+      const prompts = Number(settlement.ending !== 'released') - Number(Boolean(charged))
+      user.promptCount = addUnits(user.promptCount, prompts)
+    }
     user.isChanged = true
   }
   changes.closed.push({ entry, settlement, usage, units, endedAt })
@@ -327,18 +330,19 @@ function countAll(
     const user = whose(event, state)
     if (!user) return 'unknown_user'
     counted.add(event.eventId)
-    const units = unitsOf(event.usage)
+    const usage = toBoundedUsage(event.usage)
     const quota = quotaOf(user, event.family)
     rollOver(quota, user.limits, policy, now)
-    quota.used = addUnits(quota.used, units)
+    const units = charge(quota, unitsOf(usage))
     quota.isChanged = true
-    user.promptCount += 1
+    user.promptCount = addUnits(user.promptCount, 1)
     user.lastUsedAt = Math.max(
       user.lastUsedAt ?? 0,
       event.happenedAt === undefined ? now : Math.min(now, event.happenedAt),
     )
     user.isChanged = true
-    changes.counted.push({ event, userId: user.id, units, endedAt: Math.max(now, quota.periodStartedAt) })
+    const endedAt = Math.max(now, quota.periodStartedAt)
+    changes.counted.push({ event, usage, userId: user.id, units, endedAt })
     return 'counted'
   })
 }
@@ -368,8 +372,15 @@ function usageOf(settlement: Settlement, entry: OpenEntry): Usage {
     case 'abandoned':
       return { ...none, input: entry.isMetered ? entry.inputEstimate : 0 }
     case 'settled':
-      return settlement.usage
+      return toBoundedUsage(settlement.usage)
   }
+}
+
+/** Adds units to what is used and answers how many there was room for: `used` stays the sum of its entries. */
+function charge(quota: LoadedQuota, units: number): number {
+  const before = quota.used
+  quota.used = addUnits(before, units)
+  return quota.used - before
 }
 
 /** A quota whose period is over counts from zero; what is reserved belongs to requests and stays. */

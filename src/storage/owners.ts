@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { noUsage } from '#core/usage.ts'
+import { doApart } from '#lib/apart.ts'
 import type { Schema } from './schema.ts'
 import type { MeteringStore, Settlement } from './store.ts'
 
@@ -12,19 +13,37 @@ export interface Owners extends Pick<MeteringStore, 'beat' | 'renewLease'> {
   readonly outliveAll: (now: number) => Promise<void>
   /** Says that this process will not settle anything any more: what it left open is anybody's at once. */
   readonly leave: () => Promise<void>
-  /** Open entries that nobody will settle any more; `seenBefore` is by the clock of the heartbeats. */
-  readonly ownerless: (now: number, seenBefore: number, limit: number) => Promise<readonly string[]>
+  /**
+   * Closes some of the open entries that nobody will settle any more and answers how many; `seenBefore` is by the
+   * clock of the heartbeats. One that cannot be closed is passed over, until it is told of by `takeFaults`.
+   */
+  readonly abandonSome: (
+    now: number,
+    seenBefore: number,
+    books: {
+      readonly book: (settlements: readonly Settlement[]) => Promise<unknown>
+      readonly isFault: (error: unknown) => boolean
+    },
+  ) => Promise<number>
+  /** What could not be closed since this was asked last. */
+  readonly takeFaults: () => readonly EntryFault[]
   /** Forgets processes that were silent for so long and some time more, and have no open entry left. */
   readonly forgetDead: (seenBefore: number) => Promise<void>
 }
 
-export const abandonedAtOnce = 500
+const abandonedAtOnce = 500
 /** One that was only frozen may wake, open an entry and die before it says that it lives: it is to be known then. */
 const rememberedMs = 600_000
 
 /** How an entry ends that nobody settled: by the estimate that it began with. */
-export function toAbandonment(requestId: string): Settlement {
+function toAbandonment(requestId: string): Settlement {
   return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
+}
+
+/** An entry that cannot be read or written. */
+export interface EntryFault {
+  readonly id: string
+  readonly error: unknown
 }
 
 /** Literal, so that it meets the partial indexes over open entries. */
@@ -34,6 +53,28 @@ const isOpen = sql<boolean>`state = 'open'`
 export function createOwners(db: Kysely<Schema>, instance: string): Owners {
   const dead = (seenBefore: number) =>
     db.selectFrom('instances').select('id').where('id', '<>', instance).where('seen_at', '<=', seenBefore)
+
+  const faults = new Map<string, unknown>()
+
+  async function ownerless(now: number, seenBefore: number): Promise<readonly string[]> {
+    const limit = abandonedAtOnce + faults.size
+    const leased = await db
+      .selectFrom('entries')
+      .select('id')
+      .where(isOpen)
+      .where('lease_until', '<=', now)
+      .limit(limit)
+      .execute()
+    const left = await db
+      .selectFrom('entries')
+      .select('id')
+      .where(isOpen)
+      .where('instance', 'in', dead(seenBefore))
+      .limit(limit)
+      .execute()
+    const ids = [...leased, ...left].map(({ id }) => id)
+    return ids.filter((id) => !faults.has(id)).slice(0, abandonedAtOnce)
+  }
 
   const owners: Owners = {
     async beat(now) {
@@ -69,23 +110,22 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
       await db.updateTable('instances').set({ seen_at: 0 }).where('id', '=', instance).execute()
     },
 
-    async ownerless(now, seenBefore, limit) {
-      const leased = await db
-        .selectFrom('entries')
-        .select('id')
-        .where(isOpen)
-        .where('lease_until', '<=', now)
-        .limit(limit)
-        .execute()
-      const ids = leased.map(({ id }) => id)
-      const left = await db
-        .selectFrom('entries')
-        .select('id')
-        .where(isOpen)
-        .where('instance', 'in', dead(seenBefore))
-        .limit(limit)
-        .execute()
-      return [...ids, ...left.map(({ id }) => id)].slice(0, limit)
+    async abandonSome(now, seenBefore, { book, isFault }) {
+      for (;;) {
+        const ids = await ownerless(now, seenBefore)
+        if (ids.length === 0) return 0
+        const before = faults.size
+        const close = async (some: readonly string[]) => void (await book(some.map(toAbandonment)))
+        await doApart(ids, close, isFault, (id, error) => void faults.set(id, error))
+        const closed = ids.length - (faults.size - before)
+        if (closed > 0) return closed
+      }
+    },
+
+    takeFaults() {
+      const taken = [...faults].map(([id, error]) => ({ id, error }))
+      faults.clear()
+      return taken
     },
 
     async forgetDead(seenBefore) {

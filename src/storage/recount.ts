@@ -1,5 +1,7 @@
 import { type Kysely, sql } from 'kysely'
+import { addUnits } from '#core/units.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
+import { wideSum } from './columns.ts'
 import type { Schema } from './schema.ts'
 
 const hourMs = 3_600_000
@@ -55,7 +57,10 @@ export async function countUsedSince(
       .execute()
     begun.push(...found)
   }
-  return [...hours, ...minutes, ...adjusted, ...begun].reduce((sum, { units }) => sum + Number(units ?? 0), 0)
+  return [...hours, ...minutes, ...adjusted, ...begun].reduce(
+    (sum, { units }) => addUnits(sum, Number(units ?? 0)),
+    0,
+  )
 }
 
 function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
@@ -66,7 +71,11 @@ function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
 ) {
   return db
     .selectFrom<'usage_hours' | 'usage_minutes'>(table)
-    .select(sql<number | null>`sum(input + cache_read + cache_written + output + reasoning)`.as('units'))
+    .select(
+      sql<number | null>`${sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))}`.as(
+        'units',
+      ),
+    )
     .where('user_id', '=', userId)
     .where('family', '=', family)
 }
@@ -74,7 +83,7 @@ function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
 function entriesBetween(db: Kysely<Schema>, userId: string, family: string, from: number, to: number) {
   return db
     .selectFrom('entries')
-    .select((e) => e.fn.sum<number | null>('units').as('units'))
+    .select(sql<number | null>`${sql.raw(wideSum('units'))}`.as('units'))
     .where('user_id', '=', userId)
     .where('family', '=', family)
     .where('ended_at', '>=', from)

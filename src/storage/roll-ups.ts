@@ -1,3 +1,4 @@
+import { addUnits } from '#core/units.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
 import type { LedgerChanges } from './ledger.ts'
 
@@ -51,8 +52,8 @@ export function rollUpsOf({ closed, counted }: Pick<LedgerChanges, 'closed' | 'c
     const minuteAt = minuteOf(charged.endedAt)
     add({ ...about, minuteAt, upstream: '', status: 0, requests: -1, estimated: -1, usage: taken })
   }
-  for (const { event, userId, endedAt } of counted) {
-    const { family, model, upstream = '', status, usage, isEstimated } = event
+  for (const { event, usage, userId, endedAt } of counted) {
+    const { family, model, upstream = '', status, isEstimated } = event
     const about = { userId, family, model, upstream, status }
     add({ ...about, minuteAt: minuteOf(endedAt), requests: 1, estimated: Number(isEstimated), usage })
   }
@@ -72,10 +73,10 @@ function addTo(rows: Map<string, RollUp>, key: string, row: RollUp): void {
   known.requests += row.requests
   known.estimated += row.estimated
   known.usage = {
-    input: known.usage.input + row.usage.input,
-    cacheRead: known.usage.cacheRead + row.usage.cacheRead,
-    cacheWritten: known.usage.cacheWritten + row.usage.cacheWritten,
-    output: known.usage.output + row.usage.output,
-    reasoning: known.usage.reasoning + row.usage.reasoning,
+    input: addUnits(known.usage.input, row.usage.input),
+    cacheRead: addUnits(known.usage.cacheRead, row.usage.cacheRead),
+    cacheWritten: addUnits(known.usage.cacheWritten, row.usage.cacheWritten),
+    output: addUnits(known.usage.output, row.usage.output),
+    reasoning: addUnits(known.usage.reasoning, row.usage.reasoning),
   }
 }

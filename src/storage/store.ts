@@ -7,8 +7,8 @@ import type { UserEdit } from '#core/user-edit.ts'
 
 /**
  * What the rest of the program knows of storage. Everything here is plain data: rows, SQL and the name of the
- * database stay behind it. Methods reject only when the store itself fails (`StoreUnavailable`); what a caller
- * did wrong comes back as a value.
+ * database stay behind it. Methods reject only when the store itself fails (`StoreUnavailable`) or holds what
+ * cannot be read (`StoreFault`); what a caller did wrong comes back as a value.
  */
 export interface Store {
   readonly users: UserStore
@@ -55,6 +55,17 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/**
+ * The store works, but what was asked for cannot be read or written: a row that is none, a value that no column takes.
+ * Asking again does not help, and nothing was changed. The cause is for the log.
+ */
+export class StoreFault extends Error {
+  constructor(cause: unknown) {
+    super('The store cannot read or write this.', { cause })
+    this.name = 'StoreFault'
+  }
+}
+
 // ---------------------------------------------------------------- users
 
 /** How a caller names a user: by our id or by the access token itself. */
@@ -89,6 +100,8 @@ export interface UserCursor {
 
 export interface UserPage {
   readonly users: readonly User[]
+  /** Ids of users whose rows cannot be read, where there are any: they are left out, and keep no other from being read. */
+  readonly unreadable?: readonly string[]
   /** Absent on the last page. */
   readonly next?: UserCursor
 }
@@ -313,6 +326,9 @@ export interface MeteringAnswer {
   readonly durable: Promise<void>
 }
 
+/** Told of an entry that cannot be read or written. */
+export type OnFault = (requestId: string, error: unknown) => void
+
 export interface MeteringStore {
   /** How many batches may run at the same time; 1 where nothing is said. */
   readonly lanes?: number
@@ -322,9 +338,10 @@ export interface MeteringStore {
   readonly beat: (now: number) => Promise<void>
   /**
    * Closes what nobody will settle: the open entries of processes that were silent for so long, and those whose
-   * lease has ended. Answers how many there were. Never this process' own.
+   * lease has ended. Answers how many there were. Never this process' own. One that cannot be closed is left as it
+   * is, and told of.
    */
-  readonly abandonEntries: (now: number, silentMs: number) => Promise<number>
+  readonly abandonEntries: (now: number, silentMs: number, onFault?: OnFault) => Promise<number>
   /** Prolongs the lease of an open entry. */
   readonly renewLease: (requestId: string, leaseUntil: number) => Promise<'renewed' | 'closed' | 'unknown'>
 }

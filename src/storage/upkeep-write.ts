@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
+import { bounded, saturating } from './columns.ts'
 import type { Schema } from './schema.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './upkeep-find.ts'
 
@@ -40,11 +41,12 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
       const theirs = sql`picked cross join usage_minutes m
         where m.user_id = picked.user_id and m.minute_at >= picked.hour_at and m.minute_at < picked.hour_at + 3600000`
       const figures = sql.join(figureNames.map((name) => sql.ref(name)))
-      const sums = sql.join(figureNames.map((name) => sql`sum(${sql.ref(`m.${name}`)})`))
-      const added = sql.join(
-        figureNames.map(
-          (name) => sql`${sql.ref(name)} = usage_hours.${sql.ref(name)} + excluded.${sql.ref(name)}`,
-        ),
+      // The minutes of one hour, each at its bound, are far from what 64 bits hold.
+      const sums = sql.raw(figureNames.map((name) => `${bounded(`sum(${bounded(`m.${name}`)})`)}`).join(', '))
+      const added = sql.raw(
+        figureNames
+          .map((name) => `${name} = ${saturating(`usage_hours.${name}`, `excluded.${name}`)}`)
+          .join(', '),
       )
       return db.transaction().execute(async (trx) => {
         // What is booked between adding up and removing would be lost, and bookings ask for this lock first.

@@ -1,4 +1,5 @@
-import type { UpkeepStore } from './store.ts'
+import { doApart } from '#lib/apart.ts'
+import { StoreFault, type UpkeepStore } from './store.ts'
 import type { AddressKey, ExpiredUser, ExpiryKey, Found, OldMinutes, UpkeepFinder } from './upkeep-find.ts'
 import type { UpkeepWriter } from './upkeep-write.ts'
 
@@ -27,6 +28,8 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
   }
 }
 
+const isFault = (error: unknown) => error instanceof StoreFault
+
 type Sweep<Item, Place> = (
   find: (after: Place) => Promise<Found<Item, Place>>,
   apply: (items: readonly Item[]) => Promise<number>,
@@ -37,6 +40,7 @@ type Sweep<Item, Place> = (
 function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number): Sweep<Item, Place> {
   let waiting: Item[] = []
   let next: Place | undefined = start
+  let fault: unknown
 
   function take(limit: number): readonly Item[] {
     let rows = 0
@@ -53,7 +57,13 @@ function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number):
     for (;;) {
       if (waiting.length > 0) {
         // What is gone by now counts nothing, and is no reason to believe that there is no more.
-        const count = await apply(take(limit))
+        let count = 0
+        const some = async (items: readonly Item[]) => {
+          count += await apply(items)
+        }
+        await doApart(take(limit), some, isFault, (_, error) => {
+          fault ??= error
+        })
         if (count > 0) return count
       } else if (next !== undefined) {
         const found = await find(next)
@@ -61,7 +71,11 @@ function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number):
         next = found.next
       } else {
         next = start
-        return 0
+        if (fault === undefined) return 0
+        // Nothing is left but what cannot be read or written: the pass ends by saying so.
+        const error = fault
+        fault = undefined
+        throw error
       }
     }
   }

@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
+import { integer, wideSum } from './columns.ts'
 import type { Schema } from './schema.ts'
 import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow, UsageStore } from './store.ts'
 
@@ -96,7 +97,7 @@ async function oldestMinute(db: Kysely<Schema>): Promise<number> {
     .selectFrom('usage_minutes')
     .select((e) => e.fn.min<number | null>('minute_at').as('at'))
     .executeTakeFirstOrThrow()
-  return at === null ? Number.POSITIVE_INFINITY : wholeNumber(at)
+  return at === null ? Number.POSITIVE_INFINITY : integer(at)
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -109,14 +110,15 @@ function statement(question: UsageQuestion, range: Range, limit: number): RawBui
   const selected = sql.join([...keys, ...sums])
   // What was counted and taken out again is no row, and without a group nothing would be one as well.
   return sql<Row>`select ${selected} from (${sourceOf(question, range)}) as rolled_up
-    ${grouped} having sum(requests) <> 0 or sum(${units}) <> 0 ${ordered} limit ${limit}`
+    ${grouped} having ${requests} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
 }
 
 const figures = sql.raw('requests, estimated, input, cache_read, cache_written, output, reasoning')
-const units = sql.raw('input + cache_read + cache_written + output + reasoning')
+const requests = sql.raw(wideSum('requests'))
+const units = sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))
 const dimensions = sql.raw('family, model, upstream, status')
 const sums = ['requests', 'estimated', 'input', 'cache_read', 'cache_written', 'output', 'reasoning'].map(
-  (name) => sql`sum(${sql.ref(name)}) as ${sql.ref(name)}`,
+  (name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`,
 )
 
 function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
@@ -156,29 +158,22 @@ function toUsageRow(row: Row, groupBy: readonly UsageDimension[], range: Range):
   }
   const [userId, family, model, upstream] = [text('user'), text('family'), text('model'), text('upstream')]
   return {
-    at: range.at ?? wholeNumber(row.at),
+    at: range.at ?? integer(row.at),
     ...(userId !== undefined && { userId }),
     ...(family !== undefined && { family }),
     ...(model !== undefined && { model }),
     ...(upstream !== undefined && { upstream }),
-    ...(groupBy.includes('status') && { status: wholeNumber(row.status) }),
-    requests: wholeNumber(row.requests),
-    estimated: wholeNumber(row.estimated),
+    ...(groupBy.includes('status') && { status: integer(row.status) }),
+    requests: integer(row.requests),
+    estimated: integer(row.estimated),
     usage: {
-      input: wholeNumber(row.input),
-      cacheRead: wholeNumber(row.cache_read),
-      cacheWritten: wholeNumber(row.cache_written),
-      output: wholeNumber(row.output),
-      reasoning: wholeNumber(row.reasoning),
+      input: integer(row.input),
+      cacheRead: integer(row.cache_read),
+      cacheWritten: integer(row.cache_written),
+      output: integer(row.output),
+      reasoning: integer(row.reasoning),
     },
   }
-}
-
-/** Sums are 64-bit, and some databases give those as text; beyond 2^53 no number is exact. */
-function wholeNumber(value: unknown): number {
-  const number = typeof value === 'number' ? value : Number(String(value))
-  if (!Number.isSafeInteger(number)) throw new TypeError(`summed ${String(value)} is no safe integer`)
-  return number
 }
 
 function floorTo(at: number, lengthMs: number): number {

@@ -1,9 +1,9 @@
 import type { Kysely, Transaction } from 'kysely'
 import { type Policy, periodOf } from '#core/admission.ts'
 import { adjustUsed, rollQuota, saveAdjustments, saveQuotas } from './quota-changes.ts'
-import type { QuotaRow, Schema } from './schema.ts'
+import type { Schema } from './schema.ts'
 import type { UsageReset } from './store.ts'
-import { toLimits } from './user-rows.ts'
+import { toBoundedQuota, toLimits } from './user-rows.ts'
 
 const route = '/admin/quota/reset'
 
@@ -51,10 +51,8 @@ export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: s
       users.map((row) => [row.id, policy.periodAt(periodOf(toLimits(row), policy), now).startAt]),
     )
     const query = trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).where('used', '<>', 0)
-    const quotas: QuotaRow[] = await (families === 'all'
-      ? query
-      : query.where('family', 'in', [...families])
-    ).execute()
+    const stored = await (families === 'all' ? query : query.where('family', 'in', [...families])).execute()
+    const quotas = stored.map(toBoundedQuota)
     const adjustments = quotas.flatMap((quota) => {
       rollQuota(quota, startOf.get(quota.user_id) ?? 0)
       return adjustUsed(quota, 0, { instance, route, now }) ?? []

@@ -1,5 +1,6 @@
 import { type Policy, periodOf, viewQuota } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
+import { addUnits } from '#core/units.ts'
 import { setsExpiry, type UserEdit, type UserProfile } from '#core/user-edit.ts'
 import { adjustUsed, emptyQuota, rollQuota } from './quota-changes.ts'
 import type { EntryRow, QuotaRow } from './schema.ts'
@@ -91,7 +92,7 @@ export function createDraftEditor(policy: Policy, instance: string): DraftEditor
         const pending = draft.adjustments.filter(({ family }) => family === quota.family)
         const booked = await countUsedSince(draft.id, quota.family, startAt)
         quota.extra = viewQuota(draft.profile, quota.family, toQuotaState(quota), policy, now).extra
-        quota.used = pending.reduce((sum, { units }) => sum + units, booked)
+        quota.used = pending.reduce((sum, { units }) => addUnits(sum, units), booked)
         quota.period_started_at = startAt
         // A count that was lowered in the longer period may have taken out what was used before the shorter one.
         const entry = quota.used < 0 && adjustUsed(quota, 0, { instance, route: routes.edit, now })

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { QuotaRow, Schema } from './schema.ts'
+import { toBoundedQuota } from './user-rows.ts'
 
 /** What belongs to users and lies in tables of its own. */
 export interface UserParts {
@@ -9,7 +10,9 @@ export interface UserParts {
 }
 
 export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]): Promise<UserParts> {
-  const quotas = await db.selectFrom('quotas').selectAll().where('user_id', 'in', ids).execute()
+  if (ids.length === 0) return { quotasOf: () => [], addressesOf: () => [] }
+  const stored = await db.selectFrom('quotas').selectAll().where('user_id', 'in', ids).execute()
+  const quotas = stored.map(toBoundedQuota)
   const addresses = await db
     .selectFrom('addresses')
     .select(['user_id', 'address'])

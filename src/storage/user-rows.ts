@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import { shownPartOf } from '#core/access-token.ts'
 import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
 import { type Period, periods } from '#core/period.ts'
+import { toCount } from '#core/units.ts'
 import {
   type IpLimitAction,
   ipLimitActions,
@@ -13,6 +14,7 @@ import {
 } from '#core/user.ts'
 import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import { integer, optional } from './columns.ts'
 import type { QuotaRow, UserRow } from './schema.ts'
 import type { UserBar } from './store.ts'
 
@@ -43,9 +45,18 @@ export function toUser(
   return {
     ...profile,
     id: row.id,
-    accessToken: parts.vault.unseal(row.sealed, row.id),
+    accessToken: unsealed(row, parts.vault),
     quotas: new Map(quotas.map((quota) => [quota.family, view(quota)])),
-    revision: row.revision,
+    revision: integer(row.revision),
+  }
+}
+
+/** Throws where the row was not sealed for this user. */
+export function unsealed({ id, sealed }: StoredUser, vault: Vault): string {
+  try {
+    return vault.unseal(sealed, id)
+  } catch (cause) {
+    throw new TypeError(`the access token of ${id} cannot be unsealed`, { cause })
   }
 }
 
@@ -64,14 +75,14 @@ export function toProfile(row: StoredUser, addresses: readonly string[]): UserPr
   return {
     type: parseType(row.type),
     addresses,
-    promptCount: row.prompt_count,
-    createdAt: row.created_at,
+    promptCount: integer(row.prompt_count),
+    createdAt: integer(row.created_at),
     limits: toLimits(row),
     ...(row.nickname !== null && { nickname: row.nickname }),
-    ...(row.last_used_at !== null && { lastUsedAt: row.last_used_at }),
-    ...(row.disabled_at !== null && { disabledAt: row.disabled_at }),
+    ...(row.last_used_at !== null && { lastUsedAt: integer(row.last_used_at) }),
+    ...(row.disabled_at !== null && { disabledAt: integer(row.disabled_at) }),
     ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
-    ...(row.expires_at !== null && { expiresAt: row.expires_at }),
+    ...(row.expires_at !== null && { expiresAt: integer(row.expires_at) }),
     ...(row.admin_note !== null && { adminNote: row.admin_note }),
     ...(row.meta !== null && { meta: parseMeta(row.meta) }),
   }
@@ -91,10 +102,10 @@ type LimitColumns = Pick<
 
 export function toLimits(row: LimitColumns): UserLimits {
   return {
-    ...(row.requests_per_minute !== null && { requestsPerMinute: row.requests_per_minute }),
-    ...(row.concurrent_requests !== null && { concurrentRequests: row.concurrent_requests }),
-    ...(row.max_ips !== null && { maxIps: row.max_ips }),
-    ...(row.ip_window_days !== null && { ipWindowDays: row.ip_window_days }),
+    ...(row.requests_per_minute !== null && { requestsPerMinute: integer(row.requests_per_minute) }),
+    ...(row.concurrent_requests !== null && { concurrentRequests: integer(row.concurrent_requests) }),
+    ...(row.max_ips !== null && { maxIps: integer(row.max_ips) }),
+    ...(row.ip_window_days !== null && { ipWindowDays: integer(row.ip_window_days) }),
     ...(row.ip_limit_action !== null && { ipLimitAction: parseIpLimitAction(row.ip_limit_action) }),
     ...(row.allowed_networks !== null && { allowedNetworks: parseList(row.allowed_networks) }),
     ...(row.allowed_models !== null && { allowedModels: parseList(row.allowed_models) }),
@@ -144,6 +155,19 @@ export function toColumns(
   }
 }
 
+/** Any stored quota with its figures in their bounds. */
+export function toBoundedQuota(row: QuotaRow): QuotaRow {
+  return {
+    ...row,
+    quota_limit: optional(row.quota_limit, integer),
+    extra: integer(row.extra),
+    used: toCount(integer(row.used)),
+    reserved: toCount(integer(row.reserved)),
+    open_requests: toCount(integer(row.open_requests)),
+    period_started_at: integer(row.period_started_at),
+  }
+}
+
 export function toQuotaState(row: QuotaRow): QuotaState {
   return {
     extra: row.extra,
@@ -156,19 +180,19 @@ export function toQuotaState(row: QuotaRow): QuotaState {
 
 export function parseType(text: string): UserType {
   const type = userTypes.find((known) => known === text)
-  if (!type) throw new Error(`a stored user has the type ${text}`)
+  if (!type) throw new TypeError(`a stored user has the type ${text}`)
   return type
 }
 
 function parseIpLimitAction(text: string): IpLimitAction {
   const action = ipLimitActions.find((known) => known === text)
-  if (!action) throw new Error(`a stored user has the IP limit's action ${text}`)
+  if (!action) throw new TypeError(`a stored user has the IP limit's action ${text}`)
   return action
 }
 
 function parsePeriod(text: string): Period {
   const period = periods.find((known) => known === text)
-  if (!period) throw new Error(`a stored user has the period ${text}`)
+  if (!period) throw new TypeError(`a stored user has the period ${text}`)
   return period
 }
 
@@ -180,7 +204,7 @@ function parseList(text: string): readonly string[] {
   const known = lists.get(text)
   if (known) return known
   const list: unknown = JSON.parse(text)
-  if (!Array.isArray(list)) throw new Error('a stored list is none')
+  if (!Array.isArray(list)) throw new TypeError('a stored list is none')
   if (lists.size >= listsMax) lists.clear()
   const parsed = Object.freeze(list.map(String))
   lists.set(text, parsed)
@@ -189,6 +213,6 @@ function parseList(text: string): readonly string[] {
 
 function parseMeta(text: string): Record<string, unknown> {
   const meta: unknown = JSON.parse(text)
-  if (typeof meta !== 'object' || meta === null) throw new Error('a stored meta is no object')
+  if (typeof meta !== 'object' || meta === null) throw new TypeError('a stored meta is no object')
   return { ...meta }
 }

@@ -37,14 +37,35 @@ const sortColumns: Record<UserSortField, SortColumn> = {
 }
 
 export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Policy): UserReader {
-  async function withParts(rows: readonly StoredUser[], now: number): Promise<readonly User[]> {
-    if (rows.length === 0) return []
+  async function readerOf(rows: readonly StoredUser[], now: number): Promise<(row: StoredUser) => User> {
     const parts = await readUserParts(
       db,
       rows.map((row) => row.id),
     )
     const known = { vault, policy, now }
-    return rows.map((row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known))
+    return (row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known)
+  }
+
+  async function withParts(rows: readonly StoredUser[], now: number): Promise<readonly User[]> {
+    return rows.map(await readerOf(rows, now))
+  }
+
+  /** All that can be read; the others are named. */
+  async function readable(
+    rows: readonly StoredUser[],
+    now: number,
+  ): Promise<{ readonly users: readonly User[]; readonly unreadable: readonly string[] }> {
+    const read = await readerOf(rows, now)
+    const users: User[] = []
+    const unreadable: string[] = []
+    for (const row of rows) {
+      try {
+        users.push(read(row))
+      } catch {
+        unreadable.push(row.id)
+      }
+    }
+    return { users, unreadable }
   }
 
   return {
@@ -71,9 +92,13 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
 
     async listUsers(request) {
       const rows = await readPage(db, request)
-      const users = await withParts(rows.slice(0, request.limit), request.now)
+      const { users, unreadable } = await readable(rows.slice(0, request.limit), request.now)
       const last = rows[request.limit - 1]
-      return rows.length > request.limit && last ? { users, next: cursorAt(last, request) } : { users }
+      return {
+        users,
+        ...(unreadable.length > 0 && { unreadable }),
+        ...(rows.length > request.limit && last && { next: cursorAt(last, request) }),
+      }
     },
 
     async countUsers(filter, now) {

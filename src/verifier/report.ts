@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { createTurns } from '#lib/turns.ts'
-import type { UsageEvent, UsageEventOutcome } from '#storage/store.ts'
+import { StoreFault, type UsageEvent, type UsageEventOutcome } from '#storage/store.ts'
 import { type Answer, answered, issuesMax, type Refusal, refuse, refused, refuseInput } from './answer.ts'
 import { binaryEvent, eventFormOf } from './cloud-event.ts'
 import type { VerifierContext } from './context.ts'
@@ -22,11 +22,10 @@ export async function report(visit: Visit, context: VerifierContext): Promise<An
   const reading = await readEvents(visit, context)
   if (reading.kind === 'refused') return reading
   const { events, isList } = reading
-  const outcomes = await Promise.all(
-    events.map((event) => context.meter.count(toUsageEvent(event, visit, context))),
-  )
+  const outcomes = await Promise.all(events.map((event) => countOne(event, visit, context)))
+  if (outcomes.length === 1 && outcomes[0] === 'failed') return refuse('internal')
   if (!isList && outcomes[0] === 'unknown_user') return refuse('not_found', 'There is no such user.')
-  const countOf = (wanted: UsageEventOutcome) => outcomes.filter((outcome) => outcome === wanted).length
+  const countOf = (wanted: ReportOutcome) => outcomes.filter((outcome) => outcome === wanted).length
   return answered({
     counted: countOf('counted'),
     repeated: countOf('repeated'),
@@ -73,6 +72,23 @@ async function parseEvents(schema: z.ZodType<ReportedUsage>, values: readonly un
 function under(index: number, { path, message }: Issue): Issue {
   const separator = path === '' || path.startsWith('[') ? '' : '.'
   return { path: `[${index}]${separator}${path}`, message }
+}
+
+/** `kept`: set aside, since the store cannot book it now; `failed`: the same, but whoever reported it has to keep it. */
+type ReportOutcome = UsageEventOutcome | 'kept' | 'failed'
+
+/** One event that cannot be booked is nothing to those beside it. */
+async function countOne(
+  event: ReportedUsage,
+  visit: Visit,
+  context: VerifierContext,
+): Promise<ReportOutcome> {
+  try {
+    return await context.meter.count(toUsageEvent(event, visit, context))
+  } catch (error) {
+    if (error instanceof StoreFault) return 'failed'
+    throw error
+  }
 }
 
 function toUsageEvent(event: ReportedUsage, visit: Visit, { clock }: VerifierContext): UsageEvent {

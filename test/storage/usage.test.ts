@@ -266,7 +266,7 @@ for (const { name, create } of databases) {
           )
       }))
 
-    it('says that a sum is beyond what a number holds, instead of a wrong one', () =>
+    it('adds up to what a number holds exactly, and no further', () =>
       withStore(create, async (store) => {
         const at = Date.parse('2026-11-22T12:00:00Z')
         const userId = await newUserId(store, at)
@@ -275,6 +275,11 @@ for (const { name, create } of databases) {
         await book(store, { userId, at, usage })
         const [row] = await store.usage.readUsage(question)
         assert.equal(row?.usage.output, usage.output)
+        for (let count = 0; count < 3; count++) await book(store, { userId, at, usage })
+        for (const who of [{}, { userId }]) {
+          const [full] = await store.usage.readUsage({ ...question, ...who })
+          assert.deepEqual([full?.requests, full?.usage.output], [4, Number.MAX_SAFE_INTEGER])
+        }
       }))
   })
 }

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { toSum } from '#core/units.ts'
 import { breaksConnection } from './retry.ts'
 import type { Servers, Way } from './servers.ts'
 import { beginOn, byAnyWay, openSession, type Settings, sessionOf } from './session.ts'
@@ -14,11 +15,9 @@ const idleMs = 3_000
 /** A server that is there answers a farewell at once. */
 const farewellMs = 1_000
 
-/** 64-bit numbers as JavaScript's; beyond 2^53 none is exact, and that is said aloud. */
+/** 64-bit numbers as JavaScript's. Beyond 2^53 none is exact: one row must not keep others from being read. */
 function toNumber(text: string): number {
-  const number = Number(text)
-  if (!Number.isSafeInteger(number)) throw new TypeError(`stored ${text} is no safe integer`)
-  return number
+  return toSum(Number(text))
 }
 
 const int8 = 20

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { Policy } from '#core/admission.ts'
+import { addUnits } from '#core/units.ts'
 import { UNLIMITED } from '#core/user.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
@@ -37,6 +38,7 @@ import {
   userColumns,
   type Values,
 } from '../ledger-rows.ts'
+import { addUpReserved, isPlausible } from '../reserved.ts'
 import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
 import { announceOn } from './announce.ts'
@@ -195,7 +197,16 @@ export function createPostgresLedger(
     ])
     // Whoever is named by both is read twice.
     const named = new Set(ids)
-    return { users, quotas: [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))], places }
+    const all = [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))]
+    return { users, quotas: await plausible(client, all), places }
+  }
+
+  async function plausible(client: pg.Client, quotas: readonly Values[]): Promise<readonly Values[]> {
+    const odd = quotas.flatMap((row) => (isPlausible(integer(row[4]), integer(row[5])) ? [] : [text(row[0])]))
+    if (odd.length === 0) return quotas
+    await client.query(`${addUpReserved} where user_id = any($1::text[])`, [arrayOf(odd)])
+    const again = await select(client, 'quotas', [arrayOf(odd)])
+    return [...quotas.filter((row) => !odd.includes(text(row[0]))), ...again]
   }
 
   function remember(users: readonly Values[], changed: readonly string[]): void {
@@ -207,8 +218,12 @@ export function createPostgresLedger(
   /** Sent at once: none depends on what another answers. */
   function write(client: pg.Client, loaded: Loaded, changes: LedgerChanges, now: number): Promise<unknown> {
     const { instance } = settings
-    const run = (name: keyof typeof statements, columns: readonly string[], rows: readonly Values[]) =>
-      rows.length === 0 ? undefined : execute(client, name, columnsOf(rows, columns.length))
+    const writes: (() => Promise<unknown>)[] = []
+    const run = (name: keyof typeof statements, columns: readonly string[], rows: readonly Values[]) => {
+      if (rows.length === 0) return
+      const values = columnsOf(rows, columns.length)
+      writes.push(() => execute(client, name, values))
+    }
     const users = [...loaded.users.values()]
     const booked = [
       ...changes.counted.map((counted) => toBookedEvent(counted, instance)),
@@ -219,62 +234,63 @@ export function createPostgresLedger(
     const seen = due.filter((one) => one.due !== undefined)
     const strangers = [...new Set(due.flatMap((one) => (one.due === 'new' ? [one.seen.userId] : [])))]
     const barred = users.filter(({ isBarred }) => isBarred)
-    return Promise.all([
-      run(
-        'open',
-        openedColumns,
-        changes.opened.map((entry) => toOpenedValues(entry, instance, now)),
+    run(
+      'open',
+      openedColumns,
+      changes.opened.map((entry) => toOpenedValues(entry, instance, now)),
+    )
+    run('close', closedColumns, changes.closed.map(toClosedValues))
+    run('book', bookedColumns, booked)
+    run(
+      'event',
+      ['id', 'counted_at'],
+      changes.counted.map(({ event }) => [event.eventId, now]),
+    )
+    run('user', ['', '', '', ''], users.filter(({ isChanged }) => isChanged).map(toUserValues))
+    run(
+      'bar',
+      ['', '', ''],
+      barred.map((user) => [user.disabledAt ?? now, user.disabledReason ?? null, user.id]),
+    )
+    run(
+      'quota',
+      quotaValueColumns,
+      users.flatMap((user) => toQuotaValues(user, true)),
+    )
+    run(
+      'newQuota',
+      quotaValueColumns,
+      users.flatMap((user) => toQuotaValues(user, false)),
+    )
+    run(
+      'minute',
+      ['', '', ...usageColumns],
+      minutes.map((row) => [row.userId, row.minuteAt, ...toUsageValues(row)]),
+    )
+    run(
+      'totalMinute',
+      ['', '', ...usageColumns],
+      totals.map((row) => [row.minuteAt, shard, ...toUsageValues(row)]),
+    )
+    run('totalHour', ['', '', ...usageColumns], [...totalsByHour(totals, shard)])
+    run(
+      'address',
+      ['', '', '', ''],
+      uniqueAddresses(
+        seen.map((one) => one.seen),
+        now,
       ),
-      run('close', closedColumns, changes.closed.map(toClosedValues)),
-      run('book', bookedColumns, booked),
-      run(
-        'event',
-        ['id', 'counted_at'],
-        changes.counted.map(({ event }) => [event.eventId, now]),
-      ),
-      run('user', ['', '', '', ''], users.filter(({ isChanged }) => isChanged).map(toUserValues)),
-      run(
-        'bar',
-        ['', '', ''],
-        barred.map((user) => [user.disabledAt ?? now, user.disabledReason ?? null, user.id]),
-      ),
-      run(
-        'quota',
-        quotaValueColumns,
-        users.flatMap((user) => toQuotaValues(user, true)),
-      ),
-      run(
-        'newQuota',
-        quotaValueColumns,
-        users.flatMap((user) => toQuotaValues(user, false)),
-      ),
-      run(
-        'minute',
-        ['', '', ...usageColumns],
-        minutes.map((row) => [row.userId, row.minuteAt, ...toUsageValues(row)]),
-      ),
-      run(
-        'totalMinute',
-        ['', '', ...usageColumns],
-        totals.map((row) => [row.minuteAt, shard, ...toUsageValues(row)]),
-      ),
-      run('totalHour', ['', '', ...usageColumns], [...totalsByHour(totals, shard)]),
-      run(
-        'address',
-        ['', '', '', ''],
-        uniqueAddresses(
-          seen.map((one) => one.seen),
-          now,
-        ),
-      ),
-      strangers.length > 0 && execute(client, 'trim', [arrayOf(strangers)]),
-      barred.length > 0 &&
+    )
+    if (strangers.length > 0) writes.push(() => execute(client, 'trim', [arrayOf(strangers)]))
+    if (barred.length > 0)
+      writes.push(() =>
         announceOn(
           client,
           barred.map(({ id }) => id),
         ),
-      client.query('commit'),
-    ])
+      )
+    // None is sent before all of them can be.
+    return Promise.all([...writes.map((send) => send()), client.query('commit')])
   }
 
   return {
@@ -391,7 +407,8 @@ function* totalsByHour(totals: ReturnType<typeof rollUpsOf>['totals'], shard: nu
     const known = rows.get(key)
     if (!known) rows.set(key, [hourAt, shard, ...values])
     else
-      for (let at = 4; at < values.length; at++) known[at + 2] = integer(known[at + 2]) + integer(values[at])
+      for (let at = 4; at < values.length; at++)
+        known[at + 2] = addUnits(integer(known[at + 2]), integer(values[at]))
   }
   yield* rows.values()
 }

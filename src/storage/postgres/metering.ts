@@ -1,9 +1,9 @@
 import type pg from 'pg'
-import { type MeteringAnswer, type MeteringBatch, StoreUnavailable } from '../store.ts'
+import type { MeteringAnswer, MeteringBatch } from '../store.ts'
 import { breakOff, connect, endConnection } from './connect.ts'
 import type { PostgresLedger } from './ledger.ts'
 import { explained } from './reasons.ts'
-import { breaksConnection, createAttempts, isMisplaced } from './retry.ts'
+import { breaksConnection, createAttempts, failureOf, isMisplaced } from './retry.ts'
 import type { Servers } from './servers.ts'
 import { OnlyReads } from './session.ts'
 
@@ -95,7 +95,7 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
         }
         // There are only so many stale ones.
         if (isStale || (isGood && (await attempts.again(error)))) continue
-        throw new StoreUnavailable(explained(error), { mayHaveHappened: isInDoubt })
+        throw failureOf(error, { mayHaveHappened: isInDoubt })
       }
     },
     async check() {

@@ -6,9 +6,9 @@ import { createVault } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { holdMasterKey } from '../held-key.ts'
-import { abandonedAtOnce, createOwners, toAbandonment } from '../owners.ts'
+import { createOwners } from '../owners.ts'
 import type { Schema } from '../schema.ts'
-import type { Store, UserStore } from '../store.ts'
+import { type Settlement, type Store, StoreFault, type UserStore } from '../store.ts'
 import { untilNone } from '../until-none.ts'
 import { createUpkeep } from '../upkeep.ts'
 import { createUpkeepFinder } from '../upkeep-find.ts'
@@ -142,18 +142,19 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       // By the database's clock: those of the instances' machines may differ by more than a heartbeat.
       beat: () => retrying(async () => owners.beat(await shared.read())),
       renewLease: (requestId, leaseUntil) => retrying(() => owners.renewLease(requestId, leaseUntil)),
-      abandonEntries: (now, silentMs) =>
-        untilNone(async () => {
+      async abandonEntries(now, silentMs, onFault) {
+        // Another instance may be about to do the same: an entry is closed once.
+        const book = (settlements: readonly Settlement[]) => metering.runBatch({ now, settlements, asks: [] })
+        const books = { book, isFault: (error: unknown) => error instanceof StoreFault }
+        const count = await untilNone(async () => {
           const seenBefore = (await retrying(() => shared.read())) - silentMs
-          const ids = await retrying(() => owners.ownerless(now, seenBefore, abandonedAtOnce))
-          if (ids.length === 0) {
-            await retrying(() => owners.forgetDead(seenBefore))
-            return 0
-          }
-          // Another instance may be about to do the same: an entry is closed once.
-          await metering.runBatch({ now, settlements: ids.map(toAbandonment), asks: [] })
-          return ids.length
-        }),
+          const closed = await retrying(() => owners.abandonSome(now, seenBefore, books))
+          if (closed === 0) await retrying(() => owners.forgetDead(seenBefore))
+          return closed
+        })
+        for (const { id, error } of owners.takeFaults()) onFault?.(id, error)
+        return count
+      },
     },
     upkeep: createUpkeep(fencedAll(createUpkeepFinder(db, policy)), {
       ...fencedAll(upkeep),

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
-import { StoreUnavailable } from '../store.ts'
+import { StoreFault, StoreUnavailable } from '../store.ts'
 import { explained } from './reasons.ts'
 
 /**
@@ -53,8 +53,35 @@ const canceled = '57014'
 const readOnly = '25006'
 const idleInTransaction = '25P03'
 
+/**
+ * Classes of errors that speak of one statement and its values, and not of the server (PostgreSQL's manual, appendix
+ * A): cardinality, data, integrity, functions of the database's owner, check options, limits of a row, and triggers.
+ */
+const ofStatement: ReadonlySet<string> = new Set(['21', '22', '23', '38', '39', '44', '54', 'P0'])
+
+/** What was to be read or written is at fault, and the server and the connection are as good as before. */
+function isFault(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return ofStatement.has((error.code ?? '').slice(0, 2))
+  return (
+    error instanceof StoreFault ||
+    error instanceof TypeError ||
+    error instanceof RangeError ||
+    error instanceof SyntaxError
+  )
+}
+
+/** What a failure means to who asked. */
+export function failureOf(
+  error: unknown,
+  more: { readonly mayHaveHappened?: boolean } = {},
+): StoreUnavailable | StoreFault {
+  if (error instanceof StoreUnavailable || error instanceof StoreFault) return error
+  return isFault(error) ? new StoreFault(error) : new StoreUnavailable(explained(error), more)
+}
+
 /** Whether the connection is no good any more: it broke, the server takes leave, or is not the one to ask. */
 export function breaksConnection(error: unknown): boolean {
+  if (isFault(error)) return false
   if (!(error instanceof pg.DatabaseError)) return true
   const { code = '' } = error
   if (code === canceled) return false
@@ -76,12 +103,12 @@ export async function persisting<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The same for whoever asks the store: rejects with `StoreUnavailable`. */
+/** The same for whoever asks the store: rejects with `StoreUnavailable` or `StoreFault`. */
 export async function retrying<T>(transaction: () => Promise<T>): Promise<T> {
   try {
     return await persisting(transaction)
   } catch (error) {
-    throw error instanceof StoreUnavailable ? error : new StoreUnavailable(explained(error))
+    throw failureOf(error)
   }
 }
 

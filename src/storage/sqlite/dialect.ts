@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { Kysely, type SelectModifierNode, SqliteDialect, SqliteQueryCompiler } from 'kysely'
 import type { Schema } from '../schema.ts'
+import { allNamed } from './rows.ts'
 
 const statementsKept = 256
 
@@ -40,7 +41,7 @@ export function createKysely(database: DatabaseSync): Kysely<Schema> {
           const statement = prepare(text)
           return {
             reader: statement.columns().length > 0,
-            all: (values) => statement.all(...inputs(values)),
+            all: (values) => allNamed(statement, ...inputs(values)),
             run: (values) => statement.run(...inputs(values)),
             iterate: (values) => statement.iterate(...inputs(values)),
           }

@@ -8,6 +8,7 @@ import {
   applyBatch,
   createPlaces,
   type LedgerChanges,
+  type LoadedQuota,
   type LoadedState,
   type LoadedUser,
   type MeteringDecisions,
@@ -35,9 +36,11 @@ import {
   userColumns,
   type Values,
 } from '../ledger-rows.ts'
+import { addUpReserved, isPlausible } from '../reserved.ts'
 import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
 import { createHeldUsers, type HeldUser, type HeldUsers } from './held-users.ts'
+import { allRows, oneRow } from './rows.ts'
 
 /**
  * The ledger on SQLite: loads what a batch is about, lets `applyBatch` decide, writes what changed; one
@@ -61,7 +64,10 @@ export function createSqliteLedger(
   const sql = prepareAll(db)
   const addresses = createAddressBook()
 
-  /** Entries that this process opened and did not close yet: a settlement need not look for its own. */
+  /**
+   * Entries that this process opened and did not close yet, and that nobody else may have changed: a settlement need
+   * not look for its own.
+   */
   const open = new Map<string, OpenEntry>()
 
   const held = createHeldUsers()
@@ -88,8 +94,11 @@ export function createSqliteLedger(
 
   /** Within the transaction, so that nobody writes between this look and what is read. */
   function forgetWhatOthersWrote(): void {
-    const [current] = values(sql.version.get())
-    if (current !== version) held.forget()
+    const current = oneRow(sql.version)?.[0]
+    if (current !== version) {
+      held.forget()
+      open.clear()
+    }
     version = current
   }
 
@@ -123,12 +132,12 @@ export function createSqliteLedger(
   function writeAddress({ userId, address }: Seen, due: 'new' | 'again', now: number): void {
     if (due === 'new') {
       // What the memory lost, with a restart or with an administrator's edit, the disk may know.
-      const row = sql.address.get(userId, address)
-      if (row !== undefined && isRecent(integer(values(row)[0]), now)) return
+      const row = oneRow(sql.address, userId, address)
+      if (row !== undefined && isRecent(integer(row[0]), now)) return
     }
     held.forgetAddressesOf(userId)
     sql.sawAddress.run(userId, address, now, now)
-    if (due === 'new' && integer(values(sql.countAddresses.get(userId))[0]) > addressesMax)
+    if (due === 'new' && integer(oneRow(sql.countAddresses, userId)?.[0]) > addressesMax)
       sql.trimAddresses.run(userId, addressesMax)
   }
 
@@ -192,6 +201,7 @@ function prepareAll(db: DatabaseSync) {
       `update quotas set extra = ?, used = ?, reserved = ?, open_requests = ?, period_started_at = ?
        where user_id = ? and family = ?`,
     ),
+    addUpReserved: prepare(`${addUpReserved} where user_id = ?`),
     insertQuota: prepare(inserting('quotas', quotaValueColumns)),
     addUserMinute: prepare(
       `${inserting('usage_minutes', ['user_id', 'minute_at', ...usageColumns])} ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
@@ -238,15 +248,22 @@ function createState(
   const byAccessToken = new Map<string, LoadedUser | undefined>()
 
   const addressesOf = (id: string) => () =>
-    held.addressesOf(id, () => sql.addresses.all(id).map(values).map(toSeenAddress))
+    held.addressesOf(id, () => allRows(sql.addresses, id).map(toSeenAddress))
 
-  function loaded(row: unknown): LoadedUser | undefined {
+  function quotasOf(id: string): readonly LoadedQuota[] {
+    const quotas = allRows(sql.quotas, id).map(toLoadedQuota)
+    if (quotas.every(({ reserved, openRequests }) => isPlausible(reserved, openRequests))) return quotas
+    sql.addUpReserved.run(id)
+    return allRows(sql.quotas, id).map(toLoadedQuota)
+  }
+
+  function loaded(row: Values | undefined): LoadedUser | undefined {
     if (row === undefined) return undefined
-    const [lookup, rowId, ...fields] = values(row)
+    const [lookup, rowId, ...fields] = row
     const id = text(fields[0])
     const known = users.get(id)
     if (known) return known.user
-    const quotas = sql.quotas.all(id).map(values).map(toLoadedQuota)
+    const quotas = quotasOf(id)
     const user = toLoadedUser(id, fields, quotas, addressesOf(id))
     users.set(id, { user, lookup: text(lookup), rowId: integer(rowId) })
     return user
@@ -267,29 +284,23 @@ function createState(
       if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
       const lookup = vault.lookupOf(accessToken)
       const before = held.byLookup(lookup)
-      const user = before ? again(before) : loaded(sql.userByLookup.get(lookup))
+      const user = before ? again(before) : loaded(oneRow(sql.userByLookup, lookup))
       byAccessToken.set(accessToken, user)
       return user
     },
     userById(id) {
       const before = users.get(id) ?? held.byId(id)
-      return before ? again(before) : loaded(sql.userById.get(id))
+      return before ? again(before) : loaded(oneRow(sql.userById, id))
     },
     entryOf(requestId) {
       const known = open.get(requestId)
       if (known) return known
-      const row = sql.entry.get(requestId)
-      return row === undefined ? undefined : toOpenEntry(requestId, values(row))
+      const row = oneRow(sql.entry, requestId)
+      return row && toOpenEntry(requestId, row)
     },
-    hasEvent: (eventId) => sql.event.get(eventId) !== undefined,
+    hasEvent: (eventId) => oneRow(sql.event, eventId) !== undefined,
   }
   return { state, users: () => users.values() }
-}
-
-/** With `setReturnArrays` a row is an array, whatever the types say. */
-function values(row: unknown): Values {
-  if (!Array.isArray(row)) throw new TypeError('a row is no array')
-  return row
 }
 
 function addUsage(sql: Statements, changes: LedgerChanges): void {

@@ -3,9 +3,10 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import type { Lane } from '#lib/lane.ts'
 import type { Stopper } from '#lib/stopper.ts'
-import { type MeteringBatch, type MeteringStore, StoreUnavailable } from '../store.ts'
+import type { MeteringBatch, MeteringStore } from '../store.ts'
 import type { BackgroundWork } from './background.ts'
 import { type Disk, openDisk } from './disk.ts'
+import { failureOf } from './failure.ts'
 import { createSqliteLedger } from './ledger.ts'
 import type { Thread } from './thread.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
@@ -88,7 +89,7 @@ export function openMetering(
           wrote(batch.asks.length + batch.settlements.length)
           return { ...decisions, durable: durableOf(batch) }
         } catch (error) {
-          throw new StoreUnavailable(error)
+          throw failureOf(error)
         }
       }),
   }

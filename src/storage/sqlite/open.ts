@@ -6,12 +6,13 @@ import { createVault } from '#core/vault.ts'
 import { createLane } from '#lib/lane.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
-import { type Store, StoreUnavailable } from '../store.ts'
+import type { Store } from '../store.ts'
 import { untilNone } from '../until-none.ts'
 import { createUpkeep } from '../upkeep.ts'
 import { createUserReader } from '../users-read.ts'
 import { createKysely } from './dialect.ts'
 import { type Disk, openDisk } from './disk.ts'
+import { failureOf } from './failure.ts'
 import { holdFile } from './hold.ts'
 import { openMetering } from './metering.ts'
 import { type ArgsOf, openThread, type ValueOf } from './thread.ts'
@@ -119,7 +120,11 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       runBatch: metering.runBatch,
       beat: (now) => write('beat', now),
       renewLease: (requestId, leaseUntil) => write('renewLease', requestId, leaseUntil),
-      abandonEntries: (now, silentMs) => untilNone(() => write('abandonSome', now, silentMs)),
+      async abandonEntries(now, silentMs, onFault) {
+        const count = await untilNone(() => write('abandonSome', now, silentMs))
+        for (const { id, error } of await write('takeFaults')) onFault?.(id, error)
+        return count
+      },
     },
     upkeep,
     // There is no other process.
@@ -152,6 +157,6 @@ async function fenced<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw new StoreUnavailable(error)
+    throw failureOf(error)
   }
 }

@@ -8,6 +8,7 @@ import { columnTypeOf, type MovedTable, type Sums, sumsOf } from '../moved-table
 import { holdFile } from './hold.ts'
 import { migrateSqlite } from './migrate.ts'
 import { readNote, removeNote, writeNote } from './moved.ts'
+import { allExact } from './rows.ts'
 
 /** The embedded database as what is moved from: held for this process alone, at the current schema. */
 export interface MoveSource {
@@ -67,7 +68,7 @@ function sourceOf(db: DatabaseSync, close: () => Promise<void>): MoveSource {
   const rowsOf = (query: string, ...values: SQLInputValue[]): readonly Values[] => {
     const statement = db.prepare(query)
     statement.setReturnArrays(true)
-    return statement.all(...values) as unknown as readonly Values[]
+    return allExact(statement, ...values)
   }
   const tables = rowsOf("select name from sqlite_schema where type = 'table' order by name")
     .map(([name]) => text(name))

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { StoreUnavailable } from '../store.ts'
+import { StoreFault, StoreUnavailable } from '../store.ts'
 import type { BackgroundWork } from './background.ts'
 import type { WorkDone, WorkerSettings, WorkOrder } from './worker.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
@@ -10,7 +10,7 @@ interface Kinds {
   readonly background: BackgroundWork
 }
 
-/** Hands work to a thread and brings the answers back. Rejects with `StoreUnavailable`. */
+/** Hands work to a thread and brings the answers back. Rejects with `StoreUnavailable` or `StoreFault`. */
 export interface Thread<Work> {
   readonly run: <Name extends keyof Work>(
     name: Name,
@@ -49,7 +49,8 @@ export async function openThread<Kind extends keyof Kinds>(
     const caller = waiting.get(done.id)
     waiting.delete(done.id)
     if (done.kind === 'done') caller?.resolve(done.value as never)
-    else caller?.reject(done.id === 0 ? done.error : new StoreUnavailable(done.error))
+    else if (done.id === 0) caller?.reject(done.error)
+    else caller?.reject(done.isFault ? new StoreFault(done.error) : new StoreUnavailable(done.error))
   })
 
   await new Promise<unknown>((resolve, reject) => waiting.set(0, { resolve, reject }))

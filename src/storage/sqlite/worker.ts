@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { openBackground } from './background.ts'
+import { isFault } from './failure.ts'
 import { openWriter, type WriterSettings } from './writer.ts'
 
 /** A thread that does one thing after the other, in the order in which it came. */
@@ -11,7 +12,8 @@ export interface WorkOrder {
 
 export type WorkDone =
   | { readonly id: number; readonly kind: 'done'; readonly value: unknown }
-  | { readonly id: number; readonly kind: 'failed'; readonly error: unknown }
+  /** An error loses on its way to another thread what it says beside its message. */
+  | { readonly id: number; readonly kind: 'failed'; readonly error: unknown; readonly isFault: boolean }
 
 export interface WorkerSettings {
   readonly work: 'writer' | 'background'
@@ -41,7 +43,7 @@ async function serve(
       const value = await step(...(args as never[]))
       port.postMessage({ id, kind: 'done', value } satisfies WorkDone)
     } catch (error) {
-      port.postMessage({ id, kind: 'failed', error } satisfies WorkDone)
+      port.postMessage({ id, kind: 'failed', error, isFault: isFault(error) } satisfies WorkDone)
     }
     if (name === 'close') port.close()
   }
@@ -56,7 +58,7 @@ async function serve(
     doer = { ...(await (work === 'writer' ? openWriter(settings) : openBackground(settings))) }
     port.postMessage({ id: 0, kind: 'done', value: undefined } satisfies WorkDone)
   } catch (error) {
-    port.postMessage({ id: 0, kind: 'failed', error } satisfies WorkDone)
+    port.postMessage({ id: 0, kind: 'failed', error, isFault: false } satisfies WorkDone)
     port.close()
     return
   }

@@ -3,11 +3,12 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { holdMasterKey } from '../held-key.ts'
-import { abandonedAtOnce, createOwners, toAbandonment } from '../owners.ts'
-import type { AdminKeyStore, MeteringStore } from '../store.ts'
+import { createOwners, type EntryFault } from '../owners.ts'
+import type { AdminKeyStore, MeteringStore, Settlement } from '../store.ts'
 import { createUpkeepWriter, type UpkeepWriter } from '../upkeep-write.ts'
 import { createUserWriter, type UserWriter } from '../users-write.ts'
 import { createKysely } from './dialect.ts'
+import { isFault } from './failure.ts'
 import { createSqliteLedger } from './ledger.ts'
 import { migrateSqlite } from './migrate.ts'
 import { refuseMoved } from './moved.ts'
@@ -33,6 +34,8 @@ export interface WriterWork
     Pick<MeteringStore, 'beat' | 'renewLease'> {
   /** Closes some of the entries that nobody will settle; 0 when there are no more. */
   readonly abandonSome: (now: number, silentMs: number) => Promise<number>
+  /** Those that could not be closed. */
+  readonly takeFaults: () => Promise<readonly EntryFault[]>
   /** Moves the rest of the log and begins it anew, unless somebody reads it for too long; while nobody writes. */
   readonly restartLog: () => Promise<void>
   readonly close: () => Promise<void>
@@ -66,11 +69,14 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
     insertAdminKey: adminKeys.insertAdminKey,
     deleteAdminKey: adminKeys.deleteAdminKey,
     async abandonSome(now, silentMs) {
-      const ids = await owners.ownerless(now, now - silentMs, abandonedAtOnce)
-      if (ids.length > 0) ledger.runBatch({ now, settlements: ids.map(toAbandonment), asks: [] })
-      else await owners.forgetDead(now - silentMs)
-      return ids.length
+      const seenBefore = now - silentMs
+      const book = async (settlements: readonly Settlement[]) =>
+        ledger.runBatch({ now, settlements, asks: [] })
+      const closed = await owners.abandonSome(now, seenBefore, { book, isFault })
+      if (closed === 0) await owners.forgetDead(seenBefore)
+      return closed
     },
+    takeFaults: async () => owners.takeFaults(),
     async restartLog() {
       // Everybody who writes is waiting.
       db.exec(

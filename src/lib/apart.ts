@@ -1,0 +1,24 @@
+/**
+ * Does something with many items at once. Where that fails because of one of them it is done with ever fewer, in the
+ * same order, until that one stands alone and is set aside; all others are done.
+ *
+ * @param isFault whether an error is about the items, so that fewer of them may pass; any other is thrown
+ */
+export async function doApart<T>(
+  items: readonly T[],
+  work: (items: readonly T[]) => Promise<void>,
+  isFault: (error: unknown) => boolean,
+  setAside: (item: T, error: unknown) => Promise<void> | void,
+): Promise<void> {
+  try {
+    await work(items)
+    return
+  } catch (error) {
+    const [one] = items
+    if (one === undefined || !isFault(error)) throw error
+    if (items.length === 1) return setAside(one, error)
+  }
+  const half = items.length >> 1
+  await doApart(items.slice(0, half), work, isFault, setAside)
+  await doApart(items.slice(half), work, isFault, setAside)
+}

@@ -1,0 +1,45 @@
+import { isUnits } from '#core/units.ts'
+import type { Settlement } from '#storage/store.ts'
+
+/**
+ * Reads a settlement back that was written as a line of JSON. Nothing absurd comes in this way: a version without
+ * bounds may have written it, and what is not a settlement with figures in their bounds is left to who reads the file.
+ */
+export function parseSettlement(line: string): Settlement | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isSettlement(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export function isSettlement(value: unknown): value is Settlement {
+  if (!isRecord(value)) return false
+  const { requestId, ending, usage, status, durationMs } = value
+  return (
+    isText(requestId) &&
+    (ending === 'settled' || ending === 'released' || ending === 'abandoned') &&
+    isUsage(usage) &&
+    typeof value.isEstimated === 'boolean' &&
+    isUnits(status) &&
+    isDuration(durationMs) &&
+    isAbsentOr(value.firstByteMs, isDuration) &&
+    isAbsentOr(value.errorCode, isText) &&
+    isAbsentOr(value.upstream, isText)
+  )
+}
+
+function isUsage(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { input, cacheRead, cacheWritten, output, reasoning } = value
+  return [input, cacheRead, cacheWritten, output, reasoning].every(isUnits)
+}
+
+const isText = (value: unknown) => typeof value === 'string'
+const isDuration = (value: unknown) => typeof value === 'number' && value >= 0
+const isAbsentOr = (value: unknown, is: (value: unknown) => boolean) => value === undefined || is(value)
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

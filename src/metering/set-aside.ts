@@ -1,0 +1,82 @@
+import { appendFile, mkdir, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Settlement, UsageEvent } from '#storage/store.ts'
+
+/**
+ * What the store cannot book although it works: kept in a file beside the journal, one line of JSON each, so that it
+ * stands in nobody's way and is not lost. Every start tries once more. The lines hold figures and ids, no secret.
+ */
+export interface SetAside {
+  /** Resolves when it is on the disk. */
+  readonly add: (kept: Kept, why: unknown) => Promise<void>
+}
+
+export type Kept =
+  | { readonly settlement: Settlement }
+  | { readonly event: UsageEvent }
+  /** A line of a journal that is no settlement. */
+  | { readonly line: string }
+
+const prefix = 'set-aside-'
+const suffix = '.jsonl'
+
+export function setAsidePathIn(folder: string, instance: string): string {
+  return join(folder, `${prefix}${instance}${suffix}`)
+}
+
+/** The file is made, as is its folder, with the first that it has to keep. */
+export function openSetAside(folder: string, instance: string, clock: () => number): SetAside {
+  const path = setAsidePathIn(folder, instance)
+  return {
+    async add(kept, why) {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      const line = { at: clock(), why: reasonOf(why), ...kept }
+      // Opened for each: a start that tries again takes the file away.
+      await appendFile(path, `${JSON.stringify(line)}\n`, { mode: 0o600, flush: true })
+    },
+  }
+}
+
+/** What an id is to an operator who looks for it in the log. */
+export function idOf(kept: Kept): string {
+  if ('settlement' in kept) return kept.settlement.requestId
+  return 'event' in kept ? kept.event.requestId : ''
+}
+
+function reasonOf(why: unknown): string {
+  if (!(why instanceof Error)) return String(why)
+  return why.cause instanceof Error ? why.cause.message : why.message
+}
+
+/**
+ * Takes every file of what was set aside, whoever did, for one more try. A line stays in the file that `done` takes
+ * away until it was tried; an unfinished try is made again by the next start, which does no harm.
+ */
+export async function takeSetAside(
+  folder: string,
+  instance: string,
+): Promise<readonly { readonly kept: readonly Kept[]; readonly done: () => Promise<void> }[]> {
+  const names = (await readdir(folder).catch(() => [])).filter(
+    (name) => name.startsWith(prefix) && name.endsWith(suffix),
+  )
+  return Promise.all(
+    names.map(async (name, index) => {
+      const path = join(folder, `${prefix}again-${instance}-${index}${suffix}`)
+      await rename(join(folder, name), path)
+      const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '')
+      return { kept: lines.map(parseKept), done: () => unlink(path) }
+    }),
+  )
+}
+
+function parseKept(line: string): Kept {
+  try {
+    const { settlement, event, line: text } = JSON.parse(line)
+    if (typeof text === 'string') return { line: text }
+    if (typeof event === 'object' && event !== null) return { event }
+    if (typeof settlement === 'object' && settlement !== null) return { settlement }
+  } catch {
+    // Written halfway.
+  }
+  return { line }
+}
