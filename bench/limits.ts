@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { builtInFamilies } from '#core/family.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import { openStore } from '#storage/open.ts'
 import { admissionUs } from './support/admissions.ts'
 import { median, report } from './support/report.ts'
+import { cpuUsEach, type Side, timeOf } from './support/side.ts'
+import { openBenchStore } from './support/stores.ts'
 
 /** What all the limits together cost an admission, against the quota alone. */
 const users = 1000
@@ -27,37 +27,49 @@ const allLimits: UserEdit = {
     period: 'monthly',
   },
 }
+const kinds = { quota: quotaAlone, all: allLimits }
 
-export async function benchLimits(): Promise<boolean> {
+interface Limited {
+  /** Microseconds for an admission with its settlement. */
+  readonly drive: (kind: keyof typeof kinds, asks: number) => Promise<number>
+  readonly close: () => Promise<void>
+}
+
+/** A store with users of each kind, that each has been asked once. */
+async function openLimited(): Promise<Limited> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
-  const store = await openStore({
-    database: { kind: 'sqlite', path: join(folder, 'tollgate.db') },
-    masterKey: Buffer.alloc(32, 7),
-    policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
-    instance: 'bench',
-  })
-  try {
-    for (const [name, edit] of [
-      ['quota', quotaAlone],
-      ['all', allLimits],
-    ] as const) {
-      const writes = Array.from({ length: users }, (_, index) => ({
-        ref: { accessToken: `${name}-${index}` },
-        edit,
-      }))
-      await store.users.writeUsers(writes, Date.now())
-    }
-    const drive = (name: string) =>
+  const store = await openBenchStore(folder)
+  for (const [kind, edit] of Object.entries(kinds)) {
+    const writes = Array.from({ length: users }, (_, index) => ({
+      ref: { accessToken: `${kind}-${index}` },
+      edit,
+    }))
+    await store.users.writeUsers(writes, Date.now())
+  }
+  const limited: Limited = {
+    drive: (kind, asks) =>
       admissionUs(store, {
-        asks: asksARound,
-        accessTokenAt: (number) => `${name}-${number % users}`,
+        asks,
+        accessTokenAt: (number) => `${kind}-${number % users}`,
         // Each user has been seen at several addresses, as people on the move are.
         addressAt: (number) => `192.0.2.${1 + (Math.floor(number / users) % 5)}`,
-      })
-    await drive('quota')
-    await drive('all')
+      }),
+    async close() {
+      await store.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+  await limited.drive('quota', asksARound)
+  await limited.drive('all', asksARound)
+  return limited
+}
+
+export async function benchLimits(): Promise<boolean> {
+  const limited = await openLimited()
+  try {
     const pairs: (readonly [number, number])[] = []
-    for (let round = 0; round < rounds; round++) pairs.push([await drive('quota'), await drive('all')])
+    for (let round = 0; round < rounds; round++)
+      pairs.push([await limited.drive('quota', asksARound), await limited.drive('all', asksARound)])
     const ratios = pairs.map(([quota, all]) => all / quota)
     return report('limits: all of them against the quota alone', [
       { what: 'admission and settlement, quota alone', value: median(pairs.map(([one]) => one)), unit: 'us' },
@@ -65,7 +77,25 @@ export async function benchLimits(): Promise<boolean> {
       { what: 'ratio', value: median(ratios), unit: 'x', atMost: 1.25 },
     ])
   } finally {
-    await store.close()
-    rmSync(folder, { recursive: true, force: true })
+    await limited.close()
+  }
+}
+
+export async function openSide(): Promise<Side> {
+  const limited = await openLimited()
+  const asks = 3000
+  const measure = async (kind: keyof typeof kinds, what: string) => {
+    let us = Number.NaN
+    const cpuUs = await cpuUsEach(asks, async () => {
+      us = await limited.drive(kind, asks)
+    })
+    return [timeOf(what, us, 'us'), timeOf(`${what}: CPU`, cpuUs, 'us')]
+  }
+  return {
+    round: async () => [
+      ...(await measure('quota', 'admission, settlement: quota alone')),
+      ...(await measure('all', 'admission, settlement: every limit')),
+    ],
+    close: limited.close,
   }
 }

@@ -4,6 +4,7 @@ import { type Round, runRound } from './relay.ts'
 import { type Instance, pin, startInstance, startServer, unpin } from './support/process.ts'
 import { type Figure, median, report } from './support/report.ts'
 import { openRowUpdates, type RowUpdates } from './support/row-updates.ts'
+import { rateOf, type Side, timeOf } from './support/side.ts'
 import { openBenchPostgres, writeBenchUsers } from './support/stores.ts'
 
 /**
@@ -151,19 +152,29 @@ async function relayed(url: string): Promise<readonly Figure[]> {
   ]
 }
 
-export async function benchPostgres(): Promise<boolean> {
-  unpin(process.pid)
+/** A server of its own, with databases of these names. */
+async function startDatabases(names: readonly string[]) {
   const server = await startDatabaseServer({ isSynced: true })
-  const urls = ['account', 'rows', 'relay'].map((name) => server.urlOf(`bench_${name}`))
-  const [account = '', rows = '', relay = ''] = urls
   const client = new pg.Client(server.urlOf('postgres'))
   await client.connect()
-  for (const name of ['account', 'rows', 'relay']) await client.query(`create database bench_${name}`)
+  for (const name of names) await client.query(`create database bench_${name}`)
   await client.end()
-  const updates = await openRowUpdates(rows, server.programs, users)
-  const store = await openBenchPostgres(account)
+  const urlOf = (name: string) => server.urlOf(`bench_${name}`)
+  return { server, urlOf }
+}
+
+async function writeUsersOf(url: string): Promise<void> {
+  const store = await openBenchPostgres(url)
   await writeBenchUsers(store, users)
   await store.close()
+}
+
+export async function benchPostgres(): Promise<boolean> {
+  unpin(process.pid)
+  const { server, urlOf } = await startDatabases(['account', 'rows', 'relay'])
+  const account = urlOf('account')
+  const updates = await openRowUpdates(urlOf('rows'), server.programs, users)
+  await writeUsersOf(account)
   const instances: Instance[] = []
   try {
     for (let index = 0; index < instancesMax; index++) instances.push(await startInstance(account))
@@ -177,11 +188,41 @@ export async function benchPostgres(): Promise<boolean> {
         ...(await onOneQuota(account, instances)),
         ...(await byInstances(instances)),
       ]),
-      report(`${name}: small chat completion, 64 at once, one core`, await relayed(relay)),
+      report(`${name}: small chat completion, 64 at once, one core`, await relayed(urlOf('relay'))),
     ]
     return !met.includes(false)
   } finally {
     await Promise.all(instances.map((instance) => instance.stop()))
     await server.stop()
+  }
+}
+
+export async function openSide(): Promise<Side> {
+  const { server, urlOf } = await startDatabases(['account', 'relay'])
+  await writeUsersOf(urlOf('account'))
+  const instance = await startInstance(urlOf('account'))
+  const upstream = await startServer('upstream', [])
+  const env = { BENCH_DATABASE_URL: urlOf('relay'), BENCH_MASTER_KEY: '07'.repeat(32) }
+  const tollgate = await startServer('tollgate', [`${upstream.url}/small`], { env })
+  const round = async (length: number, relayed: { readonly seconds: number; readonly singles: number }) => {
+    const drive = (rows: number) => instance.run({ kind: 'drive', users: rows, ms: length })
+    const many = await drive(users)
+    const hot = await drive(1)
+    const relay = await runRound(tollgate, users, relayed)
+    return [
+      rateOf(`admissions with settlements, ${users} users`, many, 'pairs/s'),
+      rateOf('admissions with settlements, one hot user', hot, 'pairs/s'),
+      rateOf('relay: requests', relay.perSecond, 'req/s'),
+      timeOf('relay: CPU a request', relay.cpuUs, 'us'),
+      timeOf('relay: one at a time, median', relay.singleMs, 'ms'),
+    ]
+  }
+  await round(4000, { seconds: 8, singles: 1000 })
+  return {
+    round: () => round(700, { seconds: 0.7, singles: 150 }),
+    async close() {
+      await Promise.all([instance.stop(), tollgate.stop()])
+      await Promise.all([upstream.stop(), server.stop()])
+    },
   }
 }

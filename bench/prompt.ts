@@ -1,11 +1,15 @@
 import { percentile, requestBytes, runLoad } from './support/load.ts'
 import { pin, startServer } from './support/process.ts'
 import { report } from './support/report.ts'
+import { type Sample, type Side, timeOf } from './support/side.ts'
 
 /** How long small requests wait while prompts of 10 MB come in. */
 const small = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hello.' }] })
 
-function largePrompt(kind: 'prose' | 'chinese' | 'many'): Buffer {
+const kinds = ['prose', 'chinese', 'many'] as const
+const path = '/v1/chat/completions'
+
+function largePrompt(kind: (typeof kinds)[number]): Buffer {
   const bytes = 10 * 1024 * 1024
   const say = (content: string) => ({ role: 'user', content })
   const messages =
@@ -22,7 +26,6 @@ export async function benchPrompt(): Promise<boolean> {
   const upstream = await startServer('upstream', [], { core: 1 })
   const tollgate = await startServer('tollgate', [`${upstream.url}/small`], { core: 0 })
   const { host } = new URL(tollgate.url)
-  const path = '/v1/chat/completions'
   const smallLoad = (seconds: number) =>
     runLoad({
       url: tollgate.url,
@@ -33,7 +36,7 @@ export async function benchPrompt(): Promise<boolean> {
   await smallLoad(2)
   const quiet = await smallLoad(3)
   const figures = []
-  for (const kind of ['prose', 'chinese', 'many'] as const) {
+  for (const kind of kinds) {
     const request = requestBytes(host, path, 'bench-1', largePrompt(kind))
     await tollgate.read()
     const [during, large] = await Promise.all([
@@ -62,4 +65,34 @@ export async function benchPrompt(): Promise<boolean> {
     { what: 'small request alone, longest', value: quiet.latencies.at(-1) ?? 0, unit: 'ms' },
     ...figures,
   ])
+}
+
+export async function openSide(): Promise<Side> {
+  pin(process.pid, 1)
+  const upstream = await startServer('upstream', [], { core: 1 })
+  const tollgate = await startServer('tollgate', [`${upstream.url}/small`], { core: 0 })
+  const { host } = new URL(tollgate.url)
+  const load = (requests: number, request: Buffer) =>
+    runLoad({ url: tollgate.url, connections: 1, requests, request: () => request })
+  const prompts = kinds.map((kind) => ({
+    kind,
+    request: requestBytes(host, path, 'bench-1', largePrompt(kind)),
+  }))
+  await load(5000, requestBytes(host, path, 'bench-1', small))
+  const round = async () => {
+    const samples: Sample[] = []
+    for (const { kind, request } of prompts) {
+      const before = await tollgate.read()
+      const large = await load(3, request)
+      const after = await tollgate.read()
+      if (large.failed > 0) throw new Error('a large prompt failed')
+      samples.push(
+        timeOf(`10 MB of ${kind}, median`, percentile(large.latencies, 0.5), 'ms'),
+        timeOf(`10 MB of ${kind}, CPU`, (after.cpuMs - before.cpuMs) / 3, 'ms'),
+      )
+    }
+    return samples
+  }
+  await round()
+  return { round, close: async () => void (await Promise.all([tollgate.stop(), upstream.stop()])) }
 }

@@ -1,6 +1,7 @@
 import { percentile, requestBytes, runLoad } from './support/load.ts'
 import { type Measured, pin, startServer } from './support/process.ts'
 import { median, report } from './support/report.ts'
+import { rateOf, type Side, timeOf } from './support/side.ts'
 
 /**
  * A small chat completion through Tollgate with everything on, against a bare proxy: the two take turns, each on
@@ -12,7 +13,14 @@ const body = JSON.stringify({
 })
 const rounds = 5
 const roundSeconds = 4
+const singles = 1500
 const connections = 64
+
+export interface RoundLength {
+  readonly seconds: number
+  /** Requests that are sent one at a time. */
+  readonly singles: number
+}
 
 export interface Round {
   readonly perSecond: number
@@ -21,16 +29,20 @@ export interface Round {
   readonly loopDelayP99Ms: number
 }
 
-export async function runRound(server: Measured, users: number): Promise<Round> {
+export async function runRound(
+  server: Measured,
+  users: number,
+  length: RoundLength = { seconds: roundSeconds, singles },
+): Promise<Round> {
   const { host } = new URL(server.url)
   const request = (number: number) =>
     requestBytes(host, '/v1/chat/completions', `bench-${number % users}`, body)
   await server.read()
   const before = await server.read()
-  const load = await runLoad({ url: server.url, connections, seconds: roundSeconds, request })
+  const load = await runLoad({ url: server.url, connections, seconds: length.seconds, request })
   const after = await server.read()
   if (load.failed > 0) throw new Error(`${load.failed} of ${load.requests} requests failed`)
-  const single = await runLoad({ url: server.url, connections: 1, requests: 1500, request })
+  const single = await runLoad({ url: server.url, connections: 1, requests: length.singles, request })
   return {
     perSecond: load.requests / load.seconds,
     cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / load.requests,
@@ -80,4 +92,34 @@ export async function benchRelay(): Promise<boolean> {
       unit: 'ms',
     },
   ])
+}
+
+/**
+ * Until 50,000 requests were answered, V8 compiles what a request runs through again and again, and CPU a request falls
+ * by half; where that ends differs from start to start.
+ */
+async function warmUp(server: Measured): Promise<void> {
+  const { host } = new URL(server.url)
+  const request = (number: number) =>
+    requestBytes(host, '/v1/chat/completions', `bench-${number % 1000}`, body)
+  await runLoad({ url: server.url, connections, requests: 50_000, request })
+}
+
+/** Short rounds, many of which cancel what else the machine does. */
+export async function openSide(): Promise<Side> {
+  pin(process.pid, 1)
+  const upstream = await startServer('upstream', [], { core: 1 })
+  const tollgate = await startServer('tollgate', [`${upstream.url}/small`], { core: 0 })
+  await warmUp(tollgate)
+  return {
+    async round() {
+      const { perSecond, cpuUs, singleMs } = await runRound(tollgate, 1000, { seconds: 0.4, singles: 150 })
+      return [
+        rateOf(`small chat completions, ${connections} at once`, perSecond, 'req/s'),
+        timeOf('CPU a request', cpuUs, 'us'),
+        timeOf('one at a time, median', singleMs, 'ms'),
+      ]
+    },
+    close: async () => void (await Promise.all([tollgate.stop(), upstream.stop()])),
+  }
 }

@@ -1,3 +1,4 @@
+import { runAgainst } from './against/command.ts'
 import { benchLimits } from './limits.ts'
 import { benchPostgres } from './postgres.ts'
 import { benchPrompt } from './prompt.ts'
@@ -6,7 +7,10 @@ import { benchStream } from './stream.ts'
 import { benchUsage } from './usage.ts'
 import { benchUsers } from './users.ts'
 
-/** `npm run bench` runs all of them, `npm run bench -- relay stream` those. Exit 1 where a bar is not met. */
+/**
+ * `npm run bench` runs all of them, `npm run bench -- relay stream` those, `npm run bench -- against REV` compares with
+ * another revision. Exit 1 where a bar is not met.
+ */
 const benches = {
   relay: benchRelay,
   stream: benchStream,
@@ -20,9 +24,12 @@ type Name = keyof typeof benches
 const isName = (name: string): name is Name => name in benches
 
 const asked = process.argv.slice(2)
+if (asked[0] === 'against') process.exit(await runAgainst(asked.slice(1)))
 const unknown = asked.filter((name) => !isName(name))
 if (unknown.length > 0) {
-  console.error(`there is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)
+  console.error(
+    `there is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}, and against REV`,
+  )
   process.exit(2)
 }
 const names = asked.length > 0 ? asked.filter(isName) : (Object.keys(benches) as Name[])

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { requestBytes, runLoad } from './support/load.ts'
 import { type Measured, pin, startServer } from './support/process.ts'
 import { median, report } from './support/report.ts'
+import { rateOf, type Side, timeOf } from './support/side.ts'
 
 /** Streams against the bare pipe: chunks per second while they come as fast as they can, memory while they idle. */
 const body = JSON.stringify({
@@ -16,19 +17,22 @@ const streamsARound = 600
 const chunksAStream = 500
 const idleStreams = 2000
 
-async function chunksPerSecond(server: Measured): Promise<{ perSecond: number; cpuUs: number }> {
+async function chunksPerSecond(
+  server: Measured,
+  { streams, atOnce } = { streams: streamsARound, atOnce: streamsAtOnce },
+): Promise<{ perSecond: number; cpuUs: number }> {
   const { host } = new URL(server.url)
   const request = (number: number) =>
     requestBytes(host, '/v1/chat/completions', `bench-${number % 1000}`, body)
   const before = await server.read()
   const load = await runLoad({
     url: server.url,
-    connections: streamsAtOnce,
-    requests: streamsARound,
+    connections: atOnce,
+    requests: streams,
     request,
   })
   const after = await server.read()
-  if (load.failed > 0 || load.requests < streamsARound)
+  if (load.failed > 0 || load.requests < streams)
     throw new Error(`${load.failed} of ${load.requests} streams failed`)
   const chunks = load.requests * chunksAStream
   return { perSecond: chunks / load.seconds, cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / chunks }
@@ -109,4 +113,27 @@ export async function benchStream(): Promise<boolean> {
       atMost: 1.3,
     },
   ])
+}
+
+/** Memory is measured at the opening, since streams that were there before change it. */
+export async function openSide(): Promise<Side> {
+  pin(process.pid, 1)
+  const upstream = await startServer('upstream', [], { core: 1 })
+  const idle = await startServer('tollgate', [`${upstream.url}/idle`], { core: 0 })
+  const bytes = await idleBytes(idle)
+  await idle.stop()
+  const tollgate = await startServer('tollgate', [`${upstream.url}/stream`], { core: 0 })
+  await chunksPerSecond(tollgate)
+  return {
+    async round() {
+      const atOnce = 100
+      const { perSecond, cpuUs } = await chunksPerSecond(tollgate, { streams: atOnce, atOnce })
+      return [
+        rateOf(`chunks, ${atOnce} streams at once`, perSecond, 'chunks/s'),
+        timeOf('CPU a chunk', cpuUs, 'us'),
+        timeOf('memory an idle stream', bytes / 1024, 'KiB'),
+      ]
+    },
+    close: async () => void (await Promise.all([tollgate.stop(), upstream.stop()])),
+  }
 }

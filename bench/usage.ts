@@ -9,13 +9,19 @@ import { admissionUs } from './support/admissions.ts'
 import { fillLedger } from './support/ledger.ts'
 import { percentile } from './support/load.ts'
 import { type Figure, median, report } from './support/report.ts'
+import { cpuUsEach, type Side, timeOf } from './support/side.ts'
 import { databaseIn, fillUsers, openBenchStore } from './support/stores.ts'
 
 /** What ten million entries cost: charts over them, admission beside them, and removing them under load. */
 const entries = Number(process.env.BENCH_ENTRIES ?? 10_000_000)
 const many = Number(process.env.BENCH_USERS ?? 1_000_000)
 const few = 1000
-const reservations = Math.min(100_000, many)
+/** Of a comparison with another revision, in which the ratio of both is asked and not what grows with entries. */
+const ofSide = {
+  users: Number(process.env.BENCH_USERS ?? 20_000),
+  entries: Number(process.env.BENCH_ENTRIES ?? 200_000),
+}
+const reservationsOf = (users: number) => Math.min(100_000, users)
 const days = 90
 const asksARound = 20_000
 const dayMs = 86_400_000
@@ -26,7 +32,7 @@ const driveOf = (users: number) => ({
   requestIdAt: () => createSortableId('req_', Date.now()),
 })
 
-async function reserve(folder: string): Promise<void> {
+async function reserve(folder: string, reservations: number): Promise<void> {
   const store = await openBenchStore(folder)
   const now = Date.now()
   const units = { model: 'gpt-4o-mini', family: 'turbo', input: 10, output: 100, choices: 1 }
@@ -41,9 +47,9 @@ async function reserve(folder: string): Promise<void> {
   await store.close()
 }
 
-async function chartMs(store: Store, question: Omit<UsageQuestion, 'limit'>): Promise<number> {
+async function chartMs(store: Store, question: Omit<UsageQuestion, 'limit'>, asks: number): Promise<number> {
   const times: number[] = []
-  for (let round = 0; round < 9; round++) {
+  for (let round = 0; round < asks; round++) {
     const begin = performance.now()
     const { rows } = await reportUsage(store.usage, { ...question, limit: 10_000 })
     times.push(performance.now() - begin)
@@ -52,11 +58,11 @@ async function chartMs(store: Store, question: Omit<UsageQuestion, 'limit'>): Pr
   return median(times)
 }
 
-async function charts(store: Store, now: number, userId: string): Promise<readonly Figure[]> {
+async function charts(store: Store, now: number, userId: string, times = 9): Promise<readonly Figure[]> {
   const ask = (bucket: 'hour' | 'day', length: number) => ({ bucket, from: now - length * dayMs, to: now })
   const chart = async (what: string, question: Omit<UsageQuestion, 'limit'>): Promise<Figure> => ({
     what: `chart: ${what}`,
-    value: await chartMs(store, question),
+    value: await chartMs(store, question, times),
     unit: 'ms',
     atMost: 100,
   })
@@ -131,7 +137,7 @@ export async function benchUsage(): Promise<boolean> {
     const ratioOf = (pairs: readonly (readonly [number, number])[]) =>
       median(pairs.map(([one, other]) => other / one))
     const empty = await rounds()
-    await reserve(large)
+    await reserve(large, reservationsOf(many))
     const now = Date.now()
     const userId = fillLedger(databaseIn(large), { entries, days, now })
     const full = await rounds()
@@ -150,7 +156,7 @@ export async function benchUsage(): Promise<boolean> {
         unit: 'us',
       },
       {
-        what: `the same: ${many} users, ${entries} entries, ${reservations} open`,
+        what: `the same: ${many} users, ${entries} entries, ${reservationsOf(many)} open`,
         value: median(full.map(([, other]) => other)),
         unit: 'us',
       },
@@ -168,5 +174,34 @@ export async function benchUsage(): Promise<boolean> {
     return report(`usage: ${entries} entries`, figures)
   } finally {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+export async function openSide(): Promise<Side> {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
+  const { users, entries } = ofSide
+  await fillUsers(folder, users)
+  await reserve(folder, reservationsOf(users))
+  const now = Date.now()
+  const userId = fillLedger(databaseIn(folder), { entries, days, now })
+  const store = await openBenchStore(folder)
+  await admissionUs(store, { ...driveOf(users), asks: asksARound })
+  const asks = 3000
+  return {
+    async round() {
+      let us = Number.NaN
+      const cpuUs = await cpuUsEach(asks, async () => {
+        us = await admissionUs(store, { ...driveOf(users), asks })
+      })
+      return [
+        timeOf(`admission, settlement: ${entries} entries`, us, 'us'),
+        timeOf(`admission, settlement: ${entries} entries, CPU`, cpuUs, 'us'),
+        ...(await charts(store, now, userId, 3)).map(({ what, value, unit }) => timeOf(what, value, unit)),
+      ]
+    },
+    async close() {
+      await store.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
   }
 }

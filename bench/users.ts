@@ -2,46 +2,50 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { UserCursor } from '#storage/store.ts'
+import type { Store, UserCursor } from '#storage/store.ts'
 import { admissionUs } from './support/admissions.ts'
 import { percentile } from './support/load.ts'
 import { startServer } from './support/process.ts'
 import { type Figure, median, report } from './support/report.ts'
+import { cpuUsEach, type Side, timeOf } from './support/side.ts'
 import { fillUsers, openBenchStore } from './support/stores.ts'
 
 /** What a million users cost: admission against a thousand, the full list, and pages at any depth. */
 const many = Number(process.env.BENCH_USERS ?? 1_000_000)
 const few = 1000
 const asksARound = 20_000
+/** Of a comparison with another revision, in which the ratio of both is asked and not what grows with users. */
+const manyOfSide = Number(process.env.BENCH_USERS ?? 20_000)
 
 /** A stride that visits users far from each other, as real traffic does. */
 async function driveUsers(folder: string, users: number): Promise<number> {
   const store = await openBenchStore(folder)
-  const accessTokenAt = (number: number) => `bench-${(number * 7919) % users}`
-  const us = await admissionUs(store, { accessTokenAt, asks: asksARound })
+  const us = await admitUsers(store, users, asksARound)
   await store.close()
   return us
 }
 
-async function pageMs(folder: string): Promise<readonly number[]> {
-  const store = await openBenchStore(folder)
+function admitUsers(store: Store, users: number, asks: number): Promise<number> {
+  return admissionUs(store, { accessTokenAt: (number) => `bench-${(number * 7919) % users}`, asks })
+}
+
+async function pageMs(store: Store, pages = 60): Promise<readonly number[]> {
   const times: number[] = []
   const total = await store.users.countUsers({}, Date.now())
   let after: UserCursor | undefined
-  for (let depth = 0; depth < 60; depth++) {
+  for (let depth = 0; depth < pages; depth++) {
     const begin = performance.now()
     const page = await store.users.listUsers({ limit: 50, now: Date.now(), ...(after && { after }) })
     times.push(performance.now() - begin)
     // Leaps ahead, so that the last pages are looked at as well.
     const leap = await store.users.listUsers({
-      limit: Math.floor(total / 60) - 50,
+      limit: Math.floor(total / pages) - 50,
       now: Date.now(),
       ...(page.next && { after: page.next }),
     })
     after = leap.next
     if (!after) break
   }
-  await store.close()
   return times.sort((a, b) => a - b)
 }
 
@@ -94,7 +98,9 @@ export async function benchUsers(): Promise<boolean> {
     await driveUsers(large, many)
     for (let round = 0; round < 5; round++)
       pairs.push([await driveUsers(small, few), await driveUsers(large, many)])
-    const pages = await pageMs(large)
+    const store = await openBenchStore(large)
+    const pages = await pageMs(store)
+    await store.close()
     const list = await streamList(large)
     const figures: Figure[] = [
       {
@@ -126,5 +132,34 @@ export async function benchUsers(): Promise<boolean> {
     return report('users: a million of them', figures)
   } finally {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The stores stay open, so that a round measures what it asks and not the opening. */
+export async function openSide(): Promise<Side> {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
+  await fillUsers(folder, manyOfSide)
+  const list = await streamList(folder)
+  const store = await openBenchStore(folder)
+  await admitUsers(store, manyOfSide, asksARound)
+  const asks = 3000
+  return {
+    async round() {
+      let us = Number.NaN
+      const cpuUs = await cpuUsEach(asks, async () => {
+        us = await admitUsers(store, manyOfSide, asks)
+      })
+      const pages = await pageMs(store, 10)
+      return [
+        timeOf(`admission, settlement: ${manyOfSide} users`, us, 'us'),
+        timeOf(`admission, settlement: ${manyOfSide} users, CPU`, cpuUs, 'us'),
+        timeOf('a page of 50 at any depth, median', percentile(pages, 0.5), 'ms'),
+        timeOf('the list of all, resident memory', list.residentMb, 'MB'),
+      ]
+    },
+    async close() {
+      await store.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
   }
 }

@@ -25,5 +25,7 @@ export function announce(facts: { readonly url: string }): void {
     delay.reset()
     process.send?.(reading)
   })
+  // Ended by hand, whoever started this is gone before it could stop it.
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.send?.(facts)
 }

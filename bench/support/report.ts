@@ -25,7 +25,7 @@ export function report(title: string, figures: readonly Figure[]): boolean {
   return figures.every(isMet)
 }
 
-function format(value: number): string {
+export function format(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(Math.abs(value) >= 10 ? 1 : 3)
 }
 

@@ -1,0 +1,71 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Side } from '../support/side.ts'
+import type { SideName } from './ask.ts'
+import type { Turn } from './ratio.ts'
+import { openSideOf } from './side.ts'
+
+/**
+ * How often both are opened anew: what V8 makes of the same sources differs from one process to the next, by 5 % and
+ * more for as long as it lives, which no number of rounds of the same two processes would show.
+ */
+const openings = 4
+
+export interface Turns {
+  /** The trees whose sources are measured. */
+  readonly ours: string
+  readonly theirs: string
+  readonly rounds: number
+  /** What is written goes here. */
+  readonly folder: string
+  readonly signal: AbortSignal
+}
+
+/**
+ * One round of each in turns. Which comes first changes from round to round, so that a machine that grows slower or
+ * faster favours neither.
+ */
+export async function takeTurns(bench: SideName, turns: Turns): Promise<readonly Turn[]> {
+  const taken: Turn[] = []
+  const begin = performance.now()
+  for (const rounds of shareOut(turns.rounds, openings)) {
+    taken.push(...(await takeOpened(bench, { ...turns, rounds })))
+    const seconds = (performance.now() - begin) / 1000
+    console.error(`${bench}: ${taken.length} of ${turns.rounds} rounds, ${seconds.toFixed(0)} s`)
+  }
+  return taken
+}
+
+/** So many rounds over as many openings as there can be, none of them without a round. */
+export function shareOut(rounds: number, openingsMost: number): readonly number[] {
+  const count = Math.min(rounds, openingsMost)
+  return Array.from({ length: count }, (_, index) => Math.floor((rounds + index) / count))
+}
+
+async function takeOpened(
+  bench: SideName,
+  { ours, theirs, rounds, folder, signal }: Turns,
+): Promise<readonly Turn[]> {
+  const open = (tree: string, name: string) => {
+    const temporary = join(folder, 'written', name)
+    mkdirSync(temporary, { recursive: true })
+    return openSideOf(bench, { tree, env: { TMPDIR: temporary }, signal })
+  }
+  const our = await open(ours, 'ours')
+  const their = await open(theirs, 'theirs')
+  const taken: Turn[] = []
+  for (let round = 0; round < rounds; round++)
+    taken.push(round % 2 === 0 ? await oursFirst(our, their) : await theirsFirst(our, their))
+  await Promise.all([our.close(), their.close()])
+  return taken
+}
+
+async function oursFirst(our: Side, their: Side): Promise<Turn> {
+  const ours = await our.round()
+  return { ours, theirs: await their.round() }
+}
+
+async function theirsFirst(our: Side, their: Side): Promise<Turn> {
+  const theirs = await their.round()
+  return { theirs, ours: await our.round() }
+}

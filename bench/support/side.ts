@@ -1,0 +1,36 @@
+/** One figure of one round, of one of two revisions that are measured in turns. */
+export interface Sample {
+  readonly what: string
+  readonly value: number
+  readonly unit: string
+  /** Rates are better when they are more; times, CPU and memory when they are less. */
+  readonly better: 'more' | 'less'
+}
+
+/** A bench that is open over the sources beside it, and measures one short round whenever it is asked. */
+export interface Side {
+  readonly round: () => Promise<readonly Sample[]>
+  readonly close: () => Promise<void>
+}
+
+export const timeOf = (what: string, value: number, unit: string): Sample => ({
+  what,
+  value,
+  unit,
+  better: 'less',
+})
+
+export const rateOf = (what: string, value: number, unit: string): Sample => ({
+  what,
+  value,
+  unit,
+  better: 'more',
+})
+
+/** Microseconds of CPU that all threads of this process spend on one of so many. */
+export async function cpuUsEach(count: number, run: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage()
+  await run()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / count
+}
