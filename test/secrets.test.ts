@@ -257,7 +257,7 @@ describe('secrets', () => {
         )
         known.generatedToken = made.token
         for (const [token, edit] of [
-          [chosen, { nickname: 'chosen', token: secrets.plainToken }],
+          [chosen, { nickname: 'chosen' }],
           [secrets.plainToken, { nickname: 'plain' }],
           [secrets.disabledToken, {}],
           [secrets.limitedToken, { tokenLimits: { gpt4: 5, turbo: 5, claude: 5 }, requestsPerMinute: 3 }],
@@ -266,6 +266,8 @@ describe('secrets', () => {
           assert.ok(answered)
           userIds.push(id ?? '')
         }
+        // The path says whose user it is; a body that says another is refused.
+        await ask('PUT', `/admin/users/${chosen}`, { token: secrets.plainToken })
         const everything = Object.values(secrets)
         for (const token of [
           chosen,

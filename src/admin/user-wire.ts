@@ -1,7 +1,6 @@
 import { mayBeAccessToken } from '#core/access-token.ts'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
-import { parseAddress } from '#core/network.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
@@ -140,7 +139,7 @@ function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
   return present({
     type: input.type,
     nickname: input.nickname,
-    addresses: input.ip === null ? [] : input.ip?.map((address) => parseAddress(address) ?? address),
+    addresses: input.ip === null ? [] : input.ip,
     promptCount: input.promptCount,
     createdAt: input.createdAt,
     lastUsedAt: input.lastUsedAt,

@@ -1,4 +1,5 @@
 import type { Issue } from './errors.ts'
+import { parseAddress } from './network.ts'
 import type { User, UserLimits, UserType } from './user.ts'
 
 /**
@@ -50,9 +51,7 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
   const reasonBefore = edit.disabledAt === null ? undefined : current?.disabledReason
   const profile: UserProfile = {
     type,
-    addresses: (edit.addresses ? [...new Set(edit.addresses)] : (current?.addresses ?? [])).slice(
-      -addressesMax,
-    ),
+    addresses: (edit.addresses ? oneOfEach(edit.addresses) : (current?.addresses ?? [])).slice(-addressesMax),
     promptCount: edit.promptCount ?? current?.promptCount ?? 0,
     createdAt: edit.createdAt ?? current?.createdAt ?? now,
     limits: editLimits(current?.limits ?? {}, edit.limits ?? {}),
@@ -74,6 +73,11 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
 export function setsExpiry(current: Pick<User, 'type'> | undefined, edit: UserEdit): boolean {
   const becomesTemporary = edit.type === 'temporary' && current?.type !== 'temporary'
   return typeof edit.expiresAt === 'number' || becomesTemporary
+}
+
+/** However they are spelt, each address once. Exports of other systems hold digests in their place: they stay. */
+function oneOfEach(addresses: readonly string[]): readonly string[] {
+  return [...new Set(addresses.map((address) => parseAddress(address) ?? address))]
 }
 
 /** Disables: a second time keeps the first instant, and changes the reason only where one is given. */

@@ -30,6 +30,10 @@ const cases: readonly (readonly [
   ],
   ['a mapped peer', proxies, '::ffff:10.1.2.3', '::ffff:203.0.113.9', '203.0.113.9'],
   ['ports', proxies, '10.1.2.3', '203.0.113.9:4711, [2001:db8:ffff::5]:443', '203.0.113.9'],
+  ['a mapped peer in hexadecimal', proxies, '::ffff:a01:203', '::FFFF:cb00:7109', '203.0.113.9'],
+  ['quotes', proxies, '10.1.2.3', '"203.0.113.9:4711", "[2001:DB8:ffff::5]:443"', '203.0.113.9'],
+  ['a zone', proxies, '10.1.2.3', '[fe80::1%25eth0]:443, 10.9.9.9', 'fe80::1'],
+  ['another spelling', proxies, '2001:DB8:FFFF:0::1', '2001:DB8:1:0:0:0:0:9', '2001:db8:1::9'],
   ['IPv6', proxies, '2001:db8:ffff::1', '2001:db8:1::9', '2001:db8:1::9'],
   ['no peer at all', proxies, undefined, '203.0.113.9', 'unknown'],
 ]

@@ -1,11 +1,12 @@
 import { migrations } from './migrations/list.ts'
-import type { Migration } from './migrations/migration.ts'
+import type { Migration, MigrationRows } from './migrations/migration.ts'
 
 /** What a database must offer to be migrated. */
 export interface Migratable {
   /** Runs `work` in one transaction that no other process can run beside it. */
   readonly exclusively: (work: () => Promise<void>) => Promise<void>
   readonly run: (statement: string) => Promise<void>
+  readonly rows: MigrationRows
   /** Numbers in the table of applied migrations. */
   readonly applied: () => Promise<readonly number[]>
   readonly claim: (migration: Migration, now: number) => Promise<void>
@@ -43,6 +44,7 @@ export async function migrate(
       if (applied.has(step.number)) continue
       await database.claim(step, now)
       for (const statement of step.statements) await database.run(statement)
+      for (const { run } of step.rewrites ?? []) await run(database.rows)
       ran++
     }
   })

@@ -1,4 +1,5 @@
 import type { Migration } from './migration.ts'
+import { oneSpelling } from './one-spelling.ts'
 
 /**
  * When a user's expiry was written: the removal of expired users counts from the later of the expiry and this, so
@@ -16,4 +17,5 @@ export const bounds: Migration = {
   number: 3,
   name: 'bounds',
   statements: [...expiry],
+  rewrites: [oneSpelling],
 }

@@ -3,4 +3,18 @@ export interface Migration {
   readonly number: number
   readonly name: string
   readonly statements: readonly string[]
+  /** After the statements, in the same transaction: what SQL cannot say. */
+  readonly rewrites?: readonly Rewrite[]
 }
+
+/** Rewrites rows by code, a page at a time, whatever their number. */
+export interface Rewrite {
+  readonly name: string
+  readonly run: (rows: MigrationRows) => Promise<void>
+}
+
+/** Runs one statement with the values of `$1`, `$2` …; answers its rows, if it has any. */
+export type MigrationRows = (
+  statement: string,
+  values: readonly (string | number)[],
+) => Promise<readonly (readonly unknown[])[]>

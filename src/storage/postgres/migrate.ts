@@ -44,6 +44,8 @@ export async function migratePostgres(servers: Servers): Promise<void> {
         run: async (statement) => {
           await client.query(statement.replaceAll(/\btext\b/g, 'text collate "C"'))
         },
+        rows: async (statement, values) =>
+          (await client.query({ text: statement, values: [...values], rowMode: 'array' })).rows,
         applied: async () =>
           (await client.query<{ number: unknown }>('select number from migrations')).rows.map((row) =>
             integer(row.number),

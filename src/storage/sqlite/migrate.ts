@@ -18,6 +18,11 @@ export async function migrateSqlite(db: DatabaseSync): Promise<void> {
       },
       // Rows in their key's own tree: half the pages that a request writes.
       run: async (statement) => db.exec(statement.replace('/* clustered */', 'without rowid')),
+      async rows(statement, values) {
+        const prepared = db.prepare(statement.replaceAll('$', '?'))
+        prepared.setReturnArrays(true)
+        return prepared.all(...values) as unknown as readonly (readonly unknown[])[]
+      },
       applied: async () =>
         db
           .prepare('select number from migrations')
