@@ -8,7 +8,7 @@ export interface Figure {
   readonly atMost?: number
 }
 
-function isMet({ value, atLeast, atMost }: Figure): boolean {
+export function isMet({ value, atLeast, atMost }: Figure): boolean {
   return !(atLeast !== undefined && value < atLeast) && !(atMost !== undefined && value > atMost)
 }
 
