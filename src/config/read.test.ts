@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Environment } from './environment.ts'
 import { readConfig } from './read.ts'
-import type { Config } from './settings.ts'
+import { type Config, ConfigError } from './settings.ts'
 
 /** What is refused, and in which words, is held by test/start.test.ts, on the program itself. */
 describe('readConfig', () => {
@@ -84,6 +84,21 @@ describe('readConfig', () => {
     const config = read({ LEDGER_RETENTION_DAYS: '0' }, file)
     assert.deepEqual([config.ledgerRetentionDays, config.purgeAfterDays], [0, -1])
     assert.deepEqual(config.policy.defaults, { maxIps: 2, ipWindowDays: 7, ipLimitAction: 'disable' })
+  })
+
+  it('takes no figure beyond the bound', () => {
+    for (const field of ['requestsPerMinute', 'concurrentRequests', 'maxIps', 'limits'])
+      for (const [figure, isFine] of [
+        ['1000000000000', true],
+        ['1000000000001', false],
+        ['9007199254740991', false],
+        ['1e300', false],
+        ['.inf', false],
+      ] as const) {
+        const file = `defaults: { ${field}: ${field === 'limits' ? `{ turbo: ${figure} }` : figure} }`
+        if (isFine) read({}, file)
+        else assert.throws(() => read({}, file), ConfigError, file)
+      }
   })
 
   it('keeps defaults apart: limits of families, limits of users, what is reserved', () => {
