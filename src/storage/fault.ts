@@ -33,7 +33,7 @@ const broken: Fault = {
   advice: (place) =>
     `the disk of ${place} failed (disk I/O error): look into the system's log, and at what limits the size of files`,
 }
-const locked: Fault = {
+export const locked: Fault = {
   what: 'another process has locked the database',
   advice: (place) => `another process has locked the database in ${place}: stop it`,
 }

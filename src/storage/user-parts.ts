@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { chunksOf } from './quota-changes.ts'
 import type { QuotaRow, Schema } from './schema.ts'
 import { toBoundedQuota } from './user-rows.ts'
 
@@ -9,17 +10,24 @@ export interface UserParts {
   readonly addressesOf: (userId: string) => readonly string[]
 }
 
+/** A statement names no more users than this: databases bound how many values it may have. */
+const usersAtOnce = 1_000
+
 export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]): Promise<UserParts> {
-  if (ids.length === 0) return { quotasOf: () => [], addressesOf: () => [] }
-  const stored = await db.selectFrom('quotas').selectAll().where('user_id', 'in', ids).execute()
-  const quotas = stored.map(toBoundedQuota)
-  const addresses = await db
-    .selectFrom('addresses')
-    .select(['user_id', 'address'])
-    .where('user_id', 'in', ids)
-    .orderBy('first_seen_at')
-    .orderBy('address')
-    .execute()
+  const quotas: QuotaRow[] = []
+  const addresses: { readonly user_id: string; readonly address: string }[] = []
+  for (const chunk of chunksOf(ids, usersAtOnce)) {
+    const stored = await db.selectFrom('quotas').selectAll().where('user_id', 'in', chunk).execute()
+    quotas.push(...stored.map(toBoundedQuota))
+    const seen = await db
+      .selectFrom('addresses')
+      .select(['user_id', 'address'])
+      .where('user_id', 'in', chunk)
+      .orderBy('first_seen_at')
+      .orderBy('address')
+      .execute()
+    addresses.push(...seen)
+  }
   const quotasById = Map.groupBy(quotas, (quota) => quota.user_id)
   const addressesById = Map.groupBy(addresses, (row) => row.user_id)
   return {

@@ -22,8 +22,9 @@ export interface BackgroundWork
 }
 
 interface CheckpointResult {
-  /** Pages of the log's file, moved or not. */
-  readonly logPages: number
+  /** That the log held when it began, and how many of them are in the database now. */
+  readonly pages: number
+  readonly moved: number
 }
 
 /** Opens a connection to a database that is there and up to date. */
@@ -39,9 +40,10 @@ export async function openBackground(settings: WriterSettings): Promise<Backgrou
     listUsers: users.listUsers,
     countUsers: users.countUsers,
     findUsedUsers: (request) => findUsedUsers(kysely, request),
-    checkpoint: async () => ({
-      logPages: integer(db.prepare('pragma wal_checkpoint(passive)').get()?.log),
-    }),
+    async checkpoint() {
+      const row = db.prepare('pragma wal_checkpoint(passive)').get()
+      return { pages: integer(row?.log), moved: integer(row?.checkpointed) }
+    },
     close: async () => db.close(),
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, openSync } from 'node:fs'
+import { closeSync, fdatasync, fstatSync, openSync } from 'node:fs'
 
 /**
  * Puts what was committed on the disk without stopping the thread that committed it. A commit without a sync is
@@ -9,6 +9,8 @@ export interface Disk {
   readonly sync: () => Promise<void>
   /** The same for what nobody waits for: at the latest after some milliseconds, with the next sync if one comes. */
   readonly syncSoon: () => void
+  /** Of the file now, in bytes. A look costs a microsecond or two. */
+  readonly size: () => number
   readonly close: () => void
 }
 
@@ -54,6 +56,7 @@ export function openDisk(path: string): Disk {
     syncSoon() {
       soon ??= setTimeout(() => void sync(), soonMs)
     },
+    size: () => fstatSync(file).size,
     close() {
       clearTimeout(soon)
       closeSync(file)

@@ -1,15 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as wait } from 'node:timers/promises'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import type { Lane } from '#lib/lane.ts'
-import type { Stopper } from '#lib/stopper.ts'
+import { faultOf, locked } from '../fault.ts'
+import type { MeteringDecisions } from '../ledger.ts'
 import type { MeteringBatch, MeteringStore } from '../store.ts'
-import type { BackgroundWork } from './background.ts'
-import { type Disk, openDisk } from './disk.ts'
+import type { Disk } from './disk.ts'
 import { failureOf } from './failure.ts'
 import { createSqliteLedger } from './ledger.ts'
-import type { Thread } from './thread.ts'
-import type { WriterSettings, WriterWork } from './writer.ts'
+import type { WriterSettings } from './writer.ts'
 
 /**
  * Batches of admissions and settlements, each one transaction on this thread: tens of microseconds of work, while
@@ -17,76 +17,47 @@ import type { WriterSettings, WriterWork } from './writer.ts'
  */
 export interface SqliteMetering extends Pick<MeteringStore, 'runBatch'> {
   readonly forgetAddresses: () => void
-  /** Says that others wrote so many rows: what stands in the log has to be moved, whoever wrote it. */
-  readonly wrote: (rows: number) => void
 }
 
-/** Rows that were written between two checkpoints; each dirties a page or two of the log. */
-const changesPerCheckpoint = 20_000
-/**
- * Checkpoints that hold nobody up never come to the log's end under steady load, and it grows by a hundred megabytes
- * a second. Beyond so many pages the writers are held up until it begins anew.
- */
-const logPagesMax = 50_000
+/** Another process' lock is waited for as long as this, with a look every so often. */
+const lockedMs = 3_000
+const lockLookMs = 5
 
 export function openMetering(
   db: DatabaseSync,
   settings: WriterSettings,
-  parts: {
-    readonly writer: Thread<WriterWork>
-    readonly background: Thread<BackgroundWork>
-    readonly lane: Lane
-    readonly stopper: Stopper
-    /** Of the database's own file. */
-    readonly databaseDisk: Disk
-  },
+  lane: Lane,
+  logDisk: Disk,
 ): SqliteMetering {
-  const { writer, background, lane, stopper, databaseDisk } = parts
   const vault = createVault(settings.masterKey)
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
-  const disk = openDisk(`${settings.path}-wal`)
-  stopper.add(disk.close)
-  let changes = 0
-  let checkpoint: Promise<void> | undefined
-  stopper.add(() => checkpoint)
 
-  async function runCheckpoint(): Promise<void> {
-    const { logPages } = await background.run('checkpoint')
-    if (logPages <= logPagesMax) return
-    // One that does not come to the log's end syncs nothing, and the one that does would wait for all of it.
-    await databaseDisk.sync()
-    // What came while that was moved: the less is left, the shorter everybody waits.
-    await background.run('checkpoint')
-    await databaseDisk.sync()
-    await lane.run(() => writer.run('restartLog'))
-  }
-
-  function wrote(rows: number): void {
-    changes += rows
-    if (changes < changesPerCheckpoint || checkpoint) return
-    changes = 0
-    checkpoint = runCheckpoint()
-      .catch(() => undefined)
-      .finally(() => {
-        checkpoint = undefined
-      })
+  /** A backup or a shell may hold the lock for a moment: what waits for it is the batch, not this thread. */
+  async function writeWhenFree(batch: MeteringBatch): Promise<MeteringDecisions> {
+    const until = performance.now() + lockedMs
+    for (;;) {
+      try {
+        return ledger.runBatch(batch)
+      } catch (error) {
+        if (faultOf(error) !== locked || performance.now() > until) throw error
+      }
+      await wait(lockLookMs)
+    }
   }
 
   /** Only an answer waits for the disk, and only for its admission; what is settled may go there a little later. */
   function durableOf(batch: MeteringBatch): Promise<void> {
-    if (batch.asks.length > 0) return disk.sync()
-    disk.syncSoon()
+    if (batch.asks.length > 0) return logDisk.sync()
+    logDisk.syncSoon()
     return Promise.resolve()
   }
 
   return {
     forgetAddresses: ledger.forgetAddresses,
-    wrote,
     runBatch: (batch) =>
       lane.run(async () => {
         try {
-          const decisions = ledger.runBatch(batch)
-          wrote(batch.asks.length + batch.settlements.length)
+          const decisions = await writeWhenFree(batch)
           return { ...decisions, durable: durableOf(batch) }
         } catch (error) {
           throw failureOf(error)

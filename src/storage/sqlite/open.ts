@@ -3,7 +3,6 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
-import { createLane } from '#lib/lane.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import type { Store } from '../store.ts'
@@ -14,9 +13,10 @@ import { createKysely } from './dialect.ts'
 import { type Disk, openDisk } from './disk.ts'
 import { failureOf } from './failure.ts'
 import { holdFile } from './hold.ts'
+import { keepLog } from './log.ts'
 import { openMetering } from './metering.ts'
 import { type ArgsOf, openThread, type ValueOf } from './thread.ts'
-import type { WriterSettings, WriterWork } from './writer.ts'
+import { logKeptBytes, type WriterSettings, type WriterWork } from './writer.ts'
 
 /**
  * SQLite as the store of one process. Metering writes here, in batches of microseconds that are synced to the
@@ -52,24 +52,15 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const kysely = createKysely(reading)
   const users = createUserReader(kysely, vault, policy)
   const adminKeys = createAdminKeyTable(kysely, vault)
-  const lane = createLane()
-  const metering = openMetering(openConnection(settings.path, stopper, {}), settings, {
-    writer,
-    background,
-    lane,
-    stopper,
-    databaseDisk,
-  })
+  const logDisk = openDisk(`${settings.path}-wal`)
+  stopper.add(logDisk.close)
+  const { lane, close } = keepLog({ writer, background, logDisk, databaseDisk })
+  const metering = openMetering(openConnection(settings.path, stopper, {}), settings, lane, logDisk)
+  stopper.add(close)
   const write = <Name extends keyof WriterWork>(
     name: Name,
     ...args: ArgsOf<WriterWork[Name]>
   ): Promise<ValueOf<WriterWork[Name]>> => lane.run(() => writer.run(name, ...args))
-  /** Nothing that anybody asked for, so that nobody sees to it that the log is moved. */
-  const clear = async (write: Promise<number>): Promise<number> => {
-    const rows = await write
-    metering.wrote(rows)
-    return rows
-  }
   const upkeep = createUpkeep(
     {
       findOldMinutes: (before, after) => background.run('findOldMinutes', before, after),
@@ -77,14 +68,14 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       findOldAddresses: (now, after) => background.run('findOldAddresses', now, after),
     },
     {
-      gatherMinutes: (hours) => clear(write('gatherMinutes', hours)),
-      removeMinutes: (before, limit) => clear(write('removeMinutes', before, limit)),
-      removeEntries: (before, limit) => clear(write('removeEntries', before, limit)),
-      removeEvents: (before, limit) => clear(write('removeEvents', before, limit)),
+      gatherMinutes: (hours) => write('gatherMinutes', hours),
+      removeMinutes: (before, limit) => write('removeMinutes', before, limit),
+      removeEntries: (before, limit) => write('removeEntries', before, limit),
+      removeEvents: (before, limit) => write('removeEvents', before, limit),
       removeUsers: (users) =>
-        clear(lane.run(() => writer.run('removeUsers', users).finally(metering.forgetAddresses))),
+        lane.run(() => writer.run('removeUsers', users).finally(metering.forgetAddresses)),
       removeAddresses: (addresses) =>
-        clear(lane.run(() => writer.run('removeAddresses', addresses).finally(metering.forgetAddresses))),
+        lane.run(() => writer.run('removeAddresses', addresses).finally(metering.forgetAddresses)),
     },
   )
   return {
@@ -101,7 +92,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       addToQuota: (ref, addition, now, repeat) => write('addToQuota', ref, addition, now, repeat),
       async resetUsage(request, now) {
         const { ids, ...more } = await background.run('findUsedUsers', request)
-        const users = ids.length === 0 ? 0 : await clear(write('resetUsers', ids, request.families, now))
+        const users = ids.length === 0 ? 0 : await write('resetUsers', ids, request.families, now)
         return { users, ...more }
       },
       async disableUser(ref, reason, now) {
@@ -148,8 +139,9 @@ function openConnection(path: string, stopper: Stopper, options: DatabaseSyncOpt
   stopper.add(() => db.close())
   // NORMAL leaves syncing the log to `Disk`; checkpoints are the writer thread's.
   // A commit that split a page looks through all that is cached, so that a large cache costs more than it saves.
-  db.exec('pragma synchronous = normal; pragma busy_timeout = 1000; pragma cache_size = -16384')
+  db.exec('pragma synchronous = normal; pragma busy_timeout = 0; pragma cache_size = -16384')
   db.exec('pragma wal_autocheckpoint = 0; pragma temp_store = memory')
+  if (!options.readOnly) db.exec(`pragma journal_size_limit = ${logKeptBytes}`)
   return db
 }
 

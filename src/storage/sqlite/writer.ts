@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
+import { integer } from '../columns.ts'
 import { holdMasterKey } from '../held-key.ts'
 import { createOwners, type EntryFault } from '../owners.ts'
 import type { AdminKeyStore, MeteringStore, Settlement } from '../store.ts'
@@ -36,13 +37,21 @@ export interface WriterWork
   readonly abandonSome: (now: number, silentMs: number) => Promise<number>
   /** Those that could not be closed. */
   readonly takeFaults: () => Promise<readonly EntryFault[]>
-  /** Moves the rest of the log and begins it anew, unless somebody reads it for too long; while nobody writes. */
-  readonly restartLog: () => Promise<void>
+  /**
+   * Moves the rest of the log and begins it anew, or takes all of its file away, while nobody writes. False where
+   * somebody reads it for too long.
+   */
+  readonly emptyLog: (how: 'restart' | 'truncate') => Promise<boolean>
   readonly close: () => Promise<void>
 }
 
-const busyMs = 10_000
-const restartMsMax = 50
+/**
+ * What is left of the log's file when it begins anew, for all who write: room that is on the disk already is cheaper to
+ * write to than more of it.
+ */
+export const logKeptBytes = 8_000_000
+const busyMs = 4_000
+const emptyMsMax = 50
 
 /** Opens and migrates the database. Throws where that cannot be done; the message says why. */
 export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
@@ -50,6 +59,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   // FULL syncs every commit: what was answered is on the disk. Checkpoints are asked for, never automatic.
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
   db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
+  db.exec(`pragma journal_size_limit = ${logKeptBytes}`)
   await migrateSqlite(db)
   refuseMoved(db, settings.path)
   const vault = createVault(settings.masterKey)
@@ -61,6 +71,8 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
   const owners = createOwners(kysely, settings.instance)
   await owners.outliveAll(Date.now())
+  // What an earlier process left there, before anybody waits for it.
+  db.exec('pragma wal_checkpoint(truncate)')
   return {
     ...users,
     ...createUpkeepWriter(kysely),
@@ -77,11 +89,14 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
       return closed
     },
     takeFaults: async () => owners.takeFaults(),
-    async restartLog() {
+    async emptyLog(how) {
       // Everybody who writes is waiting.
-      db.exec(
-        `pragma busy_timeout = ${restartMsMax}; pragma wal_checkpoint(restart); pragma busy_timeout = ${busyMs}`,
-      )
+      db.exec(`pragma busy_timeout = ${emptyMsMax}`)
+      try {
+        return integer(db.prepare(`pragma wal_checkpoint(${how})`).get()?.busy) === 0
+      } finally {
+        db.exec(`pragma busy_timeout = ${busyMs}`)
+      }
     },
     close: async () => db.close(),
   }
