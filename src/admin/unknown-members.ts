@@ -4,7 +4,7 @@
  */
 
 /** How many are named, and how many characters of each. */
-const namedMax = 100
+export const namedMax = 100
 const lengthMax = 80
 
 /**

@@ -7,7 +7,7 @@ import { isUserId } from '#core/user-id.ts'
 import { createTurns } from '#lib/turns.ts'
 import type { UserWrite } from '#storage/store.ts'
 import { createQuotaWire, type QuotaWire } from './quota-wire.ts'
-import { unknownMembers } from './unknown-members.ts'
+import { namedMax, unknownMembers } from './unknown-members.ts'
 import {
   answeredBesides,
   type CreatedAnswer,
@@ -99,7 +99,7 @@ export function createUserWire(families: readonly Family[]): UserWire {
         if (write.kind === 'invalid') issues.push(...write.issues)
         else {
           writes.push(write.value)
-          ignored.push(...write.ignored)
+          if (ignored.length < namedMax) ignored.push(...write.ignored)
         }
         // More are not answered, and each that is wrong costs ten times one that is right.
         if (issues.length > issuesMax) break
