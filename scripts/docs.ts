@@ -193,7 +193,7 @@ const settings: Readonly<Record<string, Setting>> = {
   },
   ADMIN_KEY: {
     byDefault: given('made on the first start'),
-    what: 'An admin key of 16 to 512 characters without spaces. It is not stored; another value ends the old one at the next start. Keys in the database keep working beside it.',
+    what: 'An admin key of 16 to 512 characters without spaces; `openssl rand -hex 32` makes one. One of 32 or more is let in even where [others guess](../operations/security.md#guessing). It is not stored; another value ends the old one at the next start. Keys in the database keep working beside it.',
   },
   MASTER_KEY: {
     byDefault: given('made on the first start, in `DATA_DIR/master.key`'),

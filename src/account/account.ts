@@ -78,7 +78,7 @@ export function createAccount(options: AccountOptions): Account {
     if (request.method !== 'GET') return { ...refused(createProblem('method_not_allowed')), allow: 'GET' }
     const accessToken = credentialOf(request.headers)
     if (accessToken === undefined) return refused(createProblem('missing_credential'))
-    const taken = await throttle.take(address, accessToken, { isUnguessable: isOwnAccessToken(accessToken) })
+    const taken = await throttle.take(address, accessToken, isOwnAccessToken)
     if (taken.kind === 'closed') return refused(throttled(taken.waitMs))
     const { guess } = taken
     try {

@@ -138,8 +138,7 @@ type Caller = { readonly kind: 'caller'; readonly accessToken: string; readonly 
 async function identify(visit: Visit, context: IntakeContext): Promise<Caller | Refusal> {
   const accessToken = credentialOf(visit.request.headers)
   if (accessToken === undefined) return refused(createProblem('missing_credential'))
-  const isUnguessable = isOwnAccessToken(accessToken)
-  const taken = await context.throttle.take(visit.address, accessToken, { isUnguessable })
+  const taken = await context.throttle.take(visit.address, accessToken, isOwnAccessToken)
   if (taken.kind === 'closed') return refuseThrottled(taken.waitMs, context)
   return { kind: 'caller', accessToken, guess: taken.guess }
 }

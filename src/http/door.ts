@@ -15,7 +15,7 @@ export interface DoorRule {
 /** An IPv4 address, or an IPv6 /64. */
 export const nearRule: DoorRule = { free: 10, forgivenEveryMs: 60_000, lookUps: 500 }
 /** An IPv6 /48: a guesser who has one has 65,536 networks of the size /64. Others may live in it, so it bears more. */
-export const wideRule: DoorRule = { free: 100, forgivenEveryMs: 6_000, lookUps: 2_000 }
+export const wideRule: DoorRule = { free: 50, forgivenEveryMs: 12_000, lookUps: 2_000 }
 
 const delayMsMin = 1_000
 const delayMsMax = 300_000

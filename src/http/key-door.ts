@@ -22,7 +22,7 @@ export async function findKey<K extends Key>(
   { address, secret, scope }: { readonly address: string; readonly secret: string; readonly scope: string },
   find: () => Promise<K | undefined>,
 ): Promise<KeyFound<K>> {
-  const taken = await throttle.take(address, secret, { isUnguessable: true })
+  const taken = await throttle.take(address, secret, () => true)
   if (taken.kind === 'closed') return throttled(taken.waitMs)
   const { guess } = taken
   try {

@@ -22,13 +22,16 @@ import { createTurns } from './turns.ts'
  * they are told apart by 52 bits of a keyed hash.
  */
 export interface Throttle {
-  /** Takes up a credential that came from an address. It resolves later where guesses under way have to end first. */
-  readonly take: (address: string, credential: string, options: TakeOptions) => Taken | Promise<Taken>
-}
-
-interface TakeOptions {
-  /** No number of guesses finds one of its kind, so it may be looked up behind a closed door. */
-  readonly isUnguessable: boolean
+  /**
+   * Takes up a credential that came from an address. It resolves later where guesses under way have to end first.
+   *
+   * @param isUnguessable whether no number of guesses finds one of its kind: it may be looked up behind a closed door
+   */
+  readonly take: (
+    address: string,
+    credential: string,
+    isUnguessable: (credential: string) => boolean,
+  ) => Taken | Promise<Taken>
 }
 
 type Taken = { readonly kind: 'taken'; readonly guess: Guess } | Closed
@@ -90,21 +93,31 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
     return Number.parseInt(hash('sha256', secret + credential, 'hex').slice(0, 13), 16)
   }
 
-  function take(address: string, credential: string, { isUnguessable }: TakeOptions): Taken | Promise<Taken> {
+  function take(
+    address: string,
+    credential: string,
+    isUnguessable: (credential: string) => boolean,
+  ): Taken | Promise<Taken> {
     const digest = digestOf(credential)
     const key = placeOf(address)
+    // Nearly every request: what it is made of need not be asked.
     if (known.has(digest) && !places.find(key) && !places.hasWider(key))
-      return { kind: 'taken', guess: takeUp({ key, digest, isUnguessable, doors: noDoors }) }
+      return { kind: 'taken', guess: takeUp({ key, digest, isUnguessable: true, doors: noDoors }) }
     const place = places.open(key)
-    const attempt = () => tryTaking(place, digest, isUnguessable)
+    const kind = isUnguessable(credential)
+    const attempt = () => tryTaking(place, digest, kind)
     const taken = attempt()
-    if (taken) return taken
+    if (taken) return tidied(place, taken)
     place.waiting += 1
-    return turns.wait(place, isUnguessable, attempt).then((answer) => {
+    return turns.wait(place, kind, attempt).then((answer) => {
       place.waiting -= 1
-      if (answer.kind === 'closed') places.tidy(place)
-      return answer
+      return tidied(place, answer)
     })
+  }
+
+  function tidied(place: Place, taken: Taken): Taken {
+    if (taken.kind === 'closed') places.tidy(place)
+    return taken
   }
 
   /** Undefined where others have to end first. */

@@ -28,8 +28,7 @@ export async function ask(
   const { accessToken } = question
   if (guesser === undefined || accessToken === undefined)
     return toVerdict(await context.meter.admit(question), visit)
-  const isUnguessable = isOwnAccessToken(accessToken)
-  const taken = await context.throttle.take(guesser, accessToken, { isUnguessable })
+  const taken = await context.throttle.take(guesser, accessToken, isOwnAccessToken)
   if (taken.kind === 'closed') return throttled(taken.waitMs, context)
   const { guess } = taken
   try {

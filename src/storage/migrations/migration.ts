@@ -9,6 +9,7 @@ export interface Migration {
 
 /** Rewrites rows by code, a page at a time, whatever their number. */
 export interface Rewrite {
+  /** Its file's, which is not edited either once it is released. */
   readonly name: string
   readonly run: (rows: MigrationRows) => Promise<void>
 }
