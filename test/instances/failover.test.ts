@@ -156,7 +156,8 @@ describe('a standby that is promoted under load', { timeout: 180_000 }, () => {
 async function replicated({ cluster, rows }: World): Promise<void> {
   const [at] = await cluster.database.rows('select pg_current_wal_lsn()::text as lsn')
   await waitUntil(
-    async () => (await rows(`select pg_last_wal_replay_lsn() >= '${String(at?.lsn)}' as done`))[0]?.done === true,
+    async () =>
+      (await rows(`select pg_last_wal_replay_lsn() >= '${String(at?.lsn)}' as done`))[0]?.done === true,
     'the standby has it',
   )
 }

@@ -150,7 +150,7 @@ async function serve(
   const settings = {
     listen_addresses: '127.0.0.1',
     port: String(port),
-    unix_socket_directories: '',
+    unix_socket_directories: folder,
     max_connections: '200',
     fsync: isSynced ? 'on' : 'off',
     full_page_writes: isSynced ? 'on' : 'off',
