@@ -47,8 +47,12 @@ const body = (units: number) => ({
   messages: [{ role: 'user', content: 'Hi' }],
 })
 
+const protocolOf = () => streamProtocols[0] ?? assert.fail()
+
 async function notesOf({ port }: Instance): Promise<string> {
   const answer = await call(port, { method: 'GET', path: '/readyz' })
+  // While it is looking for the pooler it is not ready.
+  if (answer.status === 503) return 'not ready'
   assert.equal(answer.status, 200, answer.text)
   const { notes = [] }: { readonly notes?: readonly string[] } = JSON.parse(answer.text)
   return notes.join('\n')
@@ -173,4 +177,17 @@ for (const { name, settings, isHeard, isDirect = false } of setups)
       const locks = await cluster.database.rows("select * from pg_locks where locktype = 'advisory'")
       assert.deepEqual(locks, [])
     })
+
+    if (!isHeard)
+      it('hears again once the pooler keeps sessions', async () => {
+        await pooler.restart({})
+        for (const instance of cluster.instances)
+          await waitUntil(async () => (await notesOf(instance)) === '', 'it hears', 10_000)
+        const user = await newUser()
+        const stream = openEndlessStream(at(there).port, protocolOf(), user.accessToken)
+        await stream.runs()
+        const since = performance.now()
+        await cluster.admin(at(here), 'DELETE', user.path)
+        assert.match(await stream.cutWithin(since), /disabled/)
+      })
   })

@@ -24,6 +24,8 @@ const connectMs = 3_000
  * or this process is gone, all others would wait for the first one's end.
  */
 const idleMs = 2_000
+/** For readiness: the store was there so lately. */
+const justNowMs = 500
 /** Measured: while one batch waits for the disk the next is read; a third brings nothing more. */
 const lanes = 2
 
@@ -46,6 +48,8 @@ type Attempt =
 export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): PostgresMetering {
   /** Connections that nobody uses; made as they are needed, and gone when they break. */
   const free: pg.Client[] = []
+  /** When the last batch was written, by the clock that nobody sets. */
+  let doneAt = Number.NEGATIVE_INFINITY
 
   async function take(): Promise<{ readonly client: pg.Client; readonly isFresh: boolean }> {
     for (let client = free.pop(); client; client = free.pop())
@@ -70,6 +74,7 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
       isCommitting = true
       const decisions = await write()
       free.push(client)
+      doneAt = performance.now()
       return { kind: 'done', answer: { ...decisions, durable: Promise.resolve() } }
     } catch (error) {
       const isGood = !breaksConnection(error) && (await rollBack(client))
@@ -78,6 +83,22 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
       const isStale = !isGood && !isFresh && !isCommitting
       return { kind: 'failed', error, isStale, isGood, isInDoubt: isCommitting && !isGood }
     }
+  }
+
+  /** One at a time, however many ask: it may take a connection beyond those of the lanes. */
+  let checking: Promise<void> | undefined
+  async function check(): Promise<void> {
+    const { client, isFresh } = await take()
+    try {
+      const { rows } = await client.query("select current_setting('transaction_read_only') as only_reads")
+      if (rows[0]?.only_reads === 'on') throw new OnlyReads()
+    } catch (error) {
+      breakOff(client)
+      if (!isFresh) return check()
+      throw explained(error)
+    }
+    if (free.length < lanes) free.push(client)
+    else await endConnection(client)
   }
 
   return {
@@ -99,15 +120,12 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
       }
     },
     async check() {
-      const { client } = await take()
-      try {
-        const { rows } = await client.query("select current_setting('transaction_read_only') as only_reads")
-        if (rows[0]?.only_reads === 'on') throw new OnlyReads()
-        free.push(client)
-      } catch (error) {
-        breakOff(client)
-        throw explained(error)
-      }
+      // All lanes are busy, and something was written just now.
+      if (free.length === 0 && performance.now() - doneAt < justNowMs) return
+      checking ??= check().finally(() => {
+        checking = undefined
+      })
+      await checking
     },
     async close() {
       await Promise.all(free.splice(0).map(endConnection))
