@@ -1,5 +1,5 @@
 import { createProblem, type Problem } from '#core/errors.ts'
-import { unitsMax } from '#core/units.ts'
+import { toUnits } from '#core/units.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 
 /**
@@ -13,16 +13,18 @@ export interface MemberReader {
   /** Undefined where it is absent or null. */
   readonly boolean: (key: string) => boolean | undefined
   readonly integer: (key: string, bounds: IntegerBounds) => number | undefined
-  /** Units times how often they are asked for; no more than one figure may say, so that nothing sums up beyond it. */
-  readonly product: (key: string, units: number, times: number) => number
+  /**
+   * How much a request asks for. What is beyond the bound of every figure asks for more than there is, and reads as that
+   * bound: whether it is a request at all is for the provider to say, who gets it as it was sent.
+   */
+  readonly units: (key: string) => number | undefined
   /** Notes that a member is wrong. */
   readonly refuse: (key: string, message: string) => void
 }
 
 interface IntegerBounds {
   readonly min: number
-  /** Absent: what every figure from outside is bounded by. */
-  readonly max?: number
+  readonly max: number
 }
 
 const modelLengthMax = 256
@@ -66,17 +68,18 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
     return refuse(key, `The member ${key} must be a boolean.`)
   }
 
-  function integer(key: string, { min, max = unitsMax }: IntegerBounds): number | undefined {
+  function integer(key: string, { min, max }: IntegerBounds): number | undefined {
     const value = read(key)
     if (value === undefined) return undefined
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
     return refuse(key, `The member ${key} must be a whole number of at least ${min} and at most ${max}.`)
   }
 
-  function product(key: string, units: number, times: number): number {
-    if (units * times <= unitsMax) return units * times
-    refuse(key, `The member ${key}, over ${times} answers, must come to at most ${unitsMax}.`)
-    return 0
+  function units(key: string): number | undefined {
+    const value = read(key)
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return toUnits(value)
+    return refuse(key, `The member ${key} must be a whole number of at least 0.`)
   }
 
   return {
@@ -84,7 +87,7 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
     model,
     boolean,
     integer,
-    product,
+    units,
     refuse,
   }
 }

@@ -9,7 +9,7 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
   // The provider requires it, and says so itself; 0 is allowed (it only fills the cache).
-  const output = read.integer('max_tokens', { min: 0 })
+  const output = read.units('max_tokens')
   return readingOf(read, { isStream, output, choices: 1, hasOutput: true, lacksUsage: false })
 }
 

@@ -1,3 +1,4 @@
+import { toUnits } from '#core/units.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember } from '#providers/body-edits.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
@@ -16,11 +17,8 @@ export function readChat(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
   const choices = read.integer('n', { min: 1, max: choicesMax }) ?? 1
-  const current = read.integer('max_completion_tokens', { min: 0 })
-  const former = read.integer('max_tokens', { min: 0 })
-  const each = smaller(current, former)
-  const key = each === former ? 'max_tokens' : 'max_completion_tokens'
-  const output = each === undefined ? undefined : read.product(key, each, choices)
+  const each = smaller(read.units('max_completion_tokens'), read.units('max_tokens'))
+  const output = each === undefined ? undefined : toUnits(each * choices)
   const lacksUsage = isStream && !asksUsage(body, members, read)
   return readingOf(read, { isStream, output, choices, hasOutput: true, lacksUsage })
 }
@@ -35,8 +33,7 @@ export function readCompletion(body: Buffer, members: JsonMembers): RequestReadi
   if (prompts > promptsMax)
     read.refuse('prompt', `The member prompt must hold at most ${promptsMax} prompts.`)
   const choices = written * prompts
-  const each = read.integer('max_tokens', { min: 0 }) ?? completionOutputDefault
-  const output = read.product('max_tokens', each, choices)
+  const output = toUnits((read.units('max_tokens') ?? completionOutputDefault) * choices)
   const lacksUsage = isStream && !asksUsage(body, members, read)
   return readingOf(read, { isStream, output, choices, hasOutput: true, lacksUsage })
 }
@@ -44,7 +41,7 @@ export function readCompletion(body: Buffer, members: JsonMembers): RequestReadi
 export function readResponse(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
-  const output = read.integer('max_output_tokens', { min: 0 })
+  const output = read.units('max_output_tokens')
   if (read.boolean('background') === true) {
     // It would go on after this connection has ended, where nothing can be metered.
     read.refuse(
