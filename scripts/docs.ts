@@ -219,6 +219,10 @@ const settings: Readonly<Record<string, Setting>> = {
     byDefault: given('none'),
     what: 'Addresses or networks (`10.0.0.0/8`), separated by commas or spaces, whose `X-Forwarded-For` is believed.',
   },
+  DEMO_HOSTS: {
+    byDefault: given('none'),
+    what: 'Host names, separated by commas or spaces, that `--demo` answers to besides the [loopback names](../operations/security.md#the-demo); `*` for all.',
+  },
   LOG_LEVEL: {
     byDefault: (config) => config.logLevel,
     what: '`debug`, `info`, `warn`, `error` or `silent`. At `debug` a failed start prints its stack.',

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { linger } from '#http/linger.ts'
 
 /**
  * For whoever restarts and balances: `/healthz` says that the process runs, `/readyz` that it can do its work,
@@ -39,6 +40,7 @@ export function createHealth(store: {
           const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
           response.writeHead(status, status === 405 ? { ...headers, allow: 'GET, HEAD' } : headers)
           response.end(request.method === 'HEAD' ? undefined : body)
+          linger(request)
         },
         () => response.destroy(),
       )

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** One listening socket. */
 export interface Listener {
@@ -21,6 +22,7 @@ export async function openListener(options: ListenerOptions, listen: RequestList
     listen,
   )
   server.on('clientError', answerBroken)
+  server.on('connect', (_request, socket) => answerRaw(socket, notTunnel))
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(explain(error, options)))
     server.listen(options.port, options.host, resolve)
@@ -56,7 +58,13 @@ function answerBroken(error: Error & { readonly code?: string }, socket: Socket)
     socket.destroy()
     return
   }
-  const [status, code, message] = brokenAnswers[error.code ?? ''] ?? brokenAnswer
+  answerRaw(socket, brokenAnswers[error.code ?? ''] ?? brokenAnswer)
+}
+
+type RawAnswer = readonly [status: string, code: string, message: string]
+
+/** Answers what never became a request, and closes. */
+function answerRaw(socket: Duplex, [status, code, message]: RawAnswer): void {
   const body = JSON.stringify({ error: message, code })
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
@@ -64,8 +72,9 @@ function answerBroken(error: Error & { readonly code?: string }, socket: Socket)
   )
 }
 
-const brokenAnswer = ['400 Bad Request', 'bad_request', 'That is not valid HTTP.'] as const
-const brokenAnswers: Readonly<Record<string, readonly [string, string, string]>> = {
+const brokenAnswer: RawAnswer = ['400 Bad Request', 'bad_request', 'That is not valid HTTP.']
+const notTunnel: RawAnswer = ['405 Method Not Allowed', 'method_not_allowed', 'This is no proxy for CONNECT.']
+const brokenAnswers: Readonly<Record<string, RawAnswer>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'bad_request', 'The request did not arrive in time.'],
 }

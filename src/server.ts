@@ -9,7 +9,10 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createGateway } from '#gateway/gateway.ts'
 import { createBodyBudget } from '#http/body.ts'
 import { createClientAddress } from '#http/client-address.ts'
+import { createFront } from '#http/front.ts'
+import { createTakesHost } from '#http/host-name.ts'
 import type { Log } from '#http/log.ts'
+import { createReadingRate } from '#http/reading-rate.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { createStopper } from '#lib/stopper.ts'
@@ -112,6 +115,7 @@ async function open(
     log,
     clientAddress: createClientAddress(config.trustedProxies),
     bodyBytesMax: config.bodyBytesMax,
+    readingRate: createReadingRate(clock),
     bodyBudget: createBodyBudget(bodiesHeldMax * config.bodyBytesMax),
   }
   const policy = createPolicy(config.policy)
@@ -182,12 +186,19 @@ async function open(
     else if (config.adminPort !== undefined || isGatewayPath(path)) gateway.handle(request, response)
     else admin(request, response)
   }
-  const listener = await openListener({ host: config.host, port: config.port }, planes)
+  const front = {
+    ...shared,
+    takesHost: config.servedHosts && createTakesHost(config.servedHosts),
+  }
+  const listener = await openListener({ host: config.host, port: config.port }, createFront(front, planes))
   const listeners = [listener]
   if (config.adminPort !== undefined) {
     listeners.push(
-      await openListener({ host: config.host, port: config.adminPort }, (request, response) =>
-        health.takes(request.url ?? '/') ? health.answer(request, response) : admin(request, response),
+      await openListener(
+        { host: config.host, port: config.adminPort },
+        createFront(front, (request, response) =>
+          health.takes(request.url ?? '/') ? health.answer(request, response) : admin(request, response),
+        ),
       ),
     )
   }

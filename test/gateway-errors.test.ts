@@ -345,7 +345,13 @@ const cases: readonly Case[] = [
 ]
 
 /** What the gateway never says: it is the control plane's, or nothing enforces it yet. */
-const elsewhere: readonly ErrorCode[] = ['unknown_admin_key', 'forbidden', 'conflict', 'precondition_failed']
+const elsewhere: readonly ErrorCode[] = [
+  'unknown_admin_key',
+  'forbidden',
+  'conflict',
+  'precondition_failed',
+  'host_not_served',
+]
 
 interface Raised {
   /** Undefined where it was let in. */

@@ -6,8 +6,10 @@ import { createProblem, type Issue, type Problem } from '#core/errors.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { credentialOf } from '#http/credential.ts'
+import { linger } from '#http/linger.ts'
 import type { Log } from '#http/log.ts'
 import { renderProblem } from '#http/problem-answer.ts'
+import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import { createRequestId } from '#http/request-id.ts'
 import { endGuess, type Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
@@ -24,6 +26,8 @@ export interface AccountOptions {
   readonly log: Log
   /** The gateway's own: both let the same credential in. */
   readonly throttle: Throttle
+  /** How often a holder may look; absent: one of its own. */
+  readonly readingRate?: ReadingRate
   readonly clientAddress: ClientAddress
 }
 
@@ -51,7 +55,7 @@ type Answer =
  * is, but reserves and counts nothing, so that it answers when the quota is spent.
  */
 export function createAccount(options: AccountOptions): Account {
-  const { clock, log, throttle } = options
+  const { clock, log, throttle, readingRate = createReadingRate(clock) } = options
 
   function handle(request: IncomingMessage, response: ServerResponse): void {
     const visit: Visit = {
@@ -78,6 +82,8 @@ export function createAccount(options: AccountOptions): Account {
     if (request.method !== 'GET') return { ...refused(createProblem('method_not_allowed')), allow: 'GET' }
     const accessToken = credentialOf(request.headers)
     if (accessToken === undefined) return refused(createProblem('missing_credential'))
+    const tooOften = readingRate.take(accessToken)
+    if (tooOften) return refused(tooOften)
     const taken = await throttle.take(address, accessToken, isOwnAccessToken)
     if (taken.kind === 'closed') return refused(throttled(taken.waitMs))
     const { guess } = taken
@@ -113,8 +119,7 @@ export function createAccount(options: AccountOptions): Account {
   }
 
   function send(request: IncomingMessage, response: ServerResponse, visit: Visit, answer: Answer): void {
-    // A body has no business here; what comes of one is thrown away.
-    request.resume()
+    linger(request)
     if (answer.kind === 'usage') {
       const headers = {
         'content-type': 'application/json',

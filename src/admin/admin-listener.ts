@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { createProblem } from '#core/errors.ts'
+import { linger } from '#http/linger.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
 import { type AdminOptions, createAdminApp } from './admin-app.ts'
@@ -24,5 +25,8 @@ export function createAdminListener(options: AdminOptions): RequestListener {
       return new Response(body, { status, headers })
     },
   })
-  return (request, response) => void listener(request, response)
+  return (request, response) => {
+    response.once('finish', () => linger(request))
+    void listener(request, response)
+  }
 }

@@ -47,6 +47,7 @@ export async function openDemo(env: Environment): Promise<Demo> {
     config: {
       ...given,
       adminKey: given.adminKey ?? demoAdminKey,
+      servedHosts: given.demoHosts,
       dataDir: textOf(env, 'DATA_DIR') ?? temporaryFolder(stopper.add),
       upstreams: providers.map((provider) => ({
         name: `simulated-${provider.name}`,

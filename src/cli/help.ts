@@ -27,6 +27,7 @@ The environment configures it, tollgate.yaml what has structure:
   OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL
                              upstreams without any file
   TRUSTED_PROXIES            networks whose X-Forwarded-For is believed
+  DEMO_HOSTS                 names that the demo answers to besides localhost
   LOG_LEVEL                  debug, info, warn, error or silent
   BULK_USERS_MAX, BODY_BYTES_MAX, STOP_GRACE_SECONDS
                              10000, 32 MiB, 30

@@ -53,6 +53,8 @@ export function readConfig(env: Environment): Config {
     databaseDirectUrl: directUrlOf(env),
     masterKey,
     trustedProxies: trustedProxiesOf(env),
+    demoHosts: demoHostsOf(env),
+    servedHosts: undefined,
     logLevel: oneOf(env, 'LOG_LEVEL', logLevels, 'info'),
     bulkUsersMax: wholeNumberOf(env, 'BULK_USERS_MAX', [1, 1_000_000], 10_000),
     bodyBytesMax: bytesOf(env, 'BODY_BYTES_MAX', 1024 ** 3, 32 * 1024 ** 2),
@@ -84,6 +86,16 @@ function trustedProxiesOf(env: Environment): readonly string[] {
   throw new ConfigError(
     'TRUSTED_PROXIES',
     `${JSON.stringify(wrong)} is no network such as 10.0.0.0/8 or 127.0.0.1`,
+  )
+}
+
+function demoHostsOf(env: Environment): readonly string[] {
+  const hosts = listOf(env, 'DEMO_HOSTS')
+  const wrong = hosts.find((host) => host !== '*' && !/^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/i.test(host))
+  if (wrong === undefined) return hosts
+  throw new ConfigError(
+    'DEMO_HOSTS',
+    `${JSON.stringify(wrong)} is no host name such as demo.example.org, nor *`,
   )
 }
 

@@ -16,6 +16,10 @@ export interface Config {
   readonly adminKey: string | undefined
   readonly masterKey: Uint8Array | undefined
   readonly trustedProxies: readonly string[]
+  /** Hosts that the demo answers to besides the loopback names; `*`: all of them. */
+  readonly demoHosts: readonly string[]
+  /** Hosts that are answered to besides the loopback names; undefined: all of them. */
+  readonly servedHosts: readonly string[] | undefined
   readonly logLevel: LogLevel
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number

@@ -30,6 +30,7 @@ export const errorTable = {
   precondition_failed: { status: 412, fault: 'client', message: 'It was changed since you read it.' },
   body_too_large: { status: 413, fault: 'client', message: 'The body is too large.' },
   unsupported_media_type: { status: 415, fault: 'client', message: 'Send application/json.' },
+  host_not_served: { status: 421, fault: 'client', message: 'This host is not served here.' },
   rate_limited: { status: 429, fault: 'quota', message: 'Too many requests per minute.' },
   concurrency_limited: { status: 429, fault: 'quota', message: 'Too many requests at once.' },
   quota_exceeded: { status: 429, fault: 'quota', message: 'The quota is used up.' },

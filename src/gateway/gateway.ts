@@ -8,6 +8,7 @@ import { logAccess } from '#http/access-log.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
+import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import { createRequestId } from '#http/request-id.ts'
 import type { Throttle } from '#http/throttle.ts'
 import { createRoster } from '#lib/roster.ts'
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly clock: Clock
   readonly log: Log
   readonly throttle: Throttle
+  /** How often a holder may ask for the models; absent: one of the gateway's own. */
+  readonly readingRate?: ReadingRate
   readonly clientAddress: ClientAddress
   readonly bodyBytesMax: number
   /** What bodies may hold while they are read, together with those of the other planes. */
@@ -88,6 +91,7 @@ export function createGateway(given: GatewayOptions): Gateway {
   const models: ModelsContext = {
     ...options,
     intake,
+    readingRate: given.readingRate ?? createReadingRate(clock),
     directory: createModelDirectory(options.upstreams, clock),
   }
   const visits = createRoster<Visit>()

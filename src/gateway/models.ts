@@ -2,6 +2,8 @@ import { maySeeModel, type Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem } from '#core/errors.ts'
 import type { UserLimits } from '#core/user.ts'
+import { credentialOf } from '#http/credential.ts'
+import type { ReadingRate } from '#http/reading-rate.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import { answerOf, type IntakeContext, type Refusal, welcome } from './intake.ts'
 import type { ModelDirectory } from './model-directory.ts'
@@ -13,6 +15,7 @@ export interface ModelsContext {
   readonly directory: ModelDirectory
   readonly policy: Policy
   readonly clock: Clock
+  readonly readingRate: ReadingRate
   /** The limits of the user whose access token it is. */
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
 }
@@ -47,6 +50,9 @@ export async function showModel(
 type Seen = { readonly kind: 'seen'; readonly models: readonly ListedModel[] }
 
 async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal | Seen> {
+  const credential = credentialOf(visit.request.headers)
+  const tooOften = credential === undefined ? undefined : context.readingRate.take(credential)
+  if (tooOften) return { kind: 'refused', problem: tooOften }
   const guest = await welcome(visit, context.intake)
   if (guest.kind === 'refused') return guest
   const limits = await answerOf(context.limitsOf(guest.accessToken), visit, context.intake)

@@ -1,11 +1,10 @@
 import { errorTable, type Problem, retryAfterSeconds, retryAtOf } from '#core/errors.ts'
+import { linger } from '#http/linger.ts'
 import type { LimitsView } from '#providers/provider.ts'
 import { timingOf, type Visit } from './visit.ts'
 
 /** Beyond this, waiting is nothing that a client's own retries should do: they would hammer and then fail. */
 const worthWaitingMs = 60_000
-/** After an answer that came before the whole body: how long the client may take to send the rest. */
-const lingerMs = 2000
 
 /** Answers with a problem in the caller's protocol, unless an answer has begun. */
 export function refuse(visit: Visit, problem: Problem, limits: LimitsView | undefined, now: number): void {
@@ -32,19 +31,7 @@ export function sendWhole(visit: Visit, status: number, headers: string[], body:
   headers.push('content-length', String(Buffer.byteLength(body)))
   response.writeHead(status, headers)
   response.end(body)
-  if (!visit.request.complete) linger(visit)
-}
-
-/**
- * The client is still sending. Closing now would reset the connection under our answer, so what it sends is
- * thrown away for a moment; who is not through by then is cut off.
- */
-function linger({ request }: Visit): void {
-  const timer = setTimeout(() => {
-    if (!request.complete) request.socket.destroy()
-  }, lingerMs)
-  request.on('close', () => clearTimeout(timer))
-  request.resume()
+  linger(visit.request)
 }
 
 /**

@@ -3,6 +3,7 @@ import { createProblem, errorTable } from '#core/errors.ts'
 import { parseAddress } from '#core/network.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
+import { linger } from '#http/linger.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
 import { createThrottle, type Throttle } from '#http/throttle.ts'
@@ -24,9 +25,6 @@ export interface Verifier {
   readonly takes: (url: string) => boolean
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
 }
-
-/** How long a client that was answered before its body had come may go on sending. */
-const lingerMs = 2000
 
 /** For other gateways: they ask here whom to let through, reserve, and report what was used. */
 export function createVerifier({ clientAddress, ...options }: VerifierOptions): Verifier {
@@ -103,7 +101,7 @@ export function createVerifier({ clientAddress, ...options }: VerifierOptions): 
       const body = JSON.stringify(answer.body)
       response.writeHead(answer.status, { ...headers, 'content-type': 'application/json' }).end(body)
     }
-    if (!request.complete) linger(request)
+    linger(request)
   }
 
   function logVisit(visit: Visit, response: ServerResponse): void {
@@ -121,13 +119,4 @@ export function createVerifier({ clientAddress, ...options }: VerifierOptions): 
   }
 
   return { takes: (url) => /^\/(?:auth|usage)(?:[/?]|$)/.test(url), handle }
-}
-
-/** What still comes of a body that nobody reads is thrown away, but not for ever. */
-function linger(request: IncomingMessage): void {
-  const timer = setTimeout(() => {
-    if (!request.complete) request.socket.destroy()
-  }, lingerMs)
-  request.on('close', () => clearTimeout(timer))
-  request.resume()
 }

@@ -20,6 +20,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   precondition_failed: 'invalid_request_error',
   body_too_large: 'request_too_large',
   unsupported_media_type: 'invalid_request_error',
+  host_not_served: 'invalid_request_error',
   rate_limited: 'rate_limit_error',
   concurrency_limited: 'rate_limit_error',
   quota_exceeded: 'rate_limit_error',

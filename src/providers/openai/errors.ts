@@ -34,6 +34,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   precondition_failed: invalid('precondition_failed'),
   body_too_large: invalid('request_too_large'),
   unsupported_media_type: invalid('unsupported_media_type'),
+  host_not_served: invalid('host_not_served'),
   rate_limited: limited('rate_limit_exceeded'),
   concurrency_limited: limited('concurrency_limit_exceeded'),
   quota_exceeded: { type: 'insufficient_quota', code: 'insufficient_quota' },

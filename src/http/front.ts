@@ -1,0 +1,64 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Clock } from '#core/clock.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
+import { logAccess } from './access-log.ts'
+import type { ClientAddress } from './client-address.ts'
+import type { TakesHost } from './host-name.ts'
+import { inTurn } from './in-turn.ts'
+import { linger } from './linger.ts'
+import type { Log } from './log.ts'
+import { renderProblem } from './problem-answer.ts'
+import { createRequestId } from './request-id.ts'
+import { readTarget } from './target.ts'
+
+export interface FrontOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly clientAddress: ClientAddress
+  /** Which hosts are answered for; absent: all of them. */
+  readonly takesHost?: TakesHost | undefined
+}
+
+const wrongHost =
+  'This demo answers to localhost and 127.0.0.1 only, since its keys are public and a web page could make its own ' +
+  'name lead here. Ask by one of these, or start it with your host name in DEMO_HOSTS.'
+
+/**
+ * What every request passes before a plane takes it: one at a time per connection, the target as a path in
+ * `request.url`, one `Host`, and that one served here.
+ */
+export function createFront(options: FrontOptions, planes: RequestListener): RequestListener {
+  const { takesHost } = options
+  return inTurn((request, response) => {
+    const target = readTarget(request)
+    if (target.kind === 'refused')
+      return refuse(request, response, createProblem('bad_request', target.message), options)
+    if (takesHost && target.host !== undefined && !takesHost(target.host))
+      return refuse(request, response, createProblem('host_not_served', wrongHost), options)
+    request.url = target.path
+    planes(request, response)
+  })
+}
+
+/** No plane has been chosen yet, so it has the admin API's shape, which every client can read. */
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  problem: Problem,
+  { clock, log, clientAddress }: FrontOptions,
+): void {
+  const [arrivedAt, requestId] = [performance.now(), createRequestId(clock())]
+  const { status, headers, body } = renderProblem(problem, requestId, clock(), request.headers.accept)
+  response
+    .writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+    .end(request.method === 'HEAD' ? undefined : body)
+  linger(request)
+  logAccess(log, {
+    requestId,
+    method: request.method ?? '',
+    route: 'none',
+    status,
+    durationMs: performance.now() - arrivedAt,
+    address: clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']),
+  })
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http'
+
+/**
+ * The request line's target and its host, before any plane looks at them. RFC 9112, section 3.2.2: the absolute
+ * form (`GET http://host/v1/models`) has to be taken by every server, and its authority counts instead of `Host`.
+ */
+export type TargetReading =
+  | {
+      readonly kind: 'path'
+      /** As sent, with its query; begins with `/`. */
+      readonly path: string
+      /** With its port; undefined where an old client names none. */
+      readonly host: string | undefined
+    }
+  | { readonly kind: 'refused'; readonly message: string }
+
+const slash = 0x2f
+
+export function readTarget(request: IncomingMessage): TargetReading {
+  const { url = '/', rawHeaders, headers } = request
+  const twice = repeatedHeader(rawHeaders)
+  if (twice !== undefined)
+    return { kind: 'refused', message: `The header ${twice} stands twice: send it once.` }
+  if (url.charCodeAt(0) === slash) return { kind: 'path', path: url, host: headers.host }
+  const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
+  if (authority === '' || authority.includes('@'))
+    return { kind: 'refused', message: "The request's target must be a path, such as /v1/models." }
+  return { kind: 'path', path: rest.startsWith('/') ? rest : `/${rest}`, host: authority }
+}
+
+/**
+ * Headers of which a second one could mean something else to a proxy in front than to us. node:http keeps the
+ * first or joins them; `content-length` it refuses itself.
+ */
+const single: ReadonlySet<string> = new Set(['host', 'authorization', 'x-api-key'])
+const singleLengths: ReadonlySet<number> = new Set([...single].map((name) => name.length))
+
+function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
+  let seen = ''
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    if (!singleLengths.has(name.length)) continue
+    const lower = name.toLowerCase()
+    if (!single.has(lower)) continue
+    if (seen.includes(lower)) return lower
+    seen += `${lower} `
+  }
+  return undefined
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { looksPerMinute } from '#http/reading-rate.ts'
+import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { databases } from '../support/stores.ts'
+
+for (const database of databases) {
+  describe(`how often a holder may look, on ${database.name}`, { timeout: 30_000 }, () => {
+    let harness: Harness
+    let upstream: Scripted
+    before(async () => {
+      upstream = await openScripted(json(chatAnswer))
+      harness = await openHarness(database, {
+        upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
+      })
+    })
+    after(async () => {
+      await harness.close()
+      await upstream.close()
+    })
+
+    const look = (path: string, accessToken: string, headers: Record<string, string> = {}) =>
+      fetch(harness.origin + path, { headers: { authorization: `Bearer ${accessToken}`, ...headers } })
+    const statusesOf = async (path: string, accessToken: string, count: number) => {
+      const statuses: number[] = []
+      for (let index = 0; index < count; index += 1) statuses.push((await look(path, accessToken)).status)
+      return statuses
+    }
+
+    for (const [path, headers] of [
+      ['/v1/usage', {}],
+      ['/v1/models', {}],
+      ['/v1/models', { 'anthropic-version': '2023-06-01' }],
+      ['/v1/models/gpt-4o', {}],
+    ] as const) {
+      it(`GET ${path} (${Object.keys(headers).join()}) has a rate of its own`, async () => {
+        // One request a minute: looking takes nothing of it, and it takes nothing of looking.
+        const accessToken = await harness.createUser({ limits: { requestsPerMinute: 1 } })
+        const statuses = await statusesOf(path, accessToken, looksPerMinute)
+        assert.ok(
+          statuses.every((status) => status < 429),
+          statuses.join(),
+        )
+        const refused = await look(path, accessToken, headers)
+        assert.equal(refused.status, 429)
+        assert.match(refused.headers.get('retry-after') ?? '', /^[12]$/)
+        const body = (await refused.json()) as Record<string, Record<string, string>>
+        const said = path === '/v1/usage' ? body : body.error
+        assert.equal(
+          path === '/v1/usage' ? said?.code : said?.type,
+          path === '/v1/usage' ? 'rate_limited' : 'rate_limit_error',
+        )
+        const chat = await fetch(`${harness.origin}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${accessToken}` },
+          body: JSON.stringify({ model: 'gpt-4o', messages: [] }),
+        })
+        assert.equal(chat.status, 200)
+        const other = await harness.createUser()
+        assert.ok((await look(path, other)).status < 429, 'another holder may look')
+        harness.shiftClock(1500)
+        assert.ok((await look(path, accessToken)).status < 429, 'a second later it may look again')
+      })
+    }
+  })
+}
