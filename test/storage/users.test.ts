@@ -306,6 +306,7 @@ for (const { name, create: createDatabase } of databases) {
         const bob = await create(store, {
           limits: { maxIps: most, requestsPerMinute: most, concurrentRequests: 1e12 + 1 },
           quotaLimits: { claude: most, gpt4: 7 },
+          promptCount: most,
           ...{ createdAt: most, lastUsedAt: most, disabledAt: most, expiresAt: most },
         })
         for (const step of bounds.statements.filter((text) => text.startsWith('update')))
@@ -320,6 +321,7 @@ for (const { name, create: createDatabase } of databases) {
         assert.deepEqual(healed?.limits, { maxIps: 1e12, requestsPerMinute: 1e12, concurrentRequests: 1e12 })
         assert.equal(healed?.quotas.get('claude')?.limit, 1e12)
         assert.equal(healed?.quotas.get('gpt4')?.limit, 7)
+        assert.equal(healed?.promptCount, 1e12)
       }))
   })
 }

@@ -19,9 +19,9 @@ function lowered(table: string, columns: readonly string[], max: string): string
   return `update ${table} set ${sets.join(', ')} where ${columns.map((name) => `${name} > ${max}`).join(' or ')}`
 }
 
-/** Limits and times as they may come in now: what is answered can be put back. */
+/** Limits, prompts and times as they may come in now: what is answered can be put back. */
 const profiles = [
-  lowered('users', ['requests_per_minute', 'concurrent_requests', 'max_ips'], unitsMax),
+  lowered('users', ['prompt_count', 'requests_per_minute', 'concurrent_requests', 'max_ips'], unitsMax),
   lowered('users', ['created_at', 'last_used_at', 'disabled_at', 'expires_at'], instantMax),
   lowered('quotas', ['quota_limit'], unitsMax),
   lowered('admin_keys', ['expires_at'], instantMax),
