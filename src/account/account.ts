@@ -94,6 +94,7 @@ export function createAccount(options: AccountOptions): Account {
       const waitMs = endGuess(guess, outcome)
       if (waitMs !== undefined) return refused(throttled(waitMs))
       if (outcome.kind === 'admitted') return tellUsage(request, accessToken)
+      if (outcome.code === 'unknown_access_token') readingRate.forget(accessToken)
       const { code, message, retryAt, limit } = outcome
       return refused(createProblem(code, message, { retryAt, limit }))
     } finally {

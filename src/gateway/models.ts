@@ -54,7 +54,11 @@ async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal 
   const tooOften = credential === undefined ? undefined : context.readingRate.take(credential)
   if (tooOften) return { kind: 'refused', problem: tooOften }
   const guest = await welcome(visit, context.intake)
-  if (guest.kind === 'refused') return guest
+  if (guest.kind === 'refused') {
+    if (credential !== undefined && guest.problem.code === 'unknown_access_token')
+      context.readingRate.forget(credential)
+    return guest
+  }
   const limits = await answerOf(context.limitsOf(guest.accessToken), visit, context.intake)
   if (limits.kind === 'refused') return limits
   const models = await context.directory(visit.provider)

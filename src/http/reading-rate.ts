@@ -6,11 +6,14 @@ import { takeRate } from '#core/rate.ts'
 /**
  * How often a holder may look at usage and models. Looking is not a request to a model, so it costs nothing of
  * `requestsPerMinute`, and a holder whose requests are spent still sees why; but each look asks the store. One
- * bucket per credential and instance, whether the credential is known or not.
+ * bucket per credential and instance. One that turns out to belong to no holder is the throttle's affair: a client that
+ * repeats it gets its 401 each time.
  */
 export interface ReadingRate {
   /** Counts a look; a problem where there were too many. */
   readonly take: (credential: string) => Problem | undefined
+  /** It has no holder. */
+  readonly forget: (credential: string) => void
 }
 
 export const looksPerMinute = 60
@@ -19,9 +22,10 @@ const holdersMax = 10_000
 
 export function createReadingRate(clock: Clock): ReadingRate {
   const arrivals = new Map<string, number>()
+  const keyOf = (credential: string) => createHash('sha256').update(credential).digest('base64')
   return {
     take(credential) {
-      const key = createHash('sha256').update(credential).digest('base64')
+      const key = keyOf(credential)
       const answer = takeRate(arrivals.get(key), looksPerMinute, clock())
       if (answer.kind === 'beyond') {
         const message = `Usage and models may be looked at ${looksPerMinute} times a minute.`
@@ -33,5 +37,6 @@ export function createReadingRate(clock: Clock): ReadingRate {
       if (arrivals.size > holdersMax && oldest !== undefined) arrivals.delete(oldest)
       return undefined
     },
+    forget: (credential) => void arrivals.delete(keyOf(credential)),
   }
 }
