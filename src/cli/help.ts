@@ -22,6 +22,7 @@ The environment configures it, tollgate.yaml what has structure:
   ADMIN_PORT                 a listener of its own for the admin API
   DATA_DIR                   ./data: database and master key
   DATABASE_URL               a shared database, for many instances; the embedded one by default
+  DATABASE_DIRECT_URL        the same one past a pooler
   ADMIN_KEY                  made and printed on the first start
   MASTER_KEY                 32 bytes in hex or base64; made on the first start in DATA_DIR
   OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL

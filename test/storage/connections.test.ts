@@ -200,6 +200,9 @@ describe('a pooler that cannot give what is asked', () => {
       await refuses(pooler.through(database.url), /no more connections allowed.*raise its max_client_conn/)
       await taken.end()
     })
+    await withPooler({ pool_mode: 'statement' }, async (pooler) => {
+      await refuses(pooler.through(database.url), /set the pool_mode of the pooler to transaction or session/)
+    })
     await withPooler({ default_pool_size: '1', query_wait_timeout: '1' }, async (pooler) => {
       await refuses(pooler.through(database.url), /^(?!.*password).*default_pool_size/)
     })
@@ -223,6 +226,7 @@ describe('a pooler that cannot give what is asked', () => {
       await assert.rejects(store.metering.runBatch(batch('p2')), (error) => {
         assert.ok(error instanceof StoreUnavailable && error.cause instanceof Error)
         assert.match(error.cause.message, /default_pool_size/)
+        assert.ok('code' in error.cause && error.cause.code === 'NO_ANSWER')
         return true
       })
       assert.ok(performance.now() - since < 8_000)

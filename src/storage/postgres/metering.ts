@@ -91,7 +91,7 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
     const { client, isFresh } = await take()
     try {
       const { rows } = await client.query("select current_setting('transaction_read_only') as only_reads")
-      if (rows[0]?.only_reads === 'on') throw new OnlyReads()
+      if (rows[0]?.only_reads === 'on') throw new OnlyReads(servers)
     } catch (error) {
       breakOff(client)
       if (!isFresh) return check()

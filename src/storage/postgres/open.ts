@@ -24,6 +24,7 @@ import { type ChannelState, createListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { refuseUnfinished } from './moving.ts'
+import { explained } from './reasons.ts'
 import { persisting, retrying, retryingWithin } from './retry.ts'
 import { openServers, type Servers } from './servers.ts'
 import { createSharedClock } from './shared-clock.ts'
@@ -74,7 +75,9 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const first = await findDatabase(pool.connect, 'DATABASE_URL')
   first.release()
   if (direct !== servers) await refuseOther(pool, direct)
-  await migratePostgres(direct)
+  await migratePostgres(direct).catch((error: unknown) => {
+    throw explained(error)
+  })
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pool.pool }) })
   const vault = createVault(settings.masterKey)
   await persisting(() => holdMasterKey(db, vault.fingerprint))

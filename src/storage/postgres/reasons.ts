@@ -2,72 +2,113 @@ import pg from 'pg'
 
 const poolIsBusy = /timeout exceeded when trying to connect/
 
+interface Advice {
+  readonly words: RegExp
+  /** What `fault.ts` knows it by, where readiness is to say more than that the database is away. */
+  readonly code?: string
+  readonly say: (found: RegExpExecArray) => string
+}
+
 /** What an operator can do about a connection that cannot be had: each by the words of who refused. */
-const advices: readonly (readonly [RegExp, (found: RegExpExecArray) => string])[] = [
-  [
-    /unsupported startup parameter(?: in options)?: ?"?([\w.]+)/,
-    ([, name]) =>
+const advices: readonly Advice[] = [
+  {
+    words: /unsupported startup parameter(?: in options)?: ?"?([\w.]+)/,
+    code: 'POOLER_SETTINGS',
+    say: ([, name]) =>
       `the pooler in front of the database does not take ${name}: add it to its ignore_startup_parameters, and set it by "alter role … set …" instead`,
-  ],
-  [
-    /no more connections allowed|max_client_conn|too many client connections/i,
-    () => 'the pooler takes no more clients: raise its max_client_conn',
-  ],
-  [
-    /query_wait_timeout/,
-    () =>
-      'the pooler had no connection to the database free: raise its default_pool_size; each instance takes up to nine',
-  ],
-  [
-    /too many clients|remaining connection slots|too many connections/i,
-    () =>
-      'the database has no connection free: raise its max_connections, or put fewer instances or a pooler before it; each instance takes up to nine',
-  ],
-  [
-    poolIsBusy,
-    () =>
+  },
+  {
+    words: /statement pooling mode/,
+    code: 'POOLER_SETTINGS',
+    say: () => 'set the pool_mode of the pooler to transaction or session',
+  },
+  {
+    words: /no more connections allowed|max_client_conn|too many client connections/i,
+    code: 'POOLER_CLIENTS',
+    say: () => 'the pooler takes no more clients: raise its max_client_conn',
+  },
+  {
+    words: /query_wait_timeout/,
+    code: 'POOLER_POOL',
+    say: () =>
+      'the pooler had no connection to the database free: raise its default_pool_size; each instance takes up to ten',
+  },
+  {
+    words: /too many clients|remaining connection slots|too many connections/i,
+    code: '53300',
+    say: () =>
+      'the database has no connection free: raise its max_connections, or put fewer instances or a pooler before it; each instance takes up to ten',
+  },
+  {
+    words: poolIsBusy,
+    code: 'OWN_POOL',
+    say: () =>
       'all connections of this instance for administrators and upkeep are busy: long lists or exports, or a slow database',
-  ],
-  [
-    /Query read timeout|timeout expired|connection timeout/,
-    () => 'no answer in time: where a pooler is between, its pool may be used up (default_pool_size)',
-  ],
-  [
-    /self[- ]signed certificate|unable to (?:get|verify)/i,
-    () => 'name the file of the authority as sslrootcert',
-  ],
-  [/does not support SSL/, () => 'sslmode=prefer goes on without TLS there'],
-  [/no encryption|SSL off/, () => 'the database wants TLS: add sslmode=require or verify-full to the URL'],
-  [/server only reads/, () => 'name all hosts in the URL, the one that is written to is found among them'],
+  },
+  {
+    words: /Query read timeout|timeout expired|connection timeout/,
+    code: 'NO_ANSWER',
+    say: () => 'no answer in time: where a pooler is between, its pool may be used up (default_pool_size)',
+  },
+  {
+    words: /self[- ]signed certificate|unable to (?:get|verify)/i,
+    say: () => 'name the file of the authority as sslrootcert',
+  },
+  { words: /does not support SSL/, say: () => 'sslmode=prefer goes on without TLS there' },
+  {
+    words: /no encryption|SSL off/,
+    say: () => 'the database wants TLS: add sslmode=require or verify-full to the URL',
+  },
 ]
 
+interface Reason {
+  readonly said: string
+  readonly code?: string
+}
+
 /** What happened in the words of who said it, and what to do where that is known. Holds nothing of a URL. */
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): Reason {
   // A name that stands for several addresses fails with all of their reasons, and none of its own.
   if (error instanceof AggregateError && error.errors.length > 0)
-    return [...new Set(error.errors.map(reasonOf))].join('; ')
+    return { said: [...new Set(error.errors.map((each) => reasonOf(each).said))].join('; ') }
   const said = error instanceof Error ? error.message : String(error)
-  for (const [words, advice] of advices) {
+  for (const { words, code, say } of advices) {
     const found = words.exec(said)
-    if (found) return said.includes(advice(found)) ? said : `${said} (${advice(found)})`
+    if (!found) continue
+    const advice = say(found)
+    return { said: said.includes(advice) ? said : `${said} (${advice})`, ...(code !== undefined && { code }) }
   }
-  return said
+  return { said }
+}
+
+/** Says as well what to do about it. */
+class Explained extends Error {
+  readonly code: string | undefined
+
+  constructor({ said, code }: Reason, cause: unknown) {
+    super(said, { cause })
+    this.name = 'Explained'
+    this.code = code
+  }
 }
 
 /** The same error, or one that says as well what to do. */
 export function explained(error: unknown): unknown {
   const reason = reasonOf(error)
-  return error instanceof Error && error.message === reason ? error : new Error(reason, { cause: error })
+  return error instanceof Error && error.message === reason.said ? error : new Explained(reason, error)
 }
 
 /** Why no connection could be had, of all hosts that were tried. */
 export class Unreachable extends Error {
+  readonly code: string | undefined
+
   constructor(tried: readonly { readonly name: string; readonly error: unknown }[]) {
-    const reasons = tried.map(({ name, error }) => ({ name, said: reasonOf(error) }))
+    const reasons = tried.map(({ name, error }) => ({ name, ...reasonOf(error) }))
     const names = new Set(reasons.map(({ name }) => name))
     const lines = new Set(reasons.map(({ name, said }) => (names.size > 1 ? `${name}: ${said}` : said)))
     super([...lines].join('; '), { cause: tried.at(-1)?.error })
     this.name = 'Unreachable'
+    this.code = reasons.findLast(({ code }) => code !== undefined)?.code
   }
 }
 

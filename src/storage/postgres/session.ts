@@ -31,10 +31,10 @@ export function nameOn(client: object, name: string): string | undefined {
   return sessions.get(client)?.servers.mayName() === false ? undefined : name
 }
 
-/** Its message is part of what `reasonOf` knows. */
 export class OnlyReads extends Error {
-  constructor() {
-    super('the server only reads, as a standby does')
+  constructor({ url }: Servers) {
+    const remedy = '; name all hosts in the URL, and the one that is written to is found'
+    super(`the server only reads, as a standby does${url.hosts.length === 1 ? remedy : ''}`)
     this.name = 'OnlyReads'
   }
 }
@@ -63,7 +63,7 @@ export async function openSession(
   }
   const { rows } = await client.query<unknown[]>(question)
   const [server, readOnly] = rows[0] ?? []
-  if (readOnly === 'on') throw new OnlyReads()
+  if (readOnly === 'on') throw new OnlyReads(servers)
   const isPooled = server !== pid
   const local = settings.map(([name, value]) => `set local ${name} = ${pg.escapeLiteral(value)}`)
   sessions.set(client, {
