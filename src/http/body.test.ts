@@ -65,7 +65,7 @@ describe('readBody', { timeout: 5000 }, () => {
   })
 
   it('holds no more than all bodies may together, and gives it back', async (test) => {
-    const budget = createBodyBudget(1_000_000)
+    const budget = createBodyBudget(900_000)
     const body = Buffer.alloc(400_000)
     const server = createServer((request, response) => {
       void readBody(request, 10_000_000, { budget }).then(({ kind }) =>

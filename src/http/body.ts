@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { createGathering, type MayHold } from '#lib/gathering.ts'
+import { createGathering, type Gathering, type MayHold } from '#lib/gathering.ts'
 
 export type BodyReading =
   | { readonly kind: 'read'; readonly body: Buffer }
@@ -52,14 +52,23 @@ export function readBody(
   if (Number(announced ?? 0) > bytesMax) return Promise.resolve({ kind: 'too_large' })
   if (request.destroyed && !request.readableEnded) return Promise.resolve({ kind: 'gone' })
   return new Promise((resolve) => {
-    const gathering = createGathering(
-      announced === undefined ? bytesMax : Number(announced),
-      budget?.mayHold ?? unbounded,
-    )
+    // Most bodies come in one piece, which is then the body.
+    let first: Buffer | undefined
+    let gathering: Gathering | undefined
     let bytes = 0
+    const keep = (chunk: Buffer): boolean => {
+      if (!first) {
+        first = chunk
+        return true
+      }
+      if (gathering) return gathering.add(chunk)
+      const placeMax = announced === undefined ? bytesMax : Number(announced)
+      gathering = createGathering(placeMax, budget?.mayHold ?? unbounded)
+      return gathering.add(first) && gathering.add(chunk)
+    }
     const finish = (reading: BodyReading | Promise<BodyReading>) => {
       request.off('data', take).off('end', end).off('close', lose)
-      gathering.leave()
+      gathering?.leave()
       // The error listener stays: a socket may fail later, when the reading is over, and must not end the process.
       resolve(reading)
     }
@@ -71,9 +80,12 @@ export function readBody(
       bytes += chunk.length
       if (bytes > bytesMax) stop('too_large')
       else if (isFine && !isFine(chunk)) stop('refused')
-      else if (!gathering.add(chunk)) stop('overloaded')
+      else if (!keep(chunk)) stop('overloaded')
     }
-    const end = () => finish(gathering.whole().then((body) => ({ kind: 'read', body })))
+    const end = () => {
+      if (gathering) finish(gathering.whole().then((body) => ({ kind: 'read', body })))
+      else finish({ kind: 'read', body: first ?? Buffer.alloc(0) })
+    }
     const lose = () => finish({ kind: 'gone' })
     request.on('data', take).on('end', end).on('close', lose).on('error', lose)
   })

@@ -167,4 +167,12 @@ describe('findLastMember', () => {
       assert.equal(member && body.toString('utf8', member.start, member.end), expected, text)
     }
   })
+  it('gives up on a name that is nested in itself without end', () => {
+    const [open, depth] = ['{"usage":', 300_000]
+    const body = Buffer.from(`{"a":${open.repeat(depth)}1${'}'.repeat(depth)}}`)
+    const before = process.threadCpuUsage()
+    assert.equal(findLastMember(body, 'usage'), undefined)
+    const usedMs = process.threadCpuUsage(before).user / 1000
+    assert.ok(usedMs < 300, `it took ${usedMs} ms`)
+  })
 })

@@ -37,6 +37,9 @@ const sliceBytes = 128 * 1024
 /** UTF-8 is checked natively, some 10 GB a second. */
 const utf8SliceBytes = 4 * 1024 * 1024
 
+/** Places of a name that are looked at; no answer has as many behind the one that counts. */
+const looksMax = 1024
+
 const notUtf8 = 'The body is not valid UTF-8.'
 
 /** Reads a request's members; lets the event loop turn while the body is large. */
@@ -78,12 +81,15 @@ export function readMembers(body: Buffer): MembersReading {
 export function findLastMember(body: Buffer, key: string): JsonMember | undefined {
   const quoted = JSON.stringify(key)
   let from = body.length
-  while (from >= 0) {
+  // Each look may read a thousand levels; objects in objects of this name would be read again for each of them.
+  let looks = 0
+  while (from >= 0 && looks < looksMax) {
     const at = body.lastIndexOf(quoted, from)
     if (at < 0) return undefined
     from = at - 1
     // After a backslash the quote belongs to a longer string.
     if (at === 0 || body[at - 1] === 0x5c) continue
+    looks += 1
     // Only at the top level can what follows be members up to the closing brace and the end.
     const scanner = createJsonScanner(body, { afterKey: key, at: at + quoted.length })
     scanner.run(Number.POSITIVE_INFINITY)

@@ -214,7 +214,7 @@ describe('what every plane holds to', { timeout: 60_000 }, () => {
     }
     for (const socket of busy) socket.destroy()
     const median = waits.toSorted((a, b) => a - b)[7] ?? Number.NaN
-    assert.ok(median < 400, `the ordinary client waited ${waits.map(Math.round)} ms`)
+    assert.ok(median < 250, `the ordinary client waited ${waits.map(Math.round)} ms`)
   })
 })
 
