@@ -19,6 +19,7 @@ import { createStopper } from '#lib/stopper.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { openHeartbeat, silentMsDefault } from '#metering/heartbeat.ts'
 import { journalPathIn, openJournal, replayJournals, replaySetAside } from '#metering/journal.ts'
+import { createRecovery } from '#metering/recovery.ts'
 import {
   idOf,
   type Kept,
@@ -98,7 +99,15 @@ async function open(
     },
   })
   stopper.add(meter.close)
-  stopper.add(openHeartbeat(store.metering, { clock, onAbandoned, onFault, onFailure }).close)
+  stopper.add(
+    openHeartbeat(store.metering, {
+      clock,
+      onBeat: createRecovery(store.metering, meter, log),
+      onAbandoned,
+      onFault,
+      onFailure,
+    }).close,
+  )
   const upkeep = openUpkeep(store.upkeep, {
     clock,
     retentionDays: config.ledgerRetentionDays,

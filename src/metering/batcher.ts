@@ -13,8 +13,9 @@ import {
   type UsageEventOutcome,
 } from '#storage/store.ts'
 import type { Journal } from './journal.ts'
-import type { Asked, Meter } from './meter.ts'
+import type { Asked, Meter, RecoveringMeter } from './meter.ts'
 import { openPatience, type Waiting } from './patience.ts'
+import { createRunning } from './running.ts'
 import type { SetAside } from './set-aside.ts'
 
 /**
@@ -81,7 +82,7 @@ const patienceMsDefault = 5_000
 const doubtMs = 30_000
 const doubtLookMs = 2_000
 
-export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): Meter {
+export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): RecoveringMeter {
   const { lanes = 1 } = store
   // Where several run at a time, one must not take all that there is and leave nothing to the others.
   const { batchMax = lanes > 1 ? 128 : 256, patienceMs = patienceMsDefault } = options
@@ -91,7 +92,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   let settlements: Settling[] = []
   /** What the batches under way are about; few, as there are few lanes. */
   const underWay: (readonly Waiting[])[] = []
-  let running = 0
+  let busyLanes = 0
   let isClosed = false
   let isScheduled = false
   /** The store failed: settlements rest until this timer ends; asks go on, to be told at once how it stands. */
@@ -101,6 +102,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   /** Whether the journal holds something. */
   let isJournaled = false
 
+  const running = createRunning(abandonment)
   const pace = createPace()
   const patience = openPatience(patienceMs, () => [asks, events, ...underWay])
 
@@ -108,7 +110,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   /** Requests that came in the same turn of the event loop share a batch, so the first one waits for its end. */
   function schedule(): void {
-    if (running >= lanes || isScheduled) return
+    if (busyLanes >= lanes || isScheduled) return
     isScheduled = true
     setImmediate(() => {
       isScheduled = false
@@ -117,13 +119,13 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   }
 
   async function runAll(): Promise<void> {
-    running += 1
+    busyLanes += 1
     while (isWorkLeft()) {
       if (pace.isBusy()) await wait(gatherMs)
       await runOne()
     }
-    running -= 1
-    if (running > 0) return
+    busyLanes -= 1
+    if (busyLanes > 0) return
     if (isJournaled && settlements.length === 0) {
       isJournaled = false
       journal?.clear().catch((error: unknown) => onFailure?.(error))
@@ -163,7 +165,10 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
         asks: asking.map(({ ask }) => ask),
       })
       retryMs = firstRetryMs
-      for (const [index, { resolve }] of settling.entries()) resolve(answer.settlements[index] ?? 'unknown')
+      for (const [index, { settlement, resolve }] of settling.entries()) {
+        running.booked(settlement)
+        resolve(answer.settlements[index] ?? 'unknown')
+      }
       for (const [index, one] of counting.entries()) answerEvent(one, answer.events[index])
       for (const [index, one] of asking.entries()) answerAsk(one, answer.asks[index], answer.durable)
       answer.durable.catch((error: unknown) => onFailure?.(error))
@@ -188,6 +193,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   /** Whoever asks gets to know at once; what was settled has happened and is kept until it is booked. */
   function lose({ settling, counting, asking }: Part, error: unknown): void {
+    for (const { ask } of asking) running.ended(ask.requestId)
     for (const { reject } of [...asking, ...counting]) reject(error)
     const lost = error instanceof StoreUnavailable && error.mayHaveHappened ? asking.flatMap(releaseOf) : []
     const kept = [...settling, ...lost]
@@ -198,6 +204,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   async function setAsideOne({ settling, counting, asking }: Part, error: StoreFault): Promise<void> {
     for (const { ask, reject } of asking) {
       options.onFault?.(ask.requestId, error)
+      running.ended(ask.requestId)
       reject(error)
     }
     for (const one of counting) {
@@ -228,7 +235,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       status: 503,
       durationMs: 0,
     } as const
-    const settlement = { ...nothing, requestId, errorCode: 'store_unavailable' }
+    const settlement = running.settling({ ...nothing, requestId, errorCode: 'store_unavailable' })
     const until = performance.now() + doubtMs
     const again = (): Settling => ({ settlement, resolve, isWrittenDown: false, isKept: false })
     function resolve(outcome: SettlementOutcome | 'kept'): void {
@@ -244,11 +251,19 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     schedule()
   }
 
+  function handAgain(settlement: Settlement): void {
+    hand({ settlement: running.settling(settlement), resolve: () => {}, isWrittenDown: false, isKept: false })
+  }
+
   function answerAsk(asking: Asking, outcome: AdmissionOutcome | undefined, durable: Promise<void>): void {
+    const { ask } = asking
     if (!outcome) {
+      running.ended(ask.requestId)
       asking.reject(unanswered())
       return
     }
+    if (outcome.kind === 'admitted' && outcome.user) running.admitted(ask, outcome.user.id, clock())
+    else running.ended(ask.requestId)
     if (asking.isGivenUp && outcome.kind === 'admitted') {
       for (const release of releaseOf(asking)) hand(release)
       return
@@ -299,18 +314,29 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   return {
     admit: (ask) =>
       new Promise((resolve, reject) => {
+        running.began(ask)
         asks.push({ ask, resolve, reject, since: performance.now(), isGivenUp: false })
         schedule()
       }),
     settle: (settlement) =>
       new Promise((resolve) => {
-        hand({ settlement, resolve, isWrittenDown: false, isKept: false })
+        hand({ settlement: running.settling(settlement), resolve, isWrittenDown: false, isKept: false })
       }),
     count: (event) =>
       new Promise((resolve, reject) => {
         events.push({ event, resolve, reject, since: performance.now(), isGivenUp: false })
         schedule()
       }),
+    settleAgain(openEntries) {
+      const left = running.leftOpen(openEntries)
+      for (const settlement of left) handAgain(settlement)
+      return left.length
+    },
+    settleLatelyAgain() {
+      const lately = running.lately()
+      for (const settlement of lately) handAgain(settlement)
+      return lately.length
+    },
     close: async () => {
       await new Promise<void>((resolve) => {
         idle.push(resolve)
@@ -345,6 +371,11 @@ function halvesOf({ settling, counting, asking }: Part): readonly [Part, Part] |
 }
 
 const isWaiting = ({ isGivenUp }: Waiting) => !isGivenUp
+
+/** How an entry of this process ends of which it knows nothing any more: by the estimate that it began with. */
+function abandonment(requestId: string): Settlement {
+  return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
+}
 
 function unanswered(): StoreUnavailable {
   return new StoreUnavailable(new Error('the store left a question unanswered'))

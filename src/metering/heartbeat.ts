@@ -7,6 +7,8 @@ export interface HeartbeatOptions {
   readonly everyMs?: number
   /** After how long a silence a process is taken for dead. */
   readonly silentMs?: number
+  /** Done after each beat: the store is there. */
+  readonly onBeat?: () => Promise<void>
   readonly onAbandoned?: (entries: number) => void
   /** Told once of each entry that cannot be closed; it is tried again with every beat. */
   readonly onFault?: OnFault
@@ -47,6 +49,7 @@ export function openHeartbeat(
       const patience = graceMs >= silentMs ? silentMs : Number.MAX_SAFE_INTEGER
       const entries = await store.abandonEntries(clock(), patience, onFault)
       if (entries > 0) options.onAbandoned?.(entries)
+      await options.onBeat?.()
     } catch (error) {
       steadySince = undefined
       options.onFailure?.(error)

@@ -26,7 +26,19 @@ export function isSettlement(value: unknown): value is Settlement {
     isDuration(durationMs) &&
     isAbsentOr(value.firstByteMs, isDuration) &&
     isAbsentOr(value.errorCode, isText) &&
-    isAbsentOr(value.upstream, isText)
+    isAbsentOr(value.upstream, isText) &&
+    isAbsentOr(value.opened, isOpened)
+  )
+}
+
+function isOpened(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { userId, route, family, model, isMetered, inputEstimate, startedAt } = value
+  return (
+    [userId, route, family, model].every(isText) &&
+    typeof isMetered === 'boolean' &&
+    isUnits(inputEstimate) &&
+    Number.isSafeInteger(startedAt)
   )
 }
 

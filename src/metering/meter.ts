@@ -34,6 +34,17 @@ export interface Meter {
   readonly close: () => Promise<void>
 }
 
+/** One that remembers what it settled, for where the database does not. */
+export interface RecoveringMeter extends Meter {
+  /**
+   * Ends open entries of this process that it is not running: by the settlement that it remembers, else by their
+   * estimate. Answers how many there were. Harmless for those that were settled meanwhile.
+   */
+  readonly settleAgain: (openEntries: readonly string[]) => number
+  /** Settles what was booked lately once more, where the database may have lost it; answers how many that is. */
+  readonly settleLatelyAgain: () => number
+}
+
 /** Whether the account works, and only this one request cannot be booked. */
 export function isOfOneRequest(error: unknown): boolean {
   return error instanceof StoreFault

@@ -148,7 +148,7 @@ export function toOpenedValues(entry: NewEntry, instance: string, now: number): 
     entry.inputEstimate,
     ask.address ?? null,
     ask.leaseUntil === undefined ? instance : noInstance,
-    now,
+    entry.startedAt ?? now,
     ask.leaseUntil ?? null,
   ]
 }

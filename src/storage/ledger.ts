@@ -94,12 +94,16 @@ export interface LoadedState {
 }
 
 export interface NewEntry {
-  readonly ask: AdmissionAsk
+  readonly ask: Pick<AdmissionAsk, 'requestId' | 'isMetered' | 'route' | 'leaseUntil'> & {
+    readonly address?: string | undefined
+  }
   readonly userId: string
   readonly family: string
   readonly model: string
   readonly hold: number
   readonly inputEstimate: number
+  /** When it began, where that was before. */
+  readonly startedAt?: number
 }
 
 export interface ClosedEntry {
@@ -257,9 +261,10 @@ function settle(
   now: number,
   changes: LedgerChanges,
 ): SettlementOutcome {
-  const entry = state.entryOf(settlement.requestId)
+  const found = state.entryOf(settlement.requestId)
+  if (found === 'closed') return 'repeated'
+  const entry = found ?? openAgain(settlement, state, now, changes)
   if (entry === undefined) return 'unknown'
-  if (entry === 'closed') return 'repeated'
   const { charged } = entry
   if (charged && settlement.ending === 'abandoned') return 'repeated'
   const usage = usageOf(settlement, entry)
@@ -268,7 +273,7 @@ function settle(
   let endedAt = now
   if (user) {
     const quota = quotaOf(user, entry.family)
-    if (!charged) {
+    if (found && !charged) {
       quota.reserved = toCount(quota.reserved - entry.hold)
       quota.openRequests = toCount(quota.openRequests - 1)
       user.openRequests = toCount(user.openRequests - 1)
@@ -290,6 +295,27 @@ function settle(
   }
   changes.closed.push({ entry, settlement, usage, units, endedAt })
   return charged ? 'corrected' : 'closed'
+}
+
+/** Longer runs no relay, and no entry that began later has been removed. */
+const lostMsMax = 86_400_000
+
+/**
+ * An entry that this process had opened and that is gone: the database has lost its latest transactions, with what was
+ * reserved. It is opened anew to be closed at once. Where nothing says that it ever was opened, or it may have been
+ * removed since, nothing is booked.
+ */
+function openAgain(
+  { requestId, opened }: Settlement,
+  state: LoadedState,
+  now: number,
+  changes: LedgerChanges,
+): OpenEntry | undefined {
+  if (!opened || opened.startedAt <= now - lostMsMax || !state.userById(opened.userId)) return undefined
+  const { route, ...entry } = opened
+  const ask = { requestId, route, isMetered: entry.isMetered }
+  changes.opened.push({ ...entry, ask, hold: 0 })
+  return { ...entry, id: requestId, hold: 0 }
 }
 
 /**

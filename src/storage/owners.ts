@@ -2,13 +2,15 @@ import { type Kysely, sql } from 'kysely'
 import { noUsage } from '#core/usage.ts'
 import { doApart } from '#lib/apart.ts'
 import type { Schema } from './schema.ts'
-import type { MeteringStore, Settlement } from './store.ts'
+import type { MeteringStore, OpenedEntries, Settlement } from './store.ts'
 
 /**
  * Who answers for the open entries. A relay's entry is its process', which says that it lives by a heartbeat; an
  * entry that was reserved for another gateway is a lease's, which that gateway prolongs.
  */
-export interface Owners extends Pick<MeteringStore, 'beat' | 'renewLease'> {
+export interface Owners
+  extends Pick<MeteringStore, 'beat' | 'renewLease'>,
+    Pick<OpenedEntries, 'openEntries'> {
   /** At the start of the only process there can be: whoever else opened an entry is dead. */
   readonly outliveAll: (now: number) => Promise<void>
   /** Says that this process will not settle anything any more: what it left open is anybody's at once. */
@@ -126,6 +128,16 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
       const taken = [...faults].map(([id, error]) => ({ id, error }))
       faults.clear()
       return taken
+    },
+
+    async openEntries() {
+      const rows = await db
+        .selectFrom('entries')
+        .select('id')
+        .where(isOpen)
+        .where('instance', '=', instance)
+        .execute()
+      return rows.map(({ id }) => id)
     },
 
     async forgetDead(seenBefore) {

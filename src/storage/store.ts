@@ -13,7 +13,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 export interface Store {
   readonly users: UserStore
   readonly adminKeys: AdminKeyStore
-  readonly metering: MeteringStore
+  readonly metering: MeteringStore & OpenedEntries
   readonly upkeep: UpkeepStore
   readonly usage: UsageStore
   /**
@@ -264,6 +264,17 @@ export interface AskedBy {
 
 export type AdmissionOutcome = Decision & { readonly user: AskedBy | undefined }
 
+/** What was known of a request when it was admitted: enough to book it where its entry was lost. */
+export interface Opened {
+  readonly userId: string
+  readonly route: string
+  readonly family: string
+  readonly model: string
+  readonly isMetered: boolean
+  readonly inputEstimate: number
+  readonly startedAt: number
+}
+
 /** How a request ended; closes its entry. */
 export interface Settlement {
   readonly requestId: string
@@ -278,11 +289,16 @@ export interface Settlement {
   readonly upstream?: string
   readonly durationMs: number
   readonly firstByteMs?: number
+  /**
+   * Whose entry it is, where this process opened it. A settlement that says so is booked also where its entry is gone:
+   * the database has lost its latest transactions.
+   */
+  readonly opened?: Opened
 }
 
 /**
  * `closed` now, `corrected` where the entry had been abandoned and its estimate now gives way to what was really
- * used, `repeated` where it was closed before, `unknown` where it was never opened.
+ * used, `repeated` where it was closed before, `unknown` where it was never opened, as far as anything says so.
  */
 export type SettlementOutcome = 'closed' | 'corrected' | 'repeated' | 'unknown'
 
@@ -344,6 +360,17 @@ export interface MeteringStore {
   readonly abandonEntries: (now: number, silentMs: number, onFault?: OnFault) => Promise<number>
   /** Prolongs the lease of an open entry. */
   readonly renewLease: (requestId: string, leaseUntil: number) => Promise<'renewed' | 'closed' | 'unknown'>
+}
+
+/** What a process asks to find out whether the database has lost something of its own. */
+export interface OpenedEntries {
+  /** The open entries that this process has opened, but those that are held by a lease. */
+  readonly openEntries: () => Promise<readonly string[]>
+  /**
+   * Names the history that the database is in: another one after a standby has taken over, which may have lost the
+   * latest transactions. Undefined where there is only one.
+   */
+  readonly history: () => Promise<string | undefined>
 }
 
 // ---------------------------------------------------------------- upkeep

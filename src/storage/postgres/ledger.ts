@@ -129,15 +129,13 @@ export function createPostgresLedger(
 ): PostgresLedger {
   const addresses = createAddressBook()
   const shard = settings.shard % shards
-  /** Whose entry it is, of those that this process opened: a settlement need not ask. */
-  const owners = new Map<string, string>()
   /** Whose look-up keys are whose, of users seen here; only where to look, as they may be gone by now. */
   const known = new Map<string, string>()
   const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
 
   async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
-    const strange = settlements.flatMap(({ requestId }) => (owners.has(requestId) ? [] : [requestId]))
-    const ours = settlements.flatMap(({ requestId }) => owners.get(requestId) ?? [])
+    const strange = settlements.flatMap(({ requestId, opened }) => (opened ? [] : [requestId]))
+    const ours = settlements.flatMap(({ opened }) => opened?.userId ?? [])
     if (strange.length === 0) return ours
     const rows = await select(client, 'owners', [arrayOf(strange)])
     return [...ours, ...rows.map((row) => text(row[1]))]
@@ -304,8 +302,6 @@ export function createPostgresLedger(
           addresses.forget()
           throw error
         }
-        for (const { ask, userId } of changes.opened) owners.set(ask.requestId, userId)
-        for (const { requestId } of batch.settlements) owners.delete(requestId)
         return decisions
       }
     },

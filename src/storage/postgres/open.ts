@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect, sql } from 'kysely'
 import type { Clock } from '#core/clock.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
@@ -144,6 +144,8 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       runBatch: metering.runBatch,
       // By the database's clock: those of the instances' machines may differ by more than a heartbeat.
       beat: () => retrying(async () => owners.beat(await shared.read())),
+      openEntries: () => retrying(() => owners.openEntries()),
+      history: () => retrying(() => readHistory(db)),
       renewLease: (requestId, leaseUntil) => retrying(() => owners.renewLease(requestId, leaseUntil)),
       async abandonEntries(now, silentMs, onFault) {
         // Another instance may be about to do the same: an entry is closed once.
@@ -210,6 +212,17 @@ function deafness(hasDirect: boolean): string {
     ? 'DATABASE_DIRECT_URL leads through one: let it name the database itself.'
     : 'Set DATABASE_DIRECT_URL to the database itself, or let the pooler keep sessions.'
   return `Notifications of other instances do not arrive, as behind a pooler that pools transactions. Their changes are asked for every 400 ms, and wrong credentials are counted by each instance alone. ${remedy}`
+}
+
+/**
+ * The timeline, which is another one after each promotion: the first eight digits of the name of the file that the
+ * server writes its log to (PostgreSQL's manual, 25.3.6).
+ */
+async function readHistory(db: Kysely<Schema>): Promise<string | undefined> {
+  const { rows } = await sql<{ file: string }>`select pg_walfile_name(pg_current_wal_lsn()) as file`.execute(
+    db,
+  )
+  return rows[0]?.file.slice(0, 8)
 }
 
 function shardOf(instance: string): number {

@@ -142,7 +142,6 @@ export function createSqliteLedger(
   }
 
   function remember(changes: LedgerChanges, now: number): void {
-    for (const { entry } of changes.closed) open.delete(entry.id)
     for (const { ask, userId, family, model, hold, inputEstimate } of changes.opened) {
       const { requestId, isMetered, leaseUntil } = ask
       // What is held by a lease may be abandoned without this process' knowing.
@@ -158,6 +157,7 @@ export function createSqliteLedger(
         startedAt: now,
       })
     }
+    for (const { entry } of changes.closed) open.delete(entry.id)
   }
 
   return {

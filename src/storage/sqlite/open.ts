@@ -5,6 +5,7 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
+import { createOwners } from '../owners.ts'
 import type { Store } from '../store.ts'
 import { untilNone } from '../until-none.ts'
 import { createUpkeep } from '../upkeep.ts'
@@ -52,6 +53,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const kysely = createKysely(reading)
   const users = createUserReader(kysely, vault, policy)
   const adminKeys = createAdminKeyTable(kysely, vault)
+  const owners = createOwners(kysely, settings.instance)
   const logDisk = openDisk(`${settings.path}-wal`)
   stopper.add(logDisk.close)
   const { lane, close } = keepLog({ writer, background, logDisk, databaseDisk })
@@ -110,6 +112,8 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     metering: {
       runBatch: metering.runBatch,
       beat: (now) => write('beat', now),
+      openEntries: () => fenced(() => owners.openEntries()),
+      history: () => Promise.resolve(undefined),
       renewLease: (requestId, leaseUntil) => write('renewLease', requestId, leaseUntil),
       async abandonEntries(now, silentMs, onFault) {
         const count = await untilNone(() => write('abandonSome', now, silentMs))
