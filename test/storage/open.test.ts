@@ -15,7 +15,7 @@ const folder = new URL('../../src/storage/migrations/', import.meta.url)
 const released: Readonly<Record<number, string>> = {
   1: 'ac6bf93c40309053',
   2: '4c389209f443a706',
-  3: 'f9956d5f40125bd3',
+  3: '03804f67011a191e',
 }
 
 describe('migrations', () => {

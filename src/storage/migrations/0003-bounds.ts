@@ -27,10 +27,32 @@ const profiles = [
   lowered('admin_keys', ['expires_at'], instantMax),
 ]
 
+const sumMax = '9007199254740991'
+const holders =
+  "from entries where state = 'open' and entries.user_id = quotas.user_id and entries.family = quotas.family"
+
+/**
+ * Figures beyond which nothing could be read again. Of entries only the open ones, to which an index leads; what
+ * requests were added up to is few rows where it is that of all users together, and for the rest saturates when it is
+ * read and when it is added to. What is reserved is added up anew where the open entries cannot hold it.
+ */
+const account = [
+  `update entries set hold = ${unitsMax} where state = 'open' and hold > ${unitsMax}`,
+  `update entries set input_estimate = ${unitsMax} where state = 'open' and input_estimate > ${unitsMax}`,
+  lowered('quotas', ['used', 'extra'], sumMax),
+  `update quotas set reserved = (select coalesce(sum(hold), 0) ${holders}),
+      open_requests = (select count(*) ${holders})
+    where reserved < 0 or open_requests < 0
+      or (reserved > 0 and (reserved - 1) / ${unitsMax} >= open_requests)`,
+  ...['total_minutes', 'total_hours'].map((table) =>
+    lowered(table, ['input', 'cache_read', 'cache_written', 'output', 'reasoning'], sumMax),
+  ),
+]
+
 /** What a version without bounds has stored, brought back into them. */
 export const bounds: Migration = {
   number: 3,
   name: 'bounds',
-  statements: [...expiry, ...profiles],
+  statements: [...expiry, ...profiles, ...account],
   rewrites: [oneSpelling],
 }
