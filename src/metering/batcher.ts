@@ -142,7 +142,10 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   async function runOne(): Promise<void> {
     const settling = rest ? [] : settlements.splice(0, batchMax)
     const counting = events.splice(0, batchMax).filter(isWaiting)
-    const asking = asks.splice(0, batchMax).filter(isWaiting)
+    const asking = asks.splice(0, batchMax).filter((one) => {
+      if (one.isGivenUp) running.ended(one.ask.requestId)
+      return !one.isGivenUp
+    })
     const questions = settling.length + counting.length + asking.length
     if (questions === 0) return
     pace.took(questions)

@@ -49,7 +49,7 @@ export function openHeartbeat(
       const patience = graceMs >= silentMs ? silentMs : Number.MAX_SAFE_INTEGER
       const entries = await store.abandonEntries(clock(), patience, onFault)
       if (entries > 0) options.onAbandoned?.(entries)
-      await options.onBeat?.()
+      await options.onBeat?.().catch((error: unknown) => options.onFailure?.(error))
     } catch (error) {
       steadySince = undefined
       options.onFailure?.(error)
