@@ -5,6 +5,9 @@ import pg from 'pg'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { moveStore } from '#storage/move.ts'
 import { openStore } from '#storage/open.ts'
+import { connect } from '#storage/postgres/connect.ts'
+import { openServers } from '#storage/postgres/servers.ts'
+import { beginOn } from '#storage/postgres/session.ts'
 import { openMoveTarget } from '#storage/postgres/target.ts'
 import { type Store, StoreUnavailable } from '#storage/store.ts'
 import { ask, newUser, now } from '../metering/questions.ts'
@@ -238,6 +241,29 @@ describe('a pooler that cannot give what is asked', () => {
     }))
 
   const isReady = async (store: Store) => (await store.ping()) === true
+
+  for (const mode of ['session', 'transaction'])
+    it(`is told our settings with each transaction and for it alone, in ${mode} mode`, () =>
+      withPooler({ pool_mode: mode, default_pool_size: '1' }, async (pooler) => {
+        const options = '-c enable_hashjoin=on'
+        const servers = openServers(pooler.through(database.url), 'the test')
+        const ours = openServers(withParameters(database.url, { options }), 'the test')
+        const [client, direct] = await Promise.all(
+          [servers, ours].map((each) => connect(each, { queryMs: 4321, isPipelined: true })),
+        )
+        assert.ok(client && direct)
+        const names = ['statement_timeout', 'idle_in_transaction_session_timeout', 'enable_seqscan', 'jit']
+        const columns = [...names, 'enable_hashjoin'].map((name) => `current_setting('${name}') as ${name}`)
+        const shown = async (at: pg.Client) => Object.values((await at.query(`select ${columns}`)).rows[0])
+        const theirs = await shown(client)
+        assert.deepEqual(theirs.slice(0, 3), ['0', '0', 'on'], 'not for others')
+        await client.query(beginOn(client))
+        assert.deepEqual(await shown(client), ['4321ms', '3s', 'off', 'off', 'off'])
+        await client.query('commit')
+        assert.deepEqual(await shown(client), theirs)
+        assert.deepEqual(await shown(direct), ['4321ms', '3s', 'off', 'off', 'on'], 'what the URL says wins')
+        await Promise.all([client.end(), direct.end()])
+      }))
 
   for (const mode of ['session', 'transaction'])
     it(`keeps no lock of a move through it, in ${mode} mode`, () =>
