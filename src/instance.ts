@@ -1,22 +1,34 @@
-import { keepMasterKey } from '#config/master-key.ts'
+import { keepMasterKey, looseKeyFile } from '#config/master-key.ts'
 import type { Config } from '#config/settings.ts'
+import { explained } from '#storage/fault.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { databasePathIn, masterKeyPathIn } from './data-folder.ts'
 
 /** The store as the configuration states it, with its master key found or made; for the server and the commands. */
-export function openConfiguredStore(
+export async function openConfiguredStore(
   config: Config,
   instance: string,
   warn?: (sentence: string) => void,
 ): Promise<Store> {
+  const masterKey = masterKeyOf(config)
+  const loose = looseKeyFile(config.masterKeyFile ?? masterKeyPathIn(config.dataDir))
+  if (loose !== undefined) warn?.(loose)
   return openStore({
     database: databaseOf(config),
-    masterKey: config.masterKey ?? keepMasterKey(masterKeyPathIn(config.dataDir)),
+    masterKey,
     policy: config.policy,
     instance,
     ...(warn && { warn }),
   })
+}
+
+function masterKeyOf({ masterKey, dataDir }: Config): Uint8Array {
+  try {
+    return masterKey ?? keepMasterKey(masterKeyPathIn(dataDir), databasePathIn(dataDir))
+  } catch (error) {
+    throw explained(error, dataDir)
+  }
 }
 
 function databaseOf({ databaseUrl: url, databaseDirectUrl: directUrl, dataDir }: Config) {

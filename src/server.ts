@@ -31,6 +31,7 @@ import {
 import { openUpkeep } from '#metering/upkeep.ts'
 import { providers } from '#providers/all.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
+import { faultOf } from '#storage/fault.ts'
 import type { Store } from '#storage/store.ts'
 import { openUpstreams } from '#upstreams/open.ts'
 import { createVerifier } from '#verifier/verifier.ts'
@@ -87,9 +88,12 @@ async function open(
   if (abandoned > 0) onAbandoned(abandoned)
   const madeAdminKey = await adminKeyIfNone(store, config, clock)
 
-  const onFailure = (err: unknown) => log.error({ err }, 'the store failed')
+  const onFailure = (err: unknown) => log.error({ err }, failureOf(err, config))
   const meter = openMeter(store.metering, clock, {
-    onFailure,
+    onFailure(err) {
+      onFailure(err)
+      void heartbeat.look()
+    },
     onFault: (id, err) => log.error({ id, err }, 'one request cannot be booked; others are'),
     journal: openJournal(journalPathIn(config.dataDir, instance)),
     setAside,
@@ -99,15 +103,12 @@ async function open(
     },
   })
   stopper.add(meter.close)
-  stopper.add(
-    openHeartbeat(store.metering, {
-      clock,
-      onBeat: createRecovery(store.metering, meter, log),
-      onAbandoned,
-      onFault,
-      onFailure,
-    }).close,
+  const heartbeat = openHeartbeat(
+    { ...store.metering, check: store.check },
+    { clock, onBeat: createRecovery(store.metering, meter, log), onAbandoned, onFault, onFailure },
   )
+  stopper.add(heartbeat.close)
+  await heartbeat.look()
   const upkeep = openUpkeep(store.upkeep, {
     clock,
     retentionDays: config.ledgerRetentionDays,
@@ -185,7 +186,7 @@ async function open(
     version,
   })
 
-  const health = createHealth(store)
+  const health = createHealth({ parts: heartbeat.parts, notes: store.notes })
   const isGatewayPath = (path: string) => path === '/v1' || path.startsWith('/v1/') || path.startsWith('/v1?')
   const planes: RequestListener = (request, response) => {
     const path = request.url ?? '/'
@@ -256,4 +257,11 @@ async function adminKeyIfNone(
   if (keys.some(({ scopes }) => scopes.includes('admin'))) return undefined
   const made = await createAdminKey(adminKeys, { name: 'first', scopes: ['admin'] }, clock())
   return made.secret
+}
+
+/** Where the account lies in a folder of this machine, that folder is named and what to do about it. */
+function failureOf(error: unknown, { databaseUrl, dataDir }: Config): string {
+  const fault = faultOf(error)
+  if (!fault) return 'the store failed'
+  return `the store failed: ${databaseUrl === undefined ? fault.advice(dataDir) : fault.what}`
 }

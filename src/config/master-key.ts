@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { type Environment, secretOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
@@ -34,10 +44,22 @@ export function findMasterKey(path: string): Uint8Array | undefined {
   throw new ConfigError(path, 'holds no master key: restore the file from a backup, the database needs it')
 }
 
-/** The key in the file, which is made where there is none. */
-export function keepMasterKey(path: string): Uint8Array {
+/**
+ * The key in the file, which is made where there is neither a key nor a database yet. Throws where only the database is
+ * there: it can be read with the key that it was made with, and with no other.
+ */
+export function keepMasterKey(path: string, databasePath: string): Uint8Array {
   const found = findMasterKey(path)
   if (found) return found
+  if ((statSync(databasePath, { throwIfNoEntry: false })?.size ?? 0) > 0)
+    throw new ConfigError(
+      path,
+      `is not there, but ${databasePath} is, and was made with a master key: put that file back, or set MASTER_KEY`,
+    )
+  return makeMasterKey(path)
+}
+
+function makeMasterKey(path: string): Uint8Array {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const key = randomBytes(32)
   const file = openSync(path, 'wx', 0o600)
@@ -45,8 +67,19 @@ export function keepMasterKey(path: string): Uint8Array {
     writeSync(file, `${key.toString('hex')}\n`)
     // A user whose key is lost with the power is a user nobody can read again.
     fsyncSync(file)
+  } catch (error) {
+    // On a full disk: an empty one would be taken for a key that was lost.
+    rmSync(path, { force: true })
+    throw error
   } finally {
     closeSync(file)
   }
   return key
+}
+
+/** A sentence for the operator where others than its owner may read or write the file. */
+export function looseKeyFile(path: string): string | undefined {
+  const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777
+  if ((mode & 0o177) === 0) return undefined
+  return `${path} has mode ${mode.toString(8)}, so that others on this machine may read every access token: chmod 600 ${path}`
 }

@@ -52,6 +52,7 @@ export function readConfig(env: Environment): Config {
     databaseUrl,
     databaseDirectUrl: directUrlOf(env),
     masterKey,
+    masterKeyFile: textOf(env, 'MASTER_KEY_FILE'),
     trustedProxies: trustedProxiesOf(env),
     demoHosts: demoHostsOf(env),
     servedHosts: undefined,

@@ -15,6 +15,8 @@ export interface Config {
   /** Undefined: made on first start. */
   readonly adminKey: string | undefined
   readonly masterKey: Uint8Array | undefined
+  /** The file that the master key was read from, where the environment names one. */
+  readonly masterKeyFile: string | undefined
   readonly trustedProxies: readonly string[]
   /** Hosts that the demo answers to besides the loopback names; `*`: all of them. */
   readonly demoHosts: readonly string[]

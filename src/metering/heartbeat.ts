@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock.ts'
-import type { MeteringStore, OnFault } from '#storage/store.ts'
+import { failureWords } from '#storage/fault.ts'
+import type { MeteringStore, OnFault, Store } from '#storage/store.ts'
 
 export interface HeartbeatOptions {
   readonly clock: Clock
@@ -16,22 +17,39 @@ export interface HeartbeatOptions {
 }
 
 export const silentMsDefault = 15_000
-const everyMsDefault = 5_000
+const everyMsDefault = 2_000
 /** Entries whose fault is remembered as told. */
 const toldMax = 10_000
+/** A part that has not answered for so long is taken for one that does not; requests are told the same by then. */
+const answerMsMax = 5_000
+/** Under load a store that is away fails many times a second. */
+const lookMsLeast = 250
+
+export interface Heartbeat {
+  /** What an admission needs, each part `ok` or in words what is wrong with it, as of the last beat. */
+  readonly parts: () => Readonly<Record<Part, string>>
+  /** Something failed elsewhere: looks again at once. Never rejects. */
+  readonly look: () => Promise<void>
+  /** Resolves when nothing is under way any more. */
+  readonly close: () => Promise<void>
+}
+
+/** The write of the beat itself, and the connection on which admissions are written. */
+type Part = 'heartbeat' | 'admissions'
 
 /**
- * Says that this process lives, and closes what the dead have left open and leases that have run out. Resolves on
- * `close` when nothing is under way any more.
+ * Says that this process lives, and closes what the dead have left open and leases that have run out. Each beat shows
+ * as well whether a request could be admitted now, so that nobody who asks for that costs the store anything.
  */
 export function openHeartbeat(
-  store: Pick<MeteringStore, 'beat' | 'abandonEntries'>,
+  store: Pick<MeteringStore, 'beat' | 'abandonEntries'> & Partial<Pick<Store, 'check'>>,
   options: HeartbeatOptions,
-): { readonly close: () => Promise<void> } {
+): Heartbeat {
   const { clock, everyMs = everyMsDefault, silentMs = silentMsDefault } = options
   /** Since when every beat went through, by the clock that nobody sets; undefined while the store is away. */
   let steadySince: number | undefined
   let running: Promise<void> | undefined
+  const parts = createParts()
 
   const told = new Set<string>()
   const onFault: OnFault = (requestId, error) => {
@@ -41,8 +59,25 @@ export function openHeartbeat(
   }
 
   async function beat(): Promise<void> {
+    const isWell = await answers('heartbeat', () => store.beat(clock()))
+    await answers('admissions', async () => store.check?.())
+    if (isWell) await abandon()
+    else steadySince = undefined
+  }
+
+  /** Never rejects. */
+  async function answers(part: Part, ask: () => Promise<void>): Promise<boolean> {
     try {
-      await store.beat(clock())
+      await parts.watch(part, ask)
+      return true
+    } catch (error) {
+      options.onFailure?.(error)
+      return false
+    }
+  }
+
+  async function abandon(): Promise<void> {
+    try {
       steadySince ??= performance.now()
       // Where the store was away nobody could say that he lives: everybody gets as long to say it again.
       const graceMs = performance.now() - steadySince
@@ -56,16 +91,50 @@ export function openHeartbeat(
     }
   }
 
-  const timer = setInterval(() => {
-    running ??= beat().finally(() => {
+  let begunAt = Number.NEGATIVE_INFINITY
+
+  function run(): Promise<void> {
+    if (running) return running
+    begunAt = performance.now()
+    running = beat().finally(() => {
       running = undefined
     })
-  }, everyMs)
+    return running
+  }
+
+  const timer = setInterval(() => void run(), everyMs)
   timer.unref()
   return {
+    parts: parts.words,
+    look: async () => {
+      if (performance.now() - begunAt >= lookMsLeast) await run()
+    },
     close: async () => {
       clearInterval(timer)
       await running
+    },
+  }
+}
+
+function createParts() {
+  const words: Record<Part, string> = { heartbeat: 'ok', admissions: 'ok' }
+  let asked: { readonly part: Part; readonly since: number } | undefined
+  return {
+    async watch(part: Part, ask: () => Promise<void>): Promise<void> {
+      asked = { part, since: performance.now() }
+      try {
+        await ask()
+        words[part] = 'ok'
+      } catch (error) {
+        words[part] = failureWords(error)
+        throw error
+      } finally {
+        asked = undefined
+      }
+    },
+    words(): Readonly<Record<Part, string>> {
+      if (!asked || performance.now() - asked.since < answerMsMax) return words
+      return { ...words, [asked.part]: 'the database does not answer' }
     },
   }
 }

@@ -58,6 +58,13 @@ const handles: Fault = {
   advice: (place) => `no more files may be opened beside ${place}: raise the limit (ulimit -n)`,
 }
 
+const unreachable = shared('the database server cannot be reached')
+
+/** What an operator has to look for at a server elsewhere. */
+function shared(what: string): Fault {
+  return { what, advice: () => what }
+}
+
 const byName: Readonly<Record<string, Fault>> = {
   ENOSPC: full,
   EDQUOT: full,
@@ -72,6 +79,23 @@ const byName: Readonly<Record<string, Fault>> = {
   EMFILE: handles,
   ENFILE: handles,
   ERR_ACCESS_DENIED: forbidden,
+  ECONNREFUSED: unreachable,
+  ECONNRESET: unreachable,
+  EHOSTUNREACH: unreachable,
+  ENETUNREACH: unreachable,
+  ENOTFOUND: unreachable,
+  EPIPE: unreachable,
+  ETIMEDOUT: unreachable,
+  // SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+  '08P01': shared('what stands before the database server refuses our settings'),
+  '25006': shared('the database server only reads'),
+  '28000': shared('the database server refuses our credentials'),
+  '28P01': shared('the database server refuses our credentials'),
+  '3D000': shared('the database is not there'),
+  '53100': shared("the database server's disk is full"),
+  '53300': shared('the database server has no connection left'),
+  '57P01': shared('the database server is stopping'),
+  '57P03': shared('the database server is starting'),
 }
 
 /** The embedded database's own result codes: https://sqlite.org/rescode.html */
@@ -102,6 +126,11 @@ function ownFaultOf(error: Error): Fault | undefined {
     (typeof errcode === 'number' ? byResult[errcode & 0xff] : undefined) ??
     (typeof code === 'string' ? byName[code] : undefined)
   )
+}
+
+/** Why the store fails, for everybody. */
+export function failureWords(error: unknown): string {
+  return faultOf(error)?.what ?? 'the database does not answer'
 }
 
 /**

@@ -28,8 +28,8 @@ export interface Store {
   readonly agreeOnTime: (clock: Clock) => Clock
   /** What works less well than it should while everything is answered, in sentences for the operator. */
   readonly notes: () => readonly string[]
-  /** Whether an admission could be written now; for readiness. */
-  readonly ping: () => Promise<boolean>
+  /** Rejects where an admission could not be written now; asks by what admissions are written by, and writes nothing. */
+  readonly check: () => Promise<void>
   readonly close: () => Promise<void>
 }
 

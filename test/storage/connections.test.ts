@@ -240,7 +240,11 @@ describe('a pooler that cannot give what is asked', () => {
       await store.close()
     }))
 
-  const isReady = async (store: Store) => (await store.ping()) === true
+  const isReady = (store: Store) =>
+    store.check().then(
+      () => true,
+      () => false,
+    )
 
   for (const mode of ['session', 'transaction'])
     it(`is told our settings with each transaction and for it alone, in ${mode} mode`, () =>

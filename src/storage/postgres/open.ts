@@ -33,7 +33,7 @@ import { createSignals, signalChannel } from './signals.ts'
 /** A request waits for no single row longer than for its admission. */
 const askedMs = 5_000
 /** A balancer wants to know soon. */
-const pingMs = 2_000
+const checkMs = 2_000
 
 export interface PostgresSettings {
   /** `postgres://user:password@host:port/database?sslmode=…` */
@@ -105,7 +105,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const shared = createSharedClock(db, settings.localClock)
   await owners.beat(await shared.read())
   // Whoever cannot say so is silent soon enough.
-  stopper.add(() => retryingWithin(pingMs, () => owners.leave()).catch(() => undefined))
+  stopper.add(() => retryingWithin(checkMs, () => owners.leave()).catch(() => undefined))
   await refuseUnfinished(pool)
 
   const usersStore: UserStore = {
@@ -172,11 +172,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     keyFor: vault.keyFor,
     agreeOnTime: shared.correct,
     notes: () => channelNotes(listener.state(), directUrl !== undefined),
-    ping: () =>
-      retryingWithin(pingMs, metering.check).then(
-        () => true,
-        () => false,
-      ),
+    check: () => retryingWithin(checkMs, metering.check),
     close: stopper.stop,
   }
 }

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { faultOf, locked } from '../fault.ts'
 
 /**
  * Holds a file for this process alone and answers how to let go. The lock is the operating system's, taken
@@ -13,6 +14,7 @@ export function holdFile(path: string): () => void {
     )
   } catch (cause) {
     db.close()
+    if (faultOf(cause) !== locked) throw cause
     throw new Error(`another process is using the data beside ${path}: stop it, or choose another DATA_DIR`, {
       cause,
     })

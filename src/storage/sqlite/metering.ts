@@ -4,7 +4,6 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import type { Lane } from '#lib/lane.ts'
 import { faultOf, locked } from '../fault.ts'
-import type { MeteringDecisions } from '../ledger.ts'
 import type { MeteringBatch, MeteringStore } from '../store.ts'
 import type { Disk } from './disk.ts'
 import { failureOf } from './failure.ts'
@@ -16,11 +15,13 @@ import type { WriterSettings } from './writer.ts'
  * everything that waits for the disk (the sync, the checkpoint) happens elsewhere.
  */
 export interface SqliteMetering extends Pick<MeteringStore, 'runBatch'> {
+  /** Rejects where a batch could not begin, or would not come to the disk. */
+  readonly check: () => Promise<void>
   readonly forgetAddresses: () => void
 }
 
 /** Another process' lock is waited for as long as this, with a look every so often. */
-const lockedMs = 3_000
+const lockedMs = 2_000
 const lockLookMs = 5
 
 export function openMetering(
@@ -33,11 +34,11 @@ export function openMetering(
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
 
   /** A backup or a shell may hold the lock for a moment: what waits for it is the batch, not this thread. */
-  async function writeWhenFree(batch: MeteringBatch): Promise<MeteringDecisions> {
+  async function whenFree<T>(work: () => T): Promise<T> {
     const until = performance.now() + lockedMs
     for (;;) {
       try {
-        return ledger.runBatch(batch)
+        return work()
       } catch (error) {
         if (faultOf(error) !== locked || performance.now() > until) throw error
       }
@@ -54,10 +55,19 @@ export function openMetering(
 
   return {
     forgetAddresses: ledger.forgetAddresses,
+    check: () =>
+      lane.run(async () => {
+        try {
+          await whenFree(() => db.exec('begin immediate; commit'))
+          await logDisk.sync()
+        } catch (error) {
+          throw failureOf(error)
+        }
+      }),
     runBatch: (batch) =>
       lane.run(async () => {
         try {
-          const decisions = await writeWhenFree(batch)
+          const decisions = await whenFree(() => ledger.runBatch(batch))
           return { ...decisions, durable: durableOf(batch) }
         } catch (error) {
           throw failureOf(error)

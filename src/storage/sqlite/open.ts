@@ -5,6 +5,7 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
+import { explained } from '../fault.ts'
 import { createOwners } from '../owners.ts'
 import type { Store } from '../store.ts'
 import { untilNone } from '../until-none.ts'
@@ -26,19 +27,19 @@ import { logKeptBytes, type WriterSettings, type WriterWork } from './writer.ts'
  * a writer nor makes one wait, has a connection here for single rows, and for what may take long a thread.
  */
 export async function openSqliteStore(settings: WriterSettings): Promise<Store> {
-  mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 })
-  // Made here, and so only for its owner; SQLite gives the files beside it the same mode.
-  closeSync(openSync(settings.path, 'a', 0o600))
   const stopper = createStopper()
-  stopper.add(holdFile(`${settings.path}.lock`))
-  // Before every connection and so closed after them: closing a file gives up the locks that they hold on it.
-  const databaseDisk = openDisk(settings.path)
-  stopper.add(databaseDisk.close)
   try {
+    mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 })
+    // Made here, and so only for its owner; SQLite gives the files beside it the same mode.
+    closeSync(openSync(settings.path, 'a', 0o600))
+    stopper.add(holdFile(`${settings.path}.lock`))
+    // Before every connection and so closed after them: closing a file gives up the locks that they hold on it.
+    const databaseDisk = openDisk(settings.path)
+    stopper.add(databaseDisk.close)
     return await open(settings, stopper, databaseDisk)
   } catch (error) {
-    await stopper.stop()
-    throw error
+    await stopper.stop().catch(() => undefined)
+    throw explained(error, dirname(settings.path))
   }
 }
 
@@ -129,11 +130,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     agreeOnTime: (clock) => clock,
     usage: { readUsage: (question) => background.run('readUsage', question) },
     notes: () => [],
-    ping: () =>
-      fenced(() => adminKeys.countAdminKeys()).then(
-        () => true,
-        () => false,
-      ),
+    check: metering.check,
     close: stopper.stop,
   }
 }

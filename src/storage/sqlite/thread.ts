@@ -48,6 +48,8 @@ export async function openThread<Kind extends keyof Kinds>(
   worker.on('message', (done: WorkDone) => {
     const caller = waiting.get(done.id)
     waiting.delete(done.id)
+    if (done.kind === 'failed' && done.error instanceof Error && done.errcode !== undefined)
+      Object.assign(done.error, { errcode: done.errcode })
     if (done.kind === 'done') caller?.resolve(done.value as never)
     else if (done.id === 0) caller?.reject(done.error)
     else caller?.reject(done.isFault ? new StoreFault(done.error) : new StoreUnavailable(done.error))

@@ -13,7 +13,13 @@ export interface WorkOrder {
 export type WorkDone =
   | { readonly id: number; readonly kind: 'done'; readonly value: unknown }
   /** An error loses on its way to another thread what it says beside its message. */
-  | { readonly id: number; readonly kind: 'failed'; readonly error: unknown; readonly isFault: boolean }
+  | {
+      readonly id: number
+      readonly kind: 'failed'
+      readonly error: unknown
+      readonly errcode: unknown
+      readonly isFault: boolean
+    }
 
 export interface WorkerSettings {
   readonly work: 'writer' | 'background'
@@ -21,6 +27,11 @@ export interface WorkerSettings {
 }
 
 type Work = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>
+
+function failed(id: number, error: unknown): WorkDone {
+  const errcode = error instanceof Error && 'errcode' in error ? error.errcode : undefined
+  return { id, kind: 'failed', error, errcode, isFault: isFault(error) }
+}
 
 /** The order 0 is opening the database; its answer is sent first. */
 async function serve(
@@ -43,7 +54,7 @@ async function serve(
       const value = await step(...(args as never[]))
       port.postMessage({ id, kind: 'done', value } satisfies WorkDone)
     } catch (error) {
-      port.postMessage({ id, kind: 'failed', error, isFault: isFault(error) } satisfies WorkDone)
+      port.postMessage(failed(id, error))
     }
     if (name === 'close') port.close()
   }
@@ -58,7 +69,7 @@ async function serve(
     doer = { ...(await (work === 'writer' ? openWriter(settings) : openBackground(settings))) }
     port.postMessage({ id: 0, kind: 'done', value: undefined } satisfies WorkDone)
   } catch (error) {
-    port.postMessage({ id: 0, kind: 'failed', error, isFault: false } satisfies WorkDone)
+    port.postMessage(failed(0, error))
     port.close()
     return
   }

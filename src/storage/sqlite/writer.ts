@@ -50,7 +50,7 @@ export interface WriterWork
  * write to than more of it.
  */
 export const logKeptBytes = 8_000_000
-const busyMs = 4_000
+const busyMs = 2_000
 const emptyMsMax = 50
 
 /** Opens and migrates the database. Throws where that cannot be done; the message says why. */
