@@ -13,7 +13,7 @@ export interface Health {
 }
 
 /** By the name of each part `ok`, or in words what is wrong with it. They name no address, no path and no secret. */
-export type Parts = Readonly<Record<string, string>>
+type Parts = Readonly<Record<string, string>>
 
 interface Sources {
   /** Each of which it takes for an admission. */

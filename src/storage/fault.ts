@@ -111,6 +111,16 @@ const byResult: Readonly<Record<number, Fault>> = {
   26: noDatabase,
 }
 
+/** What has no code: poolers and our own refusals say it in words. */
+const byWords: readonly (readonly [RegExp, Fault])[] = [
+  [/server only reads/, shared('the database server only reads')],
+  [/unsupported startup parameter/, shared('the pooler before the database refuses our settings')],
+  [
+    /too many (?:clients|connections)|no more connections|remaining connection slots|max_client_conn|pool_size/i,
+    shared('the database has no connection free'),
+  ],
+]
+
 /** Finds it in the error or in what caused it; undefined where it is of another kind. */
 export function faultOf(error: unknown): Fault | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -124,7 +134,8 @@ function ownFaultOf(error: Error): Fault | undefined {
   const { code, errcode } = error as { readonly code?: unknown; readonly errcode?: unknown }
   return (
     (typeof errcode === 'number' ? byResult[errcode & 0xff] : undefined) ??
-    (typeof code === 'string' ? byName[code] : undefined)
+    (typeof code === 'string' ? byName[code] : undefined) ??
+    byWords.find(([words]) => words.test(error.message))?.[1]
   )
 }
 
