@@ -10,6 +10,7 @@ import { bodyOf, type RequestKind, requestKinds, unitsNeeded } from './support/b
 import { withFolder } from './support/folder.ts'
 import { call, openRaw } from './support/gateway-client.ts'
 import { waitUntil } from './support/gateway-harness.ts'
+import { type HeldUpstream, openHeldUpstream } from './support/held-upstream.ts'
 import { assertInvariants } from './support/invariants.ts'
 import { startProgram } from './support/process.ts'
 
@@ -24,6 +25,8 @@ const adminKey = 'a-test-admin-key-1'
 interface Here {
   readonly port: number
   readonly upstream: SimulatedUpstream
+  /** In front of it. */
+  readonly held: HeldUpstream
   readonly rows: (query: string) => Readonly<Record<string, unknown>>[]
   /** A user whose quota has room for exactly so many of these requests, by what one of them reserves. */
   readonly userFor: (
@@ -34,6 +37,7 @@ interface Here {
 async function withServer(run: (here: Here) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
     const upstream = await openSimulatedUpstream({ port: 0, behaviour: { chunkMs: 4 } })
+    const held = await openHeldUpstream(upstream.url)
     // The bound: no estimate may be wrong to the quota's cost.
     writeFileSync(join(folder, 'tollgate.yaml'), 'inputEstimate: bound')
     const env = {
@@ -41,8 +45,8 @@ async function withServer(run: (here: Here) => Promise<void>): Promise<void> {
       PORT: '0',
       ADMIN_KEY: adminKey,
       LOG_LEVEL: 'error',
-      OPENAI_BASE_URL: `${upstream.url}/v1`,
-      ANTHROPIC_BASE_URL: upstream.url,
+      OPENAI_BASE_URL: `${held.url}/v1`,
+      ANTHROPIC_BASE_URL: held.url,
     }
     const program = startProgram([], env, folder)
     try {
@@ -57,6 +61,7 @@ async function withServer(run: (here: Here) => Promise<void>): Promise<void> {
       await run({
         port,
         upstream,
+        held,
         rows(query) {
           const db = new DatabaseSync(join(folder, 'data', 'tollgate.db'), { readOnly: true })
           try {
@@ -77,6 +82,7 @@ async function withServer(run: (here: Here) => Promise<void>): Promise<void> {
     } finally {
       program.process.kill('SIGKILL')
       await program.exit
+      await held.close()
       await upstream.close()
     }
   })
@@ -97,10 +103,18 @@ describe('200 requests at once through a server on a quota that fits 10', { time
     withServer(async (here) => {
       for (const kind of requestKinds) {
         const { id, accessToken } = await here.userFor(kind)
-        // Held open until all have asked, so that what the first ones leave over cannot let others in.
-        const headers = { 'x-simulate': 'delay=2000' }
-        const sent = { path: kind.path, accessToken, headers, body: bodyOf(kind) }
-        const answers = await Promise.all(Array.from({ length: requests }, () => call(here.port, sent)))
+        const sent = { path: kind.path, accessToken, body: bodyOf(kind) }
+        let refused = 0
+        // Held until all have asked, so that what the first ones leave over cannot let others in.
+        here.held.hold()
+        const asked = Array.from({ length: requests }, async () => {
+          const answer = await call(here.port, sent)
+          if (answer.status !== 200) refused++
+          return answer
+        })
+        await waitUntil(() => refused >= requests - fitting, 'all others are refused', 30_000)
+        here.held.release()
+        const answers = await Promise.all(asked)
         const count = (status: number) => answers.filter((answer) => answer.status === status).length
         assert.deepEqual([count(200), count(429)], [fitting, requests - fitting], kind.path)
         const entries = await settled(here, id)

@@ -4,6 +4,7 @@ import { unitsOf } from '#core/usage.ts'
 import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
 import { type Answer, call, openRaw } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import { type HeldUpstream, openHeldUpstream } from '../support/held-upstream.ts'
 import { databases } from '../support/stores.ts'
 
 /** A quota is a quota: 200 requests at once on one that fits 10. */
@@ -12,13 +13,15 @@ const [requests, fitting] = [200, 10]
 for (const database of databases) {
   describe(`200 requests at once on a quota that fits 10 on ${database.name}`, () => {
     let simulated: SimulatedUpstream
+    let held: HeldUpstream
     let harness: Harness
     before(async () => {
       simulated = await openSimulatedUpstream({ port: 0, behaviour: { chunkMs: 5 } })
+      held = await openHeldUpstream(simulated.url)
       harness = await openHarness(database, {
         upstreams: [
-          upstreamAt(simulated.url, { provider: 'openai' }),
-          upstreamAt(simulated.url, { provider: 'anthropic' }),
+          upstreamAt(held.url, { provider: 'openai' }),
+          upstreamAt(held.url, { provider: 'anthropic' }),
         ],
         // The bound: no estimate may be wrong to the quota's cost.
         gateway: { inputEstimate: 'bound' },
@@ -26,6 +29,7 @@ for (const database of databases) {
     })
     after(async () => {
       await harness.close()
+      await held.close()
       await simulated.close()
     })
 
@@ -50,13 +54,18 @@ for (const database of databases) {
 
     for (const { path, model, stream } of kinds) {
       it(`${path}${stream ? ', streamed' : ''}: admits 10, refuses 190, and books what was served`, async () => {
-        // Held open until all have asked, so that what the first ones leave over cannot let others in.
         const body = { model, stream, max_tokens: 40, messages }
         const accessToken = await userFor(path, body)
-        const headers = { 'x-simulate': 'delay=900' }
-        const sent = Array.from({ length: requests }, () =>
-          call(harness.port, { path, accessToken, body, headers }),
-        )
+        let refused = 0
+        // Held until all have asked, so that what the first ones leave over cannot let others in.
+        held.hold()
+        const sent = Array.from({ length: requests }, async () => {
+          const answer = await call(harness.port, { path, accessToken, body })
+          if (answer.status !== 200) refused++
+          return answer
+        })
+        await waitUntil(() => refused >= requests - fitting, 'all others are refused', 30_000)
+        held.release()
         const answers: readonly Answer[] = await Promise.all(sent)
         const statuses = answers.map(({ status }) => status)
         assert.equal(statuses.filter((status) => status === 200).length, fitting)
