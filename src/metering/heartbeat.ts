@@ -4,7 +4,7 @@ import type { MeteringStore, OnFault, Store } from '#storage/store.ts'
 
 export interface HeartbeatOptions {
   readonly clock: Clock
-  /** How often this process says that it lives, and looks for those that do not. */
+  /** How often this process says that it lives and looks for those that do not; 2 s and 5 s where nothing is said. */
   readonly everyMs?: number
   /** After how long a silence a process is taken for dead. */
   readonly silentMs?: number
@@ -18,6 +18,7 @@ export interface HeartbeatOptions {
 
 export const silentMsDefault = 15_000
 const everyMsDefault = 2_000
+const tidyMsDefault = 5_000
 /** Entries whose fault is remembered as told. */
 const toldMax = 10_000
 /** A part that has not answered for so long is taken for one that does not; requests are told the same by then. */
@@ -46,6 +47,7 @@ export function openHeartbeat(
   options: HeartbeatOptions,
 ): Heartbeat {
   const { clock, everyMs = everyMsDefault, silentMs = silentMsDefault } = options
+  const tidyMs = options.everyMs === undefined ? tidyMsDefault : 0
   /** Since when every beat went through, by the clock that nobody sets; undefined while the store is away. */
   let steadySince: number | undefined
   let running: Promise<void> | undefined
@@ -61,7 +63,7 @@ export function openHeartbeat(
   async function beat(): Promise<void> {
     const isWell = await answers('heartbeat', () => store.beat(clock()))
     await answers('admissions', async () => store.check?.())
-    if (isWell) await abandon()
+    if (isWell) await tidyNowAndThen()
     else steadySince = undefined
   }
 
@@ -76,7 +78,16 @@ export function openHeartbeat(
     }
   }
 
-  async function abandon(): Promise<void> {
+  let tidiedAt = Number.NEGATIVE_INFINITY
+
+  /** Less often than it beats, unless the store was away: it asks for more than a write. */
+  async function tidyNowAndThen(): Promise<void> {
+    if (steadySince !== undefined && performance.now() - tidiedAt < tidyMs) return
+    tidiedAt = performance.now()
+    await tidy()
+  }
+
+  async function tidy(): Promise<void> {
     try {
       steadySince ??= performance.now()
       // Where the store was away nobody could say that he lives: everybody gets as long to say it again.
