@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -7,6 +8,7 @@ import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
 import { limitFiles } from './support/file-limit.ts'
 import { withFolder } from './support/folder.ts'
 import { call } from './support/gateway-client.ts'
+import { waitUntil } from './support/gateway-harness.ts'
 import { type Program, runProgram, startProgram } from './support/process.ts'
 
 /** What the data folder is like at a start, and what is left in it at an end. */
@@ -152,5 +154,22 @@ describe('SIGHUP', { concurrency: true }, () => {
         [{ state: 'settled', n: 1 }],
       )
       db.close()
+    }))
+
+  it('stops what npm has started where npm alone gets it', (test) =>
+    withFolder(async (folder) => {
+      const npm = spawn('npm', ['start'], {
+        cwd: join(import.meta.dirname, '..'),
+        env: { ...process.env, ...envOf(folder) },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      test.after(() => npm.kill('SIGKILL'))
+      let output = ''
+      npm.stdout.on('data', (data: Buffer) => {
+        output += data.toString()
+      })
+      await waitUntil(() => /listening on \S+[\s\S]*"msg":"listening"/.test(output), 'it listens', 30_000)
+      npm.kill('SIGHUP')
+      await waitUntil(() => output.includes('"msg":"stopped"'), 'it has stopped', 30_000)
     }))
 })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
@@ -34,14 +35,26 @@ const orphanLookMs = 500
 function nextSignal(env: Environment): Promise<NodeJS.Signals | 'orphaned'> {
   return new Promise((resolve) => {
     onStopSignal(resolve)
-    // npm passes a signal on to its shell, and the shell dies without passing it on to us.
+    // npm starts a shell, and the shell this. Of a signal that npm gets alone, SIGTERM ends the shell, SIGHUP only npm.
     if (env.npm_lifecycle_event === undefined) return
     const parent = process.ppid
+    const npm = parentOf(parent)
     const look = setInterval(() => {
-      if (process.ppid === parent) return
+      if (process.ppid === parent && parentOf(parent) === npm) return
       clearInterval(look)
       resolve('orphaned')
     }, orphanLookMs)
     look.unref()
   })
+}
+
+/** Undefined where the system does not say so in a file. */
+function parentOf(pid: number): string | undefined {
+  try {
+    // The name before it may hold anything, and ends with the last bracket.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')')).split(' ')[2]
+  } catch {
+    return undefined
+  }
 }
