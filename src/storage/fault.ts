@@ -96,6 +96,12 @@ const byName: Readonly<Record<string, Fault>> = {
   '53300': shared('the database server has no connection left'),
   '57P01': shared('the database server is stopping'),
   '57P03': shared('the database server is starting'),
+  // What stands before it, by the words of the pooler or the driver: see postgres/reasons.ts.
+  POOLER_SETTINGS: shared('the pooler before the database server refuses our settings'),
+  POOLER_CLIENTS: shared('the pooler before the database server takes no more clients'),
+  POOLER_POOL: shared('the pooler has no connection to the database server free'),
+  OWN_POOL: shared('all connections of this instance are busy'),
+  NO_ANSWER: shared('the database server, or the pool of a pooler before it, gives no answer in time'),
 }
 
 /** The embedded database's own result codes: https://sqlite.org/rescode.html */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import pg from 'pg'
+import { readAccount, usageIn } from '../support/account.ts'
 import { type Cluster, clusterAdminKey, type Instance, openCluster } from '../support/cluster.ts'
 import { createRandom, runLoad, tellNothing } from '../support/crash-load.ts'
 import { type Cut, startCut } from '../support/cut.ts'
@@ -25,6 +26,12 @@ interface World {
   readonly rows: (text: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
+const numbers: ReadonlySet<number> = new Set([20, 1700])
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    numbers.has(oid) ? Number : pg.types.getTypeParser(oid, format),
+}
+
 async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
   const primary = await startDatabaseServer()
   const replication = await startCut(primary.port)
@@ -39,7 +46,7 @@ async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
   })
   const name = new URL(cluster.database.url).pathname.slice(1)
   const rows = async (text: string) => {
-    const client = new pg.Client({ connectionString: standby.urlOf(name) })
+    const client = new pg.Client({ connectionString: standby.urlOf(name), types })
     client.on('error', () => {})
     await client.connect()
     try {
@@ -83,6 +90,11 @@ async function statusOf({ port }: Instance, accessToken: string, mark: string): 
   return (await call(port, { path: chat.path, accessToken, body: body(2, mark) })).status
 }
 
+async function opened({ cluster }: World, userId: string): Promise<number> {
+  const text = `select count(*) as n from entries where user_id = '${userId}' and state = 'open'`
+  return Number((await cluster.database.rows(text))[0]?.n)
+}
+
 async function promote({ standby, primary, cluster }: World): Promise<number> {
   await primary.halt('killed')
   const client = new pg.Client({ connectionString: standby.urlOf('postgres') })
@@ -106,6 +118,11 @@ describe('a standby that is promoted under load', { timeout: 180_000 }, () => {
       const [first, second] = cluster.instances
       assert.ok(first && second)
       const single = await newUser(world, { concurrentRequests: 1 })
+      const [held, over, late] = await Promise.all([
+        newUser(world, { concurrentRequests: 1 }),
+        newUser(world),
+        newUser(world),
+      ])
       const watched = await newUser(world)
       await replicated(world)
       let isOver = false
@@ -123,10 +140,22 @@ describe('a standby that is promoted under load', { timeout: 180_000 }, () => {
       const stream = openEndlessStream(second.port, chat, watched.accessToken)
       await stream.runs()
       await waitUntil(() => loads.every(({ told }) => told.counts.whole > 5), 'the load runs')
+      const streamOf = (accessToken: string, units: number, mark: string) =>
+        call(first.port, { path: chat.path, accessToken, body: { ...body(units, mark), stream: true } })
+      // Admitted before the tail that is lost, settled within it; across both; and admitted within it.
+      const streams = [streamOf(held.accessToken, 60, 'held'), streamOf(over.accessToken, 400, 'over')]
+      await waitUntil(
+        async () => (await opened(world, held.id)) + (await opened(world, over.id)) === 2,
+        'both are admitted',
+      )
       await replicated(world)
       await replication.cut('reset')
       const before = Number((await rows('select count(*) as n from entries'))[0]?.n)
       assert.equal(await statusOf(first, single.accessToken, 'lost'), 200)
+      streams.push(streamOf(late.accessToken, 400, 'late'))
+      assert.equal((await streams[0])?.status, 200)
+      await waitUntil(async () => (await opened(world, held.id)) === 0, 'it is settled where it will be lost')
+      await waitUntil(async () => (await opened(world, late.id)) === 1, 'it is admitted there')
       const backAfter = await promote(world)
       for (const instance of cluster.instances)
         await waitUntil(
@@ -134,6 +163,11 @@ describe('a standby that is promoted under load', { timeout: 180_000 }, () => {
           'it serves again',
           backMs,
         )
+      await waitUntil(
+        async () => (await statusOf(second, held.accessToken, 'after')) === 200,
+        'a user whose settlement was lost gets in again',
+        backMs,
+      )
       const counts = loads.map(({ told }) => told.counts.whole)
       await waitUntil(
         () => loads.every(({ told }, index) => told.counts.whole > (counts[index] ?? 0) + 5),
@@ -151,6 +185,20 @@ describe('a standby that is promoted under load', { timeout: 180_000 }, () => {
         unexpected.filter((answer) => !/^401 .*not known|"Not found"/.test(answer)),
         [],
       )
+      for (const answer of await Promise.all(streams))
+        assert.deepEqual([answer.status, answer.isWhole], [200, true])
+      // The account is what the upstream served: once, whatever part of it was lost.
+      const marks = ['lost', 'held', 'over', 'late']
+      const closed = (mark: string) =>
+        rows(`select id from entries where model like '%mark=${mark}' and state <> 'open'`)
+      for (const mark of marks)
+        await waitUntil(async () => (await closed(mark)).length > 0, `${mark} is booked`, 30_000)
+      const account = await readAccount(rows, 60_000)
+      for (const mark of marks) {
+        const [truth] = cluster.upstream.served().filter(({ model }) => model.endsWith(`mark=${mark}`))
+        const booked = account.entries.filter(({ model }) => String(model).endsWith(`mark=${mark}`))
+        assert.deepEqual(booked.map(usageIn), [truth?.usage], mark)
+      }
       assert.ok(Number((await rows('select count(*) as n from entries'))[0]?.n) > before)
       const said = loads.map(({ told }) => JSON.stringify(told.counts)).join(' and ')
       test.diagnostic(`ready ${Math.round(backAfter)} ms after the promotion; clients saw ${said}`)
