@@ -22,7 +22,8 @@ export interface Running {
 
 /** Longer than a standby that takes over lags behind, and than an admission may be in doubt. */
 const latelyMs = 120_000
-const latelyMax = 20_000
+/** What lives longer than the garbage of a request costs each request: 20,000 took a tenth of an admission's time. */
+const latelyMax = 2_000
 /** Reservations of other gateways may be settled at another instance, and then are never heard of here. */
 const leasedMax = 10_000
 
