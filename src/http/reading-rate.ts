@@ -16,7 +16,8 @@ export interface ReadingRate {
   readonly forget: (credential: string) => void
 }
 
-export const looksPerMinute = 60
+/** Far more than people and programs that poll; few enough for a store. */
+export const looksPerMinute = 300
 /** The one that looked longest ago is forgotten first, which lets it look again a little early. */
 const holdersMax = 10_000
 
