@@ -403,14 +403,17 @@ function typeText(field: z.infer<typeof fieldSchema>): string {
   const values = field.enum?.filter((value) => value !== null)
   const types = [field.type ?? 'map by family'].flat().filter((type) => type !== 'null')
   if (field.format === 'date-time') return 'date-time'
-  const bounds = [
+  const range = [
     field.minimum !== undefined && `from ${field.minimum}`,
     field.maximum !== undefined && `to ${field.maximum}`,
+  ]
+  const bounds = [
     field.maxLength !== undefined && `at most ${field.maxLength} characters`,
     field.maxItems !== undefined && `at most ${field.maxItems}`,
     field.default !== undefined && `default ${field.default}`,
   ].filter((bound) => bound !== false)
-  return [values ? listed(values) : types.join(' or '), ...bounds].join(', ')
+  const kind = [values ? listed(values) : types.join(' or '), ...range].filter(Boolean).join(' ')
+  return [kind, ...bounds].join(', ')
 }
 
 const parameterWords: Readonly<Record<string, string>> = {
