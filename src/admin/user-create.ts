@@ -36,6 +36,10 @@ export const createUser: AdminHandler = async (c, parts) => {
 function expiryIssues({ type, expiresAt }: UserEdit, now: number): readonly Issue[] {
   if (type !== 'temporary' || (typeof expiresAt === 'number' && expiresAt > now)) return []
   return [
-    { path: 'expiresAt', message: 'a temporary user needs expiresAt, in epoch milliseconds, in the future' },
+    {
+      path: 'expiresAt',
+      message:
+        'a temporary user needs expiresAt, in the future: epoch milliseconds, or a time with its offset such as 2026-11-22T13:00:00Z',
+    },
   ]
 }

@@ -20,7 +20,8 @@ export const writeUser: AdminHandler = async (c, parts) => {
   const edit = await readUserEdit(c, parts, parts.wire.parseEdit)
   if (edit.kind === 'refused') return answerProblem(c, edit.problem, parts.clock())
   if (await meansAnother(parts, ref.value, edit.accessToken)) {
-    const message = 'is not the token of the user whom the path names, and a token is not changed by this'
+    const message =
+      'is not the token that the path names, and a token cannot be changed: leave it out, or create a user with the new one'
     return answerProblem(c, badInput([{ path: 'token', message }]), parts.clock())
   }
   const written = await writeIfMatch(c, parts, ref.value, edit.value)
@@ -28,8 +29,8 @@ export const writeUser: AdminHandler = async (c, parts) => {
 }
 
 /**
- * Whether the body's access token is another than the path's: whoever means to change it must not believe that it is
- * done. An id that the path names may stand in the body as well.
+ * Whether the body's access token is another than the path's: a caller who means to change it must not believe that it
+ * is done. An id that the path names may stand in the body as well.
  */
 async function meansAnother(
   { store, clock }: AdminParts,

@@ -96,7 +96,7 @@ function demoHostsOf(env: Environment): readonly string[] {
   if (wrong === undefined) return hosts
   throw new ConfigError(
     'DEMO_HOSTS',
-    `${JSON.stringify(wrong)} is no host name such as demo.example.org, nor *`,
+    `${JSON.stringify(wrong)} is no host name such as demo.example.org, without scheme and port, nor *`,
   )
 }
 

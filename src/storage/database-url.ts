@@ -202,7 +202,7 @@ function oneOf<T extends string>(parameters: Parameters, name: string, allowed: 
   const value = parameters.get(name)
   if (value === undefined || value === '') return undefined
   const found = allowed.find((one) => one === value)
-  if (found === undefined) throw new Refusal(`has a ${name} that is none of ${allowed.join(', ')}`)
+  if (found === undefined) throw new Refusal(`has an unknown ${name}; known are ${allowed.join(', ')}`)
   return found
 }
 
@@ -222,7 +222,7 @@ function hostsIn(authority: string, parameters: Parameters): readonly DatabaseHo
 function hostAndPort(text: string): { readonly host: string; readonly port: string } {
   const [, v6, name, port = ''] = /^(?:\[([0-9a-f:.%]+)\]|([^:[\]]*))(?::(.*))?$/is.exec(text) ?? []
   const host = v6 ?? name
-  if (host === undefined) throw new Refusal(`has a host that is none; ${encode}`)
+  if (host === undefined) throw new Refusal(`has an invalid host; ${encode}`)
   return { host, port }
 }
 
@@ -248,7 +248,7 @@ function encryptionOf(
   const said = parameters.get('sslmode') || parameters.get('ssl')
   const given = (said && otherSpellings[said]) || said
   const encryption = encryptions.find((one) => one === given)
-  if (given && !encryption) throw new Refusal(`has an sslmode that is none of ${encryptions.join(', ')}`)
+  if (given && !encryption) throw new Refusal(`has an unknown sslmode; known are ${encryptions.join(', ')}`)
   const rootCertificate = parameters.get('sslrootcert') || undefined
   const certificate = parameters.get('sslcert') || undefined
   const key = parameters.get('sslkey') || undefined

@@ -41,7 +41,7 @@ export const damaged: Fault = {
   what: 'the database is damaged',
   advice: (place) => `the database in ${place} is damaged: put a backup in its place with tollgate restore`,
 }
-const noDatabase: Fault = {
+export const noDatabase: Fault = {
   what: 'the file is no database',
   advice: (place) => `${place} is no database`,
 }

@@ -14,7 +14,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { createVault } from '#core/vault.ts'
 import type { CopyingProgress } from './backup.ts'
-import { damaged, explained, faultOf } from './fault.ts'
+import { damaged, explained, faultOf, noDatabase } from './fault.ts'
 import { migrations } from './migrations/list.ts'
 import { checkCopy, copyDatabase, filesOf, moveIntoPlace, removeCopy } from './sqlite/copy.ts'
 import { holdFile } from './sqlite/hold.ts'
@@ -63,7 +63,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
     giveToOwnerOf(folder, [to, `${to}.lock`, restore.aside])
     return { ...identity, bytes, isAside }
   } catch (error) {
-    throw explained(error, folder)
+    throw faultOf(error) === damaged ? asBackup(error, from) : explained(error, folder)
   } finally {
     removeCopy(part)
     letGo?.()
@@ -71,6 +71,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
 
   /** What the backup says of itself, before anything is done with it. */
   function lookAt({ masterKey }: Restore): Identity {
+    assertBackup(from, to)
     const db = openBackup(from)
     try {
       const identity = identityOf(db)
@@ -87,22 +88,39 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
       assertNotMoved(db, from)
       return identity
     } catch (error) {
-      throw explained(error, from)
+      throw asBackup(error, from)
     } finally {
       db.close()
     }
   }
 }
 
+/** Not what it holds, but that it is a file, and another one than the database. */
+function assertBackup(path: string, database: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw new Error(`there is no file ${path}: name a file that tollgate backup has made`)
+  if (!found.isFile()) throw new Error(`${path} is a folder: name a file in it`)
+  const current = statSync(database, { throwIfNoEntry: false })
+  if (current?.ino === found.ino && current.dev === found.dev)
+    throw new Error(`${path} is the database itself: name a file that tollgate backup has made`)
+}
+
+/** The advice for a damaged database is to restore a backup, which is no advice about a backup. */
+function asBackup(error: unknown, path: string): unknown {
+  const fault = faultOf(error)
+  if (fault !== damaged && fault !== noDatabase) return explained(error, path)
+  const says = fault === damaged ? 'is damaged' : 'is no database'
+  return new Error(`${path} ${says}: name another backup`, { cause: error })
+}
+
 /** A whole file is only read: neither it nor its folder has to be writable, and nothing is left beside it. */
 function openBackup(path: string): DatabaseSync {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new Error(`there is no file ${path}`)
   const url = pathToFileURL(path)
   if (filesOf(path).length === 1) url.searchParams.set('immutable', '1')
   try {
     return new DatabaseSync(url, { readOnly: true })
   } catch (error) {
-    throw explained(error, path)
+    throw asBackup(error, path)
   }
 }
 

@@ -204,7 +204,7 @@ function parseList(text: string): readonly string[] {
   const known = lists.get(text)
   if (known) return known
   const list: unknown = JSON.parse(text)
-  if (!Array.isArray(list)) throw new TypeError('a stored list is none')
+  if (!Array.isArray(list)) throw new TypeError('a stored list is not a list')
   if (lists.size >= listsMax) lists.clear()
   const parsed = Object.freeze(list.map(String))
   lists.set(text, parsed)
