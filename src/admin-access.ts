@@ -39,7 +39,7 @@ export function withConfiguredKey(
 const longFrom = 32
 const distinctFrom = 10
 
-/** What a generator makes, or nobody would type: no number of guesses over a network finds it. */
+/** What a generator makes, or a hand would not type: no number of guesses over a network finds it. */
 function isLong(secret: string): boolean {
   return secret.length >= longFrom && new Set(secret).size >= distinctFrom
 }

@@ -236,7 +236,7 @@ for (const database of databases)
       assert.equal(await admin.ask(elsewhere(), planesAdminKey), 200)
     })
 
-    it('wait by a clock that nobody sets', async () => {
+    it('wait by a clock that cannot be set', async () => {
       const [, , relays = assert.fail()] = tokenDoors
       const address = elsewhere()
       await guessAt(relays, address, 11)

@@ -208,7 +208,7 @@ function journalOf(figure: string, index: number): string {
 
 for (const kind of databases) {
   describe(`absurd figures on ${kind.name}`, () => {
-    it('harm nobody, by whatever way they come in', { timeout: 180_000 }, () =>
+    it('harm no other user, by whatever way they come in', { timeout: 180_000 }, () =>
       withFolder(async (folder) => {
         const database = await kind.create()
         const upstream = await openScripted(answerWithFigure)

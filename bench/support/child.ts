@@ -25,7 +25,7 @@ export function announce(facts: { readonly url: string }): void {
     delay.reset()
     process.send?.(reading)
   })
-  // Ended by hand, whoever started this is gone before it could stop it.
+  // A process that started this and was ended by hand is gone before it could stop it.
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.send?.(facts)
 }

@@ -18,7 +18,7 @@ export function unknownMembers(value: unknown, known: ReadonlySet<string>, place
   return place === '' ? named : named.map((name) => `${place}.${name}`)
 }
 
-/** As an answer tells them: absent where there are none. */
+/** As an answer tells them: absent where all are known. */
 export function toIgnored(members: readonly string[]): { readonly ignored?: readonly string[] } {
   return members.length > 0 ? { ignored: members.slice(0, namedMax) } : {}
 }

@@ -361,7 +361,7 @@ function numberLimit(
 }
 
 /**
- * Where there is a limit, what is asked for has to fit. Where there is none a request is never refused for what it
+ * Where there is a limit, what is asked for has to fit. Without a limit a request is never refused for what it
  * asks, but holds no more than a figure may say, and never so much that the sum of what is held would saturate.
  */
 function decideQuota(

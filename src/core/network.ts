@@ -7,7 +7,7 @@ import { BlockList, isIPv4, isIPv6 } from 'node:net'
  */
 export type Networks = (address: string) => boolean
 
-/** A bare IPv4 or IPv6 address in its one form (RFC 5952, without a zone), or undefined where the text is none. */
+/** A bare IPv4 or IPv6 address in its one form (RFC 5952, without a zone), or undefined where the text is no address. */
 export function parseAddress(text: string): string | undefined {
   if (isIPv4(text)) return text
   if (!isIPv6(text)) return undefined
@@ -34,7 +34,7 @@ const mappedBits = 96
 
 /**
  * A network such as `10.0.0.0/8` or `2001:db8::/32`, or one address, with the address in its one form; undefined where
- * the text is none. Bits of the host may be set; they say nothing. A network of mapped addresses is that of IPv4.
+ * the text is no network. Bits of the host may be set; they say nothing. A network of mapped addresses is that of IPv4.
  */
 export function parseNetwork(text: string): string | undefined {
   const [address = '', bits, ...more] = text.split('/')

@@ -82,7 +82,7 @@ export class Door {
     this.#openAt = now + this.#delayMs()
   }
 
-  /** One failure was none after all. */
+  /** One failure was a success after all. */
   takeBack(now: number): void {
     this.#failures = Math.max(0, this.#failuresAt(now) - 1)
     if (this.#failures <= this.#rule.free) this.#openAt = Math.min(this.#openAt, now)

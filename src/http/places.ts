@@ -23,7 +23,7 @@ export interface Places {
   /** Whether a network around this place is remembered. */
   readonly hasWider: (key: string) => boolean
   readonly addWrong: (place: Place, digest: number) => void
-  /** Answers whether it is none that was tried there just now, or found wrong. */
+  /** Answers whether it is new there: neither tried just now nor found wrong. */
   readonly addRationed: (place: Place, digest: number) => boolean
   /** Forgets a place of which there is nothing to remember. */
   readonly tidy: (place: Place) => void

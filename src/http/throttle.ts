@@ -50,7 +50,7 @@ export interface Guess {
   readonly found: () => void
   /** It let its holder in. */
   readonly admitted: () => void
-  /** It is known and let nobody in. Answers how long to wait, where the holder must not be told so. */
+  /** It is known and did not let its holder in. Answers how long to wait, where the holder must not be told so. */
   readonly known: () => number | undefined
   /** It is not known. Answers how long to wait, where the holder must not be told so. */
   readonly wrong: () => number | undefined

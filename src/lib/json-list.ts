@@ -64,7 +64,7 @@ function closed(body: Buffer, from: number, end: number, items: unknown[]): List
   return body.toString('utf8', from, end).trim() === '' ? { kind: 'parsed', items } : { kind: 'invalid' }
 }
 
-/** Where the comma or bracket after an item stands; -1 where there is none before `end`. */
+/** Where the comma or bracket after an item stands; -1 where neither comes before `end`. */
 function endOfItem(body: Buffer, from: number, end: number): number {
   let depth = 0
   for (let at = from; at < end; at += 1) {

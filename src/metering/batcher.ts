@@ -194,7 +194,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     }
   }
 
-  /** Whoever asks gets to know at once; what was settled has happened and is kept until it is booked. */
+  /** Callers who ask get to know at once; what was settled has happened and is kept until it is booked. */
   function lose({ settling, counting, asking }: Part, error: unknown): void {
     for (const { ask } of asking) running.ended(ask.requestId)
     for (const { reject } of [...asking, ...counting]) reject(error)

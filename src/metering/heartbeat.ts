@@ -40,7 +40,7 @@ type Part = 'heartbeat' | 'admissions'
 
 /**
  * Says that this process lives, and closes what the dead have left open and leases that have run out. Each beat shows
- * as well whether a request could be admitted now, so that nobody who asks for that costs the store anything.
+ * as well whether a request could be admitted now, so that asking for that costs the store nothing.
  */
 export function openHeartbeat(
   store: Pick<MeteringStore, 'beat' | 'abandonEntries'> & Partial<Pick<Store, 'check'>>,

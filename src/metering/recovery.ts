@@ -18,7 +18,7 @@ export function createRecovery(
 ): () => Promise<void> {
   let known: string | undefined
   return async () => {
-    // A database that does not tell has no other history, as far as anybody knows.
+    // A database that does not tell its history is taken to have the known one.
     const history = await store.history().catch(() => known)
     if (known !== undefined && history !== known) {
       const settlements = meter.settleLatelyAgain()

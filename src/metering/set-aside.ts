@@ -4,7 +4,7 @@ import type { Settlement, UsageEvent } from '#storage/store.ts'
 
 /**
  * What the store cannot book although it works: kept in a file beside the journal, one line of JSON each, so that it
- * stands in nobody's way and is not lost. Every start tries once more. The lines hold figures and ids, no secret.
+ * stands in no other request's way and is not lost. Every start tries once more. The lines hold figures and ids, no secret.
  */
 export interface SetAside {
   /** Resolves when it is on the disk. */
@@ -49,7 +49,7 @@ function reasonOf(why: unknown): string {
 }
 
 /**
- * Takes every file of what was set aside, whoever did, for one more try. A line stays in the file that `done` takes
+ * Takes every file of what was set aside, by whichever process, for one more try. A line stays in the file that `done` takes
  * away until it was tried; an unfinished try is made again by the next start, which does no harm.
  */
 export async function takeSetAside(

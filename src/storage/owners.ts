@@ -16,7 +16,7 @@ export interface Owners
   /** Says that this process will not settle anything any more: what it left open is anybody's at once. */
   readonly leave: () => Promise<void>
   /**
-   * Closes some of the open entries that nobody will settle any more and answers how many; `seenBefore` is by the
+   * Closes some of the open entries that no instance will settle any more and answers how many; `seenBefore` is by the
    * clock of the heartbeats. One that cannot be closed is passed over, until it is told of by `takeFaults`.
    */
   readonly abandonSome: (

@@ -56,7 +56,7 @@ export class StoreUnavailable extends Error {
 }
 
 /**
- * The store works, but what was asked for cannot be read or written: a row that is none, a value that no column takes.
+ * The store works, but what was asked for cannot be read or written: a damaged row, a value that no column takes.
  * Asking again does not help, and nothing was changed. The cause is for the log.
  */
 export class StoreFault extends Error {

@@ -47,7 +47,7 @@ function toVerdict(outcome: Asked, visit: Visit): Verdict {
   return { kind: 'refused', problem: createProblem(code, message, { retryAt, limit }), outcome }
 }
 
-/** As if nobody had been asked: who waits is told nothing else. */
+/** As if the store had not been asked: a caller who has to wait is told nothing else. */
 function throttled(waitMs: number, { clock }: VerifierContext): Verdict {
   const problem = createProblem('throttled', undefined, { retryAt: clock() + waitMs })
   return { kind: 'refused', problem, outcome: undefined }

@@ -74,7 +74,7 @@ function under(index: number, { path, message }: Issue): Issue {
   return { path: `[${index}]${separator}${path}`, message }
 }
 
-/** `kept`: set aside, since the store cannot book it now; `failed`: the same, but whoever reported it has to keep it. */
+/** `kept`: set aside, since the store cannot book it now; `failed`: the same, but its reporter has to keep it. */
 type ReportOutcome = UsageEventOutcome | 'kept' | 'failed'
 
 /** One event that cannot be booked is nothing to those beside it. */

@@ -61,7 +61,7 @@ async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
     const said = cluster.instances.map(({ program }) => program.output().slice(-2000))
     throw new Error(`the instances said: ${said.join('\n')}`, { cause })
   } finally {
-    // The old primary, with what nobody else has, only to take the database away.
+    // The old primary, with what no other server has, only to take the database away.
     if (primary.pid() === undefined) await primary.resume()
     try {
       await cluster.close()

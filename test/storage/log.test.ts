@@ -148,7 +148,7 @@ describe('the write-ahead log', { skip: sqlite === undefined }, () => {
       await assertShrinks(watched)
     }))
 
-  it('holds nobody up for a reader who stays, and is emptied when that one has gone', () =>
+  it('holds no write up for a reader who stays, and is emptied when that one has gone', () =>
     withLog(async (watched) => {
       const { store, path } = watched
       await store.metering.beat(Date.now())

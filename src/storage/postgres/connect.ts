@@ -31,7 +31,7 @@ const types: pg.CustomTypesConfig = {
 
 /**
  * What metering and upkeep ask is always about few rows that a key names. A plan that was made while a table was small,
- * or while nobody had counted how large it has become, would read all of it, under the locks of users.
+ * or before the server counted how large it has become, would read all of it, under the locks of users.
  */
 const byKeyOnly: Settings = {
   enable_seqscan: 'off',
@@ -196,7 +196,7 @@ function withSettings(client: pg.PoolClient, isByKey: boolean): pg.PoolClient {
   return Object.create(client, { query: { value: query }, release: { value: release } })
 }
 
-/** The first connection; says why there is none, in a sentence that names the `setting`. */
+/** The first connection; says why it cannot be made, in a sentence that names the `setting`. */
 export async function findDatabase<T>(open: () => Promise<T>, setting: string): Promise<T> {
   try {
     return await open()

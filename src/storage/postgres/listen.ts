@@ -43,7 +43,7 @@ export interface ListenerOptions {
 
 export function createListener(servers: Servers, { channels, tell, onChange }: ListenerOptions): Listener {
   const all = new Map<string, Set<Ears>>(channels.map((channel) => [channel, new Set()]))
-  /** Nobody else has to read it. */
+  /** A channel of its own: no other instance has to read it. */
   const echoes = `tollgate_echo_${randomBytes(8).toString('hex')}`
   let client: pg.Client | undefined
   let state: ChannelState = 'away'
@@ -68,7 +68,7 @@ export function createListener(servers: Servers, { channels, tell, onChange }: L
     else if (poll) {
       clearInterval(poll)
       poll = undefined
-      // What was said just before this was heard by nobody.
+      // What was said just before this went unheard.
       tellOfGap()
     }
     if (changed === state) return

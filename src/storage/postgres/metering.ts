@@ -48,7 +48,7 @@ type Attempt =
 export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): PostgresMetering {
   /** Connections that nobody uses; made as they are needed, and gone when they break. */
   const free: pg.Client[] = []
-  /** When the last batch was written, by the clock that nobody sets. */
+  /** When the last batch was written, by the monotonic clock. */
   let doneAt = Number.NEGATIVE_INFINITY
 
   async function take(): Promise<{ readonly client: pg.Client; readonly isFresh: boolean }> {

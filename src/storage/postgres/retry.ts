@@ -103,7 +103,7 @@ export async function persisting<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The same for whoever asks the store: rejects with `StoreUnavailable` or `StoreFault`. */
+/** The same for callers of the store: rejects with `StoreUnavailable` or `StoreFault`. */
 export async function retrying<T>(transaction: () => Promise<T>): Promise<T> {
   try {
     return await persisting(transaction)

@@ -18,6 +18,6 @@ export function isFault(error: unknown): boolean {
   if ('errcode' in error) return ofStatement.has(Number(error.errcode) & 0xff)
   // The connection is closed: the process is on its way out.
   if ('code' in error && error.code === 'ERR_INVALID_STATE') return false
-  // A row that is none, read or about to be written.
+  // A damaged row, read or about to be written.
   return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError
 }

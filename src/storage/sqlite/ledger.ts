@@ -65,7 +65,7 @@ export function createSqliteLedger(
   const addresses = createAddressBook()
 
   /**
-   * Entries that this process opened and did not close yet, and that nobody else may have changed: a settlement need
+   * Entries that this process opened and did not close yet, and that no other process may have changed: a settlement need
    * not look for its own.
    */
   const open = new Map<string, OpenEntry>()

@@ -5,8 +5,8 @@ import type { Thread } from './thread.ts'
 import type { WriterWork } from './writer.ts'
 
 /**
- * The write-ahead log is moved into the database by who holds the right to write: whoever has written, and however
- * much, the lane looks at the log's file afterwards. As a rule it is moved beside the writers, who are held up only
+ * The write-ahead log is moved into the database by the lane, which holds the right to write: after each write, from
+ * any caller and of any size, it looks at the log's file. As a rule it is moved beside the writers, who are held up only
  * while it begins anew; one that has grown too large holds them up until it is empty.
  */
 export interface KeptLog {
@@ -62,7 +62,7 @@ export function keepLog(parts: {
     await turns.run(() => empty(how))
   }
 
-  /** While nobody writes. */
+  /** While no write runs. */
   async function empty(how: 'restart' | 'truncate'): Promise<void> {
     if (await writer.run('emptyLog', how)) pinMs = 0
     else pin()

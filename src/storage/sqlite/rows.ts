@@ -11,7 +11,7 @@ export function allRows(statement: StatementSync, ...values: SQLInputValue[]): S
   return lenient(statement, () => statement.all(...values) as unknown as SQLOutputValue[][], narrowAll)
 }
 
-/** The same for one row; undefined where there is none. */
+/** The same for one row; undefined where no row fits. */
 export function oneRow(statement: StatementSync, ...values: SQLInputValue[]): Values | undefined {
   return lenient(
     statement,

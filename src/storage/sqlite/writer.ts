@@ -38,8 +38,8 @@ export interface WriterWork
   /** Those that could not be closed. */
   readonly takeFaults: () => Promise<readonly EntryFault[]>
   /**
-   * Moves the rest of the log and begins it anew, or takes all of its file away, while nobody writes. False where
-   * somebody reads it for too long.
+   * Moves the rest of the log and begins it anew, or takes all of its file away, while no write runs. False where
+   * a reader stays for too long.
    */
   readonly emptyLog: (how: 'restart' | 'truncate') => Promise<boolean>
   readonly close: () => Promise<void>
@@ -71,7 +71,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
   const owners = createOwners(kysely, settings.instance)
   await owners.outliveAll(Date.now())
-  // What an earlier process left there, before anybody waits for it.
+  // What an earlier process left there, before any request waits for it.
   db.exec('pragma wal_checkpoint(truncate)')
   return {
     ...users,
