@@ -58,7 +58,7 @@ const handles: Fault = {
   advice: (place) => `no more files may be opened beside ${place}: raise the limit (ulimit -n)`,
 }
 
-const unreachable = shared('the database server cannot be reached')
+export const unreachable = shared('the database server cannot be reached')
 
 /** What an operator has to look for at a server elsewhere. */
 function shared(what: string): Fault {

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { toSum } from '#core/units.ts'
+import { faultOf, unreachable } from '../fault.ts'
 import { breaksConnection } from './retry.ts'
 import type { Servers, Way } from './servers.ts'
 import { beginOn, byAnyWay, openSession, type Settings, sessionOf } from './session.ts'
@@ -201,7 +202,12 @@ export async function findDatabase<T>(open: () => Promise<T>, setting: string): 
   try {
     return await open()
   } catch (error) {
-    throw new Error(`${setting}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    const message = error instanceof Error ? error.message : String(error)
+    const says =
+      faultOf(error) === unreachable
+        ? `no server can be reached: see whether it runs and the address is right (${message})`
+        : message
+    throw new Error(`${setting}: ${says}`, { cause: error })
   }
 }
 
