@@ -1,7 +1,7 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
 import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
 import { placeOf } from '#core/network.ts'
-import { addUnits, toCount } from '#core/units.ts'
+import { addUnits, toCount, toUnits } from '#core/units.ts'
 import { toBoundedUsage, type Usage, unitsOf } from '#core/usage.ts'
 import { barredFrom, type UserLimits } from '#core/user.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
@@ -289,7 +289,7 @@ function settle(
     // What was abandoned was counted as a prompt then.
     if (entry.isMetered) {
       const prompts = Number(settlement.ending !== 'released') - Number(Boolean(charged))
-      user.promptCount = addUnits(user.promptCount, prompts)
+      user.promptCount = toUnits(user.promptCount + prompts)
     }
     user.isChanged = true
   }
@@ -361,7 +361,7 @@ function countAll(
     rollOver(quota, user.limits, policy, now)
     const units = charge(quota, unitsOf(usage))
     quota.isChanged = true
-    user.promptCount = addUnits(user.promptCount, 1)
+    user.promptCount = toUnits(user.promptCount + 1)
     user.lastUsedAt = Math.max(
       user.lastUsedAt ?? 0,
       event.happenedAt === undefined ? now : Math.min(now, event.happenedAt),

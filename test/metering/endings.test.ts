@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { unitsMax } from '#core/units.ts'
 import { noUsage } from '#core/usage.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { openHeartbeat } from '#metering/heartbeat.ts'
@@ -96,6 +97,16 @@ for (const { name, create } of databases) {
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 42, reserved: 0 })
         assert.deepEqual(await usageOf(database), { requests: 1, estimated: 0, units: 42 })
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 1)
+      }))
+
+    it('counts no more prompts than can be put back', () =>
+      withChecked(async (store) => {
+        const user = await newUser(store, 1000)
+        const edit = { promptCount: unitsMax }
+        await store.users.writeUsers([{ ref: { id: user.id }, edit }], now)
+        await batch(store, { asks: [ask('req_1', user.accessToken)] })
+        await batch(store, { settlements: [settlement('req_1', { output: 1 })] })
+        assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, unitsMax)
       }))
 
     it('may release what was charged', () =>
