@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
@@ -196,6 +196,15 @@ describe('tollgate backup', () => {
       code: 1,
       says: /is the database itself/,
     },
+    ...['tollgate.db-wal', 'tollgate.db-shm', 'tollgate.db-journal', 'tollgate.db.lock', 'master.key'].map(
+      (name) => ({
+        name: `${name} beside the database`,
+        args: (folder: string) => ['backup', join(folder, 'data', '..', 'data', name), '--force'],
+        code: 1,
+        says: /is a file that the server itself uses: name another file/,
+      }),
+    ),
+    { name: 'a name of no letters', args: () => ['backup', ''], code: 2, says: /name the file to make/ },
     {
       name: 'a folder without a database',
       args: (folder) => ['backup', join(folder, 'a.db')],
@@ -228,6 +237,26 @@ describe('tollgate backup', () => {
       })
       await Promise.all(results)
       assert.deepEqual(readdirSync(folder), ['data'])
+    }))
+
+  it('removes what an earlier one left that was killed, and leaves alone what is being written', () =>
+    withFolder(async (folder) => {
+      const { env } = await fillFolder(join(folder, 'data'), 10)
+      const file = join(folder, 'backup.db')
+      const dead = `${file}.0123abcd.part`
+      for (const path of [dead, `${dead}-journal`, `${file}.4567cdef.part`]) writeFileSync(path, 'a part')
+      const hoursAgo = Date.now() / 1000 - 2 * 3600
+      utimesSync(dead, hoursAgo, hoursAgo)
+      const made = await runProgram(['backup', file], env)
+      assert.equal(made.code, 0, made.output)
+      assert.deepEqual(readdirSync(folder).sort(), ['backup.db', 'backup.db.4567cdef.part', 'data'])
+      writeFileSync(join(folder, 'data', 'tollgate.db.0123abcd.part'), 'of a restore that was killed')
+      const restored = await runProgram(['restore', file], env)
+      assert.equal(restored.code, 0, restored.output)
+      assert.deepEqual(
+        readdirSync(join(folder, 'data')).filter((name) => name.includes('.part')),
+        [],
+      )
     }))
 
   it('says that the disk is full, and leaves nothing behind', () =>

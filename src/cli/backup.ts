@@ -3,6 +3,7 @@ import { databaseUrlOf } from '#config/database-url.ts'
 import { dataDirOf, type Environment } from '#config/environment.ts'
 import { ConfigError } from '#config/settings.ts'
 import { databasePathIn, masterKeyPathIn } from '#data-folder.ts'
+import { journalsIn } from '#metering/journal.ts'
 import { makeBackup } from '#storage/backup.ts'
 import { createCopyReporter, size } from './copy-reporter.ts'
 import { stoppable } from './stop-signals.ts'
@@ -13,10 +14,12 @@ export async function backUp(env: Environment, to: string, mayReplace: boolean):
     throw new ConfigError('DATABASE_URL', 'is set, and a backup of that database is made by pg_dump')
   const dataDir = dataDirOf(env)
   const from = databasePathIn(dataDir)
+  const keyFile = env.MASTER_KEY_FILE ?? masterKeyPathIn(dataDir)
+  const belongings = [keyFile, masterKeyPathIn(dataDir), ...(await journalsIn(dataDir))]
   const begunAt = performance.now()
   return stoppable(async (signal) => {
     const onProgress = createCopyReporter(`Copying ${from} to ${to}`)
-    const { bytes, asOf } = await makeBackup({ from, to, mayReplace, signal, onProgress })
+    const { bytes, asOf } = await makeBackup({ from, to, mayReplace, belongings, signal, onProgress })
     const seconds = ((performance.now() - begunAt) / 1000).toFixed(1)
     process.stdout.write(
       `${to} holds the database as of ${new Date(asOf).toISOString()}: ${size(bytes)}, checked, in ${seconds} s.

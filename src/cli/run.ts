@@ -63,14 +63,15 @@ const commands: Readonly<Record<string, Command>> = {
   },
   async backup(env, [file, ...more], { force = false }) {
     if (more.length > 0) return tooMany(more)
-    if (file === undefined)
+    if (file === undefined || file === '')
       return say('tollgate: name the file to make: tollgate backup /backups/tollgate.db', 2)
     const { backUp } = await import('./backup.ts')
     return backUp(env, file, force)
   },
   async restore(env, [file, ...more]) {
     if (more.length > 0) return tooMany(more)
-    if (file === undefined) return say('tollgate: name the backup: tollgate restore /backups/tollgate.db', 2)
+    if (file === undefined || file === '')
+      return say('tollgate: name the backup: tollgate restore /backups/tollgate.db', 2)
     const { restore } = await import('./restore.ts')
     return restore(env, file)
   },

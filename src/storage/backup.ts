@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { explained } from './fault.ts'
 import {
@@ -8,7 +8,10 @@ import {
   copyDatabase,
   filesOf,
   moveIntoPlace,
+  partOf,
+  pathsOf,
   removeCopy,
+  removeDeadParts,
 } from './sqlite/copy.ts'
 import { identityOf } from './sqlite/identity.ts'
 
@@ -23,6 +26,8 @@ export interface Backup {
   readonly to: string
   /** What is at `to` already may be replaced. */
   readonly mayReplace: boolean
+  /** Other files of the server that the copy may not replace, whatever `mayReplace` says. */
+  readonly belongings: readonly string[]
   readonly signal: AbortSignal
   readonly onProgress: (progress: CopyingProgress) => void
 }
@@ -35,11 +40,15 @@ export interface BackedUp {
   readonly asOf: number
 }
 
+/** A copy is written to all the while, and then read: even a large one is not left alone for so long. */
+const deadAfterMs = 3_600_000
+
 /** Throws with one sentence where it cannot be made; what was at `to` is then as it was. */
 export async function makeBackup(backup: Backup): Promise<BackedUp> {
   refuseTarget(backup)
-  const part = `${backup.to}.${process.pid}.part`
+  const part = partOf(backup.to)
   try {
+    removeDeadParts(backup.to, deadAfterMs)
     const asOf = await copyTo(part, backup)
     backup.onProgress({ kind: 'checking' })
     await checkCopy(part, backup.signal)
@@ -53,7 +62,7 @@ export async function makeBackup(backup: Backup): Promise<BackedUp> {
   }
 }
 
-function refuseTarget({ from, to, mayReplace }: Backup): void {
+function refuseTarget({ from, to, mayReplace, belongings }: Backup): void {
   const source = statSync(from, { throwIfNoEntry: false })
   if (!source?.isFile())
     throw new Error(`there is no database at ${from}: set DATA_DIR to the folder that the server uses`)
@@ -61,9 +70,21 @@ function refuseTarget({ from, to, mayReplace }: Backup): void {
   if (target?.isDirectory()) throw new Error(`${to} is a folder: name a file in it`)
   if (target?.ino === source.ino && target.dev === source.dev)
     throw new Error(`${to} is the database itself: name another file`)
+  const used = [...pathsOf(from), `${from}.lock`, ...belongings].map(placeOf)
+  if (used.includes(placeOf(to)))
+    throw new Error(`${to} is a file that the server itself uses: name another file`)
   const [there] = filesOf(to)
   if (there !== undefined && !mayReplace)
     throw new Error(`${there} is there already: name another file, or add --force`)
+}
+
+/** Where a file of that name is, or would be, by whatever way the path leads there. */
+function placeOf(path: string): string {
+  try {
+    return join(realpathSync(dirname(path)), basename(path))
+  } catch {
+    return path
+  }
 }
 
 function statOf(path: string) {

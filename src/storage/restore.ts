@@ -16,7 +16,15 @@ import { createVault } from '#core/vault.ts'
 import type { CopyingProgress } from './backup.ts'
 import { damaged, explained, faultOf, noDatabase } from './fault.ts'
 import { migrations } from './migrations/list.ts'
-import { checkCopy, copyDatabase, filesOf, moveIntoPlace, removeCopy } from './sqlite/copy.ts'
+import {
+  checkCopy,
+  copyDatabase,
+  filesOf,
+  moveIntoPlace,
+  partOf,
+  removeCopy,
+  removeDeadParts,
+} from './sqlite/copy.ts'
 import { holdFile } from './sqlite/hold.ts'
 import { type Identity, identityOf } from './sqlite/identity.ts'
 import { assertNotMoved } from './sqlite/moved.ts'
@@ -47,12 +55,14 @@ export interface Restored extends Identity {
 export async function restoreBackup(restore: Restore): Promise<Restored> {
   const { from, to } = restore
   const folder = dirname(to)
-  const part = `${to}.${process.pid}.part`
+  const part = partOf(to)
   let letGo: (() => void) | undefined
   try {
     const identity = lookAt(restore)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     letGo = holdFile(`${to}.lock`)
+    // None is being written while this process holds the folder.
+    removeDeadParts(to, 0)
     await copyTo(part, restore)
     restore.onProgress({ kind: 'checking' })
     await checkCopy(part, restore.signal)

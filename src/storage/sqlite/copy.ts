@@ -1,5 +1,15 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import type { Checked, Checking } from './check.ts'
@@ -72,11 +82,47 @@ const besides = ['-journal', '-wal', '-shm']
 
 /** Of a database's file and those beside it, the ones that are there. */
 export function filesOf(path: string): readonly string[] {
-  return ['', ...besides].map((suffix) => path + suffix).filter((file) => existsSync(file))
+  return pathsOf(path).filter((file) => existsSync(file))
+}
+
+/** The paths of a database's file and of all that may stand beside it, whether they are there or not. */
+export function pathsOf(path: string): readonly string[] {
+  return ['', ...besides].map((suffix) => path + suffix)
 }
 
 export function removeCopy(path: string): void {
   for (const file of filesOf(path)) rmSync(file, { force: true })
+}
+
+/** What a copy is called until it is whole. In containers, process ids repeat: the name is random. */
+export function partOf(to: string): string {
+  return `${to}.${randomBytes(4).toString('hex')}.part`
+}
+
+/**
+ * Removes what earlier copies to the same path left, that were killed before they were whole: each is as large as the
+ * database.
+ *
+ * @param untouchedMs how long a copy was not written to before it is taken for one that was killed
+ */
+export function removeDeadParts(to: string, untouchedMs: number): void {
+  const before = Date.now() - untouchedMs
+  for (const part of partsBeside(to)) {
+    const { mtimeMs = Number.POSITIVE_INFINITY } = statSync(part, { throwIfNoEntry: false }) ?? {}
+    if (mtimeMs <= before) removeCopy(part)
+  }
+}
+
+function partsBeside(to: string): readonly string[] {
+  const begin = `${basename(to)}.`
+  try {
+    return readdirSync(dirname(to))
+      .filter((name) => name.startsWith(begin) && /^[0-9a-f]+\.part$/.test(name.slice(begin.length)))
+      .map((name) => join(dirname(to), name))
+  } catch {
+    // What is wrong with the folder is said when the copy is made in it; one that may only be written to is enough.
+    return []
+  }
 }
 
 /**
