@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { breakOffSocket } from '#storage/postgres/break-off.ts'
 import { freePort } from './free-port.ts'
 
 /**
@@ -78,7 +79,7 @@ export async function startCut(serverPort: number): Promise<Cut> {
     const { client } = link
     const server = connect({ port: serverPort, host: '127.0.0.1', noDelay: true })
     link.server = server
-    server.on('error', () => client.resetAndDestroy())
+    server.on('error', () => breakOffSocket(client))
     forward(link, 'client', client, server)
     forward(link, 'server', server, client)
   }
@@ -86,7 +87,7 @@ export async function startCut(serverPort: number): Promise<Cut> {
   const listener = createServer({ pauseOnConnect: true, noDelay: true }, (client) => {
     const link: Link = { client }
     links.add(link)
-    client.on('error', () => link.server?.resetAndDestroy())
+    client.on('error', () => link.server && breakOffSocket(link.server))
     client.on('close', () => links.delete(link))
     if (mode !== 'silent') join(link)
     flow(link)
@@ -102,8 +103,8 @@ export async function startCut(serverPort: number): Promise<Cut> {
     const isClosed = listener.listening ? once(listener, 'close') : undefined
     if (isClosed) listener.close()
     for (const { client, server } of links) {
-      client.resetAndDestroy()
-      server?.resetAndDestroy()
+      breakOffSocket(client)
+      if (server) breakOffSocket(server)
     }
     await isClosed
   }

@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import pg from 'pg'
 import { toSum } from '#core/units.ts'
 import { faultOf, unreachable } from '../fault.ts'
+import { breakOffSocket } from './break-off.ts'
 import { breaksConnection } from './retry.ts'
 import type { Servers, Way } from './servers.ts'
 import { beginOn, byAnyWay, openSession, type Settings, sessionOf } from './session.ts'
@@ -221,7 +222,7 @@ export async function endConnection(client: pg.Client): Promise<void> {
 /** At once: a farewell would wait for a network that may be gone. What was not sent yet stays unsaid. */
 export function breakOff({ connection }: pg.Client): void {
   const { stream } = connection
-  if (stream instanceof Socket) stream.resetAndDestroy()
+  if (stream instanceof Socket) breakOffSocket(stream)
   else stream.destroy()
 }
 
