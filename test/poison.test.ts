@@ -66,7 +66,7 @@ class World {
   async ask(method: string, path: string, secret: string, body?: string) {
     const headers = { authorization: `Bearer ${secret}` }
     const answer = await call(this.#port, { method, path, headers, ...(body !== undefined && { body }) })
-    return { status: answer.status, text: answer.text }
+    return { status: answer.status, text: answer.text, isWhole: answer.isWhole }
   }
 
   async admin(method: string, path: string, body?: string): Promise<Record<string, unknown>> {
@@ -186,8 +186,9 @@ async function work(world: World, user: User, isOver: () => boolean, wrong: stri
     const body = `{${isOpenai ? chat : message},"max_tokens":20,"stream":${answered % 3 === 0}}`
     try {
       const path = isOpenai ? '/v1/chat/completions' : '/v1/messages'
-      const { status, text } = await world.ask('POST', path, user.token, body)
-      if (status === 200 && text.includes('Hello')) answered += 1
+      const { status, text, isWhole } = await world.ask('POST', path, user.token, body)
+      // What the kill has cut is booked by the next start, by an estimate.
+      if (status === 200 && isWhole && text.includes('Hello')) answered += 1
       else if (!isOver()) wrong.push(`${status} ${text}`)
     } catch (error) {
       if (!isOver()) wrong.push(String(error))
@@ -279,7 +280,8 @@ for (const kind of databases) {
           const account = await readAccount(database.rows)
           for (const user of innocent) {
             const entries = account.entriesOf(user.id).filter(({ state }) => state === 'settled')
-            assert.ok(entries.length >= (answered.get(user) ?? 0), 'every answer is booked')
+            const told = answered.get(user) ?? 0
+            assert.ok(entries.length >= told, `${entries.length} of ${told} answers are booked`)
             for (const entry of entries)
               assert.deepEqual([entry.units, entry.is_estimated], [ordinaryUnits, 0])
           }
