@@ -91,7 +91,7 @@ for (const { name, create: createDatabase } of databases) {
           )
           await database.change(`update admin_keys set scopes = '${scopes}' where name = '${scopes}'`)
           await assert.rejects(adminKeys.findAdminKey(`${secret}${scopes}`, now), {
-            name: 'StoreUnavailable',
+            name: 'StoreFault',
           })
         }
       }))
@@ -107,6 +107,7 @@ for (const { name, create: createDatabase } of databases) {
           name: 'environment',
           scopes: ['admin'],
           createdAt: now + 5,
+          isGuessable: true,
         })
         assert.deepEqual(await keys.findAdminKey(secret, now), stored)
         assert.equal(await keys.findAdminKey('the-configured-kez', now), undefined)
