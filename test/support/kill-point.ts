@@ -101,6 +101,10 @@ function textOf(query: unknown): string {
   return typeof query === 'object' && query !== null && 'text' in query ? String(query.text) : String(query)
 }
 
+/** Of the heartbeat, which looks whether a batch could be written: it comes at any time and writes nothing. */
+const look = /^begin immediate; commit$/i
+
 function writeIn(source: string): string | undefined {
+  if (look.test(source)) return undefined
   return /^\s*(begin|commit|insert into \w+|update \w+|delete from \w+)/i.exec(source)?.[1]?.toLowerCase()
 }
