@@ -21,7 +21,7 @@ const moveBytes = 32 * megabyte
 /** From here on nothing is written until it is empty, so that it never comes to 64 MB but by a single transaction. */
 const holdBytes = 48 * megabyte
 /** When little is written, it is not left larger than this. */
-const quietBytes = 12 * megabyte
+const quietBytes = 15.5 * megabyte
 const quietMs = 250
 /** Turns of the lane in that time. */
 const quietTurns = 60
@@ -69,7 +69,7 @@ export function keepLog(parts: {
   }
 
   async function emptyHeld(): Promise<void> {
-    if (await moveBeside()) await empty('truncate')
+    if (await moveBeside()) await empty('restart')
     else pin()
   }
 

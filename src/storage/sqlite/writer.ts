@@ -38,7 +38,7 @@ export interface WriterWork
   /** Those that could not be closed. */
   readonly takeFaults: () => Promise<readonly EntryFault[]>
   /**
-   * Moves the rest of the log and begins it anew, or takes all of its file away, while no write runs. False where
+   * Moves the rest of the log and begins it anew, or cuts its file as well, while no write runs. False where
    * a reader stays for too long.
    */
   readonly emptyLog: (how: 'restart' | 'truncate') => Promise<boolean>
@@ -47,9 +47,12 @@ export interface WriterWork
 
 /**
  * What is left of the log's file when it begins anew, for all who write: room that is on the disk already is cheaper to
- * write to than more of it.
+ * sync than more of it, 0.9 ms against 1.4 for one request at a time. Just below the size at which the log is moved, so
+ * that a file of that size says that the log has come to it again.
  */
-export const logKeptBytes = 8_000_000
+export const logKeptBytes = 31_000_000
+/** What is left of it when little is written. */
+const quietKeptBytes = 15_000_000
 const busyMs = 2_000
 const emptyMsMax = 50
 
@@ -93,11 +96,24 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
       // Everybody who writes is waiting.
       db.exec(`pragma busy_timeout = ${emptyMsMax}`)
       try {
-        return integer(db.prepare(`pragma wal_checkpoint(${how})`).get()?.busy) === 0
+        const isEmpty = integer(db.prepare('pragma wal_checkpoint(restart)').get()?.busy) === 0
+        if (isEmpty && how === 'truncate') cutLog(db)
+        return isEmpty
       } finally {
         db.exec(`pragma busy_timeout = ${busyMs}`)
       }
     },
     close: async () => db.close(),
+  }
+}
+
+/** The file is cut by the first write after the log began anew: one that changes nothing. */
+function cutLog(db: DatabaseSync): void {
+  db.exec(`pragma journal_size_limit = ${quietKeptBytes}`)
+  try {
+    const version = integer(db.prepare('pragma user_version').get()?.user_version)
+    db.exec(`pragma user_version = ${version}`)
+  } finally {
+    db.exec(`pragma journal_size_limit = ${logKeptBytes}`)
   }
 }
