@@ -6,6 +6,7 @@ import { createUserWire } from '#admin/user-wire.ts'
 import { errorTable } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
 import { type Step, scenarios } from './contract-scenarios.ts'
+import { assertCodes } from './support/access-lines.ts'
 import { loadContract } from './support/admin-contract.ts'
 import { mismatches } from './support/admin-matching.ts'
 import {
@@ -98,7 +99,10 @@ for (const database of databases) {
       seen.clear()
       server = await openAdminServer(database)
     })
-    after(() => server.close())
+    after(() => {
+      assertCodes(server.log())
+      return server.close()
+    })
 
     for (const { name, steps } of scenarios) {
       it(name, async () => {

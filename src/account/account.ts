@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, type Issue, type Problem } from '#core/errors.ts'
+import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { credentialOf } from '#http/credential.ts'
@@ -44,6 +44,7 @@ interface Visit {
   readonly address: string
   readonly arrivedAt: number
   userId?: string
+  code?: ErrorCode
 }
 
 type Answer =
@@ -130,13 +131,14 @@ export function createAccount(options: AccountOptions): Account {
       response.writeHead(200, headers).end(answer.body)
       return
     }
+    visit.code = answer.problem.code
     const rendered = renderProblem(answer.problem, visit.requestId, clock(), request.headers.accept)
     const allow = answer.allow === undefined ? {} : { allow: answer.allow }
     response.writeHead(rendered.status, { ...rendered.headers, ...allow }).end(rendered.body)
   }
 
   function logVisit(visit: Visit, request: IncomingMessage, response: ServerResponse): void {
-    const { requestId, address, arrivedAt, userId } = visit
+    const { requestId, address, arrivedAt, userId, code } = visit
     const status = response.headersSent ? response.statusCode : 499
     const durationMs = performance.now() - arrivedAt
     logAccess(log, {
@@ -144,6 +146,7 @@ export function createAccount(options: AccountOptions): Account {
       method: request.method ?? '',
       route: usagePath,
       status,
+      code,
       durationMs,
       address,
       userId,

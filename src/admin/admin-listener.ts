@@ -18,9 +18,10 @@ export function createAdminListener(options: AdminOptions): RequestListener {
       const now = options.clock()
       const requestId = createRequestId(now)
       const isRequests = error instanceof Error && error.name === 'RequestError'
-      if (!isRequests) options.log.error({ err: error, requestId }, 'internal')
-      else options.log.info({ requestId, route: 'none', status: 400 }, 'request')
       const problem = createProblem(isRequests ? 'bad_request' : 'internal')
+      const { code } = problem
+      if (!isRequests) options.log.error({ err: error, requestId }, code)
+      else options.log.info({ requestId, route: 'none', status: 400, code }, 'request')
       const { status, headers, body } = renderProblem(problem, requestId, now)
       return new Response(body, { status, headers })
     },

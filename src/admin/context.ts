@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, type Issue, type Problem } from '#core/errors.ts'
+import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
@@ -38,6 +38,8 @@ export interface AdminEnv {
     route: string | undefined
     adminKey: AdminKey | undefined
     userId: string | undefined
+    /** Why it was refused, for the log. */
+    code: ErrorCode | undefined
   }
 }
 
@@ -53,6 +55,7 @@ export function answerJson(
 }
 
 export function answerProblem(c: AdminContext, problem: Problem, now: number): Response {
+  c.set('code', problem.code)
   const { status, headers, body } = renderProblem(problem, c.get('requestId'), now, c.req.header('accept'))
   return new Response(body, { status, headers })
 }

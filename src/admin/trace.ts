@@ -37,6 +37,7 @@ function writeLine(c: AdminContext, parts: AdminParts, status: number, durationM
     method: c.req.method,
     route: c.get('route') ?? 'none',
     status,
+    code: c.get('code'),
     durationMs,
     address: addressOf(c, parts.clientAddress),
     userId: c.get('userId'),

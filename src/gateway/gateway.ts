@@ -130,6 +130,7 @@ export function createGateway(given: GatewayOptions): Gateway {
       provider: claimant(request),
       route: 'none',
       userId: undefined,
+      code: undefined,
     }
   }
 
@@ -191,13 +192,15 @@ export function createGateway(given: GatewayOptions): Gateway {
   }
 
   function logVisit(visit: Visit): void {
-    const { requestId, request, response, route: template, address, arrivedAt, userId } = visit
+    const { requestId, request, response, route: template, address, arrivedAt, userId, code } = visit
     logAccess(log, {
       requestId,
       method: request.method ?? '',
       route: template,
       // nginx's 499: the client was gone before it was answered.
       status: response.headersSent ? response.statusCode : 499,
+      // Its relay hears of a client that has gone after this.
+      code: code ?? (response.writableEnded ? undefined : 'client_gone'),
       durationMs: performance.now() - arrivedAt,
       address,
       userId,

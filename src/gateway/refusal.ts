@@ -9,6 +9,7 @@ const worthWaitingMs = 60_000
 /** Answers with a problem in the caller's protocol, unless an answer has begun. */
 export function refuse(visit: Visit, problem: Problem, limits: LimitsView | undefined, now: number): void {
   const { response, provider, requestId } = visit
+  visit.code = problem.code
   if (response.headersSent || response.destroyed) return
   const headers = [
     'content-type',

@@ -238,6 +238,7 @@ export class Relay implements Receiver {
   #conclude(ending: Ending): void {
     if (this.#isConcluded) return
     this.#isConcluded = true
+    if ('problem' in ending) this.#job.visit.code = ending.problem.code
     clearTimeout(this.#drainTimer)
     clearTimeout(this.#lastWordsTimer)
     const settling = this.#settle(ending)

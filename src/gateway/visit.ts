@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ErrorCode } from '#core/errors.ts'
 import type { Provider } from '#providers/provider.ts'
 
 /** One HTTP request at the gateway, from its arrival to the end of its answer. */
@@ -18,6 +19,8 @@ export interface Visit {
   /** The route's template, for the log and the ledger. */
   route: string
   userId: string | undefined
+  /** Why it was refused, or what ended its answer before the upstream did. */
+  code: ErrorCode | undefined
 }
 
 /** Notes that the request leaves for an upstream now; what comes after is the upstream's time. */

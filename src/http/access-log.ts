@@ -1,4 +1,8 @@
+import type { ErrorCode } from '#core/errors.ts'
 import type { Log } from './log.ts'
+
+/** Of a refusal or failure; `client_gone` where the client left before its answer was whole. */
+export type EndingCode = ErrorCode | 'client_gone'
 
 /** What one request's line in the log says. Never a URL: paths and queries may hold access tokens. */
 export interface AccessLine {
@@ -7,6 +11,8 @@ export interface AccessLine {
   /** The route's template, e.g. `/v1/messages`; `none` where no route took the request. */
   readonly route: string
   readonly status: number
+  /** Why it was refused, or how it failed: the code that its answer carries and its entry in the ledger keeps. */
+  readonly code?: EndingCode | undefined
   readonly durationMs: number
   readonly address: string
   readonly userId?: string | undefined
@@ -17,11 +23,12 @@ export interface AccessLine {
 
 /** Writes the line that every request gets, once, when its answer has ended. */
 export function logAccess(log: Log, line: AccessLine): void {
-  const { userId, adminKeyId, durationMs, isRecorded, ...rest } = line
+  const { code, userId, adminKeyId, durationMs, isRecorded, ...rest } = line
   const level = line.status >= 500 ? 'error' : isRecorded && line.status < 400 ? 'debug' : 'info'
   if (!log.isLevelEnabled(level)) return
   const entry = {
     ...rest,
+    ...(code !== undefined && { code }),
     durationMs: Math.round(durationMs * 10) / 10,
     ...(userId !== undefined && { userId }),
     ...(adminKeyId !== undefined && { adminKeyId }),

@@ -58,6 +58,7 @@ function refuse(
     method: request.method ?? '',
     route: 'none',
     status,
+    code: problem.code,
     durationMs: performance.now() - arrivedAt,
     address: clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']),
   })

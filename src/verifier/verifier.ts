@@ -57,6 +57,7 @@ export function createVerifier({ clientAddress, ...options }: VerifierOptions): 
       route: 'none',
       userId: undefined,
       adminKeyId: undefined,
+      code: undefined,
     }
   }
 
@@ -92,6 +93,7 @@ export function createVerifier({ clientAddress, ...options }: VerifierOptions): 
     const { requestId, request } = visit
     const headers = { 'cache-control': 'no-store', 'x-request-id': requestId, ...answer.headers }
     if (answer.kind === 'refused') {
+      visit.code = answer.problem.code
       const rendered = renderProblem(answer.problem, requestId, clock(), request.headers.accept)
       const status = answer.status ?? errorTable[answer.problem.code].status
       response.writeHead(status, { ...rendered.headers, ...headers }).end(rendered.body)
@@ -105,12 +107,13 @@ export function createVerifier({ clientAddress, ...options }: VerifierOptions): 
   }
 
   function logVisit(visit: Visit, response: ServerResponse): void {
-    const { requestId, address, arrivedAt, userId, adminKeyId, request, route } = visit
+    const { requestId, address, arrivedAt, userId, adminKeyId, request, route, code } = visit
     logAccess(log, {
       requestId,
       method: request.method ?? '',
       route,
       status: response.headersSent ? response.statusCode : 499,
+      code,
       durationMs: performance.now() - arrivedAt,
       address,
       userId,

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { ErrorCode } from '#core/errors.ts'
 
 /** One request of another gateway, from its arrival to the end of its answer. */
 export interface Visit {
@@ -20,4 +21,6 @@ export interface Visit {
   route: string
   userId: string | undefined
   adminKeyId: string | undefined
+  /** Why it was refused. */
+  code: ErrorCode | undefined
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { createClientAddress } from '#http/client-address.ts'
+import { assertCodes } from '../support/access-lines.ts'
 import { type Answer, type Call, call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
@@ -47,6 +48,7 @@ for (const database of databases) {
     })
     after(async () => {
       await harness.settle()
+      assertCodes(harness.log())
       await harness.close()
       await upstream.close()
     })
