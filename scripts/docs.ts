@@ -38,6 +38,7 @@ export const parts: Readonly<Record<string, { readonly file: string; readonly ma
   admin: { file: 'docs/reference/http.md', make: adminRows },
   list: { file: 'docs/reference/http.md', make: listRows },
   usage: { file: 'docs/reference/http.md', make: usageRows },
+  requests: { file: 'docs/reference/http.md', make: requestRows },
   user: { file: 'docs/reference/http.md', make: userRows },
   pages: { file: 'docs/reference/http.md', make: pageRows },
 }
@@ -456,6 +457,32 @@ function usageRows(): string {
     code(name),
     typeText(schema),
     wordsFor(usageWords, name),
+  ])
+  return table(['parameter', 'type', 'what'], rows)
+}
+
+const requestWords: Readonly<Record<string, string>> = {
+  id: 'The one request with that id, as `x-request-id` and the log say it. Stands alone.',
+  user: 'Only of the user with that id, also one who was removed.',
+  state:
+    '`open` runs still; `released` cost nothing; `abandoned` was left open by a process or a lease that ended.',
+  status: 'Only what was answered with that status; 0 where the client was gone before.',
+  code: 'Only what failed or was cut off with that [code](errors.md), or `client_gone`.',
+  family: 'Only that family.',
+  model: 'Only that model, as it was asked for.',
+  upstream: 'Only that upstream; empty for what was sent to none.',
+  from: 'Came in at this instant or later. Epoch milliseconds, a date, or a time such as `2026-11-22T13:00:00Z`.',
+  to: 'Came in before this instant.',
+  limit: 'Requests in a page at most.',
+  cursor: '`nextCursor` of the page before. It carries the filter, which a follow-up may leave out.',
+}
+
+function requestRows(): string {
+  const parameters = description().paths['/admin/requests']?.get?.parameters ?? []
+  const rows = parameters.map(({ name, schema }) => [
+    code(name),
+    typeText(schema),
+    wordsFor(requestWords, name),
   ])
   return table(['parameter', 'type', 'what'], rows)
 }

@@ -2,6 +2,7 @@ import { figureScenarios } from './figure-scenarios.ts'
 import { ignoredScenarios } from './ignored-scenarios.ts'
 import { keyScenarios } from './key-scenarios.ts'
 import { quotaScenarios } from './quota-scenarios.ts'
+import { requestScenarios } from './request-scenarios.ts'
 import { routeScenarios } from './route-scenarios.ts'
 import { absent, anything } from './support/admin-matching.ts'
 import { adminSecret, otherAdminSecret, type SentRequest, startAt } from './support/admin-server.ts'
@@ -1030,6 +1031,7 @@ export const scenarios: readonly Scenario[] = [
   ...quotaScenarios,
   ...keyScenarios,
   ...usageScenarios,
+  ...requestScenarios,
   ...routeScenarios,
   ...figureScenarios,
   ...timeScenarios,

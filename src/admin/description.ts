@@ -32,7 +32,10 @@ export function describeApi(app: OpenAPIHono<AdminEnv>, wire: UserWire, version:
     tags: [
       { name: 'Users', description: 'The accounts that may use the gateway, and what they may use of it.' },
       { name: 'Quotas', description: 'What is used and reserved, and what an administrator does about it.' },
-      { name: 'Usage', description: 'What was used, by time, user, family, model, upstream and status.' },
+      {
+        name: 'Usage',
+        description: 'What was used, by time, user, family, model, upstream and status; and single requests.',
+      },
       { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
     ],
   })

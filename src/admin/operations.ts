@@ -3,6 +3,7 @@ import type { ErrorCode } from '#core/errors.ts'
 import { keySchemas } from './key-schemas.ts'
 import { listQuerySchema } from './list-query.ts'
 import type { QuotaSchemas } from './quota-schemas.ts'
+import { requestListSchema, requestQuerySchema } from './request-schemas.ts'
 import { usageQuerySchema, usageReportSchema, userUsageQuerySchema } from './usage-schemas.ts'
 import { ignoredField, type UserSchemas } from './user-schemas.ts'
 import type { UserWire } from './user-wire.ts'
@@ -169,6 +170,15 @@ function usageOperations({ path: params }: UserSchemas): Readonly<Record<string,
       request: { params, query: userUsageQuerySchema },
       answer,
       refusals: ['bad_request', 'not_found'],
+    },
+    getRequests: {
+      tag: 'Usage',
+      summary: 'Find single requests in the ledger',
+      description:
+        'Newest first, in pages. Only what was admitted has an entry; what was refused before is in the log alone.',
+      request: { query: requestQuerySchema },
+      answer: { description: 'Requests', schema: requestListSchema },
+      refusals: ['bad_request'],
     },
   }
 }

@@ -3,6 +3,7 @@ import { createKey } from './key-create.ts'
 import { deleteKey } from './key-delete.ts'
 import { listKeys } from './keys-list.ts'
 import { resetQuotas } from './quota-reset.ts'
+import { listRequests } from './requests-list.ts'
 import { readUsage, readUserUsage } from './usage-read.ts'
 import { createUser } from './user-create.ts'
 import { disableUser } from './user-disable.ts'
@@ -35,6 +36,7 @@ export const adminRoutes: readonly AdminRoute[] = [
   { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', handle: resetQuotas },
   { operationId: 'getUsage', method: 'get', path: '/admin/usage', handle: readUsage },
   { operationId: 'getUserUsage', method: 'get', path: '/admin/users/{token}/usage', handle: readUserUsage },
+  { operationId: 'getRequests', method: 'get', path: '/admin/requests', handle: listRequests },
   { operationId: 'getKeys', method: 'get', path: '/admin/keys', handle: listKeys },
   { operationId: 'createKey', method: 'post', path: '/admin/keys', handle: createKey },
   { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', handle: deleteKey },

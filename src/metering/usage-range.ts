@@ -53,10 +53,10 @@ export function readUsageRange(
   const time = (name: string, byDefault: () => number): number => {
     const text = values.get(name)
     if (text === undefined) return byDefault()
-    const at = instantIn(text, defaults.timeZone)
-    const message = faultOf(text, at)
-    if (message !== undefined) issues.push({ path: name, message })
-    return at ?? 0
+    const reading = readAskedTime(name, text, defaults.timeZone)
+    if (reading.kind === 'read') return reading.value
+    issues.push(...reading.issues)
+    return 0
   }
   const to = time('to', () => defaults.now)
   const from = time('from', () => Math.max(0, to - defaults.lengthMs))
@@ -76,6 +76,15 @@ export function readUsageRange(
   if (count <= max) return { kind: 'read', value: { bucket, from, to } }
   const message = `these would be ${count} ${name}, and at most ${max} are answered: ask for a shorter time${longer}`
   return { kind: 'invalid', issues: [{ path: 'bucket', message }] }
+}
+
+/** An instant in a query: epoch milliseconds, a date in the time zone, or a time with its offset. */
+export function readAskedTime(name: string, text: string, timeZone: string): Reading<number> {
+  const at = instantIn(text, timeZone)
+  const message = faultOf(text, at)
+  if (message !== undefined || at === undefined)
+    return { kind: 'invalid', issues: [{ path: name, message: message ?? timeMessage }] }
+  return { kind: 'read', value: at }
 }
 
 /** Dimensions as a list with commas, each at most once; an empty text is none. */

@@ -21,10 +21,12 @@ import { filledUserId, fillPostgres } from '../support/filled-postgres.ts'
 import {
   type Asked,
   askMetering,
+  askRequests,
   askUpkeep,
   askUsage,
   askUsers,
   type Known,
+  siftRequests,
 } from '../support/hot-questions.ts'
 import { newUserId } from '../support/ledger.ts'
 import { explaining, type Plan, readPlans } from '../support/plans.ts'
@@ -136,6 +138,19 @@ describe('plans of a database with a million rows, on PostgreSQL', { skip: !isTe
     assertBounded(plans, { rows: 2000, pages: 200 })
   })
 
+  it('find single requests, newest first', async () => {
+    const plans = await plansOf(() => askRequests(store, known))
+    assert.ok(plans.length > 20)
+    // Open ones are few: an index holds those alone.
+    assertBounded(plans, { rows: 400, pages: 1000 })
+  })
+
+  it('look for what no index knows among so many entries', async () => {
+    const plans = await plansOf(() => siftRequests(store, known))
+    assert.ok(plans.length > 10)
+    assertBounded(plans, { rows: 25_000, pages: 6000 })
+  })
+
   it('find what upkeep has to do, piece by piece', async () => {
     await database.change("insert into instances (id, started_at, seen_at) values ('gone', 0, 0)")
     const plans = await plansOf(async () => {
@@ -180,7 +195,8 @@ describe('plans on SQLite', { skip: !isTested('SQLite') }, () => {
     // What upkeep finds, from long ago.
     await newUserId(store, now - 50 * dayMs, { type: 'temporary', expiresAt: now - 40 * dayMs })
     await askMetering(store, { ...alone, now: now - 40 * dayMs })
-    for (const ask of [askMetering, askUsers, askUsage]) await ask(store, { ...alone, now })
+    for (const ask of [askMetering, askUsers, askUsage, askRequests, siftRequests])
+      await ask(store, { ...alone, now })
     const done = await askUpkeep(store, { ...alone, now }, batchRows)
     assert.deepEqual(
       Object.entries(done).filter(([, rows]) => rows === 0),
@@ -228,6 +244,7 @@ async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<
     },
     upkeep: createUpkeep(background, writer),
     usage: background,
+    requests: background,
     async close() {
       db.close()
       await background.close()

@@ -7,7 +7,7 @@ const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
 /** What a store can be asked; whatever opens a database need not be a whole one. */
-export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage'> {
+export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage' | 'requests'> {
   readonly metering: Pick<Store['metering'], 'runBatch' | 'renewLease' | 'abandonEntries'>
 }
 
@@ -92,6 +92,31 @@ export async function askUsage({ usage }: Asked, { now, userIdAt }: Known): Prom
     await usage.readUsage({ ...question, bucket, from: to - 2 * hourMs, to })
     await usage.readUsage({ ...question, bucket, from: to - 2 * hourMs, to, groupBy: ['model', 'status'] })
   }
+}
+
+/** What is asked of the ledger where a key or an index of it leads to all of it. */
+export async function askRequests({ requests }: Asked, { now, userIdAt }: Known): Promise<void> {
+  const userId = userIdAt(0)
+  const { requests: newest, next } = await requests.listRequests({ filter: {}, limit: 50 })
+  await requests.findRequest(newest[0]?.id ?? createSortableId('req_', now))
+  const after = next === undefined ? {} : { after: next }
+  for (const filter of [{}, { from: now - dayMs, to: now - hourMs }]) {
+    await requests.listRequests({ filter, limit: 50, ...after })
+    await requests.listRequests({ filter: { ...filter, userId }, limit: 50, ...after })
+  }
+  for (const filter of [
+    { userId, model: 'claude-x', status: 200 },
+    { userId, state: 'settled' as const },
+  ])
+    await requests.listRequests({ filter, limit: 50 })
+}
+
+/** What is looked for among the newest entries, and among all that are open. */
+export async function siftRequests({ requests }: Asked, { userIdAt }: Known): Promise<void> {
+  for (const filter of [{ model: 'rare' }, { status: 429 }, { code: 'quota_exceeded' }, { upstream: '' }])
+    await requests.listRequests({ filter, limit: 50 })
+  for (const whose of [{}, { userId: userIdAt(0) }])
+    await requests.listRequests({ filter: { state: 'open', ...whose }, limit: 50 })
 }
 
 /** A batch of each kind, as the background does one after the other; answers how many rows each was about. */

@@ -2,7 +2,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { integer } from '../columns.ts'
-import type { UsageReset, UsageStore, UserStore } from '../store.ts'
+import { createEntryReader } from '../entries-read.ts'
+import type { RequestStore, UsageReset, UsageStore, UserStore } from '../store.ts'
 import { createUpkeepFinder, type UpkeepFinder } from '../upkeep-find.ts'
 import { createUsageReader } from '../usage-read.ts'
 import { findUsedUsers, type UsedUsers } from '../usage-reset.ts'
@@ -14,6 +15,7 @@ import type { WriterSettings } from './writer.ts'
 export interface BackgroundWork
   extends Pick<UserStore, 'listUsers' | 'countUsers'>,
     UsageStore,
+    RequestStore,
     UpkeepFinder {
   readonly findUsedUsers: (request: UsageReset) => Promise<UsedUsers>
   /** Moves what the log holds into the database, as far as nobody reads it, and holds nobody up. */
@@ -36,6 +38,7 @@ export async function openBackground(settings: WriterSettings): Promise<Backgrou
   const users = createUserReader(kysely, createVault(settings.masterKey), policy)
   return {
     ...createUsageReader(kysely, policy),
+    ...createEntryReader(kysely),
     ...createUpkeepFinder(kysely, policy),
     listUsers: users.listUsers,
     countUsers: users.countUsers,

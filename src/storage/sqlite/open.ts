@@ -129,6 +129,10 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     keyFor: vault.keyFor,
     agreeOnTime: (clock) => clock,
     usage: { readUsage: (question) => background.run('readUsage', question) },
+    requests: {
+      findRequest: (id) => background.run('findRequest', id),
+      listRequests: (question) => background.run('listRequests', question),
+    },
     notes: () => [],
     check: metering.check,
     close: stopper.stop,

@@ -1,0 +1,52 @@
+import { z } from '@hono/zod-openapi'
+import { isUserId } from '#core/user-id.ts'
+import { latestAsked } from '#metering/usage-range.ts'
+import { type RequestFilter, requestStates } from '#storage/store.ts'
+
+/** Where a list of requests goes on. It carries the whole question, so that it cannot be mixed up with another list. */
+export interface RequestCursor {
+  readonly filter: RequestFilter
+  readonly after: string
+}
+
+const instant = z.int().min(0).max(latestAsked).optional()
+const line = z.string().max(512).optional()
+
+const encoded = z.strictObject({
+  after: z.string().regex(/^[0-9a-z]{1,64}$/),
+  userId: z.string().refine(isUserId).optional(),
+  from: instant,
+  to: instant,
+  state: z.enum(requestStates).optional(),
+  status: z.int().min(0).max(999).optional(),
+  code: line,
+  family: line,
+  model: line,
+  upstream: line,
+})
+
+export function encodeRequestCursor({ filter, after }: RequestCursor): string {
+  return Buffer.from(JSON.stringify({ ...filter, after })).toString('base64url')
+}
+
+/** Undefined where the text is no cursor of ours. */
+export function parseRequestCursor(text: string): RequestCursor | undefined {
+  const parsed = encoded.safeParse(parseJson(Buffer.from(text, 'base64url').toString()))
+  if (!parsed.success) return undefined
+  const { after, ...given } = parsed.data
+  return { after, filter: present(given) }
+}
+
+/** Without the members that are undefined. */
+export function present<T extends object>(members: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const kept = Object.entries(members).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(kept) as { [Key in keyof T]?: Exclude<T[Key], undefined> }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
