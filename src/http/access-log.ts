@@ -2,7 +2,7 @@ import type { ErrorCode } from '#core/errors.ts'
 import type { Log } from './log.ts'
 
 /** Of a refusal or failure; `client_gone` where the client left before its answer was whole. */
-export type EndingCode = ErrorCode | 'client_gone'
+type EndingCode = ErrorCode | 'client_gone'
 
 /** What one request's line in the log says. Never a URL: paths and queries may hold access tokens. */
 export interface AccessLine {
