@@ -6,6 +6,9 @@ import type { Upstream } from '#upstreams/upstream.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { noteSent } from './visit.ts'
 
+/** A restart of an upstream, or of what stands before it, may leave many connections that only look open. */
+const staleMax = 3
+
 /** Sends one request to the upstreams that serve its model, one after the other, as far as its relay wants. */
 export class Attempts {
   readonly #job: AdmittedRequest
@@ -14,7 +17,7 @@ export class Attempts {
   #headers: readonly string[] | undefined
   #count = 0
   #next = 0
-  #hasTriedAgain = false
+  #staleCount = 0
   #exchange: Exchange | undefined
 
   constructor(job: AdmittedRequest, candidates: readonly Upstream[]) {
@@ -43,14 +46,15 @@ export class Attempts {
     const upstream = this.#candidates[this.#next]
     if (!upstream) throw new Error('no upstream is left')
     this.#next += 1
+    this.#staleCount = 0
     this.#send(upstream, receiver)
   }
 
-  /** Sends to the same one again, once: for a connection that turned out to be at its end. */
+  /** Sends to the same one again: for a connection that turned out to be at its end. False after some of these. */
   sendAgain(receiver: Receiver): boolean {
     const { upstream } = this
-    if (this.#hasTriedAgain || !upstream) return false
-    this.#hasTriedAgain = true
+    if (this.#staleCount >= staleMax || !upstream) return false
+    this.#staleCount += 1
     this.#send(upstream, receiver)
     return true
   }
@@ -62,7 +66,13 @@ export class Attempts {
     noteSent(visit)
     this.#count += 1
     const attempt = this.#count
-    const request = { method: 'POST', path: this.#path, headers: this.#headers, body } as const
+    const request = {
+      method: 'POST',
+      path: this.#path,
+      headers: this.#headers,
+      body,
+      onBehalfOf: this.#job.userId,
+    } as const
     const exchange = upstream.send(request, receiver)
     // One that failed at once may have been followed by the next already.
     if (this.#count === attempt) this.#exchange = exchange

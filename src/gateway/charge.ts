@@ -19,7 +19,7 @@ export interface Course {
   readonly wasSent: boolean
   /** The upstream's status; 0 where it gave none. */
   readonly upstreamStatus: number
-  /** It was we or the client who ended it, while the upstream was at work. */
+  /** It ended while the upstream was at work, or may have been. */
   readonly wasCutShort: boolean
   readonly inputEstimate: number
   /** The most output that the request allows, over all its answers; undefined where nobody bounded it. */
@@ -32,8 +32,8 @@ const nothing: Charge = { ending: 'released', usage: noUsage, isEstimated: false
 
 /**
  * What a relay is charged. The provider's own final figure wherever there is one, with whatever status. Else
- * nothing, where the upstream never got the request, answered with an error, or did not answer by its own fault;
- * else the usage it stated so far, and for the rest an estimate from the bytes.
+ * nothing, where the upstream never took the request or answered with an error; else the usage it stated so far, and
+ * for the rest an estimate from the bytes.
  */
 export function chargeOf(course: Course, figures: Figures): Charge {
   const { upstreamStatus, wasSent } = course

@@ -7,7 +7,7 @@ export function problemOfFailure(failure: SendFailure): Problem {
     case 'unreachable':
       return createProblem('upstream_failed', 'The upstream could not be reached.')
     case 'broken':
-      return createProblem('upstream_failed', 'The upstream broke off in the middle of its answer.')
+      return createProblem('upstream_failed', 'The upstream broke off before its answer was whole.')
     case 'timeout':
       return createProblem('upstream_timeout')
     case 'fault':

@@ -62,6 +62,8 @@ export class Relay implements Receiver {
   readonly #attempts: Attempts
   #meter: AnswerMeter | undefined
   #wasSent = false
+  /** The upstream failed while it may have been at work. */
+  #mayHaveCost = false
   #upstreamStatus = 0
   #firstByteAt: number | undefined
   #settling: Promise<unknown> | undefined
@@ -100,7 +102,7 @@ export class Relay implements Receiver {
       else if (this.#attempts.hasNext) this.#attempts.sendToNext(this)
       else this.#fail(createProblem('no_upstream', this.#context.noUpstreamMessage))
     } catch (error) {
-      this.onFailure({ kind: 'fault', cause: error, isStale: false })
+      this.onFailure({ kind: 'fault', cause: error, mayHaveWorked: false, isStale: false })
     }
   }
 
@@ -188,13 +190,10 @@ export class Relay implements Receiver {
   onFailure(failure: SendFailure): void {
     if (this.#isConcluded) return
     this.#logTrouble({ failure: failure.kind, err: failure.cause })
-    this.#wasSent = false
-    if (failure.kind === 'unreachable' && !this.#isClientGone) {
-      if (failure.isStale && this.#attempts.sendAgain(this)) return
-      if (this.#mayGoOn()) {
-        this.#attempts.sendToNext(this)
-        return
-      }
+    if (failure.mayHaveWorked) this.#mayHaveCost = true
+    else {
+      this.#wasSent = false
+      if (failure.kind !== 'fault' && this.#sendElsewhere(failure.isStale)) return
     }
     this.#fail(problemOfFailure(failure))
   }
@@ -208,6 +207,15 @@ export class Relay implements Receiver {
     list.push('x-request-id', visit.requestId, 'server-timing', timingOf(visit))
     pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
+  }
+
+  /** Sends a request that no upstream has taken again; false where there is nowhere to send it. */
+  #sendElsewhere(isStale: boolean): boolean {
+    if (this.#isClientGone) return false
+    if (isStale && this.#attempts.sendAgain(this)) return true
+    if (!this.#attempts.hasNext) return false
+    this.#attempts.sendToNext(this)
+    return true
   }
 
   /** Whether another upstream may be tried: there is one, and somebody still waits for its answer. */
@@ -271,7 +279,7 @@ export class Relay implements Receiver {
       isMetered: endpoint.isMetered,
       wasSent: this.#wasSent,
       upstreamStatus: this.#upstreamStatus,
-      wasCutShort: ending.kind === 'gone' || ending.kind === 'cut',
+      wasCutShort: ending.kind === 'gone' || ending.kind === 'cut' || this.#mayHaveCost,
       inputEstimate,
       outputBound: request.output ?? capped,
     }

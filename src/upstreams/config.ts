@@ -22,5 +22,7 @@ export interface UpstreamConfig {
 export const headersTimeoutDefaultMs = 600_000
 export const idleTimeoutDefaultMs = 300_000
 export const connectTimeoutMs = 10_000
+/** Some services and proxies answer with long policies or traces; an answer that is paid for must not be lost by them. */
+export const answerHeadersBytesMax = 256 * 1024
 /** A relay holds one for as long as its answer runs, so this bounds the relays of one upstream. */
 export const connectionsDefault = 4096

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { factsOf } from './connector.ts'
 import type { Health } from './health.ts'
 import { type AnswerHeaders, retryAfterMs } from './retry-after.ts'
 
@@ -14,12 +15,14 @@ export interface Receiver {
 
 export interface SendFailure {
   /**
-   * `unreachable`: no answer came; `timeout`: none came in time; `broken`: it broke off after its headers;
-   * `fault`: our own code failed.
+   * `unreachable`: the upstream never took the request; `timeout`: no answer came in time; `broken`: it took the
+   * request and no whole answer came back; `fault`: our own code failed.
    */
   readonly kind: 'unreachable' | 'timeout' | 'broken' | 'fault'
   readonly cause: unknown
-  /** A connection that was open for long was closed as we wrote to it: a fresh one may well work. */
+  /** It may have worked on the request: sending that again could have it executed twice, and it may have cost. */
+  readonly mayHaveWorked: boolean
+  /** A connection that had served before was closed as the request was written to it: a fresh one may well work. */
   readonly isStale: boolean
 }
 
@@ -27,11 +30,21 @@ export interface ExchangeOptions {
   readonly health: Health
   readonly now: () => number
   readonly headersTimeoutMs: number
+  /** Whose request it is; absent for the gateway's own. */
+  readonly onBehalfOf?: string | undefined
 }
 
 /** An answer that nobody wants any more is read on to keep its connection, unless it is longer than this. */
 const discardBytesMax = 64 * 1024
 const discardMs = 1000
+
+/**
+ * How soon after a request was written the end of its connection counts as having been on its way already. That is one
+ * round trip, of which the time that the connection took to open is a measure, and something for a busy process. An
+ * upstream that read the request and gave up later looks the same but for the time, so the bound is kept short.
+ */
+const onItsWayMs = 200
+const onItsWayMaxMs = 1000
 
 /**
  * One request under way. Hides undici's handler: interim answers, an abort before the connection is there, the
@@ -43,6 +56,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #sentAt: number
   #controller: Dispatcher.DispatchController | undefined
   #timer: NodeJS.Timeout | undefined
+  /** `performance.now()` when it was written to a connection; undefined until then. */
+  #writtenAt: number | undefined
+  #isAnswered = false
   #hasStarted = false
   #isOver = false
   #discardedBytes = -1
@@ -53,7 +69,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#sentAt = options.now()
     // undici's own timer starts with the connection; this one also covers the wait for it.
     this.#timer = setTimeout(() => {
-      this.#fail('timeout', new Error('no answer within the time for headers'))
+      const mayHaveWorked = this.#writtenAt !== undefined
+      this.#fail({
+        kind: 'timeout',
+        cause: new Error('no answer within the time for headers'),
+        mayHaveWorked,
+      })
       this.#controller?.abort(new Error('timeout'))
     }, options.headersTimeoutMs)
   }
@@ -86,17 +107,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
+    this.#writtenAt = performance.now()
     if (this.#isOver) controller.abort(new Error('aborted'))
     else this.#guard(() => this.#receiver.onSent())
+  }
+
+  /** The first byte of an answer, or of an interim one. */
+  onResponseStarted(): void {
+    this.#isAnswered = true
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (this.#isOver || status < 200) return
     clearTimeout(this.#timer)
     this.#hasStarted = true
-    const { health, now } = this.#options
-    if (status === 429 || status >= 500) health.failed(retryAfterMs(headers, now()))
-    else health.succeeded(this.#sentAt)
+    this.#noteHealth(status, headers)
     this.#guard(() => this.#receiver.onStart(status, headers))
   }
 
@@ -110,7 +135,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     try {
       this.#receiver.onData(chunk)
     } catch (error) {
-      this.#fail('fault', error)
+      this.#fail({ kind: 'fault', cause: error, mayHaveWorked: true })
       this.#controller?.abort(new Error('aborted'))
     }
   }
@@ -123,31 +148,51 @@ export class Exchange implements Dispatcher.DispatchHandler {
     try {
       this.#receiver.onEnd()
     } catch (error) {
-      this.#receiver.onFailure({ kind: 'fault', cause: error, isStale: false })
+      this.#receiver.onFailure({ kind: 'fault', cause: error, mayHaveWorked: true, isStale: false })
     }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.#discardedBytes = -1
     clearTimeout(this.#timer)
-    this.#fail(this.#hasStarted ? 'broken' : isOurFault(error) ? 'fault' : 'unreachable', error)
+    this.#fail(this.#failureOf(error))
+  }
+
+  #failureOf(error: Error): Omit<SendFailure, 'isStale'> & { readonly isStale?: boolean } {
+    if (this.#hasStarted) return { kind: 'broken', cause: error, mayHaveWorked: true }
+    if (isOurFault(error)) return { kind: 'fault', cause: error, mayHaveWorked: false }
+    if (this.#writtenAt === undefined) return { kind: 'unreachable', cause: error, mayHaveWorked: false }
+    const facts = this.#isAnswered || !isClosing(error) ? undefined : factsOf(error)
+    const bound = Math.min(onItsWayMs + (facts?.openedInMs ?? 0), onItsWayMaxMs)
+    if (!facts || performance.now() - this.#writtenAt > bound)
+      return { kind: 'broken', cause: error, mayHaveWorked: true }
+    return { kind: 'unreachable', cause: error, mayHaveWorked: false, isStale: facts.hasServed }
+  }
+
+  #noteHealth(status: number, headers: AnswerHeaders): void {
+    const { health, now, onBehalfOf } = this.#options
+    if (isUnavailable(status)) health.failed(retryAfterMs(headers, now()))
+    else if (isDoubtful(status)) health.doubted(onBehalfOf, retryAfterMs(headers, now()))
+    else health.succeeded(this.#sentAt)
   }
 
   #guard(step: () => void): void {
     try {
       step()
     } catch (error) {
-      this.#fail('fault', error)
+      this.#fail({ kind: 'fault', cause: error, mayHaveWorked: this.#hasStarted })
       this.#controller?.abort(new Error('aborted'))
     }
   }
 
-  #fail(kind: SendFailure['kind'], cause: unknown): void {
+  #fail(failure: Omit<SendFailure, 'isStale'> & { readonly isStale?: boolean }): void {
     if (this.#isOver) return
     this.#close()
-    const isStale = kind === 'unreachable' && isStaleConnection(cause)
-    if (kind !== 'fault' && !isStale) this.#options.health.failed()
-    this.#receiver.onFailure({ kind, cause, isStale })
+    const { kind, isStale = false } = failure
+    const { health, onBehalfOf } = this.#options
+    if (kind === 'unreachable' && !isStale) health.failed()
+    else if (kind === 'broken' || kind === 'timeout') health.doubted(onBehalfOf)
+    this.#receiver.onFailure({ ...failure, isStale })
   }
 
   #close(): void {
@@ -161,11 +206,20 @@ function isOurFault(error: Error): boolean {
   return 'code' in error && (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED')
 }
 
-/** Closed by the peer after it had answered others: a keep-alive connection at its end, not an upstream in trouble. */
-function isStaleConnection(error: unknown): boolean {
-  if (!(error instanceof Error) || !('socket' in error)) return false
-  const { socket } = error
-  return (
-    typeof socket === 'object' && socket !== null && 'bytesRead' in socket && Number(socket.bytesRead) > 0
-  )
+/** The connection ended, or its encryption was refused; not that bytes came which cannot be read. */
+function isClosing(error: Error): boolean {
+  const code = 'code' in error ? String(error.code) : ''
+  return closingCodes.has(code) || code.startsWith('ERR_SSL_')
+}
+
+const closingCodes: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'ECONNABORTED', 'EPIPE'])
+
+/** It says itself that it serves no request now. */
+function isUnavailable(status: number): boolean {
+  return status === 429 || status === 503 || status === 529
+}
+
+/** It may be in trouble, or only have trouble with this request: a server may answer a malformed one with 500. */
+function isDoubtful(status: number): boolean {
+  return status >= 500 || status === 401 || status === 402 || (status >= 300 && status < 400)
 }

@@ -49,4 +49,23 @@ describe('the health of an upstream', () => {
     health.failed()
     assert.equal(health.restsUntil() - time.now, 1000, 'and starts anew')
   })
+
+  it('rests for doubts of two users, and not of one, nor with a good answer between them', () => {
+    const { time, health } = start()
+    for (let round = 0; round < 9; round += 1) health.doubted('one')
+    assert.equal(health.isResting(), false)
+    health.succeeded(time.now)
+    health.doubted('two')
+    assert.equal(health.isResting(), false, 'a good answer came in between')
+    time.now += 60_001
+    health.doubted('one')
+    assert.equal(health.isResting(), false, 'the other doubt is too old')
+    health.doubted(undefined)
+    assert.equal(health.isResting(), false, 'nobody asked')
+    health.doubted('two', 5000)
+    assert.equal(health.restsUntil() - time.now, 5000)
+    time.now += 5000
+    health.doubted('one')
+    assert.equal(health.restsUntil() - time.now, 2000, 'both doubts still stand')
+  })
 })

@@ -1,10 +1,14 @@
 import type { Clock } from '#core/clock.ts'
 
 /**
- * When an upstream rests. A failure (no connection, 5xx, 429) sends it to rest for a second, the next one after
- * that for two, and so on to a minute; what it asks for by `Retry-After` is kept, within bounds, since a wrong
- * header must not take it out for a day. Many requests that fail at once are one failure, and an answer to a
- * request that was sent before the rest began proves nothing about now.
+ * When an upstream rests. A failure (no connection, or it says that it serves nothing now: 429, 503, 529) sends it to
+ * rest for a second, the next one after that for two, and so on to a minute; what it asks for by `Retry-After` is kept,
+ * within bounds, since a wrong header must not take it out for a day. Many requests that fail at once are one failure,
+ * and an answer to a request that was sent before the rest began proves nothing about now.
+ *
+ * A doubt (500, 502, an answer that broke off) may speak of the one request only, and one user's malformed requests
+ * must not turn the upstream away from all others: it counts as a failure when another user has met one as well, and
+ * no answer in between was good.
  */
 export interface Health {
   readonly isResting: () => boolean
@@ -12,34 +16,57 @@ export interface Health {
   readonly restsUntil: () => number
   readonly succeeded: (sentAt: number) => void
   readonly failed: (retryAfterMs?: number) => void
+  /** @param by whose request it was; what nobody asked for counts for nothing */
+  readonly doubted: (by: string | undefined, retryAfterMs?: number) => void
 }
 
 const restFirstMs = 1000
 const restMaxMs = 60_000
 const retryAfterMaxMs = 600_000
+/** A doubt older than the longest rest says nothing about now. */
+const doubtMs = restMaxMs
 
 export function createHealth(clock: Clock): Health {
   let failures = 0
   let restedFrom = 0
   let until = 0
+  /** The latest of one user, and the latest of any other. */
+  let doubt: Doubt | undefined
+  let otherDoubt: Doubt | undefined
+
+  function failed(retryAfterMs = 0): void {
+    const now = clock()
+    const asked = now + Math.min(retryAfterMs, retryAfterMaxMs)
+    if (until > now) {
+      until = Math.max(until, asked)
+      return
+    }
+    failures += 1
+    restedFrom = now
+    until = Math.max(now + Math.min(restFirstMs * 2 ** (failures - 1), restMaxMs), asked)
+  }
+
   return {
     isResting: () => until > clock(),
     restsUntil: () => until,
     succeeded(sentAt) {
+      doubt = otherDoubt = undefined
       if (failures === 0 || sentAt < restedFrom) return
       failures = 0
       until = 0
     },
-    failed(retryAfterMs = 0) {
+    failed,
+    doubted(by, retryAfterMs) {
+      if (by === undefined) return
       const now = clock()
-      const asked = now + Math.min(retryAfterMs, retryAfterMaxMs)
-      if (until > now) {
-        until = Math.max(until, asked)
-        return
-      }
-      failures += 1
-      restedFrom = now
-      until = Math.max(now + Math.min(restFirstMs * 2 ** (failures - 1), restMaxMs), asked)
+      if (doubt && doubt.by !== by) otherDoubt = doubt
+      doubt = { by, at: now }
+      if (otherDoubt && now - otherDoubt.at <= doubtMs) failed(retryAfterMs)
     },
   }
+}
+
+interface Doubt {
+  readonly by: string
+  readonly at: number
 }

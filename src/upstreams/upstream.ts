@@ -3,12 +3,14 @@ import type { Clock } from '#core/clock.ts'
 import { matchesGlob } from '#lib/glob.ts'
 import type { Provider } from '#providers/provider.ts'
 import {
+  answerHeadersBytesMax,
   connectionsDefault,
   connectTimeoutMs,
   headersTimeoutDefaultMs,
   idleTimeoutDefaultMs,
   type UpstreamConfig,
 } from './config.ts'
+import { createConnector } from './connector.ts'
 import { Exchange, type Receiver } from './exchange.ts'
 import { type OwnHeaders, withOwn } from './header-lists.ts'
 import { createHealth, type Health } from './health.ts'
@@ -22,6 +24,8 @@ interface UpstreamRequest {
   readonly body: Buffer | null
   /** In place of the configured time, for what must not wait that long. */
   readonly headersTimeoutMs?: number
+  /** Whose request it is; absent for the gateway's own. */
+  readonly onBehalfOf?: string
 }
 
 export interface Upstream {
@@ -45,14 +49,15 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
   const basePath = pathname.replace(/\/+$/, '')
   const own = ownHeaders(provider, config.apiKey)
   const health = createHealth(clock)
-  const options = { health, now: clock, headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
+  const options = { headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
   const pool = new Pool(origin, {
     connections: config.connections ?? connectionsDefault,
     // One request a connection: an answer that runs for minutes must not stand before others, nor may cutting
     // it cut them. HTTP/2 would share one connection again, and brings nothing to answers made of small pieces.
     pipelining: 1,
     allowH2: false,
-    connectTimeout: connectTimeoutMs,
+    connect: createConnector({ allowH2: false, timeout: connectTimeoutMs }),
+    maxHeaderSize: answerHeadersBytesMax,
     headersTimeout: 0,
     bodyTimeout: config.idleTimeoutMs ?? idleTimeoutDefaultMs,
   })
@@ -64,11 +69,8 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
     health,
     serves: (model) => config.models.some((glob) => matchesGlob(glob, model)),
     send(request, receiver) {
-      const { headersTimeoutMs } = request
-      const exchange = new Exchange(
-        receiver,
-        headersTimeoutMs === undefined ? options : { ...options, headersTimeoutMs },
-      )
+      const { headersTimeoutMs = options.headersTimeoutMs, onBehalfOf } = request
+      const exchange = new Exchange(receiver, { health, now: clock, headersTimeoutMs, onBehalfOf })
       const { method, body } = request
       const headers = withOwn(request.headers, own)
       pool.dispatch({ path: basePath + request.path, method, headers, body }, exchange)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
 import { afterEach, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import {
@@ -47,8 +49,8 @@ for (const database of databases) {
       return harness
     }
 
-    async function ask(request: unknown = body) {
-      const accessToken = await harness.createUser()
+    async function ask(request: unknown = body, user?: string) {
+      const accessToken = user ?? (await harness.createUser())
       const answer = await call(harness.port, { path, accessToken, body: request })
       const used = await harness.usedBy(accessToken)
       await harness.settle()
@@ -143,9 +145,11 @@ for (const database of databases) {
     it('says 504 when no answer comes in time, lets the upstream go and tries no other', async () => {
       const [first, second] = [await scripted(() => {}), await scripted(json(chatAnswer))]
       await over([first.origin, second.origin], { headersTimeoutMs: 150 })
-      const { answer, used } = await ask()
+      const { answer, used, settlement } = await ask()
       assert.equal(answer.status, 504)
-      assert.deepEqual([used, second.requests.length], [0, 0])
+      assert.equal(second.requests.length, 0)
+      assert.ok(used > 0, 'it may have cost')
+      assert.deepEqual([settlement?.isEstimated, settlement?.usage.output], [true, 0])
       assert.equal(first.requests[0]?.wasCut, true)
     })
 
@@ -158,7 +162,7 @@ for (const database of databases) {
         const first = await scripted(async (_request, response, socket) => {
           response.writeHead(200, { 'content-type': 'text/event-stream' })
           for (const piece of list) response.write(piece)
-          await new Promise((resolve) => setTimeout(resolve, 30))
+          await setTimeout(30)
           socket.destroy()
         })
         await over([first.origin])
@@ -177,7 +181,7 @@ for (const database of databases) {
       const first = await scripted(async (_request, response, socket) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
         response.write(messageStart(123) + messageText('abcdefgh'))
-        await new Promise((resolve) => setTimeout(resolve, 30))
+        await setTimeout(30)
         socket.destroy()
       })
       harness = await openHarness(database, {
@@ -197,7 +201,7 @@ for (const database of databases) {
       const first = await scripted(async (_request, response, socket) => {
         response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
         response.flushHeaders()
-        await new Promise((resolve) => setTimeout(resolve, 30))
+        await setTimeout(30)
         socket.destroy()
       })
       await over([first.origin])
@@ -210,7 +214,7 @@ for (const database of databases) {
       const first = await scripted(async (_request, response, socket) => {
         response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
         response.write('{"id": "partly')
-        await new Promise((resolve) => setTimeout(resolve, 30))
+        await setTimeout(30)
         socket.destroy()
       })
       await over([first.origin])
@@ -230,7 +234,7 @@ for (const database of databases) {
     })
 
     it('lets one that failed rest, longer each time, and takes it back when it has recovered', async () => {
-      const [first, second] = [await scripted(json(errorBody, 500)), await scripted(json(chatAnswer))]
+      const [first, second] = [await scripted(json(errorBody, 503)), await scripted(json(chatAnswer))]
       await over([first.origin, second.origin])
       const asked = async () => {
         await ask()
@@ -247,6 +251,36 @@ for (const database of databases) {
       assert.equal(await asked(), 3)
       assert.equal(await asked(), 4, 'it has recovered')
     })
+
+    for (const status of [500, 502]) {
+      it(`lets none rest for what one user's requests meet (${status}), but for what others meet too`, async () => {
+        const script: Script = (request, response, socket) =>
+          json(
+            request.body.includes('malformed') ? errorBody : chatAnswer,
+            request.body.includes('malformed') ? status : 200,
+          )(request, response, socket)
+        const [first, second] = [await scripted(script), await scripted(script)]
+        await over([first.origin, second.origin])
+        const malformed = { ...body, user: 'malformed' }
+        const [careless, good, other] = [
+          await harness.createUser(),
+          await harness.createUser(),
+          await harness.createUser(),
+        ]
+        for (let round = 0; round < 4; round += 1) {
+          assert.equal((await ask(malformed, careless)).answer.status, status)
+          assert.equal((await ask(body, good)).settlement?.upstream, 'up0')
+        }
+        await ask(malformed, careless)
+        await ask(malformed, other)
+        assert.equal((await ask(body, good)).settlement?.upstream, 'up0', 'both may be well, and both rest')
+        harness.shiftClock(1100)
+        second.script = json(chatAnswer)
+        await ask(malformed, careless)
+        await ask(malformed, other)
+        assert.equal((await ask(body, good)).settlement?.upstream, 'up1')
+      })
+    }
 
     it('keeps the time that an upstream asks for', async () => {
       const first = await scripted(json(errorBody, 429, { 'retry-after': '30' }))
@@ -280,6 +314,86 @@ for (const database of databases) {
       closes = true
       assert.equal((await ask()).answer.status, 200)
       assert.equal(first.requests.length, 3)
+    })
+
+    /** How a connection can end while a request is on it. */
+    const endings = {
+      closed: (socket: Socket) => socket.destroy(),
+      reset: (socket: Socket) => socket.resetAndDestroy(),
+    }
+    for (const [how, end] of Object.entries(endings)) {
+      it(`sends again when a kept connection is ${how} at once`, async () => {
+        const first = await scripted(json(chatAnswer))
+        const second = await scripted(json(chatAnswer))
+        await over([first.origin, second.origin])
+        await ask()
+        first.script = (_request, _response, socket) => {
+          first.script = json(chatAnswer)
+          end(socket)
+        }
+        const { answer, used, settlement } = await ask()
+        assert.deepEqual([answer.status, used, settlement?.upstream], [200, 12, 'up0'])
+        assert.deepEqual([first.requests.length, second.requests.length], [3, 0])
+      })
+
+      for (const when of ['first', 'kept'] as const) {
+        it(`executes nothing twice: a ${when} connection ${how} after work, charged as what may have cost`, async () => {
+          const [first, second] = [await scripted(json(chatAnswer)), await scripted(json(chatAnswer))]
+          await over([first.origin, second.origin])
+          if (when === 'kept') await ask()
+          const before = first.requests.length
+          first.script = async (_request, _response, socket) => {
+            await setTimeout(1300)
+            end(socket)
+          }
+          const { answer, used, settlement } = await ask()
+          assert.equal(answer.status, 502)
+          assert.equal(JSON.parse(answer.text).error.code, 'upstream_failed')
+          assert.deepEqual([first.requests.length - before, second.requests.length], [1, 0])
+          assert.deepEqual(
+            [settlement?.ending, settlement?.isEstimated, settlement?.errorCode, settlement?.upstream],
+            ['settled', true, 'upstream_failed', 'up0'],
+          )
+          assert.ok(used > 0)
+          assert.deepEqual([settlement?.usage.input, settlement?.usage.output], [used, 0])
+        })
+      }
+    }
+
+    const unreadable: readonly (readonly [string, Script])[] = [
+      [
+        'headers beyond any bound',
+        (_request, _response, socket) => {
+          socket.write(`HTTP/1.1 200 OK\r\nx-long: ${'x'.repeat(300_000)}\r\ncontent-length: 0\r\n\r\n`)
+        },
+      ],
+      ['bytes that are no HTTP', (_request, _response, socket) => void socket.end('nonsense\r\n\r\n')],
+      [
+        'a part of its headers',
+        (_request, _response, socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-ty'),
+      ],
+      [
+        'an interim answer only',
+        (_request, _response, socket) => void socket.end('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'),
+      ],
+    ]
+    for (const [name, script] of unreadable) {
+      it(`executes nothing twice: ${name} came back`, async () => {
+        const [first, second] = [await scripted(script), await scripted(json(chatAnswer))]
+        await over([first.origin, second.origin])
+        const { answer, used, settlement } = await ask()
+        assert.equal(answer.status, 502)
+        assert.deepEqual([first.requests.length, second.requests.length], [1, 0])
+        assert.deepEqual([settlement?.ending, settlement?.isEstimated], ['settled', true])
+        assert.ok(used > 0)
+      })
+    }
+
+    it('reads long headers of an answer', async () => {
+      const first = await scripted(json(chatAnswer, 200, { 'alt-svc': 'x'.repeat(100_000) }))
+      await over([first.origin])
+      const { answer, used } = await ask()
+      assert.deepEqual([answer.status, used], [200, 12])
     })
 
     it('chooses by the globs, in order', async () => {
