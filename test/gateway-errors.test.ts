@@ -304,6 +304,30 @@ const cases: readonly Case[] = [
     options: { script: json({ error: { message: 'upstream-secret' } }, 401) },
   },
   {
+    code: 'upstream_failed',
+    name: 'redirects elsewhere',
+    error: 'InternalServerError',
+    attempts: 2,
+    options: {
+      script: (_request, response) => response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end(),
+    },
+  },
+  {
+    code: 'upstream_refused',
+    error: 'InternalServerError',
+    attempts: 1,
+    shouldRetry: 'false',
+    options: { script: json({ error: { message: 'Insufficient Balance' } }, 402) },
+  },
+  {
+    code: 'upstream_refused',
+    name: 'until its quota comes back',
+    error: 'InternalServerError',
+    attempts: 2,
+    retryAfter: 'one',
+    options: { script: json({ error: { code: 'insufficient_quota' } }, 429, { 'retry-after': '1' }) },
+  },
+  {
     code: 'no_upstream',
     error: 'InternalServerError',
     attempts: 1,

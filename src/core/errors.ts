@@ -46,6 +46,11 @@ export const errorTable = {
     message: 'The upstream could not be reached or broke off.',
   },
   no_upstream: { status: 503, fault: 'operator', message: 'No upstream is configured for that model.' },
+  upstream_refused: {
+    status: 503,
+    fault: 'operator',
+    message: "The upstream does not serve this gateway's account at present. Tell its operator.",
+  },
   store_unavailable: {
     status: 503,
     fault: 'operator',

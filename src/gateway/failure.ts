@@ -1,4 +1,5 @@
 import { createProblem, type Problem } from '#core/errors.ts'
+import type { OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { SendFailure } from '#upstreams/exchange.ts'
 
 /** What the client is told of an upstream that failed; the cause is for the log. */
@@ -16,10 +17,24 @@ export function problemOfFailure(failure: SendFailure): Problem {
 }
 
 /**
- * An upstream's 401 speaks of the operator's credential, often with a part of it; passed on, it would tell
- * holders to throw away access tokens that are good.
+ * What the client is told of an answer that speaks of the operator's credential or account: such an answer often holds
+ * a part of the key or the organisation's name; passed on, it would tell holders to throw away access tokens that are
+ * good, or that a quota of theirs is spent.
  */
-export const refusedCredential: Problem = createProblem(
+export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | undefined): Problem {
+  switch (refusal) {
+    case 'credential':
+      return createProblem(
+        'upstream_failed',
+        "The upstream refused this gateway's own credential. Tell its operator.",
+      )
+    case 'account':
+      return createProblem('upstream_refused', undefined, { retryAt })
+  }
+}
+
+/** Followed, a redirect would take the prompt, and by some clients the access token, to wherever it leads. */
+export const redirected: Problem = createProblem(
   'upstream_failed',
-  "The upstream refused this gateway's own credential. Tell its operator.",
+  'The upstream redirects elsewhere, so its address is not right. Tell the operator of this gateway.',
 )

@@ -43,7 +43,10 @@ function retryHeaders(problem: Problem, now: number): string[] {
   const retryAt = retryAtOf(problem, now)
   const headers = retryAt === undefined ? [] : ['retry-after', String(retryAfterSeconds(retryAt, now))]
   const isWorthWaiting = retryAt !== undefined && retryAt - now <= worthWaitingMs
-  const wouldRetry = errorTable[problem.code].fault === 'quota' || problem.code === 'throttled'
+  const wouldRetry =
+    errorTable[problem.code].fault === 'quota' ||
+    problem.code === 'throttled' ||
+    problem.code === 'upstream_refused'
   if (problem.code === 'no_upstream' || (wouldRetry && !isWorthWaiting))
     headers.push('x-should-retry', 'false')
   return headers

@@ -2,17 +2,19 @@ import type { Clock } from '#core/clock.ts'
 import { createProblem, errorTable, type Problem } from '#core/errors.ts'
 import type { Log } from '#http/log.ts'
 import type { Meter } from '#metering/meter.ts'
+import { operatorRefusalByStatus } from '#providers/operator-refusal.ts'
 import type { Settlement } from '#storage/store.ts'
 import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
 import { answerHeaders } from '#upstreams/header-lists.ts'
 import type { Upstreams } from '#upstreams/open.ts'
-import type { AnswerHeaders } from '#upstreams/retry-after.ts'
+import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
 import { Attempts } from './attempts.ts'
 import { chargeOf, type Figures, noFigures } from './charge.ts'
 import { Delivery } from './delivery.ts'
-import { problemOfFailure, refusedCredential } from './failure.ts'
+import { problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
+import { type HeldAnswer, HeldError } from './held-error.ts'
 import { pushAll, refuse } from './refusal.ts'
 import type { Bar, Relays } from './relays.ts'
 import { isGone, timingOf } from './visit.ts'
@@ -45,8 +47,10 @@ type Ending =
 /** How long a stream's end may come after its last event before that is booked without it. */
 const lastWordsMs = 20
 
-/** Answers after which another upstream may do better. */
-const worthAnother: ReadonlySet<number> = new Set([401, 429, 500, 502, 503, 529])
+/** Answers after which another upstream may do better, besides those that speak of the operator's account. */
+const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
+
+const isRedirect = (status: number) => status >= 300 && status < 400
 
 /**
  * One request from its admission to its settlement. It moves on from upstream to upstream until one answers,
@@ -61,6 +65,7 @@ export class Relay implements Receiver {
   readonly #delivery: Delivery
   readonly #attempts: Attempts
   #meter: AnswerMeter | undefined
+  #held: HeldError | undefined
   #wasSent = false
   /** The upstream failed while it may have been at work. */
   #mayHaveCost = false
@@ -115,24 +120,27 @@ export class Relay implements Receiver {
   }
 
   onStart(status: number, headers: AnswerHeaders): void {
-    const isTrouble = worthAnother.has(status)
-    if (isTrouble) this.#logTrouble({ status })
-    if (isTrouble && this.#mayGoOn()) {
-      this.#attempts.exchange?.discard()
-      this.#wasSent = false
-      this.#attempts.sendToNext(this)
-      return
-    }
     this.#upstreamStatus = status
-    if (status === 401) {
-      this.#fail(refusedCredential)
+    if (status < 300) {
+      this.#open(status, headers)
       return
     }
+    const refusal = operatorRefusalByStatus(status)
+    const isTrouble = refusal !== undefined || isRedirect(status) || worthAnother.has(status)
+    if (isTrouble) this.#logTrouble({ status, ...(refusal && { refusal }) })
+    if (isTrouble && this.#moveOn()) return
+    if (refusal) this.#fail(problemOfRefusal(refusal, this.#retryAt(headers)))
+    else if (isRedirect(status)) this.#fail(redirected)
+    else this.#held = new HeldError(status, headers)
+  }
+
+  /** Lets the answer begin. */
+  #open(status: number, headers: AnswerHeaders): void {
     const { endpoint, request } = this.#job
     this.#meter = openAnswerMeter(endpoint, headers, request.lacksUsage)
     const { isStream } = this.#meter
     if (this.#isOnDisk) {
-      if (!this.#isClientGone) this.#startAnswer(status, headers, isStream)
+      this.#startAnswer(status, headers, isStream)
       return
     }
     // Nothing goes out that the account could forget: the answer waits where it is.
@@ -140,16 +148,63 @@ export class Relay implements Receiver {
     this.#attempts.exchange?.pause()
   }
 
+  /** Goes on to the next upstream with a request that this one refused; false where there is none. */
+  #moveOn(): boolean {
+    if (!this.#mayGoOn()) return false
+    this.#attempts.exchange?.discard()
+    this.#held = undefined
+    this.#wasSent = false
+    this.#upstreamStatus = 0
+    this.#attempts.sendToNext(this)
+    return true
+  }
+
+  /** An error is whole: it goes out, unless it speaks of the operator's account. */
+  #judgeError(held: HeldError): void {
+    const { refusal, answer } = held.judge()
+    if (refusal) {
+      this.#logTrouble({ status: held.status, refusal })
+      if (!this.#moveOn()) this.#fail(problemOfRefusal(refusal, this.#retryAt(answer.headers)))
+      return
+    }
+    this.#release(held.status, answer, () => this.onEnd())
+  }
+
+  /** Lets go what was held of an error, when the admission is on the disk. */
+  #release(status: number, { headers, body }: HeldAnswer, then: () => void): void {
+    this.#held = undefined
+    const letGo = () => {
+      this.#open(status, headers)
+      this.onData(body)
+      then()
+    }
+    if (this.#isOnDisk) letGo()
+    else {
+      this.#startLater = letGo
+      this.#attempts.exchange?.pause()
+    }
+  }
+
+  #retryAt(headers: AnswerHeaders): number | undefined {
+    const now = this.#context.clock()
+    const afterMs = retryAfterMs(headers, now)
+    return afterMs === undefined ? undefined : now + afterMs
+  }
+
   #onDurable(): void {
     this.#isOnDisk = true
     const start = this.#startLater
     this.#startLater = undefined
     if (!start || this.#isConcluded) return
-    if (!this.#isClientGone) start()
+    start()
     this.#attempts.exchange?.resume()
   }
 
   onData(chunk: Buffer): void {
+    if (this.#held) {
+      if (!this.#held.push(chunk)) this.#release(this.#held.status, this.#held.passed(), () => {})
+      return
+    }
     const meter = this.#meter
     if (!meter || this.#isConcluded) return
     this.#firstByteAt ??= performance.now()
@@ -180,6 +235,10 @@ export class Relay implements Receiver {
   }
 
   onEnd(): void {
+    if (this.#held && !this.#isConcluded) {
+      this.#judgeError(this.#held)
+      return
+    }
     const meter = this.#meter
     if (!meter || this.#isConcluded) return
     const rest = meter.end()
@@ -199,6 +258,7 @@ export class Relay implements Receiver {
   }
 
   #startAnswer(status: number, headers: AnswerHeaders, isStream: boolean): void {
+    if (this.#isClientGone) return
     const { visit, decision, request } = this.#job
     // A length that will not hold, since a chunk is taken out again, must not be said.
     const { 'content-length': length, ...unframed } = headers

@@ -28,6 +28,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   internal: 'api_error',
   upstream_failed: 'api_error',
   no_upstream: 'overloaded_error',
+  upstream_refused: 'api_error',
   store_unavailable: 'overloaded_error',
   overloaded: 'overloaded_error',
   shutting_down: 'overloaded_error',

@@ -42,6 +42,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   internal: failed('internal_error'),
   upstream_failed: failed('upstream_failed'),
   no_upstream: failed('no_upstream'),
+  upstream_refused: failed('upstream_refused'),
   store_unavailable: failed('store_unavailable'),
   overloaded: failed('overloaded'),
   shutting_down: failed('shutting_down'),

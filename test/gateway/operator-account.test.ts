@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { call } from '../support/gateway-client.ts'
+import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { chatAnswer, json, openScripted, type Script, type Scripted } from '../support/gateway-scripted.ts'
+import { databases } from '../support/stores.ts'
+
+const chat = { path: '/v1/chat/completions', body: { model: 'gpt-4o', messages: [] } }
+const message = { path: '/v1/messages', body: { model: 'claude-x', max_tokens: 5, messages: [] } }
+const quotaSpent = {
+  error: {
+    message:
+      'You exceeded your current quota in organization org-operator123, please check your plan and billing details.',
+    type: 'insufficient_quota',
+    param: null,
+    code: 'insufficient_quota',
+  },
+}
+const balance = {
+  type: 'error',
+  error: {
+    type: 'invalid_request_error',
+    message: 'Your credit balance is too low to access the Anthropic API.',
+  },
+}
+const keyLimit = {
+  error: { message: 'Key limit exceeded (total limit).', code: 403 },
+  user_id: 'user_operator0123456789',
+}
+const badKey = [{ error: { code: 400, message: 'API key not valid. Please pass a valid API key.' } }]
+
+const compressed: Script = (_request, response) => {
+  response.writeHead(429, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+  response.end(gzipSync(JSON.stringify(quotaSpent)))
+}
+
+/** What comes of the operator's account, the status and code that a user gets where no other upstream is left. */
+const refusals: readonly (readonly [string, Script, number, string])[] = [
+  ['402', json({ error: { message: 'Insufficient Balance' } }, 402), 503, 'upstream_refused'],
+  ['403 about billing', json(keyLimit, 403), 503, 'upstream_refused'],
+  ['400 about billing', json(balance, 400), 503, 'upstream_refused'],
+  ['429 insufficient_quota', json(quotaSpent, 429), 503, 'upstream_refused'],
+  ['429 insufficient_quota, compressed', compressed, 503, 'upstream_refused'],
+  ['400 about the key', json(badKey, 400), 502, 'upstream_failed'],
+  ['401', json({ error: { message: 'org-operator123' } }, 401), 502, 'upstream_failed'],
+  [
+    'a redirect',
+    (_request, response) =>
+      response.writeHead(308, { location: 'https://operator.example/' }).end('operator'),
+    502,
+    'upstream_failed',
+  ],
+]
+
+for (const database of databases) {
+  describe(`the operator's own account at a provider on ${database.name}`, () => {
+    let first: Scripted
+    let second: Scripted
+    let alone: Harness
+    let pair: Harness
+    before(async () => {
+      first = await openScripted(json({}))
+      second = await openScripted(json(chatAnswer))
+      const upstreams = (['openai', 'anthropic'] as const).map((provider) =>
+        upstreamAt(first.origin, { provider, name: `first-${provider}` }),
+      )
+      const others = (['openai', 'anthropic'] as const).map((provider) =>
+        upstreamAt(second.origin, { provider, name: `second-${provider}` }),
+      )
+      alone = await openHarness(database, { upstreams })
+      pair = await openHarness(database, { upstreams: [...upstreams, ...others] })
+    })
+    after(async () => {
+      await alone.close()
+      await pair.close()
+      await first.close()
+      await second.close()
+    })
+
+    async function ask(harness: Harness, request: typeof chat | typeof message) {
+      // What an earlier refusal had rest is over.
+      harness.shiftClock(601_000)
+      const accessToken = await harness.createUser()
+      const answer = await call(harness.port, { ...request, accessToken })
+      const used = await harness.usedBy(accessToken)
+      await harness.settle()
+      return { answer, used, settlement: harness.settlements.at(-1) }
+    }
+
+    for (const [name, script, status, code] of refusals) {
+      for (const request of [chat, message]) {
+        it(`${name} on ${request.path}: the next upstream, else ${status} in our words`, async () => {
+          first.script = script
+          const moved = await ask(pair, request)
+          assert.equal(moved.answer.status, 200)
+          assert.match(moved.settlement?.upstream ?? '', /^second-/)
+          const { answer, used, settlement } = await ask(alone, request)
+          assert.equal(answer.status, status)
+          assert.doesNotMatch(
+            answer.text + JSON.stringify(answer.headers) + alone.log(),
+            /operator[01]|your (plan|credit|current)/i,
+          )
+          assert.doesNotMatch(answer.text, /insufficient_quota/)
+          assert.equal(answer.headers.location, undefined)
+          assert.deepEqual([used, settlement?.ending, settlement?.errorCode], [0, 'released', code])
+        })
+      }
+    }
+
+    it('takes its names out of errors that are passed on, and leaves the rest', async () => {
+      const text = (name: string) => `Rate limit reached in organization ${name} on tokens per min: Limit 3.`
+      first.script = json({ error: { message: text('org-operator123'), code: 'rate_limit_exceeded' } }, 429, {
+        'retry-after': '7',
+      })
+      const { answer } = await ask(alone, chat)
+      assert.equal(answer.status, 429)
+      assert.equal(answer.headers['retry-after'], '7')
+      assert.deepEqual(JSON.parse(answer.text).error.message, text('(hidden)'))
+      assert.equal(answer.headers['content-length'], String(answer.bytes.length))
+    })
+
+    it('passes a refusal of the content on', async () => {
+      const flagged = { error: { message: 'Your input was flagged for "violence".', code: 403 } }
+      first.script = json(flagged, 403)
+      for (const harness of [alone, pair]) {
+        const { answer } = await ask(harness, chat)
+        assert.deepEqual([answer.status, JSON.parse(answer.text)], [403, flagged])
+      }
+    })
+
+    it('passes an error on that is too long to be held, byte for byte', async () => {
+      const long = { error: { message: 'x'.repeat(300_000), code: null } }
+      first.script = json(long, 400)
+      const { answer, settlement } = await ask(alone, chat)
+      assert.deepEqual([answer.status, answer.text], [400, JSON.stringify(long)])
+      assert.deepEqual([settlement?.ending, settlement?.status], ['released', 400])
+    })
+
+    it('says 502 where an error breaks off before it is whole', async () => {
+      first.script = (_request, response, socket) => {
+        response.writeHead(400, { 'content-type': 'application/json', 'content-length': '500' })
+        response.write('{"error": {"mess')
+        setTimeout(() => socket.destroy(), 20)
+      }
+      const { answer, used } = await ask(alone, chat)
+      assert.deepEqual([answer.status, used], [502, 0])
+    })
+  })
+}
