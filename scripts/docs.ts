@@ -283,7 +283,7 @@ function upstreamRows(): string {
       [
         '`baseUrl`',
         'required',
-        `\`http\` or \`https\`. OpenAI's ends in \`/v1\`, Anthropic's does not: ${listed(inOrder.map((provider) => provider.publicBaseUrl))}.`,
+        `\`http\` or \`https\`. OpenAI's ends in \`/v1\`, Anthropic's does not: ${listed(inOrder.map((provider) => provider.publicBaseUrl))}. A query goes with every request; a user and password become Basic credentials.`,
       ],
       ['`apiKey`', '-', 'The credential, or `$NAME` for a variable of the environment (or its `NAME_FILE`).'],
       [
@@ -296,6 +296,12 @@ function upstreamRows(): string {
         "the protocol's own",
         'The member by which this upstream bounds an answer: `max_tokens`, `max_completion_tokens` or `max_output_tokens`.',
       ],
+      [
+        '`passRequestHeaders`',
+        '-',
+        'Further headers of requests that go to it, as names or beginnings: `[x-acme-*]`. Credentials and addresses never do.',
+      ],
+      ['`passAnswerHeaders`', '-', 'Likewise of its answers, to clients.'],
       [
         '`headersTimeoutMs`',
         number(headersTimeoutDefaultMs),

@@ -168,6 +168,7 @@ describe('secrets', () => {
           baseUrl: general,
           apiKey: '$OPENAI_API_KEY',
           models: ['*'],
+          passRequestHeaders: ['x-simulate'],
         }
         writeFileSync(join(folder, 'tollgate.yaml'), JSON.stringify({ upstreams: [slow, echo, rest] }))
       }

@@ -55,6 +55,7 @@ export async function openDemo(env: Environment): Promise<Demo> {
         baseUrl: upstream.url + new URL(provider.publicBaseUrl).pathname.replace(/\/$/, ''),
         models: ['*'],
         apiKey: 'none',
+        passRequestHeaders: ['x-simulate'],
       })),
     },
     addUsers,

@@ -5,6 +5,7 @@ import { isNetwork } from '#core/network.ts'
 import { periods } from '#core/period.ts'
 import { unitsMax } from '#core/units.ts'
 import { ipLimitActions } from '#core/user.ts'
+import { isNeverPassed } from '#upstreams/header-lists.ts'
 import { ConfigError } from './settings.ts'
 
 /** What `tollgate.yaml` may hold: what has structure. Single values come from the environment. */
@@ -14,6 +15,14 @@ const name = z
   .string()
   .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')
 const milliseconds = z.number().int().min(1).max(86_400_000)
+
+const passedHeaders = z.array(
+  z
+    .string()
+    .regex(/^[\w-]+\*?$/, 'must be the name of a header, or the beginning of one before a *')
+    .toLowerCase()
+    .refine((name) => !isNeverPassed(name), 'never passes: it belongs to one connection, or is a credential'),
+)
 
 /** -1: without end. */
 const days = z.number().int().min(-1).max(36_500)
@@ -49,6 +58,8 @@ const fileSchema = z.strictObject({
         apiKey: z.string().min(1).optional(),
         models: globs,
         outputCapMember: z.enum(['max_tokens', 'max_completion_tokens', 'max_output_tokens']).optional(),
+        passRequestHeaders: passedHeaders.optional(),
+        passAnswerHeaders: passedHeaders.optional(),
         headersTimeoutMs: milliseconds.optional(),
         idleTimeoutMs: milliseconds.optional(),
         connections: z.number().int().min(1).max(65_535).optional(),

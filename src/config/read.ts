@@ -174,7 +174,8 @@ function upstreamOfEnvironment(provider: string, env: Environment): readonly Ups
   if (!URL.canParse(address) || !/^https?:/.test(address)) {
     throw new ConfigError(
       `${prefix}_BASE_URL`,
-      `${JSON.stringify(address)} is no URL that begins with http:// or https://`,
+      // An address may hold a password.
+      `${address.includes('@') ? 'this' : JSON.stringify(address)} is no URL that begins with http:// or https://`,
     )
   }
   return [

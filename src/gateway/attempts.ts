@@ -2,6 +2,7 @@ import { applyEdits } from '#providers/body-edits.ts'
 import type { RequestChanges } from '#providers/provider.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
 import { requestHeaders } from '#upstreams/header-lists.ts'
+import { passedQuery } from '#upstreams/request-query.ts'
 import type { Upstream } from '#upstreams/upstream.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { noteSent } from './visit.ts'
@@ -14,7 +15,6 @@ export class Attempts {
   readonly #job: AdmittedRequest
   readonly #candidates: readonly Upstream[]
   readonly #path: string
-  #headers: readonly string[] | undefined
   #count = 0
   #next = 0
   #staleCount = 0
@@ -26,7 +26,7 @@ export class Attempts {
     const url = job.visit.request.url ?? ''
     const query = url.indexOf('?')
     const { upstreamPath } = job.endpoint
-    this.#path = query < 0 ? upstreamPath : upstreamPath + url.slice(query)
+    this.#path = query < 0 ? upstreamPath : upstreamPath + passedQuery(url.slice(query))
   }
 
   get hasNext(): boolean {
@@ -61,7 +61,7 @@ export class Attempts {
 
   #send(upstream: Upstream, receiver: Receiver): void {
     const { visit } = this.#job
-    this.#headers ??= requestHeaders(visit.request.rawHeaders, visit.provider.accountHeaders)
+    const headers = requestHeaders(visit.request.rawHeaders, upstream.passed.request)
     const body = this.#bodyFor(upstream)
     noteSent(visit)
     this.#count += 1
@@ -69,7 +69,7 @@ export class Attempts {
     const request = {
       method: 'POST',
       path: this.#path,
-      headers: this.#headers,
+      headers,
       body,
       onBehalfOf: this.#job.userId,
     } as const

@@ -5,7 +5,7 @@ import type { Meter } from '#metering/meter.ts'
 import { operatorRefusalByStatus } from '#providers/operator-refusal.ts'
 import type { Settlement } from '#storage/store.ts'
 import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
-import { answerHeaders } from '#upstreams/header-lists.ts'
+import { answerHeaders, type HeaderList } from '#upstreams/header-lists.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
@@ -50,6 +50,7 @@ const lastWordsMs = 20
 /** Answers after which another upstream may do better, besides those that speak of the operator's account. */
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
 
+const nothingPassed: HeaderList = { has: () => false }
 const isRedirect = (status: number) => status >= 300 && status < 400
 
 /**
@@ -263,7 +264,8 @@ export class Relay implements Receiver {
     // A length that will not hold, since a chunk is taken out again, must not be said.
     const { 'content-length': length, ...unframed } = headers
     const keepsLength = typeof length === 'string' && !(isStream && request.lacksUsage)
-    const list = answerHeaders(keepsLength ? headers : unframed, visit.provider.isPrivateHeader)
+    const passed = this.#attempts.upstream?.passed.answer ?? nothingPassed
+    const list = answerHeaders(keepsLength ? headers : unframed, passed)
     list.push('x-request-id', visit.requestId, 'server-timing', timingOf(visit))
     pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)

@@ -308,30 +308,44 @@ describe('limits', () => {
   })
 })
 
-it('keeps what speaks of the account from clients, and lets the rest through', () => {
-  const cases: readonly (readonly [string, boolean])[] = [
-    ['x-ratelimit-remaining-tokens', true],
-    ['set-cookie', true],
-    ['cf-ray', true],
-    ['x-request-id', true],
-    ['content-type', false],
-    ['retry-after', false],
-    ['request-id', false],
-    ['content-encoding', false],
-  ]
-  for (const [name, expected] of cases) {
-    for (const provider of providers) assert.equal(provider.isPrivateHeader(name), expected, name)
-  }
-  assert.ok(openai.isPrivateHeader('openai-organization') && openai.isPrivateHeader('openai-project'))
-  assert.ok(!openai.isPrivateHeader('openai-processing-ms'))
-  assert.ok(anthropic.isPrivateHeader('anthropic-organization-id'))
-  assert.ok(anthropic.isPrivateHeader('anthropic-ratelimit-tokens-limit'))
-})
-
 it('sends the credential as each protocol wants it', () => {
   assert.deepEqual(openai.credentialHeaders('k'), { authorization: 'Bearer k' })
   assert.deepEqual(anthropic.credentialHeaders('k'), { 'x-api-key': 'k' })
   assert.deepEqual(anthropic.defaultHeaders, { 'anthropic-version': '2023-06-01' })
+})
+
+it('keeps what a server says of a model, in either shape, and not what it says of itself', () => {
+  const facts = {
+    max_model_len: 32_768,
+    context_length: 131_072,
+    context_window: 131_072,
+    max_completion_tokens: 8192,
+    max_input_tokens: 200_000,
+    max_tokens: 64_000,
+    max_context_length: 32_000,
+    loaded_context_length: 4096,
+    capabilities: { vision: true, thinking: { supported: true } },
+    architecture: { input_modalities: ['text', 'image'] },
+    supported_parameters: ['tools'],
+    top_provider: { context_length: 128_000, max_completion_tokens: null },
+    meta: { n_ctx_train: 40_960, n_params: 7 },
+  }
+  const itself = {
+    root: '/home/operator/models/seven.gguf',
+    permission: [{ organization: '*' }],
+    status: { args: ['--api-key', 'operator'] },
+    pricing: { prompt: '0.1' },
+    parent: null,
+    secret: 1,
+  }
+  const model = { id: 'a', source: { ...facts, ...itself, created: 5, owned_by: 'them' } }
+  const shown = JSON.parse(openai.renderModel(model))
+  assert.deepEqual(shown, { ...facts, id: 'a', object: 'model', created: 5, owned_by: 'them' })
+  assert.deepEqual(JSON.parse(openai.renderModelList([model])).data, [shown])
+  const other = JSON.parse(anthropic.renderModel(model))
+  const fixed = { id: 'a', type: 'model', display_name: 'a', created_at: '1970-01-01T00:00:05.000Z' }
+  assert.deepEqual(other, { ...facts, ...fixed })
+  assert.deepEqual(JSON.parse(anthropic.renderModelList([model])).data, [other])
 })
 
 it('lists models in each shape', () => {

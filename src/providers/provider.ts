@@ -28,10 +28,9 @@ export interface Provider {
   readonly renderStreamProblem: (problem: Problem, requestId: string) => string
   /** This protocol's rate-limit headers, so that its clients know where they stand. */
   readonly limitHeaders: (limits: LimitsView, now: number) => Readonly<Record<string, string>>
-  /** Headers by which a client chooses an account at the provider: under our credential only the operator may. */
-  readonly accountHeaders: readonly string[]
-  /** Whether one of an upstream's answer headers speaks of the operator's own account and stays here. */
-  readonly isPrivateHeader: (lowerCaseName: string) => boolean
+  /** Headers of a request that go to an upstream, and of an answer that go to the client; `x-*` for all that begin so. */
+  readonly requestHeaders: readonly string[]
+  readonly answerHeaders: readonly string[]
   /** The list that `GET /v1/models` answers, and one of its elements. */
   readonly renderModelList: (models: readonly ListedModel[]) => string
   readonly renderModel: (model: ListedModel) => string

@@ -3,13 +3,19 @@ export interface UpstreamConfig {
   readonly name: string
   /** Name of the protocol it speaks, as its provider object says. */
   readonly provider: string
-  /** `http` or `https`, with the path that every operation's path is put after. */
+  /**
+   * `http` or `https`, with the path that every operation's path is put after; its query goes with every request, and
+   * a user and password in it are the credential of RFC 7617.
+   */
   readonly baseUrl: string
   readonly apiKey?: string
   /** Globs over the models it serves. */
   readonly models: readonly string[]
   /** The member that bounds the output, where it wants another than the protocol's current one. */
   readonly outputCapMember?: string
+  /** Further headers that go to it from requests, and to clients from its answers; `x-*` for all that begin so. */
+  readonly passRequestHeaders?: readonly string[]
+  readonly passAnswerHeaders?: readonly string[]
   /** From handing a request over to the answer's headers, waiting for a connection included; default 10 minutes. */
   readonly headersTimeoutMs?: number
   /** Between two pieces of an answer; default 5 minutes. */

@@ -1,10 +1,12 @@
 import type { AnswerHeaders } from './retry-after.ts'
 
 /**
- * Which headers cross the gateway. Lists are flat (name, value, name, value), as node:http and undici write
- * them without further work. Hop-by-hop headers (RFC 9110, 7.6.1) end here, with those that `Connection` names.
+ * Which headers cross the gateway: those that a list names, and of those none that `Connection` names (RFC 9110, 7.6.1)
+ * nor any that could never be right on the other side. Lists of headers are flat (name, value, name, value), as
+ * node:http and undici write them without further work.
  */
-const hopByHop = [
+const neverPassed: ReadonlySet<string> = new Set([
+  // Of one connection only.
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -14,41 +16,66 @@ const hopByHop = [
   'trailer',
   'transfer-encoding',
   'upgrade',
-]
-
-/** What a user's request carries that is for us alone: credentials, where it came from, how it was framed. */
-const keptFromUpstreams: ReadonlySet<string> = new Set([
-  ...hopByHop,
+  // How a request was framed and addressed here. A compressed answer could not be metered as it passes.
   'host',
-  'content-length',
   'expect',
-  'authorization',
-  'x-api-key',
-  'cookie',
-  'forwarded',
-  'via',
-  'x-real-ip',
-  // A compressed answer could not be metered as it passes.
   'accept-encoding',
+  // Credentials, of users here or of the operator there.
+  'authorization',
+  'api-key',
+  'x-api-key',
+  'x-auth-token',
+  'x-goog-api-key',
+  'x-tollgate-key',
+  'cookie',
+  'set-cookie',
+  // Where a user came from.
+  'cf-connecting-ip',
+  'cf-connecting-ipv6',
+  'fly-client-ip',
+  'forwarded',
+  'true-client-ip',
+  'via',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'x-real-ip',
+  // This gateway's own on every answer.
+  'server-timing',
+  'x-request-id',
 ])
 
-/** Of an answer: `x-request-id` is ours, and a cookie would tie users to the operator's session. */
-const keptFromClients: ReadonlySet<string> = new Set([...hopByHop, 'x-request-id', 'set-cookie'])
+export interface HeaderList {
+  readonly has: (lowerCaseName: string) => boolean
+}
+
+/** @param names lower-case; one that ends in `*` stands for all that begin so */
+export function createHeaderList(names: readonly string[]): HeaderList {
+  const exact = new Set(names.filter((name) => !name.endsWith('*') && !isNeverPassed(name)))
+  const starts = names.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))
+  return {
+    has: (name) =>
+      exact.has(name) || (starts.some((start) => name.startsWith(start)) && !isNeverPassed(name)),
+  }
+}
+
+/** Whether a header stays on its side whatever a list says. */
+export function isNeverPassed(lowerCaseName: string): boolean {
+  return neverPassed.has(lowerCaseName) || lowerCaseName.startsWith('x-forwarded-')
+}
 
 /**
  * A user's request headers as they go upstream.
  *
  * @param raw the request's `rawHeaders`
- * @param accountHeaders names by which an account at the provider is chosen: under the operator's credential only
- *   the operator may choose one
  */
-export function requestHeaders(raw: readonly string[], accountHeaders: readonly string[]): string[] {
+export function requestHeaders(raw: readonly string[], passed: HeaderList): string[] {
   const named = namedByConnection(raw)
   const list: string[] = []
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase()
-    if (keptFromUpstreams.has(name) || name.startsWith('x-forwarded-') || named?.has(name)) continue
-    if (accountHeaders.includes(name)) continue
+    // Its length is what is sent, whatever the client said.
+    if (!passed.has(name) || name === 'content-length' || named?.has(name)) continue
     list.push(name, raw[index + 1] ?? '')
   }
   list.push('accept-encoding', 'identity')
@@ -56,14 +83,11 @@ export function requestHeaders(raw: readonly string[], accountHeaders: readonly 
 }
 
 /** An upstream's answer headers as they go to the client; the caller adds its own. */
-export function answerHeaders(
-  headers: AnswerHeaders,
-  isPrivate: (lowerCaseName: string) => boolean,
-): string[] {
+export function answerHeaders(headers: AnswerHeaders, passed: HeaderList): string[] {
   const named = listed(headers.connection)
   const list: string[] = []
   for (const name in headers) {
-    if (keptFromClients.has(name) || named?.has(name) || isPrivate(name)) continue
+    if (!passed.has(name) || named?.has(name)) continue
     const value = headers[name]
     if (typeof value === 'string') list.push(name, value)
     else for (const each of value ?? []) list.push(name, each)

@@ -2,6 +2,7 @@ import { Pool } from 'undici'
 import type { Clock } from '#core/clock.ts'
 import { matchesGlob } from '#lib/glob.ts'
 import type { Provider } from '#providers/provider.ts'
+import { basicCredential, createPathBuilder } from './base-url.ts'
 import {
   answerHeadersBytesMax,
   connectionsDefault,
@@ -12,7 +13,7 @@ import {
 } from './config.ts'
 import { createConnector } from './connector.ts'
 import { Exchange, type Receiver } from './exchange.ts'
-import { type OwnHeaders, withOwn } from './header-lists.ts'
+import { createHeaderList, type HeaderList, type OwnHeaders, withOwn } from './header-lists.ts'
 import { createHealth, type Health } from './health.ts'
 
 interface UpstreamRequest {
@@ -35,6 +36,7 @@ export interface Upstream {
   readonly models: readonly string[]
   readonly outputCapMember: string | undefined
   readonly health: Health
+  readonly passed: { readonly request: HeaderList; readonly answer: HeaderList }
   readonly serves: (model: string) => boolean
   readonly send: (request: UpstreamRequest, receiver: Receiver) => Exchange
   /** Ends every connection at once, with whatever runs on it. */
@@ -43,11 +45,13 @@ export interface Upstream {
 
 /** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is no address. */
 export function openUpstream(config: UpstreamConfig, provider: Provider, clock: Clock): Upstream {
-  const { protocol, origin, pathname } = new URL(config.baseUrl)
+  const base = new URL(config.baseUrl)
+  const { protocol, origin, pathname } = base
   if (protocol !== 'http:' && protocol !== 'https:')
     throw new TypeError(`${config.name}: baseUrl must be http or https`)
   const basePath = pathname.replace(/\/+$/, '')
-  const own = ownHeaders(provider, config.apiKey)
+  const withBaseQuery = createPathBuilder(base)
+  const own = ownHeaders(provider, config, base)
   const health = createHealth(clock)
   const options = { headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
   const pool = new Pool(origin, {
@@ -67,24 +71,32 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
     models: config.models,
     outputCapMember: config.outputCapMember,
     health,
+    passed: {
+      request: createHeaderList([...provider.requestHeaders, ...(config.passRequestHeaders ?? [])]),
+      answer: createHeaderList([...provider.answerHeaders, ...(config.passAnswerHeaders ?? [])]),
+    },
     serves: (model) => config.models.some((glob) => matchesGlob(glob, model)),
     send(request, receiver) {
       const { headersTimeoutMs = options.headersTimeoutMs, onBehalfOf } = request
       const exchange = new Exchange(receiver, { health, now: clock, headersTimeoutMs, onBehalfOf })
       const { method, body } = request
       const headers = withOwn(request.headers, own)
-      pool.dispatch({ path: basePath + request.path, method, headers, body }, exchange)
+      pool.dispatch({ path: withBaseQuery(basePath + request.path), method, headers, body }, exchange)
       return exchange
     },
     close: () => pool.destroy(),
   }
 }
 
-function ownHeaders(provider: Provider, apiKey: string | undefined): OwnHeaders {
+function ownHeaders(provider: Provider, { name, apiKey }: UpstreamConfig, base: URL): OwnHeaders {
   const flat = (headers: Readonly<Record<string, string>>) =>
     Object.entries(headers).flatMap(([name, value]) => [name.toLowerCase(), value])
-  return {
-    credential: apiKey === undefined ? [] : flat(provider.credentialHeaders(apiKey)),
-    defaults: flat(provider.defaultHeaders),
+  const credential = apiKey === undefined ? [] : flat(provider.credentialHeaders(apiKey))
+  const basic = basicCredential(base)
+  if (basic !== undefined) {
+    if (credential.includes('authorization'))
+      throw new TypeError(`${name}: apiKey and the user in baseUrl both want the authorization header`)
+    credential.push('authorization', basic)
   }
+  return { credential, defaults: flat(provider.defaultHeaders) }
 }

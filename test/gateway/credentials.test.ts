@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { providers } from '#providers/all.ts'
+import { openUpstreams } from '#upstreams/open.ts'
 import { call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
@@ -46,42 +48,82 @@ for (const database of databases) {
     })
 
     it('passes the request headers on that are meant for the upstream, and no others', async () => {
-      const headers = {
-        'x-api-key': accessToken,
+      const meant = {
+        accept: 'application/json',
         'anthropic-version': '2024-01-01',
         'anthropic-beta': 'one,two',
+        'anthropic-dangerous-direct-browser-access': 'true',
         'user-agent': 'mine/1',
         'x-stainless-lang': 'js',
+        'x-stainless-retry-count': '1',
+        'idempotency-key': 'once',
+        traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+        'x-app': 'cli',
+      }
+      const others = {
+        'x-api-key': accessToken,
+        'api-key': accessToken,
+        'x-goog-api-key': accessToken,
+        'x-tollgate-key': accessToken,
         'x-hop': 'secret hop',
         connection: 'keep-alive, x-hop',
         cookie: 'a=b',
         'x-forwarded-for': '192.0.2.1',
         'x-forwarded-proto': 'https',
+        'cf-connecting-ip': '192.0.2.1',
+        'true-client-ip': '192.0.2.1',
+        'x-client-ip': '192.0.2.1',
         forwarded: 'for=192.0.2.1',
         via: '1.1 somebody',
         te: 'trailers',
-        'accept-encoding': 'gzip, br',
         expect: '100-continue',
+        origin: 'https://internal.example',
+        referer: 'https://internal.example/page',
+        'x-codex-turn-metadata': '{"remote":"git@internal.example"}',
+        'openai-organization': 'org-another',
+        'x-anything-new': 'later',
       }
-      await call(harness.port, { ...message, headers })
+      await call(harness.port, {
+        ...message,
+        headers: { ...others, ...meant, 'accept-encoding': 'gzip, br' },
+      })
       const received = upstream.requests.at(-1)?.headers ?? {}
-      assert.equal(received['anthropic-version'], '2024-01-01', "the client's own stands before the default")
-      assert.equal(received['anthropic-beta'], 'one,two')
-      assert.equal(received['user-agent'], 'mine/1')
-      assert.equal(received['x-stainless-lang'], 'js')
+      for (const [name, value] of Object.entries(meant)) assert.equal(received[name], value, name)
       assert.equal(received['accept-encoding'], 'identity')
       assert.equal(received.host, new URL(upstream.origin).host)
-      for (const name of [
-        'x-hop',
-        'cookie',
-        'x-forwarded-for',
-        'x-forwarded-proto',
-        'forwarded',
-        'via',
-        'te',
-        'expect',
-      ]) {
-        assert.equal(received[name], undefined, name)
+      assert.equal(received['x-api-key'], 'upstream-secret')
+      const sent = Object.keys(received).filter((name) => !(name in meant))
+      assert.deepEqual(sent.sort(), [
+        'accept-encoding',
+        'connection',
+        'content-length',
+        'content-type',
+        'host',
+        'x-api-key',
+      ])
+      assert.doesNotMatch(JSON.stringify(upstream.requests.at(-1)?.rawHeaders), /192\.0\.2\.1|internal/)
+    })
+
+    it('passes what the configuration names besides, in either direction', async () => {
+      const own = await openHarness(database, {
+        upstreams: [
+          upstreamAt(upstream.origin, {
+            provider: 'openai',
+            passRequestHeaders: ['x-acme-*'],
+            passAnswerHeaders: ['x-trace'],
+          }),
+        ],
+      })
+      upstream.script = json(chatAnswer, 200, { 'x-trace': 't', 'x-acme-team': 'theirs' })
+      try {
+        const headers = { 'x-acme-team': 'blue', 'x-trace': 'client' }
+        const answer = await call(own.port, { ...chat, accessToken: await own.createUser(), headers })
+        const received = upstream.requests.at(-1)?.headers
+        assert.deepEqual([received?.['x-acme-team'], received?.['x-trace']], ['blue', undefined])
+        assert.deepEqual([answer.headers['x-trace'], answer.headers['x-acme-team']], ['t', undefined])
+      } finally {
+        upstream.script = json(chatAnswer)
+        await own.close()
       }
     })
 
@@ -95,37 +137,119 @@ for (const database of databases) {
       assert.equal(upstream.requests.at(-1)?.url, '/v1/messages?beta=true')
     })
 
-    it("passes the answer's headers on, without those that speak of the operator's account", async () => {
-      upstream.script = json(chatAnswer, 201, {
-        'x-request-id': 'theirs',
-        'x-custom': 'kept',
+    it('keeps credentials in an address from the upstream', async () => {
+      const path = `/v1/messages?key=${accessToken}&beta=true&API_KEY=${accessToken}`
+      await call(harness.port, { ...message, path, accessToken })
+      assert.equal(upstream.requests.at(-1)?.url, '/v1/messages?beta=true')
+    })
+
+    it("passes the answer's headers on that are meant for clients, and no others", async () => {
+      const meant = {
         'retry-after': '3',
+        'openai-processing-ms': '12',
+        'openai-version': '2020-10-01',
+        'request-id': 'req_theirs',
+        'cache-control': 'no-cache',
+        'x-should-retry': 'true',
+        'x-accel-buffering': 'no',
+      }
+      const others = {
+        'x-request-id': 'theirs',
         'openai-organization': 'org-operator',
+        'openai-project': 'proj_operator',
+        'anthropic-organization-id': 'operator',
+        'anthropic-ratelimit-tokens-remaining': '5',
         'x-ratelimit-remaining-tokens': '5',
+        'ratelimitbysize-remaining': '5',
+        'x-ms-deployment-name': 'operator',
+        'x-ms-region': 'operator',
+        'x-litellm-key-spend': '1.5',
+        'x-litellm-model-api-base': 'https://operator.example',
+        'llm_provider-x-request-id': 'operator',
+        'x-groq-region': 'operator',
+        'cf-ray': 'operator',
         'set-cookie': 'session=operator',
+        'access-control-allow-origin': '*',
+        location: 'https://operator.example',
+        server: 'uvicorn',
+        'x-powered-by': 'operator',
         'keep-alive': 'timeout=9',
         connection: 'x-named',
-        'x-named': 'dropped',
-      })
-      const answer = await call(harness.port, { ...chat, accessToken })
-      upstream.script = json(chatAnswer)
-      assert.equal(answer.status, 201)
-      assert.equal(answer.headers['x-custom'], 'kept')
-      assert.equal(answer.headers['retry-after'], '3')
-      assert.match(String(answer.headers['x-request-id']), /^req_/)
-      for (const name of ['openai-organization', 'x-ratelimit-remaining-tokens', 'set-cookie', 'x-named']) {
-        assert.equal(answer.headers[name], undefined, name)
+        'x-named': 'operator',
+        'x-anything-new': 'operator',
+      }
+      for (const request of [chat, message]) {
+        upstream.script = json(chatAnswer, 201, { ...meant, ...others })
+        const answer = await call(harness.port, { ...request, accessToken })
+        upstream.script = json(chatAnswer)
+        assert.equal(answer.status, 201)
+        assert.match(String(answer.headers['x-request-id']), /^req_/)
+        for (const [name, value] of Object.entries(meant)) {
+          if (request === message && name.startsWith('openai-')) continue
+          assert.equal(answer.headers[name], value, name)
+        }
+        assert.doesNotMatch(JSON.stringify(answer.headers), /operator|uvicorn|"theirs"/)
+        const named = new Set([...Object.keys(meant), 'x-request-id', 'content-type', 'server-timing'])
+        const framing = new Set(['content-length', 'transfer-encoding', 'date', 'connection', 'keep-alive'])
+        const more = Object.keys(answer.headers).filter((name) => !named.has(name) && !framing.has(name))
+        assert.deepEqual(more, [])
       }
     })
 
     it('passes header bytes that are no ASCII', async () => {
+      const name = Buffer.from('attachment; filename=grün').toString('latin1')
       upstream.script = (_request, response) => {
-        response.setHeader('x-name', Buffer.from('grün').toString('latin1'))
+        response.setHeader('content-disposition', name)
         json(chatAnswer)(_request, response, response.socket as never)
       }
       const answer = await call(harness.port, { ...chat, accessToken })
       upstream.script = json(chatAnswer)
-      assert.equal(Buffer.from(String(answer.headers['x-name']), 'latin1').toString(), 'grün')
+      assert.equal(answer.headers['content-disposition'], name)
+    })
+
+    it("honours the query and the user of an upstream's address, and says neither to anybody", async () => {
+      const address = new URL(`${upstream.origin}/deployments/one?api-version=2026-01-01&tenant=a%20b`)
+      address.username = 'gate'
+      address.password = 'pa:ss wörd'
+      const own = await openHarness(database, {
+        upstreams: [
+          { name: 'openai', provider: 'openai', baseUrl: address.href, models: ['*'] },
+          { name: 'anthropic', provider: 'anthropic', baseUrl: address.href, models: ['*'], apiKey: 'both' },
+        ],
+      })
+      try {
+        const user = await own.createUser()
+        const basic = `Basic ${Buffer.from('gate:pa:ss wörd').toString('base64')}`
+        const ask = async (request: typeof chat) => {
+          const answer = await call(own.port, { ...request, accessToken: user })
+          assert.equal(answer.status, 200)
+          const { url, headers } = upstream.requests.at(-1) ?? {}
+          assert.equal(headers?.authorization, basic)
+          return url
+        }
+        const query = '?api-version=2026-01-01&tenant=a%20b'
+        assert.equal(await ask(chat), `/deployments/one/chat/completions${query}`)
+        const asked = { ...message, path: '/v1/messages?beta=true&api-version=1&tenant=mine' } as never
+        assert.equal(await ask(asked), `/deployments/one/v1/messages${query}&beta=true`)
+        assert.equal(upstream.requests.at(-1)?.headers['x-api-key'], 'both')
+        await call(own.port, { method: 'GET', path: '/v1/models', accessToken: user })
+        assert.equal(upstream.requests.at(-1)?.url, `/deployments/one/models${query}&limit=1000`)
+        assert.doesNotMatch(own.log(), /pa:ss|pa%3Ass|Basic|tenant/)
+      } finally {
+        await own.close()
+      }
+      assert.throws(
+        () =>
+          openUpstreams(
+            [{ name: 'two', provider: 'openai', baseUrl: address.href, models: ['*'], apiKey: 'k' }],
+            {
+              providers,
+              clock: Date.now,
+            },
+          ),
+        (error: Error) =>
+          /both want the authorization header/.test(error.message) && !/pa:ss/.test(error.message),
+      )
     })
 
     it('an upstream without a key gets no credential', async () => {

@@ -83,6 +83,36 @@ for (const database of databases) {
         assert.equal((await call(harness.port, { path: '/v1/models', body: {} })).status, 405)
       })
 
+      it('says why it refuses, on either protocol, and never with an empty list', async () => {
+        const barred = [
+          [{ disabledAt: 1, disabledReason: 'Left' }, /disabled: Left/],
+          [{ type: 'temporary', expiresAt: 1 }, /expired/],
+          [{ limits: { allowedNetworks: ['192.0.2.0/24'] } }, /may not be used from/],
+        ] as const
+        for (const [edit, reason] of barred) {
+          const accessToken = await harness.createUser(edit)
+          for (const path of ['/v1/models', '/v1/models/gpt-4o']) {
+            for (const headers of [{}, { 'anthropic-version': '2023-06-01' }]) {
+              const answer = await get(path, accessToken, headers)
+              assert.equal(answer.status, 403)
+              assert.match(JSON.parse(answer.text).error.message, reason)
+            }
+          }
+        }
+      })
+
+      it('keeps what the upstream says of a model', async () => {
+        const described = { id: 'gpt-4o', object: 'model', created: 5, owned_by: 'them', max_model_len: 4096 }
+        upstream.script = json({ object: 'list', data: [{ ...described, root: '/srv/models' }] })
+        harness.shiftClock(61_000)
+        const accessToken = await harness.createUser()
+        const one = JSON.parse((await get('/v1/models/gpt-4o', accessToken)).text)
+        const [first] = JSON.parse((await get('/v1/models', accessToken)).text).data
+        upstream.script = serve
+        harness.shiftClock(61_000)
+        assert.deepEqual([one, first], [described, described])
+      })
+
       it('counts nothing', async () => {
         const accessToken = await harness.createUser({ limits: { requestsPerMinute: 1 } })
         for (let round = 0; round < 3; round += 1) await listed(accessToken)

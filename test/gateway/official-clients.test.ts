@@ -23,8 +23,16 @@ for (const database of databases) {
       })
       harness = await openHarness(database, {
         upstreams: [
-          upstreamAt(simulated.url, { provider: 'openai', models: ['gpt-*', 'o*', 'text-embedding-*'] }),
-          upstreamAt(simulated.url, { provider: 'anthropic', models: ['claude-*'] }),
+          upstreamAt(simulated.url, {
+            provider: 'openai',
+            passRequestHeaders: ['x-simulate'],
+            models: ['gpt-*', 'o*', 'text-embedding-*'],
+          }),
+          upstreamAt(simulated.url, {
+            provider: 'anthropic',
+            passRequestHeaders: ['x-simulate'],
+            models: ['claude-*'],
+          }),
         ],
         policy: { limits },
       })

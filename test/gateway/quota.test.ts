@@ -20,8 +20,8 @@ for (const database of databases) {
       held = await openHeldUpstream(simulated.url)
       harness = await openHarness(database, {
         upstreams: [
-          upstreamAt(held.url, { provider: 'openai' }),
-          upstreamAt(held.url, { provider: 'anthropic' }),
+          upstreamAt(held.url, { provider: 'openai', passRequestHeaders: ['x-simulate'] }),
+          upstreamAt(held.url, { provider: 'anthropic', passRequestHeaders: ['x-simulate'] }),
         ],
         // The bound: no estimate may be wrong to the quota's cost.
         gateway: { inputEstimate: 'bound' },

@@ -19,8 +19,3 @@ export function limitHeaders({ quota, rate }: LimitsView): Readonly<Record<strin
 function renderTime(at: number): string {
   return new Date(Math.ceil(at / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }
-
-/** Limits, organisation and workspace are the operator's; `request-id` names the request to the provider's support. */
-export function isPrivateHeader(lowerCaseName: string): boolean {
-  return lowerCaseName.startsWith('anthropic-')
-}

@@ -1,4 +1,5 @@
 import { figureOf, type JsonRecord } from '#providers/figures.ts'
+import { modelFacts } from '#providers/model-facts.ts'
 import type { ListedModel } from '#providers/provider.ts'
 
 /** Everything on one page: no operator serves so many models that a client would have to turn it. */
@@ -17,6 +18,7 @@ export function renderModel(model: ListedModel): string {
 
 function modelOf({ id, source }: ListedModel) {
   return {
+    ...modelFacts(source),
     type: 'model',
     id,
     display_name: textOf(source, 'display_name') ?? id,

@@ -1,10 +1,10 @@
 import { estimateAnswer } from '#providers/answer-estimate.ts'
-import { isPrivateAnywhere } from '#providers/private-headers.ts'
+import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
 import { readBodyUsage } from '#providers/usage-reader.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
-import { isPrivateHeader, limitHeaders } from './limits.ts'
+import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
 import { editMessage, readCount, readMessage } from './request.ts'
 import { answerWords, messageStream } from './stream.ts'
@@ -44,8 +44,16 @@ export const anthropic: Provider = {
   renderProblem,
   renderStreamProblem,
   limitHeaders,
-  accountHeaders: [],
-  isPrivateHeader: (name) => isPrivateHeader(name) || isPrivateAnywhere(name),
+  requestHeaders: [
+    ...requestHeadersAnywhere,
+    'anthropic-version',
+    'anthropic-beta',
+    'anthropic-dangerous-direct-browser-access',
+    // Claude Code, and programs that are made like it.
+    'x-app',
+    'x-claude-code-*',
+  ],
+  answerHeaders: answerHeadersAnywhere,
   renderModelList,
   renderModel,
 }

@@ -15,7 +15,3 @@ export function limitHeaders({ quota, rate }: LimitsView, now: number): Readonly
   }
   return headers
 }
-
-export function isPrivateHeader(lowerCaseName: string): boolean {
-  return lowerCaseName === 'openai-organization' || lowerCaseName === 'openai-project'
-}

@@ -1,10 +1,10 @@
 import { estimateAnswer } from '#providers/answer-estimate.ts'
-import { isPrivateAnywhere } from '#providers/private-headers.ts'
+import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
 import { readBodyUsage } from '#providers/usage-reader.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
-import { isPrivateHeader, limitHeaders } from './limits.ts'
+import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
 import {
   editChat,
@@ -73,8 +73,23 @@ export const openai: Provider = {
   renderProblem,
   renderStreamProblem,
   limitHeaders,
-  accountHeaders: ['openai-organization', 'openai-project'],
-  isPrivateHeader: (name) => isPrivateHeader(name) || isPrivateAnywhere(name),
+  requestHeaders: [
+    ...requestHeadersAnywhere,
+    'openai-beta',
+    // Codex, and programs that are made like it.
+    'originator',
+    'session_id',
+    'session-id',
+    'conversation_id',
+    'version',
+  ],
+  answerHeaders: [
+    ...answerHeadersAnywhere,
+    'openai-processing-ms',
+    'openai-version',
+    'openai-model',
+    'x-reasoning-included',
+  ],
   renderModelList,
   renderModel,
 }

@@ -1,0 +1,37 @@
+/** What a base address holds besides the place: a query such as Azure's `api-version`, and a user and password. */
+
+/** Puts the base address' query on a path; of a parameter that both have, the base's counts. */
+export function createPathBuilder(base: URL): (path: string) => string {
+  const own = base.search.slice(1)
+  if (own === '') return (path) => path
+  const names = new Set(base.searchParams.keys())
+  return (path) => {
+    const query = path.indexOf('?')
+    if (query < 0) return `${path}?${own}`
+    const others = path
+      .slice(query + 1)
+      .split('&')
+      .filter((part) => part !== '' && !names.has(nameOf(part)))
+    return `${path.slice(0, query)}?${[own, ...others].join('&')}`
+  }
+}
+
+function nameOf(part: string): string {
+  for (const name of new URLSearchParams(part).keys()) return name
+  return ''
+}
+
+/** RFC 7617, in UTF-8; undefined where the address has no user. */
+export function basicCredential({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined
+  const pair = `${decoded(username)}:${decoded(password)}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
