@@ -113,7 +113,7 @@ const limitWords: Readonly<Record<LimitFacts['name'], LimitWords>> = {
   quota: {
     code: 'quota_exceeded',
     used: 'units of this period',
-    more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `resetAt`, where there is a period',
+    more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `neededOutput`, how much of that is output that it asks for; `resetAt`, where waiting for it helps',
     retry:
       '1 where only running requests stand in the way; until `resetAt` where the request fits into a whole period; else none',
   },
@@ -293,8 +293,8 @@ function upstreamRows(): string {
       ],
       [
         '`outputCapMember`',
-        "the protocol's own",
-        'The member by which this upstream bounds an answer: `max_tokens`, `max_completion_tokens` or `max_output_tokens`.',
+        'by its host',
+        'The member that bounds a chat completion here: `max_tokens`, `max_completion_tokens` or `max_output_tokens`. OpenAI and Azure obey the second, everything else is taken to obey the first.',
       ],
       [
         '`passRequestHeaders`',

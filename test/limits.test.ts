@@ -9,7 +9,7 @@ import {
   limitCases,
   limitFields,
 } from './support/limit-cases.ts'
-import { openWorld, type World } from './support/limit-world.ts'
+import { openWorld, unitsServed, type World } from './support/limit-world.ts'
 import { type DatabaseKind, databases } from './support/stores.ts'
 
 /**
@@ -101,22 +101,42 @@ for (const database of databases) {
       withWorld(database, { outputUnits: 25 }, async (own) => {
         const user = await own.createUser({ tokenLimits: { gpt4: 1000 } })
         await expectAnswer(own, user, { output: null }, [200])
-        assert.match(own.sentUpstream(), /"max_completion_tokens":25\b/)
+        assert.match(own.sentUpstream(), /"max_tokens":25\b/)
+      }))
+
+    it('outputFloor and outputShare by default: what is held of a bound that is larger', () =>
+      withWorld(database, { outputFloor: 100, outputShare: 0.5 }, async (own) => {
+        const user = await own.createUser({ tokenLimits: { gpt4: 1000 } })
+        const whole = await expectAnswer(own, user, { output: 100 }, [200])
+        assert.equal(whole.headers['x-tollgate-output-cap'], '100', 'under the name that the upstream obeys')
+        const lowered = await expectAnswer(own, user, { output: 128_000 }, [200])
+        assert.equal(lowered.headers['x-tollgate-output-cap'], String((1000 - unitsServed) / 2))
+        assert.match(own.sentUpstream(), /"max_tokens":470\b/)
+      }))
+
+    it('outputLeast by default: what an answer without a bound must have room for', () =>
+      withWorld(database, { outputLeast: 900 }, async (own) => {
+        const user = await own.createUser({ tokenLimits: { gpt4: 900 } })
+        await expectAnswer(own, user, { output: null }, [429, 'insufficient_quota'])
+        const other = await own.createUser({ tokenLimits: { gpt4: 2000 } })
+        await expectAnswer(own, other, { output: null }, [200])
       }))
   })
 }
 
+const shownApart = ['outputFloor', 'outputShare', 'outputUnits', 'outputLeast']
+
 describe('every field that limits a user', () => {
   it('has a case', () => {
     assert.deepEqual(fieldsWithoutCase(limitFields(), limitCases), [])
-    assert.deepEqual(defaultsWithoutCase(limitCases, ['outputUnits']), [])
+    assert.deepEqual(defaultsWithoutCase(limitCases, shownApart), [])
   })
 
   it('would be missed without one', () => {
     assert.ok(limitFields().length >= 12, `only ${limitFields().length} fields`)
     assert.deepEqual(fieldsWithoutCase([...limitFields(), 'newLimit'], limitCases), ['newLimit'])
     const names = [...defaultNames, 'newLimit']
-    assert.deepEqual(defaultsWithoutCase(limitCases, ['outputUnits'], names), ['newLimit'])
+    assert.deepEqual(defaultsWithoutCase(limitCases, shownApart, names), ['newLimit'])
     const others = limitCases.filter(({ field }) => field !== 'maxIps')
     assert.deepEqual(fieldsWithoutCase(limitFields(), others), ['maxIps'])
   })

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { builtInFamilies } from '#core/family.ts'
+import { outputPolicyDefault } from '#core/output-need.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 
@@ -7,7 +8,13 @@ export const databaseIn = (folder: string) => join(folder, 'tollgate.db')
 
 const settings = {
   masterKey: Buffer.alloc(32, 7),
-  policy: { families: builtInFamilies, limits: {}, defaults: {}, outputDefault: 1000, timeZone: 'UTC' },
+  policy: {
+    families: builtInFamilies,
+    limits: {},
+    defaults: {},
+    output: { ...outputPolicyDefault, unstated: 1000 },
+    timeZone: 'UTC',
+  },
   instance: 'bench',
 }
 

@@ -24,6 +24,8 @@ const passedHeaders = z.array(
     .refine((name) => !isNeverPassed(name), 'never passes: it belongs to one connection, or is a credential'),
 )
 
+const outputUnits = z.number().int().min(1).max(10_000_000)
+
 /** -1: without end. */
 const days = z.number().int().min(-1).max(36_500)
 
@@ -46,7 +48,10 @@ const fileSchema = z.strictObject({
         .array(z.string().refine(isNetwork, 'must be a network such as 10.0.0.0/8'))
         .optional(),
       allowedModels: z.array(z.string().min(1)).optional(),
-      outputUnits: z.number().int().min(1).max(10_000_000).optional(),
+      outputFloor: outputUnits.optional(),
+      outputShare: z.number().min(0).max(1).optional(),
+      outputUnits: outputUnits.optional(),
+      outputLeast: outputUnits.optional(),
     })
     .optional(),
   upstreams: z

@@ -103,11 +103,16 @@ describe('readConfig', () => {
 
   it('keeps defaults apart: limits of families, limits of users, what is reserved', () => {
     const file =
-      'defaults: { limits: { turbo: 5 }, period: daily, concurrentRequests: 2, outputUnits: 99 }\ntimeZone: Europe/Paris'
+      'defaults: { limits: { turbo: 5 }, period: daily, concurrentRequests: 2, outputUnits: 99, outputShare: 0.5 }\ntimeZone: Europe/Paris'
     const { policy } = read({}, file)
     assert.deepEqual(
-      [policy.limits, policy.defaults, policy.outputDefault, policy.timeZone],
-      [{ turbo: 5 }, { period: 'daily', concurrentRequests: 2 }, 99, 'Europe/Paris'],
+      [policy.limits, policy.defaults, policy.output, policy.timeZone],
+      [
+        { turbo: 5 },
+        { period: 'daily', concurrentRequests: 2 },
+        { floor: 8192, share: 0.5, unstated: 99, least: 64 },
+        'Europe/Paris',
+      ],
     )
   })
 })

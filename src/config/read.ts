@@ -1,5 +1,6 @@
 import { builtInFamilies, familyNames } from '#core/family.ts'
 import { isNetwork } from '#core/network.ts'
+import { outputPolicyDefault } from '#core/output-need.ts'
 import type { PolicySettings } from '#core/policy-settings.ts'
 import type { UserLimits } from '#core/user.ts'
 import { providers } from '#providers/all.ts'
@@ -18,9 +19,6 @@ import {
 import { type ConfigFile, readConfigFile } from './file.ts'
 import { configuredMasterKey } from './master-key.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
-
-/** An answer nobody bounded is reserved, and where the user is limited also capped, at this many units. */
-const outputDefault = 4096
 
 /**
  * Environment and file to one frozen Config. The only reader of the environment; throws `ConfigError` for the
@@ -106,7 +104,7 @@ function policyOf(file: ConfigFile): PolicySettings {
     (family, index) => families.findIndex(({ name }) => name === family.name) < index,
   )
   if (twice) throw new ConfigError('families', `${twice.name} is defined twice`)
-  const { limits = {}, outputUnits = outputDefault, ...defaults } = file.defaults ?? {}
+  const { limits = {}, outputFloor, outputShare, outputUnits, outputLeast, ...defaults } = file.defaults ?? {}
   const known = familyNames(families)
   const unknown = Object.keys(limits).find((family) => !known.includes(family))
   if (unknown !== undefined) {
@@ -116,7 +114,12 @@ function policyOf(file: ConfigFile): PolicySettings {
     families,
     limits,
     defaults: definedOnly(defaults),
-    outputDefault: outputUnits,
+    output: {
+      floor: outputFloor ?? outputPolicyDefault.floor,
+      share: outputShare ?? outputPolicyDefault.share,
+      unstated: outputUnits ?? outputPolicyDefault.unstated,
+      least: outputLeast ?? outputPolicyDefault.least,
+    },
     timeZone: file.timeZone ?? 'UTC',
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type AdmissionRequest, decideAdmission, type QuotaState, type UserState } from './admission.ts'
 import { builtInFamilies } from './family.ts'
+import { outputPolicyDefault } from './output-need.ts'
 import { createPolicy, type PolicySettings } from './policy-settings.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
@@ -9,7 +10,7 @@ const settings: PolicySettings = {
   families: builtInFamilies,
   limits: {},
   defaults: {},
-  outputDefault: 1000,
+  output: { ...outputPolicyDefault, unstated: 1000 },
   timeZone: 'UTC',
 }
 const places = (...known: string[]) => ({ places: () => new Set(known) })
@@ -307,6 +308,148 @@ const cases: readonly Case[] = [
     cap: 133,
   },
   {
+    name: 'a bound up to the floor is held as it is',
+    quota: { limit: 20_000 },
+    units: { output: 8192, mayLower: true },
+    expect: 'admitted',
+    hold: 8292,
+  },
+  {
+    name: 'a bound up to the floor is refused where it does not fit',
+    units: { output: 901, mayLower: true },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'a larger bound is lowered to a share of what is left',
+    quota: { limit: 110_000, used: 6000, reserved: 4000 },
+    units: { input: 11_500, output: 128_000, mayLower: true },
+    expect: 'admitted',
+    hold: 36_500,
+    cap: 25_000,
+  },
+  {
+    name: 'but not below the floor',
+    quota: { limit: 30_000 },
+    units: { input: 11_500, output: 128_000, mayLower: true },
+    expect: 'admitted',
+    hold: 19_692,
+    cap: 8192,
+  },
+  {
+    name: 'a share that does not fit beside the input becomes smaller, down to the floor',
+    quota: { limit: 40_000 },
+    units: { input: 31_000, output: 128_000, mayLower: true },
+    expect: 'admitted',
+    hold: 40_000,
+    cap: 9000,
+  },
+  {
+    name: 'the floor itself does not fit',
+    quota: { limit: 19_691 },
+    units: { input: 11_500, output: 128_000, mayLower: true },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'a larger bound than the floor that the share allows',
+    quota: { limit: 100_000 },
+    units: { output: 10_000, mayLower: true },
+    expect: 'admitted',
+    hold: 10_100,
+  },
+  {
+    name: 'each choice has its part of the share',
+    quota: { limit: 200_000 },
+    units: { output: 4 * 64_000, choices: 4, mayLower: true },
+    expect: 'admitted',
+    hold: 50_100,
+    cap: 12_500,
+  },
+  {
+    name: 'one that nobody may lower is held whole',
+    quota: { limit: 100_000 },
+    units: { output: 64_000 },
+    expect: 'admitted',
+    hold: 64_100,
+  },
+  {
+    name: 'never lowered to what the provider refuses',
+    quota: { limit: 50_000 },
+    units: { output: 128_000, mayLower: true, leastCap: 32_000 },
+    expect: 'admitted',
+    hold: 32_100,
+    cap: 32_000,
+  },
+  {
+    name: 'refused where only what the provider refuses would fit',
+    quota: { limit: 32_000 },
+    units: { output: 128_000, mayLower: true, leastCap: 32_000 },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'a smaller bound than the provider takes is for it to refuse',
+    units: { output: 5, mayLower: true, leastCap: 16 },
+    expect: 'admitted',
+    hold: 105,
+  },
+  {
+    name: 'without a bound: the floor, where the share is less',
+    quota: { limit: 20_000 },
+    units: { output: undefined },
+    settings: { output: outputPolicyDefault },
+    expect: 'admitted',
+    hold: 8292,
+    cap: 8192,
+  },
+  {
+    name: 'without a bound: the share',
+    quota: { limit: 100_000 },
+    units: { output: undefined },
+    settings: { output: outputPolicyDefault },
+    expect: 'admitted',
+    hold: 25_100,
+    cap: 25_000,
+  },
+  {
+    name: 'without a bound: at most what is held for such an answer',
+    quota: { limit: 1_000_000 },
+    units: { output: undefined },
+    settings: { output: outputPolicyDefault },
+    expect: 'admitted',
+    hold: 32_868,
+    cap: 32_768,
+  },
+  {
+    name: 'without a bound: at most what the provider takes for the model',
+    quota: { limit: 1_000_000 },
+    units: { output: undefined, mostCap: 16_384 },
+    settings: { output: outputPolicyDefault },
+    expect: 'admitted',
+    hold: 16_484,
+    cap: 16_384,
+  },
+  {
+    name: 'without a bound and with room for a word only',
+    quota: { limit: 163 },
+    units: { output: undefined },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'without a bound and with just room enough',
+    quota: { limit: 164 },
+    units: { output: undefined },
+    expect: 'admitted',
+    hold: 164,
+    cap: 64,
+  },
+  {
+    name: 'what waiting would mend: a large bound that fits a fresh period after it was lowered',
+    user: { limits: { period: 'daily' } },
+    quota: { limit: 30_000, used: 25_000, periodStartedAt: Date.parse('2026-11-22T00:00:00Z') },
+    units: { input: 11_500, output: 128_000, mayLower: true },
+    expect: 'quota_exceeded',
+    retryAt: Date.parse('2026-11-23T00:00:00Z'),
+  },
+  {
     name: 'nothing left for any output',
     quota: { used: 900 },
     units: { output: undefined },
@@ -378,7 +521,40 @@ describe('decideAdmission', () => {
       extra: 0,
       resetAt: Infinity,
     })
-    assert.match(decision.message, /claude.*300.*900 of 1000.*50 reserved/)
+    assert.match(decision.message, /claude.*300 units \(200 of them for the output.*900 of 1000.*50 reserved/)
+  })
+
+  it('says when the quota resets only where that would help, and what a provider asks for', () => {
+    const daily = { ...user, limits: { period: 'daily' as const } }
+    const askFor = (units: Partial<NonNullable<AdmissionRequest['units']>>) => {
+      const asked = { address: undefined, units: { ...(request.units ?? assert.fail()), ...units } }
+      const decision = decideAdmission(daily, quota, asked, createPolicy(settings), now)
+      return decision.kind === 'refused' ? decision : assert.fail('it was admitted')
+    }
+    const never = askFor({ output: 5000, mayLower: true })
+    assert.doesNotMatch(never.message, /from zero|2026/)
+    assert.equal(never.limit?.resetAt, undefined)
+    assert.deepEqual([never.limit?.needed, never.limit?.neededOutput], [5100, 5000])
+    const thinking = askFor({ output: 64_000, mayLower: true, leastCap: 32_000 })
+    assert.match(thinking.message, /takes no bound below 32000/)
+    assert.equal(thinking.limit?.neededOutput, 32_000)
+  })
+
+  it('lets three of an agent that asks for 128,000 run at once on 100,000 units', () => {
+    const policy = createPolicy({ ...settings, output: outputPolicyDefault })
+    const asked = {
+      address: undefined,
+      units: { ...(request.units ?? assert.fail()), input: 11_500, output: 128_000, mayLower: true },
+    }
+    let reserved = 0
+    const caps = [1, 2, 3].map(() => {
+      const decision = decideAdmission(user, { ...quota, limit: 100_000, reserved }, asked, policy, now)
+      if (decision.kind === 'refused') return assert.fail(decision.message)
+      reserved += decision.hold
+      return decision.outputCap
+    })
+    assert.deepEqual(caps, [25_000, 15_875, 9031])
+    assert.ok(reserved <= 100_000)
   })
 
   it('asks for the places only where their number is limited', () => {
@@ -399,8 +575,9 @@ describe('decideAdmission', () => {
       used: 900,
       reserved: 50,
       needed: 300,
+      neededOutput: 200,
     })
-    const daily = limitOf({ limits: { period: 'daily' } }, { limit: 0 })
+    const daily = limitOf({ limits: { period: 'daily' } }, { limit: 300, used: 200, periodStartedAt: now })
     assert.equal(daily?.resetAt, Date.parse('2026-11-23T00:00:00Z'))
     assert.deepEqual(limitOf({ limits: { requestsPerMinute: 1 }, arrivalAt: now + 60_000 }), {
       name: 'requestsPerMinute',

@@ -2,6 +2,7 @@ import { matchesGlob } from '#lib/glob.ts'
 import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf } from './family.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
+import { needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
 import type { Period, PeriodBounds } from './period.ts'
 import { takeRate } from './rate.ts'
 import { addUnits, sumMax, toNeed, unitsMax } from './units.ts'
@@ -19,8 +20,8 @@ export interface Policy {
   readonly families: readonly Family[]
   readonly limits: Readonly<Record<string, number>>
   readonly defaults: UserLimits
-  /** Units reserved for output where a request does not bound it. */
-  readonly outputDefault: number
+  /** How much output a request of a limited user may ask for. */
+  readonly output: OutputPolicy
   /** IANA name; days and the periods of quotas are its calendar's. */
   readonly timeZone: string
   /** Bounds of the period that `now` lies in. */
@@ -65,16 +66,10 @@ export interface AdmissionRequest {
   /** Undefined where nobody can say where the request comes from: then no rule about addresses is asked. */
   readonly address: string | undefined
   readonly pass?: { readonly model?: string; readonly family?: string }
-  readonly units?: {
+  readonly units?: OutputAsked & {
     readonly model: string
     /** The model's family, undefined where it belongs to none. */
     readonly family: string | undefined
-    /** Estimated input. */
-    readonly input: number
-    /** The most output the request allows, over all its choices; undefined where it does not say. */
-    readonly output: number | undefined
-    /** How many answers it asks for; the cap that the gateway sets holds for each of them. */
-    readonly choices: number
   }
 }
 
@@ -101,8 +96,10 @@ export interface Admitted {
   readonly kind: 'admitted'
   /** Units to reserve; 0 where nothing was asked. */
   readonly hold: number
-  /** The most output each answer may have, where the gateway has to write it into the request. */
+  /** The most output each answer may have, where that is not what the request says itself. */
   readonly outputCap: number | undefined
+  /** The most output each answer may have within the hold; undefined where no limit holds. */
+  readonly outputMost: number | undefined
   /** The rate limit's new arrival time, where a rate applies. */
   readonly arrivalAt: number | undefined
   readonly quota: QuotaView | undefined
@@ -185,6 +182,7 @@ const letIn: Admitted = {
   kind: 'admitted',
   hold: 0,
   outputCap: undefined,
+  outputMost: undefined,
   arrivalAt: undefined,
   quota: undefined,
   rate: undefined,
@@ -209,7 +207,7 @@ function decidePass(
   if (crowded) return crowded
   const quota = family === undefined ? undefined : viewQuota(user, family, stored, policy, now)
   if (quota?.limit !== undefined && quota.used + quota.reserved >= quota.limit)
-    return { ...refuseQuota(quota, 1, now), ...(rate && { rate: rate.view }) }
+    return { ...refusePass(quota, now), ...(rate && { rate: rate.view }) }
   return { ...letIn, arrivalAt: rate?.arrivalAt, quota, rate: rate?.view }
 }
 
@@ -367,37 +365,62 @@ function numberLimit(
 function decideQuota(
   view: QuotaView,
   asked: NonNullable<AdmissionRequest['units']>,
-  policy: Policy,
+  { output: policy }: Policy,
   now: number,
 ): Decision {
-  const input = toNeed(asked.input)
-  const choices = Math.max(1, toNeed(asked.choices))
-  const stated = asked.output === undefined ? undefined : toNeed(asked.output)
-  const admit = (hold: number, outputCap: number | undefined): Admitted => {
+  const admit = (hold: number, outputCap?: number, outputMost?: number): Admitted => {
     const quota = { ...view, reserved: addUnits(view.reserved, hold) }
-    return { kind: 'admitted', hold, outputCap, quota, arrivalAt: undefined, rate: undefined }
+    return { ...letIn, hold, outputCap, outputMost, quota }
   }
-  if (view.limit === undefined) {
-    const wanted = addUnits(input, stated ?? toNeed(policy.outputDefault * choices))
-    return admit(Math.max(0, Math.min(wanted, unitsMax, sumMax - view.reserved)), undefined)
+  const { limit } = view
+  if (limit === undefined) {
+    const wanted = addUnits(
+      toNeed(asked.input),
+      toNeed(asked.output ?? policy.unstated * Math.max(1, asked.choices)),
+    )
+    return admit(Math.max(0, Math.min(wanted, unitsMax, sumMax - view.reserved)))
   }
   // A quota may be overdrawn; what needs nothing (counting) is let in all the same.
-  const left = Math.max(0, view.limit - view.used - view.reserved)
-  // An answer nobody bounds could outgrow its reservation, so the gateway bounds it by what is left.
-  const cap =
-    stated === undefined ? Math.min(policy.outputDefault, Math.floor((left - input) / choices)) : undefined
-  const needed = addUnits(input, stated ?? toNeed(Math.max(1, cap ?? 1) * choices))
-  if (needed > Math.min(left, unitsMax)) return refuseQuota(view, needed, now)
-  return admit(needed, cap)
+  const left = Math.max(0, limit - view.used - view.reserved)
+  const need = needOf(asked, left, policy)
+  if (need.units <= Math.min(left, unitsMax)) return admit(need.units, need.cap, need.most)
+  const fitsInto = (room: number) => needOf(asked, room, policy).units <= Math.min(room, unitsMax)
+  return refuseQuota(view, need, fitsInto, now)
 }
 
-function refuseQuota(view: QuotaView, needed: number, now: number): Refused {
+/** Nothing of the quota is left, so that one unit would not fit. */
+function refusePass(view: QuotaView, now: number): Refused {
+  return refuseQuota(view, { units: 1, output: 0 }, (room) => room >= 1, now)
+}
+
+interface Needed {
+  readonly units: number
+  /** How much of it is output that the request asks for. */
+  readonly output: number
+  /** The smallest bound of an answer that the provider takes, where that is what the need comes from. */
+  readonly least?: number
+}
+
+/** @param fitsInto whether the request would fit where so much is left */
+function refuseQuota(
+  view: QuotaView,
+  { units: needed, output, least }: Needed,
+  fitsInto: (left: number) => boolean,
+  now: number,
+): Refused {
   const { limit = 0, family, used, reserved, resetAt } = view
+  // Only what other requests hold stands in the way: some of it comes back as soon as they end.
+  const fitsSoon = reserved > 0 && fitsInto(limit - used)
+  // Waiting for the next period helps only where the request fits into a whole one, without what was added to this.
+  const fitsLater = Number.isFinite(resetAt) && fitsInto(limit - view.extra)
+  const ofOutput = output > 0 ? ` (${output} of them for the output that it asks for)` : ''
   const held = reserved > 0 ? `, ${reserved} reserved by running requests` : ''
-  const reset = Number.isFinite(resetAt) ? ` It counts from zero at ${new Date(resetAt).toISOString()}.` : ''
+  const atLeast =
+    least === undefined ? '' : ` The provider takes no bound below ${least} for an answer to this request.`
+  const reset = fitsLater ? ` It counts from zero at ${new Date(resetAt).toISOString()}.` : ''
   const message =
-    `The ${family} quota does not allow this request: it needs up to ${needed} units, ` +
-    `${used} of ${limit} are used${held}.${reset}`
+    `The ${family} quota does not allow this request: it needs up to ${needed} units${ofOutput}, ` +
+    `${used} of ${limit} are used${held}.${atLeast}${reset}`
   const facts: LimitFacts = {
     name: 'quota',
     family,
@@ -405,15 +428,10 @@ function refuseQuota(view: QuotaView, needed: number, now: number): Refused {
     used,
     reserved,
     needed,
-    ...(Number.isFinite(resetAt) && { resetAt }),
+    ...(output > 0 && { neededOutput: output }),
+    ...(fitsLater && { resetAt }),
   }
   const refused = { ...refuse('quota_exceeded', message), quota: view, limit: facts }
-  // What no request may hold fits into no period.
-  if (needed > unitsMax) return refused
-  // Only what other requests hold stands in the way: some of it comes back as soon as they end.
-  if (view.reserved > 0 && view.used + needed <= limit) return { ...refused, retryAt: now + soonMs }
-  // Waiting for the next period helps only where the request fits into a whole one, without what was added to this.
-  if (Number.isFinite(view.resetAt) && needed <= limit - view.extra)
-    return { ...refused, retryAt: view.resetAt }
-  return refused
+  if (fitsSoon) return { ...refused, retryAt: now + soonMs }
+  return fitsLater ? { ...refused, retryAt: resetAt } : refused
 }

@@ -83,7 +83,9 @@ export interface LimitFacts {
   readonly family?: string
   readonly reserved?: number
   readonly needed?: number
-  /** When it counts from zero again, epoch milliseconds; absent where it never does. */
+  /** How much of that is the output that it asks for; absent where it asks for none. */
+  readonly neededOutput?: number
+  /** When it counts from zero again, epoch milliseconds; absent where it never does, and where that would not help. */
   readonly resetAt?: number
 }
 

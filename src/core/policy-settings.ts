@@ -1,5 +1,6 @@
 import type { Policy } from './admission.ts'
 import type { Family } from './family.ts'
+import type { OutputPolicy } from './output-need.ts'
 import { createPeriods } from './period.ts'
 import type { UserLimits } from './user.ts'
 
@@ -9,7 +10,7 @@ export interface PolicySettings {
   /** Default quota limits by family; a family without one is unlimited. */
   readonly limits: Readonly<Record<string, number>>
   readonly defaults: UserLimits
-  readonly outputDefault: number
+  readonly output: OutputPolicy
   /** IANA name; quota periods follow its calendar. */
   readonly timeZone: string
 }

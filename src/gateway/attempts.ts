@@ -19,6 +19,7 @@ export class Attempts {
   #next = 0
   #staleCount = 0
   #exchange: Exchange | undefined
+  #outputWritten: number | undefined
 
   constructor(job: AdmittedRequest, candidates: readonly Upstream[]) {
     this.#job = job
@@ -78,14 +79,23 @@ export class Attempts {
     if (this.#count === attempt) this.#exchange = exchange
   }
 
-  /** The client's own bytes wherever nothing has to be added. */
+  /** The most output that each answer may have, where that was written into what was sent last. */
+  get outputWritten(): number | undefined {
+    return this.#outputWritten
+  }
+
+  /** The client's own bytes wherever nothing has to be changed. */
   #bodyFor(upstream: Upstream): Buffer {
     const { body, members, request, decision, endpoint } = this.#job
+    const { outputMost } = decision
     const changes: RequestChanges = {
-      ...(decision.outputCap !== undefined && request.hasOutput && { outputCap: decision.outputCap }),
+      ...(outputMost !== undefined && request.hasOutput && { outputMost }),
       ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
+      isOfficial: upstream.isOfficial,
       ...(request.lacksUsage && { addsUsage: true }),
     }
-    return applyEdits(body, endpoint.editsFor(body, members, changes))
+    const edits = endpoint.editsFor(body, members, changes)
+    this.#outputWritten = edits.some(({ isBound }) => isBound) ? outputMost : undefined
+    return applyEdits(body, edits)
   }
 }

@@ -172,7 +172,7 @@ function askOf(
   parsed: Parsed,
   context: IntakeContext,
 ): AdmissionAsk {
-  const { model, output, choices, hasOutput } = parsed.request
+  const { model, output, choices, leastCap, mostCap, hasOutput } = parsed.request
   const isBounded = endpoint.isMetered && hasOutput
   return {
     requestId: visit.requestId,
@@ -186,6 +186,9 @@ function askOf(
       input: parsed.input,
       output: isBounded ? output : 0,
       choices,
+      leastCap,
+      ...(mostCap !== undefined && { mostCap }),
+      mayLower: true,
     },
   }
 }

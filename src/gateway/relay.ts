@@ -268,6 +268,8 @@ export class Relay implements Receiver {
     const list = answerHeaders(keepsLength ? headers : unframed, passed)
     list.push('x-request-id', visit.requestId, 'server-timing', timingOf(visit))
     pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
+    const { outputWritten } = this.#attempts
+    if (outputWritten !== undefined) list.push('x-tollgate-output-cap', String(outputWritten))
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
   }
 
@@ -336,14 +338,14 @@ export class Relay implements Receiver {
 
   #settlementFor(ending: Ending): Settlement {
     const { visit, endpoint, inputEstimate, request, decision } = this.#job
-    const capped = decision.outputCap === undefined ? undefined : decision.outputCap * request.choices
+    const { outputMost } = decision
     const course = {
       isMetered: endpoint.isMetered,
       wasSent: this.#wasSent,
       upstreamStatus: this.#upstreamStatus,
       wasCutShort: ending.kind === 'gone' || ending.kind === 'cut' || this.#mayHaveCost,
       inputEstimate,
-      outputBound: request.output ?? capped,
+      outputBound: outputMost === undefined ? request.output : outputMost * request.choices,
     }
     const errorCode = this.#errorCodeOf(ending)
     const { upstream } = this.#attempts

@@ -1,4 +1,4 @@
-import type { JsonMembers } from '#lib/json-members.ts'
+import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
 import type { BodyEdit } from './provider.ts'
 
 /** Splices edits into a body. They must not overlap; those at the same place stand in the order given. */
@@ -27,4 +27,14 @@ export function editForMember(members: JsonMembers, key: string, json: string): 
     end: insertAt,
     text: `${JSON.stringify(key)}:${json}${members.isEmpty ? '' : ','}`,
   }
+}
+
+/** The edit that gives a top-level member another name. The name must be new, and the body well-formed. */
+export function renameMember(body: Buffer, member: JsonMember, key: string): BodyEdit {
+  const colon = body.lastIndexOf(0x3a, member.start - 1)
+  const end = body.lastIndexOf(0x22, colon - 1) + 1
+  // An opening quote follows a brace, a comma or white space; one inside the name follows a backslash.
+  let start = body.lastIndexOf(0x22, end - 2)
+  while (body[start - 1] === 0x5c) start = body.lastIndexOf(0x22, start - 1)
+  return { start, end, text: JSON.stringify(key) }
 }

@@ -1,6 +1,7 @@
 import { createProblem, type Problem } from '#core/errors.ts'
 import { toUnits } from '#core/units.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
+import { otherSpelling } from './spellings.ts'
 
 /**
  * Reads the few members of a request that the gateway has to know; only their bytes are parsed. The first one
@@ -15,7 +16,8 @@ export interface MemberReader {
   readonly integer: (key: string, bounds: IntegerBounds) => number | undefined
   /**
    * How much a request asks for. What is beyond the bound of every figure asks for more than there is, and reads as that
-   * bound: whether it is a request at all is for the provider to say, who gets it as it was sent.
+   * bound: whether it is a request at all is for the provider to say, who gets it as it was sent. Below 0 it asks for
+   * whatever there is, as if it were not there.
    */
   readonly units: (key: string) => number | undefined
   /** Notes that a member is wrong. */
@@ -51,6 +53,12 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
   }
 
   function model(): string {
+    const other = otherSpelling(members)
+    if (other !== undefined)
+      refuse(
+        other.key,
+        `The member ${other.name} must be spelled so: some servers read other spellings as well.`,
+      )
     const value = read('model')
     if (value === undefined) refuse('model', 'You must provide a model: the member model is missing.')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
@@ -78,8 +86,9 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
   function units(key: string): number | undefined {
     const value = read(key)
     if (value === undefined) return undefined
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return toUnits(value)
-    return refuse(key, `The member ${key} must be a whole number of at least 0.`)
+    if (typeof value !== 'number' || !Number.isSafeInteger(value))
+      return refuse(key, `The member ${key} must be a whole number.`)
+    return value < 0 ? undefined : toUnits(value)
   }
 
   return {

@@ -12,6 +12,8 @@ export interface Provider {
   readonly name: string
   /** Base address of the service this protocol comes from, for an upstream that states none. */
   readonly publicBaseUrl: string
+  /** Whether a host is that service, and so obeys and refuses what its reference says. */
+  readonly isOfficialHost: (hostname: string) => boolean
   /** What this protocol's clients call. */
   readonly endpoints: readonly Endpoint[]
   /** Headers that carry an upstream's credential. */
@@ -78,17 +80,33 @@ export interface ModelRequest {
   readonly output: number | undefined
   /** Number of answers asked for (`n`), at least 1. */
   readonly choices: number
+  /** The smallest bound of an answer that providers take for this request; 1 where any will do. */
+  readonly leastCap: number
+  /** The largest that they take, where one has to be written and it is known. */
+  readonly mostCap?: number
   /** The answer has no output to bound (embeddings, counting): no cap may be written in. */
   readonly hasOutput: boolean
   /** The stream would end without usage unless the gateway asks for it. */
   readonly lacksUsage: boolean
 }
 
+/** What is asked where an answer has no output. */
+export const noOutput: Omit<ModelRequest, 'model'> = {
+  isStream: false,
+  output: 0,
+  choices: 1,
+  leastCap: 1,
+  hasOutput: false,
+  lacksUsage: false,
+}
+
 export interface RequestChanges {
-  /** Bounds each answer's output to this many units. */
-  readonly outputCap?: number
-  /** Name of the member that bounds it, where an upstream wants another than the protocol's current one. */
+  /** No answer may have more output than this, whatever the body says; absent where no limit holds. */
+  readonly outputMost?: number
+  /** Name of the member that bounds it, where the operator knows which one this upstream obeys. */
   readonly outputCapMember?: string
+  /** It goes to the service that the protocol comes from, which refuses what it does not know. */
+  readonly isOfficial?: boolean
   /** Asks a stream for its usage. */
   readonly addsUsage?: boolean
 }
@@ -98,6 +116,8 @@ export interface BodyEdit {
   readonly start: number
   readonly end: number
   readonly text: string
+  /** It bounds the output. */
+  readonly isBound?: true
 }
 
 /** Follows a stream as it passes, without taking it apart event by event. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { readMembers } from '#lib/json-members.ts'
 import { findClaimant, findProvider, providers } from './all.ts'
-import { applyEdits } from './body-edits.ts'
+import { applyEdits, renameMember } from './body-edits.ts'
 import type { Endpoint, ModelRequest, RequestChanges } from './provider.ts'
 
 const [chat, completions, responses, embeddings, messages, count] = [
@@ -38,7 +38,10 @@ function refused(path: string, text: string): string | undefined {
   const reading = endpointAt(path).readRequest(body, membersOf(body))
   if (reading.kind === 'read') return undefined
   assert.equal(reading.problem.code, 'bad_request')
-  assert.ok(reading.problem.message.includes(reading.problem.issues?.[0]?.path ?? '?'))
+  assert.ok(
+    reading.problem.message.toLowerCase().includes(reading.problem.issues?.[0]?.path.toLowerCase() ?? '?') ||
+      reading.problem.message.includes('spelled'),
+  )
   return reading.problem.issues?.[0]?.path
 }
 
@@ -56,13 +59,27 @@ describe('reading', () => {
     ],
     [chat, '"max_tokens":10,"n":null', { output: 10, choices: 1 }],
     [chat, '"max_tokens":10,"max_completion_tokens":7,"n":3', { output: 21, choices: 3 }],
-    [chat, '"max_tokens":null,"max_completion_tokens":0', { output: 0 }],
+    // What does not bound an answer counts as absent: some servers take 0 for no bound, others -1.
+    [chat, '"max_tokens":null,"max_completion_tokens":0', { output: undefined }],
+    [chat, '"max_tokens":-1', { output: undefined }],
+    [chat, '"max_tokens":-1,"n_predict":7', { output: 7 }],
+    [chat, '"max_tokens":9,"options":{"num_predict":4}', { output: 4 }],
+    [chat, '"max_tokens":9,"extra_body":{"options":{"num_predict":3}}', { output: 3 }],
+    [chat, '"max_tokens":9,"n_predict":"1","max_new_tokens":0.5,"max_length":[]', { output: 9 }],
+    [chat, '"max_tokens":5,"n":2,"best_of":3,"n_cmpl":4', { output: 20, choices: 4 }],
+    [chat, '"min_tokens":40', { leastCap: 40 }],
+    [chat, '"reasoning":{"max_tokens":2000}', { leastCap: 2001 }],
+    [responses, '"max_output_tokens":-5', { output: undefined, leastCap: 16 }],
+    [completions, '"max_tokens":0', { output: 1 }],
+    [messages, '"max_tokens":0', { output: 1, leastCap: 1 }],
+    [messages, '"max_tokens":64000,"thinking":{"type":"enabled","budget_tokens":31999}', { leastCap: 32000 }],
+    [messages, '"max_tokens":9,"thinking":{"type":"adaptive"}', { leastCap: 1 }],
     [chat, '"stream":true', { isStream: true, lacksUsage: true }],
     [chat, '"stream":true,"stream_options":null', { lacksUsage: true }],
     [chat, '"stream":true,"stream_options":{"include_usage":false}', { lacksUsage: true }],
     [chat, '"stream":true,"stream_options":{"include_usage":true}', { lacksUsage: false }],
     [chat, '"stream":null', { isStream: false }],
-    [completions, '"prompt":"a"', { output: 16, choices: 1 }],
+    [completions, '"prompt":"a"', { output: undefined, choices: 1 }],
     [completions, '"prompt":[1,2,3],"max_tokens":5', { output: 5, choices: 1 }],
     [
       completions,
@@ -94,6 +111,29 @@ describe('reading', () => {
     })
   }
 
+  it('knows up to where older models of the service take a bound that has to be written', () => {
+    const most = (model: string, members = '') => {
+      const body = Buffer.from(`{"model":"${model}"${members}}`)
+      const reading = endpointAt(chat).readRequest(body, membersOf(body))
+      return reading.kind === 'read' ? reading.request.mostCap : assert.fail(reading.problem.message)
+    }
+    assert.deepEqual(
+      ['gpt-4o-mini', 'ft:gpt-4o-mini-2024-07-18:org::1', 'openai/gpt-4o', 'gpt-5.2-chat-latest'].map(
+        (model) => most(model),
+      ),
+      [16_384, 16_384, 16_384, 16_384],
+    )
+    assert.deepEqual(
+      ['gpt-4', 'gpt-4-turbo', 'gpt-3.5-turbo', 'gpt-4o-2024-05-13'].map((model) => most(model)),
+      [4096, 4096, 4096, 4096],
+    )
+    assert.deepEqual(
+      ['gpt-4.1-mini', 'gpt-5', 'o4-mini', 'llama-3'].map((model) => most(model)),
+      [undefined, undefined, undefined, undefined],
+    )
+    assert.equal(most('gpt-4', ',"max_tokens":9'), undefined)
+  })
+
   const refusals: readonly (readonly [string, string, string])[] = [
     [chat, '{}', 'model'],
     [chat, '{"model":null}', 'model'],
@@ -103,7 +143,16 @@ describe('reading', () => {
     [chat, `{"model":"${'m'.repeat(257)}"}`, 'model'],
     [chat, `{"model":"${'m'.repeat(100_000)}"}`, 'model'],
     [chat, '{"model":"m","stream":"yes"}', 'stream'],
-    [chat, '{"model":"m","max_tokens":-1}', 'max_tokens'],
+    // Go reads these as if they were spelled right, the last of them as the one that counts.
+    [chat, '{"model":"m","Model":"n"}', 'Model'],
+    [chat, '{"model":"m","max_tokens":5,"Max_Tokens":500}', 'Max_Tokens'],
+    [chat, '{"model":"m","max_to\\u212aens":500}', 'max_to\u212aens'],
+    [messages, '{"model":"m","max_token\u017f":500}', 'max_token\u017f'],
+    [embeddings, '{"model":"m","MODEL":"n"}', 'MODEL'],
+    [chat, '{"model":"m","options":{"num_predict":1,"num_predict":2}}', 'options'],
+    // Where it is taken for the request's own, it would say something else than what is held.
+    [chat, '{"model":"m","extra_body":{"model":"n"}}', 'model'],
+    [chat, '{"model":"m","extra_body":{"options":{"n":9}}}', 'n'],
     [chat, '{"model":"m","max_tokens":1.5}', 'max_tokens'],
     [chat, '{"model":"m","max_tokens":"9"}', 'max_tokens'],
     [chat, '{"model":"m","max_completion_tokens":1e300}', 'max_completion_tokens'],
@@ -118,7 +167,7 @@ describe('reading', () => {
     ],
     [completions, '{"model":"m","best_of":0}', 'best_of'],
     [completions, `{"model":"m","prompt":[${'"a",'.repeat(2048)}"a"]}`, 'prompt'],
-    [responses, '{"model":"m","max_output_tokens":-5}', 'max_output_tokens'],
+    [responses, '{"model":"m","max_output_tokens":-5.5}', 'max_output_tokens'],
     [responses, '{"model":"m","background":true}', 'background'],
     [embeddings, '{"input":"a"}', 'model'],
     [messages, '{"model":"m","max_tokens":{}}', 'max_tokens'],
@@ -132,26 +181,112 @@ describe('reading', () => {
 describe('editing', () => {
   const cases: readonly (readonly [string, string, RequestChanges, string])[] = [
     [chat, '{"model":"m"}', {}, '{"model":"m"}'],
-    [chat, '{"model":"m"}', { outputCap: 5 }, '{"max_completion_tokens":5,"model":"m"}'],
+    [chat, '{"model":"m"}', { outputMost: 5 }, '{"max_tokens":5,"model":"m"}'],
+    [chat, '{"model":"m"}', { outputMost: 5, isOfficial: true }, '{"max_completion_tokens":5,"model":"m"}'],
     [
       chat,
       '{ "model":"m","max_completion_tokens": null}',
-      { outputCap: 5 },
+      { outputMost: 5, isOfficial: true },
       '{ "model":"m","max_completion_tokens": 5}',
     ],
-    [chat, '{"model":"m"}', { outputCap: 5, outputCapMember: 'max_tokens' }, '{"max_tokens":5,"model":"m"}'],
+    [
+      chat,
+      '{"model":"m"}',
+      { outputMost: 5, outputCapMember: 'max_completion_tokens' },
+      '{"max_completion_tokens":5,"model":"m"}',
+    ],
+    // Its other name alone: the service itself obeys both, other servers get the one that they obey.
+    [
+      chat,
+      '{"model":"m","max_tokens":5}',
+      { outputMost: 5, isOfficial: true },
+      '{"model":"m","max_tokens":5}',
+    ],
+    [chat, '{"model":"m","max_tokens":5}', { outputMost: 5 }, '{"model":"m","max_tokens":5}'],
+    [
+      chat,
+      '{"model":"m","max\\u005fcompletion\\u005ftokens" : 1 }',
+      { outputMost: 1 },
+      '{"model":"m","max_tokens" : 1 }',
+    ],
+    [
+      chat,
+      '{"max_tokens":900,"model":"m"}',
+      { outputMost: 5, outputCapMember: 'max_completion_tokens' },
+      '{"max_completion_tokens":5,"model":"m"}',
+    ],
+    [
+      chat,
+      '{"max_tokens":-1,"model":"m"}',
+      { outputMost: 5, isOfficial: true },
+      '{"max_completion_tokens":5,"model":"m"}',
+    ],
+    [
+      chat,
+      '{"model":"m","max_completion_tokens":1,"max_tokens":null}',
+      { outputMost: 1 },
+      '{"model":"m","max_completion_tokens":1,"max_tokens":1}',
+    ],
+    // All that bound output are lowered, wherever they stand, also those that bound nothing.
+    [
+      chat,
+      '{"max_tokens":7,"max_completion_tokens":3,"n_predict":-1,"max_new_tokens":"9","max_length":null}',
+      { outputMost: 3 },
+      '{"max_tokens":3,"max_completion_tokens":3,"n_predict":3,"max_new_tokens":3,"max_length":null}',
+    ],
+    [
+      chat,
+      '{"model":"m","max_tokens":1,"options":{"num_predict": 9},"extra_body":{"options":{"n_predict":0}}}',
+      { outputMost: 2 },
+      '{"model":"m","max_tokens":1,"options":{"num_predict": 2},"extra_body":{"options":{"n_predict":2}}}',
+    ],
+    [
+      chat,
+      '{"max_tokens":1,"extra_body":{"max_tokens":null}}',
+      { outputMost: 2 },
+      '{"max_tokens":1,"extra_body":{"max_tokens":2}}',
+    ],
+    [chat, '{"model":"m","max_tokens":0}', { outputMost: 8 }, '{"model":"m","max_tokens":8}'],
+    [completions, '{"model":"m"}', { outputMost: 5, isOfficial: true }, '{"model":"m"}'],
+    [completions, '{"model":"m"}', { outputMost: 5 }, '{"max_tokens":5,"model":"m"}'],
+    [
+      completions,
+      '{"model":"m","max_tokens":0}',
+      { outputMost: 1, isOfficial: true },
+      '{"model":"m","max_tokens":0}',
+    ],
+    [completions, '{"model":"m","max_tokens":0}', { outputMost: 1 }, '{"model":"m","max_tokens":1}'],
+    [
+      completions,
+      '{"model":"m","max_tokens":5}',
+      { outputMost: 5, outputCapMember: 'max_completion_tokens' },
+      '{"max_completion_tokens":5,"model":"m","max_tokens":5}',
+    ],
+    [
+      messages,
+      '{"model":"m","max_tokens":0}',
+      { outputMost: 1, isOfficial: true },
+      '{"model":"m","max_tokens":0}',
+    ],
+    [messages, '{"model":"m","max_tokens":0}', { outputMost: 1 }, '{"model":"m","max_tokens":1}'],
+    [
+      messages,
+      '{"model":"m","max_tokens":128000}',
+      { outputMost: 25000 },
+      '{"model":"m","max_tokens":25000}',
+    ],
     [
       chat,
       '{"model":"m","max_completion_tokens":3}',
-      { outputCap: 5 },
+      { outputMost: 5, isOfficial: true },
       '{"model":"m","max_completion_tokens":3}',
     ],
     [chat, '{"model":"m"}', { addsUsage: true }, '{"stream_options":{"include_usage":true},"model":"m"}'],
     [
       chat,
       '{"model":"m"}',
-      { addsUsage: true, outputCap: 5 },
-      '{"max_completion_tokens":5,"stream_options":{"include_usage":true},"model":"m"}',
+      { addsUsage: true, outputMost: 5 },
+      '{"max_tokens":5,"stream_options":{"include_usage":true},"model":"m"}',
     ],
     [
       chat,
@@ -177,11 +312,11 @@ describe('editing', () => {
       { addsUsage: true },
       '{"stream_options": {"include_usage" : true},"model":"m"}',
     ],
-    [responses, '{"model":"m"}', { outputCap: 5 }, '{"max_output_tokens":5,"model":"m"}'],
-    [messages, '{"model":"m"}', { outputCap: 5 }, '{"max_tokens":5,"model":"m"}'],
-    [messages, '{"model":"m","max_tokens":null}', { outputCap: 5 }, '{"model":"m","max_tokens":5}'],
-    [embeddings, '{"model":"m"}', { outputCap: 5, addsUsage: true }, '{"model":"m"}'],
-    [count, '{"model":"m"}', { outputCap: 5 }, '{"model":"m"}'],
+    [responses, '{"model":"m"}', { outputMost: 5 }, '{"max_output_tokens":5,"model":"m"}'],
+    [messages, '{"model":"m"}', { outputMost: 5 }, '{"max_tokens":5,"model":"m"}'],
+    [messages, '{"model":"m","max_tokens":null}', { outputMost: 5 }, '{"model":"m","max_tokens":5}'],
+    [embeddings, '{"model":"m"}', { outputMost: 5, addsUsage: true }, '{"model":"m"}'],
+    [count, '{"model":"m"}', { outputMost: 5 }, '{"model":"m"}'],
   ]
   for (const [path, text, changes, expected] of cases) {
     it(`${path} ${text} ${JSON.stringify(changes)}`, () => assert.equal(edit(path, text, changes), expected))
@@ -196,7 +331,7 @@ describe('editing', () => {
       fc.property(rest, options, (more, stream_options) => {
         const body = { ...more, model: 'm', stream: true, stream_options, max_completion_tokens: null }
         const parsed = JSON.parse(
-          edit(chat, JSON.stringify(body, null, 1), { addsUsage: true, outputCap: 9 }),
+          edit(chat, JSON.stringify(body, null, 1), { addsUsage: true, outputMost: 9, isOfficial: true }),
         )
         const expected = {
           ...body,
@@ -210,6 +345,17 @@ describe('editing', () => {
         )
       }),
     )
+  })
+
+  it('gives a member another name, whatever name stands there', () => {
+    for (const name of ['a', '', '\\', '"', '\\"', ':', '{"', 'é', 'a\\\\"b']) {
+      for (const space of ['', ' ', '\n\t']) {
+        const body = Buffer.from(`{"x":"\\\\",${space}${JSON.stringify(name)}${space}:${space}1}`)
+        const member = membersOf(body).byKey.get(name) ?? assert.fail(name)
+        const renamed = JSON.parse(applyEdits(body, [renameMember(body, member, 'new')]).toString())
+        assert.deepEqual(renamed, { x: '\\', new: 1 }, body.toString())
+      }
+    }
   })
 
   it('refuses edits that overlap', () => {

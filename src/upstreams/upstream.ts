@@ -35,6 +35,8 @@ export interface Upstream {
   /** Globs over the models it serves. */
   readonly models: readonly string[]
   readonly outputCapMember: string | undefined
+  /** It is the service that its protocol comes from. */
+  readonly isOfficial: boolean
   readonly health: Health
   readonly passed: { readonly request: HeaderList; readonly answer: HeaderList }
   readonly serves: (model: string) => boolean
@@ -46,7 +48,7 @@ export interface Upstream {
 /** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is no address. */
 export function openUpstream(config: UpstreamConfig, provider: Provider, clock: Clock): Upstream {
   const base = new URL(config.baseUrl)
-  const { protocol, origin, pathname } = base
+  const { protocol, origin, pathname, hostname } = base
   if (protocol !== 'http:' && protocol !== 'https:')
     throw new TypeError(`${config.name}: baseUrl must be http or https`)
   const basePath = pathname.replace(/\/+$/, '')
@@ -70,6 +72,7 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
     provider,
     models: config.models,
     outputCapMember: config.outputCapMember,
+    isOfficial: provider.isOfficialHost(hostname),
     health,
     passed: {
       request: createHeaderList([...provider.requestHeaders, ...(config.passRequestHeaders ?? [])]),

@@ -105,7 +105,7 @@ for (const database of databases) {
       simulated.clearServed()
       const answer = await call(harness.port, { path: '/v1/chat/completions', accessToken, body, headers })
       assert.equal(answer.status, 200)
-      assert.match(simulated.served()[0]?.body ?? '', /"max_completion_tokens":\d+/)
+      assert.match(simulated.served()[0]?.body ?? '', /"max_tokens":\d+/)
       assert.ok((await harness.usedBy(accessToken)) <= 200)
     })
 

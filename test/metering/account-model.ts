@@ -16,7 +16,12 @@ import type {
 export interface ModelPolicy {
   readonly limits: Readonly<Record<string, number>>
   readonly defaults: UserLimits
-  readonly outputDefault: number
+  readonly output: {
+    readonly floor: number
+    readonly share: number
+    readonly unstated: number
+    readonly least: number
+  }
   /** A zone without daylight saving: its offset to UTC in milliseconds is its whole calendar. */
   readonly offsetMs: number
 }
@@ -203,23 +208,44 @@ export class AccountModel {
   #predictQuota(
     user: ModelUser,
     family: string,
-    { input, output, choices }: NonNullable<AdmissionAsk['units']>,
+    asked: NonNullable<AdmissionAsk['units']>,
     now: number,
   ): Prediction | undefined {
-    const { outputDefault } = this.#policy
+    const { input, output, choices } = asked
+    const { unstated } = this.#policy.output
     const limit = this.quotaLimit(user, family, now)
-    if (limit === undefined) {
-      return { kind: 'admitted', hold: input + (output ?? outputDefault * choices), outputCap: undefined }
-    }
+    if (limit === undefined)
+      return { kind: 'admitted', hold: input + (output ?? unstated * choices), outputCap: undefined }
     const left = Math.max(0, limit - this.used(user, family, now) - this.reserved(user, family))
-    if (output !== undefined) {
+    if (output !== undefined && !asked.mayLower) {
       return input + output <= left
         ? { kind: 'admitted', hold: input + output, outputCap: undefined }
         : undefined
     }
-    // The largest whole cap up to the default with which all answers fit; none means that nothing fits.
-    const outputCap = Math.min(outputDefault, Math.floor((left - input) / choices))
-    return outputCap >= 1 ? { kind: 'admitted', hold: input + outputCap * choices, outputCap } : undefined
+    const each = output === undefined ? undefined : Math.floor(output / choices)
+    const cap = this.#capOf(asked, each, left)
+    const hold = input + cap * choices
+    if (hold > left) return undefined
+    return { kind: 'admitted', hold, outputCap: cap === each ? undefined : cap }
+  }
+
+  /** The largest whole bound of an answer that the rules allow, found by trying; where none does, the least one. */
+  #capOf(
+    { input, choices, leastCap = 1 }: NonNullable<AdmissionAsk['units']>,
+    each: number | undefined,
+    left: number,
+  ): number {
+    const { floor, share, unstated, least } = this.#policy.output
+    const fits = (cap: number) => input + cap * choices <= left
+    const isFair = (cap: number) => cap <= floor || cap * choices <= left * share
+    if (each === undefined) {
+      let cap = unstated
+      while (cap > 0 && !(fits(cap) && isFair(cap))) cap -= 1
+      return Math.max(cap, leastCap, Math.min(least, unstated))
+    }
+    let cap = each
+    while (cap > Math.max(floor, leastCap) && !(fits(cap) && isFair(cap))) cap -= 1
+    return cap
   }
 
   /** What the program was asked, and admitted. */

@@ -19,6 +19,8 @@ export interface AskDraw {
         readonly input: number
         readonly output: number | undefined
         readonly choices: number
+        readonly mayLower: boolean
+        readonly leastCap: number
       }
     | undefined
   readonly isFree: boolean
@@ -115,6 +117,11 @@ const ask: fc.Arbitrary<AskDraw> = record({
         choices: oneof(
           { weight: 3, arbitrary: constant(1) },
           { weight: 1, arbitrary: integer({ min: 2, max: 5 }) },
+        ),
+        mayLower: fc.boolean(),
+        leastCap: oneof(
+          { weight: 5, arbitrary: constant(1) },
+          { weight: 1, arbitrary: integer({ min: 2, max: 60 }) },
         ),
       }),
     },

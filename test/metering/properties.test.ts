@@ -48,13 +48,18 @@ interface Rules {
 
 const rules: readonly Rules[] = [
   {
-    settings: { ...testPolicy, outputDefault: 50 },
-    model: { limits: {}, defaults: {}, outputDefault: 50, offsetMs: 0 },
+    settings: { ...testPolicy, output: { floor: 20, share: 0.25, unstated: 50, least: 5 } },
+    model: {
+      limits: {},
+      defaults: {},
+      output: { floor: 20, share: 0.25, unstated: 50, least: 5 },
+      offsetMs: 0,
+    },
   },
   {
     settings: {
       ...testPolicy,
-      outputDefault: 30,
+      output: { floor: 8192, share: 0.25, unstated: 30, least: 1 },
       limits: { claude: 200 },
       defaults: { period: 'daily', concurrentRequests: 6, requestsPerMinute: 20 },
       timeZone: 'Asia/Kolkata',
@@ -62,7 +67,7 @@ const rules: readonly Rules[] = [
     model: {
       limits: { claude: 200 },
       defaults: { period: 'daily', concurrentRequests: 6, requestsPerMinute: 20 },
-      outputDefault: 30,
+      output: { floor: 8192, share: 0.25, unstated: 30, least: 1 },
       offsetMs: 5.5 * 3_600_000,
     },
   },

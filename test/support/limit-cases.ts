@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createUserWire } from '#admin/user-wire.ts'
 import { defaultNames } from '#config/file.ts'
 import { builtInFamilies } from '#core/family.ts'
+import type { Answer } from './gateway-client.ts'
 import { waitUntil } from './gateway-harness.ts'
 import { type Ask, homeAddress, type World, type WorldUser } from './limit-world.ts'
 
@@ -30,7 +31,7 @@ export interface LimitCase {
   /** Whether special users are held to it as well. */
   readonly special: 'exempt' | 'held'
   /** What else is so once it has refused; the user is as the refusal left it. */
-  readonly after?: (world: World, user: WorldUser) => Promise<void>
+  readonly after?: (world: World, user: WorldUser) => Promise<unknown>
 }
 
 const [minuteMs, hourMs, dayMs] = [60_000, 3_600_000, 86_400_000]
@@ -45,10 +46,12 @@ export async function expectAnswer(
   user: WorldUser,
   ask: Ask,
   expected: readonly [number, string?],
-) {
-  const { status, text } = await world.ask(user, ask)
+): Promise<Answer> {
+  const answer = await world.ask(user, ask)
+  const { status, text } = answer
   const code: unknown = status === 200 ? undefined : JSON.parse(text).error.code
   assert.deepEqual([status, code], [expected[0], expected[1]], text)
+  return answer
 }
 
 /** The first instant of the next period, reckoned without the program's calendar. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { builtInFamilies } from '#core/family.ts'
+import { outputPolicyDefault } from '#core/output-need.ts'
 import type { PolicySettings } from '#core/policy-settings.ts'
 import { openStore, type StoreSettings } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
@@ -26,7 +27,7 @@ export const testPolicy: PolicySettings = {
   families: builtInFamilies,
   limits: {},
   defaults: {},
-  outputDefault: 1000,
+  output: { ...outputPolicyDefault, unstated: 1000 },
   timeZone: 'UTC',
 }
 

@@ -112,6 +112,7 @@ for (const database of databases) {
           used: 0,
           reserved: 1000,
           needed: 100,
+          neededOutput: 60,
         })
         assert.equal(refused[0]?.headers.get('retry-after'), '1')
         const released = await Promise.all(admitted.map(({ json }) => end(json.id, 'release')))

@@ -36,6 +36,7 @@ const endpoints: readonly Endpoint[] = [
 export const anthropic: Provider = {
   name: 'anthropic',
   publicBaseUrl: 'https://api.anthropic.com',
+  isOfficialHost: (hostname) => hostname.endsWith('.anthropic.com'),
   endpoints,
   credentialHeaders: (apiKey) => ({ 'x-api-key': apiKey }),
   defaultHeaders: { 'anthropic-version': '2023-06-01' },

@@ -61,9 +61,22 @@ const endpoints: readonly Endpoint[] = [
   },
 ]
 
+/** Regions have hosts of their own, and the same models are served at Azure by the same rules. */
+const officialHosts = [
+  'openai.com',
+  'openai.azure.com',
+  'services.ai.azure.com',
+  'cognitiveservices.azure.com',
+]
+
+function isOfficialHost(hostname: string): boolean {
+  return officialHosts.some((host) => hostname.endsWith(`.${host}`))
+}
+
 export const openai: Provider = {
   name: 'openai',
   publicBaseUrl: 'https://api.openai.com/v1',
+  isOfficialHost,
   endpoints,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   defaultHeaders: {},

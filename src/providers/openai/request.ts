@@ -1,47 +1,70 @@
 import { toUnits } from '#core/units.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember } from '#providers/body-edits.ts'
+import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
-import type { BodyEdit, ModelRequest, RequestChanges, RequestReading } from '#providers/provider.ts'
+import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
+import {
+  type BodyEdit,
+  type ModelRequest,
+  noOutput,
+  type RequestChanges,
+  type RequestReading,
+} from '#providers/provider.ts'
+import { outputMaximumOf } from './output-maximum.ts'
 import { countPrompts } from './prompts.ts'
 
 /** What each endpoint's request says about itself, and what may be written into it. */
 
 const choicesMax = 128
 const promptsMax = 2048
-/** What a completion's output is bounded by where it does not say (API reference, `max_tokens`). */
-const completionOutputDefault = 16
+/** The service refuses a smaller `max_output_tokens` (API reference). */
+const responseLeastCap = 16
+
+/** Both names bound an answer at the service itself, which refuses them together and one of them with some models. */
+const chatBound: BoundRule = {
+  official: ['max_completion_tokens', 'max_tokens'],
+  elsewhere: 'max_tokens',
+  isConfigurable: true,
+}
+/** The service ends one without a bound after 16 tokens, and takes 0 for what only echoes the prompt. */
+const completionBound: BoundRule = {
+  official: ['max_tokens'],
+  elsewhere: 'max_tokens',
+  isBoundByDefault: true,
+  takesZero: true,
+}
+const responseBound: BoundRule = { official: ['max_output_tokens'], elsewhere: 'max_output_tokens' }
 const streamOptionsBytesMax = 4096
 
 export function readChat(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
-  const choices = read.integer('n', { min: 1, max: choicesMax }) ?? 1
-  const each = smaller(read.units('max_completion_tokens'), read.units('max_tokens'))
-  const output = each === undefined ? undefined : toUnits(each * choices)
+  const choices = choicesOf(read)
+  const output = times(readBound(read, body, members, chatBound), choices)
+  const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
-  return readingOf(read, { isStream, output, choices, hasOutput: true, lacksUsage })
+  return readingOf(read, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
 }
 
 export function readCompletion(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
-  const wanted = read.integer('n', { min: 1, max: choicesMax }) ?? 1
-  // All of `best_of` are written and paid for, `n` of them are answered.
-  const written = Math.max(wanted, read.integer('best_of', { min: 1, max: choicesMax }) ?? 1)
   const prompts = countPrompts(body, members.byKey.get('prompt'), promptsMax)
   if (prompts > promptsMax)
     read.refuse('prompt', `The member prompt must hold at most ${promptsMax} prompts.`)
-  const choices = written * prompts
-  const output = toUnits((read.units('max_tokens') ?? completionOutputDefault) * choices)
+  const choices = choicesOf(read) * prompts
+  const output = times(readBound(read, body, members, completionBound), choices)
+  const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
-  return readingOf(read, { isStream, output, choices, hasOutput: true, lacksUsage })
+  return readingOf(read, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
 }
 
 export function readResponse(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
-  const output = read.units('max_output_tokens')
+  const output = readBound(read, body, members, responseBound)
+  const leastCap = responseLeastCap
   if (read.boolean('background') === true) {
     // It would go on after this connection has ended, where nothing can be metered.
     read.refuse(
@@ -49,17 +72,16 @@ export function readResponse(body: Buffer, members: JsonMembers): RequestReading
       'With background: true the answer could not be metered, so it is not served here. Use a stream.',
     )
   }
-  return readingOf(read, { isStream, output, choices: 1, hasOutput: true, lacksUsage: false })
+  return readingOf(read, { isStream, output, choices: 1, leastCap, hasOutput: true, lacksUsage: false })
 }
 
 export function readEmbedding(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
-  return readingOf(read, { isStream: false, output: 0, choices: 1, hasOutput: false, lacksUsage: false })
+  return readingOf(read, noOutput)
 }
 
 export function editChat(body: Buffer, members: JsonMembers, changes: RequestChanges): readonly BodyEdit[] {
-  const capMember = changes.outputCapMember ?? 'max_completion_tokens'
-  return [...capEdits(body, members, changes, capMember), ...usageEdits(body, members, changes)]
+  return [...boundEdits(body, members, changes, chatBound), ...usageEdits(body, members, changes)]
 }
 
 export function editCompletion(
@@ -67,8 +89,7 @@ export function editCompletion(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  const capMember = changes.outputCapMember ?? 'max_tokens'
-  return [...capEdits(body, members, changes, capMember), ...usageEdits(body, members, changes)]
+  return [...boundEdits(body, members, changes, completionBound), ...usageEdits(body, members, changes)]
 }
 
 export function editResponse(
@@ -76,30 +97,31 @@ export function editResponse(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return capEdits(body, members, changes, changes.outputCapMember ?? 'max_output_tokens')
+  return boundEdits(body, members, changes, responseBound)
 }
 
 function readingOf(read: MemberReader, rest: Omit<ModelRequest, 'model'>): RequestReading {
   const model = read.model()
   const problem = read.problem()
-  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, ...rest } }
+  if (problem) return { kind: 'refused', problem }
+  // A bound that the client stated itself is for the provider to refuse.
+  const mostCap = rest.output === undefined ? outputMaximumOf(model) : undefined
+  return { kind: 'read', request: { model, ...rest, ...(mostCap !== undefined && { mostCap }) } }
 }
 
-function smaller(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return Math.min(a, b)
+const choiceNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences']
+
+/**
+ * How many answers are written and paid for, whatever part of them is sent: of `best_of` the best `n` are, and llama.cpp
+ * has a name of its own for `n`.
+ */
+function choicesOf(read: MemberReader): number {
+  const counts = choiceNames.map((key) => read.integer(key, { min: 1, max: choicesMax }) ?? 1)
+  return Math.max(...counts)
 }
 
-/** Sets the cap where none stands; a bound that the client gave is its own. */
-function capEdits(
-  body: Buffer,
-  members: JsonMembers,
-  { outputCap }: RequestChanges,
-  key: string,
-): readonly BodyEdit[] {
-  if (outputCap === undefined) return []
-  const member = members.byKey.get(key)
-  return member && !isNull(body, member) ? [] : [editForMember(members, key, String(outputCap))]
+function times(each: number | undefined, choices: number): number | undefined {
+  return each === undefined ? undefined : toUnits(each * choices)
 }
 
 function isNull(body: Buffer, { start, end }: JsonMember): boolean {

@@ -1,0 +1,40 @@
+import { toUnits } from '#core/units.ts'
+import { type JsonMembers, readMembers } from '#lib/json-members.ts'
+
+/**
+ * The smallest bound of an answer that providers take for a request: they refuse one that does not exceed what the
+ * request sets aside for thinking (`thinking.budget_tokens`, OpenRouter's `reasoning.max_tokens`), and vLLM one below
+ * `min_tokens`. 1 where the request asks for nothing of the kind.
+ */
+export function leastCapOf(body: Buffer, members: JsonMembers): number {
+  const wholeOf = (key: string) => numberIn(body, members, key)
+  return Math.max(
+    1,
+    wholeOf('min_tokens'),
+    wholeOf('min_new_tokens'),
+    beyond(budgetIn(body, members, 'thinking', 'budget_tokens')),
+    beyond(budgetIn(body, members, 'reasoning', 'max_tokens')),
+  )
+}
+
+const objectBytesMax = 4096
+
+function budgetIn(body: Buffer, members: JsonMembers, key: string, name: string): number {
+  const member = members.byKey.get(key)
+  if (!member || body[member.start] !== 0x7b || member.end - member.start > objectBytesMax) return 0
+  const inner = body.subarray(member.start, member.end)
+  const reading = readMembers(inner)
+  return reading.kind === 'members' ? numberIn(inner, reading.members, name) : 0
+}
+
+function beyond(budget: number): number {
+  return budget > 0 ? budget + 1 : 0
+}
+
+/** A positive whole number; 0 where it is none. */
+function numberIn(text: Buffer, members: JsonMembers, key: string): number {
+  const member = members.byKey.get(key)
+  if (!member || member.end - member.start > 64) return 0
+  const value = Number(text.toString('latin1', member.start, member.end))
+  return Number.isSafeInteger(value) && value > 0 ? toUnits(value) : 0
+}

@@ -1,0 +1,189 @@
+import { toUnits } from '#core/units.ts'
+import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
+import { editForMember, renameMember } from './body-edits.ts'
+import type { MemberReader } from './member-reader.ts'
+import type { BodyEdit, RequestChanges } from './provider.ts'
+
+/**
+ * What bounds an answer is the member that the upstream obeys, and servers of one protocol obey different ones: a
+ * body may say `max_completion_tokens: 1` to a server that reads only `max_tokens`, or hide llama.cpp's `n_predict`
+ * behind both. So every member that bounds output anywhere is found here. For a limited user each of them is lowered
+ * to what the quota holds, and the one that the upstream obeys is written where it is missing.
+ */
+
+/**
+ * Members that bound an answer: those of the protocols; llama.cpp (`n_predict`), Ollama (`num_predict`), text generation
+ * servers and their like (`max_new_tokens`, `max_length`, `max_gen_len`), and the spellings of Google's API.
+ */
+const boundNames: ReadonlySet<string> = new Set(
+  (
+    'max_tokens max_completion_tokens max_output_tokens n_predict num_predict max_new_tokens max_length ' +
+    'max_gen_len max_tokens_to_sample maxTokens maxOutputTokens maxCompletionTokens maxNewTokens'
+  ).split(' '),
+)
+
+/** Objects whose members some servers take for the request's own. */
+const containerNames: ReadonlySet<string> = new Set(
+  (
+    'options extra_body parameters generation_config generationConfig sampling_params extra_params ' +
+    'optional_params litellm_params'
+  ).split(' '),
+)
+/** What such an object must not say otherwise than the request itself, which is held to what it says. */
+const neverInside: ReadonlySet<string> = new Set(
+  'model models preset fallbacks tools n best_of n_cmpl num_return_sequences stream stream_options prompt messages input'.split(
+    ' ',
+  ),
+)
+const containerBytesMax = 64 * 1024
+const containerDepthMax = 3
+
+/** Every name that this file looks for at the top level of a body. */
+export const outputMemberNames: ReadonlySet<string> = new Set([...boundNames, ...containerNames])
+
+interface Bound {
+  readonly name: string
+  /** Where its value lies in the body. */
+  readonly start: number
+  readonly end: number
+  /** 0 or less, a fraction or a text bounds nothing on some servers; it reads as 0 or as -1. */
+  readonly value: number
+  readonly isTopLevel: boolean
+}
+
+/** How one endpoint's answers are bounded. */
+export interface BoundRule {
+  /** The members that the protocol's own service obeys here; the first is the one to write. */
+  readonly official: readonly string[]
+  /** What other servers obey here, unless they are configured otherwise. */
+  readonly elsewhere: string
+  /** Such a service ends an answer without any bound early enough by itself. */
+  readonly isBoundByDefault?: boolean
+  /** It takes 0 for the bound that it says. Other servers may take it for none. */
+  readonly takesZero?: boolean
+  /** The configured member takes the place of `elsewhere`, instead of standing beside it. */
+  readonly isConfigurable?: boolean
+}
+
+/** The smallest bound of each answer that the request states, at least 1; undefined where it states none. */
+export function readBound(
+  read: MemberReader,
+  body: Buffer,
+  members: JsonMembers,
+  rule: BoundRule,
+): number | undefined {
+  for (const name of rule.official) read.units(name)
+  let smallest: number | undefined
+  for (const bound of findBounds(body, members, { refuse: read.refuse })) {
+    // An upstream that may take 0 for no bound gets 1 in its place.
+    const stated = isZeroBound(bound, rule) ? 1 : bound.value
+    if (stated >= 1) smallest = Math.min(smallest ?? stated, stated)
+  }
+  return smallest === undefined ? undefined : toUnits(smallest)
+}
+
+/** The edits after which no server gives any answer more output than `outputMost`; none where that is so already. */
+export function boundEdits(
+  body: Buffer,
+  members: JsonMembers,
+  { outputMost: most, outputCapMember, isOfficial = false }: RequestChanges,
+  rule: BoundRule,
+): readonly BodyEdit[] {
+  if (most === undefined) return []
+  const edits: BodyEdit[] = []
+  const present = new Map<string, Bound>()
+  for (const bound of findBounds(body, members, { configured: outputCapMember })) {
+    const { name, start, end, value, isTopLevel } = bound
+    if (isTopLevel) present.set(name, bound)
+    if ((value >= 1 && value <= most) || (isOfficial && isZeroBound(bound, rule))) continue
+    edits.push({ start, end, text: String(most), isBound: true })
+  }
+  const wanted = isOfficial ? missingThere(present, rule) : obeyedBy(rule, outputCapMember)
+  for (const name of wanted.filter((each) => !present.has(each))) {
+    // Beside its other name some services refuse a request, so the one that stands there takes the right name.
+    const mayRename = wanted.length === 1 && !members.byKey.has(name)
+    const alias = mayRename ? aliasOf(name, present) : undefined
+    const member = alias && members.byKey.get(alias)
+    if (member) {
+      edits.push({ ...renameMember(body, member, name), isBound: true })
+      present.delete(alias)
+    } else edits.push({ ...editForMember(members, name, String(most)), isBound: true })
+  }
+  return edits
+}
+
+/** What bounds an answer at the protocol's own service, where the body does not bound it there. */
+function missingThere(present: ReadonlyMap<string, Bound>, rule: BoundRule): readonly string[] {
+  const stated = rule.official.flatMap((name) => present.get(name) ?? [])
+  if (stated.some((bound) => bound.value >= 1 || isZeroBound(bound, rule))) return []
+  return stated.length === 0 && rule.isBoundByDefault ? [] : rule.official.slice(0, 1)
+}
+
+/** What every other server is taken to obey. */
+function obeyedBy(
+  { elsewhere, isConfigurable }: BoundRule,
+  configured: string | undefined,
+): readonly string[] {
+  if (configured === undefined || configured === elsewhere) return [elsewhere]
+  return isConfigurable ? [configured] : [configured, elsewhere]
+}
+
+function isZeroBound({ name, value, isTopLevel }: Bound, rule: BoundRule): boolean {
+  return value === 0 && isTopLevel && rule.takesZero === true && rule.official.includes(name)
+}
+
+/** The two names that one bound of the same endpoint has. */
+const aliases = ['max_tokens', 'max_completion_tokens']
+
+function aliasOf(name: string, present: ReadonlyMap<string, Bound>): string | undefined {
+  return aliases.includes(name) ? aliases.find((other) => other !== name && present.has(other)) : undefined
+}
+
+/** Those that are there and not null, in the order in which they stand. */
+function findBounds(
+  body: Buffer,
+  members: JsonMembers,
+  options: {
+    /** Bounds output as well, whatever its name. */
+    readonly configured?: string | undefined
+    readonly refuse?: (name: string, message: string) => void
+  },
+): readonly Bound[] {
+  const found: Bound[] = []
+  collect(body, 0, members, 0)
+  return found
+
+  function collect(text: Buffer, offset: number, { byKey }: JsonMembers, depth: number): void {
+    for (const member of byKey.values()) {
+      const { key: name } = member
+      if (boundNames.has(name) || name === options.configured) {
+        // Inside an object that is taken for the request, null takes the place of the bound outside.
+        const value = boundOf(text, member) ?? (depth === 0 ? null : -1)
+        const [start, end] = [member.start + offset, member.end + offset]
+        if (value !== null) found.push({ name, start, end, value, isTopLevel: depth === 0 })
+      } else if (containerNames.has(name) && depth < containerDepthMax) open(text, offset, member, depth)
+      else if (depth > 0 && neverInside.has(name)) {
+        options.refuse?.(name, `The member ${name} must stand at the top of the body, not inside another.`)
+      }
+    }
+  }
+
+  function open(text: Buffer, offset: number, { key, start, end }: JsonMember, depth: number): void {
+    if (text[start] !== 0x7b) return
+    const inner = text.subarray(start, end)
+    const reading = inner.length <= containerBytesMax ? readMembers(inner) : undefined
+    if (reading?.kind === 'members') collect(inner, offset + start, reading.members, depth + 1)
+    else options.refuse?.(key, `The member ${key} must be a short object whose members stand once.`)
+  }
+}
+
+const numberBytesMax = 64
+
+/** Null where it is absent all the same; what is no whole number may be read as anything. */
+function boundOf(text: Buffer, { start, end }: JsonMember): number | null {
+  const first = text[start] ?? 0
+  if (first === 0x6e) return null
+  if (first > 0x39 || first < 0x2d || end - start > numberBytesMax) return -1
+  const value = Number(text.toString('latin1', start, end))
+  return Number.isSafeInteger(value) && value >= 0 ? value : -1
+}

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import fc from 'fast-check'
+import { call } from '../support/gateway-client.ts'
+import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { openScripted, type Scripted, type ScriptedRequest } from '../support/gateway-scripted.ts'
+import { databases } from '../support/stores.ts'
+
+/**
+ * No body makes a hole in a quota: whatever bounds it states, nested, spelled otherwise or not at all, against a server
+ * that obeys one of them and writes as much as that lets it. PROPERTY_RUNS says how many bodies, PROPERTY_SEED repeats
+ * the ones that a failure printed.
+ */
+const runs = Number(process.env.PROPERTY_RUNS ?? 300)
+const seed = process.env.PROPERTY_SEED
+
+type Body = Readonly<Record<string, unknown>>
+/** The bound that a server takes from a body; undefined where it finds none. */
+type Obeys = (body: Body) => unknown
+
+const first =
+  (...names: string[]): Obeys =>
+  (body) =>
+    names.map((name) => body[name]).find((value) => value !== undefined && value !== null)
+const within = (body: Body, name: string): Body => (body[name] ?? {}) as Body
+const own: Readonly<Record<string, string>> = {
+  '/v1/chat/completions': 'max_tokens',
+  '/v1/completions': 'max_tokens',
+  '/v1/responses': 'max_output_tokens',
+  '/v1/messages': 'max_tokens',
+}
+
+interface Server {
+  readonly name: string
+  readonly obeys: (path: string) => Obeys
+  readonly outputCapMember?: string
+  readonly isLenient?: true
+}
+
+const servers: readonly Server[] = [
+  { name: 'own', obeys: (path) => first(own[path] ?? '') },
+  {
+    name: 'configured',
+    outputCapMember: 'max_completion_tokens',
+    obeys: () => first('max_completion_tokens'),
+  },
+  // vLLM, and Ollama since it knows both.
+  {
+    name: 'newer',
+    obeys: (path) => first(...(path.includes('chat') ? ['max_completion_tokens'] : []), own[path] ?? ''),
+  },
+  { name: 'llamacpp', obeys: (path) => first('n_predict', own[path] ?? '') },
+  { name: 'tabby', obeys: (path) => first(own[path] ?? '', 'max_completion_tokens', 'max_length') },
+  // LiteLLM takes what stands in there for the request's own.
+  {
+    name: 'merging',
+    obeys: (path) => (body) => first(own[path] ?? '')({ ...body, ...within(body, 'extra_body') }),
+  },
+  {
+    name: 'options',
+    obeys: (path) => (body) => within(body, 'options').num_predict ?? first(own[path] ?? '')(body),
+  },
+  // Go: names in any case, the last one counts.
+  {
+    name: 'go',
+    obeys: (path) => (body) =>
+      Object.entries(body).findLast(([name]) => name.toLowerCase() === own[path])?.[1],
+  },
+  { name: 'texts', isLenient: true, obeys: (path) => first('max_new_tokens', own[path] ?? '') },
+]
+
+/** What a server writes for each answer that nothing bounds. */
+const boundless = 1_000_000
+
+function written(server: Server, path: string, body: Body): number {
+  const bound = server.obeys(path)(body)
+  const figure = server.isLenient ? Number(bound) : bound
+  const each = typeof figure === 'number' && figure >= 1 ? Math.floor(figure) : boundless
+  const counts = [body.n, body.best_of, body.n_cmpl].map((count) => (typeof count === 'number' ? count : 1))
+  const choices = path.includes('completions') ? Math.max(1, ...counts) : 1
+  const prompts = path === '/v1/completions' && Array.isArray(body.prompt) ? body.prompt.length : 1
+  return each * choices * prompts
+}
+
+const failingKey = 'of-one-that-fails'
+
+/** Answers with figures alone: one unit of input, and all the output that the body lets it write. */
+function answerOf({ url, headers, body: text }: ScriptedRequest): { status: number; body: object } {
+  const body = JSON.parse(text) as Body
+  const [, name = ''] = String(body.model).split('/')
+  const server = servers.find((each) => each.name === name)
+  // The first of two: it fails, and the request goes on to one that obeys another member.
+  const isFailing = headers.authorization?.endsWith(failingKey) || headers['x-api-key'] === failingKey
+  if (!server || isFailing) return { status: 503, body: { error: { message: 'busy' } } }
+  const output = written(server, url, body)
+  const usage =
+    url.includes('chat') || url === '/v1/completions'
+      ? { prompt_tokens: 1, completion_tokens: output, total_tokens: 1 + output }
+      : { input_tokens: 1, output_tokens: output }
+  return { status: 200, body: { model: 'm', usage } }
+}
+
+const value = fc.oneof(
+  { weight: 18, arbitrary: fc.constantFrom<unknown>(1, 5, 40, 300, 5000, 128_000, 9_007_199_254_740_991) },
+  { weight: 9, arbitrary: fc.constantFrom<unknown>(-1, 0, -2, null) },
+  { weight: 1, arbitrary: fc.constantFrom<unknown>('7', '90000', 1.5, true, {}, [], 1e300, '') },
+)
+const names =
+  'max_tokens max_completion_tokens max_output_tokens n_predict num_predict max_new_tokens max_length'.split(
+    ' ',
+  )
+const bounds = (more: readonly string[]) =>
+  fc.dictionary(
+    fc.oneof(
+      { weight: 15, arbitrary: fc.constantFrom(...names) },
+      { weight: 1, arbitrary: fc.constantFrom(...more) },
+    ),
+    value,
+    { maxKeys: 4 },
+  )
+const bodies = fc.record(
+  {
+    bounds: bounds(['Max_Tokens', 'MAX_TOKENS', 'max_toKens', 'N_predict']),
+    options: bounds(names),
+    extra_body: bounds(['options', 'n']),
+    thinking: fc.record({
+      type: fc.constantFrom('enabled', 'disabled'),
+      budget_tokens: fc.constantFrom(1024, 90_000),
+    }),
+    min_tokens: fc.constantFrom(1, 50, 10_000),
+    counts: fc.dictionary(fc.constantFrom('n', 'best_of', 'n_cmpl'), fc.integer({ min: 1, max: 5 }), {
+      maxKeys: 2,
+    }),
+    prompt: fc.constantFrom<unknown>('a', ['a', 'b'], ['a', 'b', 'c']),
+  },
+  { requiredKeys: ['bounds'] },
+)
+const cases = fc.record({
+  path: fc.constantFrom(...Object.keys(own)),
+  server: fc.constantFrom(...servers),
+  failsFirst: fc.boolean(),
+  limit: fc.constantFrom(0, 150, 700, 2000, 30_000, 100_000),
+  atOnce: fc.constantFrom(1, 3),
+  body: bodies,
+})
+
+/** More input than a server states, so that nothing hangs on the estimate of it. */
+const messages = [{ role: 'user', content: 'Hi' }]
+
+const [database] = databases
+
+describe('quotas have no hole', () => {
+  let scripted: Scripted
+  let harness: Harness
+  before(async () => {
+    scripted = await openScripted((request, response) => {
+      const { status, body } = answerOf(request)
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    })
+    const upstreams = servers.flatMap(({ name, outputCapMember }) =>
+      (['openai', 'anthropic'] as const).flatMap((provider) => [
+        // Configured for what the second does not obey, and failing.
+        upstreamAt(scripted.origin, {
+          name: `${provider}-${name}-failing`,
+          provider,
+          models: [`claude-/${name}/failing`],
+          apiKey: failingKey,
+          outputCapMember: 'max_completion_tokens',
+        }),
+        upstreamAt(scripted.origin, {
+          name: `${provider}-${name}`,
+          provider,
+          models: [`claude-/${name}/*`],
+          ...(outputCapMember !== undefined && { outputCapMember }),
+        }),
+      ]),
+    )
+    assert.ok(database)
+    harness = await openHarness(database, {
+      upstreams,
+      policy: { output: { floor: 8192, share: 0.25, unstated: 32_768, least: 64 } },
+      // The bound: no estimate of the input may be wrong to the quota's cost.
+      gateway: { inputEstimate: 'bound' },
+    })
+  })
+  after(async () => {
+    await harness.close()
+    await scripted.close()
+  })
+
+  it(`in ${runs} bodies`, async () => {
+    const statuses = new Map<number, number>()
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ path, server, failsFirst, limit, atOnce, body }) => {
+        const accessToken = await harness.createUser({ quotaLimits: { claude: limit } })
+        const { bounds, counts, ...rest } = body
+        const model = `claude-/${server.name}/${failsFirst ? 'failing' : 'alone'}`
+        const text = JSON.stringify({ model, messages, ...bounds, ...counts, ...rest })
+        const sent = Array.from({ length: atOnce }, () =>
+          call(harness.port, { path, accessToken, body: text }),
+        )
+        for (const { status } of await Promise.all(sent)) {
+          statuses.set(status, (statuses.get(status) ?? 0) + 1)
+        }
+        const used = await harness.usedBy(accessToken)
+        assert.ok(used <= limit, `${used} of ${limit} used, ${path}, ${server.name}: ${text}`)
+      }),
+      { numRuns: runs, ...(seed !== undefined && { seed: Number(seed) }) },
+    )
+    const count = [...statuses.values()].reduce((sum, each) => sum + each, 0)
+    assert.ok((statuses.get(200) ?? 0) > count / 5, `only refusals: ${JSON.stringify([...statuses])}`)
+    await harness.settle()
+  })
+})
