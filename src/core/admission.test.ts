@@ -599,6 +599,44 @@ describe('decideAdmission', () => {
   })
 })
 
+describe('models that a request may reach beside its own', () => {
+  const reach = (models: readonly (readonly [string, string | undefined])[], isOpen = false) => ({
+    models: models.map(([model, family]) => ({ model, family })),
+    isOpen,
+  })
+  const ofGpt4 = new Map<string, QuotaState>([['gpt4', { ...quota, limit: 5000 }]])
+  const sameFamily = reach([['claude-y', 'claude']])
+  const otherFamily = reach([['gpt-4o', 'gpt4']])
+  const open = reach([], true)
+  const allowed = (...allowedModels: readonly string[]) => ({ limits: { allowedModels } })
+  const cases: readonly (readonly [string, ReturnType<typeof reach>, Partial<UserState>, string])[] = [
+    ['of the same family', sameFamily, {}, 'admitted'],
+    ['of no family', reach([['llama', undefined]]), {}, 'model_not_served'],
+    ['not in the list', sameFamily, allowed('claude-x'), 'model_not_allowed'],
+    ['in the list', sameFamily, allowed('claude-*'), 'admitted'],
+    ['of another family without a limit', otherFamily, {}, 'admitted'],
+    ['of another family with a limit', otherFamily, { quotas: ofGpt4 }, 'model_not_allowed'],
+    ['of another family, by a special user', otherFamily, { quotas: ofGpt4, type: 'special' }, 'admitted'],
+    ['not named', open, {}, 'admitted'],
+    ['not named, with a list', open, allowed('claude-*'), 'model_not_allowed'],
+    ['not named, with a limit of another family', open, { quotas: ofGpt4 }, 'model_not_allowed'],
+    ['not named, by a special user', open, { quotas: ofGpt4, type: 'special' }, 'admitted'],
+  ]
+  for (const [name, elsewhere, changes, expected] of cases) {
+    it(name, () => {
+      const asked = { ...request, units: { ...(request.units ?? assert.fail()), elsewhere } }
+      const decision = decideAdmission({ ...user, ...changes }, quota, asked, createPolicy(settings), now)
+      assert.equal(decision.kind === 'admitted' ? 'admitted' : decision.code, expected)
+    })
+  }
+
+  it('by the default limit of another family', () => {
+    const asked = { ...request, units: { ...(request.units ?? assert.fail()), elsewhere: otherFamily } }
+    const policy = createPolicy({ ...settings, limits: { gpt4: 9 } })
+    assert.equal(decideAdmission(user, quota, asked, policy, now).kind, 'refused')
+  })
+})
+
 interface PassCase {
   readonly name: string
   readonly pass: NonNullable<AdmissionRequest['pass']>

@@ -45,6 +45,8 @@ export interface UserState {
    * limited.
    */
   readonly places: (since: number) => ReadonlySet<string>
+  /** By family; absent where there is none. */
+  readonly quotas?: ReadonlyMap<string, QuotaState>
 }
 
 /** A stored quota; `periodStartedAt` tells whether its period is over. */
@@ -70,6 +72,12 @@ export interface AdmissionRequest {
     readonly model: string
     /** The model's family, undefined where it belongs to none. */
     readonly family: string | undefined
+    /** Models that it may reach beside that one; absent where it may not. */
+    readonly elsewhere?: {
+      readonly models: readonly { readonly model: string; readonly family: string | undefined }[]
+      /** Some that the request does not name may be reached as well. */
+      readonly isOpen: boolean
+    }
   }
 }
 
@@ -169,6 +177,8 @@ export function decideAdmission(
   if (!mayUseModel(user.limits.allowedModels ?? policy.defaults.allowedModels, asked.model, family)) {
     return refuse('model_not_allowed', `This access token may not use the model ${asked.model}.`)
   }
+  const strayed = asked.elsewhere && whetherStraying(user, family, asked.elsewhere, policy)
+  if (strayed) return strayed
   const rate = decideRate(user, policy, now)
   if (rate?.kind === 'refused') return rate
   const crowded = whetherCrowded(user, policy, now)
@@ -310,6 +320,45 @@ function networksOf(networks: readonly string[]): Networks {
 function mayUseModel(allowed: readonly string[] | undefined, model: string, family: string): boolean {
   if (!allowed || allowed.length === 0) return true
   return allowed.some((glob) => glob === family || matchesGlob(glob, model))
+}
+
+type Elsewhere = NonNullable<NonNullable<AdmissionRequest['units']>['elsewhere']>
+
+/**
+ * A request that may reach other models than its own. Each is subject to the user's list. What they use is counted to
+ * the request's family, since an answer does not say reliably which of them used what; so that no limit of another
+ * family is passed unseen, a model of such a family is refused.
+ */
+function whetherStraying(
+  user: UserState,
+  own: string,
+  { models, isOpen }: Elsewhere,
+  policy: Policy,
+): Refused | undefined {
+  const allowed = user.limits.allowedModels ?? policy.defaults.allowedModels
+  for (const { model, family } of models) {
+    if (family === undefined) return refuse('model_not_served', `The model ${model} is not served here.`)
+    if (!mayUseModel(allowed, model, family))
+      return refuse('model_not_allowed', `This access token may not use the model ${model}.`)
+    if (family !== own && isFamilyLimited(user, family, policy)) {
+      const why = `the quota of ${family} is apart from that of ${own}. Ask for it in a request of its own.`
+      return refuse('model_not_allowed', `The model ${model} may not be reached from here: ${why}`)
+    }
+  }
+  if (!isOpen) return undefined
+  const isNarrow = allowed !== undefined && allowed.length > 0
+  const families = [...policy.families.map(({ name }) => name), ...(user.quotas?.keys() ?? [])]
+  if (!isNarrow && !families.some((family) => family !== own && isFamilyLimited(user, family, policy)))
+    return undefined
+  const message =
+    'This access token is limited to some models, or in what it uses of them, and this request may lead to others: ' +
+    'name them instead of a preset or a default.'
+  return refuse('model_not_allowed', message)
+}
+
+function isFamilyLimited(user: UserState, family: string, policy: Policy): boolean {
+  const limit = user.quotas?.get(family)?.limit ?? policy.limits[family] ?? UNLIMITED
+  return limit !== UNLIMITED && user.type !== 'special'
 }
 
 /** Whether a holder may see and ask for a model: it belongs to a family, and no list of the user's excludes it. */

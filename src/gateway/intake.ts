@@ -10,6 +10,7 @@ import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
 import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
 import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
 import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
+import type { ModelsElsewhere } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmissionAsk, AskedBy } from '#storage/store.ts'
 import type { AdmittedRequest } from './admitted.ts'
@@ -172,7 +173,7 @@ function askOf(
   parsed: Parsed,
   context: IntakeContext,
 ): AdmissionAsk {
-  const { model, output, choices, leastCap, mostCap, hasOutput } = parsed.request
+  const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere } = parsed.request
   const isBounded = endpoint.isMetered && hasOutput
   return {
     requestId: visit.requestId,
@@ -189,8 +190,17 @@ function askOf(
       leastCap,
       ...(mostCap !== undefined && { mostCap }),
       mayLower: true,
+      ...(elsewhere && mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
     },
   }
+}
+
+function mayStray({ names, isOpen }: ModelsElsewhere): boolean {
+  return isOpen || names.length > 0
+}
+
+function toFamilies({ names, isOpen }: ModelsElsewhere, families: readonly Family[]) {
+  return { models: names.map((model) => ({ model, family: familyOf(model, families) })), isOpen }
 }
 
 type Judged =

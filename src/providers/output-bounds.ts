@@ -1,4 +1,5 @@
 import { toUnits } from '#core/units.ts'
+import { elementsOf } from '#lib/json-elements.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember, renameMember } from './body-edits.ts'
 import type { MemberReader } from './member-reader.ts'
@@ -48,7 +49,8 @@ interface Bound {
   readonly end: number
   /** 0 or less, a fraction or a text bounds nothing on some servers; it reads as 0 or as -1. */
   readonly value: number
-  readonly isTopLevel: boolean
+  /** That of a fallback holds for its model alone. */
+  readonly place: 'top' | 'merged' | 'fallback'
 }
 
 /** How one endpoint's answers are bounded. */
@@ -75,6 +77,7 @@ export function readBound(
   for (const name of rule.official) read.units(name)
   let smallest: number | undefined
   for (const bound of findBounds(body, members, { refuse: read.refuse })) {
+    if (bound.place === 'fallback') continue
     // An upstream that may take 0 for no bound gets 1 in its place.
     const stated = isZeroBound(bound, rule) ? 1 : bound.value
     if (stated >= 1) smallest = Math.min(smallest ?? stated, stated)
@@ -93,8 +96,8 @@ export function boundEdits(
   const edits: BodyEdit[] = []
   const present = new Map<string, Bound>()
   for (const bound of findBounds(body, members, { configured: outputCapMember })) {
-    const { name, start, end, value, isTopLevel } = bound
-    if (isTopLevel) present.set(name, bound)
+    const { name, start, end, value, place } = bound
+    if (place === 'top') present.set(name, bound)
     if ((value >= 1 && value <= most) || (isOfficial && isZeroBound(bound, rule))) continue
     edits.push({ start, end, text: String(most), isBound: true })
   }
@@ -128,8 +131,8 @@ function obeyedBy(
   return isConfigurable ? [configured] : [configured, elsewhere]
 }
 
-function isZeroBound({ name, value, isTopLevel }: Bound, rule: BoundRule): boolean {
-  return value === 0 && isTopLevel && rule.takesZero === true && rule.official.includes(name)
+function isZeroBound({ name, value, place }: Bound, rule: BoundRule): boolean {
+  return value === 0 && place === 'top' && rule.takesZero === true && rule.official.includes(name)
 }
 
 /** The two names that one bound of the same endpoint has. */
@@ -159,11 +162,37 @@ function findBounds(
       if (boundNames.has(name) || name === options.configured) {
         // Inside an object that is taken for the request, null takes the place of the bound outside.
         const value = boundOf(text, member) ?? (depth === 0 ? null : -1)
-        const [start, end] = [member.start + offset, member.end + offset]
-        if (value !== null) found.push({ name, start, end, value, isTopLevel: depth === 0 })
-      } else if (containerNames.has(name) && depth < containerDepthMax) open(text, offset, member, depth)
+        if (value !== null) add(member, offset, value, depth === 0 ? 'top' : 'merged')
+      } else if (name === 'fallbacks' && depth === 0) openEach(text, member)
+      else if (containerNames.has(name) && depth < containerDepthMax) open(text, offset, member, depth)
       else if (depth > 0 && neverInside.has(name)) {
         options.refuse?.(name, `The member ${name} must stand at the top of the body, not inside another.`)
+      }
+    }
+  }
+
+  function add(
+    { key: name, start, end }: JsonMember,
+    offset: number,
+    value: number,
+    place: Bound['place'],
+  ): void {
+    found.push({ name, start: start + offset, end: end + offset, value, place })
+  }
+
+  /** Each may bound the answer of its own model otherwise than the request does (Anthropic). */
+  function openEach(text: Buffer, list: JsonMember): void {
+    if (text[list.start] !== 0x5b || list.end - list.start > containerBytesMax) return
+    for (const { start, end } of elementsOf(text, list)) {
+      if (text[start] !== 0x7b) continue
+      const inner = text.subarray(start, end)
+      const reading = readMembers(inner)
+      const members = reading.kind === 'members' ? [...reading.members.byKey.values()] : []
+      if (reading.kind !== 'members')
+        options.refuse?.('fallbacks', 'Among the fallbacks each must be an object whose members stand once.')
+      for (const member of members) {
+        const value = boundNames.has(member.key) ? boundOf(inner, member) : null
+        if (value !== null) add(member, start, value, 'fallback')
       }
     }
   }

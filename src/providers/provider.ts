@@ -2,6 +2,7 @@ import type { QuotaView, RateView } from '#core/admission.ts'
 import type { Problem } from '#core/errors.ts'
 import type { Usage } from '#core/usage.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
+import type { ModelsElsewhere } from './models-elsewhere.ts'
 
 /**
  * The seam that every wire protocol fills: one folder each, the same files in each (request, usage, stream,
@@ -84,6 +85,8 @@ export interface ModelRequest {
   readonly leastCap: number
   /** The largest that they take, where one has to be written and it is known. */
   readonly mostCap?: number
+  /** Models that the request may reach beside its own. */
+  readonly elsewhere?: ModelsElsewhere
   /** The answer has no output to bound (embeddings, counting): no cap may be written in. */
   readonly hasOutput: boolean
   /** The stream would end without usage unless the gateway asks for it. */

@@ -73,6 +73,7 @@ describe('reading', () => {
     [completions, '"max_tokens":0', { output: 1 }],
     [messages, '"max_tokens":0', { output: 1, leastCap: 1 }],
     [messages, '"max_tokens":64000,"thinking":{"type":"enabled","budget_tokens":31999}', { leastCap: 32000 }],
+    [messages, '"max_tokens":9,"fallbacks":[{"model":"a","max_tokens":5}]', { output: 9 }],
     [messages, '"max_tokens":9,"thinking":{"type":"adaptive"}', { leastCap: 1 }],
     [chat, '"stream":true', { isStream: true, lacksUsage: true }],
     [chat, '"stream":true,"stream_options":null', { lacksUsage: true }],
@@ -109,6 +110,30 @@ describe('reading', () => {
       const request = read(path, members)
       assert.deepEqual({ ...request, ...expected }, request)
     })
+  }
+
+  const elsewhere: readonly (readonly [string, string, readonly string[], boolean?])[] = [
+    [
+      chat,
+      '"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"model":{}}}}}]',
+      [],
+    ],
+    [messages, '"tools":[{"type":"advisor_20260301","name":"advisor","model":"a"},{"name":"f"}]', ['a']],
+    [messages, '"tools":[{"type":"advisor_20260301","\\u006dodel":"a"}]', ['a']],
+    [responses, '"tools":[{"type":"image_generation","model":"gpt-image-1"}]', ['gpt-image-1']],
+    [chat, '"tools":[{"type":"openrouter:advisor","parameters":{"model":"a"}}]', ['a']],
+    [chat, '"plugins":[{"id":"fusion","model":"a","analysis_models":["b",{"model":"c"}]}]', ['a', 'b', 'c']],
+    [messages, '"fallbacks":[{"model":"a"},{"model":"m"}, null]', ['a']],
+    [messages, '"fallbacks":"default"', [], true],
+    [chat, '"fallbacks":["a",{"gpt-4":["b"]}]', ['a'], true],
+    [chat, '"models":["a","m" , "b"]', ['a', 'b']],
+    [chat, '"models":null,"fallbacks":null,"preset":null,"tools":null', []],
+    [chat, '"models":[]', []],
+    [chat, '"preset":"mine"', [], true],
+  ]
+  for (const [path, members, names, isOpen = false] of elsewhere) {
+    it(`${path} finds the models named in ${members}`, () =>
+      assert.deepEqual(read(path, members).elsewhere, { names, isOpen }))
   }
 
   it('knows up to where older models of the service take a bound that has to be written', () => {
@@ -150,6 +175,11 @@ describe('reading', () => {
     [messages, '{"model":"m","max_token\u017f":500}', 'max_token\u017f'],
     [embeddings, '{"model":"m","MODEL":"n"}', 'MODEL'],
     [chat, '{"model":"m","options":{"num_predict":1,"num_predict":2}}', 'options'],
+    [chat, '{"model":"m","models":"a"}', 'models'],
+    [chat, '{"model":"m","models":[7]}', 'models'],
+    [chat, `{"model":"m","models":["${'a'.repeat(17_000)}"]}`, 'models'],
+    [messages, '{"model":"m","tools":[{"model":"a","model":"b"}]}', 'tools'],
+    [messages, '{"model":"m","fallbacks":[{"model":"a","model":"b"}]}', 'fallbacks'],
     // Where it is taken for the request's own, it would say something else than what is held.
     [chat, '{"model":"m","extra_body":{"model":"n"}}', 'model'],
     [chat, '{"model":"m","extra_body":{"options":{"n":9}}}', 'n'],

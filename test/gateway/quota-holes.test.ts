@@ -60,6 +60,17 @@ const servers: readonly Server[] = [
     name: 'options',
     obeys: (path) => (body) => within(body, 'options').num_predict ?? first(own[path] ?? '')(body),
   },
+  // A model that takes over has bounds of its own.
+  {
+    name: 'fallback',
+    obeys: (path) => (body) => {
+      const [fallback] = Array.isArray(body.fallbacks) ? body.fallbacks : []
+      return first(own[path] ?? '')({
+        ...body,
+        ...(fallback?.max_tokens != null && { max_tokens: fallback.max_tokens }),
+      })
+    },
+  },
   // Go: names in any case, the last one counts.
   {
     name: 'go',
@@ -123,6 +134,7 @@ const bodies = fc.record(
     bounds: bounds(['Max_Tokens', 'MAX_TOKENS', 'max_toKens', 'N_predict']),
     options: bounds(names),
     extra_body: bounds(['options', 'n']),
+    fallbacks: fc.array(fc.record({ model: fc.constant('claude-b'), max_tokens: value }), { maxLength: 2 }),
     thinking: fc.record({
       type: fc.constantFrom('enabled', 'disabled'),
       budget_tokens: fc.constantFrom(1024, 90_000),

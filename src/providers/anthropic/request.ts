@@ -1,6 +1,7 @@
 import type { JsonMembers } from '#lib/json-members.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
+import { readModelsElsewhere } from '#providers/models-elsewhere.ts'
 import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
 import {
   type BodyEdit,
@@ -20,12 +21,19 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
   const isStream = read.boolean('stream') ?? false
   const output = readBound(read, body, members, messageBound)
   const leastCap = leastCapOf(body, members)
-  return readingOf(read, { isStream, output, choices: 1, leastCap, hasOutput: true, lacksUsage: false })
+  return readingOf(read, body, members, {
+    isStream,
+    output,
+    choices: 1,
+    leastCap,
+    hasOutput: true,
+    lacksUsage: false,
+  })
 }
 
 export function readCount(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
-  return readingOf(read, noOutput)
+  return readingOf(read, body, members, noOutput)
 }
 
 export function editMessage(
@@ -36,8 +44,14 @@ export function editMessage(
   return boundEdits(body, members, changes, messageBound)
 }
 
-function readingOf(read: MemberReader, rest: Omit<ModelRequest, 'model'>): RequestReading {
+function readingOf(
+  read: MemberReader,
+  body: Buffer,
+  members: JsonMembers,
+  rest: Omit<ModelRequest, 'model'>,
+): RequestReading {
   const model = read.model()
+  const elsewhere = readModelsElsewhere(read, body, members, model)
   const problem = read.problem()
-  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, ...rest } }
+  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, elsewhere, ...rest } }
 }

@@ -3,6 +3,7 @@ import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-member
 import { editForMember } from '#providers/body-edits.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
+import { readModelsElsewhere } from '#providers/models-elsewhere.ts'
 import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
 import {
   type BodyEdit,
@@ -44,7 +45,7 @@ export function readChat(body: Buffer, members: JsonMembers): RequestReading {
   const output = times(readBound(read, body, members, chatBound), choices)
   const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
-  return readingOf(read, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
+  return readingOf(read, body, members, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
 }
 
 export function readCompletion(body: Buffer, members: JsonMembers): RequestReading {
@@ -57,7 +58,7 @@ export function readCompletion(body: Buffer, members: JsonMembers): RequestReadi
   const output = times(readBound(read, body, members, completionBound), choices)
   const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
-  return readingOf(read, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
+  return readingOf(read, body, members, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
 }
 
 export function readResponse(body: Buffer, members: JsonMembers): RequestReading {
@@ -72,12 +73,19 @@ export function readResponse(body: Buffer, members: JsonMembers): RequestReading
       'With background: true the answer could not be metered, so it is not served here. Use a stream.',
     )
   }
-  return readingOf(read, { isStream, output, choices: 1, leastCap, hasOutput: true, lacksUsage: false })
+  return readingOf(read, body, members, {
+    isStream,
+    output,
+    choices: 1,
+    leastCap,
+    hasOutput: true,
+    lacksUsage: false,
+  })
 }
 
 export function readEmbedding(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
-  return readingOf(read, noOutput)
+  return readingOf(read, body, members, noOutput)
 }
 
 export function editChat(body: Buffer, members: JsonMembers, changes: RequestChanges): readonly BodyEdit[] {
@@ -100,13 +108,19 @@ export function editResponse(
   return boundEdits(body, members, changes, responseBound)
 }
 
-function readingOf(read: MemberReader, rest: Omit<ModelRequest, 'model'>): RequestReading {
+function readingOf(
+  read: MemberReader,
+  body: Buffer,
+  members: JsonMembers,
+  rest: Omit<ModelRequest, 'model'>,
+): RequestReading {
   const model = read.model()
+  const elsewhere = readModelsElsewhere(read, body, members, model)
   const problem = read.problem()
   if (problem) return { kind: 'refused', problem }
   // A bound that the client stated itself is for the provider to refuse.
   const mostCap = rest.output === undefined ? outputMaximumOf(model) : undefined
-  return { kind: 'read', request: { model, ...rest, ...(mostCap !== undefined && { mostCap }) } }
+  return { kind: 'read', request: { model, elsewhere, ...rest, ...(mostCap !== undefined && { mostCap }) } }
 }
 
 const choiceNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences']

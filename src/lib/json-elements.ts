@@ -1,0 +1,38 @@
+/** Where the elements of a JSON list lie, without parsing what they hold. The list must be well-formed JSON. */
+export interface JsonElement {
+  readonly start: number
+  readonly end: number
+}
+
+const [quote, backslash, comma, space] = [0x22, 0x5c, 0x2c, 0x20]
+const [openList, closeList, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/** @param start the opening bracket; `end` is the first byte after the closing one */
+export function* elementsOf(body: Buffer, { start, end }: JsonElement): Generator<JsonElement> {
+  let depth = 0
+  let from = start + 1
+  for (let at = start + 1; at < end; at += 1) {
+    const byte = body[at] ?? 0
+    if (byte === quote) at = stringEnd(body, at + 1, end)
+    else if (byte === openList || byte === openObject) depth += 1
+    else if (depth === 0 && (byte === comma || byte === closeList)) {
+      const element = trimmed(body, from, at)
+      if (element) yield element
+      from = at + 1
+    } else if (byte === closeList || byte === closeObject) depth -= 1
+  }
+}
+
+/** Offset of the closing quote. */
+function stringEnd(body: Buffer, from: number, end: number): number {
+  let at = from
+  while (at < end && body[at] !== quote) at += body[at] === backslash ? 2 : 1
+  return at
+}
+
+function trimmed(body: Buffer, from: number, until: number): JsonElement | undefined {
+  let [start, end] = [from, until]
+  while (start < end && (body[start] ?? 0) <= space) start += 1
+  while (end > start && (body[end - 1] ?? 0) <= space) end -= 1
+  return start < end ? { start, end } : undefined
+}

@@ -1,0 +1,140 @@
+import { elementsOf, type JsonElement } from '#lib/json-elements.ts'
+import { type JsonMembers, readMembers } from '#lib/json-members.ts'
+import type { MemberReader } from './member-reader.ts'
+
+/**
+ * Models that a body names beside its own: an advisor's among the tools, those that a provider falls back to
+ * (`fallbacks`), a router's list (`models`). They are held to the same rules as the one in `model`. What only names
+ * a setting kept at the provider (`preset`, `fallbacks: "default"`) may lead to any model.
+ *
+ * Advisors: Anthropic's tool has a `model`, OpenRouter's tools and plugins also lists of them, in `parameters` or beside.
+ */
+export interface ModelsElsewhere {
+  readonly names: readonly string[]
+  /** Some that no member names may be reached as well. */
+  readonly isOpen: boolean
+}
+
+const none: ModelsElsewhere = { names: [], isOpen: false }
+
+const listBytesMax = 16 * 1024
+/** A tool that names a model is short; a function's schema, which may be long, names none. */
+const toolBytesMax = 256 * 1024
+
+export function readModelsElsewhere(
+  read: MemberReader,
+  body: Buffer,
+  { byKey }: JsonMembers,
+  model: string,
+): ModelsElsewhere {
+  const [models, fallbacks] = [byKey.get('models'), byKey.get('fallbacks')]
+  const [tools, plugins] = [byKey.get('tools'), byKey.get('plugins')]
+  const hasPreset = isThere(body, byKey.get('preset')) || model.includes('@preset/')
+  if (!models && !fallbacks && !tools && !plugins && !hasPreset) return none
+  const names = new Set<string>()
+  let isOpen = hasPreset
+  const take = (key: string, value: unknown) => {
+    if (value === null) return
+    if (typeof value === 'string') names.add(value)
+    else if (key === 'fallbacks') isOpen = true
+    else read.refuse(key, `The member ${key} must be a list of names of models.`)
+  }
+  for (const [key, member] of [
+    ['models', models],
+    ['fallbacks', fallbacks],
+  ] as const) {
+    if (!member || !isThere(body, member)) continue
+    if (member.end - member.start > listBytesMax) read.refuse(key, `The member ${key} is too long.`)
+    else if (body[member.start] !== openList) take(key, key === 'fallbacks' ? undefined : 0)
+    else for (const element of elementsOf(body, member)) take(key, nameIn(body, element))
+  }
+  for (const [key, member] of [
+    ['tools', tools],
+    ['plugins', plugins],
+  ] as const) {
+    if (!member || body[member.start] !== openList || !mayName(body, member)) continue
+    for (const element of elementsOf(body, member))
+      takeTool(read, key, body, element, (name) => names.add(name))
+  }
+  names.delete(model)
+  return { names: [...names], isOpen }
+}
+
+const [openList, openObject, quote] = [0x5b, 0x7b, 0x22]
+
+function isThere(body: Buffer, member: JsonElement | undefined): boolean {
+  return member !== undefined && body[member.start] !== 0x6e
+}
+
+/** Whether any name in there may end so, also where its letters are escaped (which are all `\u006…` and `\u0073`). */
+function mayName(body: Buffer, { start, end }: JsonElement): boolean {
+  const slice = body.subarray(start, end)
+  return marks.some((mark) => slice.includes(mark))
+}
+
+const marks = ['model"', 'models"', '\\u006', '\\u0073']
+
+/** A name that stands there, or in its member `model`; undefined where neither is one, null where it is null. */
+function nameIn(body: Buffer, { start, end }: JsonElement): unknown {
+  const first = body[start]
+  if (first === 0x6e) return null
+  const text = body.subarray(start, end)
+  if (first === quote) return textOf(text)
+  return first === openObject ? memberOf(text, 'model') : undefined
+}
+
+function takeTool(
+  read: MemberReader,
+  key: string,
+  body: Buffer,
+  element: JsonElement,
+  add: (name: string) => void,
+): void {
+  if (body[element.start] !== openObject || !mayName(body, element)) return
+  const tool = body.subarray(element.start, element.end)
+  const reading = tool.length <= toolBytesMax ? readMembers(tool) : undefined
+  const refuse = () =>
+    read.refuse(key, `What names a model among the ${key} must be a short object whose members stand once.`)
+  if (reading?.kind !== 'members') {
+    refuse()
+    return
+  }
+  takeNamed(tool, reading.members, add)
+  // A function's `parameters` are a schema, in which `model` is a name of its own.
+  const type = reading.members.byKey.get('type')
+  const settings = reading.members.byKey.get('parameters')
+  if (!type || !settings || !textOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:')) return
+  const inner = tool.subarray(settings.start, settings.end)
+  if (inner[0] !== openObject) return
+  const within = readMembers(inner)
+  if (within.kind === 'members') takeNamed(inner, within.members, add)
+  else refuse()
+}
+
+/** Members such as `model` and `analysis_models`. */
+function takeNamed(text: Buffer, { byKey }: JsonMembers, add: (name: string) => void): void {
+  for (const member of byKey.values()) {
+    if (!/models?$/.test(member.key)) continue
+    const values = text[member.start] === openList ? elementsOf(text, member) : [member]
+    for (const value of values) {
+      const name = nameIn(text, value)
+      if (typeof name === 'string') add(name)
+    }
+  }
+}
+
+function memberOf(text: Buffer, key: string): unknown {
+  const reading = text[0] === openObject ? readMembers(text) : undefined
+  const member = reading?.kind === 'members' ? reading.members.byKey.get(key) : undefined
+  return member && textOf(text.subarray(member.start, member.end))
+}
+
+/** The string that this JSON is; undefined where it is none. */
+function textOf(json: Buffer): string | undefined {
+  if (json[0] !== quote) return undefined
+  try {
+    return String(JSON.parse(json.toString()))
+  } catch {
+    return undefined
+  }
+}
