@@ -18,8 +18,8 @@ export interface ModelsElsewhere {
 const none: ModelsElsewhere = { names: [], isOpen: false }
 
 const listBytesMax = 16 * 1024
-/** A tool that names a model is short; a function's schema, which may be long, names none. */
-const toolBytesMax = 256 * 1024
+/** Tools are read only where one of them may name a model; up to here that takes a few milliseconds. */
+const toolsBytesMax = 512 * 1024
 
 export function readModelsElsewhere(
   read: MemberReader,
@@ -53,6 +53,10 @@ export function readModelsElsewhere(
     ['plugins', plugins],
   ] as const) {
     if (!member || body[member.start] !== openList || !mayName(body, member)) continue
+    if (member.end - member.start > toolsBytesMax) {
+      read.refuse(key, `The member ${key} is too long to hold the name of a model.`)
+      continue
+    }
     for (const element of elementsOf(body, member))
       takeTool(read, key, body, element, (name) => names.add(name))
   }
@@ -66,7 +70,10 @@ function isThere(body: Buffer, member: JsonElement | undefined): boolean {
   return member !== undefined && body[member.start] !== 0x6e
 }
 
-/** Whether any name in there may end so, also where its letters are escaped (which are all `\u006…` and `\u0073`). */
+/**
+ * Whether any name in there may end so, also where its letters are escaped (which are all `\u006…` and `\u0073`). Natively,
+ * some microseconds for the tools of a coding agent.
+ */
 function mayName(body: Buffer, { start, end }: JsonElement): boolean {
   const slice = body.subarray(start, end)
   return marks.some((mark) => slice.includes(mark))
@@ -92,10 +99,10 @@ function takeTool(
 ): void {
   if (body[element.start] !== openObject || !mayName(body, element)) return
   const tool = body.subarray(element.start, element.end)
-  const reading = tool.length <= toolBytesMax ? readMembers(tool) : undefined
+  const reading = readMembers(tool)
   const refuse = () =>
-    read.refuse(key, `What names a model among the ${key} must be a short object whose members stand once.`)
-  if (reading?.kind !== 'members') {
+    read.refuse(key, `What names a model among the ${key} must be an object whose members stand once.`)
+  if (reading.kind !== 'members') {
     refuse()
     return
   }

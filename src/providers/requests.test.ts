@@ -120,6 +120,9 @@ describe('reading', () => {
     ],
     [messages, '"tools":[{"type":"advisor_20260301","name":"advisor","model":"a"},{"name":"f"}]', ['a']],
     [messages, '"tools":[{"type":"advisor_20260301","\\u006dodel":"a"}]', ['a']],
+    [messages, '"tools":[{"type":"advisor_20260301","mode\\u006c":"a"}]', ['a']],
+    [chat, '"tools":[{"type":"openrouter:x","parameters":{"model\\u0073":["a"]}}]', ['a']],
+    [chat, '"tools":[{"description":"a model, models, of the model"}]', []],
     [responses, '"tools":[{"type":"image_generation","model":"gpt-image-1"}]', ['gpt-image-1']],
     [chat, '"tools":[{"type":"openrouter:advisor","parameters":{"model":"a"}}]', ['a']],
     [chat, '"plugins":[{"id":"fusion","model":"a","analysis_models":["b",{"model":"c"}]}]', ['a', 'b', 'c']],
@@ -179,6 +182,7 @@ describe('reading', () => {
     [chat, '{"model":"m","models":[7]}', 'models'],
     [chat, `{"model":"m","models":["${'a'.repeat(17_000)}"]}`, 'models'],
     [messages, '{"model":"m","tools":[{"model":"a","model":"b"}]}', 'tools'],
+    [chat, `{"model":"m","tools":[{"model":"a"},{"x":"${'a'.repeat(600_000)}"}]}`, 'tools'],
     [messages, '{"model":"m","fallbacks":[{"model":"a","model":"b"}]}', 'fallbacks'],
     // Where it is taken for the request's own, it would say something else than what is held.
     [chat, '{"model":"m","extra_body":{"model":"n"}}', 'model'],

@@ -114,7 +114,7 @@ for (const database of databases) {
         ['/v1/chat/completions', { model: 'gpt-4o', stream: 'yes' }],
         ['/v1/chat/completions', { model: 'gpt-4o', max_tokens: '9' }],
         ['/v1/chat/completions', { model: 'gpt-4o', n: 0 }],
-        ['/v1/chat/completions', { model: 'gpt-4o', max_tokens: -1 }],
+        ['/v1/chat/completions', { model: 'gpt-4o', max_tokens: -1.5 }],
         ['/v1/messages', { model: 'claude-x', max_tokens: 1.5 }],
         ['/v1/responses', { model: 'gpt-4o', background: true }],
       ]
