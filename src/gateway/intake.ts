@@ -224,7 +224,10 @@ function judge(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContex
       bar: outcome.user && barAhead(outcome.user),
     }
   const { code, message, retryAt, limit, quota, rate } = outcome
-  return { ...refused(createProblem(code, message, { retryAt, limit })), limits: { quota, rate } }
+  // Headers about a reset that would not help would only make clients wait for it.
+  const isForGood = code === 'quota_exceeded' && retryAt === undefined
+  const shown = quota && isForGood ? { ...quota, resetAt: Number.POSITIVE_INFINITY } : quota
+  return { ...refused(createProblem(code, message, { retryAt, limit })), limits: { quota: shown, rate } }
 }
 
 /** A user who will be barred without anybody's doing, at an instant that is known now. */

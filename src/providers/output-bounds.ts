@@ -101,7 +101,8 @@ export function boundEdits(
     if ((value >= 1 && value <= most) || (isOfficial && isZeroBound(bound, rule))) continue
     edits.push({ start, end, text: String(most), isBound: true })
   }
-  const wanted = isOfficial ? missingThere(present, rule) : obeyedBy(rule, outputCapMember)
+  const isSaid = rule.isConfigurable && outputCapMember !== undefined && outputCapMember !== rule.official[0]
+  const wanted = isOfficial && !isSaid ? missingThere(present, rule) : obeyedBy(rule, outputCapMember)
   for (const name of wanted.filter((each) => !present.has(each))) {
     // Beside its other name some services refuse a request, so the one that stands there takes the right name.
     const mayRename = wanted.length === 1 && !members.byKey.has(name)

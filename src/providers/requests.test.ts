@@ -249,6 +249,19 @@ describe('editing', () => {
       { outputMost: 5, outputCapMember: 'max_completion_tokens' },
       '{"max_completion_tokens":5,"model":"m"}',
     ],
+    // What is configured wins, and still stands alone.
+    [
+      chat,
+      '{"max_completion_tokens":5,"model":"m"}',
+      { outputMost: 5, outputCapMember: 'max_tokens', isOfficial: true },
+      '{"max_tokens":5,"model":"m"}',
+    ],
+    [
+      chat,
+      '{"max_tokens":5,"model":"m"}',
+      { outputMost: 5, outputCapMember: 'max_completion_tokens', isOfficial: true },
+      '{"max_tokens":5,"model":"m"}',
+    ],
     [
       chat,
       '{"max_tokens":-1,"model":"m"}',

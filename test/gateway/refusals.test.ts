@@ -193,7 +193,8 @@ for (const database of databases) {
     })
 
     it('says where the holder stands, also when it says no', async () => {
-      const edit = { quotaLimits: { gpt4: 10, claude: 10 }, limits: { requestsPerMinute: 5 } }
+      const limits = { requestsPerMinute: 5, period: 'daily' as const }
+      const edit = { quotaLimits: { gpt4: 10, claude: 10 }, limits }
       const limited = await harness.createUser(edit)
       const body = { model: 'gpt-4o', max_tokens: 1000, messages: [] }
       const openai = await call(harness.port, { path: '/v1/chat/completions', accessToken: limited, body })
@@ -204,6 +205,9 @@ for (const database of databases) {
       assert.equal(openai.headers['x-should-retry'], 'false')
       assert.equal(openai.headers['retry-after'], undefined)
       assert.match(assertShape(openai, 'openai', ['limit']), /needs up to/)
+      // It fits into no day, so that no reset would help.
+      assert.equal(openai.headers['x-ratelimit-reset-tokens'], undefined)
+      assert.doesNotMatch(openai.text, /resetAt|from zero/)
       const message = { ...body, model: 'claude-x' }
       const anthropic = await call(harness.port, {
         path: '/v1/messages',
@@ -211,6 +215,7 @@ for (const database of databases) {
         body: message,
       })
       assert.equal(anthropic.headers['anthropic-ratelimit-tokens-limit'], '10')
+      assert.equal(anthropic.headers['anthropic-ratelimit-tokens-reset'], undefined)
       assert.equal(anthropic.headers['anthropic-ratelimit-requests-limit'], '5')
     })
 
