@@ -109,6 +109,37 @@ for (const database of databases) {
       assert.ok((await harness.usedBy(accessToken)) <= 200)
     })
 
+    it('lets three of an agent that asks for far more than it uses run at once on 100,000 units', async () => {
+      const accessToken = await harness.createUser({ quotaLimits: { claude: 100_000 } })
+      const body = {
+        model: 'claude-x',
+        max_tokens: 128_000,
+        messages: [{ role: 'user', content: 'x'.repeat(11_500) }],
+      }
+      simulated.clearServed()
+      held.hold()
+      const sent = [1, 2, 3].map(() => call(harness.port, { path: '/v1/messages', accessToken, body }))
+      const reserved = async () =>
+        (await harness.userOf(accessToken)).quotas.get('claude')?.openRequests === 3
+      await waitUntil(reserved, 'all three are admitted')
+      held.release()
+      const answers = await Promise.all(sent)
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 200, 200],
+      )
+      const caps = answers
+        .map(({ headers }) => Number(headers['x-tollgate-output-cap']))
+        .sort((a, b) => a - b)
+      assert.ok(caps.every((cap) => cap >= 8192 && cap <= 25_000))
+      const written = simulated.served().map((served) => JSON.parse(served.body).max_tokens)
+      assert.deepEqual(
+        written.sort((a, b) => a - b),
+        caps,
+      )
+      await harness.settle()
+    })
+
     it('sends the very bytes of a body that needs nothing added', async () => {
       const accessToken = await harness.createUser()
       const body = '{ "messages":[{"role":"user","content":"\\u00e9 é"}],\n  "model" : "gpt-4o", "x":1e400}'
