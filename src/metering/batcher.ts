@@ -83,7 +83,7 @@ const doubtMs = 30_000
 const doubtLookMs = 2_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): RecoveringMeter {
-  const { lanes = 1 } = store
+  const { lanes = 1, mayLoseBooked: mayLose = false } = store
   // Where several run at a time, one must not take all that there is and leave nothing to the others.
   const { batchMax = lanes > 1 ? 128 : 256, patienceMs = patienceMsDefault } = options
   const { onFailure, journal, setAside } = options
@@ -102,7 +102,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   /** Whether the journal holds something. */
   let isJournaled = false
 
-  const running = createRunning(abandonment)
+  const running = createRunning({ abandonment, mayLose })
   const pace = createPace()
   const patience = openPatience(patienceMs, () => [asks, events, ...underWay])
 

@@ -27,13 +27,29 @@ const latelyMax = 2_000
 /** Reservations of other gateways may be settled at another instance, and then are never heard of here. */
 const leasedMax = 10_000
 
-/** @param abandonment how an entry ends of which nothing is known any more */
-export function createRunning(abandonment: (requestId: string) => Settlement): Running {
+export interface RunningOptions {
+  /** How an entry ends of which nothing is known any more. */
+  readonly abandonment: (requestId: string) => Settlement
+  /** Whether the database may lose what was booked while this process lives on. */
+  readonly mayLose: boolean
+}
+
+export function createRunning({ abandonment, mayLose }: RunningOptions): Running {
+  /** Undefined while it is asked for, and where its settlement is all that is known of it. */
   const running = new Map<string, Opened | undefined>()
   const leased = new Map<string, Opened>()
   const booked = new Map<string, { readonly settlement: Settlement; readonly at: number }>()
 
-  function forgetOld(now: number): void {
+  function takeLeased(requestId: string): Opened | undefined {
+    const opened = leased.get(requestId)
+    if (opened) leased.delete(requestId)
+    return opened
+  }
+
+  function remember(settlement: Settlement): void {
+    const now = performance.now()
+    booked.delete(settlement.requestId)
+    booked.set(settlement.requestId, { settlement, at: now })
     for (const [id, { at }] of booked) {
       if (booked.size <= latelyMax && at > now - latelyMs) break
       booked.delete(id)
@@ -57,17 +73,16 @@ export function createRunning(abandonment: (requestId: string) => Settlement): R
     ended: (requestId) => void running.delete(requestId),
     settling(settlement) {
       const { requestId } = settlement
-      const opened = running.get(requestId) ?? leased.get(requestId)
-      leased.delete(requestId)
-      running.set(requestId, opened)
+      let opened = running.get(requestId)
+      if (!opened) {
+        opened = takeLeased(requestId)
+        running.set(requestId, opened)
+      }
       return opened ? { ...settlement, opened } : settlement
     },
     booked(settlement) {
-      const now = performance.now()
       running.delete(settlement.requestId)
-      booked.delete(settlement.requestId)
-      booked.set(settlement.requestId, { settlement, at: now })
-      forgetOld(now)
+      if (mayLose) remember(settlement)
     },
     leftOpen: (requestIds) =>
       requestIds.flatMap((id) => (running.has(id) ? [] : [booked.get(id)?.settlement ?? abandonment(id)])),

@@ -349,6 +349,8 @@ export type OnFault = (requestId: string, error: unknown) => void
 export interface MeteringStore {
   /** How many batches may run at the same time; 1 where nothing is said. */
   readonly lanes?: number
+  /** Whether what was booked may be lost while this process lives on, as by a standby that takes over. */
+  readonly mayLoseBooked?: boolean
   /** All of a batch in one transaction; the answers stand in the order of the questions. */
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
   /** Says that this process lives; who has not said so for `silentMs` is taken for dead. */

@@ -142,6 +142,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     },
     metering: {
       lanes: metering.lanes,
+      mayLoseBooked: true,
       runBatch: metering.runBatch,
       // By the database's clock: those of the instances' machines may differ by more than a heartbeat.
       beat: () => retrying(async () => owners.beat(await shared.read())),

@@ -1,4 +1,6 @@
+import type { DatabaseSync } from 'node:sqlite'
 import { createLane, type Lane } from '#lib/lane.ts'
+import { integer } from '../columns.ts'
 import type { BackgroundWork } from './background.ts'
 import type { Disk } from './disk.ts'
 import type { Thread } from './thread.ts'
@@ -6,8 +8,11 @@ import type { WriterWork } from './writer.ts'
 
 /**
  * The write-ahead log is moved into the database by the lane, which holds the right to write: after each write, from
- * any caller and of any size, it looks at the log's file. As a rule it is moved beside the writers, who are held up only
- * while it begins anew; one that has grown too large holds them up until it is empty.
+ * any caller and of any size, it looks at how much the log holds. As a rule it is moved beside the writers, who are
+ * held up only while it begins anew; one that has grown too large holds them up until it is empty.
+ *
+ * It begins anew long before its file is used up, so that the file neither grows nor is cut: a sync takes 0.8 ms where
+ * the room is there, and 1.8 ms where the file grows by it.
  */
 export interface KeptLog {
   /** Every write goes through here. */
@@ -16,33 +21,30 @@ export interface KeptLog {
 }
 
 const megabyte = 1_000_000
-/** From here on it is moved beside the writers. */
-const moveBytes = 32 * megabyte
+/** From here on it is moved beside the writers, who have the rest of the file while that takes. */
+const moveBytes = 10 * megabyte
+/** The file that stays when the log begins anew, for all who write (`journal_size_limit`). */
+export const fileBytes = 15 * megabyte
 /** From here on nothing is written until it is empty, so that it never comes to 64 MB but by a single transaction. */
 const holdBytes = 48 * megabyte
-/** When little is written, it is not left larger than this. */
-const quietBytes = 15.5 * megabyte
-const quietMs = 250
-/** Turns of the lane in that time. */
-const quietTurns = 60
-/** A reader who stays keeps the log from being emptied; so long until the next try, and twice as long each time. */
+/** A reader who stays keeps the log from beginning anew; so long until the next try, and twice as long each time. */
 const firstPinMs = 250
 const lastPinMs = 4_000
 
 export function keepLog(parts: {
   readonly writer: Thread<WriterWork>
   readonly background: Thread<BackgroundWork>
+  /** What the log holds now, in bytes; its file may be larger. */
+  readonly logBytes: () => number
   readonly logDisk: Disk
   /** Of the database's own file. */
   readonly databaseDisk: Disk
 }): KeptLog {
-  const { writer, background, logDisk, databaseDisk } = parts
+  const { writer, background, logBytes, logDisk, databaseDisk } = parts
   const turns = createLane()
   let moving: Promise<void> | undefined
-  let quiet: NodeJS.Timeout | undefined
-  let turnsTaken = 0
   let pinMs = 0
-  let pinnedUntil = 0
+  let pinned: NodeJS.Timeout | undefined
   let isClosed = false
 
   /** Answers whether all of it was moved: then only those who read it now keep it from beginning anew. */
@@ -51,36 +53,41 @@ export function keepLog(parts: {
     return moved >= pages
   }
 
-  async function move(how: 'restart' | 'truncate'): Promise<void> {
+  async function move(): Promise<void> {
     await moveBeside()
     // One that does not come to the log's end syncs nothing, and the one that does would wait for all of it.
     await databaseDisk.sync()
-    // What came while that was moved: the less is left, the shorter everybody waits.
+    // What came while that was moved: the less is left, the shorter the writers wait.
     const isMoved = await moveBeside()
     if (!isMoved) return pin()
     await databaseDisk.sync()
-    await turns.run(() => empty(how))
+    await turns.run(empty)
   }
 
   /** While no write runs. */
-  async function empty(how: 'restart' | 'truncate'): Promise<void> {
-    if (await writer.run('emptyLog', how)) pinMs = 0
-    else pin()
+  async function empty(): Promise<void> {
+    if (!(await writer.run('emptyLog'))) return pin()
+    pinMs = 0
+    if (logDisk.size() > fileBytes + megabyte / 2) await writer.run('cutLog')
   }
 
   async function emptyHeld(): Promise<void> {
-    if (await moveBeside()) await empty('restart')
+    if (await moveBeside()) await empty()
     else pin()
   }
 
+  /** It is tried again though nothing more is written. */
   function pin(): void {
     pinMs = Math.min(Math.max(firstPinMs, pinMs * 2), lastPinMs)
-    pinnedUntil = performance.now() + pinMs
+    clearTimeout(pinned)
+    pinned = setTimeout(() => {
+      pinned = undefined
+      if (!isClosed && logBytes() > moveBytes) start()
+    }, pinMs).unref()
   }
 
-  function start(how: 'restart' | 'truncate'): void {
-    moving ??= move(how)
-      // The next write looks again.
+  function start(): void {
+    moving ??= move()
       .catch(pin)
       .finally(() => {
         moving = undefined
@@ -89,22 +96,12 @@ export function keepLog(parts: {
 
   /** After each turn of the lane, still in it. What is answered is to be waited for before the next. */
   function look(): Promise<void> | undefined {
-    if (isClosed) return undefined
-    turnsTaken += 1
-    const bytes = logDisk.size()
-    if (bytes <= quietBytes) return undefined
-    quiet ??= setTimeout(lookWhenQuiet, quietMs, turnsTaken).unref()
-    if (bytes <= moveBytes || performance.now() < pinnedUntil) return undefined
+    if (isClosed || pinned) return undefined
+    const bytes = logBytes()
+    if (bytes <= moveBytes) return undefined
     if (bytes > holdBytes && pinMs === 0) return emptyHeld().catch(pin)
-    start('restart')
+    start()
     return undefined
-  }
-
-  function lookWhenQuiet(turnsBefore: number): void {
-    quiet = undefined
-    if (logDisk.size() <= quietBytes) return
-    quiet = setTimeout(lookWhenQuiet, Math.max(quietMs, pinMs), turnsTaken).unref()
-    if (turnsTaken - turnsBefore <= quietTurns && performance.now() >= pinnedUntil) start('truncate')
   }
 
   return {
@@ -121,8 +118,18 @@ export function keepLog(parts: {
     },
     async close() {
       isClosed = true
-      clearTimeout(quiet)
+      clearTimeout(pinned)
       await moving
     },
   }
 }
+
+/** @param db any connection to the database: what the log holds is told without a lock, in some 3 microseconds */
+export function createLogBytes(db: DatabaseSync): () => number {
+  const pageBytes = integer(db.prepare('pragma page_size').get()?.page_size) + frameHeaderBytes
+  const state = db.prepare('pragma wal_checkpoint(noop)')
+  return () => integer(state.get()?.log) * pageBytes
+}
+
+/** SQLite's file format, section 4.1: what stands before each page in the log. */
+const frameHeaderBytes = 24

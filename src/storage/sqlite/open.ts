@@ -15,10 +15,10 @@ import { createKysely } from './dialect.ts'
 import { type Disk, openDisk } from './disk.ts'
 import { failureOf } from './failure.ts'
 import { holdFile } from './hold.ts'
-import { keepLog } from './log.ts'
+import { createLogBytes, fileBytes, keepLog } from './log.ts'
 import { openMetering } from './metering.ts'
 import { type ArgsOf, openThread, type ValueOf } from './thread.ts'
-import { logKeptBytes, type WriterSettings, type WriterWork } from './writer.ts'
+import type { WriterSettings, WriterWork } from './writer.ts'
 
 /**
  * SQLite as the store of one process. Metering writes here, in batches of microseconds that are synced to the
@@ -57,8 +57,9 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const owners = createOwners(kysely, settings.instance)
   const logDisk = openDisk(`${settings.path}-wal`)
   stopper.add(logDisk.close)
-  const { lane, close } = keepLog({ writer, background, logDisk, databaseDisk })
-  const metering = openMetering(openConnection(settings.path, stopper, {}), settings, lane, logDisk)
+  const own = openConnection(settings.path, stopper, {})
+  const { lane, close } = keepLog({ writer, background, logBytes: createLogBytes(own), logDisk, databaseDisk })
+  const metering = openMetering(own, settings, lane, logDisk)
   stopper.add(close)
   const write = <Name extends keyof WriterWork>(
     name: Name,
@@ -146,7 +147,7 @@ function openConnection(path: string, stopper: Stopper, options: DatabaseSyncOpt
   // A commit that split a page looks through all that is cached, so that a large cache costs more than it saves.
   db.exec('pragma synchronous = normal; pragma busy_timeout = 0; pragma cache_size = -16384')
   db.exec('pragma wal_autocheckpoint = 0; pragma temp_store = memory')
-  if (!options.readOnly) db.exec(`pragma journal_size_limit = ${logKeptBytes}`)
+  if (!options.readOnly) db.exec(`pragma journal_size_limit = ${fileBytes}`)
   return db
 }
 

@@ -11,6 +11,7 @@ import { createUserWriter, type UserWriter } from '../users-write.ts'
 import { createKysely } from './dialect.ts'
 import { isFault } from './failure.ts'
 import { createSqliteLedger } from './ledger.ts'
+import { fileBytes } from './log.ts'
 import { migrateSqlite } from './migrate.ts'
 import { refuseMoved } from './moved.ts'
 
@@ -37,22 +38,13 @@ export interface WriterWork
   readonly abandonSome: (now: number, silentMs: number) => Promise<number>
   /** Those that could not be closed. */
   readonly takeFaults: () => Promise<readonly EntryFault[]>
-  /**
-   * Moves the rest of the log and begins it anew, or cuts its file as well, while no write runs. False where
-   * a reader stays for too long.
-   */
-  readonly emptyLog: (how: 'restart' | 'truncate') => Promise<boolean>
+  /** Moves the rest of the log and begins it anew, while no write runs. False where a reader stays for too long. */
+  readonly emptyLog: () => Promise<boolean>
+  /** Cuts the file of a log that has begun anew. */
+  readonly cutLog: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/**
- * What is left of the log's file when it begins anew, for all who write: room that is on the disk already is cheaper to
- * sync than more of it, 0.9 ms against 1.4 for one request at a time. Just below the size at which the log is moved, so
- * that a file of that size says that the log has come to it again.
- */
-export const logKeptBytes = 31_000_000
-/** What is left of it when little is written. */
-const quietKeptBytes = 15_000_000
 const busyMs = 2_000
 const emptyMsMax = 50
 
@@ -62,7 +54,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   // FULL syncs every commit: what was answered is on the disk. Checkpoints are asked for, never automatic.
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
   db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
-  db.exec(`pragma journal_size_limit = ${logKeptBytes}`)
+  db.exec(`pragma journal_size_limit = ${fileBytes}`)
   await migrateSqlite(db)
   refuseMoved(db, settings.path)
   const vault = createVault(settings.masterKey)
@@ -92,28 +84,20 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
       return closed
     },
     takeFaults: async () => owners.takeFaults(),
-    async emptyLog(how) {
+    async emptyLog() {
       // Everybody who writes is waiting.
       db.exec(`pragma busy_timeout = ${emptyMsMax}`)
       try {
-        const isEmpty = integer(db.prepare('pragma wal_checkpoint(restart)').get()?.busy) === 0
-        if (isEmpty && how === 'truncate') cutLog(db)
-        return isEmpty
+        return integer(db.prepare('pragma wal_checkpoint(restart)').get()?.busy) === 0
       } finally {
         db.exec(`pragma busy_timeout = ${busyMs}`)
       }
     },
+    async cutLog() {
+      // The first write after the log began anew cuts its file; this one changes nothing else.
+      const version = integer(db.prepare('pragma user_version').get()?.user_version)
+      db.exec(`pragma user_version = ${version}`)
+    },
     close: async () => db.close(),
-  }
-}
-
-/** The file is cut by the first write after the log began anew: one that changes nothing. */
-function cutLog(db: DatabaseSync): void {
-  db.exec(`pragma journal_size_limit = ${quietKeptBytes}`)
-  try {
-    const version = integer(db.prepare('pragma user_version').get()?.user_version)
-    db.exec(`pragma user_version = ${version}`)
-  } finally {
-    db.exec(`pragma journal_size_limit = ${logKeptBytes}`)
   }
 }
