@@ -58,7 +58,13 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const logDisk = openDisk(`${settings.path}-wal`)
   stopper.add(logDisk.close)
   const own = openConnection(settings.path, stopper, {})
-  const { lane, close } = keepLog({ writer, background, logBytes: createLogBytes(own), logDisk, databaseDisk })
+  const { lane, close } = keepLog({
+    writer,
+    background,
+    logBytes: createLogBytes(own),
+    logDisk,
+    databaseDisk,
+  })
   const metering = openMetering(own, settings, lane, logDisk)
   stopper.add(close)
   const write = <Name extends keyof WriterWork>(
