@@ -65,6 +65,35 @@ describe('readConfig', () => {
     )
   })
 
+  it('takes further headers by name or beginning, and none that must never pass', () => {
+    const file = (names: string) =>
+      `upstreams: [{name: mine, provider: openai, baseUrl: "http://a/v1", models: ["*"], passRequestHeaders: [${names}]}]`
+    const [upstream] = read({}, file('X-Acme-Team, "x-trace-*"')).upstreams
+    assert.deepEqual(upstream?.passRequestHeaders, ['x-acme-team', 'x-trace-*'])
+    for (const name of [
+      'Authorization',
+      'x-api-key',
+      'cookie',
+      'x-forwarded-for',
+      'connection',
+      '"*"',
+      '"a b"',
+    ])
+      assert.throws(() => read({}, file(name)), ConfigError, name)
+  })
+
+  it('refuses two credentials for one header, and says no password', () => {
+    const env = { OPENAI_BASE_URL: 'https://gate:pa55word@a/v1' }
+    assert.equal(read(env).upstreams[0]?.baseUrl, env.OPENAI_BASE_URL)
+    for (const wrong of [{ ...env, OPENAI_API_KEY: 'k' }, { OPENAI_BASE_URL: 'ftp://gate:pa55word@a' }])
+      assert.throws(
+        () => read(wrong),
+        (error: Error) => error instanceof ConfigError && !error.message.includes('pa55word'),
+      )
+    const both = { ANTHROPIC_BASE_URL: 'https://gate:pa55word@a', ANTHROPIC_API_KEY: 'k' }
+    assert.equal(read(both).upstreams[0]?.apiKey, 'k')
+  })
+
   it('takes a secret from a file', () => {
     const path = join(folder, 'secret')
     writeFileSync(path, 'an-admin-key-of-a-file\n')

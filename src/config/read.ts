@@ -134,7 +134,18 @@ function definedOnly(
 function allUpstreams(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
   const listed = upstreamsOf(file, env)
   const others = providers.filter(({ name }) => !listed.some((upstream) => upstream.provider === name))
-  return [...listed, ...others.flatMap(({ name }) => upstreamOfEnvironment(name, env))]
+  const all = [...listed, ...others.flatMap(({ name }) => upstreamOfEnvironment(name, env))]
+  const twofold = all.find(hasTwoCredentials)
+  if (!twofold) return all
+  throw new ConfigError(
+    `upstream ${twofold.name}`,
+    'has an apiKey and a user in its baseUrl, and both want the authorization header: leave one out',
+  )
+}
+
+function hasTwoCredentials({ provider, baseUrl, apiKey }: UpstreamConfig): boolean {
+  const headers = providers.find(({ name }) => name === provider)?.credentialHeaders('') ?? {}
+  return apiKey !== undefined && 'authorization' in headers && new URL(baseUrl).username !== ''
 }
 
 function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {

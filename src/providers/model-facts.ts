@@ -11,25 +11,32 @@ const names: ReadonlySet<string> = new Set([
   'active',
   'architecture',
   'capabilities',
-  'context_length',
-  'context_window',
+  'default_model_temperature',
+  'default_parameters',
   'deprecation',
   'features',
   'input_modalities',
+  'input_token_limit',
+  'inputTokenLimit',
   'knowledge_cutoff',
   'limits',
   'loaded_context_length',
   'meta',
   'modalities',
+  'n_ctx',
   'output_modalities',
+  'output_token_limit',
+  'outputTokenLimit',
   'per_request_limits',
   'quantization',
   'reasoning',
   'reasoning_efforts',
+  'tags',
   'top_provider',
 ])
 
-const starts = ['max_', 'supported_', 'supports_', 'default_', 'context_']
+/** `max_model_len`, `context_window`, `supported_parameters`, `supportsTools` and the like. */
+const families = /^(max|context|supported|supports)[_A-Z]/
 
 export function modelFacts(source: JsonRecord | undefined): JsonRecord {
   return Object.fromEntries(
@@ -38,5 +45,5 @@ export function modelFacts(source: JsonRecord | undefined): JsonRecord {
 }
 
 function isFact(name: string): boolean {
-  return names.has(name) || starts.some((start) => name.startsWith(start))
+  return names.has(name) || families.test(name)
 }

@@ -61,7 +61,7 @@ describe('the health of an upstream', () => {
     health.doubted('one')
     assert.equal(health.isResting(), false, 'the other doubt is too old')
     health.doubted(undefined)
-    assert.equal(health.isResting(), false, 'nobody asked')
+    assert.equal(health.isResting(), false, 'no user asked')
     health.doubted('two', 5000)
     assert.equal(health.restsUntil() - time.now, 5000)
     time.now += 5000

@@ -16,7 +16,7 @@ export interface Health {
   readonly restsUntil: () => number
   readonly succeeded: (sentAt: number) => void
   readonly failed: (retryAfterMs?: number) => void
-  /** @param by whose request it was; what nobody asked for counts for nothing */
+  /** @param by whose request it was; a request of the gateway's own counts for nothing */
   readonly doubted: (by: string | undefined, retryAfterMs?: number) => void
 }
 

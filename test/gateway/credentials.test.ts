@@ -207,7 +207,7 @@ for (const database of databases) {
       assert.equal(answer.headers['content-disposition'], name)
     })
 
-    it("honours the query and the user of an upstream's address, and says neither to anybody", async () => {
+    it("honours the query and the user of an upstream's address, and logs neither", async () => {
       const address = new URL(`${upstream.origin}/deployments/one?api-version=2026-01-01&tenant=a%20b`)
       address.username = 'gate'
       address.password = 'pa:ss wörd'
