@@ -170,7 +170,18 @@ describe('secrets', () => {
           models: ['*'],
           passRequestHeaders: ['x-simulate'],
         }
-        writeFileSync(join(folder, 'tollgate.yaml'), JSON.stringify({ upstreams: [slow, echo, rest] }))
+        const claude = {
+          name: 'claude',
+          provider: 'anthropic',
+          baseUrl: anthropic.url,
+          apiKey: '$ANTHROPIC_API_KEY',
+          models: ['*'],
+          passRequestHeaders: ['x-simulate'],
+        }
+        writeFileSync(
+          join(folder, 'tollgate.yaml'),
+          JSON.stringify({ upstreams: [slow, echo, rest, claude] }),
+        )
       }
 
       function environmentIn(folder: string): Record<string, string> {
@@ -184,7 +195,6 @@ describe('secrets', () => {
           MASTER_KEY: secrets.masterKey,
           OPENAI_API_KEY: secrets.openaiKey,
           ANTHROPIC_API_KEY: secrets.anthropicKey,
-          ANTHROPIC_BASE_URL: anthropic.url,
           ECHOED_KEY: secrets.echoedKey,
           // Guesses come from addresses of their own, so that they do not shut out the rest.
           TRUSTED_PROXIES: '127.0.0.1',

@@ -60,6 +60,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #writtenAt: number | undefined
   #isAnswered = false
   #hasStarted = false
+  #isGood = false
   #isOver = false
   #discardedBytes = -1
 
@@ -144,6 +145,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const wasOver = this.#isOver
     this.#close()
     this.#discardedBytes = -1
+    if (this.#isGood) this.#options.health.completed()
     if (wasOver) return
     try {
       this.#receiver.onEnd()
@@ -172,8 +174,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #noteHealth(status: number, headers: AnswerHeaders): void {
     const { health, now, onBehalfOf } = this.#options
     if (isUnavailable(status)) health.failed(retryAfterMs(headers, now()))
-    else if (isDoubtful(status)) health.doubted(onBehalfOf, retryAfterMs(headers, now()))
-    else health.succeeded(this.#sentAt)
+    else if (isDoubtful(status)) health.doubted(onBehalfOf, { retryAfterMs: retryAfterMs(headers, now()) })
+    else {
+      this.#isGood = true
+      health.succeeded(this.#sentAt)
+    }
   }
 
   #guard(step: () => void): void {
@@ -191,7 +196,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { kind, isStale = false } = failure
     const { health, onBehalfOf } = this.#options
     if (kind === 'unreachable' && !isStale) health.failed()
-    else if (kind === 'broken' || kind === 'timeout') health.doubted(onBehalfOf)
+    else if (kind === 'broken' || kind === 'timeout') health.doubted(onBehalfOf, { isBroken: true })
     this.#receiver.onFailure({ ...failure, isStale })
   }
 

@@ -62,10 +62,24 @@ describe('the health of an upstream', () => {
     assert.equal(health.isResting(), false, 'the other doubt is too old')
     health.doubted(undefined)
     assert.equal(health.isResting(), false, 'no user asked')
-    health.doubted('two', 5000)
+    health.doubted('two', { retryAfterMs: 5000 })
     assert.equal(health.restsUntil() - time.now, 5000)
     time.now += 5000
     health.doubted('one')
     assert.equal(health.restsUntil() - time.now, 2000, 'both doubts still stand')
+  })
+
+  it('rests where answers of two users break off, though each began well', () => {
+    const { time, health } = start()
+    const breakOff = (by: string) => {
+      health.succeeded(time.now)
+      health.doubted(by, { isBroken: true })
+    }
+    breakOff('one')
+    health.completed()
+    breakOff('two')
+    assert.equal(health.isResting(), false, 'a whole answer came in between')
+    breakOff('one')
+    assert.equal(health.isResting(), true)
   })
 })

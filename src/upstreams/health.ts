@@ -14,10 +14,16 @@ export interface Health {
   readonly isResting: () => boolean
   /** Epoch milliseconds; in the past where it does not rest. */
   readonly restsUntil: () => number
+  /** A good answer has begun. */
   readonly succeeded: (sentAt: number) => void
+  /** A good answer has come to its end. */
+  readonly completed: () => void
   readonly failed: (retryAfterMs?: number) => void
   /** @param by whose request it was; a request of the gateway's own counts for nothing */
-  readonly doubted: (by: string | undefined, retryAfterMs?: number) => void
+  readonly doubted: (
+    by: string | undefined,
+    doubt?: { retryAfterMs?: number | undefined; isBroken?: boolean },
+  ) => void
 }
 
 const restFirstMs = 1000
@@ -50,17 +56,21 @@ export function createHealth(clock: Clock): Health {
     isResting: () => until > clock(),
     restsUntil: () => until,
     succeeded(sentAt) {
-      doubt = otherDoubt = undefined
+      // That an answer begins says nothing of whether it will break off.
+      if (!doubt?.isBroken) doubt = otherDoubt = undefined
       if (failures === 0 || sentAt < restedFrom) return
       failures = 0
       until = 0
     },
+    completed() {
+      doubt = otherDoubt = undefined
+    },
     failed,
-    doubted(by, retryAfterMs) {
+    doubted(by, { retryAfterMs, isBroken = false } = {}) {
       if (by === undefined) return
       const now = clock()
       if (doubt && doubt.by !== by) otherDoubt = doubt
-      doubt = { by, at: now }
+      doubt = { by, at: now, isBroken }
       if (otherDoubt && now - otherDoubt.at <= doubtMs) failed(retryAfterMs)
     },
   }
@@ -69,4 +79,5 @@ export function createHealth(clock: Clock): Health {
 interface Doubt {
   readonly by: string
   readonly at: number
+  readonly isBroken: boolean
 }
