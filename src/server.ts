@@ -18,6 +18,8 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import { createStopper } from '#lib/stopper.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { openHeartbeat, silentMsDefault } from '#metering/heartbeat.ts'
+import { createInputCorrections } from '#metering/input-corrections.ts'
+import { openInputExchange } from '#metering/input-exchange.ts'
 import { journalPathIn, openJournal, replayJournals, replaySetAside } from '#metering/journal.ts'
 import { createRecovery } from '#metering/recovery.ts'
 import {
@@ -117,6 +119,9 @@ async function open(
     onFailure: (err) => log.error({ err }, 'tidying the ledger failed'),
   })
   stopper.add(upkeep.close)
+  const corrections = createInputCorrections()
+  const inputs = await openInputExchange(store.corrections, corrections, { clock, onFailure })
+  stopper.add(inputs.close)
   const upstreams = openUpstreams(config.upstreams, { providers, clock })
   stopper.add(upstreams.close)
 
@@ -168,6 +173,7 @@ async function open(
     onStarted: (userId) => revocations.started(userId),
     onDisconnect: config.onDisconnect,
     inputEstimate: config.inputEstimate,
+    corrections,
     noUpstreamMessage: `No upstream is configured for that model: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
   })
   const revocations = watchRevocations(store, gateway, clock, onFailure)

@@ -1,4 +1,5 @@
 import type { Admitted } from '#core/admission.ts'
+import type { InputUnits } from '#core/input-kinds.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { Endpoint, ModelRequest } from '#providers/provider.ts'
 import type { Bar } from './relays.ts'
@@ -15,6 +16,8 @@ export interface AdmittedRequest {
   readonly members: JsonMembers
   readonly request: ModelRequest
   readonly inputEstimate: number
+  /** What each kind of content was estimated at; absent where the body does not hold all that is read. */
+  readonly inputUnits: InputUnits | undefined
   readonly decision: Admitted
   /** When the reservation is on the disk; the answer may begin then. */
   readonly durable: Promise<void>

@@ -12,6 +12,7 @@ import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import { createRequestId } from '#http/request-id.ts'
 import type { Throttle } from '#http/throttle.ts'
 import { createRoster } from '#lib/roster.ts'
+import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
 import type { EstimateMode } from '#providers/estimate.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   readonly onStarted?: (userId: string) => void
   readonly onDisconnect?: 'abort' | 'drain'
   readonly inputEstimate?: EstimateMode
+  /** What has been learned of how models count their input. */
+  readonly corrections: InputCorrections
   readonly drainMs?: number
   readonly drainBytesMax?: number
   readonly stalledMs?: number

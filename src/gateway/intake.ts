@@ -2,14 +2,17 @@ import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
+import type { InputUnits } from '#core/input-kinds.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { credentialOf } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
 import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
+import type { InputCorrections } from '#metering/input-corrections.ts'
 import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
-import { type EstimateMode, estimateInput } from '#providers/estimate.ts'
+import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
+import { measureInput } from '#providers/input-size.ts'
 import type { ModelsElsewhere } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmissionAsk, AskedBy } from '#storage/store.ts'
@@ -25,6 +28,7 @@ export interface IntakeContext {
   readonly bodyBytesMax: number
   readonly bodyBudget?: BodyBudget | undefined
   readonly inputEstimate: EstimateMode
+  readonly corrections: InputCorrections
   /** The cheap question before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly log: Log
@@ -82,7 +86,7 @@ async function takeInFrom(
   if (decided.kind !== 'admitted') return decided
   const { decision, userId, bar } = decided
   const { durable } = outcome.value
-  const { members, request, input } = parsed
+  const { members, request, input, inputUnits } = parsed
   const job = {
     visit,
     endpoint,
@@ -92,6 +96,7 @@ async function takeInFrom(
     members,
     request,
     inputEstimate: input,
+    inputUnits,
     decision,
     durable,
   }
@@ -154,6 +159,7 @@ type Parsed = {
   readonly members: JsonMembers
   readonly request: ModelRequest
   readonly input: number
+  readonly inputUnits: InputUnits | undefined
 }
 
 async function parse(body: Buffer, endpoint: Endpoint, context: IntakeContext): Promise<Parsed | Refusal> {
@@ -162,8 +168,28 @@ async function parse(body: Buffer, endpoint: Endpoint, context: IntakeContext): 
   const { members } = scan
   const reading = endpoint.readRequest(body, members)
   if (reading.kind === 'refused') return reading
-  const input = endpoint.isMetered ? await estimateInput(body, members, context.inputEstimate) : 0
-  return { kind: 'parsed', members, request: reading.request, input }
+  const { request } = reading
+  const estimate = endpoint.isMetered ? await estimateOf(body, members, request, context) : noEstimate
+  return { kind: 'parsed', members, request, ...estimate }
+}
+
+type InputEstimate = Pick<Parsed, 'input' | 'inputUnits'>
+
+const noEstimate: InputEstimate = { input: 0, inputUnits: undefined }
+
+async function estimateOf(
+  body: Buffer,
+  members: JsonMembers,
+  { model, elsewhere }: ModelRequest,
+  { inputEstimate, corrections }: IntakeContext,
+): Promise<InputEstimate> {
+  const size = await measureInput(body, members, model)
+  const units = unitsByKind(size, model)
+  const usual = usualEstimate(units, corrections.factorsOf(model))
+  const input = inputEstimate === 'bound' ? Math.max(usual, boundEstimate(size, model)) : usual
+  // Another model may answer in its place, whose figures would say nothing of this one.
+  const isOfThisModel = size.isWhole && !(elsewhere && mayStray(elsewhere))
+  return { input, inputUnits: isOfThisModel ? units : undefined }
 }
 
 function askOf(

@@ -1,6 +1,7 @@
 import type { Clock } from '#core/clock.ts'
 import { createProblem, errorTable, type Problem } from '#core/errors.ts'
 import type { Log } from '#http/log.ts'
+import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
 import { operatorRefusalByStatus } from '#providers/operator-refusal.ts'
 import type { Settlement } from '#storage/store.ts'
@@ -11,7 +12,7 @@ import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
 import { Attempts } from './attempts.ts'
-import { chargeOf, type Figures, noFigures } from './charge.ts'
+import { type Charge, chargeOf, type Figures, noFigures } from './charge.ts'
 import { Delivery } from './delivery.ts'
 import { problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
@@ -20,6 +21,7 @@ import type { Bar, Relays } from './relays.ts'
 import { isGone, timingOf } from './visit.ts'
 
 export interface RelayContext {
+  readonly corrections: Pick<InputCorrections, 'learn'>
   readonly meter: Meter
   readonly upstreams: Upstreams
   readonly relays: Relays
@@ -349,9 +351,11 @@ export class Relay implements Receiver {
     }
     const errorCode = this.#errorCodeOf(ending)
     const { upstream } = this.#attempts
+    const charge = chargeOf(course, this.#figures())
+    this.#learnFrom(charge)
     return {
       requestId: visit.requestId,
-      ...chargeOf(course, this.#figures()),
+      ...charge,
       status: this.#statusFor(ending),
       ...(errorCode !== undefined && { errorCode }),
       ...(upstream && { upstream: upstream.name }),
@@ -360,6 +364,14 @@ export class Relay implements Receiver {
         firstByteMs: Math.round(this.#firstByteAt - visit.arrivedAt),
       }),
     }
+  }
+
+  /** What the provider has counted corrects the estimates of requests to come. */
+  #learnFrom({ ending, isEstimated, usage }: Charge): void {
+    const { inputUnits, request, userId } = this.#job
+    if (ending !== 'settled' || isEstimated || !inputUnits) return
+    const real = usage.input + usage.cacheRead + usage.cacheWritten
+    this.#context.corrections.learn({ userId, model: request.model, units: inputUnits, real })
   }
 
   /** Reading an answer must never keep its relay from being settled. */

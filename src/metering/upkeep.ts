@@ -33,6 +33,8 @@ const hourMs = 3_600_000
 const dayMs = 86_400_000
 
 const batchRows = 500
+/** After so long a model's provider may count in another way. */
+const correctionsMs = 90 * dayMs
 /** A chart by the minute reaches back this far: for one user, and for everybody together. */
 const userMinutesMs = dayMs
 const totalMinutesMs = 7 * dayMs
@@ -107,6 +109,7 @@ function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: Upk
     ['gatherUsage', () => store.gatherUsage(gatherBefore, batchRows)],
     ['purgeMinutes', () => store.purgeMinutes(now - totalMinutesMs, batchRows)],
     ['purgeAddresses', () => store.purgeAddresses(now, batchRows)],
+    ['purgeCorrections', () => store.purgeCorrections(now - correctionsMs, batchRows)],
   ]
   if (retentionDays > 0) {
     tasks.push(['purgeEntries', () => store.purgeEntries(keptSince, batchRows)])

@@ -15,6 +15,7 @@ export interface Schema {
   admin_keys: AdminKeyRow
   answers: AnswerRow
   facts: FactRow
+  input_corrections: InputCorrectionRow
 }
 
 export interface UserRow {
@@ -158,6 +159,15 @@ interface AnswerRow {
   fingerprint: string
   sealed: string
   created_at: number
+}
+
+interface InputCorrectionRow {
+  model: string
+  kind: string
+  voice: number
+  factor: number
+  requests: number
+  updated_at: number
 }
 
 interface FactRow {

@@ -1,6 +1,7 @@
 import type { AdmissionRequest, Decision } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
+import type { InputKind } from '#core/input-kinds.ts'
 import type { Usage } from '#core/usage.ts'
 import type { User, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
@@ -15,6 +16,7 @@ export interface Store {
   readonly adminKeys: AdminKeyStore
   readonly metering: MeteringStore & OpenedEntries
   readonly upkeep: UpkeepStore
+  readonly corrections: CorrectionStore
   readonly usage: UsageStore
   readonly requests: RequestStore
   /**
@@ -395,6 +397,27 @@ export interface UpkeepStore {
   readonly purgeUsers: (expiredBefore: number, limit: number) => Promise<number>
   /** Removes addresses that their user's window has left behind. */
   readonly purgeAddresses: (now: number, limit: number) => Promise<number>
+  /** Removes corrections of models that were not used since, and those of all but the models that are used most. */
+  readonly purgeCorrections: (before: number, limit: number) => Promise<number>
+}
+
+// ---------------------------------------------------------------- corrections of estimates
+
+/** What one voice says of one kind of a model's input. */
+export interface InputCorrection {
+  readonly model: string
+  readonly kind: InputKind
+  readonly voice: number
+  /** What the kind's estimate is multiplied by. */
+  readonly factor: number
+  /** About how many requests of the model were learned from, to know which models matter. */
+  readonly requests: number
+}
+
+export interface CorrectionStore {
+  /** Those that were written since; epoch milliseconds. */
+  readonly readCorrections: (since: number) => Promise<readonly InputCorrection[]>
+  readonly writeCorrections: (corrections: readonly InputCorrection[], now: number) => Promise<void>
 }
 
 // ---------------------------------------------------------------- usage

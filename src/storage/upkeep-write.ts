@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import { bounded, saturating } from './columns.ts'
+import { removeCorrections } from './corrections.ts'
 import type { Schema } from './schema.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './upkeep-find.ts'
 
@@ -16,6 +17,7 @@ export interface UpkeepWriter {
   readonly removeEvents: (before: number, limit: number) => Promise<number>
   readonly removeUsers: (users: readonly ExpiredUser[]) => Promise<number>
   readonly removeAddresses: (addresses: readonly OldAddress[]) => Promise<number>
+  readonly removeCorrections: (before: number, limit: number) => Promise<number>
 }
 
 /** What was relayed, reserved by others, or reported. Adjustments stay: no total holds them. */
@@ -35,6 +37,8 @@ const figureNames = [
 
 export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
   return {
+    removeCorrections: (before, limit) => removeCorrections(db, before, limit),
+
     async gatherMinutes(hours) {
       if (hours.length === 0) return 0
       const picked = sql`with picked (user_id, hour_at) as (values ${tuples(hours.map(({ userId, hourAt }) => [userId, hourAt]))})`

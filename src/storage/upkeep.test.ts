@@ -12,6 +12,7 @@ const writer: UpkeepWriter = {
   removeEvents: nothing,
   removeUsers: nothing,
   removeAddresses: nothing,
+  removeCorrections: nothing,
 }
 const finder: UpkeepFinder = {
   findOldMinutes: async () => ({ items: [] }),

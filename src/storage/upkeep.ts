@@ -21,6 +21,7 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
     purgeMinutes: write.removeMinutes,
     purgeEntries: write.removeEntries,
     purgeEvents: write.removeEvents,
+    purgeCorrections: write.removeCorrections,
     purgeUsers: (expiredBefore, limit) =>
       users((after) => find.findExpiredUsers(expiredBefore, after), write.removeUsers, limit),
     purgeAddresses: (now, limit) =>

@@ -34,6 +34,7 @@ function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
     purgeEvents: task('purgeEvents'),
     purgeUsers: task('purgeUsers'),
     purgeAddresses: task('purgeAddresses'),
+    purgeCorrections: task('purgeCorrections'),
   }
   return { store, calls, running: () => running }
 }
@@ -56,6 +57,7 @@ describe('a pass of upkeep', () => {
       gatherUsage: Date.parse('2026-11-21T12:00:00Z'),
       purgeMinutes: now - 7 * dayMs,
       purgeAddresses: now,
+      purgeCorrections: now - 90 * dayMs,
       purgeEntries: now - 90 * dayMs,
       purgeEvents: now - 90 * dayMs,
       purgeUsers: now - 30 * dayMs,
@@ -67,7 +69,7 @@ describe('a pass of upkeep', () => {
     await runUpkeep(store, { ...pass, retentionDays: 0, purgeAfterDays: -1 })
     assert.deepEqual(
       calls.map(({ name }) => name),
-      ['gatherUsage', 'purgeMinutes', 'purgeAddresses'],
+      ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeCorrections'],
     )
     calls.length = 0
     await runUpkeep(store, { ...pass, purgeAfterDays: 0 })

@@ -60,6 +60,10 @@ async function fill(store: Store): Promise<void> {
     events: [{ ...event, usage, eventId: 'event-1', requestId: 'evt_1', userId: plain.id }],
   })
   await store.users.writeUsers([{ ref: { id: plain.id }, edit: { quotaUsed: { claude: 4 } } }], now)
+  const corrections = odd.map(
+    (model, voice) => ({ model, voice, kind: 'images', factor: 1 / 3, requests: voice }) as const,
+  )
+  await store.corrections.writeCorrections(corrections, now)
   await store.adminKeys.insertAdminKey({ name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] }, now)
 }
 

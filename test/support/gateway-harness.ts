@@ -11,6 +11,7 @@ import { createClientAddress } from '#http/client-address.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openMeter } from '#metering/batcher.ts'
+import { createInputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
 import { providers } from '#providers/all.ts'
 import { openStore } from '#storage/open.ts'
@@ -72,6 +73,7 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
     log,
     throttle,
     clientAddress,
+    corrections: createInputCorrections(),
     bodyBytesMax: 1024 * 1024,
     knowsAccessToken: store.users.knowsAccessToken,
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,

@@ -5,6 +5,7 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
+import { createCorrectionTable } from '../corrections.ts'
 import { createEntryReader } from '../entries-read.ts'
 import { holdMasterKey } from '../held-key.ts'
 import { createOwners } from '../owners.ts'
@@ -168,6 +169,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       removeUsers: (expired) => retrying(() => upkeep.removeUsers(expired)).finally(ledger.forgetAddresses),
       removeAddresses: (old) => retrying(() => upkeep.removeAddresses(old)).finally(ledger.forgetAddresses),
     }),
+    corrections: fencedAll(createCorrectionTable(db)),
     usage: fencedAll(createUsageReader(db, policy)),
     requests: fencedAll(createEntryReader(db)),
     watchUsers: (onChanged) => hearOfUsers(listener, onChanged),

@@ -5,6 +5,7 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
+import { createCorrectionTable } from '../corrections.ts'
 import { explained } from '../fault.ts'
 import { createOwners } from '../owners.ts'
 import type { Store } from '../store.ts'
@@ -54,6 +55,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const kysely = createKysely(reading)
   const users = createUserReader(kysely, vault, policy)
   const adminKeys = createAdminKeyTable(kysely, vault)
+  const corrections = createCorrectionTable(kysely)
   const owners = createOwners(kysely, settings.instance)
   const logDisk = openDisk(`${settings.path}-wal`)
   stopper.add(logDisk.close)
@@ -82,6 +84,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       removeMinutes: (before, limit) => write('removeMinutes', before, limit),
       removeEntries: (before, limit) => write('removeEntries', before, limit),
       removeEvents: (before, limit) => write('removeEvents', before, limit),
+      removeCorrections: (before, limit) => write('removeCorrections', before, limit),
       removeUsers: (users) =>
         lane.run(() => writer.run('removeUsers', users).finally(metering.forgetAddresses)),
       removeAddresses: (addresses) =>
@@ -130,6 +133,10 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       },
     },
     upkeep,
+    corrections: {
+      readCorrections: (since) => fenced(() => corrections.readCorrections(since)),
+      writeCorrections: (rows, now) => write('writeCorrections', rows, now),
+    },
     // There is no other process.
     watchUsers: () => () => undefined,
     signals: { tell: () => undefined, hear: () => () => undefined },

@@ -3,9 +3,10 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createAdminKeyTable } from '../admin-keys.ts'
 import { integer } from '../columns.ts'
+import { createCorrectionTable } from '../corrections.ts'
 import { holdMasterKey } from '../held-key.ts'
 import { createOwners, type EntryFault } from '../owners.ts'
-import type { AdminKeyStore, MeteringStore, Settlement } from '../store.ts'
+import type { AdminKeyStore, CorrectionStore, MeteringStore, Settlement } from '../store.ts'
 import { createUpkeepWriter, type UpkeepWriter } from '../upkeep-write.ts'
 import { createUserWriter, type UserWriter } from '../users-write.ts'
 import { createKysely } from './dialect.ts'
@@ -33,6 +34,7 @@ export interface WriterWork
   extends UserWriter,
     UpkeepWriter,
     Pick<AdminKeyStore, 'insertAdminKey' | 'deleteAdminKey'>,
+    Pick<CorrectionStore, 'writeCorrections'>,
     Pick<MeteringStore, 'beat' | 'renewLease'> {
   /** Closes some of the entries that nobody will settle; 0 when there are no more. */
   readonly abandonSome: (now: number, silentMs: number) => Promise<number>
@@ -71,6 +73,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   return {
     ...users,
     ...createUpkeepWriter(kysely),
+    writeCorrections: createCorrectionTable(kysely).writeCorrections,
     beat: owners.beat,
     renewLease: owners.renewLease,
     insertAdminKey: adminKeys.insertAdminKey,

@@ -1,0 +1,112 @@
+import {
+  correctedModelsMax,
+  factorsOf,
+  heard,
+  toFactor,
+  type Voice,
+  voiceOf,
+} from '#core/input-correction.ts'
+import { type InputFactors, type InputUnits, inputKinds, noFactors } from '#core/input-kinds.ts'
+import type { InputCorrection } from '#storage/store.ts'
+
+/** What has been learned of how models count their input: in memory, so that an admission only looks it up. */
+export interface InputCorrections {
+  readonly factorsOf: (model: string) => InputFactors
+  readonly learn: (counted: CountedInput) => void
+  /** What has changed here and is stored nowhere yet, at most so many; handed out once. */
+  readonly takeChanged: (limit: number) => readonly InputCorrection[]
+  /** They could not be stored: they are to be handed out again. */
+  readonly putBack: (corrections: readonly InputCorrection[]) => void
+  /** Takes over what others have learned; what has changed here since it was stored stays. */
+  readonly merge: (corrections: readonly InputCorrection[]) => void
+}
+
+/** One request of which the provider has counted the input. */
+interface CountedInput {
+  readonly userId: string
+  readonly model: string
+  readonly units: InputUnits
+  readonly real: number
+}
+
+interface Learned {
+  readonly voices: Map<number, Voice>
+  readonly changed: Set<string>
+  factors: InputFactors
+  requests: number
+}
+
+export function createInputCorrections(modelsMax = correctedModelsMax): InputCorrections {
+  const models = new Map<string, Learned>()
+
+  function learnedOf(model: string): Learned {
+    const known = models.get(model)
+    if (known) return known
+    if (models.size >= modelsMax) forgetLeastUsed()
+    const made = { voices: new Map(), changed: new Set<string>(), factors: noFactors, requests: 0 }
+    models.set(model, made)
+    return made
+  }
+
+  /** A name that was made up is used less than one that a model has. */
+  function forgetLeastUsed(): void {
+    let least: string | undefined
+    let requests = Number.POSITIVE_INFINITY
+    for (const [model, learned] of models) {
+      if (learned.requests >= requests) continue
+      least = model
+      requests = learned.requests
+    }
+    if (least !== undefined) models.delete(least)
+  }
+
+  function voiceIn({ voices }: Learned, number: number): Voice {
+    const known = voices.get(number)
+    if (known) return known
+    const made: Voice = {}
+    voices.set(number, made)
+    return made
+  }
+
+  return {
+    factorsOf: (model) => models.get(model)?.factors ?? noFactors,
+    learn({ userId, model, units, real }) {
+      const learned = learnedOf(model)
+      const number = voiceOf(userId)
+      const voice = voiceIn(learned, number)
+      const said = heard(voice, learned.factors, units, real)
+      const kinds = inputKinds.filter((kind) => said[kind] !== undefined)
+      Object.assign(voice, said)
+      for (const kind of kinds) learned.changed.add(`${number} ${kind}`)
+      learned.requests += 1
+      learned.factors = factorsOf([...learned.voices.values()], kinds, learned.factors)
+    },
+    takeChanged(limit) {
+      const taken: InputCorrection[] = []
+      for (const [model, { voices, changed, requests }] of models) {
+        for (const key of changed) {
+          if (taken.length >= limit) return taken
+          changed.delete(key)
+          const [number, kind] = key.split(' ') as [string, keyof Voice]
+          const factor = voices.get(Number(number))?.[kind]
+          if (factor !== undefined) taken.push({ model, kind, voice: Number(number), factor, requests })
+        }
+      }
+      return taken
+    },
+    putBack(corrections) {
+      for (const { model, kind, voice } of corrections) models.get(model)?.changed.add(`${voice} ${kind}`)
+    },
+    merge(corrections) {
+      const touched = new Set<Learned>()
+      for (const { model, kind, voice, factor, requests } of corrections) {
+        const learned = learnedOf(model)
+        learned.requests = Math.max(learned.requests, requests)
+        if (learned.changed.has(`${voice} ${kind}`)) continue
+        voiceIn(learned, voice)[kind] = toFactor(kind, factor)
+        touched.add(learned)
+      }
+      for (const learned of touched) learned.factors = factorsOf([...learned.voices.values()])
+    },
+  }
+}

@@ -1,0 +1,10 @@
+/** What a model's name says of how its provider counts; a proxy may have put names of its own before it. */
+
+export function isClaude(model: string): boolean {
+  return /claude/i.test(model)
+}
+
+/** The models of OpenAI that reason; gpt-oss is others' to serve. */
+export function sealsReasoning(model: string): boolean {
+  return /(^|\/)(gpt-\d|o\d|codex|chatgpt)/i.test(model)
+}

@@ -1,0 +1,42 @@
+import type { MediaCount } from './input-size.ts'
+
+/** Base64 as it stands in a request: where it starts, and what it says that it is. */
+
+const headBytesMax = 160
+
+/** Where base64 would start in a string: at once, or after the head of a data URL. */
+export function payloadStart(body: Buffer, at: number): number {
+  if (body.toString('latin1', at, at + 5) !== 'data:') return at
+  const head = /^data:[\w.+/;=-]*;base64,/.exec(body.toString('latin1', at, at + headBytesMax))
+  return at + (head ? head[0].length : 0)
+}
+
+/**
+ * The kind of a payload: by the media type of its data URL, which ends where the payload starts, else by the first bytes
+ * of its format.
+ */
+export function payloadKind(body: Buffer, stringStart: number, start: number): keyof MediaCount | 'loose' {
+  if (start > stringStart) {
+    const type = body.toString('latin1', stringStart + 5, start)
+    if (type.startsWith('image/')) return 'images'
+    return type.startsWith('audio/') ? 'audio' : 'documents'
+  }
+  const head = Buffer.from(body.toString('latin1', start, start + 16), 'base64').toString('latin1')
+  return formats.find(([format]) => format.test(head))?.[1] ?? 'loose'
+}
+
+const formats: readonly (readonly [RegExp, keyof MediaCount])[] = [
+  [/^\x89PNG/, 'images'],
+  [/^\xff\xd8\xff/, 'images'],
+  [/^GIF8/, 'images'],
+  [/^RIFF....WEBP/s, 'images'],
+  [/^....ftyp(avif|heic|heix|mif1)/s, 'images'],
+  [/^%PDF/, 'documents'],
+  [/^PK/, 'documents'],
+  [/^RIFF....WAVE/s, 'audio'],
+  [/^ID3/, 'audio'],
+  [/^\xff[\xf2\xf3\xfa\xfb]/, 'audio'],
+  [/^OggS/, 'audio'],
+  [/^fLaC/, 'audio'],
+  [/^....ftypM4A/s, 'audio'],
+]
