@@ -87,6 +87,21 @@ const requestSchema = z
     output: figure.openapi({ description: 'Without reasoning.' }),
     reasoning: figure,
     units: figure.openapi({ description: 'What counts against the quota.' }),
+    toolRequests: z
+      .record(z.string(), figure)
+      .optional()
+      .openapi({ description: 'Requests of the tools that the provider itself ran, by tool.' }),
+    cacheWritten1h: figure
+      .optional()
+      .openapi({ description: 'Of `cacheWritten`, what stays in the cache for an hour.' }),
+    audioInput: figure.optional().openapi({ description: 'Parts of the units above, as the four are.' }),
+    audioOutput: figure.optional(),
+    imageInput: figure.optional(),
+    imageOutput: figure.optional(),
+    serviceTier: z
+      .string()
+      .optional()
+      .openapi({ description: 'How the provider says it served it, in its own word: `default`, `flex` …' }),
     durationMs: figure.optional(),
     firstByteMs: figure.optional(),
   })

@@ -26,6 +26,6 @@ async function read(query: RequestQuery, { store }: AdminParts): Promise<Request
   return { requests: found ? [found] : [] }
 }
 
-function toAnswer({ userId, usage, ...rest }: BookedRequest): RequestAnswer {
-  return { ...rest, ...usage, user: userId }
+function toAnswer({ userId, usage, extras, ...rest }: BookedRequest): RequestAnswer {
+  return { ...rest, ...usage, ...extras, user: userId }
 }

@@ -1,4 +1,4 @@
-import { toCount, toSum } from './units.ts'
+import { addUnits, toCount, toSum } from './units.ts'
 
 /**
  * What one request consumed, in LLM units. Every unit stands in exactly one field, so that their sum is what
@@ -31,5 +31,16 @@ export function toBoundedUsage({ input, cacheRead, cacheWritten, output, reasoni
     cacheWritten: toCount(cacheWritten),
     output: toCount(output),
     reasoning: toCount(reasoning),
+  }
+}
+
+/** The two together, field by field; every field saturates. */
+export function addUsage(one: Usage, other: Usage): Usage {
+  return {
+    input: addUnits(one.input, other.input),
+    cacheRead: addUnits(one.cacheRead, other.cacheRead),
+    cacheWritten: addUnits(one.cacheWritten, other.cacheWritten),
+    output: addUnits(one.output, other.output),
+    reasoning: addUnits(one.reasoning, other.reasoning),
   }
 }

@@ -1,4 +1,4 @@
-import type { Endpoint, StreamMeter } from '#providers/provider.ts'
+import type { Endpoint, StreamMeter, StreamOptions } from '#providers/provider.ts'
 import { openDecoder } from '#upstreams/decoder.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 import { type Figures, noFigures } from './charge.ts'
@@ -15,42 +15,54 @@ export interface AnswerMeter {
   /** Calls back when the last bytes are understood: at once, unless they have to be decoded. */
   readonly whenRead: (done: () => void) => void
   readonly figures: () => Figures
-  /** Whether a stream has stated its last figures; a whole answer never says so before its end. */
+  /** Whether a stream has stated its last figures, should nothing more come; a whole answer never says so before its end. */
   readonly isComplete: () => boolean
+  /** Whether nothing more comes that could change them. */
+  readonly isOver: () => boolean
+  /** Whether it is known that the answer is more than an error; a whole answer is known at its end. */
+  readonly hasBegun: () => boolean
+  readonly isError: () => boolean
   readonly close: () => void
 }
 
-/** A whole answer is kept up to here to find its usage; no provider's comes near it. */
-const wholeBytesMax = 64 * 1024 * 1024
+/** A whole answer is kept up to here to find its usage; of a longer one only the end, where usage stands. */
+const wholeBytesMax = 4 * 1024 * 1024
+const tailBytesMin = 256 * 1024
+
+/** An answer that is longer is no error. */
+const errorBytesMax = 64 * 1024
 
 const nothing = Buffer.alloc(0)
 
 /**
- * @param withholdsUsage take the usage out again that the gateway itself asked for. Not possible where the
+ * @param options how to read a stream. The usage that the gateway itself asked for cannot be taken out again where the
  *   upstream compressed its answer in spite of us: then the client gets that chunk too.
  */
 export function openAnswerMeter(
   endpoint: Endpoint,
   headers: AnswerHeaders,
-  withholdsUsage: boolean,
+  options: StreamOptions,
 ): AnswerMeter {
-  const encoding = headers['content-encoding']
-  const isStream = isEventStream(headers['content-type'])
-  if (typeof encoding === 'string' && encoding !== '' && encoding !== 'identity') {
-    return openDecoded(openReader(endpoint, isStream, false), encoding, isStream)
+  const encoding = wordOf(headers['content-encoding'])
+  const isStream = wordOf(headers['content-type']) === 'text/event-stream'
+  if (encoding !== '' && encoding !== 'identity') {
+    const reader = openReader(endpoint, isStream, { ...options, withholdsUsage: false })
+    return openDecoded(reader, encoding, isStream)
   }
-  const reader = openReader(endpoint, isStream, withholdsUsage)
+  const reader = openReader(endpoint, isStream, options)
   return { isStream, takesEvents: isStream, ...reader, whenRead: (done) => done(), close: () => {} }
 }
 
-type Reader = Pick<AnswerMeter, 'push' | 'end' | 'figures' | 'isComplete'>
+type Reader = Pick<AnswerMeter, 'push' | 'end' | 'figures' | 'isComplete' | 'isOver' | 'hasBegun' | 'isError'>
 
-function openReader(endpoint: Endpoint, isStream: boolean, withholdsUsage: boolean): Reader {
-  return isStream ? readStream(endpoint.openStream({ withholdsUsage })) : readWhole(endpoint)
+/** A header's first word without its parameters; media types and codings are the same in any case (RFC 9110). */
+function wordOf(value: string | string[] | undefined): string {
+  const first = Array.isArray(value) ? value[0] : value
+  return (first ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
-function isEventStream(type: string | string[] | undefined): boolean {
-  return typeof type === 'string' && type.startsWith('text/event-stream')
+function openReader(endpoint: Endpoint, isStream: boolean, options: StreamOptions): Reader {
+  return isStream ? readStream(endpoint.openStream(options)) : readWhole(endpoint, options)
 }
 
 function readStream(meter: StreamMeter): Reader {
@@ -58,35 +70,99 @@ function readStream(meter: StreamMeter): Reader {
     push: meter.push,
     end: meter.end,
     isComplete: meter.isComplete,
+    isOver: meter.isOver,
+    hasBegun: meter.hasBegun,
+    isError: meter.isError,
     figures: () => ({
       usage: meter.usage(),
+      extras: meter.extras(),
       isComplete: meter.isComplete(),
-      outputEstimate: meter.outputEstimate(),
+      passed: meter.passed(),
+      isError: meter.isError(),
     }),
   }
 }
 
-function readWhole(endpoint: Endpoint): Reader {
-  const chunks: Buffer[] = []
-  let bytes = 0
+function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
+  const kept = keepEnd()
+  let read: Figures | undefined
+  let hasEnded = false
+
+  function figures(): Figures {
+    if (read) return read
+    if (kept.bytes() === 0) return noFigures
+    const body = kept.body()
+    const figuresNow = startsEvent(body) ? figuresOfEvents(endpoint, body, options) : figuresOf(body)
+    if (hasEnded) read = figuresNow
+    return figuresNow
+  }
+
+  function figuresOf(body: Buffer): Figures {
+    const reading = endpoint.readAnswer(body, kept.bytes())
+    return { ...reading, isComplete: reading.usage !== undefined }
+  }
+
   return {
     push(chunk) {
-      bytes += chunk.length
-      if (bytes <= wholeBytesMax) chunks.push(chunk)
+      kept.add(chunk)
       return chunk
     },
-    end: () => nothing,
-    isComplete: () => false,
-    figures() {
-      if (bytes === 0) return noFigures
-      const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
-      const usage = endpoint.readUsage(body)
-      return {
-        usage,
-        isComplete: usage !== undefined,
-        outputEstimate: usage ? 0 : endpoint.estimateOutput(body),
-      }
+    end() {
+      hasEnded = true
+      return nothing
     },
+    isComplete: () => false,
+    isOver: () => false,
+    hasBegun: () => kept.bytes() > errorBytesMax,
+    isError: () => figures().isError,
+    figures,
+  }
+}
+
+/** Some servers stream without a word about it in their headers. */
+function startsEvent(body: Buffer): boolean {
+  const start = body.toString('latin1', 0, 6)
+  return start.startsWith('data:') || start === 'event:' || start.startsWith(':')
+}
+
+function figuresOfEvents(endpoint: Endpoint, body: Buffer, options: StreamOptions): Figures {
+  const reader = readStream(endpoint.openStream({ ...options, withholdsUsage: false }))
+  reader.push(body)
+  reader.end()
+  return reader.figures()
+}
+
+interface KeptEnd {
+  readonly add: (chunk: Buffer) => void
+  readonly body: () => Buffer
+  /** How many there were. */
+  readonly bytes: () => number
+}
+
+/** Keeps an answer's bytes: all of a short one, else its end. */
+function keepEnd(): KeptEnd {
+  let chunks: Buffer[] = []
+  let bytes = 0
+  let keptBytes = 0
+  return {
+    add(chunk) {
+      bytes += chunk.length
+      keptBytes += chunk.length
+      chunks.push(chunk)
+      if (keptBytes <= wholeBytesMax) return
+      // In one piece, so that a chunk of a few bytes does not keep a large one alive.
+      const tail = Buffer.concat(chunks).subarray(-tailBytesMin)
+      chunks = [Buffer.from(tail)]
+      keptBytes = tail.length
+    },
+    body() {
+      const [only] = chunks
+      if (chunks.length === 1 && only) return only
+      const body = Buffer.concat(chunks)
+      chunks = [body]
+      return body
+    },
+    bytes: () => bytes,
   }
 }
 
@@ -103,10 +179,20 @@ function openDecoded(reader: Reader, encoding: string, isStream: boolean): Answe
       return chunk
     },
     end: () => nothing,
-    whenRead: (done) => (decoder ? decoder.end(done) : done()),
+    whenRead(done) {
+      const read = () => {
+        reader.end()
+        done()
+      }
+      if (decoder) decoder.end(read)
+      else read()
+    },
     figures: reader.figures,
     // What has passed may not be decoded yet.
     isComplete: () => false,
+    isOver: () => false,
+    hasBegun: () => true,
+    isError: reader.isError,
     close: () => decoder?.destroy(),
   }
 }

@@ -12,38 +12,43 @@ const course: Course = {
   outputBound: undefined,
 }
 const usage = { input: 7, cacheRead: 1, cacheWritten: 2, output: 5, reasoning: 3 }
-const partial: Figures = { usage: { ...noUsage, input: 30, output: 1 }, isComplete: false, outputEstimate: 9 }
+const partial: Figures = {
+  ...noFigures,
+  usage: { ...noUsage, input: 30, output: 1 },
+  isComplete: false,
+  passed: { output: 9, reasoning: 0 },
+}
 
 describe('what a relay is charged', () => {
   const cases: readonly (readonly [string, Partial<Course>, Figures, object])[] = [
     [
       'the final figure',
       {},
-      { usage, isComplete: true, outputEstimate: 99 },
+      { ...noFigures, usage, isComplete: true, passed: { output: 99, reasoning: 0 } },
       { ending: 'settled', usage, isEstimated: false },
     ],
     [
       'the final figure though the client went',
       { wasCutShort: true },
-      { usage, isComplete: true, outputEstimate: 99 },
+      { ...noFigures, usage, isComplete: true, passed: { output: 99, reasoning: 0 } },
       { ending: 'settled', usage, isEstimated: false },
     ],
     [
       'the final figure of an error',
       { upstreamStatus: 400 },
-      { usage, isComplete: true, outputEstimate: 0 },
+      { ...noFigures, usage, isComplete: true, passed: { output: 0, reasoning: 0 } },
       { ending: 'settled', usage, isEstimated: false },
     ],
     [
       'estimates where nothing was stated',
       {},
-      { ...noFigures, outputEstimate: 9 },
+      { ...noFigures, passed: { output: 9, reasoning: 0 } },
       { ending: 'settled', usage: { ...noUsage, input: 40, output: 9 }, isEstimated: true },
     ],
     [
       'no more than the request allowed, whatever its bytes come to',
       { outputBound: 6 },
-      { ...noFigures, outputEstimate: 9 },
+      { ...noFigures, passed: { output: 9, reasoning: 0 } },
       { ending: 'settled', usage: { ...noUsage, input: 40, output: 6 }, isEstimated: true },
     ],
     [
@@ -80,7 +85,7 @@ describe('what a relay is charged', () => {
     [
       'nothing for an error',
       { upstreamStatus: 500 },
-      { ...noFigures, outputEstimate: 50 },
+      { ...noFigures, passed: { output: 50, reasoning: 0 } },
       { ending: 'released' },
     ],
     [
@@ -90,15 +95,58 @@ describe('what a relay is charged', () => {
       { ending: 'released' },
     ],
     [
+      'the reasoning that was stated beside the text that passed, though it was not shown',
+      {},
+      { ...partial, usage: { ...noUsage, input: 30, reasoning: 40 }, passed: { output: 9, reasoning: 0 } },
+      { ending: 'settled', usage: { ...noUsage, input: 30, output: 9, reasoning: 40 }, isEstimated: true },
+    ],
+    [
+      'the reasoning that passed, beside the text',
+      {},
+      { ...noFigures, passed: { output: 9, reasoning: 6 } },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 9, reasoning: 6 }, isEstimated: true },
+    ],
+    [
+      'no more of both than the request allowed',
+      { outputBound: 10 },
+      { ...noFigures, passed: { output: 9, reasoning: 6 } },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 4, reasoning: 6 }, isEstimated: true },
+    ],
+    [
+      'estimates where zeros stand beside text',
+      {},
+      { ...noFigures, usage: noUsage, isComplete: true, passed: { output: 9, reasoning: 0 } },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 9 }, isEstimated: true },
+    ],
+    [
+      'zeros where nothing was written',
+      {},
+      { ...noFigures, usage: noUsage, isComplete: true },
+      { ending: 'settled', usage: noUsage, isEstimated: false },
+    ],
+    ['nothing for an error of status 200', {}, { ...noFigures, isError: true }, { ending: 'released' }],
+    [
+      'what an error of status 200 states',
+      {},
+      { ...noFigures, usage, isComplete: true, isError: true },
+      { ending: 'settled', usage, isEstimated: false },
+    ],
+    [
+      'nothing more for what is told beside the usage',
+      {},
+      { ...noFigures, usage, isComplete: true, extras: { toolRequests: { web_search: 2 } } },
+      { ending: 'settled', usage, isEstimated: false, extras: { toolRequests: { web_search: 2 } } },
+    ],
+    [
       'nothing for a redirect',
       { upstreamStatus: 307 },
-      { ...noFigures, outputEstimate: 5 },
+      { ...noFigures, passed: { output: 5, reasoning: 0 } },
       { ending: 'released' },
     ],
     [
       'nothing for counting',
       { isMetered: false },
-      { usage, isComplete: true, outputEstimate: 9 },
+      { ...noFigures, usage, isComplete: true, passed: { output: 9, reasoning: 0 } },
       { ending: 'settled', usage: noUsage, isEstimated: false },
     ],
     [

@@ -1,17 +1,29 @@
-import { noUsage, type Usage } from '#core/usage.ts'
+import { noUsage, type Usage, unitsOf } from '#core/usage.ts'
+import type { UsageExtras } from '#core/usage-extras.ts'
+import type { PassedUnits } from '#providers/provider.ts'
 import type { Settlement } from '#storage/store.ts'
 
 /** What is known of an answer when its relay ends. */
 export interface Figures {
   /** The provider's own, as far as it has stated them. */
   readonly usage: Usage | undefined
+  /** What it states beside them. */
+  readonly extras: UsageExtras | undefined
   /** Its last word was said: nothing has to be estimated. */
   readonly isComplete: boolean
-  /** Output units that passed, estimated from bytes. */
-  readonly outputEstimate: number
+  /** Units that passed, estimated from bytes. */
+  readonly passed: PassedUnits
+  /** All that came is an error, whatever its status. */
+  readonly isError: boolean
 }
 
-export const noFigures: Figures = { usage: undefined, isComplete: false, outputEstimate: 0 }
+export const noFigures: Figures = {
+  usage: undefined,
+  extras: undefined,
+  isComplete: false,
+  passed: { output: 0, reasoning: 0 },
+  isError: false,
+}
 
 export interface Course {
   readonly isMetered: boolean
@@ -26,39 +38,52 @@ export interface Course {
   readonly outputBound: number | undefined
 }
 
-export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated'>
+export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated' | 'extras'>
 
 const nothing: Charge = { ending: 'released', usage: noUsage, isEstimated: false }
 
 /**
  * What a relay is charged. The provider's own final figure wherever there is one, with whatever status. Else
- * nothing, where the upstream never took the request or answered with an error; else the usage it stated so far, and
- * for the rest an estimate from the bytes.
+ * nothing, where the upstream never took the request, or answered with an error, be it in an answer of status 200; else
+ * the usage it stated so far, and for the rest an estimate from the bytes.
  */
 export function chargeOf(course: Course, figures: Figures): Charge {
   const { upstreamStatus, wasSent } = course
-  const hasSucceeded = upstreamStatus >= 200 && upstreamStatus < 300
+  const hasSucceeded = isSuccess(upstreamStatus)
   if (!course.isMetered) return hasSucceeded ? { ...nothing, ending: 'settled' } : nothing
-  const { usage } = figures
-  if (usage && figures.isComplete) return { ending: 'settled', usage, isEstimated: false }
-  const isDue = hasSucceeded || (upstreamStatus === 0 && wasSent && course.wasCutShort)
-  if (!isDue) return nothing
-  return {
-    ending: 'settled',
-    usage: estimateOf(usage, figures.outputEstimate, course),
-    isEstimated: true,
+  const { usage, extras } = figures
+  const stated = { ending: 'settled', ...(extras && { extras }) } as const
+  if (usage && figures.isComplete && !saysNothing(usage, figures)) {
+    return { ...stated, usage, isEstimated: false }
   }
+  const isDue = hasSucceeded || (upstreamStatus === 0 && wasSent && course.wasCutShort)
+  if (!isDue || figures.isError) return nothing
+  return { ...stated, usage: estimateOf(usage, figures.passed, course), isEstimated: true }
 }
 
-/** Completes what a provider has said so far: it states the input first, and the output as it grows. */
-function estimateOf(stated: Usage | undefined, outputEstimate: number, course: Course): Usage {
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+/** Zeros beside something that was written: a server without figures that states them all the same. */
+function saysNothing(usage: Usage, { passed }: Figures): boolean {
+  return unitsOf(usage) === 0 && passed.output + passed.reasoning > 0
+}
+
+/**
+ * Completes what a provider has said so far: it states the input first, and the output as it grows. Reasoning that it
+ * stated counts also where nothing of it was shown.
+ */
+function estimateOf(stated: Usage | undefined, passed: PassedUnits, course: Course): Usage {
   const known = stated ?? noUsage
   const hasInput = known.input + known.cacheRead + known.cacheWritten > 0
   // An estimate must not come to more than the upstream was allowed to answer, and so was reserved.
-  const most = Math.min(outputEstimate, course.outputBound ?? outputEstimate)
+  const bound = course.outputBound ?? Number.POSITIVE_INFINITY
+  const reasoning = Math.max(known.reasoning, Math.min(passed.reasoning, bound))
   return {
     ...known,
     input: hasInput ? known.input : course.inputEstimate,
-    output: Math.max(known.output, most - known.reasoning),
+    output: Math.max(known.output, Math.min(passed.output, Math.max(0, bound - reasoning))),
+    reasoning,
   }
 }

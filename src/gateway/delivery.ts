@@ -44,7 +44,7 @@ export class Delivery {
     this.#left = contentLength
     this.#head = { status, headers }
     // Headers go with the first bytes where those are here already; a stream's must not wait for later ones.
-    if (isStream) process.nextTick(flush, this)
+    if (isStream && !this.#isHolding) process.nextTick(flush, this)
   }
 
   flushHead(): void {
@@ -99,8 +99,22 @@ export class Delivery {
     this.#isHolding = false
     // The bytes that complete a length are the answer's end, and wait for that.
     if (this.#left === 0 || this.#response.destroyed) return
-    this.#writeHead()
-    this.#writeHeld()
+    if (this.#held === undefined) this.flushHead()
+    else {
+      this.#writeHead()
+      this.#writeHeld()
+    }
+  }
+
+  /** Forgets an answer of which nothing has gone out: another takes its place. */
+  reset(): void {
+    this.close()
+    this.#head = undefined
+    this.#left = -1
+    this.#held = undefined
+    this.#isHolding = false
+    this.#tail = 0
+    this.#hasBody = false
   }
 
   #writeHeld(): void {

@@ -12,7 +12,7 @@ import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
 import { Attempts } from './attempts.ts'
-import { type Charge, chargeOf, type Figures, noFigures } from './charge.ts'
+import { type Charge, chargeOf, type Figures, isSuccess, noFigures } from './charge.ts'
 import { Delivery } from './delivery.ts'
 import { problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
@@ -49,6 +49,9 @@ type Ending =
 /** How long a stream's end may come after its last event before that is booked without it. */
 const lastWordsMs = 20
 
+/** How long an answer's head waits for its first words, where another upstream could answer in the place of an error. */
+const firstWordsMs = 100
+
 /** Answers after which another upstream may do better, besides those that speak of the operator's account. */
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
 
@@ -76,6 +79,9 @@ export class Relay implements Receiver {
   #firstByteAt: number | undefined
   #settling: Promise<unknown> | undefined
   #lastWordsTimer: NodeJS.Timeout | undefined
+  /** What goes out: everything; nothing while this may be the end; everything but the end, which did not come. */
+  #flow: 'open' | 'held' | 'let go' = 'open'
+  #firstWordsTimer: NodeJS.Timeout | undefined
   #drainTimer: NodeJS.Timeout | undefined
   #drainedBytes = 0
   #isClientGone = false
@@ -140,7 +146,8 @@ export class Relay implements Receiver {
   /** Lets the answer begin. */
   #open(status: number, headers: AnswerHeaders): void {
     const { endpoint, request } = this.#job
-    this.#meter = openAnswerMeter(endpoint, headers, request.lacksUsage)
+    const options = { withholdsUsage: request.lacksUsage, answers: request.choices }
+    this.#meter = openAnswerMeter(endpoint, headers, options)
     const { isStream } = this.#meter
     if (this.#isOnDisk) {
       this.#startAnswer(status, headers, isStream)
@@ -212,24 +219,74 @@ export class Relay implements Receiver {
     if (!meter || this.#isConcluded) return
     this.#firstByteAt ??= performance.now()
     const passing = meter.push(chunk)
-    if (this.#lastWordsTimer === undefined && meter.isComplete()) this.#awaitEnd()
+    if (this.#firstWordsTimer !== undefined) {
+      if (meter.isStream && this.#replace(meter)) return
+      if (meter.hasBegun()) this.#endWait()
+    }
+    if (meter.isComplete()) this.#mayBeOver(meter)
+    else if (this.#flow !== 'open') this.#goOn('open')
     if (this.#isClientGone) this.#countDrained(chunk.length)
     else if (!this.#delivery.write(passing)) this.#attempts.exchange?.pause()
   }
 
   /**
-   * The figures are final, so that this is the stream's last event: it goes out when it is booked, which is when the
-   * upstream has ended as well, or a moment later where it stays connected.
+   * The figures are final should nothing more come, so that this may be the stream's last event: it goes out when it is
+   * booked, which is when the upstream has ended as well, or a moment later where it stays connected. Where more may
+   * follow that changes the figures (usage of another answer) only the upstream's end is the end.
    */
-  #awaitEnd(): void {
+  #mayBeOver(meter: AnswerMeter): void {
+    if (this.#flow === 'held' || (this.#flow === 'let go' && !meter.isOver())) return
+    if (this.#settling) return
+    this.#flow = 'held'
     this.#delivery.hold()
     this.#lastWordsTimer = setTimeout(() => {
       const letGo = () => {
-        if (!this.#isConcluded) this.#delivery.letGo()
+        if (!this.#isConcluded) this.#goOn('let go')
       }
+      if (!meter.isOver()) return letGo()
       this.#lastWordsTimer = setTimeout(letGo, this.#context.settleWaitMs)
       this.#settle({ kind: 'complete' }).then(letGo, letGo)
     }, lastWordsMs)
+  }
+
+  #goOn(flow: 'open' | 'let go'): void {
+    clearTimeout(this.#lastWordsTimer)
+    this.#flow = flow
+    this.#delivery.letGo()
+  }
+
+  /** Holds an answer's head back until it is known to be no error: else another upstream is asked. */
+  #awaitFirstWords(): void {
+    this.#delivery.hold()
+    this.#firstWordsTimer = setTimeout(() => this.#endWait(), firstWordsMs)
+  }
+
+  #endWait(): void {
+    clearTimeout(this.#firstWordsTimer)
+    this.#firstWordsTimer = undefined
+    this.#delivery.letGo()
+  }
+
+  /** An answer that is an error in spite of its status gives way to another upstream's, where none of it has gone out. */
+  #replace(meter: AnswerMeter): boolean {
+    if (this.#isConcluded || this.#delivery.hasStarted || !this.#mayGoOn()) return false
+    if (!isSuccess(this.#upstreamStatus) || !meter.isError()) return false
+    this.#logTrouble({ status: this.#upstreamStatus, failure: 'an error in an answer' })
+    clearTimeout(this.#firstWordsTimer)
+    this.#firstWordsTimer = undefined
+    this.#attempts.exchange?.abort()
+    meter.close()
+    this.#meter = undefined
+    this.#wasSent = false
+    this.#upstreamStatus = 0
+    this.#firstByteAt = undefined
+    this.#delivery.reset()
+    try {
+      this.#attempts.sendToNext(this)
+    } catch (error) {
+      this.onFailure({ kind: 'fault', cause: error, mayHaveWorked: false, isStale: false })
+    }
+    return true
   }
 
   #settle(ending: Ending): Promise<unknown> {
@@ -246,7 +303,9 @@ export class Relay implements Receiver {
     if (!meter || this.#isConcluded) return
     const rest = meter.end()
     if (!this.#isClientGone) this.#delivery.write(rest)
-    meter.whenRead(() => this.#conclude({ kind: 'complete' }))
+    meter.whenRead(() => {
+      if (!this.#replace(meter)) this.#conclude({ kind: 'complete' })
+    })
   }
 
   onFailure(failure: SendFailure): void {
@@ -272,6 +331,8 @@ export class Relay implements Receiver {
     pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
     const { outputWritten } = this.#attempts
     if (outputWritten !== undefined) list.push('x-tollgate-output-cap', String(outputWritten))
+    // Of a known length the last bytes wait for the end anyway.
+    if ((isStream || !keepsLength) && isSuccess(status) && this.#mayGoOn()) this.#awaitFirstWords()
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
   }
 
@@ -315,6 +376,7 @@ export class Relay implements Receiver {
     if ('problem' in ending) this.#job.visit.code = ending.problem.code
     clearTimeout(this.#drainTimer)
     clearTimeout(this.#lastWordsTimer)
+    clearTimeout(this.#firstWordsTimer)
     const settling = this.#settle(ending)
     this.#attempts.exchange?.abort()
     this.#meter?.close()
@@ -349,9 +411,11 @@ export class Relay implements Receiver {
       inputEstimate,
       outputBound: outputMost === undefined ? request.output : outputMost * request.choices,
     }
-    const errorCode = this.#errorCodeOf(ending)
+    const figures = this.#figures()
+    const isFalse = figures.isError && isSuccess(this.#upstreamStatus)
+    const errorCode = this.#errorCodeOf(ending) ?? (isFalse ? 'upstream_failed' : undefined)
     const { upstream } = this.#attempts
-    const charge = chargeOf(course, this.#figures())
+    const charge = chargeOf(course, figures)
     this.#learnFrom(charge)
     return {
       requestId: visit.requestId,

@@ -27,7 +27,8 @@ export function isSettlement(value: unknown): value is Settlement {
     isAbsentOr(value.firstByteMs, isDuration) &&
     isAbsentOr(value.errorCode, isText) &&
     isAbsentOr(value.upstream, isText) &&
-    isAbsentOr(value.opened, isOpened)
+    isAbsentOr(value.opened, isOpened) &&
+    isAbsentOr(value.extras, isRecord)
   )
 }
 

@@ -1,12 +1,29 @@
+import type { PassedUnits } from './provider.ts'
 import { createStreamScanner, type StreamWords } from './stream-scanner.ts'
 import { unitsOfText } from './text-units.ts'
 
-const noUsageReader = { take: () => undefined, usage: () => undefined }
+const noUsageReader = {
+  take: () => undefined,
+  takeTools: () => undefined,
+  takeTier: () => undefined,
+  startPart: () => undefined,
+  usage: () => undefined,
+  extras: () => undefined,
+}
 
-/** Output units of a whole answer that states no usage: its text's, or where none is found all its bytes'. */
-export function estimateAnswer(body: Buffer, words: StreamWords): number {
+export const nothingPassed: PassedUnits = { output: 0, reasoning: 0 }
+
+/** Units of the text in a whole answer. */
+export function estimateText(body: Buffer, words: StreamWords): PassedUnits {
   const scanner = createStreamScanner(words, noUsageReader, { isWholeBody: true })
   scanner.scan(body, 0)
-  const units = unitsOfText(scanner.asciiBytes(), scanner.otherBytes())
-  return units > 0 ? units : unitsOfText(body.length, 0)
+  const [text, reasoning] = [scanner.text(), scanner.reasoning()]
+  return {
+    output: unitsOfText(text.ascii, text.other),
+    reasoning: unitsOfText(reasoning.ascii, reasoning.other),
+  }
+}
+
+export function hasPassed({ output, reasoning }: PassedUnits): boolean {
+  return output + reasoning > 0
 }

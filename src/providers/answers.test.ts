@@ -3,9 +3,10 @@ import { describe, it } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
-import type { Usage } from '#core/usage.ts'
+import { noUsage, type Usage } from '#core/usage.ts'
+import type { UsageExtras } from '#core/usage-extras.ts'
 import { findProvider, providers } from './all.ts'
-import type { LimitsView, Provider } from './provider.ts'
+import type { AnswerReading, LimitsView, Provider } from './provider.ts'
 
 const named = (name: string): Provider => findProvider(name) ?? assert.fail(name)
 const openai = named('openai')
@@ -62,15 +63,10 @@ describe('usage of whole answers', () => {
       of(10, 0, 0, 5, 20),
     ],
     [
-      'with details that exceed the whole',
+      'with more from a cache than the whole',
       '/v1/chat/completions',
-      {
-        prompt_tokens: 5,
-        completion_tokens: 5,
-        prompt_tokens_details: { cached_tokens: 9 },
-        completion_tokens_details: { reasoning_tokens: 9 },
-      },
-      of(0, 5, 0, 0, 5),
+      { prompt_tokens: 5, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 9 } },
+      of(0, 5, 0, 5, 0),
     ],
     [
       'with details of null',
@@ -78,6 +74,142 @@ describe('usage of whole answers', () => {
       { prompt_tokens: 5, completion_tokens: 5, prompt_tokens_details: null },
       of(5, 0, 0, 5, 0),
     ],
+    [
+      'with more reasoning than completion, which stands beside it',
+      '/v1/chat/completions',
+      {
+        prompt_tokens: 2,
+        completion_tokens: 9,
+        total_tokens: 11,
+        completion_tokens_details: { reasoning_tokens: 27 },
+      },
+      of(2, 0, 0, 9, 27),
+    ],
+    [
+      'with reasoning at the top level',
+      '/v1/chat/completions',
+      { prompt_tokens: 2, completion_tokens: 9, total_tokens: 11, reasoning_tokens: 27 },
+      of(2, 0, 0, 9, 27),
+    ],
+    [
+      'with a total that is more than its parts',
+      '/v1/chat/completions',
+      { prompt_tokens: 35, completion_tokens: 12, total_tokens: 109 },
+      of(35, 0, 0, 12, 62),
+    ],
+    [
+      'with a total that holds the reasoning and more',
+      '/v1/chat/completions',
+      {
+        prompt_tokens: 35,
+        completion_tokens: 12,
+        total_tokens: 109,
+        completion_tokens_details: { reasoning_tokens: 5 },
+      },
+      of(35, 0, 0, 12, 62),
+    ],
+    [
+      'with a total less than its parts',
+      '/v1/chat/completions',
+      { prompt_tokens: 35, completion_tokens: 12, total_tokens: 12 },
+      of(35, 0, 0, 12, 0),
+    ],
+    [
+      'with audio beside the prompt, as the total tells',
+      '/v1/chat/completions',
+      {
+        prompt_tokens: 4,
+        completion_tokens: 12,
+        total_tokens: 46,
+        prompt_tokens_details: { audio_tokens: 30, cached_tokens: 4 },
+      },
+      of(30, 4, 0, 12, 0),
+    ],
+    [
+      'with audio beside the completion, as the total tells',
+      '/v1/chat/completions',
+      {
+        prompt_tokens: 4,
+        completion_tokens: 12,
+        total_tokens: 46,
+        completion_tokens_details: { audio_tokens: 30, reasoning_tokens: 2 },
+      },
+      of(4, 0, 0, 40, 2),
+    ],
+    [
+      'with audio that is stated in seconds',
+      '/v1/chat/completions',
+      { prompt_tokens: 4, completion_tokens: 635, total_tokens: 3264, prompt_audio_seconds: 203 },
+      of(2629, 0, 0, 635, 0),
+    ],
+    [
+      'with a cache beside the prompt, as the total tells',
+      '/v1/chat/completions',
+      {
+        prompt_tokens: 10,
+        completion_tokens: 5,
+        total_tokens: 105,
+        prompt_tokens_details: { cached_tokens: 90 },
+      },
+      of(10, 90, 0, 5, 0),
+    ],
+    ...(
+      [
+        [{ num_cached_tokens: 6 }, of(3, 6, 0, 5, 0)],
+        [{ cached_tokens: 6 }, of(3, 6, 0, 5, 0)],
+        [{ prompt_cache_hit_tokens: 6, prompt_cache_miss_tokens: 3 }, of(3, 6, 0, 5, 0)],
+        [{ cache_read_input_tokens: 6, cache_creation_input_tokens: 2 }, of(1, 6, 2, 5, 0)],
+        [{ num_cached_tokens: null, cached_tokens: 6 }, of(3, 6, 0, 5, 0)],
+      ] as const
+    ).map(
+      ([more, expected]) =>
+        [
+          `with what was read from a cache as ${Object.keys(more)[0]}`,
+          '/v1/chat/completions',
+          { prompt_tokens: 9, completion_tokens: 5, total_tokens: 14, ...more },
+          expected,
+        ] as const,
+    ),
+    [
+      'a message with what ran beside it',
+      '/v1/messages',
+      {
+        input_tokens: 23_000,
+        output_tokens: 1000,
+        iterations: [
+          {
+            type: 'compaction',
+            input_tokens: 180_000,
+            output_tokens: 3500,
+            cache_read_input_tokens: 9,
+            cache_creation_input_tokens: 0,
+          },
+          { type: 'message', input_tokens: 23_000, output_tokens: 1000 },
+          { type: 'advisor_message', model: 'claude-opus-5', input_tokens: 800, output_tokens: 90 },
+        ],
+      },
+      of(203_800, 9, 0, 4590, 0),
+    ],
+    [
+      'a message of a fallback, of which what declined is not charged',
+      '/v1/messages',
+      {
+        input_tokens: 412,
+        output_tokens: 264,
+        iterations: [
+          { type: 'message', model: 'claude-fable-5', input_tokens: 535, output_tokens: 0 },
+          { type: 'fallback_message', model: 'claude-opus-5', input_tokens: 412, output_tokens: 264 },
+        ],
+      },
+      of(412, 0, 0, 264, 0),
+    ],
+    [
+      'a message with an absurd figure beside it',
+      '/v1/messages',
+      { input_tokens: 5, output_tokens: 5, iterations: [{ type: 'compaction', input_tokens: 2 ** 53 }] },
+      undefined,
+    ],
+    ['an embedding of zeros', '/v1/embeddings', { prompt_tokens: 0, total_tokens: 0 }, undefined],
     ['an embedding', '/v1/embeddings', { prompt_tokens: 8, total_tokens: 8 }, of(8, 0, 0, 0, 0)],
     ['an embedding with a total only', '/v1/embeddings', { total_tokens: 8 }, of(8, 0, 0, 0, 0)],
     [
@@ -135,7 +267,10 @@ describe('usage of whole answers', () => {
         { id: 'x', data: [{ usage: { prompt_tokens: 1 } }], usage },
         { usage, choices: [{ text: '"usage":{' }] },
       ]) {
-        assert.deepEqual(endpointAt(path).readUsage(Buffer.from(JSON.stringify(order, null, 1))), expected)
+        assert.deepEqual(
+          endpointAt(path).readAnswer(Buffer.from(JSON.stringify(order, null, 1))).usage,
+          expected,
+        )
       }
     })
   }
@@ -146,15 +281,129 @@ describe('usage of whole answers', () => {
       JSON.stringify({ object: 'list', data, usage: { prompt_tokens: 8, total_tokens: 8 } }),
     )
     const startedAt = performance.now()
-    for (let round = 0; round < 100; round += 1) endpointAt('/v1/embeddings').readUsage(body)
+    for (let round = 0; round < 100; round += 1) endpointAt('/v1/embeddings').readAnswer(body)
     assert.ok(performance.now() - startedAt < 200)
   })
 
   it('of what is no JSON is none', () => {
     for (const text of ['', 'upstream error', '{"usage":{', '"usage"', '[{"usage":{"prompt_tokens":1}}]x']) {
-      assert.equal(endpointAt('/v1/chat/completions').readUsage(Buffer.from(text)), undefined)
+      assert.equal(endpointAt('/v1/chat/completions').readAnswer(Buffer.from(text)).usage, undefined)
     }
   })
+})
+
+describe('answers of status 200 that are none', () => {
+  const chat = '/v1/chat/completions'
+  const zeros = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
+  const said = { choices: [{ message: { role: 'assistant', content: 'hello' }, finish_reason: 'stop' }] }
+  const cases: readonly (readonly [string, string, unknown, Partial<AnswerReading>])[] = [
+    ['an error', chat, { error: { message: 'overloaded', code: 502 } }, { isError: true, usage: undefined }],
+    ['an error in words', chat, { code: 'busy', error: 'Try again' }, { isError: true }],
+    ['an error in a list', chat, [{ error: { code: 503, status: 'UNAVAILABLE' } }], { isError: true }],
+    ['an error by its object', chat, { object: 'error', message: 'no' }, { isError: true }],
+    ['an error by its type', '/v1/messages', { type: 'error', message: 'no' }, { isError: true }],
+    [
+      'a response that failed',
+      '/v1/responses',
+      { status: 'failed', error: {}, usage: null },
+      { isError: true },
+    ],
+    ['an error of an embedding', '/v1/embeddings', { error: { message: 'no' } }, { isError: true }],
+    ['no error', chat, { error: null, ...said }, { isError: false }],
+    ['an error beside text', chat, { error: { code: 502 }, ...said }, { isError: false }],
+    ['zeros beside text', chat, { ...said, usage: zeros }, { isError: false, usage: undefined }],
+    ['zeros beside nothing', chat, { choices: [], usage: zeros }, { isError: false, usage: noUsage }],
+  ]
+  for (const [name, path, body, expected] of cases) {
+    it(name, () => {
+      const reading = endpointAt(path).readAnswer(Buffer.from(JSON.stringify(body)))
+      assert.partialDeepStrictEqual(reading, expected)
+      if (reading.isError) assert.deepEqual(reading.passed, { output: 0, reasoning: 0 })
+    })
+  }
+})
+
+describe('what is stated beside the units', () => {
+  const chat = '/v1/chat/completions'
+  const tokens = { prompt_tokens: 9, completion_tokens: 9 }
+  const cases: readonly (readonly [string, string, object, UsageExtras | undefined])[] = [
+    ['nothing', chat, { usage: tokens }, undefined],
+    [
+      'audio and images',
+      chat,
+      {
+        usage: {
+          ...tokens,
+          prompt_tokens_details: { audio_tokens: 3, image_tokens: 4, text_tokens: 2 },
+          completion_tokens_details: { audio_tokens: 5, image_tokens: 1 },
+        },
+      },
+      { audioInput: 3, imageInput: 4, audioOutput: 5, imageOutput: 1 },
+    ],
+    ['the tier', chat, { service_tier: 'flex', usage: tokens }, { serviceTier: 'flex' }],
+    ['no tier', chat, { service_tier: null, usage: tokens }, undefined],
+    [
+      'sources and tools, each under one name',
+      chat,
+      {
+        usage: {
+          ...tokens,
+          num_sources_used: 7,
+          server_side_tool_usage_details: { web_search_calls: 2, x_search_calls: 1, mcp_calls: 0 },
+        },
+      },
+      { toolRequests: { sources: 7, web_search: 2, x_search: 1 } },
+    ],
+    [
+      'searches',
+      chat,
+      { usage: { ...tokens, num_search_queries: 3, server_tool_use: { web_search_requests: 1 } } },
+      { toolRequests: { search: 3, web_search: 1 } },
+    ],
+    [
+      'tools of the provider',
+      '/v1/responses',
+      {
+        usage: { input_tokens: 1, output_tokens: 1 },
+        tool_usage: { image_gen: { input_tokens: 0, output_tokens: 0 }, web_search: { num_requests: 4 } },
+      },
+      { toolRequests: { web_search: 4 } },
+    ],
+    [
+      'of a message',
+      '/v1/messages',
+      {
+        usage: {
+          input_tokens: 1,
+          output_tokens: 1,
+          service_tier: 'batch',
+          cache_creation_input_tokens: 90,
+          cache_creation: { ephemeral_1h_input_tokens: 80, ephemeral_5m_input_tokens: 10 },
+          server_tool_use: { web_search_requests: 2, web_fetch_requests: 1 },
+          iterations: [{ type: 'compaction', cache_creation: { ephemeral_1h_input_tokens: 5 } }],
+        },
+      },
+      { serviceTier: 'batch', cacheWritten1h: 85, toolRequests: { web_search: 2, web_fetch: 1 } },
+    ],
+    [
+      'absurd figures, names and words',
+      chat,
+      {
+        service_tier: 'a"b '.repeat(9),
+        usage: {
+          ...tokens,
+          prompt_tokens_details: { audio_tokens: 2 ** 53, image_tokens: -1 },
+          server_tool_use: { ['x'.repeat(99)]: 1, 'a b': 1, fraction: 1.5, far: 1e15, fine: 1 },
+        },
+      },
+      { toolRequests: { fine: 1 } },
+    ],
+  ]
+  for (const [name, path, body, expected] of cases) {
+    it(name, () => {
+      assert.deepEqual(endpointAt(path).readAnswer(Buffer.from(JSON.stringify(body))).extras, expected)
+    })
+  }
 })
 
 it('estimates the output of an answer without usage from its text', () => {
@@ -180,7 +429,8 @@ it('estimates the output of an answer without usage from its text', () => {
     ['/v1/chat/completions', { result: 'z'.repeat(387) }, 100],
   ]
   for (const [path, body, expected] of cases) {
-    assert.equal(endpointAt(path).estimateOutput(Buffer.from(JSON.stringify(body))), expected)
+    const { output, reasoning } = endpointAt(path).readAnswer(Buffer.from(JSON.stringify(body))).passed
+    assert.equal(output + reasoning, expected)
   }
 })
 

@@ -12,8 +12,13 @@ export function recordOf(value: unknown): JsonRecord | undefined {
 
 /** The object that these bytes hold, if they hold one. */
 export function parseRecord(bytes: Buffer): JsonRecord | undefined {
+  return recordOf(parse(bytes))
+}
+
+/** Whatever JSON these bytes hold; undefined where they hold none. */
+export function parse(bytes: Buffer): unknown {
   try {
-    return recordOf(JSON.parse(bytes.toString()))
+    return JSON.parse(bytes.toString())
   } catch {
     return undefined
   }

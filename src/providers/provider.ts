@@ -1,6 +1,7 @@
 import type { QuotaView, RateView } from '#core/admission.ts'
 import type { Problem } from '#core/errors.ts'
 import type { Usage } from '#core/usage.ts'
+import type { UsageExtras } from '#core/usage-extras.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { ModelsElsewhere } from './models-elsewhere.ts'
 
@@ -62,12 +63,37 @@ export interface Endpoint {
   readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
   /** What has to be changed in the body before it is sent on; none where nothing has to. */
   readonly editsFor: (body: Buffer, members: JsonMembers, changes: RequestChanges) => readonly BodyEdit[]
-  /** Usage in a whole answer's body (decoded); undefined where it states none. */
-  readonly readUsage: (body: Buffer) => Usage | undefined
+  /**
+   * Reads a whole answer's body (decoded). Of a long one only the end may be given.
+   *
+   * @param bytes how many there were, where that is more
+   */
+  readonly readAnswer: (body: Buffer, bytes?: number) => AnswerReading
   /** Follows one streamed answer. */
-  readonly openStream: (options: { readonly withholdsUsage: boolean }) => StreamMeter
-  /** Output units that a whole but unmetered answer amounts to, estimated from its bytes. */
-  readonly estimateOutput: (body: Buffer) => number
+  readonly openStream: (options: StreamOptions) => StreamMeter
+}
+
+export interface StreamOptions {
+  /** Takes the event of usage out again that the gateway asked for. */
+  readonly withholdsUsage: boolean
+  /** How many answers the stream may hold (`n`); any number where that is not said. */
+  readonly answers?: number
+}
+
+/** What an answer says of itself, as far as it was read. */
+export interface AnswerReading {
+  /** The provider's own figures; undefined where it states none. */
+  readonly usage: Usage | undefined
+  readonly extras: UsageExtras | undefined
+  readonly passed: PassedUnits
+  /** It is an error and nothing else, in spite of its status. */
+  readonly isError: boolean
+}
+
+/** Units of what was written, estimated from its bytes. Reasoning counts as far as it was shown. */
+export interface PassedUnits {
+  readonly output: number
+  readonly reasoning: number
 }
 
 export type RequestReading =
@@ -134,8 +160,14 @@ export interface StreamMeter {
   readonly end: () => Buffer
   /** The provider's own figures so far (the last word where they are cumulative). */
   readonly usage: () => Usage | undefined
-  /** Whether the figures are final, so that nothing has to be estimated. */
+  readonly extras: () => UsageExtras | undefined
+  /** Whether the figures are final, should nothing more come, so that nothing has to be estimated. */
   readonly isComplete: () => boolean
-  /** Output units that have passed, estimated from the text's bytes. */
-  readonly outputEstimate: () => number
+  /** Whether nothing more comes that could change them. */
+  readonly isOver: () => boolean
+  /** Whether an event has come that is more than a comment. */
+  readonly hasBegun: () => boolean
+  /** Whether all that came is an error. */
+  readonly isError: () => boolean
+  readonly passed: () => PassedUnits
 }

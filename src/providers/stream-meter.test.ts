@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { Usage } from '#core/usage.ts'
+import { noUsage, type Usage } from '#core/usage.ts'
+import type { UsageExtras } from '#core/usage-extras.ts'
 import { providers } from './all.ts'
 import type { Endpoint, StreamMeter } from './provider.ts'
 
@@ -21,7 +22,10 @@ interface Transcript {
   readonly path: string
   readonly lines: readonly Line[]
   readonly usage: Usage | undefined
+  /** After its last event and a clean end. */
   readonly isComplete: boolean
+  readonly extras?: UsageExtras
+  readonly isError?: boolean
 }
 
 const event = (data: unknown, more: Partial<Line> & { name?: string } = {}): Line => {
@@ -39,6 +43,8 @@ const chunk = (more: object) => ({
 })
 const said = (content: string, more: object = { usage: null }) =>
   event(chunk({ choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }], ...more }))
+const chose = (index: number, delta: object, finish_reason: string | null = null) =>
+  event(chunk({ choices: [{ index, delta, finish_reason }] }))
 const chatUsage = {
   prompt_tokens: 100,
   completion_tokens: 30,
@@ -105,11 +111,257 @@ const transcripts: readonly Transcript[] = [
     isComplete: true,
   },
   {
-    name: 'chat that was cut off in cumulative usage',
+    name: 'chat with the usage so far on each event that ends without [DONE]',
     path: chat,
-    lines: [said('a', { usage: chatUsage })],
+    lines: [
+      said('a', { usage: { prompt_tokens: 100, completion_tokens: 1, total_tokens: 101 } }),
+      event(
+        chunk({ choices: [{ index: 0, delta: { content: 'b' }, finish_reason: 'stop' }], usage: chatUsage }),
+      ),
+    ],
     usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat that ends without a last figure for its text',
+    path: chat,
+    lines: [said('a', { usage: { prompt_tokens: 100, completion_tokens: 0, total_tokens: 100 } }), said('b')],
+    usage: { ...noUsage, input: 100 },
     isComplete: false,
+  },
+  {
+    name: 'two answers, each with an event of usage',
+    path: chat,
+    lines: [
+      chose(0, { content: 'a' }),
+      chose(1, { content: 'b' }),
+      chose(1, {}, 'length'),
+      event(chunk({ choices: [], usage: { prompt_tokens: 14, completion_tokens: 7, total_tokens: 21 } }), {
+        isOurs: true,
+      }),
+      chose(0, { content: 'c' }),
+      chose(0, {}, 'length'),
+      event(chunk({ choices: [], usage: { prompt_tokens: 14, completion_tokens: 112, total_tokens: 126 } }), {
+        isOurs: true,
+      }),
+      done,
+    ],
+    usage: { ...noUsage, input: 28, output: 119 },
+    isComplete: true,
+  },
+  {
+    name: 'one figure that is stated twice',
+    path: chat,
+    lines: [said('a'), chose(0, {}, 'stop'), ours, ours, done],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat whose usage comes beside an answer that says nothing',
+    path: chat,
+    lines: [
+      said('a'),
+      chose(0, {}, 'stop'),
+      event(chunk({ choices: [{ index: 0, delta: {} }], usage: chatUsage }), { isOurs: true }),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat whose usage comes beside an answer of nulls, and before it',
+    path: chat,
+    lines: [
+      event(
+        { usage: chatUsage, choices: [{ finish_reason: null, delta: { content: null }, index: 0 }] },
+        {
+          isOurs: true,
+        },
+      ),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat whose usage comes beside an end, an empty text or a role',
+    path: chat,
+    lines: [
+      event(chunk({ choices: [{ index: 0, delta: { role: 'assistant' } }], usage: chatUsage })),
+      event(chunk({ choices: [{ index: 0, delta: { content: '' } }], usage: chatUsage })),
+      event(chunk({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }], usage: chatUsage })),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat with usage in x_groq',
+    path: chat,
+    lines: [
+      event(chunk({ choices: [{ index: 0, delta: { role: 'assistant' } }], x_groq: { id: 'req_1' } })),
+      said('a'),
+      event(
+        chunk({
+          choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+          x_groq: { id: 'req_1', usage: { ...chatUsage, queue_time: 0.1 } },
+        }),
+      ),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat with usage within the choice that ends',
+    path: chat,
+    lines: [
+      said('a'),
+      event(chunk({ choices: [{ index: 0, delta: {}, finish_reason: 'stop', usage: chatUsage }] })),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'chat whose last figures are less than what was stated',
+    path: chat,
+    lines: [
+      said('a', { usage: chatUsage }),
+      event(chunk({ choices: [], usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 } }), {
+        isOurs: true,
+      }),
+      done,
+    ],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'an error alone',
+    path: chat,
+    lines: [{ text: ': connected\n\n' }, event({ error: { message: 'overloaded', code: 502 } }), done],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'an error in a word',
+    path: chat,
+    lines: [event({ error: 'Model is overloaded', error_type: 'overloaded' })],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'an error by its object',
+    path: chat,
+    lines: [event({ object: 'error', message: 'out of memory', code: 500 })],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'an error by the name of its event',
+    path: chat,
+    lines: [{ text: 'event: error\ndata: {"message":"overloaded"}\n\n' }],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'an event of which the name only starts like an error',
+    path: chat,
+    lines: [{ text: 'event: errors\ndata: {"message":"fine"}\n\n' }, { text: 'event: err\ndata: {}\n\n' }],
+    usage: undefined,
+    isComplete: false,
+  },
+  {
+    name: 'no events, but an error as the body',
+    path: chat,
+    lines: [{ text: '{\n "error": {"message": "overloaded"}}\n' }],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'no events, but a whole answer',
+    path: chat,
+    lines: [{ text: JSON.stringify({ choices: [{ message: { content: 'hello' } }], usage: chatUsage }) }],
+    usage,
+    isComplete: true,
+  },
+  {
+    name: 'an error of which nothing is said, and one after text',
+    path: chat,
+    lines: [event(chunk({ choices: [], error: null })), said('a'), event({ error: { message: 'late' } })],
+    usage: undefined,
+    isComplete: false,
+  },
+  {
+    name: 'responses that fail at once',
+    path: '/v1/responses',
+    lines: [
+      named({ type: 'response.created', ...response({ status: 'in_progress', usage: null, error: null }) }),
+      named({
+        type: 'response.failed',
+        ...response({ status: 'failed', error: { code: 'server_error' }, usage: null }),
+      }),
+    ],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'responses that are an error',
+    path: '/v1/responses',
+    lines: [
+      named({ type: 'error', code: 'server_error', message: 'no', sequence_number: 0 } as { type: string }),
+    ],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'responses that state figures at their start',
+    path: '/v1/responses',
+    lines: [
+      named({
+        type: 'response.created',
+        ...response({
+          status: 'in_progress',
+          usage: { input_tokens: 100, output_tokens: 0, total_tokens: 100 },
+        }),
+      }),
+    ],
+    usage: { ...noUsage, input: 100 },
+    isComplete: false,
+  },
+  {
+    name: 'responses in which a tool made an image',
+    path: '/v1/responses',
+    lines: [
+      named({
+        type: 'response.completed',
+        ...response({
+          status: 'completed',
+          service_tier: 'flex',
+          tool_usage: {
+            image_gen: {
+              input_tokens: 60,
+              input_tokens_details: { image_tokens: 12, text_tokens: 48 },
+              output_tokens: 1056,
+              output_tokens_details: { image_tokens: 1056, text_tokens: 0 },
+              total_tokens: 1116,
+            },
+            web_search: { num_requests: 2 },
+          },
+          usage: responseUsage,
+        }),
+      }),
+    ],
+    usage: { ...usage, input: usage.input + 60, output: usage.output + 1056 },
+    extras: { serviceTier: 'flex', toolRequests: { web_search: 2 }, imageInput: 12, imageOutput: 1056 },
+    isComplete: true,
   },
   {
     name: 'chat whose first chunk has neither choices nor usage',
@@ -243,6 +495,48 @@ const transcripts: readonly Transcript[] = [
     isComplete: false,
   },
   {
+    name: 'messages with what ran beside the answer',
+    path: '/v1/messages',
+    lines: [
+      messageStart,
+      spoken('Hel'),
+      messageDelta({
+        input_tokens: 23_000,
+        output_tokens: 1000,
+        server_tool_use: { web_search_requests: 3, web_fetch_requests: 0 },
+        service_tier: 'priority',
+        cache_creation: { ephemeral_1h_input_tokens: 5, ephemeral_5m_input_tokens: 2 },
+        iterations: [
+          { type: 'compaction', input_tokens: 180_000, output_tokens: 3500 },
+          { type: 'message', input_tokens: 23_000, output_tokens: 1000 },
+        ],
+      }),
+    ],
+    usage: { input: 203_000, cacheRead: 3, cacheWritten: 7, output: 4500, reasoning: 0 },
+    extras: { toolRequests: { web_search: 3 }, serviceTier: 'priority', cacheWritten1h: 5 },
+    isComplete: true,
+  },
+  {
+    name: 'messages whose end takes the input back',
+    path: '/v1/messages',
+    lines: [messageStart, messageDelta({ input_tokens: 0, output_tokens: 15 })],
+    usage: { input: 25, cacheRead: 3, cacheWritten: 7, output: 15, reasoning: 0 },
+    isComplete: true,
+  },
+  {
+    name: 'messages that are an error',
+    path: '/v1/messages',
+    lines: [
+      ping,
+      named({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } } as {
+        type: string
+      }),
+    ],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
     name: 'messages that were cut off',
     path: '/v1/messages',
     lines: [messageStart, spoken('Hel')],
@@ -277,14 +571,16 @@ for (const transcript of transcripts) {
       const what = withholdsUsage ? 'without the usage event' : 'byte for byte'
       it(`passes ${what} and is read alike, wherever it is cut`, () => {
         const kept = transcript.lines.filter(({ isOurs }) => !(isOurs && withholdsUsage))
-        const estimates = new Set<number>()
+        const estimates = new Set<string>()
         const check = (lineEnd: string, places: readonly number[]): void => {
           const meter = endpoint.openStream({ withholdsUsage })
           const passed = pushAll(meter, cut(render(transcript.lines, lineEnd), places))
           assert.equal(passed.toString(), render(kept, lineEnd).toString())
           assert.deepEqual(meter.usage(), transcript.usage)
           assert.equal(meter.isComplete(), transcript.isComplete)
-          estimates.add(meter.outputEstimate())
+          assert.equal(meter.isError(), transcript.isError ?? false)
+          assert.deepEqual(meter.extras(), transcript.extras)
+          estimates.add(JSON.stringify(meter.passed()))
         }
         for (const lineEnd of lineEnds) {
           check(lineEnd, [])
@@ -310,6 +606,43 @@ for (const transcript of transcripts) {
   })
 }
 
+describe('the end', () => {
+  const eventsOf = (lines: readonly Line[], answers: number) => {
+    const meter = endpointAt(chat).openStream({ withholdsUsage: false, answers })
+    return lines.map((line) => {
+      meter.push(Buffer.from(line.text))
+      return [meter.isComplete(), meter.isOver()]
+    })
+  }
+
+  it('of a stream that broke off in cumulative usage is not known', () => {
+    assert.deepEqual(eventsOf([said('a', { usage: chatUsage })], 1), [[false, false]])
+  })
+
+  it('of one answer is its usage, if nothing more comes, and [DONE] for certain', () => {
+    const lines = [said('a'), ours, said('b'), ours, done]
+    const [open, last, over] = [
+      [false, false],
+      [true, false],
+      [true, true],
+    ]
+    assert.deepEqual(eventsOf(lines, 1), [open, last, open, last, over])
+  })
+
+  it('of two answers is not the usage of the first', () => {
+    const lines = [chose(0, { content: 'a' }), chose(0, {}, 'stop'), ours, chose(1, {}, 'stop'), ours]
+    const seen = eventsOf(lines, 2).map(([isComplete]) => isComplete)
+    assert.deepEqual(seen, [false, false, false, false, true])
+  })
+
+  it('of one answer never adds figures up, whatever comes behind them', () => {
+    const meter = endpointAt(chat).openStream({ withholdsUsage: false, answers: 1 })
+    for (const { text } of [chose(0, {}, 'stop'), ours, chose(0, {}, 'stop'), ours])
+      meter.push(Buffer.from(text))
+    assert.deepEqual(meter.usage(), usage)
+  })
+})
+
 describe('withholding', () => {
   const open = () => endpointAt(chat).openStream({ withholdsUsage: true })
 
@@ -319,10 +652,10 @@ describe('withholding', () => {
     assert.equal(meter.push(bytes), bytes)
   })
 
-  it('holds an event back no longer than until its choices are seen', () => {
+  it('holds an event back no longer than until its choices say something', () => {
     const meter = open()
     const [bytes] = [Buffer.from(said('hello').text)]
-    const seen = bytes.indexOf('[{') + 2
+    const seen = bytes.indexOf('"hello') + 1
     assert.equal(meter.push(bytes.subarray(0, seen - 3)).length, 0)
     assert.equal(meter.push(bytes.subarray(seen - 3, seen)).toString(), bytes.toString('utf8', 0, seen))
     assert.equal(meter.push(bytes.subarray(seen)).toString(), bytes.toString('utf8', seen))
@@ -408,7 +741,8 @@ describe('output estimate', () => {
     it(`counts ${name}`, () => {
       const meter = endpointAt(path).openStream({ withholdsUsage: false })
       meter.push(render(lines, '\n'))
-      assert.equal(meter.outputEstimate(), expected)
+      const { output, reasoning } = meter.passed()
+      assert.equal(output + reasoning, expected)
     })
   }
 })

@@ -1,5 +1,5 @@
-import type { StreamMeter } from './provider.ts'
-import { createEventNotes, createStreamScanner, type EventNotes, type StreamWords } from './stream-scanner.ts'
+import type { PassedUnits, StreamMeter, StreamOptions } from './provider.ts'
+import { createStreamScanner, type EventNotes, type StreamWords, type TextBytes } from './stream-scanner.ts'
 import { unitsOfText } from './text-units.ts'
 import type { UsageReader } from './usage-reader.ts'
 
@@ -7,8 +7,28 @@ import type { UsageReader } from './usage-reader.ts'
 export interface StreamGrammar {
   readonly words: StreamWords
   readonly createUsageReader: () => UsageReader
-  /** Whether the figures are final after this event; `seen` is what all events so far noted, this one too. */
-  readonly isFinal: (event: EventNotes, seen: EventNotes) => boolean
+  /** Whether the figures are the last word, should nothing more come; of so many answers in one stream. */
+  readonly isFinal: (seen: StreamNotes, answers: number) => boolean
+  /** Whether, where the figures are final, nothing more comes that could change them. */
+  readonly isOver: (seen: StreamNotes) => boolean
+}
+
+/** What was noted in all events so far. */
+interface StreamNotes {
+  hasUsage: boolean
+  hasTopUsage: boolean
+  /** The last event that said something had usage and nothing else. */
+  endsInUsage: boolean
+  /** Text came after the last usage. */
+  hasTextSince: boolean
+  stops: number
+  status: string
+  isDone: boolean
+  /** The upstream has ended the stream, and did not break off. */
+  isEnded: boolean
+  isError: boolean
+  /** Something came that is more than a comment. */
+  hasData: boolean
 }
 
 /** Past this a held-back event is let through as it is. */
@@ -18,27 +38,59 @@ const nothing = Buffer.alloc(0)
 
 /**
  * Meters a stream as it passes. With `withholdsUsage` it takes out the event that the gateway asked for and the
- * client did not: the one with usage and an empty list of choices. An event is held back only until it is known
- * not to be that one, which is as soon as its choices hold something.
+ * client did not: the one with usage and choices that say nothing. An event is held back only until it is known
+ * not to be that one, which is as soon as its choices say something.
  */
 export function openStreamMeter(
   grammar: StreamGrammar,
-  { withholdsUsage }: { readonly withholdsUsage: boolean },
+  { withholdsUsage, answers = Number.POSITIVE_INFINITY }: StreamOptions,
 ): StreamMeter {
   const reader = grammar.createUsageReader()
   const scanner = createStreamScanner(grammar.words, reader)
-  const seen = createEventNotes()
-  let textEvents = 0
+  const seen: StreamNotes = {
+    hasUsage: false,
+    hasTopUsage: false,
+    endsInUsage: false,
+    hasTextSince: false,
+    stops: 0,
+    status: '',
+    isDone: false,
+    isEnded: false,
+    isError: false,
+    hasData: false,
+  }
+  const text = createEventCount()
+  const reasoning = createEventCount()
+  const parts = createParts(reader, answers)
   let isFinal = false
 
   function noteEvent(): void {
     const notes = scanner.notes()
-    if (notes.hasText) textEvents += 1
-    seen.hasUsage ||= notes.hasUsage
-    seen.hasTopUsage ||= notes.hasTopUsage
-    seen.hasStop ||= notes.hasStop
-    if (!isFinal && reader.usage()) isFinal = grammar.isFinal(notes, seen)
+    if (notes.hasText) {
+      text.note(scanner.text())
+      reasoning.note(scanner.reasoning())
+    }
+    if (notes.hasUsage) {
+      seen.hasUsage = true
+      seen.hasTopUsage ||= notes.hasTopUsage
+      seen.endsInUsage = isUsageOnly(notes)
+      seen.hasTextSince = false
+    } else {
+      if (notes.hasChoices) seen.endsInUsage = false
+      if (notes.hasText) seen.hasTextSince = true
+    }
+    seen.stops += notes.stops
+    seen.isDone ||= notes.isDone
+    seen.isError ||= notes.isError
+    seen.hasData ||= notes.hasData
+    if (notes.status !== '') seen.status = notes.status
+    parts.note(notes)
+    if (seen.hasUsage) updateFinal()
     scanner.nextEvent()
+  }
+
+  function updateFinal(): void {
+    isFinal = reader.usage() !== undefined && grammar.isFinal(seen, answers)
   }
 
   function pass(chunk: Buffer): Buffer {
@@ -64,25 +116,89 @@ export function openStreamMeter(
     return sieve.take()
   }
 
+  function passed(): PassedUnits {
+    const isOpen = scanner.notes().hasText
+    return {
+      output: text.units(scanner.text(), isOpen),
+      reasoning: reasoning.units(scanner.reasoning(), isOpen),
+    }
+  }
+
   return {
     push: withholdsUsage ? sift : pass,
     end() {
       // A last event whose blank line never came; most clients take it for one.
       const isOurs = isUsageOnly(scanner.notes()) && scanner.isWhole()
       noteEvent()
+      seen.isEnded = true
+      updateFinal()
       return sieve.end(isOurs)
     },
     usage: reader.usage,
+    extras: reader.extras,
     isComplete: () => isFinal,
-    outputEstimate() {
-      const events = textEvents + (scanner.notes().hasText ? 1 : 0)
-      return Math.max(events, unitsOfText(scanner.asciiBytes(), scanner.otherBytes()))
-    },
+    isOver: () => isFinal && grammar.isOver(seen),
+    hasBegun: () => seen.hasData || seen.isDone,
+    isError: () => seen.isError && !seen.hasUsage && totalOf(scanner.text(), scanner.reasoning()) === 0,
+    passed,
   }
 }
 
 function isUsageOnly(notes: EventNotes): boolean {
-  return notes.hasTopUsage && notes.hasNoChoices
+  return notes.hasTopUsage && !notes.hasChoices && !notes.isError
+}
+
+function totalOf(...texts: readonly TextBytes[]): number {
+  return texts.reduce((sum, { ascii, other }) => sum + ascii + other, 0)
+}
+
+/** Units of the text of one kind: at least one for each event in which some of it came. */
+interface EventCount {
+  /** An event with text is over. */
+  readonly note: (bytes: TextBytes) => void
+  /** @param isOpen the event at hand has text, and is not over */
+  readonly units: (bytes: TextBytes, isOpen: boolean) => number
+}
+
+function createEventCount(): EventCount {
+  let events = 0
+  let noted = 0
+  return {
+    note({ ascii, other }) {
+      if (ascii + other > noted) events += 1
+      noted = ascii + other
+    },
+    units({ ascii, other }, isOpen) {
+      const isIn = isOpen && ascii + other > noted
+      return Math.max(events + (isIn ? 1 : 0), unitsOfText(ascii, other))
+    },
+  }
+}
+
+/**
+ * Of several answers in one stream some servers send one after the other, each with an end and an event of usage of its
+ * own. Usage that comes after both is another part, and not more of the same.
+ */
+interface Parts {
+  readonly note: (notes: EventNotes) => void
+}
+
+function createParts(reader: UsageReader, answers: number): Parts {
+  let started = 1
+  let hasStopped = false
+  let isClosed = false
+  return {
+    note(notes) {
+      if (isClosed && notes.hasChoices && started < answers) {
+        reader.startPart()
+        started += 1
+        isClosed = false
+        hasStopped = false
+      }
+      hasStopped ||= notes.stops > 0
+      if (hasStopped && isUsageOnly(notes)) isClosed = true
+    },
+  }
 }
 
 /** Lets bytes through in order, but for events that turn out to be unwanted. */

@@ -1,4 +1,4 @@
-import { parseRecord } from './figures.ts'
+import { type JsonRecord, parseRecord } from './figures.ts'
 import type { UsageReader } from './usage-reader.ts'
 
 /**
@@ -12,12 +12,20 @@ import type { UsageReader } from './usage-reader.ts'
 
 /** What one protocol's events say, by the names of their members. */
 export interface StreamWords {
-  /** Members whose string value is text that the model wrote. */
+  /** Members whose string value is text that the model wrote; those in which it reasoned. */
   readonly text: readonly string[]
+  readonly reasoning: readonly string[]
   /** Where `usage` may stand: `''` for the top level, else the top-level member that holds it. */
   readonly usageIn: readonly string[]
-  /** A member whose string value says that the answer is over. */
+  /** At the same places: what tools of the provider used, and how the request was served. */
+  readonly tools?: string
+  readonly tier?: string
+  /** A member whose string value says that the answer, or one of several, is over. */
   readonly stop?: string
+  /** At the places of usage: a member whose word says how far the answer is. */
+  readonly status?: string
+  /** A top-level member that names what the event is, and the words that make it an error. */
+  readonly kind?: string
 }
 
 /** What was noted in an event. */
@@ -25,13 +33,18 @@ export interface EventNotes {
   /** A usage object at one of its places; at the top level. */
   hasUsage: boolean
   hasTopUsage: boolean
-  /** `choices` is an empty list; it holds something. */
-  hasNoChoices: boolean
+  /** `choices` hold a string: something is said or told in them. */
   hasChoices: boolean
-  hasStop: boolean
+  /** How many answers ended in it. */
+  stops: number
   /** `[DONE]`. */
   isDone: boolean
   hasText: boolean
+  /** It is an error. */
+  isError: boolean
+  /** It holds JSON, so that it is more than a comment. */
+  hasData: boolean
+  status: string
 }
 
 export interface StreamScanner {
@@ -43,9 +56,14 @@ export interface StreamScanner {
   readonly notes: () => EventNotes
   readonly isWhole: () => boolean
   readonly nextEvent: () => void
-  /** Text since the start, in bytes. */
-  readonly asciiBytes: () => number
-  readonly otherBytes: () => number
+  /** Text since the start, in bytes; reasoning apart. */
+  readonly text: () => TextBytes
+  readonly reasoning: () => TextBytes
+}
+
+export interface TextBytes {
+  ascii: number
+  other: number
 }
 
 // Where in a line the scanner stands.
@@ -54,20 +72,34 @@ const skipping = 1
 const json = 2
 const inString = 3
 const afterBackslash = 4
+const naming = 5
 
 // What a member's name means.
 const unknown = 0
-const text = 1
-const usage = 2
+const usage = 1
+const tools = 2
 const choices = 3
 const holder = 4
-const stop = 5
+// From here on a string as its value means something.
+const firstOfStrings = 5
+const text = 5
+const reasoning = 6
+const stop = 7
+const failure = 8
+// From here on the string itself does.
+const firstOfWords = 9
+const tier = 9
+const status = 10
+const kind = 11
 
 const [lineFeed, carriageReturn, quote, backslash] = [0x0a, 0x0d, 0x22, 0x5c]
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
 const [comma, colon, letterD] = [0x2c, 0x3a, 0x44]
 
 const dataField = Buffer.from('data:')
+/** An event of this name is an error, whatever its data. */
+const errorEvent = Buffer.from('event: error')
+const eventFieldBytes = 6
 /** Longest name that may matter. */
 const nameBytesMax = 24
 /** A usage object has a few hundred bytes; a hostile one must not grow without bound. */
@@ -82,6 +114,8 @@ interface Opening {
   readonly bytes: Buffer
   readonly depth: number
   readonly topMeaning: number
+  /** Whose text it is. */
+  readonly meaning: number
   readonly notes: EventNotes
 }
 
@@ -92,15 +126,17 @@ for (const byte of [lineFeed, carriageReturn, quote, backslash]) stringKinds[byt
 for (const byte of [lineFeed, carriageReturn, quote, openBrace, closeBrace]) jsonKinds[byte] = 1
 for (const byte of [openBracket, closeBracket, comma, colon, letterD]) jsonKinds[byte] = 1
 
-export function createEventNotes(): EventNotes {
+function createEventNotes(): EventNotes {
   return {
     hasUsage: false,
     hasTopUsage: false,
-    hasNoChoices: false,
     hasChoices: false,
-    hasStop: false,
+    stops: 0,
     isDone: false,
     hasText: false,
+    isError: false,
+    hasData: false,
+    status: '',
   }
 }
 
@@ -112,8 +148,11 @@ export function createStreamScanner(
 ): StreamScanner {
   const names = createNames(words)
   const usageAtTop = words.usageIn.includes('')
+  const usageInChoices = words.usageIn.includes('choices')
 
-  // The line and the event.
+  // The line and the event. What starts like an object is one, and no stream: an error, as a rule.
+  let isBody = isWholeBody
+  let isAtStart = !isWholeBody
   let mode = isWholeBody ? json : field
   let fieldAt = 0
   let isLineEmpty = true
@@ -121,8 +160,8 @@ export function createStreamScanner(
   let wasCarriageReturn = false
   let isEnd = false
   let notes = createEventNotes()
-  let asciiBytes = 0
-  let otherBytes = 0
+  const textBytes: TextBytes = { ascii: 0, other: 0 }
+  const reasoningBytes: TextBytes = { ascii: 0, other: 0 }
 
   // The place in its JSON: the last byte that counts, the last name, the last one at the top level.
   let depth = 0
@@ -131,9 +170,9 @@ export function createStreamScanner(
   let topMeaning = unknown
   let isValue = false
   let isText = false
-  let isChoicesOpen = false
+  let isWord = false
 
-  // A name that may be cut by a chunk's end.
+  // A name, or a word, that may be cut by a chunk's end.
   let nameStart = -1
   const carried = Buffer.alloc(nameBytesMax)
   let carriedBytes = 0
@@ -143,8 +182,9 @@ export function createStreamScanner(
   let opening: Opening | undefined
   let misses = 0
 
-  // A usage object that is passing.
+  // A usage object that is passing, or one of tools.
   let usageDepth = -1
+  let isTools = false
   let usageFrom = -1
   let usageBytes = 0
   let usagePieces: Buffer[] = []
@@ -157,7 +197,6 @@ export function createStreamScanner(
     last = 0
     meaning = unknown
     topMeaning = unknown
-    isChoicesOpen = false
     usageDepth = -1
     usageFrom = -1
     usageBytes = 0
@@ -180,9 +219,33 @@ export function createStreamScanner(
     usageBytes = 0
     usagePieces = []
     if (!record) return
+    if (isTools) reader.takeTools(record)
+    else takeUsage(record, isTop)
+  }
+
+  function takeUsage(record: JsonRecord, isTop: boolean): void {
     reader.take(record)
     notes.hasUsage = true
     if (isTop) notes.hasTopUsage = true
+  }
+
+  /** Whether a member of the object at hand stands where usage may. */
+  function isAtPlace(): boolean {
+    if (depth === 1) return usageAtTop
+    return (depth === 2 && topMeaning === holder) || (depth === 3 && topMeaning === choices && usageInChoices)
+  }
+
+  /** At the top level, or in the member that holds usage. */
+  function isNearTop(): boolean {
+    return depth === 1 || (depth === 2 && topMeaning === holder)
+  }
+
+  function takeWord(word: string): void {
+    if (meaning === status) {
+      if (isAtPlace()) notes.status = word
+    } else if (meaning === tier) {
+      if (isAtPlace()) reader.takeTier(word)
+    } else if (depth === 1 && word === 'error') notes.isError = true
   }
 
   /** Remembers the event up to here, the start of its text, unless such events turned out to differ. */
@@ -190,7 +253,7 @@ export function createStreamScanner(
     if (eventAt < 0 || misses > missesMax || end - eventAt > openingBytesMax) return
     if (notes.hasText || notes.hasUsage || usageDepth >= 0) return
     const bytes = Buffer.from(chunk.subarray(eventAt, end))
-    opening = { bytes, depth, topMeaning, notes: { ...notes } }
+    opening = { bytes, depth, topMeaning, meaning, notes: { ...notes } }
   }
 
   /** At an event's start: skips its opening if it is the remembered one; returns where to go on. */
@@ -213,62 +276,80 @@ export function createStreamScanner(
     mode = inString
     isValue = true
     isText = true
+    isWord = false
     last = colon
-    meaning = text
+    meaning = opening.meaning
     return end
   }
 
   function openString(chunk: Buffer, at: number): void {
     mode = inString
     isValue = last === colon
-    isText = isValue && meaning === text
-    if (isText) rememberOpening(chunk, at)
-    if (isValue && meaning === stop) notes.hasStop = true
-    if (!isValue) {
+    isText = isValue && (meaning === text || meaning === reasoning)
+    isWord = isValue && meaning >= firstOfWords
+    if (isValue) {
+      if (topMeaning === choices) notes.hasChoices = true
+      if (isText) rememberOpening(chunk, at)
+      else if (chunk[at] !== quote) noteString()
+    }
+    if (!isValue || isWord) {
       nameStart = at
       carriedBytes = 0
     }
+  }
+
+  /** A string that is not empty, whatever it says. */
+  function noteString(): void {
+    if (meaning === stop) notes.stops += 1
+    else if (meaning === failure && isNearTop()) notes.isError = true
   }
 
   function closeString(chunk: Buffer, end: number): void {
     mode = json
     last = quote
     isText = false
-    if (isValue) return
+    if (isValue && !isWord) return
     const size = end - nameStart
-    if (carriedBytes === 0) meaning = meaningOf(names, chunk, nameStart, size)
-    else if (carriedBytes + size > nameBytesMax) meaning = unknown
-    else {
-      chunk.copy(carried, carriedBytes, nameStart, end)
-      meaning = meaningOf(names, carried, 0, carriedBytes + size)
-    }
+    const isLong = carriedBytes + size > nameBytesMax
+    const isCut = carriedBytes > 0
+    if (isCut && !isLong) chunk.copy(carried, carriedBytes, nameStart, end)
+    const bytes = isCut ? carried : chunk
+    const from = isCut ? 0 : nameStart
+    const length = isCut ? carriedBytes + size : size
     nameStart = -1
     carriedBytes = 0
+    if (isWord) {
+      isWord = false
+      if (!isLong) takeWord(bytes.toString('latin1', from, from + length))
+      return
+    }
+    meaning = isLong ? unknown : meaningOf(names, bytes, from, length)
     if (depth === 1) topMeaning = meaning
+  }
+
+  /** An object as the value of a member. */
+  function openMember(at: number): void {
+    if (meaning === failure) {
+      if (isNearTop()) notes.isError = true
+    } else if ((meaning === usage || meaning === tools) && usageDepth < 0 && isAtPlace()) {
+      isTools = meaning === tools
+      usageDepth = depth
+      usageFrom = at
+    }
   }
 
   /** A byte of the JSON that is no part of a string, and counts. */
   function takeStructure(chunk: Buffer, byte: number, at: number): void {
-    if (isChoicesOpen) {
-      isChoicesOpen = false
-      if (byte === closeBracket) notes.hasNoChoices = true
-      else notes.hasChoices = true
-    }
     switch (byte) {
       case quote:
         openString(chunk, at + 1)
         return
       case openBrace:
-        if (meaning === usage && last === colon && usageDepth < 0) {
-          if ((depth === 1 && usageAtTop) || (depth === 2 && topMeaning === holder)) {
-            usageDepth = depth
-            usageFrom = at
-          }
-        }
+        if (last === colon) openMember(at)
+        notes.hasData = true
         depth += 1
         break
       case openBracket:
-        isChoicesOpen = meaning === choices && last === colon && depth === 1
         depth += 1
         break
       case closeBrace:
@@ -285,9 +366,11 @@ export function createStreamScanner(
 
   function endLine(chunk: Buffer, at: number): void {
     if (usageDepth >= 0) collectUsage(chunk, at)
+    if (mode === naming && fieldAt === errorEvent.length) notes.isError = true
     mode = field
     fieldAt = 0
     isText = false
+    isWord = false
     nameStart = -1
     carriedBytes = 0
     isEnd = isLineEmpty
@@ -315,14 +398,15 @@ export function createStreamScanner(
     }
     if (isText && at > from) {
       notes.hasText = true
-      asciiBytes += at - from - other
-      otherBytes += other
+      const bytes = meaning === text ? textBytes : reasoningBytes
+      bytes.ascii += at - from - other
+      bytes.other += other
     }
     if (at >= chunk.length) return at
     const byte = chunk[at]
     if (byte === quote) closeString(chunk, at)
     else if (byte === backslash) mode = afterBackslash
-    else return isWholeBody ? at + 1 : takeLineEnd(chunk, at)
+    else return isBody ? at + 1 : takeLineEnd(chunk, at)
     return at + 1
   }
 
@@ -341,8 +425,8 @@ export function createStreamScanner(
         at += 1
         continue
       }
-      if (byte === quote && !isChoicesOpen) {
-        const isPlain = lastByte !== colon || (name !== text && name !== stop)
+      if (byte === quote) {
+        const isPlain = lastByte !== colon || name < firstOfStrings
         let end = at + 1
         if (isPlain) while (end < length && (stringKinds[chunk[end] ?? 0] ?? 0) <= 1) end += 1
         if (isPlain && chunk[end] === quote) {
@@ -353,19 +437,17 @@ export function createStreamScanner(
                 ? meaningOf(names, chunk, at + 1, size)
                 : unknown
             if (depth === 1) topMeaning = name
-          }
+          } else if (topMeaning === choices) notes.hasChoices = true
           lastByte = quote
           at = end + 1
           continue
         }
       } else if (byte === comma || byte === colon) {
-        if (!isChoicesOpen) {
-          lastByte = byte
-          at += 1
-          continue
-        }
+        lastByte = byte
+        at += 1
+        continue
       } else if (byte === lineFeed || byte === carriageReturn) {
-        if (isWholeBody) {
+        if (isBody) {
           at += 1
           continue
         }
@@ -392,12 +474,25 @@ export function createStreamScanner(
     if (byte === lineFeed || byte === carriageReturn) return takeLineEnd(chunk, at)
     isLineEmpty = false
     isEventEmpty = false
-    if (byte !== dataField[fieldAt]) mode = skipping
-    else {
+    if (byte !== dataField[fieldAt]) {
+      mode = fieldAt === 0 && byte === errorEvent[0] ? naming : skipping
+      fieldAt = 1
+    } else {
       fieldAt += 1
       if (fieldAt === dataField.length) mode = json
       if (mode === json && usageDepth >= 0) usageFrom = at + 1
     }
+    return at + 1
+  }
+
+  /** Goes on in an event's name, as long as it may be that of an error. */
+  function takeName(chunk: Buffer, at: number): number {
+    const byte = chunk[at]
+    if (byte === lineFeed || byte === carriageReturn) return takeLineEnd(chunk, at)
+    // The blank after the colon may be left out.
+    if (fieldAt === eventFieldBytes && byte === errorEvent[fieldAt + 1]) fieldAt += 2
+    else if (byte === errorEvent[fieldAt]) fieldAt += 1
+    else mode = skipping
     return at + 1
   }
 
@@ -420,6 +515,17 @@ export function createStreamScanner(
     nameStart = 0
   }
 
+  /** At the first byte of all: skips a byte order mark. */
+  function takeStart(chunk: Buffer, from: number): number {
+    isAtStart = false
+    const at = chunk[from] === 0xef && chunk[from + 1] === 0xbb && chunk[from + 2] === 0xbf ? from + 3 : from
+    if (chunk[at] !== openBrace) return at
+    isBody = true
+    isEventEmpty = false
+    mode = json
+    return at
+  }
+
   function scan(chunk: Buffer, from: number): number {
     let at = from
     if (wasCarriageReturn && at < chunk.length) {
@@ -430,17 +536,22 @@ export function createStreamScanner(
       }
     }
     eventAt = -1
+    if (isAtStart && at < chunk.length) at = takeStart(chunk, at)
     if (mode === field && isEventEmpty && !isEnd) at = takeOpening(chunk, at)
     while (at < chunk.length && !isEnd) {
       if (mode === inString) at = takeString(chunk, at)
       else if (mode === json) at = takeJson(chunk, at)
       else if (mode === field) at = takeField(chunk, at)
       else if (mode === skipping) at = skipLine(chunk, at)
+      else if (mode === naming) at = takeName(chunk, at)
       else {
         mode = inString
         at += 1
-        if (isText) asciiBytes += 1
-        if (isText) notes.hasText = true
+        if (isText) {
+          notes.hasText = true
+          if (meaning === text) textBytes.ascii += 1
+          else reasoningBytes.ascii += 1
+        }
       }
     }
     if (!isEnd) suspend(chunk)
@@ -453,8 +564,8 @@ export function createStreamScanner(
     isAtEventEnd: () => isEnd,
     notes: () => notes,
     isWhole: () => depth === 0 && !isEventEmpty,
-    asciiBytes: () => asciiBytes,
-    otherBytes: () => otherBytes,
+    text: () => textBytes,
+    reasoning: () => reasoningBytes,
   }
 }
 
@@ -473,10 +584,14 @@ function createNames(words: StreamWords): Names {
     names[bytes.length] = [...(names[bytes.length] ?? []), { bytes, meaning }]
   }
   for (const word of words.text) add(word, text)
-  for (const word of words.usageIn) if (word !== '') add(word, holder)
-  if (words.stop !== undefined) add(words.stop, stop)
+  for (const word of words.reasoning) add(word, reasoning)
+  for (const word of words.usageIn) if (word !== '' && word !== 'choices') add(word, holder)
+  const others = [words.tools, words.stop, words.tier, words.status, words.kind]
+  for (const [at, word] of others.entries())
+    if (word !== undefined) add(word, [tools, stop, tier, status, kind][at] ?? unknown)
   add('usage', usage)
   add('choices', choices)
+  add('error', failure)
   return names
 }
 

@@ -1,6 +1,7 @@
 import { type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import { integer, optional, units } from './columns.ts'
+import { parseExtras } from './ledger-rows.ts'
 import type { EntryRow, Schema } from './schema.ts'
 import {
   type BookedRequest,
@@ -149,6 +150,7 @@ function placeOf(id: string): string {
 }
 
 function toBooked(row: Row): BookedRequest {
+  const extras = parseExtras(row.extras)
   const state = requestStates.find((each) => each === row.state)
   if (!state) throw new TypeError(`stored ${row.state} is no state of an entry`)
   const figure = <Name extends string>(name: Name, value: unknown) => {
@@ -173,6 +175,7 @@ function toBooked(row: Row): BookedRequest {
       reasoning: units(row.reasoning),
     },
     units: integer(row.units),
+    ...(extras && { extras }),
     ...figure('status', row.status),
     ...figure('endedAt', row.ended_at),
     ...figure('durationMs', row.duration_ms),

@@ -1,4 +1,5 @@
 import { toCount, toSum, toUnits } from '#core/units.ts'
+import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
 import { integer, optional, saturating, text, units } from './columns.ts'
 import {
   type Adjustment,
@@ -169,6 +170,7 @@ export const closedColumns = [
   'ended_at',
   'duration_ms',
   'first_byte_ms',
+  'extras',
   'id',
 ] as const
 
@@ -189,8 +191,24 @@ export function toClosedValues(closed: ClosedEntry): readonly Value[] {
     endedAt,
     toUnits(settlement.durationMs),
     settlement.firstByteMs === undefined ? null : toUnits(settlement.firstByteMs),
+    toExtrasText(settlement.extras),
     entry.id,
   ]
+}
+
+function toExtrasText(extras: UsageExtras | undefined): string | null {
+  const bounded = extras && toBoundedExtras(extras)
+  return bounded ? JSON.stringify(bounded) : null
+}
+
+/** Reads what `toExtrasText` wrote; what cannot be read says nothing. */
+export function parseExtras(stored: string | null): UsageExtras | undefined {
+  if (stored === null) return undefined
+  try {
+    return toBoundedExtras(JSON.parse(stored) as Partial<Record<keyof UsageExtras, unknown>>)
+  } catch {
+    return undefined
+  }
 }
 
 /** Of an entry that begins closed: something was used elsewhere, or is only counted. */

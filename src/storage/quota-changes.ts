@@ -100,6 +100,7 @@ function adjustment(quota: QuotaRow, units: number, by: AdjustedBy, at: number):
     ended_at: at,
     duration_ms: null,
     first_byte_ms: null,
+    extras: null,
     lease_until: null,
   }
 }

@@ -95,6 +95,8 @@ export interface EntryRow {
   ended_at: number | null
   duration_ms: number | null
   first_byte_ms: number | null
+  /** JSON of `UsageExtras`. */
+  extras: string | null
   /** Set where no process owns the entry, but whoever renews this. */
   lease_until: number | null
 }

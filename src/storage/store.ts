@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
 import type { InputKind } from '#core/input-kinds.ts'
 import type { Usage } from '#core/usage.ts'
+import type { UsageExtras } from '#core/usage-extras.ts'
 import type { User, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 
@@ -284,6 +285,8 @@ export interface Settlement {
   /** `released` charges nothing; `abandoned` charges what the process that died had estimated. */
   readonly ending: 'settled' | 'released' | 'abandoned'
   readonly usage: Usage
+  /** What the provider states beside it and prices apart. */
+  readonly extras?: UsageExtras
   /** The figures are ours, not the provider's. */
   readonly isEstimated: boolean
   /** HTTP status that the client got; 0 where it was gone before one was sent. */
@@ -483,6 +486,8 @@ export interface BookedRequest {
   /** Units that it held of its quota. */
   readonly hold: number
   readonly usage: Usage
+  /** What the provider states beside it and prices apart. */
+  readonly extras?: UsageExtras
   /** What counts against the quota. */
   readonly units: number
   /** That the client got; 0 where it was gone before. */

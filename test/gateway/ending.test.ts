@@ -121,8 +121,8 @@ for (const database of databases) {
         ...provider,
         endpoints: provider.endpoints.map((endpoint) => ({
           ...endpoint,
-          readUsage() {
-            throw new Error('readUsage')
+          readAnswer() {
+            throw new Error('readAnswer')
           },
           openStream: () => ({
             ...endpoint.openStream({ withholdsUsage: false }),

@@ -4,6 +4,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openMeter } from '#metering/batcher.ts'
 import type { Meter } from '#metering/meter.ts'
+import { parseExtras } from '#storage/ledger-rows.ts'
 import { openStore } from '#storage/open.ts'
 import type { MeteringStore, Store } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
@@ -39,7 +40,8 @@ for (const { name, create } of databases) {
         assert.deepEqual([outcome.user?.id, outcome.user?.type], [user.id, 'normal'])
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 100 })
         const usage = { input: 1, cacheRead: 2, cacheWritten: 3, output: 4, reasoning: 5 }
-        await meter.settle(settlement('r1', usage, { upstream: 'up', firstByteMs: 3 }))
+        const extras = { toolRequests: { web_search: 2 }, cacheWritten1h: 3, serviceTier: 'flex' }
+        await meter.settle(settlement('r1', usage, { upstream: 'up', firstByteMs: 3, extras }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 15, reserved: 0 })
         const [entry] = await rows("select * from entries where id = 'r1'")
         const expected = {
@@ -73,6 +75,7 @@ for (const { name, create } of databases) {
           },
         }
         for (const [column, value] of Object.entries(expected)) assert.equal(entry?.[column], value, column)
+        assert.deepEqual(parseExtras(String(entry?.extras)), extras)
         const expectedUsage = {
           requests: 1,
           estimated: 0,

@@ -16,6 +16,7 @@ const released: Readonly<Record<number, string>> = {
   1: 'ac6bf93c40309053',
   2: '4c389209f443a706',
   3: '03804f67011a191e',
+  4: '92d5af801b43a907',
   5: '092d75c7b56738c6',
   6: '9fc969d505048e0a',
 }

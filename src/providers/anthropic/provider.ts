@@ -1,14 +1,23 @@
-import { estimateAnswer } from '#providers/answer-estimate.ts'
+import { nothingPassed } from '#providers/answer-estimate.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
-import type { Endpoint, Provider } from '#providers/provider.ts'
+import type { AnswerReading, Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
-import { readBodyUsage } from '#providers/usage-reader.ts'
+import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
 import { editMessage, readCount, readMessage } from './request.ts'
 import { answerWords, messageStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
+
+const answers: AnswerGrammar = { createUsageReader, words: answerWords }
+/** Nothing is charged for counting, and its answer's figures are those of another request. */
+const noReading: AnswerReading = {
+  usage: undefined,
+  extras: undefined,
+  passed: nothingPassed,
+  isError: false,
+}
 
 const endpoints: readonly Endpoint[] = [
   {
@@ -17,9 +26,8 @@ const endpoints: readonly Endpoint[] = [
     isMetered: true,
     readRequest: readMessage,
     editsFor: editMessage,
-    readUsage: (body) => readBodyUsage(body, createUsageReader()),
-    openStream: () => openStreamMeter(messageStream, { withholdsUsage: false }),
-    estimateOutput: (body) => estimateAnswer(body, answerWords),
+    readAnswer: (body, bytes) => readWholeAnswer(answers, body, bytes),
+    openStream: (options) => openStreamMeter(messageStream, { ...options, withholdsUsage: false }),
   },
   {
     path: '/v1/messages/count_tokens',
@@ -27,9 +35,8 @@ const endpoints: readonly Endpoint[] = [
     isMetered: false,
     readRequest: readCount,
     editsFor: () => [],
-    readUsage: () => undefined,
-    openStream: () => openStreamMeter(messageStream, { withholdsUsage: false }),
-    estimateOutput: () => 0,
+    readAnswer: () => noReading,
+    openStream: (options) => openStreamMeter(messageStream, { ...options, withholdsUsage: false }),
   },
 ]
 

@@ -7,10 +7,17 @@ import { createUsageReader } from './usage.ts'
  * the `message_delta` that says why the answer stopped; `message_stop` adds nothing.
  */
 export const messageStream: StreamGrammar = {
-  words: { text: ['text', 'thinking', 'partial_json'], usageIn: ['', 'message'], stop: 'stop_reason' },
+  words: {
+    text: ['text', 'partial_json'],
+    reasoning: ['thinking'],
+    usageIn: ['', 'message'],
+    stop: 'stop_reason',
+    kind: 'type',
+  },
   createUsageReader,
-  isFinal: (_, seen) => seen.hasTopUsage && seen.hasStop,
+  isFinal: ({ hasTopUsage, stops, isEnded }) => hasTopUsage && (stops > 0 || isEnded),
+  isOver: () => true,
 }
 
 /** Members that hold what the model wrote in a whole answer. */
-export const answerWords: StreamWords = { text: ['text', 'thinking'], usageIn: [] }
+export const answerWords: StreamWords = { text: ['text'], reasoning: ['thinking'], usageIn: [] }

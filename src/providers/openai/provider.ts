@@ -1,8 +1,7 @@
-import { estimateAnswer } from '#providers/answer-estimate.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
-import { readBodyUsage } from '#providers/usage-reader.ts'
+import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
@@ -18,11 +17,16 @@ import {
 import { answerWords, chatStream, responsesStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
 
+const answers: AnswerGrammar = {
+  createUsageReader,
+  members: { tools: 'tool_usage', tier: 'service_tier' },
+  words: answerWords,
+}
+
 /** What all endpoints have in common; each adds how its requests are read and edited, and how it streams. */
 const shared = {
   isMetered: true,
-  readUsage: (body: Buffer) => readBodyUsage(body, createUsageReader()),
-  estimateOutput: (body: Buffer) => estimateAnswer(body, answerWords),
+  readAnswer: (body: Buffer, bytes?: number) => readWholeAnswer(answers, body, bytes),
 } satisfies Partial<Endpoint>
 
 const endpoints: readonly Endpoint[] = [
@@ -48,7 +52,7 @@ const endpoints: readonly Endpoint[] = [
     upstreamPath: '/responses',
     readRequest: readResponse,
     editsFor: editResponse,
-    openStream: () => openStreamMeter(responsesStream, { withholdsUsage: false }),
+    openStream: (options) => openStreamMeter(responsesStream, { ...options, withholdsUsage: false }),
   },
   {
     ...shared,
@@ -56,8 +60,8 @@ const endpoints: readonly Endpoint[] = [
     upstreamPath: '/embeddings',
     readRequest: readEmbedding,
     editsFor: () => [],
-    openStream: () => openStreamMeter(chatStream, { withholdsUsage: false }),
-    estimateOutput: () => 0,
+    openStream: (options) => openStreamMeter(chatStream, { ...options, withholdsUsage: false }),
+    readAnswer: (body, bytes) => readWholeAnswer({ createUsageReader }, body, bytes),
   },
 ]
 

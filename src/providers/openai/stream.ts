@@ -2,26 +2,49 @@ import type { StreamGrammar } from '#providers/stream-meter.ts'
 import type { StreamWords } from '#providers/stream-scanner.ts'
 import { createUsageReader } from './usage.ts'
 
-/** Chat and completions: the last event has usage and no choices; then comes `[DONE]`. */
+const written = {
+  text: ['content', 'refusal', 'arguments', 'text'],
+  // What vendors of this protocol call the reasoning that they show.
+  reasoning: ['reasoning_content', 'reasoning'],
+}
+
+/**
+ * Chat and completions: the last event has usage and says nothing else; then comes `[DONE]`. Vendors differ: usage so
+ * far on each event, in the last one that has choices, within those choices or in `x_groq`, no `[DONE]`, and an event
+ * of usage for each of several answers.
+ */
 export const chatStream: StreamGrammar = {
-  // `reasoning` and `reasoning_content` are what other vendors of this protocol call the same.
   words: {
-    text: ['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments', 'text'],
-    usageIn: [''],
+    ...written,
+    usageIn: ['', 'x_groq', 'choices'],
+    stop: 'finish_reason',
+    tier: 'service_tier',
+    kind: 'object',
   },
   createUsageReader,
-  isFinal: (event, seen) => (event.hasTopUsage && event.hasNoChoices) || (event.isDone && seen.hasTopUsage),
+  isFinal: ({ hasUsage, hasTextSince, endsInUsage, isDone, isEnded, stops }, answers) =>
+    hasUsage && !hasTextSince && (isDone || isEnded || (endsInUsage && (answers === 1 || stops >= answers))),
+  // Usage of another answer may follow, and where it does the first is not the whole.
+  isOver: ({ isDone }) => isDone,
 }
 
 /** Responses: `response.usage` is null until the event that completes, fails or cuts off the answer. */
 export const responsesStream: StreamGrammar = {
-  words: { text: ['delta'], usageIn: ['response'] },
+  words: {
+    text: ['delta'],
+    reasoning: [],
+    usageIn: ['response'],
+    tools: 'tool_usage',
+    tier: 'service_tier',
+    status: 'status',
+    kind: 'type',
+  },
   createUsageReader,
-  isFinal: (event) => event.hasUsage,
+  isFinal: ({ hasUsage, hasTextSince, status }) =>
+    hasUsage && !hasTextSince && status !== 'in_progress' && status !== 'queued',
+  // A server that does not say how far the answer is may state usage at its start.
+  isOver: ({ status }) => status !== '',
 }
 
 /** Members that hold what the model wrote in a whole answer. */
-export const answerWords: StreamWords = {
-  text: ['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments', 'text'],
-  usageIn: [],
-}
+export const answerWords: StreamWords = { ...written, usageIn: [] }

@@ -1,9 +1,17 @@
 import { foundation } from './0001-foundation.ts'
 import { metering } from './0002-metering.ts'
 import { bounds } from './0003-bounds.ts'
+import { extras } from './0004-extras.ts'
 import { inputCorrections } from './0005-input-corrections.ts'
 import { requests } from './0006-requests.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [foundation, metering, bounds, inputCorrections, requests]
+export const migrations: readonly Migration[] = [
+  foundation,
+  metering,
+  bounds,
+  extras,
+  inputCorrections,
+  requests,
+]

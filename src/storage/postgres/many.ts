@@ -6,7 +6,7 @@ import type { Values } from '../ledger-rows.ts'
  */
 const texts: ReadonlySet<string> = new Set([
   ...['id', 'user_id', 'kind', 'route', 'family', 'model', 'state', 'address', 'instance'],
-  ...['error_code', 'upstream', 'disabled_reason'],
+  ...['error_code', 'upstream', 'disabled_reason', 'extras'],
 ])
 
 function typeOf(column: string): string {

@@ -1,0 +1,55 @@
+import { unitsOf } from '#core/usage.ts'
+import { estimateText, hasPassed, nothingPassed } from './answer-estimate.ts'
+import { parse, recordOf } from './figures.ts'
+import type { AnswerReading, PassedUnits } from './provider.ts'
+import type { StreamWords } from './stream-scanner.ts'
+import { unitsOfText } from './text-units.ts'
+import { readBodyUsage, type UsageMembers, type UsageReader } from './usage-reader.ts'
+
+/** What one endpoint's whole answers are like. */
+export interface AnswerGrammar {
+  readonly createUsageReader: () => UsageReader
+  readonly members?: UsageMembers
+  /** Members that hold what the model wrote; undefined where an answer holds no text (embeddings). */
+  readonly words?: StreamWords
+}
+
+/** An error is short; longer answers are not looked at for one. */
+const errorBytesMax = 64 * 1024
+
+/** Reads a whole answer. Its text is only looked at where nothing states its use. */
+export function readWholeAnswer(
+  { createUsageReader, members, words }: AnswerGrammar,
+  body: Buffer,
+  bytes = body.length,
+): AnswerReading {
+  const reader = createUsageReader()
+  readBodyUsage(body, reader, members)
+  const usage = reader.usage()
+  const reading = { extras: reader.extras(), passed: nothingPassed, isError: false }
+  if (usage && unitsOf(usage) > 0) return { ...reading, usage }
+  const passed = words ? estimateText(body, words) : nothingPassed
+  // Of a server that has no figures some state zeros. Whoever embeds something has an input.
+  const saysNothing = usage === undefined || !words || hasPassed(passed)
+  if (!saysNothing) return { ...reading, usage }
+  const isWhole = bytes === body.length
+  if (!hasPassed(passed) && isWhole && isErrorBody(body))
+    return { ...reading, usage: undefined, isError: true }
+  return { ...reading, usage: undefined, passed: words ? atLeast(passed, bytes, isWhole) : nothingPassed }
+}
+
+/** Where no text is found, or only a part was looked at, all bytes count as text. */
+function atLeast(passed: PassedUnits, bytes: number, isWhole: boolean): PassedUnits {
+  return isWhole && hasPassed(passed) ? passed : { output: unitsOfText(bytes, 0), reasoning: 0 }
+}
+
+/** Whether a body tells of an error, in one of the forms that servers have for it, and holds nothing else. */
+function isErrorBody(body: Buffer): boolean {
+  if (body.length > errorBytesMax) return false
+  const value = parse(body)
+  const record = recordOf(Array.isArray(value) ? value[0] : value)
+  if (!record) return false
+  const { error } = record
+  const hasError = typeof error === 'string' ? error !== '' : typeof error === 'object' && error !== null
+  return hasError || record.object === 'error' || record.type === 'error'
+}
