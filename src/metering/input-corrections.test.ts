@@ -51,6 +51,17 @@ describe('corrections in memory', () => {
     assert.deepEqual(corrections.takeChanged(100), [], 'what came from elsewhere is not written again')
   })
 
+  it('learn on, more rarely, when much was learned', () => {
+    const corrections = createInputCorrections()
+    for (let n = 0; n < 200; n += 1) corrections.learn(image('usr_1', 'gpt-4o'))
+    const before = corrections.factorsOf('gpt-4o').images
+    for (let n = 0; n < 7; n += 1) corrections.learn({ ...image('usr_1', 'gpt-4o'), real: 900 })
+    const soon = corrections.factorsOf('gpt-4o').images
+    for (let n = 0; n < 200; n += 1) corrections.learn({ ...image('usr_1', 'gpt-4o'), real: 900 })
+    assert.ok(soon > before / 1.5, `${before} ${soon}`)
+    assert.ok(corrections.factorsOf('gpt-4o').images < 0.65, `${corrections.factorsOf('gpt-4o').images}`)
+  })
+
   it('take no absurd factor over', () => {
     const corrections = createInputCorrections()
     for (const factor of [Number.NaN, Number.POSITIVE_INFINITY, -5, 1e300]) {

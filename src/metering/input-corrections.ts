@@ -4,6 +4,7 @@ import {
   heard,
   toFactor,
   type Voice,
+  voiceCount,
   voiceOf,
 } from '#core/input-correction.ts'
 import { type InputFactors, type InputUnits, inputKinds, noFactors } from '#core/input-kinds.ts'
@@ -29,8 +30,13 @@ interface CountedInput {
   readonly real: number
 }
 
+/** A voice that has heard so many requests hears one of so many more: it has little to learn, and each costs microseconds. */
+const [wellHeard, oneOf] = [64, 8]
+
 interface Learned {
   readonly voices: Map<number, Voice>
+  /** How many requests each voice has heard since the start. */
+  readonly heard: Float64Array
   readonly changed: Set<string>
   factors: InputFactors
   requests: number
@@ -43,7 +49,13 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
     const known = models.get(model)
     if (known) return known
     if (models.size >= modelsMax) forgetLeastUsed()
-    const made = { voices: new Map(), changed: new Set<string>(), factors: noFactors, requests: 0 }
+    const made = {
+      voices: new Map(),
+      heard: new Float64Array(voiceCount),
+      changed: new Set<string>(),
+      factors: noFactors,
+      requests: 0,
+    }
     models.set(model, made)
     return made
   }
@@ -73,12 +85,15 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
     learn({ userId, model, units, real }) {
       const learned = learnedOf(model)
       const number = voiceOf(userId)
+      learned.requests += 1
+      const count = (learned.heard[number] ?? 0) + 1
+      learned.heard[number] = count
+      if (count > wellHeard && count % oneOf !== 0) return
       const voice = voiceIn(learned, number)
       const said = heard(voice, learned.factors, units, real)
       const kinds = inputKinds.filter((kind) => said[kind] !== undefined)
       Object.assign(voice, said)
       for (const kind of kinds) learned.changed.add(`${number} ${kind}`)
-      learned.requests += 1
       learned.factors = factorsOf([...learned.voices.values()], kinds, learned.factors)
     },
     takeChanged(limit) {

@@ -110,15 +110,19 @@ interface Media extends MediaCount {
   readonly sealed: number
 }
 
+const noMedia: Media = { images: 0, documents: 0, audio: 0, documentBytes: 0, audioBytes: 0, sealed: 0 }
+
 /**
  * How many there are of each: a part has a type, or base64, or both. Base64 that does not say what it is belongs to a part
  * that has none, else it is something sealed.
  */
-function mediaOf({ parts, payloads, looseCount, looseBytes, ...size }: InputSize): Media {
+function mediaOf(size: InputSize): Media {
+  const { parts, payloads, documentBytes, audioBytes, looseCount, looseBytes } = size
   const images = Math.max(parts.images, payloads.images)
   const documents = Math.max(parts.documents, payloads.documents)
   const audio = Math.max(parts.audio, payloads.audio)
-  const media = { images, documents, audio, documentBytes: size.documentBytes, audioBytes: size.audioBytes }
+  if (images + documents + audio + looseCount === 0) return noMedia
+  const media = { images, documents, audio, documentBytes, audioBytes }
   if (looseCount === 0) return { ...media, sealed: 0 }
   const each = looseBytes / looseCount
   let left = looseCount
