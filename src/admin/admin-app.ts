@@ -42,7 +42,8 @@ export interface AdminOptions {
  */
 export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   const { contractText, version, ...rest } = options
-  const parts: AdminParts = { ...rest, wire: createUserWire(options.policy.families) }
+  const { families, limits } = options.policy
+  const parts: AdminParts = { ...rest, wire: createUserWire(families, limits) }
   const app = new OpenAPIHono<AdminEnv>({
     getPath: (request, { env } = {}) => rawPathOf(env, request.url),
   })

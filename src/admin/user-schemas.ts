@@ -27,11 +27,11 @@ export type CreatedAnswer = z.input<UserSchemas['created']>
 /** Members of answers that are not edited: an answer that is put back holds them. */
 export const answeredBesides = { user: ['id'], list: ['count', 'total', 'nextCursor'] } as const
 
-export function createUserSchemas(familyNames: readonly string[]) {
+export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst: readonly string[]) {
   const edit = z.object(editableFields(familyNames)).openapi('UserEdit', {
     description: 'What to change: absent leaves a field as it is, null clears one that may be absent.',
   })
-  const user = z.object(answeredFields(familyNames)).openapi('User', {
+  const user = z.object(answeredFields(familyNames, hiddenAtFirst)).openapi('User', {
     description: 'A field that is not set is absent, never null.',
   })
   return {
@@ -108,7 +108,8 @@ function editableFields(familyNames: readonly string[]) {
   }
 }
 
-function answeredFields(familyNames: readonly string[]) {
+function answeredFields(familyNames: readonly string[], hiddenAtFirst: readonly string[]) {
+  const hidden = hiddenAtFirst.length === 0 ? '' : `; ${hiddenAtFirst.join(', ')} only where used or limited`
   return {
     token: z.string(),
     id: z.string().openapi({ description: 'Stands for the token in every path, and is no secret.' }),
@@ -121,7 +122,8 @@ function answeredFields(familyNames: readonly string[]) {
       familyNames,
       countField(),
       'TokenCount',
-      'Units used in the current period, by family.',
+      `Units used in the current period, by family${hidden}.`,
+      hiddenAtFirst,
     ),
     createdAt: timeField(),
     lastUsedAt: timeField().optional(),
@@ -147,7 +149,10 @@ function mapByFamily<Value extends z.ZodType>(
   value: Value,
   name: string,
   description: string,
+  optional: readonly string[] = [],
 ) {
-  const shape: Record<string, Value> = Object.fromEntries(familyNames.map((family) => [family, value]))
+  const shape: Record<string, Value | z.ZodOptional<Value>> = Object.fromEntries(
+    familyNames.map((family) => [family, optional.includes(family) ? value.optional() : value]),
+  )
   return z.strictObject(shape).openapi(name, { description })
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { User } from '#core/user.ts'
+import { builtInFamilies } from '#core/family.ts'
+import type { User, UserQuota } from '#core/user.ts'
 import { createUserWire } from './user-wire.ts'
 
 const families = [{ name: 'small', models: ['*-mini'] }]
@@ -29,6 +30,23 @@ describe('users on the wire', () => {
   it('speak the operator’s families and the contract’s four', () => {
     assert.deepEqual(wire.familyNames, ['small', 'turbo', 'gpt4', 'gpt4-32k', 'claude'])
     assert.deepEqual(editOf({ tokenLimits: { small: 1, claude: 2 } }).quotaLimits, { small: 1, claude: 2 })
+  })
+
+  it('show the family of all other names only where it was used or is limited, and take back what they show', () => {
+    const shown = (quotas: User['quotas'], limits = {}) => {
+      const builtIn = createUserWire(builtInFamilies, limits)
+      const { tokenCounts, tokenLimits } = builtIn.toUser({ ...user, quotas })
+      assert.equal(builtIn.parseEdit({ tokenCounts, tokenLimits }).kind, 'parsed')
+      return [tokenCounts.other, tokenLimits.other, Object.keys(tokenCounts).length]
+    }
+    const of = (quota: Partial<UserQuota>) =>
+      new Map([['other', { extra: 0, used: 0, reserved: 0, openRequests: 0, ...quota }]])
+    assert.deepEqual(shown(new Map()), [undefined, undefined, 4])
+    assert.deepEqual(shown(of({})), [undefined, undefined, 4])
+    assert.deepEqual(shown(of({ used: 7 })), [7, undefined, 5])
+    assert.deepEqual(shown(of({ reserved: 7 })), [0, undefined, 5])
+    assert.deepEqual(shown(of({ limit: 0 })), [0, 0, 5])
+    assert.deepEqual(shown(new Map(), { other: 9 }), [0, undefined, 5])
   })
 
   it('an edit holds what was sent and no more', () => {

@@ -1,9 +1,11 @@
 import { mayBeAccessToken } from '#core/access-token.ts'
+import type { Policy } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
+import { isShown } from '#core/user-quotas.ts'
 import { createTurns } from '#lib/turns.ts'
 import type { UserWrite } from '#storage/store.ts'
 import { createQuotaWire, type QuotaWire } from './quota-wire.ts'
@@ -46,9 +48,13 @@ type ParsedBody<T> = ParsedFrom<Parsed<T>, { readonly ignored: readonly string[]
 export type ParsedEdit = ParsedFrom<ParsedBody<UserEdit>, { readonly accessToken: string | undefined }>
 type ParsedFrom<Parsing, More> = Parsing extends { readonly kind: 'parsed' } ? Parsing & More : Parsing
 
-export function createUserWire(families: readonly Family[]): UserWire {
+/** What of the policy says which families there are, and which of them are shown. */
+type ShownPolicy = Pick<Policy, 'families' | 'limits'>
+
+export function createUserWire(families: readonly Family[], limits: Policy['limits'] = {}): UserWire {
+  const policy = { families, limits }
   const familyNames = namesOf(families)
-  const schemas = createUserSchemas(familyNames)
+  const schemas = createUserSchemas(familyNames, hiddenAtFirst(policy))
   const invalid = (error: Parameters<typeof toIssues>[0]) => ({
     kind: 'invalid' as const,
     issues: toIssues(error, familyNames),
@@ -107,7 +113,7 @@ export function createUserWire(families: readonly Family[]): UserWire {
       }
       return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'parsed', value: writes, ignored }
     },
-    toUser: (user) => toUser(user, familyNames),
+    toUser: (user) => toUser(user, familyNames, policy),
     toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),
   }
 }
@@ -155,8 +161,13 @@ function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
   })
 }
 
-function toUser(user: User, familyNames: readonly string[]): UserAnswer {
-  const quotas = familyNames.map((family) => ({ family, quota: user.quotas.get(family) }))
+function hiddenAtFirst({ families }: ShownPolicy): readonly string[] {
+  return families.flatMap(({ name, isShownOnceUsed }) => (isShownOnceUsed ? [name] : []))
+}
+
+function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy): UserAnswer {
+  const shown = familyNames.filter((family) => isShown(family, user, policy))
+  const quotas = shown.map((family) => ({ family, quota: user.quotas.get(family) }))
   const limits = quotas.flatMap(({ family, quota }) =>
     quota?.limit === undefined ? [] : [[family, quota.limit]],
   )

@@ -29,7 +29,7 @@ describe('readConfig', () => {
     )
     assert.deepEqual(
       config.policy.families.map(({ name }) => name),
-      ['gpt4-32k', 'turbo', 'gpt4', 'claude'],
+      ['gpt4-32k', 'turbo', 'gpt4', 'claude', 'other'],
     )
     assert.deepEqual([config.ledgerRetentionDays, config.purgeAfterDays], [90, 30])
     assert.deepEqual(config.upstreams, [])

@@ -1,6 +1,6 @@
-import { matchesGlob } from '#lib/glob.ts'
 import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf } from './family.ts'
+import { matchesName } from './model-name.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
 import { needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
 import type { Period, PeriodBounds } from './period.ts'
@@ -319,7 +319,7 @@ function networksOf(networks: readonly string[]): Networks {
 
 function mayUseModel(allowed: readonly string[] | undefined, model: string, family: string): boolean {
   if (!allowed || allowed.length === 0) return true
-  return allowed.some((glob) => glob === family || matchesGlob(glob, model))
+  return allowed.some((glob) => glob === family || matchesName(glob, model))
 }
 
 type Elsewhere = NonNullable<NonNullable<AdmissionRequest['units']>['elsewhere']>

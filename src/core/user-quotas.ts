@@ -3,7 +3,21 @@ import type { User } from './user.ts'
 
 /** The configured families in their order, then those of former configurations that the user has a quota of. */
 export function quotaFamilies(user: Pick<User, 'quotas'>, policy: Policy): readonly string[] {
-  return [...new Set([...policy.families.map(({ name }) => name), ...user.quotas.keys()])]
+  const names = policy.families.map(({ name }) => name)
+  return [...new Set([...names, ...user.quotas.keys()])].filter((name) => isShown(name, user, policy))
+}
+
+/** Whether a family is told of: always, or where it says so of itself only once it was used or is limited. */
+export function isShown(
+  family: string,
+  user: Pick<User, 'quotas'>,
+  { families, limits }: Pick<Policy, 'families' | 'limits'>,
+): boolean {
+  if (!families.some(({ name, isShownOnceUsed }) => name === family && isShownOnceUsed)) return true
+  const quota = user.quotas.get(family)
+  const isTouched =
+    quota !== undefined && (quota.limit !== undefined || quota.used !== 0 || quota.reserved > 0)
+  return isTouched || limits[family] !== undefined
 }
 
 /** Where one family stands for a user, as whoever reports it says. */

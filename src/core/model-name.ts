@@ -1,0 +1,64 @@
+import { matchesGlob } from '#lib/glob.ts'
+
+/**
+ * Names of models, and which of them may be the same model. A limit that another spelling evades is no limit, so a
+ * family takes a name in each of its forms; a permission reads the name as a whole, so that it never allows more than
+ * it says. Neither looks at the case.
+ */
+
+/** A name or glob without its case; also the letters that fold to an ASCII one (U+017F, U+212A) as Go folds them. */
+export function foldName(name: string): string {
+  const trimmed = name.trim()
+  return isAscii.test(trimmed) ? trimmed.toLowerCase() : trimmed.toUpperCase().toLowerCase()
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII begins with them.
+const isAscii = /^[\x00-\x7f]*$/
+
+/** Whether a glob takes the whole name, in any case. */
+export function matchesName(glob: string, name: string): boolean {
+  return matchesGlob(foldName(glob), foldName(name))
+}
+
+/** The name in one spelling: without case, and without what Ollama adds to a name that does not say it. */
+export function plainName(name: string): string {
+  return foldName(name)
+    .replace(/^library\/(?=.)/, '')
+    .replace(/(?<=.):latest$/, '')
+}
+
+/** Fine-tuned (`ft:base:organisation::id`), wherever a provider's prefix stands before it. */
+const fineTuned = /(^|\/)ft:([^:/]+)(?::[^/]*)?$/
+/** A tag, variant or revision behind the name: `:8b`, `:free`, `@20241022`. */
+const variant = /(?<=[^/])[:@][^/]*$/
+/** A date or a number in its place behind the name, as providers write them: `-2024-07-18`, `-20241022`, `-0613`. */
+const dated = /-(?:latest|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4}|\d{2}-\d{4}|\d{2}-\d{2}|\d{8}|\d{6}|\d{3,4})$/
+/** The provider's name before the model's: `openai/gpt-4o`, `accounts/fireworks/models/llama`. */
+const path = /^.*\/(?=.)/
+/** Region and vendor as Bedrock writes them: `us.anthropic.claude-…`. */
+const labels = /^(?:[a-z-]+\.)+(?=.)/
+
+const lengthMax = 512
+
+const reductions: readonly RegExp[] = [variant, dated, path, labels]
+
+/**
+ * A name in each of its forms, the whole name first and the barest last: without case, fine-tuning, variant, date,
+ * provider. Each form of a form is among them.
+ */
+export function formsOf(name: string): readonly string[] {
+  const forms = new Set([foldName(name)])
+  // No model has such a name, and each step reads all of it.
+  if (name.length > lengthMax) return [...forms]
+  let form = plainName(name)
+  forms.add(form)
+  const take = (next: string) => {
+    if (next === '' || next === form) return false
+    form = next
+    forms.add(form)
+    return true
+  }
+  take(form.replace(fineTuned, '$1$2'))
+  for (const reduction of reductions) while (take(form.replace(reduction, '')));
+  return [...forms]
+}
