@@ -10,7 +10,7 @@ import { readConfig } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
 import { createProblem, type ErrorCode, errorTable, type LimitFacts } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
-import { providers } from '#providers/all.ts'
+import { presets, providers } from '#providers/all.ts'
 import {
   connectionsDefault,
   connectTimeoutMs,
@@ -32,6 +32,7 @@ export const parts: Readonly<Record<string, { readonly file: string; readonly ma
   limits: { file: 'docs/reference/errors.md', make: limitRows },
   environment: { file: 'docs/reference/configuration.md', make: environmentRows },
   upstreams: { file: 'docs/reference/configuration.md', make: upstreamRows },
+  presets: { file: 'docs/reference/configuration.md', make: presetRows },
   families: { file: 'docs/reference/configuration.md', make: familyRows },
   gateway: { file: 'docs/reference/http.md', make: gatewayRows },
   verifier: { file: 'docs/reference/http.md', make: verifierRows },
@@ -216,6 +217,18 @@ const settings: Readonly<Record<string, Setting>> = {
     byDefault: given(code(publicBaseUrlOf('anthropic'))),
     what: 'Its address, without `/v1`. Set alone it adds an upstream without a credential.',
   },
+  HTTPS_PROXY: {
+    byDefault: given('none'),
+    what: 'The proxy for upstreams at `https` addresses; `https_proxy` goes before it. What runs on this machine is reached without one.',
+  },
+  HTTP_PROXY: {
+    byDefault: given('none'),
+    what: 'The same for `http` addresses; `http_proxy` goes before it.',
+  },
+  NO_PROXY: {
+    byDefault: given('none'),
+    what: 'Hosts, separated by commas, that neither is for: `example.com` with all below it, `*.example.com`, `host:port`, `*`; `no_proxy` goes before it.',
+  },
   TRUSTED_PROXIES: {
     byDefault: given('none'),
     what: 'Addresses or networks (`10.0.0.0/8`), separated by commas or spaces, whose `X-Forwarded-For` is believed.',
@@ -256,7 +269,11 @@ function publicBaseUrlOf(name: string): string {
 
 function environmentRows(): string {
   const names = environmentNames()
-  const plain = names.filter((name) => !name.endsWith('_FILE'))
+  const ofPresets = new Set(presets.flatMap(variablesOf))
+  const plain = names.filter(
+    (name) =>
+      !name.endsWith('_FILE') && name === name.toUpperCase() && (name in settings || !ofPresets.has(name)),
+  )
   for (const name of plain)
     if (!(name in settings)) throw new Error(`scripts/docs.ts has no words for ${name}`)
   const config = readConfig({ CONFIG: '/dev/null' })
@@ -279,6 +296,11 @@ function upstreamRows(): string {
         'required',
         'Unique; 1 to 64 letters, digits, dots, dashes or underscores. It stands in the ledger and the log.',
       ],
+      [
+        '`preset`',
+        '-',
+        'One of [these](#presets): what is left out here is taken from it, its name included.',
+      ],
       ['`provider`', 'required', `The protocol it speaks: ${protocols}.`],
       [
         '`baseUrl`',
@@ -286,10 +308,31 @@ function upstreamRows(): string {
         `\`http\` or \`https\`. OpenAI's ends in \`/v1\`, Anthropic's does not: ${listed(inOrder.map((provider) => provider.publicBaseUrl))}. A query goes with every request; a user and password become Basic credentials.`,
       ],
       ['`apiKey`', '-', 'The credential, or `$NAME` for a variable of the environment (or its `NAME_FILE`).'],
+      ['`apiKeyHeader`', "the protocol's own", 'The header that carries it, such as `api-key`.'],
+      [
+        '`headers`',
+        '-',
+        'Sent with every request, whatever the client sent by these names. `$NAME` is a variable of the environment, also within a text as `${NAME}`.',
+      ],
       [
         '`models`',
-        'required',
-        'Globs over the models it serves; `*` stands for any run of characters and nothing else is special.',
+        '`*`',
+        'Globs over the models it serves, in any case; or a map from the name here to the name there, and then no other is served ([names](../guides/upstreams.md#names)).',
+      ],
+      [
+        '`streamOptions`',
+        'ask',
+        '`never`: it refuses `stream_options`, so a stream is not asked for its usage, and what a client says there is taken out.',
+      ],
+      [
+        '`proxy`',
+        'of the environment',
+        'URL of the `http` or `https` proxy that it is reached by, or `$NAME`; `none` for none.',
+      ],
+      [
+        '`caFile`',
+        '-',
+        'Certificates (PEM) of the authorities that its certificate may be of, in place of the usual ones.',
       ],
       [
         '`outputCapMember`',
@@ -308,9 +351,29 @@ function upstreamRows(): string {
         `From handing a request over to the answer's headers. Connecting alone may take ${number(connectTimeoutMs)}.`,
       ],
       ['`idleTimeoutMs`', number(idleTimeoutDefaultMs), 'Between two pieces of an answer.'],
+      [
+        '`healthEveryMs`',
+        'never',
+        'How often it is asked for its models, so that one that has gone rests before a request finds out.',
+      ],
       ['`connections`', number(connectionsDefault), 'Connections at once; a running answer holds one.'],
     ],
   )
+}
+
+function variablesOf({ variable }: (typeof presets)[number]): readonly string[] {
+  return [`${variable}_API_KEY`, `${variable}_BASE_URL`]
+}
+
+function presetRows(): string {
+  const rows = presets.map((preset) => [
+    code(preset.name),
+    preset.baseUrl === undefined ? "the account's own" : code(preset.baseUrl),
+    listed(variablesOf(preset).flatMap((name) => (name.endsWith('KEY') ? [name, `${name}_FILE`] : [name]))),
+    listed(Object.entries(preset.settings).map(([key, value]) => `${key}: ${value}`)) || '-',
+    listed(preset.models),
+  ])
+  return table(['`preset`', 'address', 'variables', 'sets', 'models, beside others'], rows)
 }
 
 function familyRows(): string {

@@ -9,7 +9,7 @@ import { type Answer, type Call, call, openRaw } from './support/gateway-client.
 import { waitUntil } from './support/gateway-harness.ts'
 import { openScripted, type Scripted } from './support/gateway-scripted.ts'
 import { type Program, startProgram } from './support/process.ts'
-import { databases, type TestDatabase } from './support/stores.ts'
+import { closedFamilies, databases, type TestDatabase } from './support/stores.ts'
 
 /**
  * Everything that the program can be asked to do, with secrets that are looked for afterwards: in what it prints,
@@ -180,7 +180,8 @@ describe('secrets', () => {
         }
         writeFileSync(
           join(folder, 'tollgate.yaml'),
-          JSON.stringify({ upstreams: [slow, echo, rest, claude] }),
+          // Without a family for every other name, so that a text in the place of a model is refused.
+          JSON.stringify({ families: closedFamilies, upstreams: [slow, echo, rest, claude] }),
         )
       }
 

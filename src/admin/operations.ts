@@ -110,7 +110,10 @@ function quotaOperations(
       tag: 'Quotas',
       summary: 'How the quotas of a user stand',
       request: { params },
-      answer: { description: 'Every family, limited or not', schema: schemas.quota },
+      answer: {
+        description: 'Every family, limited or not; the built-in `other` where it was used or is limited',
+        schema: schemas.quota,
+      },
       refusals: ['bad_request', 'not_found'],
     },
     resetQuota: {

@@ -63,7 +63,7 @@ function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {
 }
 
 /** A base address may carry a password or a key that is nobody's business on a screen. */
-function withoutSecrets(baseUrl: string): string {
+export function withoutSecrets(baseUrl: string): string {
   const url = new URL(baseUrl)
   return `${url.origin}${url.pathname}`.replace(/\/$/, '')
 }

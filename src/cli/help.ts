@@ -2,6 +2,7 @@ export const help = `Tollgate: user management for LLM access
 
   tollgate [start]           run the gateway and the admin API
   tollgate start --demo      the same with a simulated upstream and sample users; nothing is kept
+  tollgate check             ask each upstream for its models, and say what works and what to do
   tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
            [--scope verifier]        one for another gateway, which may only verify and report
            [--expires-in-days N]     one that ends by itself
@@ -26,7 +27,10 @@ The environment configures it, tollgate.yaml what has structure:
   ADMIN_KEY                  made and printed on the first start
   MASTER_KEY                 32 bytes in hex or base64; made on the first start in DATA_DIR
   OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL
-                             upstreams without any file
+                             upstreams without any file; so do the same names with AZURE_OPENAI, MISTRAL, DEEPSEEK, XAI,
+                             GEMINI, GROQ, OPENROUTER, OLLAMA, LLAMA_CPP and VLLM in front
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+                             how upstreams are reached
   TRUSTED_PROXIES            networks whose X-Forwarded-For is believed
   DEMO_HOSTS                 names that the demo answers to besides localhost
   LOG_LEVEL                  debug, info, warn, error or silent

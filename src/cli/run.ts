@@ -61,6 +61,11 @@ const commands: Readonly<Record<string, Command>> = {
     const { scope: scopes = [], 'expires-in-days': expiresInDays } = values
     return createKeyCommand(env, { name, scopes, expiresInDays })
   },
+  async check(env, rest) {
+    if (rest.length > 0) return tooMany(rest)
+    const { check } = await import('./check.ts')
+    return check(env)
+  },
   async backup(env, [file, ...more], { force = false }) {
     if (more.length > 0) return tooMany(more)
     if (file === undefined || file === '')

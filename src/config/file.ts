@@ -14,6 +14,22 @@ const globs = z.array(z.string().min(1)).min(1)
 const name = z
   .string()
   .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')
+const notModels = 'must be a list of globs, or a map from a name to the name that the upstream has for it'
+const aliases = z
+  .record(z.string().regex(/^[^*]{1,256}$/, 'must be a name without *'), z.string().min(1).max(256))
+  .refine((map) => Object.keys(map).length > 0, notModels)
+
+/** Framing, and what belongs to one connection, is not the operator's to say. */
+const headerName = z
+  .string()
+  .regex(/^[\w!#$%&'*+.^`|~-]{1,128}$/, 'must be the name of a header')
+  .refine(
+    (header) =>
+      !/^(?:connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$/i.test(
+        header,
+      ),
+    'is not for the configuration to set',
+  )
 const milliseconds = z.number().int().min(1).max(86_400_000)
 
 const passedHeaders = z.array(
@@ -57,16 +73,25 @@ const fileSchema = z.strictObject({
   upstreams: z
     .array(
       z.strictObject({
-        name,
-        provider: z.string(),
-        baseUrl: z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' }),
+        name: name.optional(),
+        preset: z.string().optional(),
+        provider: z.string().optional(),
+        baseUrl: z
+          .url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' })
+          .optional(),
         apiKey: z.string().min(1).optional(),
-        models: globs,
+        apiKeyHeader: headerName.optional(),
+        headers: z.record(headerName, z.string()).optional(),
+        models: z.union([globs, aliases], { error: notModels }).optional(),
+        streamOptions: z.enum(['ask', 'never']).optional(),
+        proxy: z.string().min(1).optional(),
+        caFile: z.string().min(1).optional(),
         outputCapMember: z.enum(['max_tokens', 'max_completion_tokens', 'max_output_tokens']).optional(),
         passRequestHeaders: passedHeaders.optional(),
         passAnswerHeaders: passedHeaders.optional(),
         headersTimeoutMs: milliseconds.optional(),
         idleTimeoutMs: milliseconds.optional(),
+        healthEveryMs: milliseconds.optional(),
         connections: z.number().int().min(1).max(65_535).optional(),
       }),
     )

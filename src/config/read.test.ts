@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { presets } from '#providers/all.ts'
 import type { Environment } from './environment.ts'
 import { readConfig } from './read.ts'
 import { type Config, ConfigError } from './settings.ts'
@@ -92,6 +93,162 @@ describe('readConfig', () => {
       )
     const both = { ANTHROPIC_BASE_URL: 'https://gate:pa55word@a', ANTHROPIC_API_KEY: 'k' }
     assert.equal(read(both).upstreams[0]?.apiKey, 'k')
+  })
+
+  const upstreamsOf = (env: Environment, file = '') =>
+    read(env, file).upstreams.map(({ name, models }) => [name, ...models])
+
+  it('makes an upstream of the variables of a service or a local server', () => {
+    const [openrouter] = read({ OPENROUTER_API_KEY: 'k' }).upstreams
+    assert.deepEqual(openrouter, {
+      name: 'openrouter',
+      provider: 'openai',
+      baseUrl: 'https://openrouter.ai/api/v1',
+      apiKey: 'k',
+      models: ['*'],
+      outputCapMember: 'max_tokens',
+    })
+    const [ollama] = read({ OLLAMA_BASE_URL: 'http://gpu:11434/v1' }).upstreams
+    assert.deepEqual(
+      [ollama?.baseUrl, ollama?.apiKey, ollama?.models],
+      ['http://gpu:11434/v1', undefined, ['*']],
+    )
+    assert.deepEqual(upstreamsOf({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' }), [['openai', '*']])
+    // A key of a server that is not said to be there (VLLM_API_KEY is vLLM's own) adds nothing.
+    assert.deepEqual(upstreamsOf({ VLLM_API_KEY: 'k' }), [])
+    assert.throws(() => read({ AZURE_OPENAI_API_KEY: 'k' }), /AZURE_OPENAI_BASE_URL/)
+    assert.throws(() => read({ GROQ_BASE_URL: 'ftp://x' }), /GROQ_BASE_URL/)
+  })
+
+  it('lets each of several services of the environment serve its own models, and one that serves any come last', () => {
+    const env = {
+      OPENAI_API_KEY: 'a',
+      OLLAMA_BASE_URL: 'http://a/v1',
+      ANTHROPIC_API_KEY: 'b',
+      DEEPSEEK_API_KEY: 'c',
+    }
+    const found = upstreamsOf(env)
+    assert.deepEqual(
+      found.map(([name]) => name),
+      ['openai', 'deepseek', 'anthropic', 'ollama'],
+    )
+    assert.ok(found[0]?.includes('gpt-*') && !found[0].includes('*'))
+    assert.deepEqual(found.slice(1), [
+      ['deepseek', 'deepseek-*'],
+      ['anthropic', '*'],
+      ['ollama', '*'],
+    ])
+    assert.deepEqual(upstreamsOf({ OPENAI_API_KEY: 'a', DEEPSEEK_API_KEY: 'c' }), [
+      ['deepseek', 'deepseek-*'],
+      ['openai', '*'],
+    ])
+    const elsewhere = upstreamsOf({ OPENAI_BASE_URL: 'http://a/v1', GROQ_API_KEY: 'b' })
+    assert.deepEqual(
+      elsewhere.map(([name]) => name),
+      ['groq', 'openai'],
+    )
+    assert.deepEqual(elsewhere[1], ['openai', '*'])
+  })
+
+  it('takes a preset by name, and what is said besides goes before it', () => {
+    const [mistral, second] = read(
+      { MISTRAL_API_KEY: 'k', OTHER: 'o' },
+      'upstreams: [{preset: mistral}, {preset: mistral, name: two, apiKey: $OTHER, baseUrl: "http://a/v1", streamOptions: ask, models: [m]}]',
+    ).upstreams
+    assert.deepEqual(mistral, {
+      name: 'mistral',
+      provider: 'openai',
+      baseUrl: 'https://api.mistral.ai/v1',
+      apiKey: 'k',
+      models: ['*'],
+      outputCapMember: 'max_tokens',
+      streamOptions: 'never',
+    })
+    assert.deepEqual(
+      [second?.name, second?.apiKey, second?.baseUrl, second?.streamOptions, second?.models],
+      ['two', 'o', 'http://a/v1', 'ask', ['m']],
+    )
+  })
+
+  it('has presets that hold together', () => {
+    for (const { name, variable, baseUrl, settings } of presets) {
+      const file = `upstreams: [{preset: ${name}, baseUrl: "${baseUrl ?? 'https://x/v1'}", ${Object.entries(
+        settings,
+      )
+        .map(([key, value]) => `${key}: ${value}`)
+        .join(', ')}}]`
+      const [upstream] = read({ [`${variable}_API_KEY`]: 'k' }, file).upstreams
+      assert.deepEqual(
+        Object.entries(settings).filter(([key, value]) => upstream?.[key as keyof typeof settings] !== value),
+        [],
+      )
+    }
+  })
+
+  it('reads names of models as a list or as a map from a name here to the name there', () => {
+    const file =
+      'upstreams: [{name: a, provider: openai, baseUrl: "http://a/v1", models: {fast: "llama3.2:1b"}}]'
+    const [upstream] = read({}, file).upstreams
+    assert.deepEqual([upstream?.models, upstream?.aliases], [['fast'], { fast: 'llama3.2:1b' }])
+    for (const models of ['{}', '[]', '{"a*": b}', '{a: ""}', '"*"', '{a: 5}'])
+      assert.throws(() => read({}, file.replace(/\{fast.*?\}/, models)), ConfigError, models)
+  })
+
+  it('takes headers and proxies from variables, whole or within the text, and repeats no secret', () => {
+    const file = (more: string) =>
+      `upstreams: [{name: a, provider: openai, baseUrl: "http://a.example/v1", ${more}}]`
+    const [upstream] = read(
+      { A: 'secret-1', B: 'secret-2', P: 'http://u:p@proxy:3128' },
+      file('headers: {X-One: $A, X-Two: "Bearer ${B}", X-Three: plain}, proxy: $P'),
+    ).upstreams
+    assert.deepEqual(upstream?.headers, {
+      'X-One': 'secret-1',
+      'X-Two': 'Bearer secret-2',
+      'X-Three': 'plain',
+    })
+    assert.equal(upstream?.proxy, 'http://u:p@proxy:3128')
+    const refused = (env: Environment, more: string) => {
+      try {
+        read(env, file(more))
+      } catch (error) {
+        assert.ok(error instanceof ConfigError)
+        assert.doesNotMatch(error.message, /secret/)
+        return error.message
+      }
+      return assert.fail(more)
+    }
+    assert.match(refused({ A: 'secret\n' + 'secret' }, 'headers: {X-One: $A}'), /headers\.X-One/)
+    assert.match(refused({}, 'headers: {X-One: $A}'), /names A/)
+    assert.match(refused({}, 'headers: {"content-length": "5"}'), /headers/)
+    assert.match(refused({}, 'headers: {"a b": "5"}'), /headers/)
+    assert.match(refused({ P: 'ftp://secret' }, 'proxy: $P'), /proxy/)
+    assert.match(refused({}, 'caFile: /nothing/there'), /caFile/)
+  })
+
+  it('takes the proxies of the environment, but for this machine and where the file says otherwise', () => {
+    const file = (baseUrl: string, more = '') =>
+      `upstreams: [{name: a, provider: openai, baseUrl: "${baseUrl}"${more}}]`
+    const env = {
+      HTTPS_PROXY: 'secure:1',
+      http_proxy: 'http://plain:2',
+      HTTP_PROXY: 'http://not:3',
+      NO_PROXY: 'x.example',
+    }
+    const proxyOf = (text: string) =>
+      read(env, text).upstreams.map(({ proxy, noProxy }) => [proxy, noProxy])[0]
+    assert.deepEqual(proxyOf(file('https://a.example/v1')), ['http://secure:1', 'x.example'])
+    assert.deepEqual(proxyOf(file('http://a.example/v1')), ['http://plain:2', 'x.example'])
+    for (const local of ['http://localhost:1/v1', 'http://127.0.0.1:1/v1', 'http://[::1]:1/v1'])
+      assert.deepEqual(proxyOf(file(local)), [undefined, undefined])
+    assert.deepEqual(proxyOf(file('https://a.example/v1', ', proxy: none')), [undefined, undefined])
+    assert.deepEqual(proxyOf(file('https://a.example/v1', ', proxy: "http://own:4"')), [
+      'http://own:4',
+      undefined,
+    ])
+    assert.throws(
+      () => read({ HTTPS_PROXY: 'socks5://u:secret@h' }),
+      (error: Error) => !error.message.includes('secret'),
+    )
   })
 
   it('takes a secret from a file', () => {

@@ -4,7 +4,6 @@ import { outputPolicyDefault } from '#core/output-need.ts'
 import type { PolicySettings } from '#core/policy-settings.ts'
 import type { UserLimits } from '#core/user.ts'
 import { providers } from '#providers/all.ts'
-import type { UpstreamConfig } from '#upstreams/config.ts'
 import { databaseUrlOf, directUrlOf } from './database-url.ts'
 import {
   bytesOf,
@@ -19,6 +18,7 @@ import {
 import { type ConfigFile, readConfigFile } from './file.ts'
 import { configuredMasterKey } from './master-key.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
+import { allUpstreams } from './upstreams.ts'
 
 /**
  * Environment and file to one frozen Config. The only reader of the environment; throws `ConfigError` for the
@@ -128,73 +128,6 @@ function definedOnly(
   limits: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | undefined },
 ): UserLimits {
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
-}
-
-/** The file's, and for each protocol of which it lists none the one that the environment describes. */
-function allUpstreams(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
-  const listed = upstreamsOf(file, env)
-  const others = providers.filter(({ name }) => !listed.some((upstream) => upstream.provider === name))
-  const all = [...listed, ...others.flatMap(({ name }) => upstreamOfEnvironment(name, env))]
-  const twofold = all.find(hasTwoCredentials)
-  if (!twofold) return all
-  throw new ConfigError(
-    `upstream ${twofold.name}`,
-    'has an apiKey and a user in its baseUrl, and both want the authorization header: leave one out',
-  )
-}
-
-function hasTwoCredentials({ provider, baseUrl, apiKey }: UpstreamConfig): boolean {
-  const headers = providers.find(({ name }) => name === provider)?.credentialHeaders('') ?? {}
-  return apiKey !== undefined && 'authorization' in headers && new URL(baseUrl).username !== ''
-}
-
-function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
-  const seen = new Set<string>()
-  return (file.upstreams ?? []).map((upstream, index) => {
-    const at = `upstreams[${index}]`
-    if (seen.has(upstream.name)) throw new ConfigError(`${at}.name`, `${upstream.name} is there twice`)
-    seen.add(upstream.name)
-    if (!providers.some((provider) => provider.name === upstream.provider)) {
-      const names = providers.map((provider) => provider.name).join(', ')
-      throw new ConfigError(`${at}.provider`, `${JSON.stringify(upstream.provider)} is none of ${names}`)
-    }
-    const { apiKey, ...rest } = definedMembers(upstream)
-    return { ...rest, ...(apiKey !== undefined && { apiKey: resolveKey(apiKey, env, `${at}.apiKey`) }) }
-  })
-}
-
-function definedMembers<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  const kept = Object.entries(value).filter(([, member]) => member !== undefined)
-  return Object.fromEntries(kept) as { [Key in keyof T]: Exclude<T[Key], undefined> }
-}
-
-/** A key that begins with `$` names a variable of the environment, so that the file itself holds no secret. */
-function resolveKey(apiKey: string, env: Environment, at: string): string {
-  if (!apiKey.startsWith('$')) return apiKey
-  const variable = apiKey.slice(1).replace(/^\{(.*)\}$/, '$1')
-  const secret = secretOf(env, variable)
-  if (secret === undefined)
-    throw new ConfigError(at, `names ${variable}, which is not set in the environment`)
-  return secret
-}
-
-/** `OPENAI_API_KEY` and its like: an upstream without any file, for every model on that protocol's routes. */
-function upstreamOfEnvironment(provider: string, env: Environment): readonly UpstreamConfig[] {
-  const prefix = provider.toUpperCase()
-  const apiKey = secretOf(env, `${prefix}_API_KEY`)
-  const baseUrl = textOf(env, `${prefix}_BASE_URL`)
-  if (apiKey === undefined && baseUrl === undefined) return []
-  const address = baseUrl ?? providers.find(({ name }) => name === provider)?.publicBaseUrl ?? ''
-  if (!URL.canParse(address) || !/^https?:/.test(address)) {
-    throw new ConfigError(
-      `${prefix}_BASE_URL`,
-      // An address may hold a password.
-      `${address.includes('@') ? 'this' : JSON.stringify(address)} is no URL that begins with http:// or https://`,
-    )
-  }
-  return [
-    { name: provider, provider, baseUrl: address, models: ['*'], ...(apiKey !== undefined && { apiKey }) },
-  ]
 }
 
 /** Names the variables that add an upstream, for the places that tell an operator that there is none. */

@@ -78,6 +78,8 @@ export interface AdmissionRequest {
       /** Some that the request does not name may be reached as well. */
       readonly isOpen: boolean
     }
+    /** Only a catch-all took the name, and nothing names such a model: it may stand for any. */
+    readonly isUnnamed?: boolean
   }
 }
 
@@ -179,6 +181,9 @@ export function decideAdmission(
   }
   const strayed = asked.elsewhere && whetherStraying(user, family, asked.elsewhere, policy)
   if (strayed) return strayed
+  if (asked.isUnnamed && isLimitedBeside(user, family, policy)) {
+    return refuse('model_not_served', `The model ${asked.model} is not served here: no upstream lists it.`)
+  }
   const rate = decideRate(user, policy, now)
   if (rate?.kind === 'refused') return rate
   const crowded = whetherCrowded(user, policy, now)
@@ -347,13 +352,17 @@ function whetherStraying(
   }
   if (!isOpen) return undefined
   const isNarrow = allowed !== undefined && allowed.length > 0
-  const families = [...policy.families.map(({ name }) => name), ...(user.quotas?.keys() ?? [])]
-  if (!isNarrow && !families.some((family) => family !== own && isFamilyLimited(user, family, policy)))
-    return undefined
+  if (!isNarrow && !isLimitedBeside(user, own, policy)) return undefined
   const message =
     'This access token is limited to some models, or in what it uses of them, and this request may lead to others: ' +
     'name them instead of a preset or a default.'
   return refuse('model_not_allowed', message)
+}
+
+/** Whether the user has a limit in another family, which a model that is not known could evade. */
+function isLimitedBeside(user: UserState, own: string, policy: Policy): boolean {
+  const families = [...policy.families.map(({ name }) => name), ...(user.quotas?.keys() ?? [])]
+  return families.some((family) => family !== own && isFamilyLimited(user, family, policy))
 }
 
 function isFamilyLimited(user: UserState, family: string, policy: Policy): boolean {

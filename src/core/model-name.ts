@@ -20,10 +20,13 @@ export function matchesName(glob: string, name: string): boolean {
   return matchesGlob(foldName(glob), foldName(name))
 }
 
-/** The name in one spelling: without case, and without what Ollama adds to a name that does not say it. */
+/**
+ * The name in one spelling: without case, and without what Ollama (`library/`, `:latest`) and Google (`models/`) add to
+ * a name that does not say it.
+ */
 export function plainName(name: string): string {
   return foldName(name)
-    .replace(/^library\/(?=.)/, '')
+    .replace(/^(?:library|models)\/(?=.)/, '')
     .replace(/(?<=.):latest$/, '')
 }
 

@@ -1,5 +1,5 @@
-import { applyEdits } from '#providers/body-edits.ts'
-import type { RequestChanges } from '#providers/provider.ts'
+import { applyEdits, editForMember, removalOf } from '#providers/body-edits.ts'
+import type { BodyEdit, RequestChanges } from '#providers/provider.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
 import { requestHeaders } from '#upstreams/header-lists.ts'
 import { passedQuery } from '#upstreams/request-query.ts'
@@ -92,10 +92,23 @@ export class Attempts {
       ...(outputMost !== undefined && request.hasOutput && { outputMost }),
       ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
       isOfficial: upstream.isOfficial,
-      ...(request.lacksUsage && { addsUsage: true }),
+      ...(request.lacksUsage && upstream.takesStreamOptions && { addsUsage: true }),
     }
     const edits = endpoint.editsFor(body, members, changes)
     this.#outputWritten = edits.some(({ isBound }) => isBound) ? outputMost : undefined
-    return applyEdits(body, edits)
+    return applyEdits(body, [...edits, ...editsForUpstream(upstream, this.#job)])
   }
+}
+
+/** The model by the name that the upstream has for it, and without the member that it refuses. */
+function editsForUpstream(
+  upstream: Upstream,
+  { body, members, request }: AdmittedRequest,
+): readonly BodyEdit[] {
+  const name = upstream.upstreamNameOf(request.model)
+  const removal = upstream.takesStreamOptions ? undefined : removalOf(body, members, 'stream_options')
+  return [
+    ...(name === request.model ? [] : [editForMember(members, 'model', JSON.stringify(name))]),
+    ...(removal ? [removal] : []),
+  ]
 }

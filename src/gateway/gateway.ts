@@ -18,8 +18,9 @@ import type { EstimateMode } from '#providers/estimate.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import { type IntakeContext, takeIn } from './intake.ts'
-import { createModelDirectory } from './model-directory.ts'
+import { createModelDirectory, createModelLists } from './model-directory.ts'
 import { listModels, type ModelsContext, showModel } from './models.ts'
+import { createNamedModels } from './named-models.ts'
 import { refuse } from './refusal.ts'
 import { Relay, type RelayContext } from './relay.ts'
 import { type Bar, createRelays } from './relays.ts'
@@ -89,13 +90,18 @@ export function createGateway(given: GatewayOptions): Gateway {
   if (providers.length === 0) throw new TypeError('the gateway needs a provider')
   const relays = createRelays()
   const route = createRouter(providers)
-  const intake: IntakeContext = { ...options, families: options.policy.families }
+  const lists = createModelLists(clock)
+  const intake: IntakeContext = {
+    ...options,
+    families: options.policy.families,
+    isNamed: createNamedModels(options.upstreams, lists, clock),
+  }
   const relaying: RelayContext = { ...options, relays }
   const models: ModelsContext = {
     ...options,
     intake,
     readingRate: given.readingRate ?? createReadingRate(clock),
-    directory: createModelDirectory(options.upstreams, clock),
+    directory: createModelDirectory(options.upstreams, lists),
   }
   const visits = createRoster<Visit>()
   // Nobody asks again while a stream runs, so its user's end has to be watched for.

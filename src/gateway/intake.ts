@@ -1,7 +1,7 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
-import { type Family, familyOf } from '#core/family.ts'
+import { type Family, familyOf, isCaughtAll } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { credentialOf } from '#http/credential.ts'
@@ -17,6 +17,7 @@ import type { ModelsElsewhere } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmissionAsk, AskedBy } from '#storage/store.ts'
 import type { AdmittedRequest } from './admitted.ts'
+import type { NamedModels } from './named-models.ts'
 import type { Bar } from './relays.ts'
 import type { Visit } from './visit.ts'
 
@@ -29,6 +30,8 @@ export interface IntakeContext {
   readonly bodyBudget?: BodyBudget | undefined
   readonly inputEstimate: EstimateMode
   readonly corrections: InputCorrections
+  /** Whether what would serve a model names it. */
+  readonly isNamed: NamedModels
   /** The cheap question before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly log: Log
@@ -79,7 +82,9 @@ async function takeInFrom(
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
   const parsed = await parse(reading.body, endpoint, context)
   if (parsed.kind !== 'parsed') return parsed
-  const asked = context.meter.admit(askOf(visit, endpoint, accessToken, parsed, context))
+  const unsure = caughtAll(parsed.request, context)
+  const isUnnamed = unsure.length > 0 && !(await areNamed(unsure, visit, context))
+  const asked = context.meter.admit(askOf(visit, endpoint, accessToken, { ...parsed, isUnnamed }, context))
   const outcome = await answerOf(asked, visit, context)
   if (outcome.kind === 'refused') return outcome
   const decided = judge(visit, guess, outcome.value, context)
@@ -196,7 +201,7 @@ function askOf(
   visit: Visit,
   endpoint: Endpoint,
   accessToken: string,
-  parsed: Parsed,
+  parsed: Parsed & { readonly isUnnamed: boolean },
   context: IntakeContext,
 ): AdmissionAsk {
   const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere } = parsed.request
@@ -210,6 +215,7 @@ function askOf(
     units: {
       model,
       family: familyOf(model, context.families),
+      ...(parsed.isUnnamed && { isUnnamed: true }),
       input: parsed.input,
       output: isBounded ? output : 0,
       choices,
@@ -219,6 +225,20 @@ function askOf(
       ...(elsewhere && mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
     },
   }
+}
+
+/** Models that a request names and that only a catch-all takes. */
+function caughtAll({ model, elsewhere }: ModelRequest, { families }: IntakeContext): readonly string[] {
+  return [model, ...(elsewhere?.names ?? [])].filter((name) => isCaughtAll(name, families))
+}
+
+async function areNamed(
+  models: readonly string[],
+  visit: Visit,
+  { isNamed }: IntakeContext,
+): Promise<boolean> {
+  const named = await Promise.all(models.map(async (model) => isNamed(visit.provider, model)))
+  return named.every(Boolean)
 }
 
 function mayStray({ names, isOpen }: ModelsElsewhere): boolean {

@@ -1,9 +1,16 @@
 import { anthropic } from './anthropic/provider.ts'
 import { openai } from './openai/provider.ts'
-import type { Provider } from './provider.ts'
+import type { Preset, Provider } from './provider.ts'
 
 /** Every protocol; the one that claims whatever is left stands last. */
 export const providers: readonly Provider[] = [anthropic, openai]
+
+/** Every service and local server that is known by name. */
+export const presets: readonly Preset[] = providers.flatMap((provider) => provider.presets)
+
+export function findPreset(name: string): Preset | undefined {
+  return presets.find((preset) => preset.name === name)
+}
 
 export function findProvider(name: string): Provider | undefined {
   return providers.find((provider) => provider.name === name)

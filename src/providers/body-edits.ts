@@ -38,3 +38,22 @@ export function renameMember(body: Buffer, member: JsonMember, key: string): Bod
   while (body[start - 1] === 0x5c) start = body.lastIndexOf(0x22, start - 1)
   return { start, end, text: JSON.stringify(key) }
 }
+
+/** The edit that takes a top-level member out, with one comma; undefined where it is not there. Stands behind all others. */
+export function removalOf(body: Buffer, members: JsonMembers, key: string): BodyEdit | undefined {
+  const member = members.byKey.get(key)
+  if (!member) return undefined
+  // Back over the colon and the key. No key that is asked for holds a quotation mark, so the second one opens it.
+  const closing = body.lastIndexOf(0x22, member.start - 1)
+  const start = body.lastIndexOf(0x22, closing - 1)
+  const next = afterSpace(body, member.end)
+  if (body[next] === 0x2c) return { start, end: next + 1, text: '' }
+  const comma = body.lastIndexOf(0x2c, start)
+  return { start: comma >= members.insertAt ? comma : start, end: member.end, text: '' }
+}
+
+function afterSpace(body: Buffer, from: number): number {
+  let at = from
+  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1
+  return at
+}

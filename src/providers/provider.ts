@@ -16,6 +16,8 @@ export interface Provider {
   readonly publicBaseUrl: string
   /** Whether a host is that service, and so obeys and refuses what its reference says. */
   readonly isOfficialHost: (hostname: string) => boolean
+  /** Services and local servers that speak it. */
+  readonly presets: readonly Preset[]
   /** What this protocol's clients call. */
   readonly endpoints: readonly Endpoint[]
   /** Headers that carry an upstream's credential. */
@@ -38,6 +40,31 @@ export interface Provider {
   /** The list that `GET /v1/models` answers, and one of its elements. */
   readonly renderModelList: (models: readonly ListedModel[]) => string
   readonly renderModel: (model: ListedModel) => string
+}
+
+/**
+ * What is known of a service or a local server, so that an operator need not look it up: where it is, what it obeys, and
+ * the variables of the environment that add it without any file.
+ */
+export interface Preset {
+  readonly name: string
+  /** Name of the protocol. */
+  readonly provider: string
+  /** Absent where each account has its own address. */
+  readonly baseUrl?: string
+  /** `…_API_KEY` and `…_BASE_URL` add an upstream. */
+  readonly variable: string
+  /** Runs on a machine of the operator's: needs no key, and its address alone adds it. */
+  readonly isLocal?: true
+  /** The models of its maker, for where the environment names several services. */
+  readonly models: readonly string[]
+  readonly settings: {
+    readonly apiKeyHeader?: string
+    readonly outputCapMember?: string
+    readonly streamOptions?: 'ask' | 'never'
+    readonly headersTimeoutMs?: number
+    readonly idleTimeoutMs?: number
+  }
 }
 
 export interface LimitsView {

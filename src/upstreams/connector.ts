@@ -21,7 +21,11 @@ export function factsOf(error: Error): ConnectionFacts | undefined {
  * reset says nothing about its connection, and undici lets nothing else through to the request.
  */
 export function createConnector(options: buildConnector.BuildOptions): buildConnector.connector {
-  const open = buildConnector(options)
+  return noting(buildConnector(options))
+}
+
+/** The same for connections that are opened in another way. */
+export function noting(open: buildConnector.connector): buildConnector.connector {
   return (target, callback) => {
     const startedAt = performance.now()
     open(target, (...opened) => {

@@ -1,6 +1,7 @@
 import type { Clock } from '#core/clock.ts'
 import type { Provider } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
+import { watchHealth } from './health-watch.ts'
 import { openUpstream, type Upstream } from './upstream.ts'
 
 export interface Upstreams {
@@ -24,6 +25,10 @@ export function openUpstreams(
     if (!provider) throw new TypeError(`upstream ${config.name}: there is no provider ${config.provider}`)
     return openUpstream(config, provider, options.clock)
   })
+  const watches = all.flatMap((upstream, index) => {
+    const everyMs = configs[index]?.healthEveryMs
+    return everyMs === undefined ? [] : [watchHealth(upstream, everyMs)]
+  })
   const speaking = (provider: string) => all.filter((upstream) => upstream.provider.name === provider)
   return {
     speaking,
@@ -35,6 +40,7 @@ export function openUpstreams(
       return serving.sort((one, other) => one.health.restsUntil() - other.health.restsUntil())
     },
     async close() {
+      for (const end of watches) end()
       await Promise.all(all.map((upstream) => upstream.close()))
     },
   }

@@ -1,20 +1,18 @@
-import { Pool } from 'undici'
 import type { Clock } from '#core/clock.ts'
-import { matchesGlob } from '#lib/glob.ts'
 import type { Provider } from '#providers/provider.ts'
 import { basicCredential, createPathBuilder } from './base-url.ts'
 import {
   answerHeadersBytesMax,
   connectionsDefault,
-  connectTimeoutMs,
   headersTimeoutDefaultMs,
   idleTimeoutDefaultMs,
   type UpstreamConfig,
 } from './config.ts'
-import { createConnector } from './connector.ts'
+import { openDispatcher } from './dispatcher.ts'
 import { Exchange, type Receiver } from './exchange.ts'
 import { createHeaderList, type HeaderList, type OwnHeaders, withOwn } from './header-lists.ts'
 import { createHealth, type Health } from './health.ts'
+import { createServedModels, type ServedModels } from './served-models.ts'
 
 interface UpstreamRequest {
   readonly method: 'POST' | 'GET'
@@ -29,17 +27,16 @@ interface UpstreamRequest {
   readonly onBehalfOf?: string
 }
 
-export interface Upstream {
+export interface Upstream extends ServedModels {
   readonly name: string
   readonly provider: Provider
-  /** Globs over the models it serves. */
-  readonly models: readonly string[]
   readonly outputCapMember: string | undefined
   /** It is the service that its protocol comes from. */
   readonly isOfficial: boolean
+  /** Whether a stream may be asked for its usage. */
+  readonly takesStreamOptions: boolean
   readonly health: Health
   readonly passed: { readonly request: HeaderList; readonly answer: HeaderList }
-  readonly serves: (model: string) => boolean
   readonly send: (request: UpstreamRequest, receiver: Receiver) => Exchange
   /** Ends every connection at once, with whatever runs on it. */
   readonly close: () => Promise<void>
@@ -56,13 +53,12 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
   const own = ownHeaders(provider, config, base)
   const health = createHealth(clock)
   const options = { headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
-  const pool = new Pool(origin, {
+  const dispatcher = openDispatcher(origin, config, {
     connections: config.connections ?? connectionsDefault,
     // One request a connection: an answer that runs for minutes must not stand before others, nor may cutting
     // it cut them. HTTP/2 would share one connection again, and brings nothing to answers made of small pieces.
     pipelining: 1,
     allowH2: false,
-    connect: createConnector({ allowH2: false, timeout: connectTimeoutMs }),
     maxHeaderSize: answerHeadersBytesMax,
     headersTimeout: 0,
     bodyTimeout: config.idleTimeoutMs ?? idleTimeoutDefaultMs,
@@ -70,36 +66,50 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
   return {
     name: config.name,
     provider,
-    models: config.models,
+    ...createServedModels(config),
     outputCapMember: config.outputCapMember,
     isOfficial: provider.isOfficialHost(hostname),
+    takesStreamOptions: config.streamOptions !== 'never',
     health,
     passed: {
       request: createHeaderList([...provider.requestHeaders, ...(config.passRequestHeaders ?? [])]),
       answer: createHeaderList([...provider.answerHeaders, ...(config.passAnswerHeaders ?? [])]),
     },
-    serves: (model) => config.models.some((glob) => matchesGlob(glob, model)),
     send(request, receiver) {
       const { headersTimeoutMs = options.headersTimeoutMs, onBehalfOf } = request
       const exchange = new Exchange(receiver, { health, now: clock, headersTimeoutMs, onBehalfOf })
       const { method, body } = request
       const headers = withOwn(request.headers, own)
-      pool.dispatch({ path: withBaseQuery(basePath + request.path), method, headers, body }, exchange)
+      dispatcher.dispatch(
+        { origin, path: withBaseQuery(basePath + request.path), method, headers, body },
+        exchange,
+      )
       return exchange
     },
-    close: () => pool.destroy(),
+    close: () => dispatcher.destroy(),
   }
 }
 
-function ownHeaders(provider: Provider, { name, apiKey }: UpstreamConfig, base: URL): OwnHeaders {
-  const flat = (headers: Readonly<Record<string, string>>) =>
-    Object.entries(headers).flatMap(([name, value]) => [name.toLowerCase(), value])
-  const credential = apiKey === undefined ? [] : flat(provider.credentialHeaders(apiKey))
+function ownHeaders(provider: Provider, config: UpstreamConfig, base: URL): OwnHeaders {
+  const { name, apiKey, apiKeyHeader, headers = {} } = config
+  const flat = (some: Readonly<Record<string, string>>) =>
+    Object.entries(some).flatMap(([name, value]) => [name.toLowerCase(), value])
+  const credential = apiKey === undefined ? {} : credentialHeaders(provider, apiKey, apiKeyHeader)
   const basic = basicCredential(base)
-  if (basic !== undefined) {
-    if (credential.includes('authorization'))
-      throw new TypeError(`${name}: apiKey and the user in baseUrl both want the authorization header`)
-    credential.push('authorization', basic)
-  }
-  return { credential, defaults: flat(provider.defaultHeaders) }
+  if (basic !== undefined && 'authorization' in credential)
+    throw new TypeError(`${name}: apiKey and the user in baseUrl both want the authorization header`)
+  // What the operator says goes before what the protocol says.
+  const said = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  const own = { ...credential, ...(basic !== undefined && { authorization: basic }), ...said }
+  return { credential: flat(own), defaults: flat(provider.defaultHeaders) }
+}
+
+function credentialHeaders(
+  provider: Provider,
+  apiKey: string,
+  header: string | undefined,
+): Readonly<Record<string, string>> {
+  const name = header?.toLowerCase()
+  if (name === undefined) return provider.credentialHeaders(apiKey)
+  return { [name]: name === 'authorization' ? `Bearer ${apiKey}` : apiKey }
 }

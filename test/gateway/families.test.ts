@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { builtInFamilies } from '#core/family.ts'
 import { call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { chatAnswer, json, openScripted, type Script, type Scripted } from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
 
 /** Which quota a model's name counts to, through the whole gateway. */
@@ -72,6 +72,80 @@ for (const database of databases) {
       assert.equal((await ask(accessToken, 'GPT-4o-mini')).status, 200)
       for (const model of ['ft:gpt-4o-mini:org::id', 'evil/gpt-4o-mini'])
         assert.notEqual((await ask(accessToken, model)).status, 200, model)
+    })
+  })
+  describe(`names that an upstream resolves alike on ${database.name}`, () => {
+    let upstream: Scripted
+    let harness: Harness
+    let listing: Script
+    const listOf = (...ids: string[]) => json({ object: 'list', data: ids.map((id) => ({ id })) })
+    const families = [
+      { name: 'small', models: ['oltiny'] },
+      { name: 'rest', models: ['*'] },
+    ]
+    before(async () => {
+      listing = listOf('oltiny:latest', 'big:7b')
+      // Answers every name, as llama.cpp does.
+      upstream = await openScripted((request, response, socket) =>
+        (request.method === 'GET' ? listing : json(chatAnswer))(request, response, socket),
+      )
+      harness = await openHarness(database, {
+        upstreams: [upstreamAt(upstream.origin, { provider: 'openai', models: ['*'] })],
+        policy: { families },
+      })
+    })
+    after(async () => {
+      await harness.close()
+      await upstream.close()
+    })
+
+    async function statusOf(accessToken: string, model: string): Promise<number> {
+      const body = { model, max_tokens: 20, messages: [] }
+      return (await call(harness.port, { path: '/v1/chat/completions', accessToken, body })).status
+    }
+
+    for (const model of [
+      'oltiny',
+      'OLTINY',
+      'library/oltiny',
+      'oltiny:latest',
+      'Library/OLTiny:LATEST',
+      'x.y/oltiny',
+    ]) {
+      it(`holds ${model} to the limit of its family`, async () => {
+        const accessToken = await harness.createUser({ quotaLimits: { small: 0 } })
+        assert.equal(await statusOf(accessToken, model), 429)
+      })
+    }
+
+    it('lets who is limited in one family ask another only for what is listed', async () => {
+      const accessToken = await harness.createUser({ quotaLimits: { small: 0 } })
+      assert.equal(await statusOf(accessToken, 'big:7b'), 200)
+      assert.equal(await statusOf(accessToken, 'BIG:7B'), 200)
+      for (const model of ['anything', 'oltiny2', 'big'])
+        assert.equal(await statusOf(accessToken, model), 404, model)
+    })
+
+    it('lets a name pass where no other limit could be evaded by it', async () => {
+      const cases = [
+        {},
+        { quotaLimits: { small: -1 } },
+        { quotaLimits: { rest: 1000 } },
+        { type: 'special' as const, quotaLimits: { small: 0 } },
+      ]
+      for (const edit of cases)
+        assert.equal(await statusOf(await harness.createUser(edit), 'anything'), 200, JSON.stringify(edit))
+    })
+
+    it('sees a model that is there since, and forgets none while the list cannot be had', async () => {
+      const accessToken = await harness.createUser({ quotaLimits: { small: 0 } })
+      listing = listOf('oltiny:latest', 'big:7b', 'new:1b')
+      harness.shiftClock(61_000)
+      assert.equal(await statusOf(accessToken, 'new:1b'), 200)
+      listing = json({}, 500)
+      harness.shiftClock(61_000)
+      assert.equal(await statusOf(accessToken, 'anything'), 404)
+      assert.equal(await statusOf(accessToken, 'new:1b'), 200)
     })
   })
 }

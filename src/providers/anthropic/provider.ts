@@ -6,6 +6,7 @@ import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
+import { presets } from './presets.ts'
 import { editMessage, readCount, readMessage } from './request.ts'
 import { answerWords, messageStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
@@ -44,6 +45,7 @@ export const anthropic: Provider = {
   name: 'anthropic',
   publicBaseUrl: 'https://api.anthropic.com',
   isOfficialHost: (hostname) => hostname.endsWith('.anthropic.com'),
+  presets,
   endpoints,
   credentialHeaders: (apiKey) => ({ 'x-api-key': apiKey }),
   defaultHeaders: { 'anthropic-version': '2023-06-01' },

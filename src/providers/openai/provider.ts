@@ -5,6 +5,7 @@ import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
+import { presets } from './presets.ts'
 import {
   editChat,
   editCompletion,
@@ -81,6 +82,7 @@ export const openai: Provider = {
   name: 'openai',
   publicBaseUrl: 'https://api.openai.com/v1',
   isOfficialHost,
+  presets,
   endpoints,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   defaultHeaders: {},

@@ -1,0 +1,40 @@
+import { isIPv4 } from 'node:net'
+import type { UpstreamConfig } from '#upstreams/config.ts'
+import { type Environment, secretOf, textOf } from './environment.ts'
+import { ConfigError } from './settings.ts'
+
+/**
+ * The proxies that the environment names, as other programs read them: `HTTPS_PROXY` for `https` addresses, `HTTP_PROXY`
+ * for `http`, `NO_PROXY` for hosts that neither is for; lower case goes before upper case. What runs on this machine
+ * is reached without one.
+ */
+export function proxiesOf(env: Environment): (upstream: UpstreamConfig) => UpstreamConfig {
+  const byProtocol: Readonly<Record<string, string | undefined>> = {
+    'https:': proxyOf(env, 'HTTPS_PROXY'),
+    'http:': proxyOf(env, 'HTTP_PROXY'),
+  }
+  const noProxy = textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY')
+  return (upstream) => {
+    const { proxy: own, ...rest } = upstream
+    if (own !== undefined) return own === 'none' ? rest : upstream
+    const { protocol, hostname } = new URL(upstream.baseUrl)
+    const proxy = byProtocol[protocol]
+    if (proxy === undefined || isLoopback(hostname)) return upstream
+    return { ...upstream, proxy, ...(noProxy !== undefined && { noProxy }) }
+  }
+}
+
+function proxyOf(env: Environment, name: string): string | undefined {
+  const value = textOf(env, name.toLowerCase()) ?? secretOf(env, name)
+  if (value === undefined) return undefined
+  // Written without a scheme in many places.
+  const url = value.includes('://') ? value : `http://${value}`
+  // It may hold a password: it is not repeated.
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new ConfigError(name, 'must be a URL that begins with http:// or https://')
+  return url
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'))
+}

@@ -1,0 +1,220 @@
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import { findPreset, presets, providers } from '#providers/all.ts'
+import type { Preset } from '#providers/provider.ts'
+import type { UpstreamConfig } from '#upstreams/config.ts'
+import { type Environment, secretOf, textOf } from './environment.ts'
+import type { ConfigFile } from './file.ts'
+import { proxiesOf } from './proxies.ts'
+import { ConfigError } from './settings.ts'
+
+type Listed = NonNullable<ConfigFile['upstreams']>[number]
+
+/** The file's, and for each protocol of which it lists none those that the environment describes. */
+export function allUpstreams(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
+  const listed = upstreamsOf(file, env)
+  const isListed = (preset: Preset) => listed.some(({ provider }) => provider === preset.provider)
+  const others = presets.flatMap((preset) => (isListed(preset) ? [] : describedBy(preset, env)))
+  const made = others.map((one) => upstreamOf(one, others))
+  const takesAll = ({ models }: UpstreamConfig) => models.includes('*')
+  // What takes any name comes last.
+  const ordered = [...made.filter((one) => !takesAll(one)), ...made.filter(takesAll)]
+  const all = [...listed, ...ordered]
+  const twofold = all.find(hasTwoCredentials)
+  if (!twofold) return all.map(proxiesOf(env))
+  throw new ConfigError(
+    `upstream ${twofold.name}`,
+    'has an apiKey and a user in its baseUrl, and both want the authorization header: leave one out',
+  )
+}
+
+function hasTwoCredentials({ provider, baseUrl, apiKey, apiKeyHeader }: UpstreamConfig): boolean {
+  if (apiKey === undefined || new URL(baseUrl).username === '') return false
+  const headers = providers.find(({ name }) => name === provider)?.credentialHeaders('') ?? {}
+  const names = apiKeyHeader === undefined ? Object.keys(headers) : [apiKeyHeader]
+  return names.some((name) => name.toLowerCase() === 'authorization')
+}
+
+function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
+  const seen = new Set<string>()
+  return (file.upstreams ?? []).map((listed, index) => {
+    const at = `upstreams[${index}]`
+    const { name = listed.preset } = listed
+    if (name === undefined) throw new ConfigError(`${at}.name`, 'is required, or preset')
+    if (seen.has(name)) throw new ConfigError(`${at}.name`, `${name} is there twice`)
+    seen.add(name)
+    return toUpstream(name, listed, env, at)
+  })
+}
+
+function toUpstream(name: string, listed: Listed, env: Environment, at: string): UpstreamConfig {
+  const { preset: presetName, provider, baseUrl, models = ['*'], apiKey, headers, caFile, ...rest } = listed
+  const preset = presetName === undefined ? undefined : knownPreset(presetName, at)
+  const ca = caFile === undefined ? undefined : readAuthorities(caFile, `${at}.caFile`)
+  const proxy = rest.proxy === undefined ? undefined : resolveSecret(rest.proxy, env, `${at}.proxy`)
+  if (proxy !== undefined && proxy !== 'none' && !isHttpUrl(proxy))
+    throw new ConfigError(`${at}.proxy`, 'must be a URL that begins with http:// or https://, or none')
+  const secret = apiKey === undefined ? keyOf(preset, env) : resolveSecret(apiKey, env, `${at}.apiKey`)
+  return {
+    ...preset?.settings,
+    ...definedMembers(rest),
+    name,
+    provider: knownProvider(provider ?? preset?.provider, at),
+    baseUrl: addressOf(baseUrl, preset, env, at),
+    ...namesOf(models),
+    ...(secret !== undefined && { apiKey: secret }),
+    ...(headers !== undefined && { headers: resolveHeaders(headers, env, `${at}.headers`) }),
+    ...(ca !== undefined && { ca }),
+    ...(proxy !== undefined && { proxy }),
+  }
+}
+
+function knownPreset(name: string, at: string): Preset {
+  const preset = findPreset(name)
+  if (preset) return preset
+  const names = presets.map((each) => each.name).join(', ')
+  throw new ConfigError(`${at}.preset`, `${JSON.stringify(name)} is none of ${names}`)
+}
+
+function knownProvider(name: string | undefined, at: string): string {
+  if (name !== undefined && providers.some((provider) => provider.name === name)) return name
+  const names = providers.map((provider) => provider.name).join(', ')
+  throw new ConfigError(
+    `${at}.provider`,
+    name === undefined
+      ? `is required: one of ${names}, or preset`
+      : `${JSON.stringify(name)} is none of ${names}`,
+  )
+}
+
+function addressOf(
+  said: string | undefined,
+  preset: Preset | undefined,
+  env: Environment,
+  at: string,
+): string {
+  const address = said ?? (preset && textOf(env, `${preset.variable}_BASE_URL`)) ?? preset?.baseUrl
+  if (address === undefined) throw new ConfigError(`${at}.baseUrl`, 'is required: each account has its own')
+  if (!isHttpUrl(address)) throw new ConfigError(`${at}.baseUrl`, wrongAddress)
+  return address
+}
+
+const wrongAddress = 'must be a URL that begins with http:// or https://'
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+}
+
+/** A preset's key stands in the environment, unless the file says where. */
+function keyOf(preset: Preset | undefined, env: Environment): string | undefined {
+  return preset && secretOf(env, `${preset.variable}_API_KEY`)
+}
+
+/** A list names the models as the upstream does; a map says under which name it knows each of them. */
+function namesOf(models: NonNullable<Listed['models']>): Pick<UpstreamConfig, 'models' | 'aliases'> {
+  if (Array.isArray(models)) return { models }
+  return { models: Object.keys(models), aliases: models }
+}
+
+function readAuthorities(path: string, at: string): string {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+    createSecureContext({ ca: text })
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable'
+    throw new ConfigError(at, `cannot be read: ${path} (${reason})`)
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new ConfigError(at, `holds no certificate in PEM form: ${path}`)
+}
+
+function definedMembers<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  const kept = Object.entries(value).filter(([, member]) => member !== undefined)
+  return Object.fromEntries(kept) as { [Key in keyof T]: Exclude<T[Key], undefined> }
+}
+
+/** A value that begins with `$` names a variable of the environment, so that the file itself holds no secret. */
+function resolveSecret(value: string, env: Environment, at: string): string {
+  if (!value.startsWith('$')) return value
+  return variableOf(value.slice(1).replace(/^\{(.*)\}$/, '$1'), env, at)
+}
+
+function variableOf(variable: string, env: Environment, at: string): string {
+  const secret = secretOf(env, variable)
+  if (secret === undefined)
+    throw new ConfigError(at, `names ${variable}, which is not set in the environment`)
+  return secret
+}
+
+/** In a header a variable may also stand within the text: `Bearer ${NAME}`. */
+function resolveHeaders(
+  headers: Readonly<Record<string, string>>,
+  env: Environment,
+  at: string,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, text]) => {
+      const place = `${at}.${name}`
+      const value = resolveSecret(text, env, place).replace(/\$\{(\w+)\}/g, (_, variable: string) =>
+        variableOf(variable, env, place),
+      )
+      // The value may be a secret: it is not repeated.
+      if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+        throw new ConfigError(place, 'holds characters that no header may hold')
+      return [name, value]
+    }),
+  )
+}
+
+interface Described {
+  readonly preset: Preset
+  readonly apiKey: string | undefined
+  readonly baseUrl: string | undefined
+}
+
+/** `OPENAI_API_KEY`, `OLLAMA_BASE_URL` and their like. */
+function describedBy(preset: Preset, env: Environment): readonly Described[] {
+  const { variable, isLocal } = preset
+  const apiKey = secretOf(env, `${variable}_API_KEY`)
+  const baseUrl = textOf(env, `${variable}_BASE_URL`)
+  if (apiKey === undefined && baseUrl === undefined) return []
+  if (isLocal && baseUrl === undefined) return []
+  if (baseUrl !== undefined && !isHttpUrl(baseUrl)) {
+    throw new ConfigError(
+      `${variable}_BASE_URL`,
+      // An address may hold a password.
+      `${baseUrl.includes('@') ? 'this' : JSON.stringify(baseUrl)} is no URL that begins with http:// or https://`,
+    )
+  }
+  if (baseUrl === undefined && preset.baseUrl === undefined)
+    throw new ConfigError(
+      `${variable}_BASE_URL`,
+      `goes with ${variable}_API_KEY: each account has its own address`,
+    )
+  return [{ preset, apiKey, baseUrl }]
+}
+
+/**
+ * Alone it serves every model. Where several speak one protocol each serves the models of its maker, so that a name
+ * does not go to the first of them whatever it is. What may be anything takes the names that are left: a server of the
+ * operator's own, and where there is none the service that the protocol comes from.
+ */
+function upstreamOf(one: Described, all: readonly Described[]): UpstreamConfig {
+  const { preset, apiKey, baseUrl } = one
+  const others = all.filter((each) => each !== one && each.preset.provider === preset.provider)
+  const takesRest =
+    mayBeAnything(one) || (preset.name === preset.provider && !others.some((other) => mayBeAnything(other)))
+  return {
+    ...preset.settings,
+    name: preset.name,
+    provider: preset.provider,
+    baseUrl: baseUrl ?? preset.baseUrl ?? '',
+    models: others.length === 0 || takesRest ? ['*'] : preset.models,
+    ...(apiKey !== undefined && { apiKey }),
+  }
+}
+
+function mayBeAnything({ preset, baseUrl }: Described): boolean {
+  return preset.models.includes('*') || (preset.name === preset.provider && baseUrl !== undefined)
+}

@@ -1,0 +1,13 @@
+import type { Preset } from '#providers/provider.ts'
+
+/** Services that speak this protocol. */
+export const presets: readonly Preset[] = [
+  {
+    name: 'anthropic',
+    provider: 'anthropic',
+    baseUrl: 'https://api.anthropic.com',
+    variable: 'ANTHROPIC',
+    models: ['*'],
+    settings: {},
+  },
+]

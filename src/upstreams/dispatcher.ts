@@ -1,0 +1,33 @@
+import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
+import { connectTimeoutMs } from './config.ts'
+import { createConnector, noting } from './connector.ts'
+
+/** How an upstream is reached: by authorities of its own, and by a proxy, with the hosts that the proxy is not for. */
+export interface Reach {
+  /** PEM text of certificates that are trusted in place of the usual ones. */
+  readonly ca?: string
+  /** `http` or `https`, with user and password where it wants them. */
+  readonly proxy?: string
+  /** Hosts that are reached without it, as `NO_PROXY` lists them. */
+  readonly noProxy?: string
+}
+
+/** Connections to one upstream. A proxy forwards plain HTTP, and opens a tunnel for HTTPS. */
+export function openDispatcher(origin: string, reach: Reach, options: Pool.Options): Dispatcher {
+  const { ca, proxy, noProxy = '' } = reach
+  const tls = { allowH2: false, timeout: connectTimeoutMs, ...(ca !== undefined && { ca }) }
+  const connect = createConnector(tls)
+  if (proxy === undefined) return new Pool(origin, { ...options, connect })
+  return new EnvHttpProxyAgent({
+    ...options,
+    connect,
+    requestTls: tls,
+    proxyTls: { allowH2: false, timeout: connectTimeoutMs },
+    // The agent knows how to connect by the proxy; how connections are used is said here alone.
+    factory: (to, { connect: through }: Pool.Options) =>
+      new Pool(to, { ...options, connect: typeof through === 'function' ? noting(through) : connect }),
+    httpProxy: proxy,
+    httpsProxy: proxy,
+    noProxy,
+  })
+}

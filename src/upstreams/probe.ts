@@ -1,0 +1,69 @@
+import type { ListedModel, Provider } from '#providers/provider.ts'
+import type { Upstream } from './upstream.ts'
+
+/** What came of asking an upstream for its models. */
+export type Probe =
+  | { readonly kind: 'listed'; readonly models: readonly ListedModel[] }
+  | { readonly kind: 'answered'; readonly status: number }
+  | { readonly kind: 'failed'; readonly cause: unknown }
+
+const listBytesMax = 8 * 1024 * 1024
+
+/** Asks an upstream for its models. Never rejects. */
+export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Probe> {
+  // Long lists come in pages where a protocol has pages; the others ignore it.
+  const path = `${modelsPathOf(upstream.provider)}?limit=1000`
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const finish = (probe: Probe) => {
+      clearTimeout(timer)
+      exchange.abort()
+      resolve(probe)
+    }
+    const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
+    // Over the whole document, where the exchange's own time ends with the headers.
+    const late = () => finish({ kind: 'failed', cause: new Error(`no answer within ${timeoutMs} ms`) })
+    const timer = setTimeout(late, timeoutMs)
+    const exchange = upstream.send(
+      { method: 'GET', path, headers, body: null, headersTimeoutMs: timeoutMs },
+      {
+        onSent() {},
+        onStart(status) {
+          if (status !== 200) finish({ kind: 'answered', status })
+        },
+        onData(chunk) {
+          bytes += chunk.length
+          if (bytes > listBytesMax) finish({ kind: 'failed', cause: new Error('the list is too long') })
+          else chunks.push(chunk)
+        },
+        onEnd: () => finish(readList(Buffer.concat(chunks))),
+        // May come before `send` has returned.
+        onFailure: ({ cause }) => setImmediate(finish, { kind: 'failed', cause }),
+      },
+    )
+  })
+}
+
+function readList(body: Buffer): Probe {
+  let answer: unknown
+  try {
+    answer = JSON.parse(body.toString())
+  } catch {
+    return { kind: 'failed', cause: new Error('the answer is no JSON') }
+  }
+  if (typeof answer !== 'object' || answer === null || !('data' in answer) || !Array.isArray(answer.data))
+    return { kind: 'failed', cause: new Error('the answer is no list of models') }
+  return { kind: 'listed', models: answer.data.filter(isModel).map((source) => ({ id: source.id, source })) }
+}
+
+function isModel(value: unknown): value is { readonly id: string } {
+  return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
+}
+
+/** A base address stands for the same part of the path on every operation, so one of them tells for all. */
+function modelsPathOf(provider: Provider): string {
+  const [endpoint] = provider.endpoints
+  const shortened = endpoint ? endpoint.path.length - endpoint.upstreamPath.length : 0
+  return '/v1/models'.slice(shortened)
+}

@@ -1,0 +1,49 @@
+import { foldName, formsOf, matchesName, plainName } from '#core/model-name.ts'
+import { matchesGlob } from '#lib/glob.ts'
+import type { ListedModel } from '#providers/provider.ts'
+import type { UpstreamConfig } from './config.ts'
+
+/** Which models an upstream serves, and by which names. */
+export interface ServedModels {
+  /** Whether it is asked for a model of this name, in any case. */
+  readonly serves: (model: string) => boolean
+  /** The name that the upstream itself has for it. */
+  readonly upstreamNameOf: (model: string) => string
+  /**
+   * Whether the operator or the upstream itself names this model. What neither names, a glob took: the upstream may
+   * answer it by any of its models.
+   */
+  readonly names: (model: string, own: readonly ListedModel[]) => boolean
+  /** What it says of itself, under the names that are served here. */
+  readonly offered: (own: readonly ListedModel[] | undefined) => readonly ListedModel[]
+}
+
+export function createServedModels({ models, aliases }: UpstreamConfig): ServedModels {
+  const spelledOut = models.filter((glob) => !glob.includes('*'))
+  const targets = new Map(Object.entries(aliases ?? {}).map(([alias, name]) => [foldName(alias), name]))
+  const globs = models.map(foldName)
+  const serves = (model: string) => {
+    const name = foldName(model)
+    return globs.some((glob) => matchesGlob(glob, name))
+  }
+
+  function named(alias: string, target: string, own: readonly ListedModel[]): ListedModel {
+    const source = own.find(({ id }) => plainName(id) === plainName(target))?.source
+    return source ? { id: alias, source: { ...source, id: alias } } : { id: alias }
+  }
+
+  return {
+    serves,
+    upstreamNameOf: (model) => (targets.size === 0 ? model : (targets.get(foldName(model)) ?? model)),
+    names(model, own) {
+      if (spelledOut.some((name) => matchesName(name, model))) return true
+      const forms = formsOf(model)
+      return own.some(({ id }) => forms.includes(plainName(id)))
+    },
+    offered(own) {
+      if (!own) return spelledOut.map((id) => ({ id }))
+      if (aliases) return Object.entries(aliases).map(([alias, target]) => named(alias, target, own))
+      return own.filter(({ id }) => serves(id))
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { makeFolder } from './support/folder.ts'
+import { closedOrigin, json, openScripted, type Scripted } from './support/gateway-scripted.ts'
+import { runProgram } from './support/process.ts'
+
+/** `tollgate check` on the program itself: what it says, and its exit code. */
+describe('tollgate check', () => {
+  const folder = makeFolder()
+  let upstream: Scripted
+  before(async () => {
+    upstream = await openScripted((request, response, socket) => {
+      const isLet = request.headers.authorization === 'Bearer right'
+      const isList = request.url.startsWith('/v1/models')
+      const script = !isLet
+        ? json({}, 401)
+        : !isList
+          ? json({}, 404)
+          : json({ data: [{ id: 'llama3:8b' }, { id: 'x' }] })
+      script(request, response, socket)
+    })
+  })
+  after(async () => {
+    await upstream.close()
+    folder.remove()
+  })
+
+  async function check(yaml: string, env: Readonly<Record<string, string>> = {}) {
+    const path = join(folder.path, 'tollgate.yaml')
+    writeFileSync(path, yaml)
+    return runProgram(['check'], { CONFIG: path, ...env })
+  }
+  const listed = (...upstreams: string[]) =>
+    `upstreams:\n${upstreams.map((one) => `  - {provider: openai, ${one}}\n`).join('')}`
+
+  it('says what is there and served, and ends with 0', async () => {
+    const { code, output } = await check(listed(`name: a, baseUrl: "${upstream.origin}/v1", apiKey: $KEY`), {
+      KEY: 'right',
+    })
+    assert.match(output, /a \(http:.*\)\n {2}works: 2 models there, 2 served here: llama3:8b, x\n/)
+    assert.equal(code, 0)
+    assert.doesNotMatch(output, /right/)
+  })
+
+  it('names what a list or a map spells out and the upstream does not have', async () => {
+    const at = `baseUrl: "${upstream.origin}/v1", apiKey: right`
+    const { code, output } = await check(
+      listed(
+        `name: a, ${at}, models: [LLAMA3:8b, gone]`,
+        `name: b, ${at}, models: {fast: "llama3:8b", slow: "lost"}`,
+      ),
+    )
+    assert.match(output, /does not list gone/)
+    assert.match(output, /does not list lost/)
+    assert.match(output, /1 served here: fast|2 served here: fast, slow/)
+    assert.equal(code, 1)
+  })
+
+  it('names models that no family takes', async () => {
+    const families = 'families: [{name: llama, models: [llama*]}]\n'
+    const { output } = await check(
+      families + listed(`name: a, baseUrl: "${upstream.origin}/v1", apiKey: right`),
+    )
+    assert.match(output, /1 model of no family, so not served: x/)
+  })
+
+  it('says what does not work and what to do about it, and ends with 1', async () => {
+    const { code, output } = await check(
+      listed(
+        `name: closed, baseUrl: "${await closedOrigin()}/v1"`,
+        `name: proxied, baseUrl: "http://a.example/v1", proxy: "${await closedOrigin()}"`,
+        `name: wrong, baseUrl: "${upstream.origin}/v1", apiKey: "wrong-4711"`,
+        `name: none, baseUrl: "${upstream.origin}/v1"`,
+        `name: path, baseUrl: "${upstream.origin}/", apiKey: right`,
+        `name: fine, baseUrl: "${upstream.origin}/v1", apiKey: right`,
+      ),
+    )
+    assert.match(output, /closed \(.*\n.*ECONNREFUSED.*\n.*nothing listens there/)
+    assert.match(output, /proxied \(.*\n.*ECONNREFUSED.*\n.*look at its proxy/)
+    assert.match(output, /wrong \(.*\n.*401\n.*credential is refused/)
+    assert.match(output, /none \(.*\n.*401\n.*give it a credential/)
+    assert.match(output, /path \(.*\n.*404\n.*should baseUrl end in \/v1/)
+    assert.match(output, /5 of 6 do not work/)
+    assert.doesNotMatch(output, /4711/)
+    assert.equal(code, 1)
+  })
+
+  it('says how to add an upstream where there is none, and what is wrong in the configuration', async () => {
+    const none = await check('')
+    assert.match(none.output, /OPENAI_API_KEY/)
+    assert.equal(none.code, 1)
+    assert.equal((await check('upstreams: [{name: a}]')).code, 2)
+  })
+})
