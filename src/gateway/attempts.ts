@@ -91,11 +91,12 @@ export class Attempts {
     const changes: RequestChanges = {
       ...(outputMost !== undefined && request.hasOutput && { outputMost }),
       ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
+      ...(upstream.outputCapMax !== undefined && { outputCapMax: upstream.outputCapMax }),
       isOfficial: upstream.isOfficial,
       ...(request.lacksUsage && upstream.takesStreamOptions && { addsUsage: true }),
     }
     const edits = endpoint.editsFor(body, members, changes)
-    this.#outputWritten = edits.some(({ isBound }) => isBound) ? outputMost : undefined
+    this.#outputWritten = edits.find(({ bound }) => bound !== undefined)?.bound
     return applyEdits(body, [...edits, ...editsForUpstream(upstream, this.#job)])
   }
 }

@@ -89,17 +89,23 @@ export function readBound(
 export function boundEdits(
   body: Buffer,
   members: JsonMembers,
-  { outputMost: most, outputCapMember, isOfficial = false }: RequestChanges,
+  {
+    outputMost: most,
+    outputCapMember,
+    outputCapMax = Number.POSITIVE_INFINITY,
+    isOfficial = false,
+  }: RequestChanges,
   rule: BoundRule,
 ): readonly BodyEdit[] {
   if (most === undefined) return []
+  const cap = Math.min(most, outputCapMax)
   const edits: BodyEdit[] = []
   const present = new Map<string, Bound>()
   for (const bound of findBounds(body, members, { configured: outputCapMember })) {
     const { name, start, end, value, place } = bound
     if (place === 'top') present.set(name, bound)
     if ((value >= 1 && value <= most) || (isOfficial && isZeroBound(bound, rule))) continue
-    edits.push({ start, end, text: String(most), isBound: true })
+    edits.push({ start, end, text: String(cap), bound: cap })
   }
   const isSaid = rule.isConfigurable && outputCapMember !== undefined && outputCapMember !== rule.official[0]
   const wanted = isOfficial && !isSaid ? missingThere(present, rule) : obeyedBy(rule, outputCapMember)
@@ -109,9 +115,13 @@ export function boundEdits(
     const alias = mayRename ? aliasOf(name, present) : undefined
     const member = alias && members.byKey.get(alias)
     if (member) {
-      edits.push({ ...renameMember(body, member, name), isBound: true })
+      const { value } = present.get(alias) ?? {}
+      edits.push({
+        ...renameMember(body, member, name),
+        bound: value && value >= 1 && value <= most ? value : cap,
+      })
       present.delete(alias)
-    } else edits.push({ ...editForMember(members, name, String(most)), isBound: true })
+    } else edits.push({ ...editForMember(members, name, String(cap)), bound: cap })
   }
   return edits
 }

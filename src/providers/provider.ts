@@ -161,6 +161,8 @@ export interface RequestChanges {
   readonly outputMost?: number
   /** Name of the member that bounds it, where the operator knows which one this upstream obeys. */
   readonly outputCapMember?: string
+  /** The largest bound that this upstream takes, where the operator knows it. */
+  readonly outputCapMax?: number
   /** It goes to the service that the protocol comes from, which refuses what it does not know. */
   readonly isOfficial?: boolean
   /** Asks a stream for its usage. */
@@ -172,8 +174,8 @@ export interface BodyEdit {
   readonly start: number
   readonly end: number
   readonly text: string
-  /** It bounds the output. */
-  readonly isBound?: true
+  /** The bound of each answer's output that it writes. */
+  readonly bound?: number
 }
 
 /** Follows a stream as it passes, without taking it apart event by event. */

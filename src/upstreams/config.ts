@@ -22,6 +22,8 @@ export interface UpstreamConfig {
   /** Further headers that go to it from requests, and to clients from its answers; `x-*` for all that begin so. */
   readonly passRequestHeaders?: readonly string[]
   readonly passAnswerHeaders?: readonly string[]
+  /** The largest bound that it takes: no larger one is written into a request. */
+  readonly outputCapMax?: number
   /** `never`: this upstream refuses the member, so no stream is asked for its usage. */
   readonly streamOptions?: 'ask' | 'never'
   /** `http` or `https` proxy that it is reached by. */

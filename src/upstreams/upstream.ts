@@ -31,6 +31,7 @@ export interface Upstream extends ServedModels {
   readonly name: string
   readonly provider: Provider
   readonly outputCapMember: string | undefined
+  readonly outputCapMax: number | undefined
   /** It is the service that its protocol comes from. */
   readonly isOfficial: boolean
   /** Whether a stream may be asked for its usage. */
@@ -68,6 +69,7 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
     provider,
     ...createServedModels(config),
     outputCapMember: config.outputCapMember,
+    outputCapMax: config.outputCapMax,
     isOfficial: provider.isOfficialHost(hostname),
     takesStreamOptions: config.streamOptions !== 'never',
     health,
