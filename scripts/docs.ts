@@ -340,6 +340,16 @@ function upstreamRows(): string {
         'The member that bounds a chat completion here: `max_tokens`, `max_completion_tokens` or `max_output_tokens`. OpenAI and Azure obey the second, everything else is taken to obey the first.',
       ],
       [
+        '`outputCapMax`',
+        '-',
+        'The largest bound that it takes, where it refuses larger ones: no larger one is written into a request.',
+      ],
+      [
+        '`refusesUnknown`',
+        'false',
+        'It refuses members that it does not know: `outputCapMember` is written into chat completions only.',
+      ],
+      [
         '`passRequestHeaders`',
         '-',
         'Further headers of requests that go to it, as names or beginnings: `[x-acme-*]`. Credentials and addresses never do.',

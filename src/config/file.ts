@@ -87,6 +87,8 @@ const fileSchema = z.strictObject({
         proxy: z.string().min(1).optional(),
         caFile: z.string().min(1).optional(),
         outputCapMember: z.enum(['max_tokens', 'max_completion_tokens', 'max_output_tokens']).optional(),
+        outputCapMax: outputUnits.optional(),
+        refusesUnknown: z.boolean().optional(),
         passRequestHeaders: passedHeaders.optional(),
         passAnswerHeaders: passedHeaders.optional(),
         headersTimeoutMs: milliseconds.optional(),

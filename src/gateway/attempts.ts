@@ -92,6 +92,7 @@ export class Attempts {
       ...(outputMost !== undefined && request.hasOutput && { outputMost }),
       ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
       ...(upstream.outputCapMax !== undefined && { outputCapMax: upstream.outputCapMax }),
+      ...(upstream.refusesUnknown && { refusesUnknown: true }),
       isOfficial: upstream.isOfficial,
       ...(request.lacksUsage && upstream.takesStreamOptions && { addsUsage: true }),
     }

@@ -92,6 +92,7 @@ export function boundEdits(
   {
     outputMost: most,
     outputCapMember,
+    refusesUnknown = false,
     outputCapMax = Number.POSITIVE_INFINITY,
     isOfficial = false,
   }: RequestChanges,
@@ -108,7 +109,8 @@ export function boundEdits(
     edits.push({ start, end, text: String(cap), bound: cap })
   }
   const isSaid = rule.isConfigurable && outputCapMember !== undefined && outputCapMember !== rule.official[0]
-  const wanted = isOfficial && !isSaid ? missingThere(present, rule) : obeyedBy(rule, outputCapMember)
+  const wanted =
+    isOfficial && !isSaid ? missingThere(present, rule) : obeyedBy(rule, outputCapMember, refusesUnknown)
   for (const name of wanted.filter((each) => !present.has(each))) {
     // Beside its other name some services refuse a request, so the one that stands there takes the right name.
     const mayRename = wanted.length === 1 && !members.byKey.has(name)
@@ -137,9 +139,11 @@ function missingThere(present: ReadonlyMap<string, Bound>, rule: BoundRule): rea
 function obeyedBy(
   { elsewhere, isConfigurable }: BoundRule,
   configured: string | undefined,
+  refusesUnknown: boolean,
 ): readonly string[] {
   if (configured === undefined || configured === elsewhere) return [elsewhere]
-  return isConfigurable ? [configured] : [configured, elsewhere]
+  if (isConfigurable) return [configured]
+  return refusesUnknown ? [elsewhere] : [configured, elsewhere]
 }
 
 function isZeroBound({ name, value, place }: Bound, rule: BoundRule): boolean {

@@ -61,6 +61,8 @@ export interface Preset {
   readonly settings: {
     readonly apiKeyHeader?: string
     readonly outputCapMember?: string
+    readonly outputCapMax?: number
+    readonly refusesUnknown?: boolean
     readonly streamOptions?: 'ask' | 'never'
     readonly headersTimeoutMs?: number
     readonly idleTimeoutMs?: number
@@ -163,6 +165,8 @@ export interface RequestChanges {
   readonly outputCapMember?: string
   /** The largest bound that this upstream takes, where the operator knows it. */
   readonly outputCapMax?: number
+  /** This upstream refuses members that it does not know. */
+  readonly refusesUnknown?: boolean
   /** It goes to the service that the protocol comes from, which refuses what it does not know. */
   readonly isOfficial?: boolean
   /** Asks a stream for its usage. */

@@ -24,6 +24,8 @@ export interface UpstreamConfig {
   readonly passAnswerHeaders?: readonly string[]
   /** The largest bound that it takes: no larger one is written into a request. */
   readonly outputCapMax?: number
+  /** It refuses members that it does not know: on other operations than chat only their own is written. */
+  readonly refusesUnknown?: boolean
   /** `never`: this upstream refuses the member, so no stream is asked for its usage. */
   readonly streamOptions?: 'ask' | 'never'
   /** `http` or `https` proxy that it is reached by. */

@@ -32,6 +32,7 @@ export interface Upstream extends ServedModels {
   readonly provider: Provider
   readonly outputCapMember: string | undefined
   readonly outputCapMax: number | undefined
+  readonly refusesUnknown: boolean
   /** It is the service that its protocol comes from. */
   readonly isOfficial: boolean
   /** Whether a stream may be asked for its usage. */
@@ -70,6 +71,7 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
     ...createServedModels(config),
     outputCapMember: config.outputCapMember,
     outputCapMax: config.outputCapMax,
+    refusesUnknown: config.refusesUnknown === true,
     isOfficial: provider.isOfficialHost(hostname),
     takesStreamOptions: config.streamOptions !== 'never',
     health,

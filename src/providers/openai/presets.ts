@@ -38,7 +38,7 @@ export const presets: readonly Preset[] = [
       ...['mistral-*', 'ministral-*', 'magistral-*', 'codestral-*', 'devstral-*', 'pixtral-*', 'voxtral-*'],
       ...['open-mistral-*', 'open-mixtral-*'],
     ],
-    settings: { outputCapMember: 'max_tokens', streamOptions: 'never' },
+    settings: { outputCapMember: 'max_tokens', refusesUnknown: true, streamOptions: 'never' },
   },
   {
     name: 'deepseek',
@@ -54,7 +54,7 @@ export const presets: readonly Preset[] = [
     baseUrl: 'https://api.x.ai/v1',
     variable: 'XAI',
     models: ['grok-*'],
-    settings: { outputCapMember: 'max_completion_tokens' },
+    settings: { outputCapMember: 'max_completion_tokens', refusesUnknown: true },
   },
   {
     name: 'google',
@@ -65,6 +65,7 @@ export const presets: readonly Preset[] = [
     settings: { outputCapMember: 'max_tokens' },
   },
   {
+    // Some of its models take no larger bound than 8,192, and it refuses one that is.
     name: 'groq',
     provider: 'openai',
     baseUrl: 'https://api.groq.com/openai/v1',
@@ -77,7 +78,7 @@ export const presets: readonly Preset[] = [
       'openai/gpt-oss-*',
       'qwen/qwen3-32b',
     ],
-    settings: { outputCapMember: 'max_completion_tokens' },
+    settings: { outputCapMember: 'max_completion_tokens', outputCapMax: 8192, refusesUnknown: true },
   },
   {
     name: 'openrouter',
