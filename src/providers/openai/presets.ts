@@ -38,7 +38,7 @@ export const presets: readonly Preset[] = [
       ...['mistral-*', 'ministral-*', 'magistral-*', 'codestral-*', 'devstral-*', 'pixtral-*', 'voxtral-*'],
       ...['open-mistral-*', 'open-mixtral-*'],
     ],
-    settings: { outputCapMember: 'max_tokens', refusesUnknown: true, streamOptions: 'never' },
+    settings: { outputCapMember: 'max_tokens', streamOptions: 'never' },
   },
   {
     name: 'deepseek',
