@@ -51,9 +51,9 @@ for (const database of databases) {
       })
 
       it(`${name}: by its own family's limit, and not past another's`, async () => {
-        const own = await harness.createUser({ quotaLimits: { claude: 1000 } })
+        const own = await harness.createUser({ quotaLimits: { claude: 10_000 } })
         assert.equal((await ask(own)).status, 200)
-        const other = await harness.createUser({ quotaLimits: { gpt4: 1000 } })
+        const other = await harness.createUser({ quotaLimits: { gpt4: 10_000 } })
         const isOpen = name.includes('preset') || name.includes('any')
         if (isOpen) assert.notEqual((await ask(other)).status, 200)
         else assert.equal((await ask(other)).status, 200)
@@ -61,7 +61,7 @@ for (const database of databases) {
     }
 
     it('of a family with a limit of its own', async () => {
-      const accessToken = await harness.createUser({ quotaLimits: { gpt4: 1000 } })
+      const accessToken = await harness.createUser({ quotaLimits: { gpt4: 10_000 } })
       const body = { model: 'claude-a', models: ['gpt-4o'], messages }
       const { status, text } = await call(harness.port, { path: '/v1/chat/completions', accessToken, body })
       assert.ok(status === 403 || status === 404, text)
