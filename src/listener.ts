@@ -62,13 +62,15 @@ function answerBroken(error: Error & { readonly code?: string }, socket: Socket)
 }
 
 type RawAnswer = readonly [status: string, code: string, message: string]
+/** What the same request sent again may mend. */
+const timedOut = '408 Request Timeout'
 
 /** Answers what never became a request, and closes. */
 function answerRaw(socket: Duplex, [status, code, message]: RawAnswer): void {
   const body = JSON.stringify({ error: message, code })
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Connection: close\r\nCache-Control: no-store\r\n\r\n${body}`,
+      `Connection: close\r\nCache-Control: no-store\r\n${status === timedOut ? '' : 'X-Should-Retry: false\r\n'}\r\n${body}`,
   )
 }
 
@@ -76,7 +78,7 @@ const brokenAnswer: RawAnswer = ['400 Bad Request', 'bad_request', 'That is not 
 const notTunnel: RawAnswer = ['405 Method Not Allowed', 'method_not_allowed', 'This is no proxy for CONNECT.']
 const brokenAnswers: Readonly<Record<string, RawAnswer>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'bad_request', 'The request did not arrive in time.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [timedOut, 'bad_request', 'The request did not arrive in time.'],
 }
 
 function explain(error: NodeJS.ErrnoException, { host, port }: ListenerOptions): Error {

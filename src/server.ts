@@ -174,7 +174,7 @@ async function open(
     onDisconnect: config.onDisconnect,
     inputEstimate: config.inputEstimate,
     corrections,
-    noUpstreamMessage: `No upstream is configured for that model: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
+    noUpstreamAdvice: `set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml`,
   })
   const revocations = watchRevocations(store, gateway, clock, onFailure)
   stopper.add(revocations.close)
@@ -192,14 +192,17 @@ async function open(
     version,
   })
 
-  const health = createHealth({ parts: heartbeat.parts, notes: store.notes })
+  const health = createHealth({ parts: heartbeat.parts, notes: () => [...store.notes(), ...gateway.notes()] })
   const isGatewayPath = (path: string) => path === '/v1' || path.startsWith('/v1/') || path.startsWith('/v1?')
+  // What stands behind `/admin/users/` is an access token, whatever it looks like.
+  const isMeantForGateway = (path: string) => !path.startsWith('/admin/') && gateway.isMeant(path)
   const planes: RequestListener = (request, response) => {
     const path = request.url ?? '/'
     if (health.takes(path)) health.answer(request, response)
     else if (account.takes(path)) account.handle(request, response)
     else if (verifier.takes(path)) verifier.handle(request, response)
-    else if (config.adminPort !== undefined || isGatewayPath(path)) gateway.handle(request, response)
+    else if (config.adminPort !== undefined || isGatewayPath(path) || isMeantForGateway(path))
+      gateway.handle(request, response)
     else admin(request, response)
   }
   const front = {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { credentialOf } from '#http/credential.ts'
@@ -104,7 +104,7 @@ export function createAccount(options: AccountOptions): Account {
   }
 
   function throttled(waitMs: number): Problem {
-    return createProblem('throttled', undefined, { retryAt: clock() + waitMs })
+    return createThrottled(waitMs, clock())
   }
 
   async function tellUsage(request: IncomingMessage, accessToken: string): Promise<Answer> {
@@ -132,7 +132,7 @@ export function createAccount(options: AccountOptions): Account {
       return
     }
     visit.code = answer.problem.code
-    const rendered = renderProblem(answer.problem, visit.requestId, clock(), request.headers.accept)
+    const rendered = renderProblem(answer.problem, visit.requestId, clock(), request.headers)
     const allow = answer.allow === undefined ? {} : { allow: answer.allow }
     response.writeHead(rendered.status, { ...rendered.headers, ...allow }).end(rendered.body)
   }

@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import { createProblem } from '#core/errors.ts'
+import { createProblem, createThrottled } from '#core/errors.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey } from '#http/key-door.ts'
 import { type AdminEnv, type AdminParts, answerProblem } from './context.ts'
@@ -32,7 +32,7 @@ export function authenticate({ store, clock, throttle, clientAddress }: AdminPar
       case 'out_of_scope':
         return answerProblem(c, createProblem('forbidden', notForThis), now)
       case 'throttled':
-        return answerProblem(c, createProblem('throttled', undefined, { retryAt: now + found.waitMs }), now)
+        return answerProblem(c, createThrottled(found.waitMs, now), now)
     }
   })
 }

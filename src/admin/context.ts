@@ -56,7 +56,10 @@ export function answerJson(
 
 export function answerProblem(c: AdminContext, problem: Problem, now: number): Response {
   c.set('code', problem.code)
-  const { status, headers, body } = renderProblem(problem, c.get('requestId'), now, c.req.header('accept'))
+  const { status, headers, body } = renderProblem(problem, c.get('requestId'), now, {
+    accept: c.req.header('accept'),
+    patienceMs: Number.POSITIVE_INFINITY,
+  })
   return new Response(body, { status, headers })
 }
 

@@ -5,10 +5,18 @@
  */
 type Fault = 'client' | 'quota' | 'upstream' | 'operator' | 'bug'
 
-interface ErrorRow {
+/**
+ * Whether asking the same again may help. `soon`: in a second. `told`: from the problem's `retryAt` on, and without one
+ * never. `unknown`: it may, and nothing here says when, so that the client's own pauses are as good as any.
+ */
+type Again = 'soon' | 'told' | 'unknown'
+
+export interface ErrorRow {
   readonly status: number
   readonly fault: Fault
   readonly message: string
+  /** Absent: never. The request, the user or a setting has to change first. */
+  readonly again?: Again
 }
 
 export const errorTable = {
@@ -22,47 +30,81 @@ export const errorTable = {
   user_expired: { status: 403, fault: 'client', message: 'This access token has expired.' },
   address_not_allowed: { status: 403, fault: 'client', message: 'This address is not allowed.' },
   address_limit: { status: 403, fault: 'client', message: 'IP address limit exceeded' },
-  model_not_allowed: { status: 403, fault: 'client', message: 'This access token may not use that model.' },
   not_found: { status: 404, fault: 'client', message: 'Not found' },
   model_not_served: { status: 404, fault: 'client', message: 'That model is not served here.' },
+  model_not_allowed: { status: 404, fault: 'client', message: 'This access token may not use that model.' },
   method_not_allowed: { status: 405, fault: 'client', message: 'That method is not allowed here.' },
   conflict: { status: 409, fault: 'client', message: 'That conflicts with what is there.' },
   precondition_failed: { status: 412, fault: 'client', message: 'It was changed since you read it.' },
   body_too_large: { status: 413, fault: 'client', message: 'The body is too large.' },
   unsupported_media_type: { status: 415, fault: 'client', message: 'Send application/json.' },
   host_not_served: { status: 421, fault: 'client', message: 'This host is not served here.' },
-  rate_limited: { status: 429, fault: 'quota', message: 'Too many requests per minute.' },
-  concurrency_limited: { status: 429, fault: 'quota', message: 'Too many requests at once.' },
-  quota_exceeded: { status: 429, fault: 'quota', message: 'The quota is used up.' },
-  throttled: { status: 429, fault: 'client', message: 'Too many wrong credentials from this address.' },
+  websocket_not_served: {
+    status: 426,
+    fault: 'client',
+    message: 'WebSocket is not served here: send the request by HTTP.',
+  },
+  rate_limited: {
+    status: 429,
+    fault: 'quota',
+    message: 'Too many requests per minute.',
+    again: 'told',
+  },
+  concurrency_limited: {
+    status: 429,
+    fault: 'quota',
+    message: 'Too many requests at once.',
+    again: 'told',
+  },
+  quota_exceeded: { status: 429, fault: 'quota', message: 'The quota is used up.', again: 'told' },
+  throttled: {
+    status: 429,
+    fault: 'client',
+    message: 'Too many wrong credentials from this address.',
+    again: 'told',
+  },
   internal: {
     status: 500,
     fault: 'bug',
     message: 'Something went wrong here. The request id names it in the log.',
+    again: 'unknown',
   },
   upstream_failed: {
     status: 502,
     fault: 'upstream',
     message: 'The upstream could not be reached or broke off.',
+    again: 'unknown',
   },
-  no_upstream: { status: 503, fault: 'operator', message: 'No upstream is configured for that model.' },
   upstream_refused: {
     status: 503,
     fault: 'operator',
     message: "The upstream does not serve this gateway's account at present. Tell its operator.",
+    again: 'told',
   },
   store_unavailable: {
     status: 503,
     fault: 'operator',
     message: 'The store cannot be reached. Try again shortly.',
+    again: 'soon',
   },
   overloaded: {
     status: 503,
     fault: 'operator',
     message: 'Too many large bodies are being read at once. Try again shortly.',
+    again: 'soon',
   },
-  shutting_down: { status: 503, fault: 'operator', message: 'This instance is stopping. Try again.' },
-  upstream_timeout: { status: 504, fault: 'upstream', message: 'The upstream did not answer in time.' },
+  shutting_down: {
+    status: 503,
+    fault: 'operator',
+    message: 'This instance is stopping. Try again.',
+    again: 'soon',
+  },
+  upstream_timeout: {
+    status: 504,
+    fault: 'upstream',
+    message: 'The upstream did not answer in time.',
+    again: 'unknown',
+  },
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errorTable
@@ -93,8 +135,10 @@ export interface LimitFacts {
 export interface Problem {
   readonly code: ErrorCode
   readonly message: string
-  /** When trying again may help, epoch milliseconds; absent when waiting does not help. */
+  /** When trying again may help, epoch milliseconds; absent when waiting does not help, or nothing is known. */
   readonly retryAt?: number
+  /** Waiting does not help this time, though the code alone leaves it open. */
+  readonly isLasting?: boolean
   readonly issues?: readonly Issue[]
   readonly limit?: LimitFacts
 }
@@ -105,6 +149,7 @@ export function createProblem(
   message?: string,
   more?: {
     readonly retryAt?: number | undefined
+    readonly isLasting?: boolean
     readonly issues?: readonly Issue[]
     readonly limit?: LimitFacts | undefined
   },
@@ -113,25 +158,20 @@ export function createProblem(
   return {
     ...problem,
     ...(more?.retryAt !== undefined && { retryAt: more.retryAt }),
+    ...(more?.isLasting && { isLasting: true }),
     ...(more?.issues !== undefined && { issues: more.issues }),
     ...(more?.limit !== undefined && { limit: more.limit }),
   }
 }
 
-/** When trying again may help, also for what passes within seconds though no instant is known for it. */
-export function retryAtOf({ code, retryAt }: Problem, now: number): number | undefined {
-  if (retryAt !== undefined) return retryAt
-  switch (code) {
-    case 'store_unavailable':
-    case 'overloaded':
-    case 'shutting_down':
-      return now + 1000
-    default:
-      return undefined
-  }
+/** Also where it is known, and only nothing here serves it: that is the operator's business. */
+export function createNotServed(model: string): Problem {
+  return createProblem('model_not_served', `The model ${model} is not served here.`)
 }
 
-/** `Retry-After` in whole seconds, at least 1, for a `retryAt`. */
-export function retryAfterSeconds(retryAt: number, now: number): number {
-  return Math.max(1, Math.ceil((retryAt - now) / 1000))
+/** Too many wrong credentials came from there; how long to wait is in the sentence, since no client waits for minutes. */
+export function createThrottled(waitMs: number, now: number): Problem {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000))
+  const message = `${errorTable.throttled.message.slice(0, -1)}: wait ${seconds} s.`
+  return createProblem('throttled', message, { retryAt: now + waitMs })
 }

@@ -27,6 +27,7 @@ export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | und
       return createProblem(
         'upstream_failed',
         "The upstream refused this gateway's own credential. Tell its operator.",
+        { isLasting: true },
       )
     case 'account':
       return createProblem('upstream_refused', undefined, { retryAt })
@@ -37,4 +38,5 @@ export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | und
 export const redirected: Problem = createProblem(
   'upstream_failed',
   'The upstream redirects elsewhere, so its address is not right. Tell the operator of this gateway.',
+  { isLasting: true },
 )

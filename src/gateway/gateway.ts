@@ -24,8 +24,10 @@ import { createNamedModels } from './named-models.ts'
 import { refuse } from './refusal.ts'
 import { Relay, type RelayContext } from './relay.ts'
 import { type Bar, createRelays } from './relays.ts'
-import { createRouter, type Route } from './routes.ts'
+import { createRouter, pathOf, type Route } from './routes.ts'
+import { createUnserved } from './unserved.ts'
 import type { Visit } from './visit.ts'
+import { baseAddressAdvice, misaddressed, notServedAdvice } from './wrong-paths.ts'
 
 export interface GatewayOptions {
   readonly meter: Meter
@@ -54,11 +56,16 @@ export interface GatewayOptions {
   readonly drainBytesMax?: number
   readonly stalledMs?: number
   readonly settleWaitMs?: number
-  readonly noUpstreamMessage?: string
+  /** How an upstream is added: for the log and `notes`. */
+  readonly noUpstreamAdvice?: string
 }
 
 export interface Gateway {
+  /** Whether a path outside `/v1` is one of the gateway's below a wrong base address, so that it is told so here. */
+  readonly isMeant: (url: string) => boolean
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** What the operator should know, in sentences without addresses or secrets. */
+  readonly notes: () => readonly string[]
   readonly openRelays: () => number
   /** Whose relays are running. */
   readonly runningUsers: () => ReadonlySet<string>
@@ -80,7 +87,7 @@ const defaults = {
   drainBytesMax: 32 * 1024 * 1024,
   stalledMs: 5 * minuteMs,
   settleWaitMs: 1000,
-  noUpstreamMessage: 'No upstream is configured for that model.',
+  noUpstreamAdvice: 'add one',
 } as const
 
 /** The data plane: tells requests apart, takes them in, and runs a relay for each that was admitted. */
@@ -96,7 +103,8 @@ export function createGateway(given: GatewayOptions): Gateway {
     families: options.policy.families,
     isNamed: createNamedModels(options.upstreams, lists, clock),
   }
-  const relaying: RelayContext = { ...options, relays }
+  const unserved = createUnserved(clock, log, options.noUpstreamAdvice)
+  const relaying: RelayContext = { ...options, relays, unserved }
   const models: ModelsContext = {
     ...options,
     intake,
@@ -137,6 +145,7 @@ export function createGateway(given: GatewayOptions): Gateway {
       waitedMs: 0,
       ownMs: undefined,
       provider: claimant(request),
+      endpoint: undefined,
       route: 'none',
       userId: undefined,
       code: undefined,
@@ -157,18 +166,23 @@ export function createGateway(given: GatewayOptions): Gateway {
       visit.response.shouldKeepAlive = false
       return say(visit, createProblem('shutting_down'))
     }
-    if (routing.kind === 'not_found')
-      return say(visit, createProblem('not_found', 'There is no such path here.'))
+    if (isWebSocket(request)) {
+      for (const [name, value] of onlyHttp) visit.response.setHeader(name, value)
+      return say(visit, createProblem('websocket_not_served'))
+    }
+    if (routing.kind === 'not_found') return say(visit, notFound(visit))
     if (routing.kind === 'wrong_method') {
       visit.response.setHeader('allow', routing.allow)
-      return say(visit, createProblem('method_not_allowed'))
+      return say(visit, createProblem('method_not_allowed', `Use ${routing.allow} here.`))
     }
     return run(visit, routing.route)
   }
 
   function enter(visit: Visit, found: Route): void {
     visit.route = found.template
-    if (found.kind === 'relay') visit.provider = found.provider
+    if (found.kind !== 'relay') return
+    visit.provider = found.provider
+    visit.endpoint = found.endpoint
   }
 
   async function run(visit: Visit, found: Route): Promise<void> {
@@ -188,6 +202,15 @@ export function createGateway(given: GatewayOptions): Gateway {
     started.start()
     options.onStarted?.(taken.job.userId)
     if (isCutting) started.cut(createProblem('shutting_down'))
+  }
+
+  /** A path that can be told from others is answered in its own protocol, any other in that of the headers. */
+  function notFound(visit: Visit): Problem {
+    const { request } = visit
+    const meant = misaddressed(pathOf(request.url ?? ''), [visit.provider, ...providers])
+    if (!meant) return createProblem('not_found', notServedAdvice(visit.provider))
+    visit.provider = meant.provider
+    return createProblem('not_found', baseAddressAdvice(meant, request))
   }
 
   function say(visit: Visit, problem: Problem): void {
@@ -231,7 +254,19 @@ export function createGateway(given: GatewayOptions): Gateway {
   }
 
   const { cutUser, barUser, count: openRelays, users: runningUsers } = relays
-  return { handle, openRelays, runningUsers, cutUser, barUser, drain }
+  const isMeant = (url: string) => misaddressed(pathOf(url), providers) !== undefined
+  return { isMeant, handle, notes: unserved.notes, openRelays, runningUsers, cutUser, barUser, drain }
+}
+
+/** RFC 9110, 15.5.22: what the client should speak instead is named. */
+const onlyHttp = [
+  ['upgrade', 'HTTP/1.1'],
+  ['connection', 'upgrade'],
+] as const
+
+/** Codex asks so first, and goes over to HTTP at once where it is told 426. */
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 /** Looks now and then: this is for a process that stops, where nobody counts milliseconds. */

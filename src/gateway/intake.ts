@@ -1,6 +1,6 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { type Family, familyOf, isCaughtAll } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
@@ -289,7 +289,7 @@ function refuseUnknown(waitMs: number | undefined, context: IntakeContext): Refu
 }
 
 function refuseThrottled(waitMs: number, { clock }: IntakeContext): Refusal {
-  return refused(createProblem('throttled', undefined, { retryAt: clock() + waitMs }))
+  return refused(createThrottled(waitMs, clock()))
 }
 
 function refused(problem: Problem): Refusal {

@@ -1,6 +1,6 @@
 import { maySeeModel, type Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem } from '#core/errors.ts'
+import { createNotServed } from '#core/errors.ts'
 import type { UserLimits } from '#core/user.ts'
 import { credentialOf } from '#http/credential.ts'
 import type { ReadingRate } from '#http/reading-rate.ts'
@@ -38,10 +38,7 @@ export async function showModel(
   if (seen.kind === 'refused') return seen
   const model = seen.models.find((each) => each.id === id)
   if (!model) {
-    return {
-      kind: 'refused',
-      problem: createProblem('model_not_served', `The model ${id} is not served here.`),
-    }
+    return { kind: 'refused', problem: createNotServed(id) }
   }
   answer(visit, visit.provider.renderModel(model))
   return undefined

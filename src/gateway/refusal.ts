@@ -1,16 +1,15 @@
-import { errorTable, type Problem, retryAfterSeconds, retryAtOf } from '#core/errors.ts'
+import { againHeaders } from '#core/asking-again.ts'
+import { errorTable, type Problem } from '#core/errors.ts'
 import { linger } from '#http/linger.ts'
-import type { LimitsView } from '#providers/provider.ts'
+import type { LimitsView, ProblemWords } from '#providers/provider.ts'
 import { timingOf, type Visit } from './visit.ts'
-
-/** Beyond this, waiting is nothing that a client's own retries should do: they would hammer and then fail. */
-const worthWaitingMs = 60_000
 
 /** Answers with a problem in the caller's protocol, unless an answer has begun. */
 export function refuse(visit: Visit, problem: Problem, limits: LimitsView | undefined, now: number): void {
   const { response, provider, requestId } = visit
   visit.code = problem.code
   if (response.headersSent || response.destroyed) return
+  const { status } = errorTable[problem.code]
   const headers = [
     'content-type',
     'application/json',
@@ -20,10 +19,20 @@ export function refuse(visit: Visit, problem: Problem, limits: LimitsView | unde
     timingOf(visit),
   ]
   if (provider.requestIdHeader !== 'x-request-id') headers.push(provider.requestIdHeader, requestId)
-  headers.push(...retryHeaders(problem, now))
+  pushAll(headers, againHeaders(problem, now))
   if (limits) pushAll(headers, provider.limitHeaders(limits, now))
-  if (errorTable[problem.code].status === 401) headers.push('www-authenticate', 'Bearer realm="tollgate"')
-  sendWhole(visit, errorTable[problem.code].status, headers, provider.renderProblem(problem, requestId))
+  if (status === 401) headers.push('www-authenticate', 'Bearer realm="tollgate"')
+  sendWhole(visit, status, headers, wordsOf(visit).renderProblem(problem, requestId))
+}
+
+/** What ends a running stream that has to be cut, as the endpoint's clients read it. */
+export function streamRefusal(visit: Visit, problem: Problem, opening: Buffer): string {
+  return wordsOf(visit).renderStreamProblem(problem, visit.requestId, opening)
+}
+
+/** Clients of some endpoints read problems in a shape of their own; the others in that of their protocol. */
+function wordsOf({ endpoint, provider }: Visit): ProblemWords {
+  return endpoint?.problems ?? provider
 }
 
 /** Sends a whole answer of our own. */
@@ -33,23 +42,6 @@ export function sendWhole(visit: Visit, status: number, headers: string[], body:
   response.writeHead(status, headers)
   response.end(body)
   linger(visit.request)
-}
-
-/**
- * When to come back: `retry-after` in whole seconds, and `x-should-retry: false` where waiting seconds cannot
- * help, which the official clients obey.
- */
-function retryHeaders(problem: Problem, now: number): string[] {
-  const retryAt = retryAtOf(problem, now)
-  const headers = retryAt === undefined ? [] : ['retry-after', String(retryAfterSeconds(retryAt, now))]
-  const isWorthWaiting = retryAt !== undefined && retryAt - now <= worthWaitingMs
-  const wouldRetry =
-    errorTable[problem.code].fault === 'quota' ||
-    problem.code === 'throttled' ||
-    problem.code === 'upstream_refused'
-  if (problem.code === 'no_upstream' || (wouldRetry && !isWorthWaiting))
-    headers.push('x-should-retry', 'false')
-  return headers
 }
 
 export function pushAll(list: string[], headers: Readonly<Record<string, string>>): void {

@@ -1,9 +1,10 @@
 import type { Clock } from '#core/clock.ts'
-import { createProblem, errorTable, type Problem } from '#core/errors.ts'
+import { createNotServed, createProblem, errorTable, type Problem } from '#core/errors.ts'
 import type { Log } from '#http/log.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
 import { operatorRefusalByStatus } from '#providers/operator-refusal.ts'
+import { openingBytesMax } from '#providers/provider.ts'
 import type { Settlement } from '#storage/store.ts'
 import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
 import { answerHeaders, type HeaderList } from '#upstreams/header-lists.ts'
@@ -16,8 +17,9 @@ import { type Charge, chargeOf, type Figures, isSuccess, noFigures } from './cha
 import { Delivery } from './delivery.ts'
 import { problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
-import { pushAll, refuse } from './refusal.ts'
+import { pushAll, refuse, streamRefusal } from './refusal.ts'
 import type { Bar, Relays } from './relays.ts'
+import type { Unserved } from './unserved.ts'
 import { isGone, timingOf } from './visit.ts'
 
 export interface RelayContext {
@@ -36,8 +38,8 @@ export interface RelayContext {
   readonly stalledMs: number
   /** How long an answer's end waits for its settlement at most. */
   readonly settleWaitMs: number
-  /** Says how to add one. */
-  readonly noUpstreamMessage: string
+  /** Told of models that no upstream serves. */
+  readonly unserved: Unserved
 }
 
 /** How a relay ended. `gone` and `cut` stop an upstream that is at work; the others find it at its own end. */
@@ -51,6 +53,8 @@ const lastWordsMs = 20
 
 /** How long an answer's head waits for its first words, where another upstream could answer in the place of an error. */
 const firstWordsMs = 100
+
+const nothing = Buffer.alloc(0)
 
 /** Answers after which another upstream may do better, besides those that speak of the operator's account. */
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
@@ -77,6 +81,8 @@ export class Relay implements Receiver {
   #mayHaveCost = false
   #upstreamStatus = 0
   #firstByteAt: number | undefined
+  /** The answer's first bytes, where its endpoint's clients want them again in an error at its end. */
+  #opening: Buffer = nothing
   #settling: Promise<unknown> | undefined
   #lastWordsTimer: NodeJS.Timeout | undefined
   /** What goes out: everything; nothing while this may be the end; everything but the end, which did not come. */
@@ -114,10 +120,18 @@ export class Relay implements Receiver {
     try {
       if (isGone(visit)) this.#onClientClose()
       else if (this.#attempts.hasNext) this.#attempts.sendToNext(this)
-      else this.#fail(createProblem('no_upstream', this.#context.noUpstreamMessage))
+      else this.#failUnserved()
     } catch (error) {
       this.onFailure({ kind: 'fault', cause: error, mayHaveWorked: false, isStale: false })
     }
+  }
+
+  #failUnserved(): void {
+    const { visit, request, decision } = this.#job
+    const family = decision.quota?.family ?? 'its family'
+    const { requestId, provider } = visit
+    this.#context.unserved.note({ requestId, provider: provider.name, model: request.model, family })
+    this.#fail(createNotServed(request.model))
   }
 
   cut(problem: Problem): void {
@@ -225,6 +239,7 @@ export class Relay implements Receiver {
     }
     if (meter.isComplete()) this.#mayBeOver(meter)
     else if (this.#flow !== 'open') this.#goOn('open')
+    if (this.#job.endpoint.problems && this.#opening.length < openingBytesMax) this.#keepOpening(passing)
     if (this.#isClientGone) this.#countDrained(chunk.length)
     else if (!this.#delivery.write(passing)) this.#attempts.exchange?.pause()
   }
@@ -280,6 +295,7 @@ export class Relay implements Receiver {
     this.#wasSent = false
     this.#upstreamStatus = 0
     this.#firstByteAt = undefined
+    this.#opening = nothing
     this.#delivery.reset()
     try {
       this.#attempts.sendToNext(this)
@@ -287,6 +303,11 @@ export class Relay implements Receiver {
       this.onFailure({ kind: 'fault', cause: error, mayHaveWorked: false, isStale: false })
     }
     return true
+  }
+
+  #keepOpening(chunk: Buffer): void {
+    const rest = chunk.subarray(0, openingBytesMax - this.#opening.length)
+    this.#opening = Buffer.concat([this.#opening, rest])
   }
 
   #settle(ending: Ending): Promise<unknown> {
@@ -472,7 +493,7 @@ export class Relay implements Receiver {
     if (ending.kind === 'complete') delivery.finish()
     else if (!delivery.hasStarted) refuse(visit, ending.problem, decision, this.#context.clock())
     else if (this.#meter?.takesEvents && delivery.isBetweenEvents) {
-      delivery.finish(visit.provider.renderStreamProblem(ending.problem, visit.requestId))
+      delivery.finish(streamRefusal(visit, ending.problem, this.#opening))
     } else delivery.destroy()
   }
 

@@ -28,13 +28,17 @@ export function createRouter(providers: readonly Provider[]): (method: string, u
     }
   }
   return (method, url) => {
-    const query = url.indexOf('?')
-    const path = query < 0 ? url : url.slice(0, query)
+    const path = pathOf(url)
     const relay = relays.get(path)
     if (relay) return allowing('POST', method, relay)
     const route = modelRoute(path)
     return route ? allowing('GET', method, route) : { kind: 'not_found' }
   }
+}
+
+export function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  return query < 0 ? url : url.slice(0, query)
 }
 
 function allowing(allow: 'GET' | 'POST', method: string, route: Route): Routing {

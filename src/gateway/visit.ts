@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ErrorCode } from '#core/errors.ts'
-import type { Provider } from '#providers/provider.ts'
+import type { Endpoint, Provider } from '#providers/provider.ts'
 
 /** One HTTP request at the gateway, from its arrival to the end of its answer. */
 export interface Visit {
@@ -16,6 +16,8 @@ export interface Visit {
   ownMs: number | undefined
   /** In whose shape it is answered. */
   provider: Provider
+  /** The operation that was called; undefined where the path is not one. */
+  endpoint: Endpoint | undefined
   /** The route's template, for the log and the ledger. */
   route: string
   userId: string | undefined

@@ -48,7 +48,7 @@ function refuse(
   { clock, log, clientAddress }: FrontOptions,
 ): void {
   const [arrivedAt, requestId] = [performance.now(), createRequestId(clock())]
-  const { status, headers, body } = renderProblem(problem, requestId, clock(), request.headers.accept)
+  const { status, headers, body } = renderProblem(problem, requestId, clock(), request.headers)
   response
     .writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
     .end(request.method === 'HEAD' ? undefined : body)

@@ -47,7 +47,7 @@ describe('the admin error envelope', () => {
   ]
   for (const [accept, expected] of wanted) {
     it(`is a problem of RFC 9457 for ${accept}: ${expected}`, () => {
-      const { headers, body } = renderProblem(createProblem('conflict', 'why'), 'r', 0, accept)
+      const { headers, body } = renderProblem(createProblem('conflict', 'why'), 'r', 0, { accept })
       assert.equal(headers['content-type'] === 'application/problem+json', expected)
       const { title, status, detail, error } = JSON.parse(body)
       assert.equal(error, 'why')

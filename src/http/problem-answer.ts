@@ -1,4 +1,5 @@
-import { errorTable, type Problem, retryAfterSeconds, retryAtOf } from '#core/errors.ts'
+import { againHeaders } from '#core/asking-again.ts'
+import { errorTable, type Problem } from '#core/errors.ts'
 
 /** An error as the control plane's callers get it, ready to be sent by whatever sends. */
 export interface ProblemAnswer {
@@ -9,6 +10,14 @@ export interface ProblemAnswer {
 
 const problemType = 'application/problem+json'
 
+/** Who gets an answer. */
+interface Caller {
+  /** Its `Accept` header. */
+  readonly accept?: string | undefined
+  /** How long it may be told to wait: a program of the operator's any time, an LLM client a minute. */
+  readonly patienceMs?: number
+}
+
 /**
  * The admin envelope: the contract's `{"error": "<string>"}`, with `code`, `issues`, `limit` and `requestId` beside it, and
  * RFC 9457's members as well for a client that asks for them. `now` in epoch milliseconds.
@@ -17,7 +26,7 @@ export function renderProblem(
   problem: Problem,
   requestId: string,
   now: number,
-  accept?: string,
+  { accept, patienceMs }: Caller = {},
 ): ProblemAnswer {
   const { status, message: title } = errorTable[problem.code]
   const wantsProblem = acceptsProblem(accept)
@@ -34,12 +43,11 @@ export function renderProblem(
       detail: problem.message,
     }),
   }
-  const retryAt = retryAtOf(problem, now)
   const headers = {
     'content-type': wantsProblem ? problemType : 'application/json',
     'cache-control': 'no-store',
     'x-request-id': requestId,
-    ...(retryAt !== undefined && { 'retry-after': String(retryAfterSeconds(retryAt, now)) }),
+    ...againHeaders(problem, now, patienceMs),
     ...(status === 401 && { 'www-authenticate': 'Bearer realm="tollgate"' }),
   }
   return { status, headers, body: JSON.stringify(body) }

@@ -435,6 +435,7 @@ it('estimates the output of an answer without usage from its text', () => {
 })
 
 describe('problems', () => {
+  const nothing = Buffer.alloc(0)
   const codes = Object.keys(errorTable) as ErrorCode[]
   const problem = createProblem('bad_request', 'The member n is wrong.', {
     issues: [{ path: 'n', message: '' }],
@@ -488,7 +489,7 @@ describe('problems', () => {
       for await (const _ of answer);
     }
     const messages = [{ role: 'user' as const, content: 'x' }]
-    const first = new OpenAI({ apiKey: 'k', fetch: stream(openai.renderStreamProblem(cut, 'r')) })
+    const first = new OpenAI({ apiKey: 'k', fetch: stream(openai.renderStreamProblem(cut, 'r', nothing)) })
     const chat = await first.chat.completions.create({ model: 'm', messages, stream: true })
     await assert.rejects(drain(chat), (error) => {
       assert.ok(error instanceof OpenAI.APIError && error.code === 'user_disabled')
@@ -497,7 +498,10 @@ describe('problems', () => {
     })
     const responses = await first.responses.create({ model: 'm', input: 'x', stream: true })
     await assert.rejects(drain(responses), OpenAI.APIError)
-    const second = new Anthropic({ apiKey: 'k', fetch: stream(anthropic.renderStreamProblem(cut, 'r')) })
+    const second = new Anthropic({
+      apiKey: 'k',
+      fetch: stream(anthropic.renderStreamProblem(cut, 'r', nothing)),
+    })
     const message = await second.messages.create({ model: 'm', max_tokens: 1, messages, stream: true })
     await assert.rejects(drain(message), (error) => {
       assert.ok(error instanceof Anthropic.APIError && error.type === 'permission_error')

@@ -10,7 +10,7 @@ import type { ModelsElsewhere } from './models-elsewhere.ts'
  * errors), gathered in its `provider`. All of it is pure; the gateway asks these objects what
  * they can do and never which one they are.
  */
-export interface Provider {
+export interface Provider extends ProblemWords {
   readonly name: string
   /** Base address of the service this protocol comes from, for an upstream that states none. */
   readonly publicBaseUrl: string
@@ -28,10 +28,6 @@ export interface Provider {
   readonly claims: (headers: Readonly<Record<string, unknown>>) => boolean
   /** Under which header this protocol's clients look for a request's id. */
   readonly requestIdHeader: string
-  /** A refusal or failure in this protocol's own shape (JSON text). The status is `errorTable`'s. */
-  readonly renderProblem: (problem: Problem, requestId: string) => string
-  /** What ends a running stream when it has to be cut: an event that this protocol's clients raise as an error. */
-  readonly renderStreamProblem: (problem: Problem, requestId: string) => string
   /** This protocol's rate-limit headers, so that its clients know where they stand. */
   readonly limitHeaders: (limits: LimitsView, now: number) => Readonly<Record<string, string>>
   /** Headers of a request that go to an upstream, and of an answer that go to the client; `x-*` for all that begin so. */
@@ -69,6 +65,20 @@ export interface Preset {
   }
 }
 
+/** How much of a stream's beginning is kept for its end. */
+export const openingBytesMax = 1024
+
+/** How a refusal or failure is put for clients. */
+export interface ProblemWords {
+  /** In their own shape (JSON text). The status is `errorTable`'s. */
+  readonly renderProblem: (problem: Problem, requestId: string) => string
+  /**
+   * What ends a running stream when it has to be cut: events that these clients raise as an error. `opening` is what
+   * the stream began with, at most `openingBytesMax`.
+   */
+  readonly renderStreamProblem: (problem: Problem, requestId: string, opening: Buffer) => string
+}
+
 export interface LimitsView {
   readonly quota: QuotaView | undefined
   readonly rate: RateView | undefined
@@ -86,6 +96,8 @@ export interface Endpoint {
   readonly path: string
   /** Path below an upstream's base address, e.g. `/chat/completions`. */
   readonly upstreamPath: string
+  /** Where this operation's clients read problems in another shape than the protocol's. */
+  readonly problems?: ProblemWords
   /** False for what costs nothing (counting): admitted and recorded, but nothing is reserved or charged. */
   readonly isMetered: boolean
   /** Reads what the gateway has to know from the body's top-level members. */

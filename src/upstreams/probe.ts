@@ -62,7 +62,7 @@ function isModel(value: unknown): value is { readonly id: string } {
 }
 
 /** A base address stands for the same part of the path on every operation, so one of them tells for all. */
-function modelsPathOf(provider: Provider): string {
+export function modelsPathOf(provider: Provider): string {
   const [endpoint] = provider.endpoints
   const shortened = endpoint ? endpoint.path.length - endpoint.upstreamPath.length : 0
   return '/v1/models'.slice(shortened)

@@ -1,5 +1,5 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
-import { createProblem, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { endGuess } from '#http/throttle.ts'
 import type { Asked } from '#metering/meter.ts'
 import type { AdmissionAsk } from '#storage/store.ts'
@@ -49,6 +49,5 @@ function toVerdict(outcome: Asked, visit: Visit): Verdict {
 
 /** As if the store had not been asked: a caller who has to wait is told nothing else. */
 function throttled(waitMs: number, { clock }: VerifierContext): Verdict {
-  const problem = createProblem('throttled', undefined, { retryAt: clock() + waitMs })
-  return { kind: 'refused', problem, outcome: undefined }
+  return { kind: 'refused', problem: createThrottled(waitMs, clock()), outcome: undefined }
 }

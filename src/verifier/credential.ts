@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { createProblem } from '#core/errors.ts'
+import { createThrottled } from '#core/errors.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey } from '#http/key-door.ts'
 import { type Refusal, refuse, refused } from './answer.ts'
@@ -58,10 +58,8 @@ export async function letIn(
       return ofGateway(refuse('unknown_admin_key', 'This verifier key is not known.'))
     case 'out_of_scope':
       return ofGateway(refuse('forbidden', 'This admin key lacks the scope "verifier".'))
-    case 'throttled': {
-      const problem = createProblem('throttled', undefined, { retryAt: now + found.waitMs })
-      return ofGateway(refused(problem))
-    }
+    case 'throttled':
+      return ofGateway(refused(createThrottled(found.waitMs, now)))
   }
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { clientPatienceMs } from '#core/asking-again.ts'
 import { createProblem, errorTable } from '#core/errors.ts'
 import { parseAddress } from '#core/network.ts'
 import { logAccess } from '#http/access-log.ts'
@@ -94,7 +95,11 @@ export function createVerifier({ clientAddress, ...options }: VerifierOptions): 
     const headers = { 'cache-control': 'no-store', 'x-request-id': requestId, ...answer.headers }
     if (answer.kind === 'refused') {
       visit.code = answer.problem.code
-      const rendered = renderProblem(answer.problem, requestId, clock(), request.headers.accept)
+      const rendered = renderProblem(answer.problem, requestId, clock(), {
+        accept: request.headers.accept,
+        // What refuses a user goes on to that user's client.
+        patienceMs: answer.isOfGateway ? Number.POSITIVE_INFINITY : clientPatienceMs,
+      })
       const status = answer.status ?? errorTable[answer.problem.code].status
       response.writeHead(status, { ...rendered.headers, ...headers }).end(rendered.body)
     } else if (answer.body === undefined) {

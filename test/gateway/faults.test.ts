@@ -129,17 +129,32 @@ for (const database of databases) {
       assert.doesNotMatch(answer.text + harness.log(), /upstream-se/)
     })
 
-    it('says 503 and how to add one where no upstream serves the model', async () => {
+    it('knows no model that no upstream serves, and tells the operator how to add one', async () => {
       harness = await openHarness(database, {
         upstreams: [],
-        gateway: { noUpstreamMessage: 'Set SOME_KEY.' },
+        gateway: { noUpstreamAdvice: 'set SOME_KEY' },
       })
       open.push(harness)
-      const { answer, used } = await ask()
-      assert.equal(answer.status, 503)
-      assert.equal(JSON.parse(answer.text).error.message, 'Set SOME_KEY.')
-      assert.equal(answer.headers['x-should-retry'], 'false')
-      assert.equal(used, 0)
+      assert.deepEqual(harness.gateway.notes(), [])
+      const { answer, used, settlement } = await ask()
+      const accessToken = await harness.createUser()
+      const body = { model: 'no-such-family', messages: [] }
+      const unknown = await call(harness.port, { path: '/v1/chat/completions', accessToken, body })
+      assert.deepEqual([answer.status, unknown.status], [404, 404])
+      assert.equal(answer.text, unknown.text.replace('no-such-family', 'gpt-4o'))
+      assert.deepEqual([used, settlement?.status, settlement?.errorCode], [0, 404, 'model_not_served'])
+      assert.deepEqual(harness.gateway.notes(), [
+        'no upstream serves gpt4 on the routes of openai: set SOME_KEY',
+      ])
+      const lines = () => harness.log().match(/no upstream serves a model/g)?.length
+      assert.equal(lines(), 1)
+      await ask()
+      assert.equal(lines(), 1, 'who asks again and again is logged once')
+      harness.shiftClock(61_000)
+      await ask()
+      assert.equal(lines(), 2)
+      harness.shiftClock(3_600_001)
+      assert.deepEqual(harness.gateway.notes(), [], 'what was an hour ago is no news')
     })
 
     it('says 504 when no answer comes in time, lets the upstream go and tries no other', async () => {

@@ -140,7 +140,7 @@ for (const database of databases) {
         assert.deepEqual(await ask({ disabledAt: harness.clock.now }), [403, 'user_disabled'])
         assert.deepEqual(await ask({}, { model: 'llama' }), [404, 'model_not_served'])
         assert.deepEqual(await ask({ limits: { requestsPerMinute: 0 } }), [429, 'rate_limited'])
-        assert.deepEqual(await ask({ limits: { allowedModels: ['claude'] } }), [403, 'model_not_allowed'])
+        assert.deepEqual(await ask({ limits: { allowedModels: ['claude'] } }), [404, 'model_not_allowed'])
         assert.deepEqual(
           await ask({ limits: { allowedNetworks: ['192.0.2.0/24'] } }, { address: '198.51.100.1' }),
           [403, 'address_not_allowed'],

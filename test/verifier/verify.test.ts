@@ -127,7 +127,7 @@ for (const database of databases) {
         ],
         [
           'model_not_allowed',
-          403,
+          404,
           async () => ({
             ...(await harness.createUser({ limits: { allowedModels: ['claude'] } })),
             query: '?model=gpt-4o',
@@ -199,7 +199,7 @@ for (const database of databases) {
       const path = '/v1/messages?model=claude-x&family=claude&deny=403'
       assert.equal((await verify(accessToken, path)).headers.get('x-tollgate-family'), '')
       const said = await verify(accessToken, path, { 'x-tollgate-model': 'gpt-4o' })
-      assert.deepEqual([said.status, said.json.code], [403, 'model_not_allowed'])
+      assert.deepEqual([said.status, said.json.code], [404, 'model_not_allowed'])
       const unserved = await verify(accessToken, path, { 'x-tollgate-model': 'llama' })
       assert.equal(unserved.status, 404, "deny=403 was the client's too")
       const own = await verify(accessToken, '?model=claude-x', { 'x-tollgate-model': 'gpt-4o' })

@@ -26,22 +26,23 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   user_expired: denied('user_expired'),
   address_not_allowed: denied('address_not_allowed'),
   address_limit: denied('address_limit'),
-  model_not_allowed: denied('model_not_allowed'),
   not_found: invalid('not_found'),
   model_not_served: invalid('model_not_found'),
+  // A model that a holder may not use is not there, as the provider has it: clients then ask for another one.
+  model_not_allowed: invalid('model_not_found'),
   method_not_allowed: invalid('method_not_allowed'),
   conflict: invalid('conflict'),
   precondition_failed: invalid('precondition_failed'),
   body_too_large: invalid('request_too_large'),
   unsupported_media_type: invalid('unsupported_media_type'),
   host_not_served: invalid('host_not_served'),
+  websocket_not_served: invalid('websocket_not_served'),
   rate_limited: limited('rate_limit_exceeded'),
   concurrency_limited: limited('concurrency_limit_exceeded'),
   quota_exceeded: { type: 'insufficient_quota', code: 'insufficient_quota' },
   throttled: limited('too_many_failures'),
   internal: failed('internal_error'),
   upstream_failed: failed('upstream_failed'),
-  no_upstream: failed('no_upstream'),
   upstream_refused: failed('upstream_refused'),
   store_unavailable: failed('store_unavailable'),
   overloaded: failed('overloaded'),
@@ -49,14 +50,16 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   upstream_timeout: failed('upstream_timeout'),
 }
 
-/**
- * The request id goes in the header only, as the provider has it. `limit` is ours: inside `error`, which is what
- * the official clients hand to a program.
- */
-export function renderProblem({ code: ours, message, issues, limit }: Problem): string {
+/** `limit` is ours: inside `error`, which is what the official clients hand to a program. */
+export function errorOf({ code: ours, message, issues, limit }: Problem) {
   const { type, code } = wordings[ours]
   const param = issues?.[0]?.path ?? null
-  return JSON.stringify({ error: { message, type, param, code, ...(limit && { limit }) } })
+  return { message, type, param, code, ...(limit && { limit }) }
+}
+
+/** The request id goes in the header only, as the provider has it. */
+export function renderProblem(problem: Problem): string {
+  return JSON.stringify({ error: errorOf(problem) })
 }
 
 /** The official clients raise an event whose data has an `error`; nothing may follow it, `[DONE]` least of all. */

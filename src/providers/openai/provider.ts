@@ -15,6 +15,7 @@ import {
   readEmbedding,
   readResponse,
 } from './request.ts'
+import { renderResponseProblem, renderResponseStreamProblem } from './response-errors.ts'
 import { answerWords, chatStream, responsesStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
 
@@ -54,6 +55,7 @@ const endpoints: readonly Endpoint[] = [
     readRequest: readResponse,
     editsFor: editResponse,
     openStream: (options) => openStreamMeter(responsesStream, { ...options, withholdsUsage: false }),
+    problems: { renderProblem: renderResponseProblem, renderStreamProblem: renderResponseStreamProblem },
   },
   {
     ...shared,
