@@ -116,7 +116,7 @@ const limitWords: Readonly<Record<LimitFacts['name'], LimitWords>> = {
     used: 'units of this period',
     more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `neededOutput`, how much of that is output that it asks for; `resetAt`, where waiting for it helps',
     retry:
-      '1 where only running requests stand in the way; until `resetAt` where the request fits into a whole period; else none',
+      '1 where only running requests stand in the way; until `resetAt` where that is within a minute and the request fits into a whole period; else none',
   },
   requestsPerMinute: {
     code: 'rate_limited',
