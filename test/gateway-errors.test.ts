@@ -513,7 +513,7 @@ for (const database of databases) {
       assert.deepEqual([...covered].toSorted(), Object.keys(errorTable).toSorted())
     })
 
-    it('anthropic: a stream that is cut raises what it was cut for', () => {
+    it('anthropic: a stream that is cut raises what it was cut for, and its repeat is refused for good', () => {
       const script: Script = (_request, response) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
         response.write('event: ping\ndata: {"type":"ping"}\n\n')
@@ -532,11 +532,26 @@ for (const database of databases) {
         })()
         await waitUntil(() => harness.gateway.openRelays() === 1, 'it runs')
         const { id } = await harness.userOf(accessToken)
+        const edit = { disabledAt: Date.now(), disabledReason: 'Left' }
+        await harness.store.users.writeUsers([{ ref: { accessToken }, edit }], Date.now())
         harness.gateway.cutUser(id, createProblem('user_disabled', 'Disabled just now.'))
         await assert.rejects(
           reading,
           (error) => error instanceof Anthropic.APIError && /Disabled just now/.test(error.message),
         )
+        await waitUntil(() => harness.gateway.openRelays() === 0, 'it is booked')
+        const used = await harness.usedBy(accessToken)
+        // Claude Code asks the same again within milliseconds, not streamed.
+        const again = new Anthropic({ apiKey: accessToken, baseURL: harness.origin, maxRetries: 2 })
+        await assert.rejects(
+          Promise.resolve(again.messages.create({ model: 'claude-x', max_tokens: 9, messages: [] })),
+          (error) =>
+            error instanceof Anthropic.PermissionDeniedError &&
+            error.type === 'permission_error' &&
+            error.headers.get('x-should-retry') === 'false' &&
+            /Left/.test(error.message),
+        )
+        assert.deepEqual([await harness.usedBy(accessToken), harness.admitted.length], [used, 1])
       })
     })
   })

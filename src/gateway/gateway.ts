@@ -258,10 +258,13 @@ export function createGateway(given: GatewayOptions): Gateway {
   return { isMeant, handle, notes: unserved.notes, openRelays, runningUsers, cutUser, barUser, drain }
 }
 
-/** RFC 9110, 15.5.22: what the client should speak instead is named. */
+/**
+ * RFC 9110, 15.5.22: what the client should speak instead is named. The connection ends, since node:http reads nothing
+ * more of one on which another protocol was asked for.
+ */
 const onlyHttp = [
   ['upgrade', 'HTTP/1.1'],
-  ['connection', 'upgrade'],
+  ['connection', 'upgrade, close'],
 ] as const
 
 /** Codex asks so first, and goes over to HTTP at once where it is told 426. */

@@ -12,6 +12,7 @@ describe('the admin error envelope', () => {
       'content-type': 'application/json',
       'cache-control': 'no-store',
       'x-request-id': 'req_1',
+      'x-should-retry': 'false',
     })
   })
 

@@ -270,7 +270,7 @@ for (const database of databases) {
         {
           name: 'a model that is not allowed',
           edit: { limits: { allowedModels: ['nothing'] } },
-          error: 'PermissionDeniedError',
+          error: 'NotFoundError',
           attempts: 1,
         },
         { name: 'a model of no family', model: 'llama-3', error: 'NotFoundError', attempts: 1 },

@@ -114,7 +114,7 @@ describe('a client that asks at a wrong path', () => {
   })
 
   for (const path of ['/v1/responses', '/v1/realtime?model=gpt-4o', '/responses']) {
-    it(`goes over to HTTP when it asks for a WebSocket at ${path}, and the connection stays`, async () => {
+    it(`goes over to HTTP when it asks for a WebSocket at ${path}, on another connection`, async () => {
       const socket = connect(planes.port, '127.0.0.1')
       let text = ''
       socket.on('data', (piece) => {
@@ -122,16 +122,13 @@ describe('a client that asks at a wrong path', () => {
       })
       socket.write(
         `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\n` +
-          'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n' +
-          'GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
+          'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
       )
       await new Promise((resolve) => socket.on('close', resolve))
-      const [first = '', second = ''] = text.split(/(?=HTTP\/1\.1 )/)
-      assert.match(first, /^HTTP\/1\.1 426 /)
-      assert.match(first, /\r\nupgrade: HTTP\/1\.1\r\n/i)
-      assert.match(first, /\r\nconnection: upgrade\r\n/i)
-      assert.match(first, /"code":"websocket_not_served"/)
-      assert.match(second, /^HTTP\/1\.1 401 /, 'what was sent behind it is answered')
+      assert.match(text, /^HTTP\/1\.1 426 /)
+      assert.match(text, /\r\nupgrade: HTTP\/1\.1\r\n/i)
+      assert.match(text, /\r\nconnection: upgrade, close\r\n/i)
+      assert.match(text, /"code":"websocket_not_served"/)
     })
   }
 })
