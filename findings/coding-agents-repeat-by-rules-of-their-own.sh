@@ -3,17 +3,18 @@
 # how many requests come, and whether the agent has ended after 25 s. (@anthropic-ai/claude-code 2.1.332,
 # @openai/codex 0.171.0, opencode-ai 1.18.33.)
 #
-#   refusal                                    Claude Code    Codex            opencode
-#   401, x-should-retry: false                 1, ends        6, ends          2, ends
-#   404, x-should-retry: false                 2, ends        1, ends          2, ends
-#   429, x-should-retry: false                 1, ends        1, ends          asks on
-#   429, retry-after: 1, x-should-retry: false 1, ends        more than 1      asks on
-#   429, retry-after: 86400, the same beside   1, ends        waits            waits in silence
+#   refusal                                      Claude Code   Codex              opencode
+#   401, x-should-retry: false                   1, ends       6, ends            2, ends
+#   404, x-should-retry: false                   2, ends       6, ends            2, ends
+#   429, x-should-retry: false                   1, ends       1, ends            asks on
+#   429, retry-after: 1, the same beside         1, ends       6, ends            9, ends
+#   429, retry-after: 86400, the same beside     1, ends       1, waits           asks on
 #
-# Codex takes 401 for a broken connection ("Reconnecting… 5/5") and a 404 for an answer. A `retry-after` of a day stops two
-# of them for a day without a word, though `x-should-retry` says that waiting does not help. (A request more for opencode,
-# and for Claude Code with a 404, is a second question: for a title, and the same without a stream.) Asked to open a
-# WebSocket, as Codex does first, a server that says 405 is asked 7 times, one that says 426 once.
+# Codex takes 401 and 404 for a broken connection ("Reconnecting... 5/5"), and a `retry-after` of a day stops it for a day
+# without a word, though `x-should-retry` says that waiting does not help. opencode ends sooner where it is told to come back
+# in a second than where it is told that this does not help. (The second request of opencode is for a title; that of Claude
+# Code with a 404 is the same without a stream.) Asked for a WebSocket, as Codex does first, a server that says 405 is asked 7
+# times, one that says 426 once.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -108,6 +109,23 @@ JS
 
 node agents.mjs > seen.txt
 cat > expected.txt <<'SEEN'
+Claude Code: 401 -: 1, ends
+Claude Code: 404 -: 2, ends
+Claude Code: 429 -: 1, ends
+Claude Code: 429 1: 1, ends
+Claude Code: 429 86400: 1, ends
+Codex: 401 -: 6, ends
+Codex: 404 -: 6, ends
+Codex: 429 -: 1, ends
+Codex: 429 1: 6, ends
+Codex: 429 86400: 1, runs on
+opencode: 401 -: 2, ends
+opencode: 404 -: 2, ends
+opencode: 429 -: more than 2, runs on
+opencode: 429 1: 9, ends
+opencode: 429 86400: more than 2, runs on
+Codex, WebSocket refused with 405: 7 probes
+Codex, WebSocket refused with 426: 1 probes
 SEEN
 cat seen.txt
 diff expected.txt seen.txt && echo 'as described'
