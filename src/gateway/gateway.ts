@@ -7,6 +7,7 @@ import type { UserLimits } from '#core/user.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
+import { createBodyDecoder } from '#http/coded-body.ts'
 import type { Log } from '#http/log.ts'
 import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import { createRequestId } from '#http/request-id.ts'
@@ -102,6 +103,7 @@ export function createGateway(given: GatewayOptions): Gateway {
     ...options,
     families: options.policy.families,
     isNamed: createNamedModels(options.upstreams, lists, clock),
+    bodyDecoder: createBodyDecoder(given.bodyBudget),
   }
   const unserved = createUnserved(clock, log, options.noUpstreamAdvice)
   const relaying: RelayContext = { ...options, relays, unserved }

@@ -4,6 +4,7 @@ import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { type Family, familyOf, isCaughtAll } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
+import { type BodyDecoder, type CodedReading, type Coding, codingOf, codingsText } from '#http/coded-body.ts'
 import { credentialOf } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
@@ -28,6 +29,7 @@ export interface IntakeContext {
   readonly families: readonly Family[]
   readonly bodyBytesMax: number
   readonly bodyBudget?: BodyBudget | undefined
+  readonly bodyDecoder: BodyDecoder
   readonly inputEstimate: EstimateMode
   readonly corrections: InputCorrections
   /** Whether what would serve a model names it. */
@@ -41,7 +43,8 @@ export type Refusal = { readonly kind: 'refused'; readonly problem: Problem; rea
 type Gone = { readonly kind: 'gone' }
 export type Intake = { readonly kind: 'admitted'; readonly job: AdmittedRequest } | Refusal | Gone
 
-const compressed = 'Compressed bodies are not read here: send plain JSON.'
+const otherCoding = `The body is coded in a way that is not read here: send it plain, or in one of ${codingsText}.`
+const brokenCoding = 'The body is not what its content-encoding says, or not whole.'
 
 /** Up to here a body is read before anybody has asked whose it is: that costs less than the question. */
 const smallBodyBytes = 64 * 1024
@@ -67,18 +70,25 @@ async function takeInFrom(
   endpoint: Endpoint,
   context: IntakeContext,
 ): Promise<Intake> {
-  const coding = visit.request.headers['content-encoding'] ?? 'identity'
-  if (coding !== 'identity') return refused(createProblem('unsupported_media_type', compressed))
-  if (guess.isAwaited || isLarge(visit)) {
+  const coding = codingOf(visit.request.headers['content-encoding'])
+  if (coding === 'other') {
+    visit.response.setHeader('accept-encoding', codingsText)
+    return refused(createProblem('unsupported_media_type', otherCoding))
+  }
+  // A coded body is larger than it looks.
+  if (guess.isAwaited || isLarge(visit) || coding !== 'identity') {
     const known = await answerOf(context.knowsAccessToken(accessToken), visit, context)
     if (known.kind === 'refused') return known
     if (!known.value) return refuseUnknown(guess.wrong(), context)
     guess.found()
   }
   const readFrom = performance.now()
-  const reading = await readBody(visit.request, context.bodyBytesMax, { budget: context.bodyBudget })
+  const sent = await readBody(visit.request, context.bodyBytesMax, { budget: context.bodyBudget })
   visit.waitedMs += performance.now() - readFrom
-  if (reading.kind === 'gone') return reading
+  if (sent.kind === 'gone') return sent
+  const reading =
+    coding === 'identity' || sent.kind !== 'read' ? sent : await decode(sent.body, coding, context)
+  if (reading.kind === 'broken') return refused(createProblem('bad_request', brokenCoding))
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
   const parsed = await parse(reading.body, endpoint, context)
   if (parsed.kind !== 'parsed') return parsed
@@ -106,6 +116,10 @@ async function takeInFrom(
     durable,
   }
   return { kind: 'admitted', job }
+}
+
+function decode(body: Buffer, coding: Coding, context: IntakeContext): Promise<CodedReading> {
+  return context.bodyDecoder.decode(body, coding, context.bodyBytesMax)
 }
 
 /** Whether the holder of the request's access token may come in at all; nothing is reserved or counted. */

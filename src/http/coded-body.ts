@@ -1,0 +1,120 @@
+import type { Transform } from 'node:stream'
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib'
+import { createGathering, type MayHold } from '#lib/gathering.ts'
+import type { BodyBudget } from './body.ts'
+
+/**
+ * Bodies that a client has compressed (RFC 9110, 8.4). What counts against a bound is what comes out: decoding ends at
+ * the byte that is too much. It runs in the threads of zlib, a few bodies at a time, since each decoder may take the
+ * memory of its window, and what comes out is held within the memory of all bodies.
+ */
+export type CodedReading =
+  | { readonly kind: 'read'; readonly body: Buffer }
+  | { readonly kind: 'too_large' }
+  | { readonly kind: 'overloaded' }
+  /** It is not what its header says, or not whole. */
+  | { readonly kind: 'broken' }
+
+export type Coding = 'gzip' | 'br' | 'zstd' | 'deflate'
+const codings: readonly Coding[] = ['gzip', 'br', 'zstd', 'deflate']
+/** For `Accept-Encoding` of a refusal (RFC 9110, 12.5.3). */
+export const codingsText = codings.join(', ')
+
+export interface BodyDecoder {
+  readonly decode: (body: Buffer, coding: Coding, bytesMax: number) => Promise<CodedReading>
+}
+
+/** So many at once: half of the threads that the process has for it, which others need as well. */
+const decodersMax = 2
+const chunkBytes = 64 * 1024
+/** RFC 9659: a decoder of `Content-Encoding: zstd` need not have a larger window than 8 MB. */
+const zstdWindowLogMax = 23
+
+/** How a body was coded; `other` where it cannot be read here, as where it was coded twice. */
+export function codingOf(header: string | undefined): Coding | 'identity' | 'other' {
+  if (header === undefined) return 'identity'
+  const names = header
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '' && name !== 'identity')
+  const [name, ...more] = names
+  if (name === undefined) return 'identity'
+  if (more.length > 0) return 'other'
+  return codings.find((coding) => coding === name || `x-${coding}` === name) ?? 'other'
+}
+
+export function createBodyDecoder(budget: BodyBudget | undefined): BodyDecoder {
+  const mayHold = budget?.mayHold ?? (() => true)
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  async function enter(): Promise<void> {
+    if (running < decodersMax) running += 1
+    // The one that leaves hands its place on.
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+  }
+
+  function leave(): void {
+    const next = waiting.shift()
+    if (next) next()
+    else running -= 1
+  }
+
+  return {
+    async decode(body, coding, bytesMax) {
+      if (body.length === 0) return { kind: 'read', body }
+      await enter()
+      try {
+        return await decode(openDecoder(coding, body), body, bytesMax, mayHold)
+      } finally {
+        leave()
+      }
+    },
+  }
+}
+
+function decode(decoder: Transform, body: Buffer, bytesMax: number, mayHold: MayHold): Promise<CodedReading> {
+  return new Promise((resolve) => {
+    const gathering = createGathering(bytesMax, mayHold)
+    let bytes = 0
+    const finish = (reading: CodedReading | Promise<CodedReading>) => {
+      gathering.leave()
+      decoder.destroy()
+      resolve(reading)
+    }
+    decoder.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > bytesMax) finish({ kind: 'too_large' })
+      else if (!gathering.add(chunk)) finish({ kind: 'overloaded' })
+    })
+    decoder.on('end', () => finish(gathering.whole().then((whole) => ({ kind: 'read', body: whole }))))
+    decoder.on('error', () => finish({ kind: 'broken' }))
+    decoder.end(body)
+  })
+}
+
+function openDecoder(coding: Coding, body: Buffer): Transform {
+  const chunkSize = chunkBytes
+  switch (coding) {
+    case 'gzip':
+      return createGunzip({ chunkSize })
+    case 'br':
+      return createBrotliDecompress({ chunkSize })
+    case 'zstd':
+      return createZstdDecompress({
+        chunkSize,
+        params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax },
+      })
+    case 'deflate':
+      // It means zlib's format, but some send bare deflate; zlib's first byte names method 8.
+      return (body[0] ?? 0) % 16 === 8 ? createInflate({ chunkSize }) : createInflateRaw({ chunkSize })
+  }
+}
