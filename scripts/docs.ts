@@ -11,6 +11,7 @@ import type { Config } from '#config/settings.ts'
 import { createProblem, type ErrorCode, errorTable, type LimitFacts } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
 import { presets, providers } from '#providers/all.ts'
+import type { Endpoint } from '#providers/provider.ts'
 import {
   connectionsDefault,
   connectTimeoutMs,
@@ -400,7 +401,7 @@ function gatewayRows(): string {
     provider.endpoints.map((endpoint) => [
       code(`POST ${endpoint.path}`),
       code(provider.name),
-      endpoint.isMetered ? 'admitted, metered, relayed' : 'admitted and relayed; nothing is charged',
+      meteringWords(endpoint),
     ]),
   )
   const models = [
@@ -408,6 +409,13 @@ function gatewayRows(): string {
     ['`GET /v1/models/{id}`', 'by the headers', 'one of them'],
   ]
   return table(['route', 'protocol', 'what'], [...rows, ...models])
+}
+
+function meteringWords({ isMetered, isByRequest }: Endpoint): string {
+  if (!isMetered) return 'admitted and relayed; nothing is charged'
+  return isByRequest
+    ? 'admitted, relayed; metered where the provider states figures, else counted as a request'
+    : 'admitted, metered, relayed'
 }
 
 const verifierWords: Readonly<Record<string, string>> = {

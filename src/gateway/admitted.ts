@@ -1,5 +1,6 @@
 import type { Admitted } from '#core/admission.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
+import type { Form } from '#lib/form-fields.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { Endpoint, ModelRequest } from '#providers/provider.ts'
 import type { Bar } from './relays.ts'
@@ -13,7 +14,9 @@ export interface AdmittedRequest {
   /** When the user will be barred, where that is known already. */
   readonly bar: Bar | undefined
   readonly body: Buffer
+  /** None where the body is a form. */
   readonly members: JsonMembers
+  readonly form?: Form
   readonly request: ModelRequest
   readonly inputEstimate: number
   /** What each kind of content was estimated at; absent where the body does not hold all that is read. */

@@ -27,6 +27,8 @@ export const noFigures: Figures = {
 
 export interface Course {
   readonly isMetered: boolean
+  /** Where the provider states no figure, it counts as a request, with no units. */
+  readonly isByRequest?: boolean | undefined
   /** The request had been handed to an upstream, so that it may have cost something. */
   readonly wasSent: boolean
   /** The upstream's status; 0 where it gave none. */
@@ -58,6 +60,7 @@ export function chargeOf(course: Course, figures: Figures): Charge {
   }
   const isDue = hasSucceeded || (upstreamStatus === 0 && wasSent && course.wasCutShort)
   if (!isDue || figures.isError) return nothing
+  if (course.isByRequest && !usage) return chargeOfRequest(course)
   return { ...stated, usage: estimateOf(usage, figures.passed, course), isEstimated: true }
 }
 
@@ -68,6 +71,19 @@ export function isSuccess(status: number): boolean {
 /** Zeros beside something that was written: a server without figures that states them all the same. */
 function saysNothing(usage: Usage, { passed }: Figures): boolean {
   return unitsOf(usage) === 0 && passed.output + passed.reasoning > 0
+}
+
+/**
+ * Without figures a whole answer has no units. One that was cut short may have had some: it is charged what was held, since
+ * otherwise hanging up would be a way to have an image, or a speech, for nothing.
+ */
+function chargeOfRequest({ wasCutShort, inputEstimate, outputBound = 0 }: Course): Charge {
+  if (!wasCutShort) return { ending: 'settled', usage: noUsage, isEstimated: false }
+  return {
+    ending: 'settled',
+    usage: { ...noUsage, input: inputEstimate, output: outputBound },
+    isEstimated: true,
+  }
 }
 
 /**

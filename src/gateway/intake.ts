@@ -3,13 +3,15 @@ import type { Clock } from '#core/clock.ts'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { type Family, familyOf, isCaughtAll } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
+import { toUnits } from '#core/units.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { type BodyDecoder, type CodedReading, type Coding, codingOf, codingsText } from '#http/coded-body.ts'
 import { credentialOf } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
-import { type JsonMembers, scanMembers } from '#lib/json-members.ts'
+import { boundaryOf, type Form, readForm } from '#lib/form-fields.ts'
+import { type JsonMembers, readMembers, scanMembers } from '#lib/json-members.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
@@ -90,7 +92,7 @@ async function takeInFrom(
     coding === 'identity' || sent.kind !== 'read' ? sent : await decode(sent.body, coding, context)
   if (reading.kind === 'broken') return refused(createProblem('bad_request', brokenCoding))
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
-  const parsed = await parse(reading.body, endpoint, context)
+  const parsed = await parse(reading.body, visit, endpoint, context)
   if (parsed.kind !== 'parsed') return parsed
   const unsure = caughtAll(parsed.request, context)
   const isUnnamed = unsure.length > 0 && !(await areNamed(unsure, visit, context))
@@ -101,7 +103,7 @@ async function takeInFrom(
   if (decided.kind !== 'admitted') return decided
   const { decision, userId, bar } = decided
   const { durable } = outcome.value
-  const { members, request, input, inputUnits } = parsed
+  const { members, request, input, inputUnits, form } = parsed
   const job = {
     visit,
     endpoint,
@@ -114,6 +116,7 @@ async function takeInFrom(
     inputUnits,
     decision,
     durable,
+    ...(form && { form }),
   }
   return { kind: 'admitted', job }
 }
@@ -179,9 +182,17 @@ type Parsed = {
   readonly request: ModelRequest
   readonly input: number
   readonly inputUnits: InputUnits | undefined
+  readonly form?: Form
 }
 
-async function parse(body: Buffer, endpoint: Endpoint, context: IntakeContext): Promise<Parsed | Refusal> {
+async function parse(
+  body: Buffer,
+  visit: Visit,
+  endpoint: Endpoint,
+  context: IntakeContext,
+): Promise<Parsed | Refusal> {
+  const boundary = endpoint.formFields && boundaryOf(visit.request.headers['content-type'])
+  if (endpoint.formFields && boundary !== undefined) return parseForm(body, boundary, endpoint)
   const scan = await scanMembers(body)
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
   const { members } = scan
@@ -189,7 +200,14 @@ async function parse(body: Buffer, endpoint: Endpoint, context: IntakeContext): 
   if (reading.kind === 'refused') return reading
   const { request } = reading
   const estimate = endpoint.isMetered ? await estimateOf(body, members, request, context) : noEstimate
-  return { kind: 'parsed', members, request, ...estimate }
+  // What other answers count says nothing of texts.
+  return {
+    kind: 'parsed',
+    members,
+    request,
+    ...estimate,
+    ...(endpoint.isByRequest && { inputUnits: undefined }),
+  }
 }
 
 type InputEstimate = Pick<Parsed, 'input' | 'inputUnits'>
@@ -211,6 +229,36 @@ async function estimateOf(
   return { input, inputUnits: isOfThisModel ? units : undefined }
 }
 
+/** Of an image or a sound in a form. */
+const fileUnits = 1600
+
+const noMembers: JsonMembers = { byKey: new Map(), insertAt: 0, isEmpty: true }
+
+/** A form is read as the JSON that says the same, and goes on as it came. */
+function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): Parsed | Refusal {
+  const read = readForm(body, boundary)
+  if (read.kind === 'invalid') return refused(createProblem('bad_request', read.message))
+  const { form } = read
+  const names = endpoint.formFields ?? []
+  const twice = names.find((name) => form.repeated.has(name))
+  if (twice !== undefined) return refused(createProblem('bad_request', `The field ${twice} stands twice.`))
+  const values = names.flatMap((name) => {
+    const field = form.fields.get(name)
+    return field && field.value !== '' ? [[name, name === 'model' ? field.value : jsonOf(field.value)]] : []
+  })
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(values)))
+  const scan = readMembers(json)
+  if (scan.kind === 'invalid') return refused(createProblem('bad_request', scan.message))
+  const reading = endpoint.readRequest(json, scan.members)
+  if (reading.kind === 'refused') return reading
+  const input = endpoint.isMetered ? Math.ceil(form.textBytes / 3) + form.files * fileUnits : 0
+  return { kind: 'parsed', members: noMembers, request: reading.request, input, inputUnits: undefined, form }
+}
+
+function jsonOf(text: string): unknown {
+  return /^(?:true|false|\d{1,9})$/.test(text) ? JSON.parse(text) : text
+}
+
 function askOf(
   visit: Visit,
   endpoint: Endpoint,
@@ -230,7 +278,8 @@ function askOf(
       model,
       family: familyOf(model, context.families),
       ...(parsed.isUnnamed && { isUnnamed: true }),
-      input: parsed.input,
+      // Where nothing bounds the output it is held beside the input, which nothing lowers.
+      input: toUnits(parsed.input + (endpoint.isMetered && !hasOutput ? (output ?? 0) : 0)),
       output: isBounded ? output : 0,
       choices,
       leastCap,

@@ -426,11 +426,13 @@ export class Relay implements Receiver {
     const { outputMost } = decision
     const course = {
       isMetered: endpoint.isMetered,
+      isByRequest: endpoint.isByRequest,
       wasSent: this.#wasSent,
       upstreamStatus: this.#upstreamStatus,
       wasCutShort: ending.kind === 'gone' || ending.kind === 'cut' || this.#mayHaveCost,
       inputEstimate,
-      outputBound: outputMost === undefined ? request.output : outputMost * request.choices,
+      outputBound:
+        outputMost === undefined || !request.hasOutput ? request.output : outputMost * request.choices,
     }
     const figures = this.#figures()
     const isFalse = figures.isError && isSuccess(this.#upstreamStatus)

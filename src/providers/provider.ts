@@ -100,6 +100,10 @@ export interface Endpoint {
   readonly problems?: ProblemWords
   /** False for what costs nothing (counting): admitted and recorded, but nothing is reserved or charged. */
   readonly isMetered: boolean
+  /** Where the provider states no figure a request counts as one, with no units; absent: what came is estimated. */
+  readonly isByRequest?: boolean
+  /** Fields of a form that are read as members of the same names are; absent where it takes no form. */
+  readonly formFields?: readonly string[]
   /** Reads what the gateway has to know from the body's top-level members. */
   readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
   /** What has to be changed in the body before it is sent on; none where nothing has to. */
@@ -154,7 +158,7 @@ export interface ModelRequest {
   readonly mostCap?: number
   /** Models that the request may reach beside its own. */
   readonly elsewhere?: ModelsElsewhere
-  /** The answer has no output to bound (embeddings, counting): no cap may be written in. */
+  /** The answer has no output that could be bound: no cap may be written in, and `output` is held as it is. */
   readonly hasOutput: boolean
   /** The stream would end without usage unless the gateway asks for it. */
   readonly lacksUsage: boolean

@@ -5,6 +5,7 @@ import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
+import { otherEndpoints } from './other-endpoints.ts'
 import { presets } from './presets.ts'
 import {
   editChat,
@@ -66,6 +67,7 @@ const endpoints: readonly Endpoint[] = [
     openStream: (options) => openStreamMeter(chatStream, { ...options, withholdsUsage: false }),
     readAnswer: (body, bytes) => readWholeAnswer({ createUsageReader }, body, bytes),
   },
+  ...otherEndpoints,
 ]
 
 /** Regions have hosts of their own, and the same models are served at Azure by the same rules. */
