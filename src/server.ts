@@ -9,6 +9,7 @@ import { createPolicy } from '#core/policy-settings.ts'
 import { createGateway } from '#gateway/gateway.ts'
 import { createBodyBudget } from '#http/body.ts'
 import { createClientAddress } from '#http/client-address.ts'
+import { createCors } from '#http/cors.ts'
 import { createFront } from '#http/front.ts'
 import { createTakesHost } from '#http/host-name.ts'
 import type { Log } from '#http/log.ts'
@@ -175,6 +176,9 @@ async function open(
     inputEstimate: config.inputEstimate,
     corrections,
     noUpstreamAdvice: `set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml`,
+    keepAliveMs: config.keepAliveMs,
+    promptModel: config.promptModel,
+    passThrough: config.passThrough,
   })
   const revocations = watchRevocations(store, gateway, clock, onFailure)
   stopper.add(revocations.close)
@@ -208,6 +212,7 @@ async function open(
   const front = {
     ...shared,
     takesHost: config.servedHosts && createTakesHost(config.servedHosts),
+    cors: config.corsOrigins.length > 0 ? createCors(config.corsOrigins) : undefined,
   }
   const listener = await openListener({ host: config.host, port: config.port }, createFront(front, planes))
   const listeners = [listener]

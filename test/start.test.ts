@@ -309,6 +309,21 @@ const wrong: readonly Wrong[] = [
   },
   { name: 'less than never', file: 'purgeAfterDays: -2', says: /purgeAfterDays: / },
   {
+    name: 'an origin with a path',
+    file: 'corsOrigins: ["https://chat.example.org/"]',
+    says: /corsOrigins\[0\]: must be an origin/,
+  },
+  {
+    name: 'a route to let through that is served already',
+    file: 'passThrough: [{ provider: openai, path: /v1/responses }]',
+    says: /passThrough\[0\]\.path: \/v1\/responses is served already/,
+  },
+  {
+    name: 'a route to let through to nothing that is known',
+    file: 'passThrough: [{ provider: other, path: /v1/ocr }]',
+    says: /passThrough\[0\]\.provider: "other" is none of/,
+  },
+  {
     name: 'a proxy that is no network',
     env: { TRUSTED_PROXIES: '10.0.0.0/8,lan' },
     says: /TRUSTED_PROXIES: "lan" is no network/,

@@ -42,6 +42,8 @@ const passedHeaders = z.array(
 
 const outputUnits = z.number().int().min(1).max(10_000_000)
 
+const notOrigin = 'must be an origin such as https://chat.example.org, without a path, or *'
+
 /** -1: without end. */
 const days = z.number().int().min(-1).max(36_500)
 
@@ -101,6 +103,17 @@ const fileSchema = z.strictObject({
   purgeAfterDays: days.optional(),
   onDisconnect: z.enum(['abort', 'drain']).optional(),
   inputEstimate: z.enum(['usual', 'bound']).optional(),
+  corsOrigins: z.array(z.string().refine(isOrigin, notOrigin)).optional(),
+  keepAliveMs: z.number().int().min(0).max(3_600_000).optional(),
+  promptModel: z.string().min(1).max(256).optional(),
+  passThrough: z
+    .array(
+      z.strictObject({
+        provider: z.string(),
+        path: z.string().regex(/^\/v1(?:\/[\w-][\w.-]*)+$/, 'must be a path such as /v1/ocr'),
+      }),
+    )
+    .optional(),
 })
 
 export type ConfigFile = z.infer<typeof fileSchema>
@@ -143,6 +156,10 @@ function pathOf(path: readonly PropertyKey[]): string {
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
     .join('')
     .replace(/^\./, '')
+}
+
+function isOrigin(text: string): boolean {
+  return text === '*' || (URL.canParse(text) && /^https?:/.test(text) && new URL(text).origin === text)
 }
 
 function isTimeZone(name: string): boolean {

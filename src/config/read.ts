@@ -64,6 +64,10 @@ export function readConfig(env: Environment): Config {
     upstreams: allUpstreams(file, env),
     onDisconnect: file.onDisconnect ?? 'abort',
     inputEstimate: file.inputEstimate ?? 'usual',
+    corsOrigins: file.corsOrigins ?? [],
+    keepAliveMs: file.keepAliveMs ?? 0,
+    promptModel: file.promptModel,
+    passThrough: passThroughOf(file),
   })
 }
 
@@ -122,6 +126,23 @@ function policyOf(file: ConfigFile): PolicySettings {
     },
     timeZone: file.timeZone ?? 'UTC',
   }
+}
+
+/** Routes that the gateway knows itself cannot be let through past what it knows of them. */
+function passThroughOf({ passThrough = [] }: ConfigFile): Config['passThrough'] {
+  const known = new Set(['/v1/models', '/v1/usage'])
+  for (const { endpoints } of providers) for (const { path } of endpoints) known.add(path)
+  for (const [index, { provider, path }] of passThrough.entries()) {
+    const at = `passThrough[${index}]`
+    if (!providers.some(({ name }) => name === provider)) {
+      const names = providers.map(({ name }) => name).join(', ')
+      throw new ConfigError(`${at}.provider`, `${JSON.stringify(provider)} is none of ${names}`)
+    }
+    if (known.has(path) || path.startsWith('/v1/models/'))
+      throw new ConfigError(`${at}.path`, `${path} is served already`)
+    known.add(path)
+  }
+  return passThrough
 }
 
 function definedOnly(

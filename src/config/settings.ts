@@ -35,6 +35,13 @@ export interface Config {
   readonly upstreams: readonly UpstreamConfig[]
   readonly onDisconnect: 'abort' | 'drain'
   readonly inputEstimate: 'usual' | 'bound'
+  /** Origins of web pages that may call the gateway. */
+  readonly corsOrigins: readonly string[]
+  /** A stream that is silent for so long gets a comment; 0: never. */
+  readonly keepAliveMs: number
+  /** Of a request that names a stored prompt and no model. */
+  readonly promptModel: string | undefined
+  readonly passThrough: readonly { readonly provider: string; readonly path: string }[]
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'

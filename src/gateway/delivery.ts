@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http'
 
+const comment = ': keep-alive\n\n'
+
 /**
  * The client's side of a relay. Bytes are written as they come, but the last of them waits for `finish`, which is
  * called when the settlement is durable: what a client saw finished is booked. The last is the end of a chunked
@@ -17,6 +19,7 @@ export class Delivery {
   /** The last four bytes that were written, to know whether a stream stands between two events. */
   #tail = 0
   #hasBody = false
+  #quiet: NodeJS.Timeout | undefined
 
   /** @param onDrain the client has taken what was waiting for it */
   constructor(response: ServerResponse, stalledMs: number, onDrain: () => void) {
@@ -64,12 +67,30 @@ export class Delivery {
     this.#head = undefined
   }
 
+  /**
+   * Sends a comment, which no client of server-sent events tells its program of, whenever nothing has come for so long,
+   * since balancers and browsers give up a connection that is silent. Never within an event, nor where a length was said.
+   */
+  keepAlive(quietMs: number): void {
+    this.#quiet = setTimeout(() => {
+      this.#sayAlive()
+      this.#quiet?.refresh()
+    }, quietMs).unref()
+  }
+
+  #sayAlive(): void {
+    const response = this.#response
+    const mayWrite = this.hasStarted && !this.#isHolding && !response.writableNeedDrain
+    if (mayWrite && this.isBetweenEvents && !response.destroyed) response.write(comment)
+  }
+
   /** False where the client is slower than the upstream: wait for `onDrain`. */
   write(chunk: Buffer): boolean {
     const { length } = chunk
     // Once destroyed it takes nothing more, though its `close` may come later.
     if (length === 0 || this.#response.destroyed) return true
     this.#hasBody = true
+    this.#quiet?.refresh()
     if (length >= 4) this.#tail = chunk.readInt32BE(length - 4)
     else for (const byte of chunk) this.#tail = (this.#tail << 8) | byte
     if (this.#left >= 0) {
@@ -138,6 +159,7 @@ export class Delivery {
   /** Nothing of what was begun goes out any more; an answer that has not begun can be given in another way. */
   close(): void {
     clearTimeout(this.#stall)
+    clearTimeout(this.#quiet)
   }
 }
 

@@ -25,7 +25,7 @@ import { createNamedModels } from './named-models.ts'
 import { refuse } from './refusal.ts'
 import { Relay, type RelayContext } from './relay.ts'
 import { type Bar, createRelays } from './relays.ts'
-import { createRouter, pathOf, type Route } from './routes.ts'
+import { createRouter, type PassedRoute, pathOf, type Route } from './routes.ts'
 import { createUnserved } from './unserved.ts'
 import type { Visit } from './visit.ts'
 import { baseAddressAdvice, misaddressed, notServedAdvice } from './wrong-paths.ts'
@@ -53,6 +53,10 @@ export interface GatewayOptions {
   readonly inputEstimate?: EstimateMode
   /** What has been learned of how models count their input. */
   readonly corrections: InputCorrections
+  readonly keepAliveMs?: number
+  /** Of a request that names a stored prompt and no model. */
+  readonly promptModel?: string | undefined
+  readonly passThrough?: readonly PassedRoute[]
   readonly drainMs?: number
   readonly drainBytesMax?: number
   readonly stalledMs?: number
@@ -84,6 +88,7 @@ const barLookMs = 250
 const defaults = {
   onDisconnect: 'abort',
   inputEstimate: 'usual',
+  keepAliveMs: 0,
   drainMs: 5 * minuteMs,
   drainBytesMax: 32 * 1024 * 1024,
   stalledMs: 5 * minuteMs,
@@ -97,8 +102,8 @@ export function createGateway(given: GatewayOptions): Gateway {
   const { clock, log, providers } = options
   if (providers.length === 0) throw new TypeError('the gateway needs a provider')
   const relays = createRelays()
-  const route = createRouter(providers)
   const lists = createModelLists(clock)
+  const route = createRouter(providers, given.passThrough)
   const intake: IntakeContext = {
     ...options,
     families: options.policy.families,

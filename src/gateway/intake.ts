@@ -14,6 +14,7 @@ import { boundaryOf, type Form, readForm } from '#lib/form-fields.ts'
 import { type JsonMembers, readMembers, scanMembers } from '#lib/json-members.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
+import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
 import { measureInput } from '#providers/input-size.ts'
 import type { ModelsElsewhere } from '#providers/models-elsewhere.ts'
@@ -36,6 +37,7 @@ export interface IntakeContext {
   readonly corrections: InputCorrections
   /** Whether what would serve a model names it. */
   readonly isNamed: NamedModels
+  readonly promptModel?: string | undefined
   /** The cheap question before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly log: Log
@@ -109,7 +111,7 @@ async function takeInFrom(
     endpoint,
     userId,
     bar,
-    body: reading.body,
+    body: parsed.body,
     members,
     request,
     inputEstimate: input,
@@ -178,6 +180,8 @@ function isLarge({ request }: Visit): boolean {
 
 type Parsed = {
   readonly kind: 'parsed'
+  /** As it was sent, or with the model of a stored prompt. */
+  readonly body: Buffer
   readonly members: JsonMembers
   readonly request: ModelRequest
   readonly input: number
@@ -196,6 +200,12 @@ async function parse(
   const scan = await scanMembers(body)
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
   const { members } = scan
+  const { promptModel } = context
+  if (promptModel !== undefined && lacksModel(members, endpoint)) {
+    // Written into the body: what was admitted is then what runs, whatever the stored prompt names.
+    const stated = applyEdits(body, [editForMember(members, 'model', JSON.stringify(promptModel))])
+    return parse(stated, visit, endpoint, context)
+  }
   const reading = endpoint.readRequest(body, members)
   if (reading.kind === 'refused') return reading
   const { request } = reading
@@ -203,11 +213,16 @@ async function parse(
   // What other answers count says nothing of texts.
   return {
     kind: 'parsed',
+    body,
     members,
     request,
     ...estimate,
     ...(endpoint.isByRequest && { inputUnits: undefined }),
   }
+}
+
+function lacksModel({ byKey }: JsonMembers, { modelMayBeIn }: Endpoint): boolean {
+  return modelMayBeIn !== undefined && byKey.has(modelMayBeIn) && !byKey.has('model')
 }
 
 type InputEstimate = Pick<Parsed, 'input' | 'inputUnits'>
@@ -252,7 +267,8 @@ function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): Parsed |
   const reading = endpoint.readRequest(json, scan.members)
   if (reading.kind === 'refused') return reading
   const input = endpoint.isMetered ? Math.ceil(form.textBytes / 3) + form.files * fileUnits : 0
-  return { kind: 'parsed', members: noMembers, request: reading.request, input, inputUnits: undefined, form }
+  const { request } = reading
+  return { kind: 'parsed', body, members: noMembers, request, input, inputUnits: undefined, form }
 }
 
 function jsonOf(text: string): unknown {

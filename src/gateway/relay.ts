@@ -36,6 +36,8 @@ export interface RelayContext {
   readonly drainMs: number
   /** A client that takes nothing for so long is taken for gone. */
   readonly stalledMs: number
+  /** A stream that is silent for so long gets a comment; 0: never. */
+  readonly keepAliveMs: number
   /** How long an answer's end waits for its settlement at most. */
   readonly settleWaitMs: number
   /** Told of models that no upstream serves. */
@@ -355,6 +357,8 @@ export class Relay implements Receiver {
     // Of a known length the last bytes wait for the end anyway.
     if ((isStream || !keepsLength) && isSuccess(status) && this.#mayGoOn()) this.#awaitFirstWords()
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
+    if (this.#context.keepAliveMs > 0 && this.#meter?.takesEvents)
+      this.#delivery.keepAlive(this.#context.keepAliveMs)
   }
 
   /** Sends a request that no upstream has taken again; false where there is nowhere to send it. */

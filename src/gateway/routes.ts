@@ -16,16 +16,32 @@ export type Routing =
   | { readonly kind: 'not_found' }
   | { readonly kind: 'wrong_method'; readonly route: Route; readonly allow: 'GET' | 'POST' }
 
+/** A route that the operator lets through beside those that are known here. */
+export interface PassedRoute {
+  /** The protocol's name. */
+  readonly provider: string
+  /** Path on the gateway; always POST. */
+  readonly path: string
+}
+
 const modelsPath = '/v1/models'
 const modelPrefix = '/v1/models/'
 
 /** The routes of all providers' operations, and the list of models that they share. */
-export function createRouter(providers: readonly Provider[]): (method: string, url: string) => Routing {
+export function createRouter(
+  providers: readonly Provider[],
+  passed: readonly PassedRoute[] = [],
+): (method: string, url: string) => Routing {
   const relays = new Map<string, Route>()
   for (const provider of providers) {
     for (const endpoint of provider.endpoints) {
       relays.set(endpoint.path, { kind: 'relay', template: endpoint.path, provider, endpoint })
     }
+  }
+  for (const { provider: name, path } of passed) {
+    const provider = providers.find((each) => each.name === name)
+    if (!provider || relays.has(path)) throw new TypeError(`${path} cannot be let through to ${name}`)
+    relays.set(path, { kind: 'relay', template: path, provider, endpoint: provider.passedEndpoint(path) })
   }
   return (method, url) => {
     const path = pathOf(url)

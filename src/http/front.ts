@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { logAccess } from './access-log.ts'
 import type { ClientAddress } from './client-address.ts'
+import type { Cors } from './cors.ts'
 import type { TakesHost } from './host-name.ts'
 import { inTurn } from './in-turn.ts'
 import { linger } from './linger.ts'
@@ -17,6 +18,8 @@ export interface FrontOptions {
   readonly clientAddress: ClientAddress
   /** Which hosts are answered for; absent: all of them. */
   readonly takesHost?: TakesHost | undefined
+  /** Web pages that may call; absent: none. */
+  readonly cors?: Cors | undefined
 }
 
 const wrongHost =
@@ -28,7 +31,7 @@ const wrongHost =
  * `request.url`, one `Host`, and that one served here.
  */
 export function createFront(options: FrontOptions, planes: RequestListener): RequestListener {
-  const { takesHost } = options
+  const { takesHost, cors } = options
   return inTurn((request, response) => {
     const target = readTarget(request)
     if (target.kind === 'refused')
@@ -36,7 +39,20 @@ export function createFront(options: FrontOptions, planes: RequestListener): Req
     if (takesHost && target.host !== undefined && !takesHost(target.host))
       return refuse(request, response, createProblem('host_not_served', wrongHost), options)
     request.url = target.path
+    if (cors?.answer(request, response)) return logPreflight(request, options)
     planes(request, response)
+  })
+}
+
+function logPreflight(request: IncomingMessage, { clock, log, clientAddress }: FrontOptions): void {
+  linger(request)
+  logAccess(log, {
+    requestId: createRequestId(clock()),
+    method: 'OPTIONS',
+    route: 'preflight',
+    status: 204,
+    durationMs: 0,
+    address: clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']),
   })
 }
 

@@ -20,6 +20,8 @@ export interface Provider extends ProblemWords {
   readonly presets: readonly Preset[]
   /** What this protocol's clients call. */
   readonly endpoints: readonly Endpoint[]
+  /** One that is none of them, for an operator who lets it through: its model and its figures are where others have them. */
+  readonly passedEndpoint: (path: string) => Endpoint
   /** Headers that carry an upstream's credential. */
   readonly credentialHeaders: (apiKey: string) => Readonly<Record<string, string>>
   /** Headers that the protocol requires, sent where the client sent none of that name: its own win. */
@@ -104,6 +106,8 @@ export interface Endpoint {
   readonly isByRequest?: boolean
   /** Fields of a form that are read as members of the same names are; absent where it takes no form. */
   readonly formFields?: readonly string[]
+  /** A member that may stand for the model: what the provider keeps under it names one. */
+  readonly modelMayBeIn?: string
   /** Reads what the gateway has to know from the body's top-level members. */
   readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
   /** What has to be changed in the body before it is sent on; none where nothing has to. */

@@ -2,6 +2,7 @@ import { nothingPassed } from '#providers/answer-estimate.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { AnswerReading, Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
+import { readPassed } from '#providers/unbounded-request.ts'
 import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
@@ -41,12 +42,26 @@ const endpoints: readonly Endpoint[] = [
   },
 ]
 
+/** What states no figure is estimated by its text, so that nothing is free by accident. */
+function passedEndpoint(path: string): Endpoint {
+  return {
+    path,
+    upstreamPath: path,
+    isMetered: true,
+    readRequest: readPassed,
+    editsFor: () => [],
+    readAnswer: (body, bytes) => readWholeAnswer(answers, body, bytes),
+    openStream: (options) => openStreamMeter(messageStream, { ...options, withholdsUsage: false }),
+  }
+}
+
 export const anthropic: Provider = {
   name: 'anthropic',
   publicBaseUrl: 'https://api.anthropic.com',
   isOfficialHost: (hostname) => hostname.endsWith('.anthropic.com'),
   presets,
   endpoints,
+  passedEndpoint,
   credentialHeaders: (apiKey) => ({ 'x-api-key': apiKey }),
   defaultHeaders: { 'anthropic-version': '2023-06-01' },
   claims: (headers) => headers['anthropic-version'] !== undefined,

@@ -6,9 +6,10 @@ import { figureOf, parseRecord, recordOf } from '#providers/figures.ts'
 import type { AnswerReading, Endpoint, StreamOptions } from '#providers/provider.ts'
 import type { StreamGrammar } from '#providers/stream-meter.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
+import { readPassed } from '#providers/unbounded-request.ts'
 import { readWholeAnswer } from '#providers/whole-answer.ts'
 import { readCompaction, readImages, readPlain, readSpeech } from './other-requests.ts'
-import { responsesStream } from './stream.ts'
+import { answerWords, chatStream, responsesStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
 
 /** The last event of an image or of a speech has the usage at its top level. */
@@ -46,6 +47,20 @@ function readBilled(body: Buffer): Usage | undefined {
 
 function firstByte(body: Buffer): number | undefined {
   return body.subarray(0, 64).find((byte) => byte > 0x20)
+}
+
+/** What states no figure is estimated by its text, so that nothing is free by accident. */
+export function passedEndpoint(path: string): Endpoint {
+  return {
+    path,
+    upstreamPath: path.replace(/^\/v1/, ''),
+    isMetered: true,
+    readRequest: readPassed,
+    formFields: soundForm,
+    editsFor: () => [],
+    readAnswer: (body, bytes) => readWholeAnswer({ createUsageReader, words: answerWords }, body, bytes),
+    openStream: (options) => openStreamMeter(chatStream, { ...options, withholdsUsage: false }),
+  }
 }
 
 const shared = {

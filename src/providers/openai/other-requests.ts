@@ -1,12 +1,8 @@
-import { toUnits } from '#core/units.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
-import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
-import { noOutput, type RequestReading } from '#providers/provider.ts'
+import type { RequestReading } from '#providers/provider.ts'
+import { readUnbounded } from '#providers/unbounded-request.ts'
 
-/**
- * Requests whose output no member bounds. What they may come to is held as it is said here, the most that a usual one
- * comes to, and nothing is written into them; the provider's figure settles where it states one.
- */
+/** What requests that nothing bounds hold: the most that a usual one comes to; the provider's figure settles. */
 
 /** A large image of the best quality comes to 6,240 (image generation guide). */
 const imageUnits = 6_400
@@ -17,31 +13,22 @@ const speechUnits = 4_096
 const compactionUnits = 8_192
 
 export function readImages(body: Buffer, members: JsonMembers): RequestReading {
-  const read = createMemberReader(body, members)
-  const images = read.integer('n', { min: 1, max: imagesMax }) ?? 1
-  return readingOf(read, toUnits(images * imageUnits))
+  return readUnbounded(
+    body,
+    members,
+    (read) => (read.integer('n', { min: 1, max: imagesMax }) ?? 1) * imageUnits,
+  )
 }
 
 export function readSpeech(body: Buffer, members: JsonMembers): RequestReading {
-  return readingOf(createMemberReader(body, members), speechUnits)
+  return readUnbounded(body, members, () => speechUnits)
 }
 
 export function readCompaction(body: Buffer, members: JsonMembers): RequestReading {
-  return readingOf(createMemberReader(body, members), compactionUnits)
+  return readUnbounded(body, members, () => compactionUnits)
 }
 
 /** What has no output: a judgement, an order, a count. */
 export function readPlain(body: Buffer, members: JsonMembers): RequestReading {
-  return readingOf(createMemberReader(body, members), 0)
-}
-
-function readingOf(read: MemberReader, output: number): RequestReading {
-  const model = read.model()
-  const isStream = read.boolean('stream') ?? false
-  const problem = read.problem()
-  if (problem) return { kind: 'refused', problem }
-  return {
-    kind: 'read',
-    request: { ...noOutput, model, isStream, output },
-  }
+  return readUnbounded(body, members, () => 0)
 }

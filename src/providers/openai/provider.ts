@@ -5,7 +5,7 @@ import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
-import { otherEndpoints } from './other-endpoints.ts'
+import { otherEndpoints, passedEndpoint } from './other-endpoints.ts'
 import { presets } from './presets.ts'
 import {
   editChat,
@@ -53,6 +53,7 @@ const endpoints: readonly Endpoint[] = [
     ...shared,
     path: '/v1/responses',
     upstreamPath: '/responses',
+    modelMayBeIn: 'prompt',
     readRequest: readResponse,
     editsFor: editResponse,
     openStream: (options) => openStreamMeter(responsesStream, { ...options, withholdsUsage: false }),
@@ -88,6 +89,7 @@ export const openai: Provider = {
   isOfficialHost,
   presets,
   endpoints,
+  passedEndpoint,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   defaultHeaders: {},
   // The common tongue: whatever no other protocol claims.
