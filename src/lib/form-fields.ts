@@ -19,7 +19,7 @@ export type FormReading =
   | { readonly kind: 'form'; readonly form: Form }
   | { readonly kind: 'invalid'; readonly message: string }
 
-export interface FormField {
+interface FormField {
   readonly value: string
   /** First byte of the value and the first one after it. */
   readonly start: number
