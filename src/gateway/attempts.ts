@@ -1,3 +1,4 @@
+import type { Form } from '#lib/form-fields.ts'
 import { applyEdits, editForMember, removalOf } from '#providers/body-edits.ts'
 import type { BodyEdit, RequestChanges } from '#providers/provider.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
@@ -105,12 +106,19 @@ export class Attempts {
 /** The model by the name that the upstream has for it, and without the member that it refuses. */
 function editsForUpstream(
   upstream: Upstream,
-  { body, members, request }: AdmittedRequest,
+  { body, members, request, form }: AdmittedRequest,
 ): readonly BodyEdit[] {
   const name = upstream.upstreamNameOf(request.model)
+  if (form) return name === request.model ? [] : editsOfForm(form, name)
   const removal = upstream.takesStreamOptions ? undefined : removalOf(body, members, 'stream_options')
   return [
     ...(name === request.model ? [] : [editForMember(members, 'model', JSON.stringify(name))]),
     ...(removal ? [removal] : []),
   ]
+}
+
+/** In a form a field stands as it is, without quotes. */
+function editsOfForm(form: Form, name: string): readonly BodyEdit[] {
+  const model = form.fields.get('model')
+  return model ? [{ start: model.start, end: model.end, text: name }] : []
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import OpenAI from 'openai'
+import { boundaryOf, readForm } from '#lib/form-fields.ts'
 import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
 import { json, openScripted, type Scripted, type ScriptedRequest } from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
@@ -144,7 +145,15 @@ for (const database of databases) {
     let harness: Harness
     before(async () => {
       upstream = await openScripted(json({}))
-      const upstreams = [upstreamAt(upstream.origin, { provider: 'openai' })]
+      const upstreams = [
+        upstreamAt(upstream.origin, {
+          provider: 'openai',
+          name: 'renamed',
+          models: ['gpt-hear-mini'],
+          aliases: { 'gpt-hear-mini': 'whisper-1' },
+        }),
+        upstreamAt(upstream.origin, { provider: 'openai' }),
+      ]
       harness = await openHarness(database, { upstreams })
     })
     after(async () => {
@@ -197,6 +206,17 @@ for (const database of databases) {
       await assert.rejects(asked)
       await waitUntil(() => harness.gateway.openRelays() === 0, 'it is booked')
       assert.ok((await harness.usedBy(accessToken)) > 12_800)
+    })
+
+    it('writes the name that an upstream has for it into a form', async () => {
+      upstream.script = json({ text: 'Hello' })
+      const client = clientOf(await harness.createUser())
+      await client.audio.transcriptions.create({ model: 'gpt-hear-mini', file: file() })
+      const { body = '', headers } = upstream.requests.at(-1) ?? {}
+      assert.ok(/\r\n\r\nwhisper-1\r\n--/.test(body) && !body.includes('gpt-hear-mini'))
+      const boundary = boundaryOf(headers?.['content-type'])
+      assert.equal(readForm(Buffer.from(body), boundary ?? '').kind, 'form')
+      assert.equal(harness.settlements.at(-1)?.upstream, 'renamed')
     })
 
     it('finds the model in a form, and only where it stands once', async () => {
