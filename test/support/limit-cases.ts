@@ -248,7 +248,7 @@ export const limitCases: readonly LimitCase[] = [
     set: () => ({ allowedModels: ['gpt-4o*'] }),
     byDefault: { allowedModels: ['gpt-4o*'] },
     beyond: { model: 'gpt-4.1' },
-    refused: { status: 404, code: 'model_not_allowed' },
+    refused: { status: 404, code: 'model_not_found' },
     special: 'held',
   },
   {
@@ -258,7 +258,7 @@ export const limitCases: readonly LimitCase[] = [
     byDefault: { allowedModels: ['claude'] },
     first: { model: 'claude-x' },
     beyond: { model: 'gpt-4o' },
-    refused: { status: 404, code: 'model_not_allowed' },
+    refused: { status: 404, code: 'model_not_found' },
     special: 'held',
   },
   {
