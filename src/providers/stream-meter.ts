@@ -1,5 +1,5 @@
 import type { PassedUnits, StreamMeter, StreamOptions } from './provider.ts'
-import { createStreamScanner, type EventNotes, type StreamWords, type TextBytes } from './stream-scanner.ts'
+import { createStreamScanner, noted, type StreamWords, type TextBytes } from './stream-scanner.ts'
 import { unitsOfText } from './text-units.ts'
 import type { UsageReader } from './usage-reader.ts'
 
@@ -66,27 +66,43 @@ export function openStreamMeter(
 
   function noteEvent(): void {
     const notes = scanner.notes()
-    if (notes.hasText) {
+    if ((notes & noted.text) !== 0) {
       text.note(scanner.text())
       reasoning.note(scanner.reasoning())
     }
-    if (notes.hasUsage) {
+    // Most events are this: text, and nothing else.
+    if ((notes & ~noted.choices) === plainText && scanner.stops() === 0 && !parts.isClosed()) noteText(notes)
+    else noteMore(notes)
+    scanner.nextEvent()
+  }
+
+  function noteText(notes: number): void {
+    seen.hasData = true
+    if (!seen.hasUsage) return
+    if ((notes & noted.choices) !== 0) seen.endsInUsage = false
+    seen.hasTextSince = true
+    if (isFinal) updateFinal()
+  }
+
+  function noteMore(notes: number): void {
+    if ((notes & noted.usage) !== 0) {
       seen.hasUsage = true
-      seen.hasTopUsage ||= notes.hasTopUsage
+      if ((notes & noted.topUsage) !== 0) seen.hasTopUsage = true
       seen.endsInUsage = isUsageOnly(notes)
       seen.hasTextSince = false
     } else {
-      if (notes.hasChoices) seen.endsInUsage = false
-      if (notes.hasText) seen.hasTextSince = true
+      if ((notes & noted.choices) !== 0) seen.endsInUsage = false
+      if ((notes & noted.text) !== 0) seen.hasTextSince = true
     }
-    seen.stops += notes.stops
-    seen.isDone ||= notes.isDone
-    seen.isError ||= notes.isError
-    seen.hasData ||= notes.hasData
-    if (notes.status !== '') seen.status = notes.status
-    parts.note(notes)
+    const stops = scanner.stops()
+    const status = scanner.status()
+    seen.stops += stops
+    if ((notes & noted.done) !== 0) seen.isDone = true
+    if ((notes & noted.error) !== 0) seen.isError = true
+    if ((notes & noted.data) !== 0) seen.hasData = true
+    if (status !== '') seen.status = status
+    parts.note(notes, stops)
     if (seen.hasUsage) updateFinal()
-    scanner.nextEvent()
   }
 
   function updateFinal(): void {
@@ -111,13 +127,13 @@ export function openStreamMeter(
       if (scanner.isAtEventEnd()) {
         at = sieve.endEvent(at, isUsageOnly(scanner.notes()))
         noteEvent()
-      } else sieve.endChunk(!scanner.notes().hasChoices)
+      } else sieve.endChunk((scanner.notes() & noted.choices) === 0)
     }
     return sieve.take()
   }
 
   function passed(): PassedUnits {
-    const isOpen = scanner.notes().hasText
+    const isOpen = (scanner.notes() & noted.text) !== 0
     return {
       output: text.units(scanner.text(), isOpen),
       reasoning: reasoning.units(scanner.reasoning(), isOpen),
@@ -144,8 +160,11 @@ export function openStreamMeter(
   }
 }
 
-function isUsageOnly(notes: EventNotes): boolean {
-  return notes.hasTopUsage && !notes.hasChoices && !notes.isError
+const plainText = noted.text | noted.data
+
+/** It has usage at the top level, and neither says something nor fails. */
+function isUsageOnly(notes: number): boolean {
+  return (notes & (noted.topUsage | noted.choices | noted.error)) === noted.topUsage
 }
 
 function totalOf(...texts: readonly TextBytes[]): number {
@@ -180,7 +199,9 @@ function createEventCount(): EventCount {
  * own. Usage that comes after both is another part, and not more of the same.
  */
 interface Parts {
-  readonly note: (notes: EventNotes) => void
+  readonly note: (notes: number, stops: number) => void
+  /** What comes next may be of another answer. */
+  readonly isClosed: () => boolean
 }
 
 function createParts(reader: UsageReader, answers: number): Parts {
@@ -188,14 +209,15 @@ function createParts(reader: UsageReader, answers: number): Parts {
   let hasStopped = false
   let isClosed = false
   return {
-    note(notes) {
-      if (isClosed && notes.hasChoices && started < answers) {
+    isClosed: () => isClosed,
+    note(notes, stops) {
+      if (isClosed && (notes & noted.choices) !== 0 && started < answers) {
         reader.startPart()
         started += 1
         isClosed = false
         hasStopped = false
       }
-      hasStopped ||= notes.stops > 0
+      hasStopped ||= stops > 0
       if (hasStopped && isUsageOnly(notes)) isClosed = true
     },
   }

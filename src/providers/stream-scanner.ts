@@ -28,32 +28,32 @@ export interface StreamWords {
   readonly kind?: string
 }
 
-/** What was noted in an event. */
-export interface EventNotes {
+/** What was noted in an event, as the bits of one number: an object for each event would cost more than reading it. */
+export const noted = {
   /** A usage object at one of its places; at the top level. */
-  hasUsage: boolean
-  hasTopUsage: boolean
+  usage: 1,
+  topUsage: 2,
   /** `choices` hold a string: something is said or told in them. */
-  hasChoices: boolean
-  /** How many answers ended in it. */
-  stops: number
+  choices: 4,
   /** `[DONE]`. */
-  isDone: boolean
-  hasText: boolean
+  done: 8,
+  text: 16,
   /** It is an error. */
-  isError: boolean
+  error: 32,
   /** It holds JSON, so that it is more than a comment. */
-  hasData: boolean
-  status: string
-}
+  data: 64,
+} as const
 
 export interface StreamScanner {
   /** Scans on, to the end of an event (with its blank line) or of the chunk; returns the offset after it. */
   readonly scan: (chunk: Buffer, from: number) => number
   /** Whether the last `scan` stopped at an event's end. */
   readonly isAtEventEnd: () => boolean
-  /** Notes of the event at hand, and all its brackets are closed. */
-  readonly notes: () => EventNotes
+  /** Of the event at hand: what was noted (`noted`), how many answers ended in it, and how far it says that they are. */
+  readonly notes: () => number
+  readonly stops: () => number
+  readonly status: () => string
+  /** All its brackets are closed. */
   readonly isWhole: () => boolean
   readonly nextEvent: () => void
   /** Text since the start, in bytes; reasoning apart. */
@@ -80,17 +80,17 @@ const usage = 1
 const tools = 2
 const choices = 3
 const holder = 4
-// From here on a string as its value means something.
-const firstOfStrings = 5
-const text = 5
-const reasoning = 6
-const stop = 7
-const failure = 8
+const kind = 5
+// From here on a string as its value means something, wherever the chunk is cut.
+const firstOfStrings = 6
+const text = 6
+const reasoning = 7
+const stop = 8
+const failure = 9
 // From here on the string itself does.
-const firstOfWords = 9
-const tier = 9
-const status = 10
-const kind = 11
+const firstOfWords = 10
+const tier = 10
+const status = 11
 
 const [lineFeed, carriageReturn, quote, backslash] = [0x0a, 0x0d, 0x22, 0x5c]
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
@@ -116,7 +116,7 @@ interface Opening {
   readonly topMeaning: number
   /** Whose text it is. */
   readonly meaning: number
-  readonly notes: EventNotes
+  readonly notes: number
 }
 
 /** In a string: 0 ASCII, 1 other, 2 what needs a look. Outside of one: 0 what does not matter. */
@@ -125,20 +125,6 @@ const jsonKinds = new Uint8Array(256)
 for (const byte of [lineFeed, carriageReturn, quote, backslash]) stringKinds[byte] = 2
 for (const byte of [lineFeed, carriageReturn, quote, openBrace, closeBrace]) jsonKinds[byte] = 1
 for (const byte of [openBracket, closeBracket, comma, colon, letterD]) jsonKinds[byte] = 1
-
-function createEventNotes(): EventNotes {
-  return {
-    hasUsage: false,
-    hasTopUsage: false,
-    hasChoices: false,
-    stops: 0,
-    isDone: false,
-    hasText: false,
-    isError: false,
-    hasData: false,
-    status: '',
-  }
-}
 
 /** @param isWholeBody follows one JSON text instead of events */
 export function createStreamScanner(
@@ -159,7 +145,9 @@ export function createStreamScanner(
   let isEventEmpty = true
   let wasCarriageReturn = false
   let isEnd = false
-  let notes = createEventNotes()
+  let notes = 0
+  let stops = 0
+  let statusWord = ''
   const textBytes: TextBytes = { ascii: 0, other: 0 }
   const reasoningBytes: TextBytes = { ascii: 0, other: 0 }
 
@@ -190,7 +178,9 @@ export function createStreamScanner(
   let usagePieces: Buffer[] = []
 
   function nextEvent(): void {
-    notes = createEventNotes()
+    notes = 0
+    stops = 0
+    statusWord = ''
     isEnd = false
     isEventEmpty = true
     depth = 0
@@ -225,8 +215,7 @@ export function createStreamScanner(
 
   function takeUsage(record: JsonRecord, isTop: boolean): void {
     reader.take(record)
-    notes.hasUsage = true
-    if (isTop) notes.hasTopUsage = true
+    notes |= isTop ? noted.usage | noted.topUsage : noted.usage
   }
 
   /** Whether a member of the object at hand stands where usage may. */
@@ -242,18 +231,18 @@ export function createStreamScanner(
 
   function takeWord(word: string): void {
     if (meaning === status) {
-      if (isAtPlace()) notes.status = word
+      if (isAtPlace()) statusWord = word
     } else if (meaning === tier) {
       if (isAtPlace()) reader.takeTier(word)
-    } else if (depth === 1 && word === 'error') notes.isError = true
+    } else if (depth === 1 && word === 'error') notes |= noted.error
   }
 
   /** Remembers the event up to here, the start of its text, unless such events turned out to differ. */
   function rememberOpening(chunk: Buffer, end: number): void {
     if (eventAt < 0 || misses > missesMax || end - eventAt > openingBytesMax) return
-    if (notes.hasText || notes.hasUsage || usageDepth >= 0) return
+    if ((notes & (noted.text | noted.usage)) !== 0 || stops > 0 || usageDepth >= 0) return
     const bytes = Buffer.from(chunk.subarray(eventAt, end))
-    opening = { bytes, depth, topMeaning, meaning, notes: { ...notes } }
+    opening = { bytes, depth, topMeaning, meaning, notes }
   }
 
   /** At an event's start: skips its opening if it is the remembered one; returns where to go on. */
@@ -272,7 +261,7 @@ export function createStreamScanner(
     isEventEmpty = false
     depth = opening.depth
     topMeaning = opening.topMeaning
-    notes = { ...opening.notes }
+    notes = opening.notes
     mode = inString
     isValue = true
     isText = true
@@ -286,9 +275,9 @@ export function createStreamScanner(
     mode = inString
     isValue = last === colon
     isText = isValue && (meaning === text || meaning === reasoning)
-    isWord = isValue && meaning >= firstOfWords
+    isWord = isValue && (meaning >= firstOfWords || meaning === kind)
     if (isValue) {
-      if (topMeaning === choices) notes.hasChoices = true
+      if (topMeaning === choices) notes |= noted.choices
       if (isText) rememberOpening(chunk, at)
       else if (chunk[at] !== quote) noteString()
     }
@@ -300,8 +289,8 @@ export function createStreamScanner(
 
   /** A string that is not empty, whatever it says. */
   function noteString(): void {
-    if (meaning === stop) notes.stops += 1
-    else if (meaning === failure && isNearTop()) notes.isError = true
+    if (meaning === stop) stops += 1
+    else if (meaning === failure && isNearTop()) notes |= noted.error
   }
 
   function closeString(chunk: Buffer, end: number): void {
@@ -330,7 +319,7 @@ export function createStreamScanner(
   /** An object as the value of a member. */
   function openMember(at: number): void {
     if (meaning === failure) {
-      if (isNearTop()) notes.isError = true
+      if (isNearTop()) notes |= noted.error
     } else if ((meaning === usage || meaning === tools) && usageDepth < 0 && isAtPlace()) {
       isTools = meaning === tools
       usageDepth = depth
@@ -346,7 +335,7 @@ export function createStreamScanner(
         return
       case openBrace:
         if (last === colon) openMember(at)
-        notes.hasData = true
+        notes |= noted.data
         depth += 1
         break
       case openBracket:
@@ -358,7 +347,7 @@ export function createStreamScanner(
         if (depth === usageDepth) closeUsage(chunk, at + 1)
         break
       case letterD:
-        if (last === openBracket && depth === 1) notes.isDone = true
+        if (last === openBracket && depth === 1) notes |= noted.done
         return
     }
     last = byte
@@ -366,7 +355,7 @@ export function createStreamScanner(
 
   function endLine(chunk: Buffer, at: number): void {
     if (usageDepth >= 0) collectUsage(chunk, at)
-    if (mode === naming && fieldAt === errorEvent.length) notes.isError = true
+    if (mode === naming && fieldAt === errorEvent.length) notes |= noted.error
     mode = field
     fieldAt = 0
     isText = false
@@ -397,7 +386,7 @@ export function createStreamScanner(
       kind = stringKinds[chunk[at] ?? 0] ?? 0
     }
     if (isText && at > from) {
-      notes.hasText = true
+      notes |= noted.text
       const bytes = meaning === text ? textBytes : reasoningBytes
       bytes.ascii += at - from - other
       bytes.other += other
@@ -437,7 +426,8 @@ export function createStreamScanner(
                 ? meaningOf(names, chunk, at + 1, size)
                 : unknown
             if (depth === 1) topMeaning = name
-          } else if (topMeaning === choices) notes.hasChoices = true
+          } else if (topMeaning === choices) notes |= noted.choices
+          else if (name === kind && depth === 1 && isErrorWord(chunk, at + 1, end)) notes |= noted.error
           lastByte = quote
           at = end + 1
           continue
@@ -548,7 +538,7 @@ export function createStreamScanner(
         mode = inString
         at += 1
         if (isText) {
-          notes.hasText = true
+          notes |= noted.text
           if (meaning === text) textBytes.ascii += 1
           else reasoningBytes.ascii += 1
         }
@@ -563,10 +553,16 @@ export function createStreamScanner(
     nextEvent,
     isAtEventEnd: () => isEnd,
     notes: () => notes,
+    stops: () => stops,
+    status: () => statusWord,
     isWhole: () => depth === 0 && !isEventEmpty,
     text: () => textBytes,
     reasoning: () => reasoningBytes,
   }
+}
+
+function isErrorWord(chunk: Buffer, start: number, end: number): boolean {
+  return end - start === 5 && chunk.toString('latin1', start, end) === 'error'
 }
 
 interface Name {

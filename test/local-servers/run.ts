@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,7 +48,11 @@ interface Tap {
 /** Hands everything on to a server. */
 async function openTap(target: string): Promise<Tap> {
   let last = ''
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
+    pass(request, response).catch(() => response.destroy())
+  })
+
+  async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const answer = await fetch(target + request.url, {
@@ -63,7 +67,7 @@ async function openTap(target: string): Promise<Tap> {
       response.write(chunk)
     }
     response.end()
-  })
+  }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
