@@ -180,7 +180,7 @@ const cases: readonly Case[] = [
     code: 'unsupported_media_type',
     error: 'APIError',
     attempts: 1,
-    send: { headers: { 'content-encoding': 'gzip' } },
+    send: { headers: { 'content-encoding': 'compress' } },
   },
   {
     code: 'rate_limited',
