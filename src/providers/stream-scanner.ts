@@ -316,6 +316,11 @@ export function createStreamScanner(
     if (depth === 1) topMeaning = meaning
   }
 
+  /** A word of five letters that names the event. */
+  function noteKind(chunk: Buffer, at: number): void {
+    if (chunk.toString('latin1', at, at + 5) === 'error') notes |= noted.error
+  }
+
   /** An object as the value of a member. */
   function openMember(at: number): void {
     if (meaning === failure) {
@@ -427,7 +432,7 @@ export function createStreamScanner(
                 : unknown
             if (depth === 1) topMeaning = name
           } else if (topMeaning === choices) notes |= noted.choices
-          else if (name === kind && depth === 1 && isErrorWord(chunk, at + 1, end)) notes |= noted.error
+          else if (name === kind && end - at === 6 && depth === 1) noteKind(chunk, at + 1)
           lastByte = quote
           at = end + 1
           continue
@@ -559,10 +564,6 @@ export function createStreamScanner(
     text: () => textBytes,
     reasoning: () => reasoningBytes,
   }
-}
-
-function isErrorWord(chunk: Buffer, start: number, end: number): boolean {
-  return end - start === 5 && chunk.toString('latin1', start, end) === 'error'
 }
 
 interface Name {
