@@ -313,7 +313,7 @@ function upstreamRows(): string {
       [
         '`headers`',
         '-',
-        'Sent with every request, whatever the client sent by these names. `$NAME` is a variable of the environment, also within a text as `${NAME}`.',
+        'Sent with every request, whatever the client sent by these names. `$NAME` is a variable of the environment; within a longer text its name stands in braces behind the `$`.',
       ],
       [
         '`models`',

@@ -199,7 +199,7 @@ describe('readConfig', () => {
       `upstreams: [{name: a, provider: openai, baseUrl: "http://a.example/v1", ${more}}]`
     const [upstream] = read(
       { A: 'secret-1', B: 'secret-2', P: 'http://u:p@proxy:3128' },
-      file('headers: {X-One: $A, X-Two: "Bearer ${B}", X-Three: plain}, proxy: $P'),
+      file(`headers: {X-One: $A, X-Two: "Bearer \${B}", X-Three: plain}, proxy: $P`),
     ).upstreams
     assert.deepEqual(upstream?.headers, {
       'X-One': 'secret-1',
