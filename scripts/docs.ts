@@ -76,7 +76,7 @@ const code = (text: string) => `\`${text}\``
 const listed = (items: readonly string[]) => items.map(code).join(', ')
 const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 
-/** What a table says of `name`; a thing that nobody described stops the run. */
+/** What a table says of `name`; a thing that is not described stops the run. */
 function wordsFor(words: Readonly<Record<string, string>>, name: string): string {
   const found = words[name]
   if (found === undefined) throw new Error(`scripts/docs.ts has no words for ${name}`)
@@ -110,7 +110,7 @@ interface LimitWords {
   readonly retry: string
 }
 
-/** By name, so that a limit that nobody described is an error of types. */
+/** By name, so that a limit that is not described is an error of types. */
 const limitWords: Readonly<Record<LimitFacts['name'], LimitWords>> = {
   quota: {
     code: 'quota_exceeded',
@@ -420,7 +420,7 @@ function meteringWords({ isMetered, isByRequest }: Endpoint): string {
 
 const verifierWords: Readonly<Record<string, string>> = {
   '/auth/verify': 'may this request pass: for a proxy, with the identity in headers',
-  '/auth/check': 'may somebody, and why not; nothing is counted',
+  '/auth/check': 'whether a user may ask, and why not; nothing is counted',
   '/auth/introspect': 'RFC 7662; the key also as HTTP Basic',
   '/usage': 'books what was used elsewhere, each event once',
   '/usage/reservations': 'admits and reserves, as for a request of the own gateway',
