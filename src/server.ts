@@ -175,7 +175,7 @@ async function open(
     onDisconnect: config.onDisconnect,
     inputEstimate: config.inputEstimate,
     corrections,
-    noUpstreamAdvice: `set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml`,
+    noUpstreamAdvice: `let an upstream in tollgate.yaml serve its models, or set ${upstreamVariables()}`,
     keepAliveMs: config.keepAliveMs,
     promptModel: config.promptModel,
     passThrough: config.passThrough,

@@ -55,6 +55,7 @@ describe('tollgate check', () => {
     assert.match(output, /does not list gone/)
     assert.match(output, /does not list lost/)
     assert.match(output, /1 served here: fast|2 served here: fast, slow/)
+    assert.doesNotMatch(output, /works:/)
     assert.equal(code, 1)
   })
 
@@ -63,7 +64,15 @@ describe('tollgate check', () => {
     const { output } = await check(
       families + listed(`name: a, baseUrl: "${upstream.origin}/v1", apiKey: right`),
     )
+    assert.match(output, /1 served here: llama3:8b\n/)
     assert.match(output, /1 model of no family, so not served: x/)
+  })
+
+  it('says where nothing that is there is served', async () => {
+    const at = `baseUrl: "${upstream.origin}/v1", apiKey: right`
+    const { code, output } = await check(listed(`name: a, ${at}, models: [qwen*]`))
+    assert.match(output, /answers: 2 models there, none served here\n {2}models lets none of them through/)
+    assert.equal(code, 1)
   })
 
   it('says what does not work and what to do about it, and ends with 1', async () => {
@@ -74,6 +83,7 @@ describe('tollgate check', () => {
         `name: wrong, baseUrl: "${upstream.origin}/v1", apiKey: "wrong-4711"`,
         `name: none, baseUrl: "${upstream.origin}/v1"`,
         `name: path, baseUrl: "${upstream.origin}/", apiKey: right`,
+        `name: tls, baseUrl: "${upstream.origin.replace('http:', 'https:')}/v1", apiKey: right`,
         `name: fine, baseUrl: "${upstream.origin}/v1", apiKey: right`,
       ),
     )
@@ -82,7 +92,8 @@ describe('tollgate check', () => {
     assert.match(output, /wrong \(.*\n.*401\n.*credential is refused/)
     assert.match(output, /none \(.*\n.*401\n.*give it a credential/)
     assert.match(output, /path \(.*\n.*404\n.*should baseUrl end in \/v1/)
-    assert.match(output, /5 of 6 do not work/)
+    assert.match(output, /tls \(.*\n.*TLS failed.*\n.*begin with http:/)
+    assert.match(output, /6 of 7 do not work as configured/)
     assert.doesNotMatch(output, /4711/)
     assert.equal(code, 1)
   })

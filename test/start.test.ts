@@ -49,17 +49,21 @@ describe('starting', () => {
       assert.equal(await second.exit, 0)
     }))
 
-  it('says that there is no upstream, and how to add one, on the screen and in the 503', () =>
+  it('says that there is no upstream, and how to add one, on the screen and at /readyz', () =>
     withFolder(async (folder) => {
       const program = startProgram([], { DATA_DIR: folder, PORT: '0', ADMIN_KEY: 'a-test-admin-key-1' })
-      const url = await program.listening
-      assert.match(program.output(), /No upstream is configured[\s\S]*OPENAI_API_KEY/)
-      const made = await post(`${url}/admin/users`, 'a-test-admin-key-1', '{}')
-      const { token: accessToken } = (await made.json()) as { token: string }
-      const answer = await post(`${url}/v1/chat/completions`, accessToken, chat('hi'))
-      assert.equal(answer.status, 503)
-      assert.match(JSON.stringify(await answer.json()), /OPENAI_API_KEY/)
-      program.process.kill('SIGTERM')
+      try {
+        const url = await program.listening
+        assert.match(program.output(), /No upstream is configured[\s\S]*OPENAI_API_KEY/)
+        const made = await post(`${url}/admin/users`, 'a-test-admin-key-1', '{}')
+        const { token: accessToken } = (await made.json()) as { token: string }
+        const answer = await post(`${url}/v1/chat/completions`, accessToken, chat('hi'))
+        assert.equal(answer.status, 404)
+        assert.doesNotMatch(await answer.text(), /API_KEY/, 'that is for the operator')
+        assert.match(await (await fetch(`${url}/readyz`)).text(), /OPENAI_API_KEY/)
+      } finally {
+        program.process.kill('SIGTERM')
+      }
       assert.equal(await program.exit, 0)
     }))
 

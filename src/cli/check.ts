@@ -8,12 +8,12 @@ import { providers } from '#providers/all.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { type Probe, probeModels } from '#upstreams/probe.ts'
-import { openUpstream, type Upstream } from '#upstreams/upstream.ts'
+import { openUpstream } from '#upstreams/upstream.ts'
 import { withoutSecrets } from './greeting.ts'
 
 /**
  * `tollgate check`: asks each upstream for its models, which costs nothing, and says what works, what does not and
- * what to do. 0 where all of them work, else 1.
+ * what to do. 0 where all of them work as configured, else 1.
  */
 export async function check(env: Environment): Promise<number> {
   const config = readConfig(env)
@@ -26,7 +26,7 @@ export async function check(env: Environment): Promise<number> {
   const found = await Promise.all(config.upstreams.map((upstream) => checkOne(upstream, config)))
   for (const { lines } of found) print(lines.join('\n  '))
   const broken = found.filter(({ works }) => !works).length
-  print(broken === 0 ? 'All of them work.' : `${broken} of ${found.length} do not work.`)
+  print(broken === 0 ? 'All of them work.' : `${broken} of ${found.length} do not work as configured.`)
   return broken === 0 ? 0 : 1
 }
 
@@ -45,13 +45,20 @@ async function checkOne(config: UpstreamConfig, { policy }: Config): Promise<Fou
     const probe = await probeModels(upstream, timeoutMs)
     const head = `${config.name} (${withoutSecrets(config.baseUrl)})`
     if (probe.kind !== 'listed') return { works: false, lines: [head, ...whyNot(probe, config)] }
-    const missing = missingNames(config, probe.models)
-    const lines = [
-      `works: ${count(probe.models.length)} there, ${servedWords(upstream, probe.models)}`,
-      ...missing.map((name) => `does not list ${name}: requests for it may fail; correct models`),
-      ...homeless(upstream, probe.models, policy.families),
+    const offered = upstream.offered(probe.models).map(({ id }) => id)
+    const served = offered.filter((id) => familyOf(id, policy.families) !== undefined)
+    const wrong = [
+      ...missingNames(config, probe.models).map(
+        (name) => `does not list ${name}: requests for it may fail; correct models`,
+      ),
+      ...(offered.length === 0 ? ['models lets none of them through; correct models'] : []),
     ]
-    return { works: missing.length === 0, lines: [head, ...lines] }
+    const lines = [
+      `${wrong.length === 0 ? 'works' : 'answers'}: ${count(probe.models.length)} there, ${servedWords(served)}`,
+      ...wrong,
+      ...homeless(offered.filter((id) => !served.includes(id))),
+    ]
+    return { works: wrong.length === 0, lines: [head, ...lines] }
   } finally {
     await upstream.close()
   }
@@ -59,9 +66,8 @@ async function checkOne(config: UpstreamConfig, { policy }: Config): Promise<Fou
 
 const shownMax = 5
 
-function servedWords(upstream: Upstream, own: readonly ListedModel[]): string {
-  const served = upstream.offered(own).map(({ id }) => id)
-  if (served.length === 0) return 'of which models lets none through'
+function servedWords(served: readonly string[]): string {
+  if (served.length === 0) return 'none served here'
   const more = served.length > shownMax ? ' …' : ''
   return `${served.length} served here: ${served.slice(0, shownMax).join(', ')}${more}`
 }
@@ -74,18 +80,11 @@ function missingNames({ models, aliases }: UpstreamConfig, own: readonly ListedM
   return own.length === 0 ? [] : wanted.filter((name) => !lists(name))
 }
 
-function homeless(
-  upstream: Upstream,
-  own: readonly ListedModel[],
-  families: Config['policy']['families'],
-): readonly string[] {
-  const without = upstream.offered(own).filter(({ id }) => familyOf(id, families) === undefined)
+function homeless(without: readonly string[]): readonly string[] {
   const [first] = without
-  return first === undefined
-    ? []
-    : [
-        `${count(without.length)} of no family, so not served: ${first.id}${without.length > 1 ? ' …' : ''}; add a family for them`,
-      ]
+  if (first === undefined) return []
+  const more = without.length > 1 ? ' …' : ''
+  return [`${count(without.length)} of no family, so not served: ${first}${more}; add a family for them`]
 }
 
 /** What is wrong, and what to do about it. */
@@ -113,6 +112,8 @@ function adviceFor(code: string, text: string, { proxy, baseUrl }: UpstreamConfi
   if (proxy !== undefined && (/proxy/i.test(text) || /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/.test(code)))
     return ['look at its proxy (proxy, HTTPS_PROXY, HTTP_PROXY), or set proxy: none']
   if (/CERT|SELF_SIGNED|ISSUER/.test(code)) return ['name the file of its authority as caFile']
+  if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
+    return ['it does not speak TLS there: should baseUrl begin with http://?']
   if (code === 'ECONNREFUSED') return [`nothing listens there: start it, or correct the port in baseUrl`]
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return [`there is no host ${new URL(baseUrl).hostname}: look at baseUrl`]
@@ -124,7 +125,10 @@ function reasonOf(cause: unknown): { readonly code: string; readonly text: strin
   const inner = cause instanceof AggregateError ? cause.errors[0] : undefined
   const error = inner instanceof Error ? inner : cause
   const code = 'code' in error ? String(error.code) : ''
-  return { code, text: error.message || code || error.name }
+  // OpenSSL's own line names places in its sources.
+  const isRaw = /^[0-9A-F]+:error:/.test(error.message)
+  const [line = ''] = error.message.split('\n')
+  return { code, text: isRaw ? `TLS failed (${code})` : line || code || error.name }
 }
 
 function count(models: number): string {

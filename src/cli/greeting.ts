@@ -56,7 +56,7 @@ function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {
       '',
     ]
   return [
-    '  No upstream is configured yet, so the gateway answers 503.',
+    '  No upstream is configured yet, so no model is served: each request for one is answered with 404.',
     `  Add one: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
     '',
   ]

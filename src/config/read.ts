@@ -153,5 +153,6 @@ function definedOnly(
 
 /** Names the variables that add an upstream, for the places that tell an operator that there is none. */
 export function upstreamVariables(): string {
-  return providers.map((provider) => `${provider.name.toUpperCase()}_API_KEY`).join(' or ')
+  const keys = providers.map(({ name }) => `${name.toUpperCase()}_API_KEY`)
+  return `${keys.join(', ')} or that of another service (\`tollgate help\` names them)`
 }

@@ -443,7 +443,7 @@ function decideQuota(
   const need = needOf(asked, left, policy)
   if (need.units <= Math.min(left, unitsMax)) return admit(need.units, need.cap, need.most)
   const fitsInto = (room: number) => needOf(asked, room, policy).units <= Math.min(room, unitsMax)
-  return refuseQuota(view, need, fitsInto, now)
+  return refuseQuota(view, { ...need, isStated: asked.output !== undefined }, fitsInto, now)
 }
 
 /** Nothing of the quota is left, so that one unit would not fit. */
@@ -453,8 +453,10 @@ function refusePass(view: QuotaView, now: number): Refused {
 
 interface Needed {
   readonly units: number
-  /** How much of it is output that the request asks for. */
+  /** How much of it is output. */
   readonly output: number
+  /** The request says how much output it asks for. */
+  readonly isStated?: boolean
   /** The smallest bound of an answer that the provider takes, where that is what the need comes from. */
   readonly least?: number
 }
@@ -462,7 +464,7 @@ interface Needed {
 /** @param fitsInto whether the request would fit where so much is left */
 function refuseQuota(
   view: QuotaView,
-  { units: needed, output, least }: Needed,
+  { units: needed, output, isStated = true, least }: Needed,
   fitsInto: (left: number) => boolean,
   now: number,
 ): Refused {
@@ -471,14 +473,17 @@ function refuseQuota(
   const fitsSoon = reserved > 0 && fitsInto(limit - used)
   // Waiting for the next period helps only where the request fits into a whole one, without what was added to this.
   const fitsLater = Number.isFinite(resetAt) && fitsInto(limit - view.extra)
-  const ofOutput = output > 0 ? ` (${output} of them for the output that it asks for)` : ''
+  const purpose = isStated
+    ? `${output} of them for the output that it asks for`
+    : `${output} of them for an answer`
+  const ofOutput = output > 0 ? ` (${purpose})` : ''
   const held = reserved > 0 ? `, ${reserved} reserved by running requests` : ''
   const atLeast =
     least === undefined ? '' : ` The provider takes no bound below ${least} for an answer to this request.`
   const reset = fitsLater ? ` It counts from zero at ${new Date(resetAt).toISOString()}.` : ''
   const message =
     `The ${family} quota does not allow this request: it needs up to ${needed} units${ofOutput}, ` +
-    `${used} of ${limit} are used${held}.${atLeast}${reset}`
+    `${limit === 0 ? 'and its limit is 0' : `${used} of ${limit} are used${held}`}.${atLeast}${reset}`
   const facts: LimitFacts = {
     name: 'quota',
     family,
