@@ -32,9 +32,13 @@ const containerNames: ReadonlySet<string> = new Set(
 )
 /** What such an object must not say otherwise than the request itself, which is held to what it says. */
 const neverInside: ReadonlySet<string> = new Set(
-  'model models preset fallbacks tools n best_of n_cmpl num_return_sequences stream stream_options prompt messages input'.split(
+  'model models preset fallbacks tools n best_of n_cmpl num_return_sequences stream stream_options prompt prompt_embeds messages input'.split(
     ' ',
   ),
+)
+/** What a fallback must not say: it would change what is held. Its model, texts and choices are read where they stand. */
+const neverInFallback: ReadonlySet<string> = new Set(
+  'models preset fallbacks tools stream stream_options prompt prompt_embeds'.split(' '),
 )
 const containerBytesMax = 64 * 1024
 const containerDepthMax = 3
@@ -171,16 +175,24 @@ function findBounds(
   collect(body, 0, members, 0)
   return found
 
-  function collect(text: Buffer, offset: number, { byKey }: JsonMembers, depth: number): void {
+  function collect(
+    text: Buffer,
+    offset: number,
+    { byKey }: JsonMembers,
+    depth: number,
+    inside: 'merged' | 'fallback' = 'merged',
+  ): void {
+    const never = inside === 'fallback' && depth === 1 ? neverInFallback : neverInside
     for (const member of byKey.values()) {
       const { key: name } = member
       if (boundNames.has(name) || name === options.configured) {
         // Inside an object that is taken for the request, null takes the place of the bound outside.
         const value = boundOf(text, member) ?? (depth === 0 ? null : -1)
-        if (value !== null) add(member, offset, value, depth === 0 ? 'top' : 'merged')
+        if (value !== null) add(member, offset, value, depth === 0 ? 'top' : inside)
       } else if (name === 'fallbacks' && depth === 0) openEach(text, member)
-      else if (containerNames.has(name) && depth < containerDepthMax) open(text, offset, member, depth)
-      else if (depth > 0 && neverInside.has(name)) {
+      else if (containerNames.has(name) && depth < containerDepthMax)
+        open(text, offset, member, depth, inside)
+      else if (depth > 0 && never.has(name)) {
         options.refuse?.(name, `The member ${name} must stand at the top of the body, not inside another.`)
       }
     }
@@ -195,28 +207,28 @@ function findBounds(
     found.push({ name, start: start + offset, end: end + offset, value, place })
   }
 
-  /** Each may bound the answer of its own model otherwise than the request does (Anthropic). */
+  /** Each may bound the answer of its own model otherwise than the request does, also with what is merged into it. */
   function openEach(text: Buffer, list: JsonMember): void {
     if (text[list.start] !== 0x5b || list.end - list.start > containerBytesMax) return
     for (const { start, end } of elementsOf(text, list)) {
       if (text[start] !== 0x7b) continue
       const inner = text.subarray(start, end)
       const reading = readMembers(inner)
-      const members = reading.kind === 'members' ? [...reading.members.byKey.values()] : []
-      if (reading.kind !== 'members')
-        options.refuse?.('fallbacks', 'Among the fallbacks each must be an object whose members stand once.')
-      for (const member of members) {
-        const value = boundNames.has(member.key) ? boundOf(inner, member) : null
-        if (value !== null) add(member, start, value, 'fallback')
-      }
+      if (reading.kind === 'members') collect(inner, start, reading.members, 1, 'fallback')
     }
   }
 
-  function open(text: Buffer, offset: number, { key, start, end }: JsonMember, depth: number): void {
+  function open(
+    text: Buffer,
+    offset: number,
+    { key, start, end }: JsonMember,
+    depth: number,
+    inside: 'merged' | 'fallback',
+  ): void {
     if (text[start] !== 0x7b) return
     const inner = text.subarray(start, end)
     const reading = inner.length <= containerBytesMax ? readMembers(inner) : undefined
-    if (reading?.kind === 'members') collect(inner, offset + start, reading.members, depth + 1)
+    if (reading?.kind === 'members') collect(inner, offset + start, reading.members, depth + 1, inside)
     else options.refuse?.(key, `The member ${key} must be a short object whose members stand once.`)
   }
 }

@@ -7,7 +7,7 @@ import { outputMemberNames } from './output-bounds.ts'
  */
 const guarded: ReadonlyMap<string, string> = new Map(
   [
-    ...'model models stream stream_options n best_of n_cmpl num_return_sequences prompt input messages background'.split(
+    ...'model models stream stream_options n best_of n_cmpl num_return_sequences prompt prompt_embeds input messages background'.split(
       ' ',
     ),
     ...'thinking reasoning min_tokens min_new_tokens tools fallbacks preset'.split(' '),

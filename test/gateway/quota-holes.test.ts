@@ -35,6 +35,13 @@ interface Server {
   readonly obeys: (path: string) => Obeys
   readonly outputCapMember?: string
   readonly isLenient?: true
+  /** Where it finds how many answers to write, if not in the body as it stands. */
+  readonly counts?: (body: Body) => Body
+}
+
+function takenOver(body: Body): Body {
+  const [fallback] = Array.isArray(body.fallbacks) ? body.fallbacks : []
+  return { ...body, ...fallback, ...within(fallback ?? {}, 'extra_body') }
 }
 
 const servers: readonly Server[] = [
@@ -71,6 +78,12 @@ const servers: readonly Server[] = [
       })
     },
   },
+  // LiteLLM: a fallback's members take the place of the request's, and what is merged into it as well.
+  {
+    name: 'takeover',
+    obeys: (path) => (body) => first(own[path] ?? '')(takenOver(body)),
+    counts: takenOver,
+  },
   // Go: names in any case, the last one counts.
   {
     name: 'go',
@@ -87,9 +100,11 @@ function written(server: Server, path: string, body: Body): number {
   const bound = server.obeys(path)(body)
   const figure = server.isLenient ? Number(bound) : bound
   const each = typeof figure === 'number' && figure >= 1 ? Math.floor(figure) : boundless
-  const counts = [body.n, body.best_of, body.n_cmpl].map((count) => (typeof count === 'number' ? count : 1))
+  const { n, best_of, n_cmpl } = server.counts?.(body) ?? body
+  const counts = [n, best_of, n_cmpl].map((count) => (typeof count === 'number' ? count : 1))
   const choices = path.includes('completions') ? Math.max(1, ...counts) : 1
-  const prompts = path === '/v1/completions' && Array.isArray(body.prompt) ? body.prompt.length : 1
+  const lists = [body.prompt, body.prompt_embeds].map((list) => (Array.isArray(list) ? list.length : 0))
+  const prompts = path === '/v1/completions' ? Math.max(1, (lists[0] ?? 0) + (lists[1] ?? 0)) : 1
   return each * choices * prompts
 }
 
@@ -134,7 +149,19 @@ const bodies = fc.record(
     bounds: bounds(['Max_Tokens', 'MAX_TOKENS', 'max_toKens', 'N_predict']),
     options: bounds(names),
     extra_body: bounds(['options', 'n']),
-    fallbacks: fc.array(fc.record({ model: fc.constant('claude-b'), max_tokens: value }), { maxLength: 2 }),
+    fallbacks: fc.array(
+      fc.record(
+        {
+          model: fc.constant('claude-b'),
+          max_tokens: value,
+          n: fc.constantFrom(1, 3, 100),
+          extra_body: bounds(names),
+        },
+        { requiredKeys: ['model'] },
+      ),
+      { maxLength: 2 },
+    ),
+    prompt_embeds: fc.constantFrom<unknown>('YQ==', ['YQ==', 'YQ=='], null),
     thinking: fc.record({
       type: fc.constantFrom('enabled', 'disabled'),
       budget_tokens: fc.constantFrom(1024, 90_000),

@@ -1,4 +1,5 @@
 import type { JsonMembers } from '#lib/json-members.ts'
+import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
 import { readModelsElsewhere } from '#providers/models-elsewhere.ts'
@@ -20,6 +21,7 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
   const output = readBound(read, body, members, messageBound)
+  readFallbacks(read, body, members)
   const leastCap = leastCapOf(body, members)
   return readingOf(read, body, members, {
     isStream,

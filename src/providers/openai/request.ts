@@ -1,6 +1,7 @@
 import { toUnits } from '#core/units.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember } from '#providers/body-edits.ts'
+import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
 import { readModelsElsewhere } from '#providers/models-elsewhere.ts'
@@ -41,7 +42,7 @@ const streamOptionsBytesMax = 4096
 export function readChat(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
-  const choices = choicesOf(read)
+  const choices = mostChoices(read, body, members)
   const output = times(readBound(read, body, members, chatBound), choices)
   const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
@@ -51,10 +52,10 @@ export function readChat(body: Buffer, members: JsonMembers): RequestReading {
 export function readCompletion(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
-  const prompts = countPrompts(body, members.byKey.get('prompt'), promptsMax)
+  const prompts = promptsOf(body, members)
   if (prompts > promptsMax)
     read.refuse('prompt', `The member prompt must hold at most ${promptsMax} prompts.`)
-  const choices = choicesOf(read) * prompts
+  const choices = mostChoices(read, body, members) * prompts
   const output = times(readBound(read, body, members, completionBound), choices)
   const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
@@ -65,6 +66,7 @@ export function readResponse(body: Buffer, members: JsonMembers): RequestReading
   const read = createMemberReader(body, members)
   const isStream = read.boolean('stream') ?? false
   const output = readBound(read, body, members, responseBound)
+  readFallbacks(read, body, members)
   const leastCap = responseLeastCap
   if (read.boolean('background') === true) {
     // It would go on after this connection has ended, where nothing can be metered.
@@ -132,6 +134,27 @@ const choiceNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences']
 function choicesOf(read: MemberReader): number {
   const counts = choiceNames.map((key) => read.integer(key, { min: 1, max: choicesMax }) ?? 1)
   return Math.max(...counts)
+}
+
+/** The most of the request and of what may take its place. */
+function mostChoices(read: MemberReader, body: Buffer, members: JsonMembers): number {
+  let most = choicesOf(read)
+  readFallbacks(read, body, members, (fallback) => {
+    most = Math.max(most, choicesOf(fallback))
+  })
+  return most
+}
+
+/** vLLM answers each of `prompt_embeds` beside each of `prompt`. */
+function promptsOf(body: Buffer, { byKey }: JsonMembers): number {
+  const given = ['prompt', 'prompt_embeds'].flatMap((key) => {
+    const member = byKey.get(key)
+    return member && !isNull(body, member) ? [countPrompts(body, member, promptsMax)] : []
+  })
+  return Math.max(
+    1,
+    given.reduce((sum, count) => sum + count, 0),
+  )
 }
 
 function times(each: number | undefined, choices: number): number | undefined {
