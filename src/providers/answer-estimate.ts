@@ -1,6 +1,6 @@
 import type { PassedUnits } from './provider.ts'
 import { createStreamScanner, type StreamWords } from './stream-scanner.ts'
-import { unitsOfText } from './text-units.ts'
+import { unitsOfMedia, unitsOfText } from './text-units.ts'
 
 const noUsageReader = {
   take: () => undefined,
@@ -17,10 +17,13 @@ export const nothingPassed: PassedUnits = { output: 0, reasoning: 0 }
 export function estimateText(body: Buffer, words: StreamWords): PassedUnits {
   const scanner = createStreamScanner(words, noUsageReader, { isWholeBody: true })
   scanner.scan(body, 0)
-  const [text, reasoning] = [scanner.text(), scanner.reasoning()]
+  const { text, reasoning, details, media } = scanner.written
   return {
-    output: unitsOfText(text.ascii, text.other),
-    reasoning: unitsOfText(reasoning.ascii, reasoning.other),
+    output: unitsOfText(text.ascii, text.other) + unitsOfMedia(media.ascii),
+    reasoning: Math.max(
+      unitsOfText(reasoning.ascii, reasoning.other),
+      unitsOfText(details.ascii, details.other),
+    ),
   }
 }
 

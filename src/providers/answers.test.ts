@@ -414,6 +414,11 @@ it('estimates the output of an answer without usage from its text', () => {
       { id: 'y'.repeat(500), choices: [{ message: { role: 'assistant', content: text } }] },
       100,
     ],
+    [
+      '/v1/chat/completions',
+      { choices: [{ message: { role: 'assistant', tool_calls: [{ id: 'c', custom: { input: text } }] } }] },
+      100,
+    ],
     ['/v1/responses', { output: [{ content: [{ type: 'output_text', text }] }] }, 100],
     [
       '/v1/messages',

@@ -747,6 +747,124 @@ describe('output estimate', () => {
   }
 })
 
+describe('output of a stream that is cut off', () => {
+  const [events, size] = [20, 200]
+  const piece = 'x'.repeat(size)
+  const base64 = (events * size) / 1000
+  const whole = (events * size) / 4
+  const passedOf = (path: string, line: Line, pieceBytes = 0): number => {
+    const meter = endpointAt(path).openStream({ withholdsUsage: false })
+    const bytes = render(
+      Array.from({ length: events }, () => line),
+      '\n',
+    )
+    if (pieceBytes === 0) meter.push(bytes)
+    else for (let at = 0; at < bytes.length; at += pieceBytes) meter.push(bytes.subarray(at, at + pieceBytes))
+    const { output, reasoning } = meter.passed()
+    return output + reasoning
+  }
+  const delta = (value: object) =>
+    event(chunk({ choices: [{ index: 0, delta: value, finish_reason: null }] }))
+  const responses = (type: string, more: object = { delta: piece }) =>
+    named({ type, item_id: 'item_1', output_index: 0, ...more, obfuscation: 'abcdef' } as { type: string })
+  const block = (value: object) => named({ type: 'content_block_delta', delta: value } as { type: string })
+  const cases: readonly (readonly [string, string, Line, number])[] = [
+    ['content', chat, delta({ content: piece }), whole],
+    [
+      'input of a custom tool',
+      chat,
+      delta({
+        tool_calls: [{ index: 0, id: 'call_1', type: 'custom', custom: { name: 'run', input: piece } }],
+      }),
+      whole,
+    ],
+    ['a transcript', chat, delta({ audio: { id: 'audio_1', transcript: piece } }), whole],
+    ['audio', chat, delta({ audio: { id: 'audio_1', data: piece } }), base64],
+    ['an image', chat, delta({ images: [{ type: 'image_url', image_url: { url: piece } }] }), base64],
+    ['thinking', chat, delta({ thinking: piece }), whole],
+    ['reasoning text', chat, delta({ reasoning_text: piece }), whole],
+    [
+      'a member not met before',
+      chat,
+      delta({ role: 'assistant', musing: [{ deep: { words: piece } }] }),
+      whole,
+    ],
+    ['a summary', chat, delta({ reasoning_details: [{ type: 'reasoning.summary', summary: piece }] }), whole],
+    [
+      'reasoning that is told twice, once',
+      chat,
+      delta({
+        content: '',
+        reasoning: piece,
+        reasoning_details: [{ type: 'reasoning.text', text: piece, format: 'anthropic-claude-v1', index: 0 }],
+      }),
+      whole,
+    ],
+    [
+      'a block of thinking beside it, once',
+      chat,
+      delta({ reasoning_content: piece, thinking_blocks: [{ thinking: piece }] }),
+      whole,
+    ],
+    ['no label', chat, delta({ role: piece, tool_calls: [{ id: piece, type: piece }] }), 0],
+    [
+      'no source',
+      chat,
+      delta({ annotations: [{ url_citation: { url: piece, title: piece, content: piece } }] }),
+      0,
+    ],
+    [
+      'nothing beside the delta',
+      chat,
+      event(chunk({ choices: [{ delta: {} }], url: piece, data: piece, note: piece })),
+      0,
+    ],
+    ...[
+      'output_text',
+      'refusal',
+      'function_call_arguments',
+      'custom_tool_call_input',
+      'reasoning_text',
+      'reasoning_summary_text',
+      'audio.transcript',
+      'code_interpreter_call_code',
+      'mcp_call_arguments',
+      'shell_call_output_content',
+    ].map((kind) => [kind, '/v1/responses', responses(`response.${kind}.delta`), whole] as const),
+    [
+      'text in an object',
+      '/v1/responses',
+      responses('response.x.delta', { delta: { stdout: piece } }),
+      whole,
+    ],
+    ['audio of a response', '/v1/responses', responses('response.audio.delta'), base64],
+    [
+      'an image of a response',
+      '/v1/responses',
+      responses('response.image_generation_call.partial_image', { partial_image_b64: piece }),
+      base64,
+    ],
+    ['a compaction', '/v1/messages', block({ type: 'compaction_delta', content: piece }), whole],
+    ['thinking of a message', '/v1/messages', block({ type: 'thinking_delta', thinking: piece }), whole],
+    ['input of a tool', '/v1/messages', block({ type: 'input_json_delta', partial_json: piece }), whole],
+    ['no signature', '/v1/messages', block({ type: 'signature_delta', signature: piece }), 0],
+    [
+      'no citation',
+      '/v1/messages',
+      block({
+        type: 'citations_delta',
+        citation: { type: 'char_location', cited_text: piece, title: piece },
+      }),
+      0,
+    ],
+  ]
+  for (const [name, path, line, expected] of cases) {
+    it(`counts ${name}, wherever it is cut`, () => {
+      for (const pieceBytes of [0, 1, 7, 64]) assert.equal(passedOf(path, line, pieceBytes), expected)
+    })
+  }
+})
+
 it('is not put out of step by lines that are no JSON', () => {
   const junk = 'data: "open\nevent: "x\n: it\'s "\ndata: }}}]]{"\n\ndata: {"a":{"b":[\n\n'
   const meter = endpointAt(chat).openStream({ withholdsUsage: true })

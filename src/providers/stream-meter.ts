@@ -1,6 +1,6 @@
 import type { PassedUnits, StreamMeter, StreamOptions } from './provider.ts'
 import { createStreamScanner, noted, type StreamWords, type TextBytes } from './stream-scanner.ts'
-import { unitsOfText } from './text-units.ts'
+import { unitsOfMedia, unitsOfText } from './text-units.ts'
 import type { UsageReader } from './usage-reader.ts'
 
 /** What a protocol's streams are like. */
@@ -61,14 +61,17 @@ export function openStreamMeter(
   }
   const text = createEventCount()
   const reasoning = createEventCount()
+  const details = createEventCount()
+  const { written } = scanner
   const parts = createParts(reader, answers)
   let isFinal = false
 
   function noteEvent(): void {
     const notes = scanner.notes()
     if ((notes & noted.text) !== 0) {
-      text.note(scanner.text())
-      reasoning.note(scanner.reasoning())
+      text.note(written.text)
+      reasoning.note(written.reasoning)
+      details.note(written.details)
     }
     // Most events are this: text, and nothing else.
     if ((notes & ~noted.choices) === plainText && scanner.stops() === 0 && !parts.isClosed()) noteText(notes)
@@ -135,8 +138,8 @@ export function openStreamMeter(
   function passed(): PassedUnits {
     const isOpen = (scanner.notes() & noted.text) !== 0
     return {
-      output: text.units(scanner.text(), isOpen),
-      reasoning: reasoning.units(scanner.reasoning(), isOpen),
+      output: text.units(written.text, isOpen) + unitsOfMedia(written.media.ascii),
+      reasoning: Math.max(reasoning.units(written.reasoning, isOpen), details.units(written.details, isOpen)),
     }
   }
 
@@ -155,7 +158,7 @@ export function openStreamMeter(
     isComplete: () => isFinal,
     isOver: () => isFinal && grammar.isOver(seen),
     hasBegun: () => seen.hasData || seen.isDone,
-    isError: () => seen.isError && !seen.hasUsage && totalOf(scanner.text(), scanner.reasoning()) === 0,
+    isError: () => seen.isError && !seen.hasUsage && totalOf(Object.values(written)) === 0,
     passed,
   }
 }
@@ -167,7 +170,7 @@ function isUsageOnly(notes: number): boolean {
   return (notes & (noted.topUsage | noted.choices | noted.error)) === noted.topUsage
 }
 
-function totalOf(...texts: readonly TextBytes[]): number {
+function totalOf(texts: readonly TextBytes[]): number {
   return texts.reduce((sum, { ascii, other }) => sum + ascii + other, 0)
 }
 

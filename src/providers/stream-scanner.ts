@@ -15,6 +15,17 @@ export interface StreamWords {
   /** Members whose string value is text that the model wrote; those in which it reasoned. */
   readonly text: readonly string[]
   readonly reasoning: readonly string[]
+  /**
+   * Members whose object holds what the model wrote. A string in it is text under whatever name, but for those that
+   * label it; what stands within a label is no text either.
+   */
+  readonly grows?: readonly string[]
+  readonly labels?: readonly string[]
+  /** Within such an object: members that tell the same reasoning once more, in parts. */
+  readonly details?: readonly string[]
+  /** Members whose string holds audio or an image in base64: everywhere, and within such an object. */
+  readonly media?: readonly string[]
+  readonly innerMedia?: readonly string[]
   /** Where `usage` may stand: `''` for the top level, else the top-level member that holds it. */
   readonly usageIn: readonly string[]
   /** At the same places: what tools of the provider used, and how the request was served. */
@@ -42,6 +53,8 @@ export const noted = {
   error: 32,
   /** It holds JSON, so that it is more than a comment. */
   data: 64,
+  /** By its kind its text is base64 of audio. */
+  media: 128,
 } as const
 
 export interface StreamScanner {
@@ -56,9 +69,18 @@ export interface StreamScanner {
   /** All its brackets are closed. */
   readonly isWhole: () => boolean
   readonly nextEvent: () => void
-  /** Text since the start, in bytes; reasoning apart. */
-  readonly text: () => TextBytes
-  readonly reasoning: () => TextBytes
+  /** What was written since the start, in bytes. */
+  readonly written: Written
+}
+
+/** What a model wrote, in bytes. */
+interface Written {
+  readonly text: TextBytes
+  readonly reasoning: TextBytes
+  /** Reasoning as it stands in details, as a rule the same once more. */
+  readonly details: TextBytes
+  /** Base64 of audio and images. */
+  readonly media: TextBytes
 }
 
 export interface TextBytes {
@@ -81,16 +103,23 @@ const tools = 2
 const choices = 3
 const holder = 4
 const kind = 5
+const grows = 6
+const label = 7
+const details = 8
+const innerMedia = 9
 // From here on a string as its value means something, wherever the chunk is cut.
-const firstOfStrings = 6
-const text = 6
-const reasoning = 7
-const stop = 8
-const failure = 9
+const firstOfStrings = 10
+const text = 10
+const media = 11
+const reasoning = 12
+const detail = 13
+const lastOfText = 13
+const stop = 14
+const failure = 15
 // From here on the string itself does.
-const firstOfWords = 10
-const tier = 10
-const status = 11
+const firstOfWords = 16
+const tier = 16
+const status = 17
 
 const [lineFeed, carriageReturn, quote, backslash] = [0x0a, 0x0d, 0x22, 0x5c]
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
@@ -114,10 +143,16 @@ interface Opening {
   readonly bytes: Buffer
   readonly depth: number
   readonly topMeaning: number
+  readonly growsAt: number
+  readonly innerAt: number
+  readonly within: number
   /** Whose text it is. */
   readonly meaning: number
   readonly notes: number
 }
+
+/** The kind of an event whose text is base64. */
+const audioKind = 'response.audio.delta'
 
 /** In a string: 0 ASCII, 1 other, 2 what needs a look. Outside of one: 0 what does not matter. */
 const stringKinds = new Uint8Array(256).fill(1, 0x80)
@@ -150,6 +185,8 @@ export function createStreamScanner(
   let statusWord = ''
   const textBytes: TextBytes = { ascii: 0, other: 0 }
   const reasoningBytes: TextBytes = { ascii: 0, other: 0 }
+  const detailBytes: TextBytes = { ascii: 0, other: 0 }
+  const mediaBytes: TextBytes = { ascii: 0, other: 0 }
 
   // The place in its JSON: the last byte that counts, the last name, the last one at the top level.
   let depth = 0
@@ -159,6 +196,11 @@ export function createStreamScanner(
   let isValue = false
   let isText = false
   let isWord = false
+
+  // The object of text that it stands in, its depth, and that of details or a label within; what an unknown name means there.
+  let growsAt = -1
+  let innerAt = -1
+  let within = unknown
 
   // A name, or a word, that may be cut by a chunk's end.
   let nameStart = -1
@@ -187,6 +229,9 @@ export function createStreamScanner(
     last = 0
     meaning = unknown
     topMeaning = unknown
+    growsAt = -1
+    innerAt = -1
+    within = unknown
     usageDepth = -1
     usageFrom = -1
     usageBytes = 0
@@ -235,6 +280,20 @@ export function createStreamScanner(
     } else if (meaning === tier) {
       if (isAtPlace()) reader.takeTier(word)
     } else if (depth === 1 && word === 'error') notes |= noted.error
+    else if (depth === 1 && word === audioKind) notes |= noted.media
+  }
+
+  /** What a name means within an object of text. */
+  function placed(name: number): number {
+    if (name === unknown) return within
+    if (within === text) return name === innerMedia ? media : name
+    return name === innerMedia || (name >= text && name <= lastOfText) ? within : name
+  }
+
+  function bytesOf(): TextBytes {
+    if (meaning === reasoning) return reasoningBytes
+    if (meaning === detail) return detailBytes
+    return meaning === media || (notes & noted.media) !== 0 ? mediaBytes : textBytes
   }
 
   /** Remembers the event up to here, the start of its text, unless such events turned out to differ. */
@@ -242,7 +301,7 @@ export function createStreamScanner(
     if (eventAt < 0 || misses > missesMax || end - eventAt > openingBytesMax) return
     if ((notes & (noted.text | noted.usage)) !== 0 || stops > 0 || usageDepth >= 0) return
     const bytes = Buffer.from(chunk.subarray(eventAt, end))
-    opening = { bytes, depth, topMeaning, meaning, notes }
+    opening = { bytes, depth, topMeaning, growsAt, innerAt, within, meaning, notes }
   }
 
   /** At an event's start: skips its opening if it is the remembered one; returns where to go on. */
@@ -261,6 +320,9 @@ export function createStreamScanner(
     isEventEmpty = false
     depth = opening.depth
     topMeaning = opening.topMeaning
+    growsAt = opening.growsAt
+    innerAt = opening.innerAt
+    within = opening.within
     notes = opening.notes
     mode = inString
     isValue = true
@@ -274,7 +336,7 @@ export function createStreamScanner(
   function openString(chunk: Buffer, at: number): void {
     mode = inString
     isValue = last === colon
-    isText = isValue && (meaning === text || meaning === reasoning)
+    isText = isValue && meaning >= text && meaning <= lastOfText
     isWord = isValue && (meaning >= firstOfWords || meaning === kind)
     if (isValue) {
       if (topMeaning === choices) notes |= noted.choices
@@ -313,12 +375,15 @@ export function createStreamScanner(
       return
     }
     meaning = isLong ? unknown : meaningOf(names, bytes, from, length)
+    if (within !== unknown) meaning = placed(meaning)
     if (depth === 1) topMeaning = meaning
   }
 
-  /** A word of five letters that names the event. */
-  function noteKind(chunk: Buffer, at: number): void {
-    if (chunk.toString('latin1', at, at + 5) === 'error') notes |= noted.error
+  /** A word that names the event, and is as long as one that matters. */
+  function noteKind(chunk: Buffer, at: number, end: number): void {
+    const word = chunk.toString('latin1', at, end)
+    if (word === 'error') notes |= noted.error
+    else if (word === audioKind) notes |= noted.media
   }
 
   /** An object as the value of a member. */
@@ -329,6 +394,26 @@ export function createStreamScanner(
       isTools = meaning === tools
       usageDepth = depth
       usageFrom = at
+    } else if ((meaning === grows || (meaning === text && depth === 1)) && within === unknown) {
+      growsAt = depth
+      within = text
+    }
+  }
+
+  /** An object or a list as the value of a member within an object of text. */
+  function openInner(): void {
+    if (within !== text || (meaning !== label && meaning !== details)) return
+    innerAt = depth
+    within = meaning === label ? label : detail
+  }
+
+  function closeInner(): void {
+    if (depth === innerAt) {
+      innerAt = -1
+      within = text
+    } else if (depth === growsAt) {
+      growsAt = -1
+      within = unknown
     }
   }
 
@@ -339,16 +424,21 @@ export function createStreamScanner(
         openString(chunk, at + 1)
         return
       case openBrace:
-        if (last === colon) openMember(at)
+        if (last === colon) {
+          if (within !== unknown) openInner()
+          openMember(at)
+        }
         notes |= noted.data
         depth += 1
         break
       case openBracket:
+        if (within !== unknown && last === colon) openInner()
         depth += 1
         break
       case closeBrace:
       case closeBracket:
         depth -= 1
+        if (within !== unknown) closeInner()
         if (depth === usageDepth) closeUsage(chunk, at + 1)
         break
       case letterD:
@@ -392,7 +482,7 @@ export function createStreamScanner(
     }
     if (isText && at > from) {
       notes |= noted.text
-      const bytes = meaning === text ? textBytes : reasoningBytes
+      const bytes = bytesOf()
       bytes.ascii += at - from - other
       bytes.other += other
     }
@@ -430,9 +520,11 @@ export function createStreamScanner(
               size <= nameBytesMax && names[size] !== undefined
                 ? meaningOf(names, chunk, at + 1, size)
                 : unknown
+            if (within !== unknown) name = placed(name)
             if (depth === 1) topMeaning = name
           } else if (topMeaning === choices) notes |= noted.choices
-          else if (name === kind && end - at === 6 && depth === 1) noteKind(chunk, at + 1)
+          else if (name === kind && depth === 1 && (end - at === 6 || end - at === audioKind.length + 1))
+            noteKind(chunk, at + 1, end)
           lastByte = quote
           at = end + 1
           continue
@@ -544,8 +636,7 @@ export function createStreamScanner(
         at += 1
         if (isText) {
           notes |= noted.text
-          if (meaning === text) textBytes.ascii += 1
-          else reasoningBytes.ascii += 1
+          bytesOf().ascii += 1
         }
       }
     }
@@ -561,8 +652,7 @@ export function createStreamScanner(
     stops: () => stops,
     status: () => statusWord,
     isWhole: () => depth === 0 && !isEventEmpty,
-    text: () => textBytes,
-    reasoning: () => reasoningBytes,
+    written: { text: textBytes, reasoning: reasoningBytes, details: detailBytes, media: mediaBytes },
   }
 }
 
@@ -582,6 +672,10 @@ function createNames(words: StreamWords): Names {
   }
   for (const word of words.text) add(word, text)
   for (const word of words.reasoning) add(word, reasoning)
+  for (const word of words.grows ?? []) add(word, grows)
+  for (const word of words.details ?? []) add(word, details)
+  for (const word of words.media ?? []) add(word, media)
+  for (const word of words.innerMedia ?? []) add(word, innerMedia)
   for (const word of words.usageIn) if (word !== '' && word !== 'choices') add(word, holder)
   const others = [words.tools, words.stop, words.tier, words.status, words.kind]
   for (const [at, word] of others.entries())
@@ -589,6 +683,7 @@ function createNames(words: StreamWords): Names {
   add('usage', usage)
   add('choices', choices)
   add('error', failure)
+  for (const word of words.labels ?? []) add(word, label)
   return names
 }
 

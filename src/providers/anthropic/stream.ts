@@ -10,6 +10,8 @@ export const messageStream: StreamGrammar = {
   words: {
     text: ['text', 'partial_json'],
     reasoning: ['thinking'],
+    grows: ['delta'],
+    labels: ['signature', 'stop_sequence', 'stop_details', 'container', 'citation'],
     usageIn: ['', 'message'],
     stop: 'stop_reason',
     kind: 'type',

@@ -5,7 +5,14 @@ import { createUsageReader } from './usage.ts'
 const written = {
   text: ['content', 'refusal', 'arguments', 'text'],
   // What vendors of this protocol call the reasoning that they show.
-  reasoning: ['reasoning_content', 'reasoning'],
+  reasoning: ['reasoning_content', 'reasoning', 'reasoning_text', 'thinking'],
+  details: ['reasoning_details', 'thinking_blocks'],
+  labels: [
+    ...['type', 'role', 'id', 'name', 'format', 'status', 'expires_at', 'annotations', 'citations'],
+    ...['signature', 'thought_signature', 'extra_content', 'provider_specific_fields'],
+  ],
+  // Of audio its data; an image stands in a URL.
+  innerMedia: ['data', 'url'],
 }
 
 /**
@@ -16,6 +23,7 @@ const written = {
 export const chatStream: StreamGrammar = {
   words: {
     ...written,
+    grows: ['delta'],
     usageIn: ['', 'x_groq', 'choices'],
     stop: 'finish_reason',
     tier: 'service_tier',
@@ -31,8 +39,10 @@ export const chatStream: StreamGrammar = {
 /** Responses: `response.usage` is null until the event that completes, fails or cuts off the answer. */
 export const responsesStream: StreamGrammar = {
   words: {
+    // Whatever its kind, an event of the answer's growth has it so.
     text: ['delta'],
     reasoning: [],
+    media: ['partial_image_b64'],
     usageIn: ['response'],
     tools: 'tool_usage',
     tier: 'service_tier',
@@ -47,4 +57,4 @@ export const responsesStream: StreamGrammar = {
 }
 
 /** Members that hold what the model wrote in a whole answer. */
-export const answerWords: StreamWords = { ...written, usageIn: [] }
+export const answerWords: StreamWords = { ...written, grows: ['message'], usageIn: [] }
