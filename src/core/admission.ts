@@ -78,7 +78,7 @@ export interface AdmissionRequest {
       /** Some that the request does not name may be reached as well. */
       readonly isOpen: boolean
     }
-    /** Only a catch-all took the name, and nothing names such a model: it may stand for any. */
+    /** A name that nothing but catch-alls takes, and that no upstream lists: it may stand for any model. */
     readonly isUnnamed?: boolean
   }
 }

@@ -107,7 +107,7 @@ export function createGateway(given: GatewayOptions): Gateway {
   const intake: IntakeContext = {
     ...options,
     families: options.policy.families,
-    isNamed: createNamedModels(options.upstreams, lists, clock),
+    named: createNamedModels(options.upstreams, lists, options.policy.families, clock),
     bodyDecoder: createBodyDecoder(given.bodyBudget),
   }
   const unserved = createUnserved(clock, log, options.noUpstreamAdvice)

@@ -1,7 +1,7 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
-import { type Family, familyOf, isCaughtAll } from '#core/family.ts'
+import { type Family, familyOf } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
 import { toUnits } from '#core/units.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
@@ -35,8 +35,7 @@ export interface IntakeContext {
   readonly bodyDecoder: BodyDecoder
   readonly inputEstimate: EstimateMode
   readonly corrections: InputCorrections
-  /** Whether what would serve a model names it. */
-  readonly isNamed: NamedModels
+  readonly named: NamedModels
   readonly promptModel?: string | undefined
   /** The cheap question before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
@@ -96,10 +95,7 @@ async function takeInFrom(
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
   const parsed = await parse(reading.body, visit, endpoint, context)
   if (parsed.kind !== 'parsed') return parsed
-  const unsure = caughtAll(parsed.request, context)
-  const isUnnamed = unsure.length > 0 && !(await areNamed(unsure, visit, context))
-  const asked = context.meter.admit(askOf(visit, endpoint, accessToken, { ...parsed, isUnnamed }, context))
-  const outcome = await answerOf(asked, visit, context)
+  const outcome = await admit(parsed, visit, endpoint, accessToken, context)
   if (outcome.kind === 'refused') return outcome
   const decided = judge(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
@@ -121,6 +117,33 @@ async function takeInFrom(
     ...(form && { form }),
   }
   return { kind: 'admitted', job }
+}
+
+/**
+ * Lists of models are asked for only where the names that the request names are what it was refused for: most users have
+ * no limit that such a name could evade, and wait for no list.
+ */
+async function admit(
+  parsed: Parsed,
+  visit: Visit,
+  endpoint: Endpoint,
+  accessToken: string,
+  context: IntakeContext,
+): Promise<Refusal | { readonly kind: 'answered'; readonly value: Asked }> {
+  const { meter, named } = context
+  const ask = (isUnnamed: boolean) =>
+    answerOf(
+      meter.admit(askOf(visit, endpoint, accessToken, { ...parsed, isUnnamed }, context)),
+      visit,
+      context,
+    )
+  const { model, elsewhere } = parsed.request
+  const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
+  const isUnnamed = !named.areKnown(visit.provider, names)
+  const outcome = await ask(isUnnamed)
+  if (!isUnnamed || outcome.kind === 'refused' || outcome.value.kind !== 'refused') return outcome
+  if (outcome.value.code !== 'model_not_served') return outcome
+  return (await named.areNamed(visit.provider, names)) ? ask(false) : outcome
 }
 
 function decode(body: Buffer, coding: Coding, context: IntakeContext): Promise<CodedReading> {
@@ -304,20 +327,6 @@ function askOf(
       ...(elsewhere && mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
     },
   }
-}
-
-/** Models that a request names and that only a catch-all takes. */
-function caughtAll({ model, elsewhere }: ModelRequest, { families }: IntakeContext): readonly string[] {
-  return [model, ...(elsewhere?.names ?? [])].filter((name) => isCaughtAll(name, families))
-}
-
-async function areNamed(
-  models: readonly string[],
-  visit: Visit,
-  { isNamed }: IntakeContext,
-): Promise<boolean> {
-  const named = await Promise.all(models.map(async (model) => isNamed(visit.provider, model)))
-  return named.every(Boolean)
 }
 
 function mayStray({ names, isOpen }: ModelsElsewhere): boolean {

@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts'
 import type { ListedModel, Provider } from '#providers/provider.ts'
 import type { Upstreams } from '#upstreams/open.ts'
-import { probeModels } from '#upstreams/probe.ts'
+import { type Probe, probeModels } from '#upstreams/probe.ts'
 import type { Upstream } from '#upstreams/upstream.ts'
 
 /**
@@ -15,25 +15,33 @@ const keptMs = 60_000
 const keptAfterFailureMs = 5000
 const askTimeoutMs = 3000
 
+/** What one upstream says of itself. */
+export interface OwnList {
+  /** Undefined where it cannot be asked. */
+  readonly models: readonly ListedModel[] | undefined
+  /** It can be asked, and has no such list. */
+  readonly hasNone: boolean
+}
+
 interface Kept {
-  readonly models: Promise<readonly ListedModel[] | undefined>
+  readonly list: Promise<OwnList>
   until: number
 }
 
-/** What one upstream says of itself; undefined where it cannot be asked. Asked again after a while. */
-export type ModelLists = (upstream: Upstream) => Promise<readonly ListedModel[] | undefined>
+/** What each upstream says of itself, asked again after a while. */
+export type ModelLists = (upstream: Upstream) => Promise<OwnList>
 
 export function createModelLists(clock: Clock): ModelLists {
   const kept = new Map<string, Kept>()
 
   return (upstream) => {
     const known = kept.get(upstream.name)
-    if (known && known.until > clock()) return known.models
-    const entry: Kept = { models: ask(upstream), until: clock() + keptMs }
+    if (known && known.until > clock()) return known.list
+    const entry: Kept = { list: ask(upstream), until: clock() + keptMs }
     kept.set(upstream.name, entry)
-    return entry.models.then((models) => {
-      if (!models) entry.until = clock() + keptAfterFailureMs
-      return models
+    return entry.list.then((list) => {
+      if (!list.models) entry.until = clock() + keptAfterFailureMs
+      return list
     })
   }
 }
@@ -41,14 +49,22 @@ export function createModelLists(clock: Clock): ModelLists {
 export function createModelDirectory(upstreams: Upstreams, listOf: ModelLists): ModelDirectory {
   return async (provider) => {
     const asked = upstreams.speaking(provider.name)
-    const lists = await Promise.all(asked.map(async (upstream) => upstream.offered(await listOf(upstream))))
+    const offered = async (upstream: Upstream) => upstream.offered((await listOf(upstream)).models)
+    const lists = await Promise.all(asked.map(offered))
     const byId = new Map<string, ListedModel>()
     for (const model of lists.flat()) if (!byId.has(model.id)) byId.set(model.id, model)
     return [...byId.values()]
   }
 }
 
-async function ask(upstream: Upstream): Promise<readonly ListedModel[] | undefined> {
+async function ask(upstream: Upstream): Promise<OwnList> {
   const probe = await probeModels(upstream, askTimeoutMs)
-  return probe.kind === 'listed' ? probe.models : undefined
+  return { models: probe.kind === 'listed' ? probe.models : undefined, hasNone: hasNoList(probe) }
+}
+
+/** Not there, not for reading, not built: what servers say that know no such operation. */
+const unknownOperation: readonly number[] = [404, 405, 501]
+
+function hasNoList(probe: Probe): boolean {
+  return probe.kind === 'answered' ? unknownOperation.includes(probe.status) : 'isNoList' in probe
 }

@@ -1,42 +1,95 @@
 import type { Clock } from '#core/clock.ts'
-import type { ListedModel, Provider } from '#providers/provider.ts'
+import { type Family, familyOf, isCaughtAll } from '#core/family.ts'
+import type { Provider } from '#providers/provider.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import type { Upstream } from '#upstreams/upstream.ts'
-import type { ModelLists } from './model-directory.ts'
+import type { ModelLists, OwnList } from './model-directory.ts'
 
 /**
- * Whether every upstream that would be asked for a model names it: by its configuration, or in its own list. A name
- * that nothing names may be another spelling of any of its models (Ollama ignores case, llama.cpp answers every name),
- * so that a limit on one of them could be evaded by it.
+ * Whether what would serve a model names it: by its configuration, or in its own list. A name that nothing names may be
+ * another spelling of any model (Ollama ignores case, llama.cpp answers every name), so that a limit on one of them
+ * could be evaded by it. Asked for are
  *
- * Waits only for names that are new; those that were found stay known without asking.
+ * - names that only a family's `*` takes, at each upstream that serves them;
+ * - names of any other family, at each upstream that takes them by nothing but `*`. Left out are the services that a
+ *   protocol comes from, which refuse names that they do not know, and servers without any list: they would serve no
+ *   user with limits at all.
  */
-export type NamedModels = (provider: Provider, model: string) => boolean | Promise<boolean>
+export interface NamedModels {
+  /** By what is known already. */
+  readonly areKnown: (provider: Provider, models: readonly string[]) => boolean
+  /** Asks for the lists first, where those that are known do not name a model. Never rejects. */
+  readonly areNamed: (provider: Provider, models: readonly string[]) => Promise<boolean>
+}
 
 /** How soon a name that was not there is looked for again. */
 const againMs = 5000
+/** Clients may send any name: what is remembered is bounded. */
+const rememberedMax = 2048
 
-interface Known {
-  readonly models: readonly ListedModel[]
+interface Known extends OwnList {
   readonly askedAt: number
 }
 
-export function createNamedModels(upstreams: Upstreams, listOf: ModelLists, clock: Clock): NamedModels {
+export function createNamedModels(
+  upstreams: Upstreams,
+  listOf: ModelLists,
+  families: readonly Family[],
+  clock: Clock,
+): NamedModels {
   const known = new Map<string, Known>()
+  // By protocol and name; what a list says may change with the next one.
+  const remembered = new Map<string, boolean>()
 
   async function ask(upstream: Upstream): Promise<void> {
     const before = known.get(upstream.name)
     if (before && clock() - before.askedAt < againMs) return
-    const models = await listOf(upstream)
+    const { models, hasNone } = await listOf(upstream)
     // What an upstream said stays true for as long as it cannot be asked.
-    known.set(upstream.name, { models: models ?? before?.models ?? [], askedAt: clock() })
+    const kept = models ?? before?.models
+    const now: Known = {
+      models: kept,
+      hasNone: kept === undefined && (hasNone || before?.hasNone === true),
+      askedAt: clock(),
+    }
+    known.set(upstream.name, now)
+    if (now.models !== before?.models || now.hasNone !== before?.hasNone) remembered.clear()
   }
 
-  return (provider, model) => {
-    const serving = upstreams.speaking(provider.name).filter((upstream) => upstream.serves(model))
-    const isNamed = (upstream: Upstream) => upstream.names(model, known.get(upstream.name)?.models ?? [])
-    const unsure = serving.filter((upstream) => !isNamed(upstream))
-    if (unsure.length === 0) return true
-    return Promise.all(unsure.map(ask)).then(() => unsure.every(isNamed))
+  /** Those that may answer the name by another model. */
+  function unsureOf(provider: Provider, model: string): readonly Upstream[] {
+    const isUnknown = isCaughtAll(model, families)
+    const family = familyOf(model, families)
+    return upstreams.speaking(provider.name).filter((upstream) => {
+      if (!upstream.serves(model)) return false
+      const list = known.get(upstream.name)
+      const resolvesNone = upstream.isOfficial || !upstream.servesByCatchAll(model) || list?.hasNone === true
+      if (!isUnknown && resolvesNone) return false
+      // A form of the name is the same model only where it counts to the same quota.
+      const own = list?.models?.filter(({ id }) => familyOf(id, families) === family)
+      return !upstream.names(model, own ?? [])
+    })
+  }
+
+  function isKnown(provider: Provider, model: string): boolean {
+    const key = `${provider.name} ${model}`
+    const before = remembered.get(key)
+    if (before !== undefined) return before
+    if (remembered.size >= rememberedMax) remembered.clear()
+    const isNamed = unsureOf(provider, model).length === 0
+    remembered.set(key, isNamed)
+    return isNamed
+  }
+
+  const areKnown = (provider: Provider, models: readonly string[]) =>
+    models.every((model) => isKnown(provider, model))
+
+  return {
+    areKnown,
+    async areNamed(provider, models) {
+      const unsure = new Set(models.flatMap((model) => unsureOf(provider, model)))
+      await Promise.all([...unsure].map(ask))
+      return areKnown(provider, models)
+    },
   }
 }

@@ -5,7 +5,8 @@ import type { Upstream } from './upstream.ts'
 export type Probe =
   | { readonly kind: 'listed'; readonly models: readonly ListedModel[] }
   | { readonly kind: 'answered'; readonly status: number }
-  | { readonly kind: 'failed'; readonly cause: unknown }
+  /** `isNoList`: it answered well, and with something else. */
+  | { readonly kind: 'failed'; readonly cause: unknown; readonly isNoList?: boolean }
 
 const listBytesMax = 8 * 1024 * 1024
 
@@ -50,10 +51,10 @@ function readList(body: Buffer): Probe {
   try {
     answer = JSON.parse(body.toString())
   } catch {
-    return { kind: 'failed', cause: new Error('the answer is no JSON') }
+    return { kind: 'failed', cause: new Error('the answer is no JSON'), isNoList: true }
   }
   if (typeof answer !== 'object' || answer === null || !('data' in answer) || !Array.isArray(answer.data))
-    return { kind: 'failed', cause: new Error('the answer is no list of models') }
+    return { kind: 'failed', cause: new Error('the answer is no list of models'), isNoList: true }
   return { kind: 'listed', models: answer.data.filter(isModel).map((source) => ({ id: source.id, source })) }
 }
 

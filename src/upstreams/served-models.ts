@@ -7,6 +7,8 @@ import type { UpstreamConfig } from './config.ts'
 export interface ServedModels {
   /** Whether it is asked for a model of this name, in any case. */
   readonly serves: (model: string) => boolean
+  /** Whether nothing but a glob that takes every name takes this one. */
+  readonly servesByCatchAll: (model: string) => boolean
   /** The name that the upstream itself has for it. */
   readonly upstreamNameOf: (model: string) => string
   /**
@@ -22,10 +24,12 @@ export function createServedModels({ models, aliases }: UpstreamConfig): ServedM
   const spelledOut = models.filter((glob) => !glob.includes('*'))
   const targets = new Map(Object.entries(aliases ?? {}).map(([alias, name]) => [foldName(alias), name]))
   const globs = models.map(foldName)
-  const serves = (model: string) => {
+  const narrower = globs.filter((glob) => !/^\*+$/.test(glob))
+  const isTaken = (model: string, by: readonly string[]) => {
     const name = foldName(model)
-    return globs.some((glob) => matchesGlob(glob, name))
+    return by.some((glob) => matchesGlob(glob, name))
   }
+  const serves = (model: string) => isTaken(model, globs)
 
   function named(alias: string, target: string, own: readonly ListedModel[]): ListedModel {
     const source = own.find(({ id }) => plainName(id) === plainName(target))?.source
@@ -34,6 +38,7 @@ export function createServedModels({ models, aliases }: UpstreamConfig): ServedM
 
   return {
     serves,
+    servesByCatchAll: (model) => serves(model) && !isTaken(model, narrower),
     upstreamNameOf: (model) => (targets.size === 0 ? model : (targets.get(foldName(model)) ?? model)),
     names(model, own) {
       if (spelledOut.some((name) => matchesName(name, model))) return true

@@ -126,6 +126,29 @@ for (const database of databases) {
         assert.equal(await statusOf(accessToken, model), 404, model)
     })
 
+    for (const model of ['gpt-9', 'claude-any', 'gpt-9/wide.gguf'])
+      it(`lets no limit be evaded by ${model}, of a family without one`, async () => {
+        const upstreamOf = await openHarness(database, {
+          upstreams: [upstreamAt(upstream.origin, { provider: 'openai', models: ['*'] })],
+          policy: { families: builtInFamilies },
+        })
+        listing = listOf('wide.gguf', 'gpt-listed')
+        const ask = async (accessToken: string, name: string) =>
+          (
+            await call(upstreamOf.port, {
+              path: '/v1/chat/completions',
+              accessToken,
+              body: { model: name, max_tokens: 20, messages: [] },
+            })
+          ).status
+        const limited = await upstreamOf.createUser({ quotaLimits: { other: 1000 } })
+        assert.equal(await ask(limited, model), 404)
+        assert.equal(await ask(limited, 'wide.gguf'), 200)
+        assert.equal(await ask(limited, 'gpt-listed'), 200)
+        assert.equal(await ask(await upstreamOf.createUser(), model), 200)
+        await upstreamOf.close()
+      })
+
     it('lets a name pass where no other limit could be evaded by it', async () => {
       const cases = [
         {},

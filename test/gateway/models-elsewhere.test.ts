@@ -13,7 +13,7 @@ for (const database of databases) {
     before(async () => {
       simulated = await openSimulatedUpstream({ port: 0 })
       const upstreams = (['openai', 'anthropic'] as const).map((provider) =>
-        upstreamAt(simulated.url, { provider }),
+        upstreamAt(simulated.url, { provider, models: ['claude-*', '*'] }),
       )
       harness = await openHarness(database, { upstreams })
     })
