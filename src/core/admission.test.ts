@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type AdmissionRequest, decideAdmission, type QuotaState, type UserState } from './admission.ts'
 import { builtInFamilies } from './family.ts'
-import { outputPolicyDefault } from './output-need.ts'
+import { type AdvisorMost, outputPolicyDefault } from './output-need.ts'
 import { createPolicy, type PolicySettings } from './policy-settings.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
@@ -35,6 +35,7 @@ interface Case {
   readonly expect: string
   readonly hold?: number
   readonly cap?: number
+  readonly advisor?: AdvisorMost
   readonly retryAt?: number
   readonly disables?: string
   /** Null: nobody knows it. */
@@ -432,6 +433,61 @@ const cases: readonly Case[] = [
     hold: 105,
   },
   {
+    // 1,300 for the answer; each use reads it and what was advised before, and writes 2,048.
+    name: 'an advisor is held as often as it may be used',
+    quota: { limit: 40_000 },
+    units: { input: 1000, output: 300, mayLower: true, advisor: { uses: 2, output: 2048 } },
+    expect: 'admitted',
+    hold: 1300 + (1300 + 2048) + (1300 + 4096),
+    advisor: { uses: 2, output: 2048 },
+  },
+  {
+    name: 'an advisor may not be used more often than a share of what is left allows',
+    quota: { limit: 40_000 },
+    units: { input: 1000, output: 300, mayLower: true, advisor: { uses: 20, output: 2048 } },
+    expect: 'admitted',
+    hold: 1300 + (1300 + 2048) + (1300 + 4096),
+    advisor: { uses: 2, output: 2048 },
+  },
+  {
+    name: 'an advisor without bounds gets some, and is used once where the share holds no use',
+    quota: { limit: 10_000 },
+    units: { input: 1000, output: 300, mayLower: true, advisor: { uses: undefined, output: undefined } },
+    expect: 'admitted',
+    hold: 1300 + (1300 + 2048),
+    advisor: { uses: 1, output: 2048 },
+  },
+  {
+    name: "an advisor's bound is lowered to the floor, and the answer's to a share of half of what is left",
+    quota: { limit: 200_000 },
+    units: { input: 1000, output: 64_000, mayLower: true, advisor: { uses: 1, output: 64_000 } },
+    expect: 'admitted',
+    hold: 26_000 + (26_000 + 8192),
+    cap: 25_000,
+    advisor: { uses: 1, output: 8192 },
+  },
+  {
+    name: "an advisor's bound is lowered to what fits, down to the least that is taken",
+    quota: { limit: 4000 },
+    units: { input: 1000, output: 300, mayLower: true, advisor: { uses: 3, output: 2048 } },
+    expect: 'admitted',
+    hold: 4000,
+    advisor: { uses: 1, output: 1400 },
+  },
+  {
+    name: 'an advisor that does not fit',
+    quota: { limit: 3623 },
+    units: { input: 1000, output: 300, mayLower: true, advisor: { uses: 1, output: 2048 } },
+    expect: 'quota_exceeded',
+  },
+  {
+    name: 'an advisor of absurd figures',
+    quota: { limit: 1e12 },
+    units: { input: 0, output: 1, mayLower: true, advisor: { uses: 1e12, output: 1 } },
+    expect: 'admitted',
+    advisor: { uses: 707_105, output: 1 },
+  },
+  {
     name: 'without a bound: the floor, where the share is less',
     quota: { limit: 20_000 },
     units: { output: undefined },
@@ -525,6 +581,7 @@ describe('decideAdmission', () => {
       if (decision.kind === 'admitted') {
         if (one.hold !== undefined) assert.equal(decision.hold, one.hold)
         assert.equal(decision.outputCap, one.cap)
+        assert.deepEqual(decision.advisorMost, one.advisor)
       } else {
         assert.equal(decision.retryAt, one.retryAt)
         assert.equal(decision.disables, one.disables)
@@ -571,6 +628,16 @@ describe('decideAdmission', () => {
       const decision = decideAdmission(daily, quota, asked, createPolicy(settings), now)
       return decision.kind === 'refused' ? decision : assert.fail('it was admitted')
     }
+    const advised = askFor({
+      input: 100,
+      output: 500,
+      mayLower: true,
+      advisor: { uses: 5, output: undefined },
+    })
+    assert.match(
+      advised.message,
+      /use of its advisor, which reads the conversation, 1624 .* remove the advisor/,
+    )
     const never = askFor({ output: 5000, mayLower: true })
     assert.doesNotMatch(never.message, /from zero|2026/)
     assert.equal(never.limit?.resetAt, undefined)

@@ -2,7 +2,7 @@ import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf } from './family.ts'
 import { matchesName } from './model-name.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
-import { needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
+import { type AdvisorMost, needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
 import type { Period, PeriodBounds } from './period.ts'
 import { takeRate } from './rate.ts'
 import { addUnits, sumMax, toNeed, unitsMax } from './units.ts'
@@ -110,6 +110,8 @@ export interface Admitted {
   readonly outputCap: number | undefined
   /** The most output each answer may have within the hold; undefined where no limit holds. */
   readonly outputMost: number | undefined
+  /** The bounds of the request's advisor within the hold; absent where it has none or no limit holds. */
+  readonly advisorMost?: AdvisorMost
   /** The rate limit's new arrival time, where a rate applies. */
   readonly arrivalAt: number | undefined
   readonly quota: QuotaView | undefined
@@ -441,7 +443,12 @@ function decideQuota(
   // A quota may be overdrawn; what needs nothing (counting) is let in all the same.
   const left = Math.max(0, limit - view.used - view.reserved)
   const need = needOf(asked, left, policy)
-  if (need.units <= Math.min(left, unitsMax)) return admit(need.units, need.cap, need.most)
+  if (need.units <= Math.min(left, unitsMax)) {
+    const admitted = admit(need.units, need.cap, need.most)
+    if (!need.advisor) return admitted
+    const { uses, output } = need.advisor
+    return { ...admitted, advisorMost: { uses, output } }
+  }
   const fitsInto = (room: number) => needOf(asked, room, policy).units <= Math.min(room, unitsMax)
   return refuseQuota(view, { ...need, isStated: asked.output !== undefined }, fitsInto, now)
 }
@@ -459,12 +466,14 @@ interface Needed {
   readonly isStated?: boolean
   /** The smallest bound of an answer that the provider takes, where that is what the need comes from. */
   readonly least?: number
+  /** How much of it is for the advisor, where it has one. */
+  readonly advisor?: { readonly units: number }
 }
 
 /** @param fitsInto whether the request would fit where so much is left */
 function refuseQuota(
   view: QuotaView,
-  { units: needed, output, isStated = true, least }: Needed,
+  { units: needed, output, isStated = true, least, advisor }: Needed,
   fitsInto: (left: number) => boolean,
   now: number,
 ): Refused {
@@ -480,10 +489,15 @@ function refuseQuota(
   const held = reserved > 0 ? `, ${reserved} reserved by running requests` : ''
   const atLeast =
     least === undefined ? '' : ` The provider takes no bound below ${least} for an answer to this request.`
+  const ofAdvisor =
+    advisor === undefined
+      ? ''
+      : ` For one use of its advisor, which reads the conversation, ${advisor.units} of them are needed: ` +
+        'remove the advisor from the tools, or lower max_tokens.'
   const reset = fitsLater ? ` It counts from zero at ${new Date(resetAt).toISOString()}.` : ''
   const message =
     `The ${family} quota does not allow this request: it needs up to ${needed} units${ofOutput}, ` +
-    `${limit === 0 ? 'and its limit is 0' : `${used} of ${limit} are used${held}`}.${atLeast}${reset}`
+    `${limit === 0 ? 'and its limit is 0' : `${used} of ${limit} are used${held}`}.${atLeast}${ofAdvisor}${reset}`
   const facts: LimitFacts = {
     name: 'quota',
     family,

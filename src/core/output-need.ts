@@ -34,6 +34,21 @@ export interface OutputAsked {
   readonly mostCap?: number
   /** A stated bound may be lowered, since the caller writes the cap into the request. */
   readonly mayLower?: boolean
+  /** Another model that this one may ask on the way; the caller writes its bounds into the request. */
+  readonly advisor?: AdvisorAsked
+}
+
+/** What a request says of its advisor; undefined where it sets no bound. */
+export interface AdvisorAsked {
+  readonly uses: number | undefined
+  /** The most output of each use. */
+  readonly output: number | undefined
+}
+
+/** The bounds of an advisor that its hold allows. */
+export interface AdvisorMost {
+  readonly uses: number
+  readonly output: number
 }
 
 export interface OutputNeed {
@@ -47,10 +62,45 @@ export interface OutputNeed {
   readonly cap: number | undefined
   /** `leastCap`, where nothing smaller was possible because of it. */
   readonly least?: number
+  /** The advisor's bounds, and how much of `units` is for it. */
+  readonly advisor?: AdvisorMost & { readonly units: number }
 }
 
 /** What a request needs of a quota in which `left` units are left. */
 export function needOf(asked: OutputAsked, left: number, policy: OutputPolicy): OutputNeed {
+  if (!asked.advisor) return answerNeedOf(asked, left, policy)
+  // The other half is the advisor's.
+  const answer = answerNeedOf(asked, Math.floor(left / 2), policy)
+  const advisor = advisorNeedOf(asked.advisor, answer.units, left, policy)
+  return { ...answer, units: addUnits(answer.units, advisor.units), advisor }
+}
+
+/** The bound of an advisor that states none, which its provider recommends, and the smallest that it takes. */
+const [advisorUsual, advisorLeast] = [2048, 1024]
+
+/**
+ * Each use reads the whole conversation, at most everything that is held for the answer, and what was advised before. As
+ * many uses are held as a share of what is left has room for, but one at least.
+ */
+function advisorNeedOf(
+  asked: AdvisorAsked,
+  reads: number,
+  left: number,
+  policy: OutputPolicy,
+): NonNullable<OutputNeed['advisor']> {
+  const room = left - reads
+  const stated = Math.min(asked.output ?? advisorUsual, Math.max(advisorLeast, policy.floor))
+  const output = Math.max(Math.min(stated, advisorLeast), Math.min(stated, room - reads))
+  const unitsOf = (uses: number) => uses * reads + (output * uses * (uses + 1)) / 2
+  const budget = Math.min(room, left * policy.share)
+  // Where `unitsOf` is the budget; below one use there is no root to look for.
+  const slope = reads + output / 2
+  const fitting = Math.floor((Math.sqrt(slope * slope + 2 * output * Math.max(0, budget)) - slope) / output)
+  const uses = Math.max(1, Math.min(asked.uses ?? fitting, fitting))
+  return { uses, output, units: toNeed(unitsOf(uses)) }
+}
+
+function answerNeedOf(asked: OutputAsked, left: number, policy: OutputPolicy): OutputNeed {
   const input = toNeed(asked.input)
   const choices = Math.max(1, toNeed(asked.choices))
   const stated = asked.output === undefined ? undefined : toNeed(asked.output)

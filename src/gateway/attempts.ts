@@ -88,9 +88,10 @@ export class Attempts {
   /** The client's own bytes wherever nothing has to be changed. */
   #bodyFor(upstream: Upstream): Buffer {
     const { body, members, request, decision, endpoint } = this.#job
-    const { outputMost } = decision
+    const { outputMost, advisorMost } = decision
     const changes: RequestChanges = {
       ...(outputMost !== undefined && request.hasOutput && { outputMost }),
+      ...(advisorMost && { advisorMost }),
       ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
       ...(upstream.outputCapMax !== undefined && { outputCapMax: upstream.outputCapMax }),
       ...(upstream.refusesUnknown && { refusesUnknown: true }),

@@ -255,7 +255,7 @@ const noEstimate: InputEstimate = { input: 0, inputUnits: undefined }
 async function estimateOf(
   body: Buffer,
   members: JsonMembers,
-  { model, elsewhere }: ModelRequest,
+  { model, elsewhere, advisor }: ModelRequest,
   { inputEstimate, corrections }: IntakeContext,
 ): Promise<InputEstimate> {
   const size = await measureInput(body, members, model)
@@ -263,7 +263,7 @@ async function estimateOf(
   const usual = usualEstimate(units, corrections.factorsOf(model))
   const input = inputEstimate === 'bound' ? Math.max(usual, boundEstimate(size, model)) : usual
   // Another model may answer in its place, whose figures would say nothing of this one.
-  const isOfThisModel = size.isWhole && !(elsewhere && mayStray(elsewhere))
+  const isOfThisModel = size.isWhole && !advisor && !(elsewhere && mayStray(elsewhere))
   return { input, inputUnits: isOfThisModel ? units : undefined }
 }
 
@@ -305,7 +305,7 @@ function askOf(
   parsed: Parsed & { readonly isUnnamed: boolean },
   context: IntakeContext,
 ): AdmissionAsk {
-  const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere } = parsed.request
+  const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere, advisor } = parsed.request
   const isBounded = endpoint.isMetered && hasOutput
   return {
     requestId: visit.requestId,
@@ -324,6 +324,7 @@ function askOf(
       leastCap,
       ...(mostCap !== undefined && { mostCap }),
       mayLower: true,
+      ...(isBounded && advisor && { advisor }),
       ...(elsewhere && mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
     },
   }

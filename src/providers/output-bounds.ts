@@ -236,7 +236,7 @@ function findBounds(
 const numberBytesMax = 64
 
 /** Null where it is absent all the same; what is no whole number may be read as anything. */
-function boundOf(text: Buffer, { start, end }: JsonMember): number | null {
+export function boundOf(text: Buffer, { start, end }: JsonMember): number | null {
   const first = text[start] ?? 0
   if (first === 0x6e) return null
   if (first > 0x39 || first < 0x2d || end - start > numberBytesMax) return -1

@@ -1,5 +1,6 @@
 import type { QuotaView, RateView } from '#core/admission.ts'
 import type { Problem } from '#core/errors.ts'
+import type { AdvisorAsked, AdvisorMost } from '#core/output-need.ts'
 import type { Usage } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
@@ -162,6 +163,8 @@ export interface ModelRequest {
   readonly mostCap?: number
   /** Models that the request may reach beside its own. */
   readonly elsewhere?: ModelsElsewhere
+  /** A tool that has another model read the conversation and answer. */
+  readonly advisor?: AdvisorAsked
   /** The answer has no output that could be bound: no cap may be written in, and `output` is held as it is. */
   readonly hasOutput: boolean
   /** The stream would end without usage unless the gateway asks for it. */
@@ -181,6 +184,8 @@ export const noOutput: Omit<ModelRequest, 'model'> = {
 export interface RequestChanges {
   /** No answer may have more output than this, whatever the body says; absent where no limit holds. */
   readonly outputMost?: number
+  /** The bounds that its advisor has to keep; absent where it has none or no limit holds. */
+  readonly advisorMost?: AdvisorMost
   /** Name of the member that bounds it, where the operator knows which one this upstream obeys. */
   readonly outputCapMember?: string
   /** The largest bound that this upstream takes, where the operator knows it. */

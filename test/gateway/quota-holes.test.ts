@@ -108,6 +108,20 @@ function written(server: Server, path: string, body: Body): number {
   return each * choices * prompts
 }
 
+/** Each use reads the whole conversation, what was advised before included, and writes as much as it may. */
+function advised(path: string, body: Body, answer: number): readonly object[] {
+  const [tool] = Array.isArray(body.tools) ? body.tools : []
+  if (!path.endsWith('/messages') || !tool) return []
+  const positive = (bound: unknown, otherwise: number) =>
+    typeof bound === 'number' && bound >= 1 ? Math.floor(bound) : otherwise
+  const each = positive(tool.max_tokens, 64_000)
+  return Array.from({ length: Math.min(50, positive(tool.max_uses, 50)) }, (_, index) => ({
+    type: 'advisor_message',
+    input_tokens: 1 + answer + index * each,
+    output_tokens: each,
+  }))
+}
+
 const failingKey = 'of-one-that-fails'
 
 /** Answers with figures alone: one unit of input, and all the output that the body lets it write. */
@@ -119,10 +133,11 @@ function answerOf({ url, headers, body: text }: ScriptedRequest): { status: numb
   const isFailing = headers.authorization?.endsWith(failingKey) || headers['x-api-key'] === failingKey
   if (!server || isFailing) return { status: 503, body: { error: { message: 'busy' } } }
   const output = written(server, url, body)
+  const advisors = advised(url, body, output)
   const usage =
     url.includes('chat') || url === '/v1/completions'
       ? { prompt_tokens: 1, completion_tokens: output, total_tokens: 1 + output }
-      : { input_tokens: 1, output_tokens: output }
+      : { input_tokens: 1, output_tokens: output, ...(advisors.length > 0 && { iterations: advisors }) }
   return { status: 200, body: { model: 'm', usage } }
 }
 
@@ -161,6 +176,9 @@ const bodies = fc.record(
       ),
       { maxLength: 2 },
     ),
+    tools: fc
+      .record({ max_uses: value, max_tokens: value }, { requiredKeys: [] })
+      .map((tool) => [{ type: 'advisor_20260301', name: 'advisor', model: 'claude-b', ...tool }]),
     prompt_embeds: fc.constantFrom<unknown>('YQ==', ['YQ==', 'YQ=='], null),
     thinking: fc.record({
       type: fc.constantFrom('enabled', 'disabled'),

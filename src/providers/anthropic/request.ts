@@ -1,4 +1,5 @@
 import type { JsonMembers } from '#lib/json-members.ts'
+import { advisorEdits, readAdvisor } from '#providers/advisors.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
@@ -23,6 +24,7 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
   const output = readBound(read, body, members, messageBound)
   readFallbacks(read, body, members)
   const leastCap = leastCapOf(body, members)
+  const advisor = readAdvisor(read, body, members)
   return readingOf(read, body, members, {
     isStream,
     output,
@@ -30,6 +32,7 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
     leastCap,
     hasOutput: true,
     lacksUsage: false,
+    ...(advisor && { advisor }),
   })
 }
 
@@ -43,7 +46,10 @@ export function editMessage(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return boundEdits(body, members, changes, messageBound)
+  return [
+    ...boundEdits(body, members, changes, messageBound),
+    ...advisorEdits(body, members, changes.advisorMost),
+  ]
 }
 
 function readingOf(

@@ -1,5 +1,6 @@
 import { toUnits } from '#core/units.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
+import { advisorEdits, readAdvisor } from '#providers/advisors.ts'
 import { editForMember } from '#providers/body-edits.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
@@ -46,7 +47,16 @@ export function readChat(body: Buffer, members: JsonMembers): RequestReading {
   const output = times(readBound(read, body, members, chatBound), choices)
   const leastCap = leastCapOf(body, members)
   const lacksUsage = isStream && !asksUsage(body, members, read)
-  return readingOf(read, body, members, { isStream, output, choices, leastCap, hasOutput: true, lacksUsage })
+  const advisor = readAdvisor(read, body, members)
+  return readingOf(read, body, members, {
+    isStream,
+    output,
+    choices,
+    leastCap,
+    hasOutput: true,
+    lacksUsage,
+    ...(advisor && { advisor }),
+  })
 }
 
 export function readCompletion(body: Buffer, members: JsonMembers): RequestReading {
@@ -68,6 +78,7 @@ export function readResponse(body: Buffer, members: JsonMembers): RequestReading
   const output = readBound(read, body, members, responseBound)
   readFallbacks(read, body, members)
   const leastCap = responseLeastCap
+  const advisor = readAdvisor(read, body, members)
   if (read.boolean('background') === true) {
     // It would go on after this connection has ended, where nothing can be metered.
     read.refuse(
@@ -82,6 +93,7 @@ export function readResponse(body: Buffer, members: JsonMembers): RequestReading
     leastCap,
     hasOutput: true,
     lacksUsage: false,
+    ...(advisor && { advisor }),
   })
 }
 
@@ -91,7 +103,11 @@ export function readEmbedding(body: Buffer, members: JsonMembers): RequestReadin
 }
 
 export function editChat(body: Buffer, members: JsonMembers, changes: RequestChanges): readonly BodyEdit[] {
-  return [...boundEdits(body, members, changes, chatBound), ...usageEdits(body, members, changes)]
+  return [
+    ...boundEdits(body, members, changes, chatBound),
+    ...advisorEdits(body, members, changes.advisorMost),
+    ...usageEdits(body, members, changes),
+  ]
 }
 
 export function editCompletion(
@@ -107,7 +123,10 @@ export function editResponse(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return boundEdits(body, members, changes, responseBound)
+  return [
+    ...boundEdits(body, members, changes, responseBound),
+    ...advisorEdits(body, members, changes.advisorMost),
+  ]
 }
 
 function readingOf(
