@@ -124,6 +124,23 @@ describe('what a relay is charged', () => {
       { ...noFigures, usage: noUsage, isComplete: true },
       { ending: 'settled', usage: noUsage, isEstimated: false },
     ],
+    [
+      'estimates the output where none is stated beside text',
+      {},
+      {
+        ...noFigures,
+        usage: { ...noUsage, input: 10 },
+        isComplete: true,
+        passed: { output: 9, reasoning: 0 },
+      },
+      { ending: 'settled', usage: { ...noUsage, input: 10, output: 9 }, isEstimated: true },
+    ],
+    [
+      'nothing for an error that states zeros',
+      {},
+      { ...noFigures, usage: noUsage, isComplete: true, isError: true },
+      { ending: 'released' },
+    ],
     ['nothing for an error of status 200', {}, { ...noFigures, isError: true }, { ending: 'released' }],
     [
       'what an error of status 200 states',

@@ -55,7 +55,7 @@ export function chargeOf(course: Course, figures: Figures): Charge {
   if (!course.isMetered) return hasSucceeded ? { ...nothing, ending: 'settled' } : nothing
   const { usage, extras } = figures
   const stated = { ending: 'settled', ...(extras && { extras }) } as const
-  if (usage && figures.isComplete && !saysNothing(usage, figures)) {
+  if (usage && figures.isComplete && !saysNothing(usage, figures) && !isFreeError(usage, figures)) {
     return { ...stated, usage, isEstimated: false }
   }
   const isDue = hasSucceeded || (upstreamStatus === 0 && wasSent && course.wasCutShort)
@@ -68,9 +68,14 @@ export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
 }
 
-/** Zeros beside something that was written: a server without figures that states them all the same. */
-function saysNothing(usage: Usage, { passed }: Figures): boolean {
-  return unitsOf(usage) === 0 && passed.output + passed.reasoning > 0
+/** No output beside something that was written: a server without figures that states them all the same. */
+function saysNothing({ output, reasoning }: Usage, { passed }: Figures): boolean {
+  return output + reasoning === 0 && passed.output + passed.reasoning > 0
+}
+
+/** An error that states zeros failed as one that states nothing. */
+function isFreeError(usage: Usage, { isError }: Figures): boolean {
+  return isError && unitsOf(usage) === 0
 }
 
 /**

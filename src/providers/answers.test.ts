@@ -309,6 +309,33 @@ describe('answers of status 200 that are none', () => {
       { isError: true },
     ],
     ['an error of an embedding', '/v1/embeddings', { error: { message: 'no' } }, { isError: true }],
+    ['an error that states zeros', chat, { error: { code: 502 }, usage: zeros }, { isError: true }],
+    [
+      'an error within its choice',
+      chat,
+      {
+        choices: [
+          {
+            finish_reason: 'error',
+            error: { message: 'no', code: 502 },
+            message: { role: 'assistant', content: '' },
+          },
+        ],
+      },
+      { isError: true },
+    ],
+    [
+      'an error of one answer beside the text of another',
+      chat,
+      { choices: [{ error: { code: 502 } }, ...said.choices] },
+      { isError: false },
+    ],
+    [
+      'an input alone beside text',
+      chat,
+      { ...said, usage: { prompt_tokens: 10, completion_tokens: 0 } },
+      { isError: false, usage: { ...noUsage, input: 10 }, passed: { output: 2, reasoning: 0 } },
+    ],
     ['no error', chat, { error: null, ...said }, { isError: false }],
     ['an error beside text', chat, { error: { code: 502 }, ...said }, { isError: false }],
     ['zeros beside text', chat, { ...said, usage: zeros }, { isError: false, usage: undefined }],

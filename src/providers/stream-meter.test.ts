@@ -245,6 +245,39 @@ const transcripts: readonly Transcript[] = [
     isError: true,
   },
   {
+    name: 'an error with usage that has no figures',
+    path: chat,
+    lines: [event({ error: { message: 'overloaded', code: 502 }, usage: {} }), done],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
+    name: 'an error with usage of zeros',
+    path: chat,
+    lines: [
+      event({ error: { message: 'overloaded' }, usage: { prompt_tokens: 0, completion_tokens: 0 } }),
+      done,
+    ],
+    usage: noUsage,
+    isComplete: true,
+    isError: true,
+  },
+  {
+    name: 'an error within its choice',
+    path: chat,
+    lines: [
+      event(
+        chunk({
+          choices: [{ index: 0, delta: { content: '' }, finish_reason: 'error', error: { code: 502 } }],
+        }),
+      ),
+    ],
+    usage: undefined,
+    isComplete: false,
+    isError: true,
+  },
+  {
     name: 'an error in a word',
     path: chat,
     lines: [event({ error: 'Model is overloaded', error_type: 'overloaded' })],

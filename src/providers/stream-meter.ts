@@ -1,3 +1,4 @@
+import { unitsOf } from '#core/usage.ts'
 import type { PassedUnits, StreamMeter, StreamOptions } from './provider.ts'
 import { createStreamScanner, noted, type StreamWords, type TextBytes } from './stream-scanner.ts'
 import { unitsOfMedia, unitsOfText } from './text-units.ts'
@@ -112,6 +113,12 @@ export function openStreamMeter(
     isFinal = reader.usage() !== undefined && grammar.isFinal(seen, answers)
   }
 
+  /** Usage without a figure, or of zeros, states nothing. */
+  function statedUnits(): number {
+    const usage = reader.usage()
+    return usage ? unitsOf(usage) : 0
+  }
+
   function pass(chunk: Buffer): Buffer {
     let at = 0
     while (at < chunk.length) {
@@ -158,7 +165,7 @@ export function openStreamMeter(
     isComplete: () => isFinal,
     isOver: () => isFinal && grammar.isOver(seen),
     hasBegun: () => seen.hasData || seen.isDone,
-    isError: () => seen.isError && !seen.hasUsage && totalOf(Object.values(written)) === 0,
+    isError: () => seen.isError && statedUnits() === 0 && totalOf(Object.values(written)) === 0,
     passed,
   }
 }

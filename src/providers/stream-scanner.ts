@@ -269,9 +269,9 @@ export function createStreamScanner(
     return (depth === 2 && topMeaning === holder) || (depth === 3 && topMeaning === choices && usageInChoices)
   }
 
-  /** At the top level, or in the member that holds usage. */
-  function isNearTop(): boolean {
-    return depth === 1 || (depth === 2 && topMeaning === holder)
+  /** Whether an error here is that of the answer: at the top level, in the member that holds usage, or in a choice. */
+  function isOfError(): boolean {
+    return depth === 1 || (depth === 2 && topMeaning === holder) || (depth === 3 && topMeaning === choices)
   }
 
   function takeWord(word: string): void {
@@ -352,7 +352,7 @@ export function createStreamScanner(
   /** A string that is not empty, whatever it says. */
   function noteString(): void {
     if (meaning === stop) stops += 1
-    else if (meaning === failure && isNearTop()) notes |= noted.error
+    else if (meaning === failure && isOfError()) notes |= noted.error
   }
 
   function closeString(chunk: Buffer, end: number): void {
@@ -389,7 +389,7 @@ export function createStreamScanner(
   /** An object as the value of a member. */
   function openMember(at: number): void {
     if (meaning === failure) {
-      if (isNearTop()) notes |= noted.error
+      if (isOfError()) notes |= noted.error
     } else if ((meaning === usage || meaning === tools) && usageDepth < 0 && isAtPlace()) {
       isTools = meaning === tools
       usageDepth = depth

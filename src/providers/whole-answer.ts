@@ -1,6 +1,6 @@
 import { unitsOf } from '#core/usage.ts'
 import { estimateText, hasPassed, nothingPassed } from './answer-estimate.ts'
-import { parse, recordOf } from './figures.ts'
+import { type JsonRecord, parse, recordOf } from './figures.ts'
 import type { AnswerReading, PassedUnits } from './provider.ts'
 import type { StreamWords } from './stream-scanner.ts'
 import { unitsOfText } from './text-units.ts'
@@ -27,14 +27,17 @@ export function readWholeAnswer(
   readBodyUsage(body, reader, members)
   const usage = reader.usage()
   const reading = { extras: reader.extras(), passed: nothingPassed, isError: false }
-  if (usage && unitsOf(usage) > 0) return { ...reading, usage }
+  if (usage && usage.output + usage.reasoning > 0) return { ...reading, usage }
+  // Of an embedding the input is all that there is.
+  if (usage && unitsOf(usage) > 0)
+    return { ...reading, usage, passed: words ? estimateText(body, words) : nothingPassed }
   const passed = words ? estimateText(body, words) : nothingPassed
   // Of a server that has no figures some state zeros. Whoever embeds something has an input.
   const saysNothing = usage === undefined || !words || hasPassed(passed)
-  if (!saysNothing) return { ...reading, usage }
   const isWhole = bytes === body.length
   if (!hasPassed(passed) && isWhole && isErrorBody(body))
     return { ...reading, usage: undefined, isError: true }
+  if (!saysNothing) return { ...reading, usage }
   return { ...reading, usage: undefined, passed: words ? atLeast(passed, bytes, isWhole) : nothingPassed }
 }
 
@@ -49,7 +52,17 @@ function isErrorBody(body: Buffer): boolean {
   const value = parse(body)
   const record = recordOf(Array.isArray(value) ? value[0] : value)
   if (!record) return false
-  const { error } = record
-  const hasError = typeof error === 'string' ? error !== '' : typeof error === 'object' && error !== null
-  return hasError || record.object === 'error' || record.type === 'error'
+  return (
+    holdsError(record) || record.object === 'error' || record.type === 'error' || haveFailed(record.choices)
+  )
+}
+
+function holdsError({ error }: JsonRecord): boolean {
+  return typeof error === 'string' ? error !== '' : typeof error === 'object' && error !== null
+}
+
+/** A router puts the error of the provider behind it into the choice, beside a message that is empty. */
+function haveFailed(choices: unknown): boolean {
+  if (!Array.isArray(choices) || choices.length === 0) return false
+  return choices.every((choice) => holdsError(recordOf(choice) ?? {}))
 }
