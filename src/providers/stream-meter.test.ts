@@ -521,6 +521,18 @@ const transcripts: readonly Transcript[] = [
     isComplete: true,
   },
   {
+    name: 'messages whose end says how much of the input came from a cache',
+    path: '/v1/messages',
+    lines: [
+      named({ type: 'message_start', message: { usage: { input_tokens: 1000, output_tokens: 1 } } } as {
+        type: string
+      }),
+      messageDelta({ input_tokens: 50, cache_read_input_tokens: 900, output_tokens: 5 }),
+    ],
+    usage: { input: 50, cacheRead: 900, cacheWritten: 0, output: 5, reasoning: 0 },
+    isComplete: true,
+  },
+  {
     name: 'messages whose output is beyond the bound',
     path: '/v1/messages',
     lines: [messageStart, messageDelta({ output_tokens: 5 }, null), messageDelta({ output_tokens: 2 ** 53 })],

@@ -28,7 +28,9 @@ export function createUsageReader(): UsageReader {
       const figure = figureOf(usage, field)
       if (figure !== undefined) next[field] = figure
     }
-    if (inputOf(next) >= inputOf(input)) Object.assign(input, next)
+    // An input that falls to nothing is taken back by a server that has no figure; any other restates how it divides.
+    const restates = (figureOf(usage, 'input_tokens') ?? 0) > 0
+    if (restates || inputOf(next) >= inputOf(input)) Object.assign(input, next)
   }
 
   return {
