@@ -104,7 +104,9 @@ export class Relay implements Receiver {
     this.bar = job.bar
     this.#job = job
     this.#context = context
-    this.#attempts = new Attempts(job, context.upstreams.candidatesFor(visit.provider.name, request.model))
+    const { model, elsewhere } = request
+    const candidates = context.upstreams.candidatesFor(visit.provider.name, model, elsewhere?.names)
+    this.#attempts = new Attempts(job, candidates)
     this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#attempts.exchange?.resume())
   }
 
@@ -132,7 +134,15 @@ export class Relay implements Receiver {
     const { visit, request, decision } = this.#job
     const family = decision.quota?.family ?? 'its family'
     const { requestId, provider } = visit
-    this.#context.unserved.note({ requestId, provider: provider.name, model: request.model, family })
+    const { upstreams, unserved } = this.#context
+    if (upstreams.candidatesFor(provider.name, request.model).length > 0) {
+      const names = request.elsewhere?.names ?? []
+      const isMissing = (name: string) =>
+        upstreams.candidatesFor(provider.name, request.model, [name]).length === 0
+      this.#fail(createNotServed(names.find(isMissing) ?? names.join(', ')))
+      return
+    }
+    unserved.note({ requestId, provider: provider.name, model: request.model, family })
     this.#fail(createNotServed(request.model))
   }
 

@@ -7,9 +7,10 @@ import { openUpstream, type Upstream } from './upstream.ts'
 export interface Upstreams {
   /**
    * Who may serve a model on a protocol's operations, in the order in which to try them: as configured, without
-   * those that rest; when all of them rest, all, the one that is ready first before the others.
+   * those that rest; when all of them rest, all, the one that is ready first before the others. Models that a request
+   * names beside its own are reached through the same upstream, so each must be one that it serves.
    */
-  readonly candidatesFor: (provider: string, model: string) => readonly Upstream[]
+  readonly candidatesFor: (provider: string, model: string, beside?: readonly string[]) => readonly Upstream[]
   /** Every upstream that speaks a protocol, resting or not. */
   readonly speaking: (provider: string) => readonly Upstream[]
   readonly close: () => Promise<void>
@@ -32,8 +33,10 @@ export function openUpstreams(
   const speaking = (provider: string) => all.filter((upstream) => upstream.provider.name === provider)
   return {
     speaking,
-    candidatesFor(provider, model) {
-      const serving = speaking(provider).filter((upstream) => upstream.serves(model))
+    candidatesFor(provider, model, beside = []) {
+      const serving = speaking(provider).filter(
+        (upstream) => upstream.serves(model) && beside.every((name) => upstream.serves(name)),
+      )
       if (serving.length < 2) return serving
       const ready = serving.filter((upstream) => !upstream.health.isResting())
       if (ready.length > 0) return ready

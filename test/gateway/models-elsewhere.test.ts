@@ -60,6 +60,29 @@ for (const database of databases) {
       })
     }
 
+    it('by what the upstream is meant to serve', async (t) => {
+      const upstreams = (['openai', 'anthropic'] as const).map((provider) =>
+        upstreamAt(simulated.url, { provider, models: ['claude-a*'] }),
+      )
+      const narrow = await openHarness(database, { upstreams })
+      t.after(() => narrow.close())
+      const accessToken = await narrow.createUser()
+      for (const name of ['advisor', 'fallbacks', 'models'] as const) {
+        const { path, body } = asking[name]
+        const ask = (more: object) =>
+          call(narrow.port, { path, accessToken, body: { max_tokens: 50, messages, ...body, ...more } })
+        simulated.clearServed()
+        const refused = await ask({})
+        assert.equal(refused.status, 404, refused.text)
+        assert.match(refused.text, /claude-b/)
+        assert.equal(simulated.served().length, 0)
+      }
+      const within = { model: 'claude-a', max_tokens: 50, messages, models: ['claude-a2'] }
+      const served = await call(narrow.port, { path: '/v1/chat/completions', accessToken, body: within })
+      assert.equal(served.status, 200, served.text)
+      await narrow.settle()
+    })
+
     it('of a family with a limit of its own', async () => {
       const accessToken = await harness.createUser({ quotaLimits: { gpt4: 10_000 } })
       const body = { model: 'claude-a', models: ['gpt-4o'], messages }
