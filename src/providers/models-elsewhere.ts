@@ -30,12 +30,19 @@ export function readModelsElsewhere(
   const [models, fallbacks] = [byKey.get('models'), byKey.get('fallbacks')]
   const [tools, plugins] = [byKey.get('tools'), byKey.get('plugins')]
   const hasPreset = isThere(body, byKey.get('preset')) || model.includes('@preset/')
-  if (!models && !fallbacks && !tools && !plugins && !hasPreset) return none
-  const names = new Set<string>()
-  let isOpen = hasPreset
+  const extra = byKey.get('extra_body')
+  const isRouted = hasRouting(body, byKey)
+  if (!models && !fallbacks && !tools && !plugins && !extra && !hasPreset && !isRouted) return none
+  const found = new Set<string>()
+  let isOpen =
+    hasPreset ||
+    isRouted ||
+    leadsOn(body, fallbacks, 'model') ||
+    leadsOn(body, plugins, 'models') ||
+    leadsOn(body, extra, undefined)
   const take = (key: string, value: unknown) => {
     if (value === null) return
-    if (typeof value === 'string') names.add(value)
+    if (typeof value === 'string') found.add(value)
     else if (key === 'fallbacks') isOpen = true
     else read.refuse(key, `The member ${key} must be a list of names of models.`)
   }
@@ -58,10 +65,71 @@ export function readModelsElsewhere(
       continue
     }
     for (const element of elementsOf(body, member))
-      takeTool(read, key, body, element, (name) => names.add(name))
+      if (takeTool(read, key, body, element, (name) => found.add(name))) isOpen = true
   }
-  names.delete(model)
-  return { names: [...names], isOpen }
+  found.delete(model)
+  return { names: [...found], isOpen }
+}
+
+/**
+ * What routers (LiteLLM above all) read beside `fallbacks`: further models, in forms of their own, or another list of
+ * models altogether.
+ */
+const routing: ReadonlySet<string> = new Set(
+  (
+    'context_window_fallbacks content_policy_fallbacks context_window_fallback_dict default_fallbacks fallback_models ' +
+    'litellm_params model_group_alias model_list router_settings_override user_config'
+  ).split(' '),
+)
+
+function hasRouting(body: Buffer, byKey: JsonMembers['byKey']): boolean {
+  for (const [key, member] of byKey) if (routing.has(key) && isThere(body, member)) return true
+  return false
+}
+
+/** Members that name models, in any case, as servers written in Go read them. */
+const naming = /^(?:preset|fallbacks|.*models?)$/i
+
+/**
+ * Whether there are names of models deeper than where they are read one by one. A list of a user's, or a limit of another
+ * family, then refuses the request as one that may lead to any model.
+ */
+function leadsOn(body: Buffer, member: JsonElement | undefined, read: Read): boolean {
+  if (!member || (body[member.start] !== openList && body[member.start] !== openObject)) return false
+  // What is longer is refused, or was not read at all.
+  if (member.end - member.start > toolsBytesMax) return true
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString('utf8', member.start, member.end))
+  } catch {
+    return true
+  }
+  const tops: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return tops.some((top) => names(top, 0, read))
+}
+
+/** What is read at the top of an entry, name by name: `model`, members such as `analysis_models` too, or nothing. */
+type Read = 'model' | 'models' | undefined
+
+function isReadAsName(key: string, value: unknown, read: Read): boolean {
+  if (read === undefined || !(read === 'model' ? key === 'model' : /models?$/.test(key))) return false
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return values.every((one) => {
+    if (typeof one !== 'object' || one === null) return true
+    return Object.keys(one).every((inner) => inner === 'model')
+  })
+}
+
+const depthMax = 16
+
+function names(value: unknown, depth: number, read: Read): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (depth > depthMax) return true
+  if (Array.isArray(value)) return value.some((one) => names(one, depth + 1, undefined))
+  return Object.entries(value).some(([key, inner]) => {
+    if (inner === null || isReadAsName(key, inner, read)) return false
+    return naming.test(key) || routing.has(key.toLowerCase()) || names(inner, depth + 1, undefined)
+  })
 }
 
 const [openList, openObject, quote] = [0x5b, 0x7b, 0x22]
@@ -90,32 +158,35 @@ function nameIn(body: Buffer, { start, end }: JsonElement): unknown {
   return first === openObject ? memberOf(text, 'model') : undefined
 }
 
+/** Answers whether it names some deeper than they are read. */
 function takeTool(
   read: MemberReader,
   key: string,
   body: Buffer,
   element: JsonElement,
   add: (name: string) => void,
-): void {
-  if (body[element.start] !== openObject || !mayName(body, element)) return
+): boolean {
+  if (body[element.start] !== openObject || !mayName(body, element)) return false
   const tool = body.subarray(element.start, element.end)
   const reading = readMembers(tool)
   const refuse = () =>
     read.refuse(key, `What names a model among the ${key} must be an object whose members stand once.`)
   if (reading.kind !== 'members') {
     refuse()
-    return
+    return false
   }
   takeNamed(tool, reading.members, add)
   // A function's `parameters` are a schema, in which `model` is a name of its own.
   const type = reading.members.byKey.get('type')
   const settings = reading.members.byKey.get('parameters')
-  if (!type || !settings || !textOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:')) return
+  if (!type || !settings || !textOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:'))
+    return false
   const inner = tool.subarray(settings.start, settings.end)
-  if (inner[0] !== openObject) return
+  if (inner[0] !== openObject) return false
   const within = readMembers(inner)
   if (within.kind === 'members') takeNamed(inner, within.members, add)
   else refuse()
+  return leadsOn(tool, settings, 'models')
 }
 
 /** Members such as `model` and `analysis_models`. */

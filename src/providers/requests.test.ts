@@ -157,6 +157,18 @@ describe('reading', () => {
     [chat, '"models":null,"fallbacks":null,"preset":null,"tools":null', []],
     [chat, '"models":[]', []],
     [chat, '"preset":"mine"', [], true],
+    [chat, '"fallbacks":[{"model":"a","max_tokens":9}]', ['a']],
+    [chat, '"context_window_fallbacks":[{"m":["b"]}]', [], true],
+    [chat, '"content_policy_fallbacks":[{"m":["b"]}]', [], true],
+    [chat, '"context_window_fallback_dict":{"m":"b"}', [], true],
+    [chat, '"user_config":{"model_list":[]}', [], true],
+    [chat, '"model_list":[]', [], true],
+    [chat, '"fallback_models":["b"]', [], true],
+    [chat, '"extra_body":{"Model":"b"}', [], true],
+    [chat, '"extra_body":{"top_k":1}', []],
+    [chat, '"plugins":[{"id":"web","parameters":{"model":"b"}}]', [], true],
+    [chat, '"plugins":[{"id":"web","max_results":3}]', []],
+    [chat, '"tools":[{"type":"openrouter:x","parameters":{"advisor":{"model":"b"}}}]', [], true],
   ]
   for (const [path, members, names, isOpen = false] of elsewhere) {
     it(`${path} finds the models named in ${members}`, () =>

@@ -10,7 +10,7 @@ const guarded: ReadonlyMap<string, string> = new Map(
     ...'model models stream stream_options n best_of n_cmpl num_return_sequences prompt prompt_embeds input messages background'.split(
       ' ',
     ),
-    ...'thinking reasoning min_tokens min_new_tokens tools fallbacks preset'.split(' '),
+    ...'thinking reasoning min_tokens min_new_tokens tools fallbacks preset plugins extra_body'.split(' '),
     ...outputMemberNames,
   ].map((name) => [fold(name), name]),
 )

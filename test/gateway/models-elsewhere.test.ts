@@ -34,6 +34,10 @@ for (const database of databases) {
       fallbacks: { path: '/v1/messages', body: { model: 'claude-a', fallbacks: [{ model: 'claude-b' }] } },
       'any fallback': { path: '/v1/messages', body: { model: 'claude-a', fallbacks: 'default' } },
       models: { path: '/v1/chat/completions', body: { model: 'claude-a', models: ['claude-b'] } },
+      'any of a router': {
+        path: '/v1/chat/completions',
+        body: { model: 'claude-a', context_window_fallbacks: [{ 'claude-a': ['claude-b'] }] },
+      },
       preset: { path: '/v1/chat/completions', body: { model: 'claude-a', preset: 'mine' } },
       'preset in the name': { path: '/v1/chat/completions', body: { model: 'claude-a@preset/mine' } },
     }
