@@ -25,9 +25,10 @@ export interface AnswerMeter {
   readonly close: () => void
 }
 
-/** A whole answer is kept up to here to find its usage; of a longer one only the end, where usage stands. */
+/** A whole answer is kept up to here to find its usage; of a longer one the end, where usage stands as a rule, and the start. */
 const wholeBytesMax = 4 * 1024 * 1024
 const tailBytesMin = 256 * 1024
+const headBytes = 64 * 1024
 
 /** An answer that is longer is no error. */
 const errorBytesMax = 64 * 1024
@@ -99,7 +100,11 @@ function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
 
   function figuresOf(body: Buffer): Figures {
     const reading = endpoint.readAnswer(body, kept.bytes())
-    return { ...reading, isComplete: reading.usage !== undefined }
+    const head = kept.head()
+    if (reading.usage || !head) return { ...reading, isComplete: reading.usage !== undefined }
+    const start = figuresOfEvents(endpoint, head, options)
+    if (!start.usage) return { ...reading, isComplete: false }
+    return { ...reading, usage: start.usage, extras: start.extras, isComplete: true }
   }
 
   return {
@@ -135,6 +140,8 @@ function figuresOfEvents(endpoint: Endpoint, body: Buffer, options: StreamOption
 interface KeptEnd {
   readonly add: (chunk: Buffer) => void
   readonly body: () => Buffer
+  /** The first bytes of an answer of which only the end is kept. */
+  readonly head: () => Buffer | undefined
   /** How many there were. */
   readonly bytes: () => number
 }
@@ -144,14 +151,18 @@ function keepEnd(): KeptEnd {
   let chunks: Buffer[] = []
   let bytes = 0
   let keptBytes = 0
+  let head: Buffer | undefined
   return {
+    head: () => head,
     add(chunk) {
       bytes += chunk.length
       keptBytes += chunk.length
       chunks.push(chunk)
       if (keptBytes <= wholeBytesMax) return
       // In one piece, so that a chunk of a few bytes does not keep a large one alive.
-      const tail = Buffer.concat(chunks).subarray(-tailBytesMin)
+      const all = Buffer.concat(chunks)
+      head ??= Buffer.from(all.subarray(0, headBytes))
+      const tail = all.subarray(-tailBytesMin)
       chunks = [Buffer.from(tail)]
       keptBytes = tail.length
     },

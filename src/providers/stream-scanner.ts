@@ -265,7 +265,8 @@ export function createStreamScanner(
 
   /** Whether a member of the object at hand stands where usage may. */
   function isAtPlace(): boolean {
-    if (depth === 1) return usageAtTop
+    // A whole answer has it there.
+    if (depth === 1) return usageAtTop || isBody
     return (depth === 2 && topMeaning === holder) || (depth === 3 && topMeaning === choices && usageInChoices)
   }
 
