@@ -17,7 +17,7 @@ export interface SideOptions {
 export async function openSideOf(bench: SideName, { tree, env, signal }: SideOptions): Promise<Side> {
   const child = fork(join(tree, 'bench', 'servers', 'side.ts'), [bench], {
     cwd: tree,
-    execArgv: ['--expose-gc', '--max-semi-space-size=32'],
+    execArgv: ['--expose-gc', '--max-semi-space-size=32', '--no-allocation-site-pretenuring'],
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     signal,
