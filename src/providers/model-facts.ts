@@ -1,4 +1,5 @@
 import type { JsonRecord } from './figures.ts'
+import { withoutOperatorNames } from './operator-refusal.ts'
 
 /**
  * What a server says of a model and its users may read: what the model can do, and how much. Servers put other things
@@ -40,9 +41,40 @@ const families = /^(max|context|supported|supports)[_A-Z]/
 
 export function modelFacts(source: JsonRecord | undefined): JsonRecord {
   return Object.fromEntries(
-    Object.entries(source ?? {}).filter(([name, value]) => value !== null && isFact(name)),
+    Object.entries(source ?? {})
+      .filter(([name]) => isFact(name))
+      .map(([name, value]) => [name, shown(value, depthMax)] as const)
+      .filter(([, value]) => value !== undefined),
   )
 }
+
+/** Whose it is, where that is a maker's name and not the account of an operator. */
+export function ownerOf(source: JsonRecord | undefined): string {
+  const owner = source?.owned_by
+  return typeof owner === 'string' && withoutOperatorNames(owner) === owner ? owner : 'system'
+}
+
+/** Deeper ones say nothing of a model. */
+const depthMax = 6
+const placeNames = /path|file|dir|folder|cmd|command|args|argv|url|host/i
+/** A path on the server's disk. */
+const place = /^(?:\/|~\/|[A-Za-z]:[\\/]|file:)/
+
+/** A value without places on the server and without the operator's names; undefined where nothing is left. */
+function shown(value: unknown, depth: number): unknown {
+  if (value === null || depth === 0) return undefined
+  if (typeof value === 'string') return place.test(value) ? undefined : withoutOperatorNames(value)
+  if (Array.isArray(value)) return value.map((each) => shown(each, depth - 1)).filter(isThere)
+  if (typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => !placeNames.test(name))
+      .map(([name, each]) => [name, shown(each, depth - 1)] as const)
+      .filter(([, each]) => isThere(each)),
+  )
+}
+
+const isThere = (value: unknown) => value !== undefined
 
 function isFact(name: string): boolean {
   return names.has(name) || families.test(name)

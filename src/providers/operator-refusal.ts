@@ -127,7 +127,7 @@ function textsOf(record: JsonRecord, keys: readonly string[]): readonly string[]
 const operatorNames = new RegExp(
   [
     '\\b(org|proj|team|acct|wrkspc)[-_][A-Za-z0-9]{6,}',
-    '\\buser_[A-Za-z0-9]{16,}',
+    '\\buser[-_][A-Za-z0-9]{16,}',
     '\\b(sk|pk|ak|rk|gsk|xai)[-_][A-Za-z0-9_*-]{8,}',
     '(?<=\\b(organi[sz]ation|org|team|account|workspace|project|subscription)\\W{1,3})[0-9a-f]{8}-[0-9a-f-]{27}\\b',
     '(?<=\\bprojects?[ /])\\d{6,}\\b',

@@ -1,5 +1,5 @@
 import { figureOf } from '#providers/figures.ts'
-import { modelFacts } from '#providers/model-facts.ts'
+import { modelFacts, ownerOf } from '#providers/model-facts.ts'
 import type { ListedModel } from '#providers/provider.ts'
 
 export function renderModelList(models: readonly ListedModel[]): string {
@@ -11,12 +11,11 @@ export function renderModel(model: ListedModel): string {
 }
 
 function modelOf({ id, source }: ListedModel) {
-  const owner = source?.owned_by
   return {
     ...modelFacts(source),
     id,
     object: 'model',
     created: figureOf(source, 'created') ?? 0,
-    owned_by: typeof owner === 'string' ? owner : 'system',
+    owned_by: ownerOf(source),
   }
 }
