@@ -365,7 +365,7 @@ function upstreamRows(): string {
       [
         '`healthEveryMs`',
         'never',
-        'How often it is asked for its models, so that one that has gone rests before a request finds out.',
+        '1000 to 86400000. How often it is asked for its models, so that one that has gone rests before a request finds out.',
       ],
       ['`connections`', number(connectionsDefault), 'Connections at once; a running answer holds one.'],
     ],

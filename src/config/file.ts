@@ -30,6 +30,11 @@ const headerName = z
       ),
     'is not for the configuration to set',
   )
+/** Headers that say what a body is cannot carry a credential as well. */
+const credentialHeader = headerName.refine(
+  (header) => !/^(?:accept.*|content-.*|cookie|user-agent)$/i.test(header),
+  'cannot carry a credential: a request has it for something else',
+)
 const milliseconds = z.number().int().min(1).max(86_400_000)
 
 const passedHeaders = z.array(
@@ -82,7 +87,7 @@ const fileSchema = z.strictObject({
           .url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' })
           .optional(),
         apiKey: z.string().min(1).optional(),
-        apiKeyHeader: headerName.optional(),
+        apiKeyHeader: credentialHeader.optional(),
         headers: z.record(headerName, z.string()).optional(),
         models: z.union([globs, aliases], { error: notModels }).optional(),
         streamOptions: z.enum(['ask', 'never']).optional(),
@@ -95,7 +100,7 @@ const fileSchema = z.strictObject({
         passAnswerHeaders: passedHeaders.optional(),
         headersTimeoutMs: milliseconds.optional(),
         idleTimeoutMs: milliseconds.optional(),
-        healthEveryMs: milliseconds.optional(),
+        healthEveryMs: milliseconds.min(1000).optional(),
         connections: z.number().int().min(1).max(65_535).optional(),
       }),
     )
@@ -147,6 +152,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
 function explain(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === 'unrecognized_keys')
     return `unknown key ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
+  if (issue?.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   return issue?.message ?? 'is not valid'
 }
 

@@ -95,6 +95,33 @@ describe('readConfig', () => {
     assert.equal(read(both).upstreams[0]?.apiKey, 'k')
   })
 
+  it('refuses an upstream that would start and could not work', () => {
+    const at = (more: string) =>
+      `upstreams: [{name: a, provider: openai, baseUrl: "http://a.example/v1", ${more}}]`
+    const cases: readonly (readonly [Environment, string, RegExp])[] = [
+      [{ OPENAI_API_KEY: 'sk-\nsecret' }, '', /no header may hold/],
+      [{ OPENAI_API_KEY: 'sk-€secret' }, '', /no header may hold/],
+      [{}, at('apiKey: secret, headers: {authorization: x}'), /same header/],
+      [{}, at('apiKey: secret, apiKeyHeader: X-Key, headers: {x-key: x}'), /same header/],
+      [{}, at('apiKey: secret, apiKeyHeader: content-type'), /cannot carry a credential/],
+      [{}, at('models: {a: b, A: c}'), /a twice in models/],
+      [{}, at('healthEveryMs: 1'), /healthEveryMs/],
+      [{}, at('headers: {Host: x}'), /headers\.Host: is not for the configuration/],
+      [{ OPENAI_BASE_URL: 'http://a.example/v1#x' }, '', /# in its baseUrl/],
+    ]
+    for (const [env, text, says] of cases)
+      assert.throws(
+        () => read(env, text),
+        (error: Error) => {
+          assert.ok(error instanceof ConfigError)
+          assert.match(error.message, says)
+          assert.doesNotMatch(error.message, /secret/)
+          return true
+        },
+      )
+    assert.ok(read({}, at('apiKey: k, apiKeyHeader: X-Key, headers: {authorization: x}')))
+  })
+
   const upstreamsOf = (env: Environment, file = '') =>
     read(env, file).upstreams.map(({ name, models }) => [name, ...models])
 

@@ -20,20 +20,40 @@ export function allUpstreams(file: ConfigFile, env: Environment): readonly Upstr
   // What takes any name comes last.
   const ordered = [...made.filter((one) => !takesAll(one)), ...made.filter(takesAll)]
   const all = [...listed, ...ordered]
-  const twofold = all.find(hasTwoCredentials)
-  if (!twofold) return all.map(proxiesOf(env))
-  throw new ConfigError(
-    `upstream ${twofold.name}`,
-    'has an apiKey and a user in its baseUrl, and both want the authorization header: leave one out',
-  )
+  for (const one of all) {
+    const fault = faultOf(one)
+    if (fault !== undefined) throw new ConfigError(`upstream ${one.name}`, fault)
+  }
+  return all.map(proxiesOf(env))
 }
 
-function hasTwoCredentials({ provider, baseUrl, apiKey, apiKeyHeader }: UpstreamConfig): boolean {
-  if (apiKey === undefined || new URL(baseUrl).username === '') return false
+/** What would start, and then fail or do something else with each request; undefined where nothing would. */
+function faultOf(one: UpstreamConfig): string | undefined {
+  const { baseUrl, apiKey, headers = {}, aliases = {} } = one
+  const { username, hash } = new URL(baseUrl)
+  const own = Object.keys(headers).find((name) => isCredentialHeader(name, one))
+  if (apiKey !== undefined && !isHeaderValue(apiKey))
+    return 'has an apiKey with characters that no header may hold, such as a line break'
+  if (apiKey !== undefined && username !== '' && isCredentialHeader('authorization', one))
+    return 'has an apiKey and a user in its baseUrl, and both want the authorization header: leave one out'
+  if (apiKey !== undefined && own !== undefined)
+    return `has an apiKey and headers.${own}, and both are the same header: leave one out`
+  if (hash !== '') return 'has a # in its baseUrl, and what follows that is never sent: encode it as %23'
+  const names = Object.keys(aliases).map((name) => name.toLowerCase())
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  return twice === undefined
+    ? undefined
+    : `has ${twice} twice in models, where names are the same in any case`
+}
+
+/** Whether the apiKey goes into that header. */
+function isCredentialHeader(header: string, { provider, apiKeyHeader }: UpstreamConfig): boolean {
   const headers = providers.find(({ name }) => name === provider)?.credentialHeaders('') ?? {}
   const names = apiKeyHeader === undefined ? Object.keys(headers) : [apiKeyHeader]
-  return names.some((name) => name.toLowerCase() === 'authorization')
+  return names.some((name) => name.toLowerCase() === header.toLowerCase())
 }
+
+const isHeaderValue = (value: string) => /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 
 function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
   const seen = new Set<string>()
@@ -160,8 +180,7 @@ function resolveHeaders(
         variableOf(variable, env, place),
       )
       // The value may be a secret: it is not repeated.
-      if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
-        throw new ConfigError(place, 'holds characters that no header may hold')
+      if (!isHeaderValue(value)) throw new ConfigError(place, 'holds characters that no header may hold')
       return [name, value]
     }),
   )
