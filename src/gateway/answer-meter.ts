@@ -1,3 +1,4 @@
+import type { OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { Endpoint, StreamMeter, StreamOptions } from '#providers/provider.ts'
 import { openDecoder } from '#upstreams/decoder.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
@@ -22,6 +23,10 @@ export interface AnswerMeter {
   /** Whether it is known that the answer is more than an error; a whole answer is known at its end. */
   readonly hasBegun: () => boolean
   readonly isError: () => boolean
+  /** A stream holds an error that speaks of the operator's account; it does not pass, nor what comes after it. */
+  readonly refusal: () => OperatorRefusal | undefined
+  /** A whole answer that is an error, decoded. */
+  readonly wholeError: () => Buffer | undefined
   readonly close: () => void
 }
 
@@ -54,7 +59,7 @@ export function openAnswerMeter(
   return { isStream, takesEvents: isStream, ...reader, whenRead: (done) => done(), close: () => {} }
 }
 
-type Reader = Pick<AnswerMeter, 'push' | 'end' | 'figures' | 'isComplete' | 'isOver' | 'hasBegun' | 'isError'>
+type Reader = Omit<AnswerMeter, 'isStream' | 'takesEvents' | 'whenRead' | 'close'>
 
 /** A header's first word without its parameters; media types and codings are the same in any case (RFC 9110). */
 function wordOf(value: string | string[] | undefined): string {
@@ -74,6 +79,8 @@ function readStream(meter: StreamMeter): Reader {
     isOver: meter.isOver,
     hasBegun: meter.hasBegun,
     isError: meter.isError,
+    refusal: meter.refusal,
+    wholeError: () => undefined,
     figures: () => ({
       usage: meter.usage(),
       extras: meter.extras(),
@@ -120,6 +127,8 @@ function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
     isOver: () => false,
     hasBegun: () => kept.bytes() > errorBytesMax,
     isError: () => figures().isError,
+    refusal: () => undefined,
+    wholeError: () => (figures().isError ? kept.body() : undefined),
     figures,
   }
 }
@@ -180,10 +189,12 @@ function keepEnd(): KeptEnd {
 /** Reads a decoded copy; the client's bytes stay as they came. */
 function openDecoded(reader: Reader, encoding: string, isStream: boolean): AnswerMeter {
   const decoder = openDecoder(encoding, (chunk) => reader.push(chunk))
+  let bytes = 0
   return {
     isStream,
     takesEvents: false,
     push(chunk) {
+      bytes += chunk.length
       if (decoder) decoder.push(chunk)
       // An encoding nobody knows still passes, and is estimated by its bytes.
       else reader.push(chunk)
@@ -202,8 +213,10 @@ function openDecoded(reader: Reader, encoding: string, isStream: boolean): Answe
     // What has passed may not be decoded yet.
     isComplete: () => false,
     isOver: () => false,
-    hasBegun: () => true,
+    hasBegun: () => isStream || bytes > errorBytesMax,
     isError: reader.isError,
+    refusal: reader.refusal,
+    wholeError: reader.wholeError,
     close: () => decoder?.destroy(),
   }
 }

@@ -116,8 +116,10 @@ export class Delivery {
     this.#isHolding = true
   }
 
-  letGo(): void {
+  /** @param isFollowed more is written at once, which the head goes out with */
+  letGo(isFollowed = false): void {
     this.#isHolding = false
+    if (isFollowed && this.#held === undefined) return
     // The bytes that complete a length are the answer's end, and wait for that.
     if (this.#left === 0 || this.#response.destroyed) return
     if (this.#held === undefined) this.flushHead()

@@ -1,9 +1,9 @@
-import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { type OperatorRefusal, operatorRefusalIn, withoutOperatorNames } from '#providers/operator-refusal.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 
-/** No provider's error is so long; a longer one is none that speaks of an account, and passes as it comes. */
-const heldBytesMax = 64 * 1024
+/** No provider's error is so long; a longer one does not pass, since it could not be looked at. */
+const heldBytesMax = 512 * 1024
 
 /**
  * An upstream's error, held back until it is whole: only its words tell whether it speaks of the user's request, and is
@@ -27,17 +27,11 @@ export class HeldError {
     return this.#bytes <= heldBytesMax
   }
 
-  /** As it came so far. */
-  passed(): HeldAnswer {
-    return { headers: this.#headers, body: Buffer.concat(this.#chunks) }
-  }
-
-  /** What it says when it is whole; `answer` is what a user may read of it. */
-  judge(): { readonly refusal: OperatorRefusal | undefined; readonly answer: HeldAnswer } {
-    const answer = this.passed()
-    const encoding = this.#headers['content-encoding']
-    const decoded = decode(answer.body, typeof encoding === 'string' ? encoding : '')
-    if (!decoded) return { refusal: undefined, answer }
+  /** What it says when it is whole; `answer` is what a user may read of it. Undefined where it cannot be read. */
+  judge(): { readonly refusal: OperatorRefusal | undefined; readonly answer: HeldAnswer } | undefined {
+    const answer = { headers: this.#headers, body: Buffer.concat(this.#chunks) }
+    const decoded = decode(answer.body, String(this.#headers['content-encoding'] ?? ''))
+    if (!decoded) return undefined
     const text = decoded.toString()
     const shown = withoutOperatorNames(text)
     const refusal = operatorRefusalIn(text)
@@ -55,7 +49,9 @@ export interface HeldAnswer {
 
 const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLength: number }) => Buffer>> = {
   gzip: gunzipSync,
-  deflate: inflateSync,
+  'x-gzip': gunzipSync,
+  // `deflate` means zlib's format, but some send bare deflate; zlib's first byte names method 8.
+  deflate: (body, options) => ((body[0] ?? 0) % 16 === 8 ? inflateSync : inflateRawSync)(body, options),
   br: brotliDecompressSync,
   zstd: zstdDecompressSync,
 }
@@ -63,7 +59,7 @@ const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLengt
 /** So small that it may be decoded at once. Undefined where it cannot be read. */
 function decode(body: Buffer, encoding: string): Buffer | undefined {
   const name = encoding.trim().toLowerCase()
-  if (name === '' || name === 'identity') return body
+  if (name === '' || name === 'identity' || body.length === 0) return body
   try {
     return decoders[name]?.(body, { maxOutputLength: heldBytesMax })
   } catch {

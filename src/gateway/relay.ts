@@ -3,7 +3,12 @@ import { createNotServed, createProblem, errorTable, type Problem } from '#core/
 import type { Log } from '#http/log.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
-import { operatorRefusalByStatus } from '#providers/operator-refusal.ts'
+import {
+  type OperatorRefusal,
+  operatorRefusalByStatus,
+  operatorRefusalIn,
+  withoutOperatorNames,
+} from '#providers/operator-refusal.ts'
 import { openingBytesMax } from '#providers/provider.ts'
 import type { Settlement } from '#storage/store.ts'
 import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
@@ -53,7 +58,7 @@ type Ending =
 /** How long a stream's end may come after its last event before that is booked without it. */
 const lastWordsMs = 20
 
-/** How long an answer's head waits for its first words, where another upstream could answer in the place of an error. */
+/** How long an answer's head waits for its first words, since another answer can be given in the place of an error. */
 const firstWordsMs = 100
 
 const nothing = Buffer.alloc(0)
@@ -62,6 +67,21 @@ const nothing = Buffer.alloc(0)
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
 
 const nothingPassed: HeaderList = { has: () => false }
+/** Bodies of JSON start so. */
+const jsonStart = 0x7b
+const jsonStarts: ReadonlySet<number> = new Set([jsonStart, 0x5b])
+
+/** The first byte that is no white space; 0 where there is none. */
+function firstWord(chunk: Buffer): number {
+  for (const byte of chunk) if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) return byte
+  return 0
+}
+
+/** One JSON text on each line is a stream as well. */
+function isOfLines(headers: AnswerHeaders): boolean {
+  return /ndjson|jsonl|json-seq|stream/i.test(String(headers['content-type'] ?? ''))
+}
+
 const isRedirect = (status: number) => status >= 300 && status < 400
 
 /**
@@ -90,6 +110,10 @@ export class Relay implements Receiver {
   /** What goes out: everything; nothing while this may be the end; everything but the end, which did not come. */
   #flow: 'open' | 'held' | 'let go' = 'open'
   #firstWordsTimer: NodeJS.Timeout | undefined
+  /** A whole answer that may be an error: it waits for its end, or until it is too long for one. */
+  #mayBeError = false
+  #isWaiting = false
+  #answer: { readonly status: number; readonly headers: AnswerHeaders } | undefined
   #drainTimer: NodeJS.Timeout | undefined
   #drainedBytes = 0
   #isClientGone = false
@@ -197,13 +221,26 @@ export class Relay implements Receiver {
 
   /** An error is whole: it goes out, unless it speaks of the operator's account. */
   #judgeError(held: HeldError): void {
-    const { refusal, answer } = held.judge()
+    const judged = held.judge()
+    if (!judged) {
+      this.#failUnread(held)
+      return
+    }
+    const { refusal, answer } = judged
     if (refusal) {
       this.#logTrouble({ status: held.status, refusal })
       if (!this.#moveOn()) this.#fail(problemOfRefusal(refusal, this.#retryAt(answer.headers)))
       return
     }
     this.#release(held.status, answer, () => this.onEnd())
+  }
+
+  /** What cannot be looked at might hold the operator's names: only its status is told. */
+  #failUnread({ status }: HeldError): void {
+    this.#logTrouble({ status, failure: 'an error that cannot be read' })
+    this.#fail(
+      createProblem('upstream_failed', `The upstream answered ${status} with an error that cannot be read.`),
+    )
   }
 
   /** Lets go what was held of an error, when the admission is on the disk. */
@@ -238,17 +275,21 @@ export class Relay implements Receiver {
 
   onData(chunk: Buffer): void {
     if (this.#held) {
-      if (!this.#held.push(chunk)) this.#release(this.#held.status, this.#held.passed(), () => {})
+      if (!this.#held.push(chunk)) this.#failUnread(this.#held)
       return
     }
     const meter = this.#meter
     if (!meter || this.#isConcluded) return
     this.#firstByteAt ??= performance.now()
     const passing = meter.push(chunk)
-    if (this.#firstWordsTimer !== undefined) {
-      if (meter.isStream && this.#replace(meter)) return
-      if (meter.hasBegun()) this.#endWait()
+    if (this.#firstWordsTimer !== undefined && meter.isStream && this.#replace(meter)) return
+    const refusal = meter.refusal()
+    if (refusal) {
+      this.#endByRefusal(refusal, passing)
+      return
     }
+    if (this.#firstWordsTimer !== undefined && meter.hasBegun()) this.#endWait(passing.length > 0)
+    if (this.#mayBeError) this.#holdIfError(chunk, meter)
     if (meter.isComplete()) this.#mayBeOver(meter)
     else if (this.#flow !== 'open') this.#goOn('open')
     if (this.#job.endpoint.problems && this.#opening.length < openingBytesMax) this.#keepOpening(passing)
@@ -288,10 +329,66 @@ export class Relay implements Receiver {
     this.#firstWordsTimer = setTimeout(() => this.#endWait(), firstWordsMs)
   }
 
-  #endWait(): void {
+  #endWait(isFollowed = false): void {
     clearTimeout(this.#firstWordsTimer)
     this.#firstWordsTimer = undefined
-    this.#delivery.letGo()
+    this.#delivery.letGo(isFollowed)
+  }
+
+  /**
+   * A whole answer is of use to its client at its end, so that one which may be an error can wait for that. White space
+   * before it keeps a connection open, and passes; what does not begin like JSON is no error.
+   */
+  #holdIfError(chunk: Buffer, meter: AnswerMeter): void {
+    if (meter.hasBegun()) {
+      this.#mayBeError = false
+      if (this.#isWaiting) this.#endWait(true)
+      this.#isWaiting = false
+      return
+    }
+    if (this.#isWaiting) return
+    const coding = String(this.#answer?.headers['content-encoding'] ?? 'identity')
+    // What is compressed shows itself at its end.
+    const first = /^\s*(identity)?\s*$/i.test(coding) ? firstWord(chunk) : jsonStart
+    if (jsonStarts.has(first)) {
+      this.#isWaiting = true
+      clearTimeout(this.#firstWordsTimer)
+      this.#firstWordsTimer = undefined
+      this.#delivery.hold()
+    } else if (first !== 0) this.#mayBeError = false
+  }
+
+  /** A stream speaks of the operator's account; what came before has passed. */
+  #endByRefusal(refusal: OperatorRefusal, passing: Buffer): void {
+    this.#logTrouble({ status: this.#upstreamStatus, refusal })
+    if (!this.#isClientGone) this.#delivery.write(passing)
+    this.#fail(problemOfRefusal(refusal, this.#retryAt(this.#answer?.headers ?? {})))
+  }
+
+  /** A whole answer is an error in spite of its status; true where it ends in another way than as it came. */
+  #judgeWhole(meter: AnswerMeter): boolean {
+    if (this.#isConcluded || !isSuccess(this.#upstreamStatus) || !this.#answer) return false
+    const error = this.#figures().isError ? meter.wholeError() : undefined
+    if (!error) return false
+    const text = error.toString()
+    const refusal = operatorRefusalIn(text)
+    if (refusal) {
+      this.#endByRefusal(refusal, nothing)
+      return true
+    }
+    const shown = withoutOperatorNames(text)
+    if (shown === text) return false
+    if (this.#delivery.hasStarted) {
+      this.#fail(createProblem('upstream_failed'))
+      return true
+    }
+    const { status, headers } = this.#answer
+    const { 'content-encoding': _, ...others } = headers
+    const body = Buffer.from(shown)
+    this.#delivery.reset()
+    this.#startAnswer(status, { ...others, 'content-length': String(body.length) }, false)
+    if (!this.#isClientGone) this.#delivery.write(body)
+    return false
   }
 
   /** An answer that is an error in spite of its status gives way to another upstream's, where none of it has gone out. */
@@ -308,6 +405,7 @@ export class Relay implements Receiver {
     this.#upstreamStatus = 0
     this.#firstByteAt = undefined
     this.#opening = nothing
+    this.#mayBeError = this.#isWaiting = false
     this.#delivery.reset()
     try {
       this.#attempts.sendToNext(this)
@@ -337,7 +435,10 @@ export class Relay implements Receiver {
     const rest = meter.end()
     if (!this.#isClientGone) this.#delivery.write(rest)
     meter.whenRead(() => {
-      if (!this.#replace(meter)) this.#conclude({ kind: 'complete' })
+      if (this.#replace(meter)) return
+      const refusal = meter.refusal()
+      if (refusal && !this.#isConcluded) this.#endByRefusal(refusal, nothing)
+      else if (!this.#judgeWhole(meter)) this.#conclude({ kind: 'complete' })
     })
   }
 
@@ -365,7 +466,9 @@ export class Relay implements Receiver {
     const { outputWritten } = this.#attempts
     if (outputWritten !== undefined) list.push('x-tollgate-output-cap', String(outputWritten))
     // Of a known length the last bytes wait for the end anyway.
-    if ((isStream || !keepsLength) && isSuccess(status) && this.#mayGoOn()) this.#awaitFirstWords()
+    if (isSuccess(status) && (isStream || (!keepsLength && this.#mayGoOn()))) this.#awaitFirstWords()
+    this.#mayBeError = !isStream && isSuccess(status) && !isOfLines(headers)
+    this.#answer = { status, headers }
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
     if (this.#context.keepAliveMs > 0 && this.#meter?.takesEvents)
       this.#delivery.keepAlive(this.#context.keepAliveMs)

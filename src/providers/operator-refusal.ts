@@ -24,6 +24,12 @@ export function operatorRefusalIn(text: string): OperatorRefusal | undefined {
   return messages.some((message) => accountWords.test(message)) ? 'account' : undefined
 }
 
+/** @param event one server-sent event, or JSON that came in the place of one */
+export function operatorRefusalInEvent(event: string): OperatorRefusal | undefined {
+  const data = event.split(/\r\n|\n|\r/).flatMap((line) => (/^data:/.test(line) ? [line.slice(5)] : []))
+  return operatorRefusalIn(data.length === 0 ? event : data.join('\n'))
+}
+
 const credentialCodes: ReadonlySet<string> = new Set([
   'account_deactivated',
   'api_key_invalid',
@@ -93,7 +99,10 @@ function readError(text: string): {
   readonly messages: readonly string[]
 } {
   const root = rootOf(text)
-  const records = [root, recordOf(root?.error), recordOf(recordOf(root?.error)?.error)].filter(
+  const inner = recordOf(root?.error)
+  // An event of responses has its error within the response.
+  const response = recordOf(root?.response)
+  const records = [root, inner, recordOf(inner?.error), recordOf(response?.error)].filter(
     (record) => record !== undefined,
   )
   const codes = records.flatMap((record) => [

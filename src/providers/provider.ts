@@ -5,6 +5,7 @@ import type { Usage } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { ModelsElsewhere } from './models-elsewhere.ts'
+import type { OperatorRefusal } from './operator-refusal.ts'
 
 /**
  * The seam that every wire protocol fills: one folder each, the same files in each (request, usage, stream,
@@ -211,7 +212,7 @@ export interface BodyEdit {
 export interface StreamMeter {
   /**
    * Takes the next bytes from the upstream and returns those to send on. That is the same buffer, unless the
-   * usage chunk that the gateway asked for has to be taken out again.
+   * usage chunk that the gateway asked for has to be taken out again, or an error has what is the operator's.
    */
   readonly push: (chunk: Buffer) => Buffer
   /** Bytes still held back when the upstream ends. */
@@ -227,5 +228,7 @@ export interface StreamMeter {
   readonly hasBegun: () => boolean
   /** Whether all that came is an error. */
   readonly isError: () => boolean
+  /** An error came that speaks of the operator's account: nothing passes from there on. */
+  readonly refusal: () => OperatorRefusal | undefined
   readonly passed: () => PassedUnits
 }

@@ -644,7 +644,12 @@ for (const transcript of transcripts) {
 
     it('hands on the very same buffer where nothing is taken out', () => {
       const meter = endpoint.openStream({ withholdsUsage: false })
-      for (const piece of cut(render(transcript.lines, '\n'), [5, 50, 51, 200])) {
+      // An error is held to its end.
+      const text = render(transcript.lines, '\n').toString()
+      const hasError = transcript.isError || /"error": ?["{]|"type": ?"error"|event: ?error/.test(text)
+      // As a body it has none before the stream's.
+      if (hasError && text.startsWith('{')) return
+      for (const piece of cut(render(transcript.lines, '\n'), hasError ? [] : [5, 50, 51, 200])) {
         assert.equal(meter.push(piece), piece)
       }
     })
@@ -685,6 +690,32 @@ describe('the end', () => {
     for (const { text } of [chose(0, {}, 'stop'), ours, chose(0, {}, 'stop'), ours])
       meter.push(Buffer.from(text))
     assert.deepEqual(meter.usage(), usage)
+  })
+})
+
+describe('an error that speaks of the operator', () => {
+  const open = () => endpointAt(chat).openStream({ withholdsUsage: false })
+  const error = (message: string) => `data: {"error":{"message":${JSON.stringify(message)},"code":null}}\n\n`
+
+  it('loses the operator names, wherever it is cut', () => {
+    const text = said('a').text + error('Rate limit in organization org-abcdef123456') + said('b').text
+    for (let at = 0; at < text.length; at += 1) {
+      const passed = pushAll(open(), cut(Buffer.from(text), [at])).toString()
+      assert.equal(passed, text.replace('org-abcdef123456', '(hidden)'))
+    }
+  })
+
+  it('does not pass where it is about the account, nor does what comes after it, wherever it is cut', () => {
+    const bad = error('You exceeded your current quota, org-abcdef123456')
+    const before = said('a').text
+    for (const text of [before + bad + said('b').text, before + bad.trimEnd()])
+      for (let at = 0; at < text.length; at += 1) {
+        const meter = open()
+        const passed = pushAll(meter, cut(Buffer.from(text), [at])).toString()
+        assert.equal(meter.refusal(), 'account')
+        assert.ok(text.startsWith(passed))
+        assert.doesNotMatch(passed, /quota|org-|message/)
+      }
   })
 })
 

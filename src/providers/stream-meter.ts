@@ -1,4 +1,5 @@
 import { unitsOf } from '#core/usage.ts'
+import { type OperatorRefusal, operatorRefusalInEvent, withoutOperatorNames } from './operator-refusal.ts'
 import type { PassedUnits, StreamMeter, StreamOptions } from './provider.ts'
 import { createStreamScanner, noted, type StreamWords, type TextBytes } from './stream-scanner.ts'
 import { unitsOfMedia, unitsOfText } from './text-units.ts'
@@ -40,7 +41,8 @@ const nothing = Buffer.alloc(0)
 /**
  * Meters a stream as it passes. With `withholdsUsage` it takes out the event that the gateway asked for and the
  * client did not: the one with usage and choices that say nothing. An event is held back only until it is known
- * not to be that one, which is as soon as its choices say something.
+ * not to be that one, which is as soon as its choices say something. An error loses the names by which the provider
+ * knows the operator; one that speaks of the operator's account does not pass, nor does what comes after it.
  */
 export function openStreamMeter(
   grammar: StreamGrammar,
@@ -119,27 +121,46 @@ export function openStreamMeter(
     return usage ? unitsOf(usage) : 0
   }
 
-  function pass(chunk: Buffer): Buffer {
-    let at = 0
-    while (at < chunk.length) {
-      at = scanner.scan(chunk, at)
-      if (scanner.isAtEventEnd()) noteEvent()
-    }
-    return chunk
-  }
-
   const sieve = createSieve()
+  let refusal: OperatorRefusal | undefined
 
-  function sift(chunk: Buffer): Buffer {
+  function push(chunk: Buffer): Buffer {
+    if (refusal) return nothing
     let at = sieve.start(chunk)
     while (at < chunk.length) {
       at = scanner.scan(chunk, at)
       if (scanner.isAtEventEnd()) {
-        at = sieve.endEvent(at, isUsageOnly(scanner.notes()))
+        const notes = scanner.notes()
+        if ((notes & noted.error) !== 0) passError(at)
+        else sieve.endEvent(at, withholdsUsage && isUsageOnly(notes) && !sieve.isPartlyOut())
         noteEvent()
-      } else sieve.endChunk((scanner.notes() & noted.choices) === 0)
+        if (refusal) return sieve.take()
+      } else sieve.endChunk(mostHeld(scanner.notes()))
     }
     return sieve.take()
+  }
+
+  /** How much of an event that is not whole is held back: an error to its end, what may be unwanted until it says something. */
+  function mostHeld(notes: number): number {
+    if ((notes & noted.error) !== 0) return heldBytesMax
+    return withholdsUsage && (notes & noted.choices) === 0 && !sieve.isPartlyOut() ? heldBytesMax : 0
+  }
+
+  /** The event at hand is an error, and ends here. */
+  function passError(at: number): void {
+    const event = sieve.event(at)
+    const shown = shownOf(event)
+    sieve.endEvent(at, shown !== event)
+    if (shown !== event) sieve.put(shown)
+  }
+
+  /** What passes of an error: the same bytes where there is nothing to hide. */
+  function shownOf(event: Buffer): Buffer {
+    const text = event.toString()
+    refusal = operatorRefusalInEvent(text)
+    if (refusal) return nothing
+    const shown = withoutOperatorNames(text)
+    return shown === text ? event : Buffer.from(shown)
   }
 
   function passed(): PassedUnits {
@@ -151,20 +172,24 @@ export function openStreamMeter(
   }
 
   return {
-    push: withholdsUsage ? sift : pass,
+    push,
     end() {
       // A last event whose blank line never came; most clients take it for one.
-      const isOurs = isUsageOnly(scanner.notes()) && scanner.isWhole()
+      const notes = scanner.notes()
+      const isOurs = withholdsUsage && isUsageOnly(notes) && scanner.isWhole()
+      const held = refusal || isOurs ? nothing : sieve.end()
+      const rest = !refusal && (notes & noted.error) !== 0 ? shownOf(held) : held
       noteEvent()
       seen.isEnded = true
       updateFinal()
-      return sieve.end(isOurs)
+      return rest
     },
     usage: reader.usage,
     extras: reader.extras,
     isComplete: () => isFinal,
     isOver: () => isFinal && grammar.isOver(seen),
     hasBegun: () => seen.hasData || seen.isDone,
+    refusal: () => refusal,
     isError: () => seen.isError && statedUnits() === 0 && totalOf(Object.values(written)) === 0,
     passed,
   }
@@ -237,13 +262,20 @@ function createParts(reader: UsageReader, answers: number): Parts {
 interface Sieve {
   /** Takes a chunk; returns where to start reading it. */
   readonly start: (chunk: Buffer) => number
-  /** The event at hand ends here; returns where the next one starts. */
-  readonly endEvent: (at: number, isUnwanted: boolean) => number
-  /** The chunk ends within an event, which is held back or let through. */
-  readonly endChunk: (holds: boolean) => void
+  /** What is here of the event that ends here. */
+  readonly event: (at: number) => Buffer
+  /** The event at hand ends here. What is out of an unwanted one stays out. */
+  readonly endEvent: (at: number, isUnwanted: boolean) => void
+  /** Part of the event at hand has gone out. */
+  readonly isPartlyOut: () => boolean
+  /** Lets this through in the place of an event that was taken out. */
+  readonly put: (bytes: Buffer) => void
+  /** The chunk ends within an event, of which no more than this is held back. */
+  readonly endChunk: (mostHeld: number) => void
   /** What passes. */
   readonly take: () => Buffer
-  readonly end: (isUnwanted: boolean) => Buffer
+  /** What is held back still. */
+  readonly end: () => Buffer
 }
 
 function createSieve(): Sieve {
@@ -260,7 +292,13 @@ function createSieve(): Sieve {
   let dropsLineFeed = false
 
   function release(): void {
+    if (heldBytes === 0) return
     passed.push(...held)
+    drop()
+  }
+
+  function drop(): void {
+    if (heldBytes === 0) return
     held = []
     heldBytes = 0
   }
@@ -272,31 +310,34 @@ function createSieve(): Sieve {
   return {
     start(next) {
       chunk = next
-      passed = []
+      if (passed.length > 0) passed = []
       const drops = dropsLineFeed && chunk[0] === 0x0a
       if (chunk.length > 0) dropsLineFeed = false
       passFrom = drops ? 1 : 0
       eventStart = passFrom
       return passFrom
     },
+    event: (at) => Buffer.concat([...held, chunk.subarray(eventStart, at)]),
     endEvent(at, isUnwanted) {
-      if (!isUnwanted || isPartlyOut) {
+      if (!isUnwanted) {
         release()
         eventStart = at
       } else {
         flush()
-        held = []
-        heldBytes = 0
+        drop()
         dropsLineFeed = at === chunk.length && chunk[at - 1] === 0x0d
         passFrom = at
         eventStart = at
       }
       isPartlyOut = false
-      return at
     },
-    endChunk(holds) {
+    isPartlyOut: () => isPartlyOut,
+    put(bytes) {
+      passed.push(bytes)
+    },
+    endChunk(mostHeld) {
       const size = chunk.length - eventStart
-      if (!holds || isPartlyOut || heldBytes + size > heldBytesMax) {
+      if (heldBytes + size > mostHeld) {
         release()
         isPartlyOut = true
         eventStart = chunk.length
@@ -313,8 +354,6 @@ function createSieve(): Sieve {
       const only = passed[0]
       return passed.length === 1 && only ? only : Buffer.concat(passed)
     },
-    end(isUnwanted) {
-      return isUnwanted && !isPartlyOut ? nothing : Buffer.concat(held)
-    },
+    end: () => Buffer.concat(held),
   }
 }

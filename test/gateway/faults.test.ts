@@ -226,15 +226,18 @@ for (const database of databases) {
     })
 
     it('breaks the connection when a whole answer breaks off later', async () => {
+      // Longer than what waits because it may be an error.
+      const partly = `{"id": "${'x'.repeat(100_000)}`
       const first = await scripted(async (_request, response, socket) => {
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
-        response.write('{"id": "partly')
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': '500000' })
+        response.write(partly)
         await setTimeout(30)
         socket.destroy()
       })
       await over([first.origin])
       const { answer, settlement } = await ask()
-      assert.deepEqual([answer.status, answer.isWhole, answer.text], [200, false, '{"id": "partly'])
+      assert.deepEqual([answer.status, answer.isWhole], [200, false])
+      assert.ok(answer.text.length > 0 && partly.startsWith(answer.text))
       assert.equal(settlement?.isEstimated, true)
     })
 

@@ -3,7 +3,16 @@ import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Script, type Scripted } from '../support/gateway-scripted.ts'
+import {
+  chatAnswer,
+  chatChunk,
+  event,
+  json,
+  openScripted,
+  pieces,
+  type Script,
+  type Scripted,
+} from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
 
 const chat = { path: '/v1/chat/completions', body: { model: 'gpt-4o', messages: [] } }
@@ -35,6 +44,29 @@ const compressed: Script = (_request, response) => {
   response.end(gzipSync(JSON.stringify(quotaSpent)))
 }
 
+const quotaEvent = event(quotaSpent)
+const coded: Script = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'x-gzip' })
+  response.end(gzipSync(JSON.stringify(quotaSpent)))
+}
+const slowly: Script = async (_request, response) => {
+  const text = JSON.stringify(quotaSpent)
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length })
+  for (const piece of [text.slice(0, 90), text.slice(90)]) {
+    response.write(piece)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  response.end()
+}
+const failedResponse = {
+  type: 'response.failed',
+  response: {
+    id: 'resp_1',
+    status: 'failed',
+    error: { code: 'insufficient_quota', message: 'org-operator123' },
+  },
+}
+
 /** What comes of the operator's account, the status and code that a user gets where no other upstream is left. */
 const refusals: readonly (readonly [string, Script, number, string])[] = [
   ['402', json({ error: { message: 'Insufficient Balance' } }, 402), 503, 'upstream_refused'],
@@ -44,6 +76,28 @@ const refusals: readonly (readonly [string, Script, number, string])[] = [
   ['429 insufficient_quota, compressed', compressed, 503, 'upstream_refused'],
   ['400 about the key', json(badKey, 400), 502, 'upstream_failed'],
   ['401', json({ error: { message: 'org-operator123' } }, 401), 502, 'upstream_failed'],
+  ['200 with an error as the body', json(quotaSpent), 503, 'upstream_refused'],
+  ['200 with an error as the body, in pieces', slowly, 503, 'upstream_refused'],
+  ['200 with an error as the body, compressed', coded, 503, 'upstream_refused'],
+  ['200 with an error as the first event', pieces([': connected\n\n', quotaEvent]), 503, 'upstream_refused'],
+  [
+    '200 with an error as the first event, cut in two',
+    pieces([quotaEvent.slice(0, 12), quotaEvent.slice(12)]),
+    503,
+    'upstream_refused',
+  ],
+  [
+    '200 with an error as the body of a stream',
+    pieces([JSON.stringify(quotaSpent)]),
+    503,
+    'upstream_refused',
+  ],
+  [
+    '429 insufficient_quota, with much beside it',
+    json({ ...quotaSpent, pad: 'x'.repeat(100_000) }, 429),
+    503,
+    'upstream_refused',
+  ],
   [
     'a redirect',
     (_request, response) =>
@@ -120,6 +174,49 @@ for (const database of databases) {
       assert.equal(answer.headers['content-length'], String(answer.bytes.length))
     })
 
+    it('takes its names out of errors of status 200', async () => {
+      const error = (name: string) => ({ error: { message: `Rate limit in organization ${name}.` } })
+      first.script = json(error('org-operator123'))
+      const whole = await ask(alone, chat)
+      assert.deepEqual([whole.answer.status, JSON.parse(whole.answer.text)], [200, error('(hidden)')])
+      assert.equal(whole.used, 0)
+      first.script = pieces([chatChunk('Hello'), event(error('org-operator123')), chatChunk('more')])
+      const streamed = await ask(alone, chat)
+      assert.equal(streamed.answer.text, chatChunk('Hello') + event(error('(hidden)')) + chatChunk('more'))
+    })
+
+    it('ends a stream in our words where its error is about the account', async () => {
+      first.script = pieces([chatChunk('Hello'), quotaEvent, chatChunk('more')])
+      const { answer, used, settlement } = await ask(pair, chat)
+      assert.ok(answer.text.startsWith(chatChunk('Hello')))
+      assert.doesNotMatch(answer.text, /operator123|insufficient_quota|more/)
+      assert.match(answer.text, /upstream_refused/)
+      assert.equal(settlement?.errorCode, 'upstream_refused')
+      assert.ok(used > 0)
+      first.script = pieces([event(failedResponse, 'response.failed')])
+      const response = await ask(alone, { ...chat, path: '/v1/responses' } as typeof chat)
+      assert.deepEqual([response.answer.status, response.settlement?.errorCode], [503, 'upstream_refused'])
+    })
+
+    it('lets white space before a whole answer out at once', async () => {
+      first.script = async (_request, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.write('\n')
+        await new Promise((resolve) => setTimeout(resolve, 150))
+        response.end(JSON.stringify(chatAnswer))
+      }
+      const { answer, used } = await ask(alone, chat)
+      assert.deepEqual([answer.text, used], [`\n${JSON.stringify(chatAnswer)}`, 12])
+    })
+
+    it('passes no error on that cannot be read', async () => {
+      first.script = json({ error: 'org-operator123' }, 400, { 'content-encoding': 'x-unknown' })
+      const { answer } = await ask(alone, chat)
+      assert.equal(answer.status, 502)
+      first.script = json({ error: 'x'.repeat(600_000) }, 400)
+      assert.equal((await ask(alone, chat)).answer.status, 502)
+    })
+
     it('passes a refusal of the content on', async () => {
       const flagged = { error: { message: 'Your input was flagged for "violence".', code: 403 } }
       first.script = json(flagged, 403)
@@ -129,7 +226,7 @@ for (const database of databases) {
       }
     })
 
-    it('passes an error on that is too long to be held, byte for byte', async () => {
+    it('passes a long error on, byte for byte', async () => {
       const long = { error: { message: 'x'.repeat(300_000), code: null } }
       first.script = json(long, 400)
       const { answer, settlement } = await ask(alone, chat)
