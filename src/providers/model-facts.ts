@@ -42,7 +42,7 @@ const families = /^(max|context|supported|supports)[_A-Z]/
 export function modelFacts(source: JsonRecord | undefined): JsonRecord {
   return Object.fromEntries(
     Object.entries(source ?? {})
-      .filter(([name]) => isFact(name))
+      .filter(([name, value]) => value !== null && isFact(name))
       .map(([name, value]) => [name, shown(value, depthMax)] as const)
       .filter(([, value]) => value !== undefined),
   )
@@ -62,10 +62,10 @@ const place = /^(?:\/|~\/|[A-Za-z]:[\\/]|file:)/
 
 /** A value without places on the server and without the operator's names; undefined where nothing is left. */
 function shown(value: unknown, depth: number): unknown {
-  if (value === null || depth === 0) return undefined
+  if (depth === 0) return undefined
   if (typeof value === 'string') return place.test(value) ? undefined : withoutOperatorNames(value)
   if (Array.isArray(value)) return value.map((each) => shown(each, depth - 1)).filter(isThere)
-  if (typeof value !== 'object') return value
+  if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value)
       .filter(([name]) => !placeNames.test(name))
