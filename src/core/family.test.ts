@@ -107,6 +107,7 @@ describe('families', () => {
             `${given} as ${form}`,
           )
       }),
+      { examples: [['library/library/a@']] },
     )
   })
 

@@ -53,14 +53,14 @@ export function formsOf(name: string): readonly string[] {
   const forms = new Set([foldName(name)])
   // No model has such a name, and each step reads all of it.
   if (name.length > lengthMax) return [...forms]
-  let form = plainName(name)
-  forms.add(form)
+  let form = foldName(name)
   const take = (next: string) => {
     if (next === '' || next === form) return false
     form = next
     forms.add(form)
     return true
   }
+  while (take(plainName(form)));
   take(form.replace(fineTuned, '$1$2'))
   for (const reduction of reductions) while (take(form.replace(reduction, '')));
   return [...forms]
