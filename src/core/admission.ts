@@ -1,5 +1,5 @@
 import type { LimitFacts } from './errors.ts'
-import { type Family, familyOf } from './family.ts'
+import { type Family, familyOf, isCaughtAll } from './family.ts'
 import { matchesName } from './model-name.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
 import { type AdvisorMost, needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
@@ -183,7 +183,7 @@ export function decideAdmission(
   }
   const strayed = asked.elsewhere && whetherStraying(user, family, asked.elsewhere, policy)
   if (strayed) return strayed
-  if (asked.isUnnamed && isLimitedBeside(user, family, policy)) {
+  if (asked.isUnnamed && isEvasive(user, family, asked, policy) && isLimitedBeside(user, family, policy)) {
     return refuse('model_not_served', `The model ${asked.model} is not served here: no upstream lists it.`)
   }
   const rate = decideRate(user, policy, now)
@@ -365,6 +365,21 @@ function whetherStraying(
 function isLimitedBeside(user: UserState, own: string, policy: Policy): boolean {
   const families = [...policy.families.map(({ name }) => name), ...(user.quotas?.keys() ?? [])]
   return families.some((family) => family !== own && isFamilyLimited(user, family, policy))
+}
+
+/**
+ * Whether a name that no upstream lists may evade a limit: one that only a catch-all takes may be another spelling of any
+ * model; one of a family may do so where that family has no limit, and else counts to it.
+ */
+function isEvasive(
+  user: UserState,
+  family: string,
+  { model, elsewhere }: NonNullable<AdmissionRequest['units']>,
+  policy: Policy,
+): boolean {
+  if (!isFamilyLimited(user, family, policy)) return true
+  const names = [model, ...(elsewhere?.models ?? []).map((other) => other.model)]
+  return names.some((name) => isCaughtAll(name, policy.families))
 }
 
 function isFamilyLimited(user: UserState, family: string, policy: Policy): boolean {

@@ -139,7 +139,10 @@ async function admit(
     )
   const { model, elsewhere } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
-  const isUnnamed = !named.areKnown(visit.provider, names)
+  // One of no family is refused whatever a list says.
+  const isUnnamed =
+    names.every((name) => familyOf(name, context.families) !== undefined) &&
+    !named.areKnown(visit.provider, names)
   const outcome = await ask(isUnnamed)
   if (!isUnnamed || outcome.kind === 'refused' || outcome.value.kind !== 'refused') return outcome
   if (outcome.value.code !== 'model_not_served') return outcome

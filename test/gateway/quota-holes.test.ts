@@ -220,14 +220,14 @@ describe('quotas have no hole', () => {
         upstreamAt(scripted.origin, {
           name: `${provider}-${name}-failing`,
           provider,
-          models: [`claude-/${name}/failing`],
+          models: [`claude-/${name}/failing`, 'claude-b'],
           apiKey: failingKey,
           outputCapMember: 'max_completion_tokens',
         }),
         upstreamAt(scripted.origin, {
           name: `${provider}-${name}`,
           provider,
-          models: [`claude-/${name}/*`],
+          models: [`claude-/${name}/*`, 'claude-b'],
           ...(outputCapMember !== undefined && { outputCapMember }),
         }),
       ]),
