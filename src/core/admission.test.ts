@@ -163,15 +163,30 @@ const cases: readonly Case[] = [
   },
   {
     name: 'a name that nothing names, beside a limit of another family',
-    units: { isUnnamed: true },
+    units: { isUnnamed: true, model: 'unknown', family: 'other' },
+    settings: { families: builtInFamilies },
     user: { quotas: new Map([['turbo', quota]]) },
     expect: 'model_not_served',
   },
   {
     name: 'a name that nothing names, beside a default limit of another family',
-    units: { isUnnamed: true },
-    settings: { limits: { gpt4: 0 } },
+    units: { isUnnamed: true, model: 'unknown', family: 'other' },
+    settings: { families: builtInFamilies, limits: { gpt4: 0 } },
     expect: 'model_not_served',
+  },
+  {
+    name: 'a name of a family that nothing names, beside a limit of the catch-all',
+    units: { isUnnamed: true },
+    settings: { families: builtInFamilies },
+    user: { quotas: new Map([['other', quota]]) },
+    expect: 'model_not_served',
+  },
+  {
+    name: 'a name of a family that nothing names, beside a limit of another',
+    units: { isUnnamed: true },
+    settings: { families: builtInFamilies },
+    user: { quotas: new Map([['turbo', quota]]) },
+    expect: 'admitted',
   },
   {
     name: 'a name that nothing names, where the other limit is switched off',

@@ -369,7 +369,7 @@ function isLimitedBeside(user: UserState, own: string, policy: Policy): boolean 
 
 /**
  * Whether a name that no upstream lists may evade a limit: one that only a catch-all takes may be another spelling of any
- * model; one of a family may do so where that family has no limit, and else counts to it.
+ * model; one of a family without a limit may lead to what the catch-all's own limit is for.
  */
 function isEvasive(
   user: UserState,
@@ -377,9 +377,12 @@ function isEvasive(
   { model, elsewhere }: NonNullable<AdmissionRequest['units']>,
   policy: Policy,
 ): boolean {
-  if (!isFamilyLimited(user, family, policy)) return true
   const names = [model, ...(elsewhere?.models ?? []).map((other) => other.model)]
-  return names.some((name) => isCaughtAll(name, policy.families))
+  if (names.some((name) => isCaughtAll(name, policy.families))) return true
+  if (isFamilyLimited(user, family, policy)) return false
+  return policy.families.some(
+    ({ name, models }) => name !== family && models.includes('*') && isFamilyLimited(user, name, policy),
+  )
 }
 
 function isFamilyLimited(user: UserState, family: string, policy: Policy): boolean {
