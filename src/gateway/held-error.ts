@@ -1,4 +1,4 @@
-import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { decompress, toCoding } from '#lib/content-coding.ts'
 import { type OperatorRefusal, operatorRefusalIn, withoutOperatorNames } from '#providers/operator-refusal.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 
@@ -47,21 +47,13 @@ export interface HeldAnswer {
   readonly body: Buffer
 }
 
-const decoders: Readonly<Record<string, (body: Buffer, options: { maxOutputLength: number }) => Buffer>> = {
-  gzip: gunzipSync,
-  'x-gzip': gunzipSync,
-  // `deflate` means zlib's format, but some send bare deflate; zlib's first byte names method 8.
-  deflate: (body, options) => ((body[0] ?? 0) % 16 === 8 ? inflateSync : inflateRawSync)(body, options),
-  br: brotliDecompressSync,
-  zstd: zstdDecompressSync,
-}
-
 /** So small that it may be decoded at once. Undefined where it cannot be read. */
 function decode(body: Buffer, encoding: string): Buffer | undefined {
   const name = encoding.trim().toLowerCase()
   if (name === '' || name === 'identity' || body.length === 0) return body
+  const coding = toCoding(name)
   try {
-    return decoders[name]?.(body, { maxOutputLength: heldBytesMax })
+    return coding && decompress(coding, body, heldBytesMax)
   } catch {
     return undefined
   }

@@ -5,11 +5,12 @@ import { type Family, familyOf } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
 import { toUnits } from '#core/units.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
-import { type BodyDecoder, type CodedReading, type Coding, codingOf, codingsText } from '#http/coded-body.ts'
+import { type BodyDecoder, type CodedReading, codingOf, codingsText } from '#http/coded-body.ts'
 import { credentialOf } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
+import type { Coding } from '#lib/content-coding.ts'
 import { boundaryOf, type Form, readForm } from '#lib/form-fields.ts'
 import { type JsonMembers, readMembers, scanMembers } from '#lib/json-members.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
@@ -139,10 +140,7 @@ async function admit(
     )
   const { model, elsewhere } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
-  // One of no family is refused whatever a list says.
-  const isUnnamed =
-    names.every((name) => familyOf(name, context.families) !== undefined) &&
-    !named.areKnown(visit.provider, names)
+  const isUnnamed = !named.areKnown(visit.provider, names)
   const outcome = await ask(isUnnamed)
   if (!isUnnamed || outcome.kind === 'refused' || outcome.value.kind !== 'refused') return outcome
   if (outcome.value.code !== 'model_not_served') return outcome

@@ -60,6 +60,8 @@ export function createNamedModels(
   function unsureOf(provider: Provider, model: string): readonly Upstream[] {
     const isUnknown = isCaughtAll(model, families)
     const family = familyOf(model, families)
+    // One of no family is refused whatever a list says.
+    if (family === undefined) return []
     return upstreams.speaking(provider.name).filter((upstream) => {
       if (!upstream.serves(model)) return false
       const list = known.get(upstream.name)

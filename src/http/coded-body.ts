@@ -1,12 +1,5 @@
 import type { Transform } from 'node:stream'
-import {
-  constants,
-  createBrotliDecompress,
-  createGunzip,
-  createInflate,
-  createInflateRaw,
-  createZstdDecompress,
-} from 'node:zlib'
+import { type Coding, codings, createDecompressor } from '#lib/content-coding.ts'
 import { createGathering, type MayHold } from '#lib/gathering.ts'
 import type { BodyBudget } from './body.ts'
 
@@ -22,8 +15,6 @@ export type CodedReading =
   /** It is not what its header says, or not whole. */
   | { readonly kind: 'broken' }
 
-export type Coding = 'gzip' | 'br' | 'zstd' | 'deflate'
-const codings: readonly Coding[] = ['gzip', 'br', 'zstd', 'deflate']
 /** For `Accept-Encoding` of a refusal (RFC 9110, 12.5.3). */
 export const codingsText = codings.join(', ')
 
@@ -33,9 +24,11 @@ export interface BodyDecoder {
 
 /** So many at once: half of the threads that the process has for it, which others need as well. */
 const decodersMax = 2
-const chunkBytes = 64 * 1024
-/** RFC 9659: a decoder of `Content-Encoding: zstd` need not have a larger window than 8 MB. */
-const zstdWindowLogMax = 23
+const decoding = {
+  chunkSize: 64 * 1024,
+  // RFC 9659: a decoder of `Content-Encoding: zstd` need not have a larger window than 8 MB.
+  zstdWindowLogMax: 23,
+}
 
 /** How a body was coded; `other` where it cannot be read here, as where it was coded twice. */
 export function codingOf(header: string | undefined): Coding | 'identity' | 'other' {
@@ -73,7 +66,7 @@ export function createBodyDecoder(budget: BodyBudget | undefined): BodyDecoder {
       if (body.length === 0) return { kind: 'read', body }
       await enter()
       try {
-        return await decode(openDecoder(coding, body), body, bytesMax, mayHold)
+        return await decode(createDecompressor(coding, body, decoding), body, bytesMax, mayHold)
       } finally {
         leave()
       }
@@ -99,22 +92,4 @@ function decode(decoder: Transform, body: Buffer, bytesMax: number, mayHold: May
     decoder.on('error', () => finish({ kind: 'broken' }))
     decoder.end(body)
   })
-}
-
-function openDecoder(coding: Coding, body: Buffer): Transform {
-  const chunkSize = chunkBytes
-  switch (coding) {
-    case 'gzip':
-      return createGunzip({ chunkSize })
-    case 'br':
-      return createBrotliDecompress({ chunkSize })
-    case 'zstd':
-      return createZstdDecompress({
-        chunkSize,
-        params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax },
-      })
-    case 'deflate':
-      // It means zlib's format, but some send bare deflate; zlib's first byte names method 8.
-      return (body[0] ?? 0) % 16 === 8 ? createInflate({ chunkSize }) : createInflateRaw({ chunkSize })
-  }
 }

@@ -1,12 +1,5 @@
 import type { Transform } from 'node:stream'
-import {
-  constants,
-  createBrotliDecompress,
-  createGunzip,
-  createInflate,
-  createInflateRaw,
-  createZstdDecompress,
-} from 'node:zlib'
+import { type Coding, createDecompressor, toCoding } from '#lib/content-coding.ts'
 
 /**
  * Decodes a copy of an answer that an upstream compressed although it was asked not to, so that its usage can be
@@ -23,8 +16,8 @@ const decodedBytesMax = 64 * 1024 * 1024
 
 /** Undefined where the encoding is none we know; `identity` must not come here. */
 export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): Decoder | undefined {
-  const open = openers.get(encoding.trim().toLowerCase())
-  if (!open) return undefined
+  const coding = toCoding(encoding.trim().toLowerCase())
+  if (!coding) return undefined
   let stream: Transform | undefined
   let decodedBytes = 0
   let isOver = false
@@ -37,8 +30,9 @@ export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): 
     stream?.destroy()
     done?.()
   }
-  function start(first: Buffer): Transform {
-    const opened = open ? open(first) : createGunzip()
+  function start(first: Buffer, by: Coding): Transform {
+    // An answer that broke off still gives what came before.
+    const opened = createDecompressor(by, first, { takesPart: true })
     opened.on('data', (chunk: Buffer) => {
       decodedBytes += chunk.length
       if (decodedBytes > decodedBytesMax) finish()
@@ -52,7 +46,7 @@ export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): 
   return {
     push(chunk) {
       if (isOver || chunk.length === 0) return
-      stream ??= start(chunk)
+      stream ??= start(chunk, coding)
       stream.write(chunk)
     },
     end(done) {
@@ -63,20 +57,3 @@ export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): 
     destroy: finish,
   }
 }
-
-// An answer that broke off still gives what came before.
-const flush = { finishFlush: constants.Z_SYNC_FLUSH }
-const openers: ReadonlyMap<string, (first: Buffer) => Transform> = new Map<
-  string,
-  (first: Buffer) => Transform
->([
-  ['gzip', () => createGunzip(flush)],
-  ['x-gzip', () => createGunzip(flush)],
-  // `deflate` means zlib's format, but some send bare deflate; zlib's first byte names method 8.
-  [
-    'deflate',
-    (first: Buffer) => ((first[0] ?? 0) % 16 === 8 ? createInflate(flush) : createInflateRaw(flush)),
-  ],
-  ['br', () => createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH })],
-  ['zstd', () => createZstdDecompress({ finishFlush: constants.ZSTD_e_flush })],
-])
