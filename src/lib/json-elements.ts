@@ -4,8 +4,9 @@ export interface JsonElement {
   readonly end: number
 }
 
-const [quote, backslash, comma, space] = [0x22, 0x5c, 0x2c, 0x20]
-const [openList, closeList, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
+/** What the first byte of a value says of it. */
+export const [quote, openList, openObject, openNull] = [0x22, 0x5b, 0x7b, 0x6e]
+const [backslash, comma, space, closeList, closeObject] = [0x5c, 0x2c, 0x20, 0x5d, 0x7d]
 
 /** @param start the opening bracket; `end` is the first byte after the closing one */
 export function* elementsOf(body: Buffer, { start, end }: JsonElement): Generator<JsonElement> {
@@ -35,4 +36,9 @@ function trimmed(body: Buffer, from: number, until: number): JsonElement | undef
   while (start < end && (body[start] ?? 0) <= space) start += 1
   while (end > start && (body[end - 1] ?? 0) <= space) end -= 1
   return start < end ? { start, end } : undefined
+}
+
+/** Whether a value of well-formed JSON is null. */
+export function isNull(body: Buffer, { start }: JsonElement): boolean {
+  return body[start] === openNull
 }

@@ -1,7 +1,8 @@
 import type { AdvisorAsked, AdvisorMost } from '#core/output-need.ts'
-import { elementsOf } from '#lib/json-elements.ts'
+import { elementsOf, openList, openObject } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember } from './body-edits.ts'
+import { stringOf } from './figures.ts'
 import type { MemberReader } from './member-reader.ts'
 import { boundOf } from './output-bounds.ts'
 import type { BodyEdit } from './provider.ts'
@@ -68,8 +69,6 @@ function statedOf({ text, members }: Advisor, name: string): number | undefined 
   return value >= 1 ? value : undefined
 }
 
-const [openList, openObject] = [0x5b, 0x7b]
-
 function findAdvisors(
   body: Buffer,
   { byKey }: JsonMembers,
@@ -102,10 +101,6 @@ const typeBytesMax = 256
 
 function typeOf(text: Buffer, { byKey }: JsonMembers): string {
   const member = byKey.get('type')
-  if (!member || text[member.start] !== 0x22 || member.end - member.start > typeBytesMax) return ''
-  try {
-    return String(JSON.parse(text.toString('utf8', member.start, member.end)))
-  } catch {
-    return ''
-  }
+  if (!member || member.end - member.start > typeBytesMax) return ''
+  return stringOf(text.subarray(member.start, member.end)) ?? ''
 }

@@ -1,9 +1,7 @@
-import { elementsOf } from '#lib/json-elements.ts'
+import { elementsOf, openList, openObject } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { createMemberReader, type MemberReader } from './member-reader.ts'
 import { otherSpelling } from './spellings.ts'
-
-const [openList, openObject] = [0x5b, 0x7b]
 
 /**
  * What a request says of each model that may take over: its members stand in place of the request's own, so they are

@@ -1,4 +1,5 @@
 import { isUnits } from '#core/units.ts'
+import { quote } from '#lib/json-elements.ts'
 
 /** What answers hold is not ours: whatever is not of the expected shape is as good as absent. */
 
@@ -22,6 +23,12 @@ export function parse(bytes: Buffer): unknown {
   } catch {
     return undefined
   }
+}
+
+/** The string that these bytes hold; undefined where they hold none. */
+export function stringOf(bytes: Buffer): string | undefined {
+  const value = bytes[0] === quote ? parse(bytes) : undefined
+  return typeof value === 'string' ? value : undefined
 }
 
 /**

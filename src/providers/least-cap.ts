@@ -1,5 +1,7 @@
 import { toUnits } from '#core/units.ts'
+import { openObject } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
+import { boundOf } from './output-bounds.ts'
 
 /**
  * The smallest bound of an answer that providers take for a request: they refuse one that does not exceed what the
@@ -21,7 +23,7 @@ const objectBytesMax = 4096
 
 function budgetIn(body: Buffer, members: JsonMembers, key: string, name: string): number {
   const member = members.byKey.get(key)
-  if (!member || body[member.start] !== 0x7b || member.end - member.start > objectBytesMax) return 0
+  if (!member || body[member.start] !== openObject || member.end - member.start > objectBytesMax) return 0
   const inner = body.subarray(member.start, member.end)
   const reading = readMembers(inner)
   return reading.kind === 'members' ? numberIn(inner, reading.members, name) : 0
@@ -32,9 +34,7 @@ function beyond(budget: number): number {
 }
 
 /** A positive whole number; 0 where it is none. */
-function numberIn(text: Buffer, members: JsonMembers, key: string): number {
-  const member = members.byKey.get(key)
-  if (!member || member.end - member.start > 64) return 0
-  const value = Number(text.toString('latin1', member.start, member.end))
-  return Number.isSafeInteger(value) && value > 0 ? toUnits(value) : 0
+function numberIn(text: Buffer, { byKey }: JsonMembers, key: string): number {
+  const member = byKey.get(key)
+  return member ? toUnits(Math.max(0, boundOf(text, member) ?? 0)) : 0
 }

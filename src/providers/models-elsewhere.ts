@@ -1,5 +1,6 @@
-import { elementsOf, type JsonElement } from '#lib/json-elements.ts'
+import { elementsOf, isNull, type JsonElement, openList, openObject, quote } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
+import { parse, stringOf } from './figures.ts'
 import type { MemberReader } from './member-reader.ts'
 
 /**
@@ -98,12 +99,8 @@ function leadsOn(body: Buffer, member: JsonElement | undefined, read: Read): boo
   if (!member || (body[member.start] !== openList && body[member.start] !== openObject)) return false
   // What is longer is refused, or was not read at all.
   if (member.end - member.start > toolsBytesMax) return true
-  let value: unknown
-  try {
-    value = JSON.parse(body.toString('utf8', member.start, member.end))
-  } catch {
-    return true
-  }
+  const value = parse(body.subarray(member.start, member.end))
+  if (value === undefined) return true
   const tops: readonly unknown[] = Array.isArray(value) ? value : [value]
   return tops.some((top) => names(top, 0, read))
 }
@@ -132,10 +129,8 @@ function names(value: unknown, depth: number, read: Read): boolean {
   })
 }
 
-const [openList, openObject, quote] = [0x5b, 0x7b, 0x22]
-
 function isThere(body: Buffer, member: JsonElement | undefined): boolean {
-  return member !== undefined && body[member.start] !== 0x6e
+  return member !== undefined && !isNull(body, member)
 }
 
 /**
@@ -150,12 +145,10 @@ function mayName(body: Buffer, { start, end }: JsonElement): boolean {
 const marks = ['model"', 'models"', '\\u006', '\\u0073']
 
 /** A name that stands there, or in its member `model`; undefined where neither is one, null where it is null. */
-function nameIn(body: Buffer, { start, end }: JsonElement): unknown {
-  const first = body[start]
-  if (first === 0x6e) return null
-  const text = body.subarray(start, end)
-  if (first === quote) return textOf(text)
-  return first === openObject ? memberOf(text, 'model') : undefined
+function nameIn(body: Buffer, element: JsonElement): unknown {
+  if (isNull(body, element)) return null
+  const text = body.subarray(element.start, element.end)
+  return text[0] === quote ? stringOf(text) : memberOf(text, 'model')
 }
 
 /** Answers whether it names some deeper than they are read. */
@@ -179,7 +172,7 @@ function takeTool(
   // A function's `parameters` are a schema, in which `model` is a name of its own.
   const type = reading.members.byKey.get('type')
   const settings = reading.members.byKey.get('parameters')
-  if (!type || !settings || !textOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:'))
+  if (!type || !settings || !stringOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:'))
     return false
   const inner = tool.subarray(settings.start, settings.end)
   if (inner[0] !== openObject) return false
@@ -204,15 +197,5 @@ function takeNamed(text: Buffer, { byKey }: JsonMembers, add: (name: string) => 
 function memberOf(text: Buffer, key: string): unknown {
   const reading = text[0] === openObject ? readMembers(text) : undefined
   const member = reading?.kind === 'members' ? reading.members.byKey.get(key) : undefined
-  return member && textOf(text.subarray(member.start, member.end))
-}
-
-/** The string that this JSON is; undefined where it is none. */
-function textOf(json: Buffer): string | undefined {
-  if (json[0] !== quote) return undefined
-  try {
-    return String(JSON.parse(json.toString()))
-  } catch {
-    return undefined
-  }
+  return member && stringOf(text.subarray(member.start, member.end))
 }

@@ -1,5 +1,5 @@
 import { toUnits } from '#core/units.ts'
-import { elementsOf } from '#lib/json-elements.ts'
+import { elementsOf, isNull, openList, openObject } from '#lib/json-elements.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember, renameMember } from './body-edits.ts'
 import type { MemberReader } from './member-reader.ts'
@@ -209,9 +209,9 @@ function findBounds(
 
   /** Each may bound the answer of its own model otherwise than the request does, also with what is merged into it. */
   function openEach(text: Buffer, list: JsonMember): void {
-    if (text[list.start] !== 0x5b || list.end - list.start > containerBytesMax) return
+    if (text[list.start] !== openList || list.end - list.start > containerBytesMax) return
     for (const { start, end } of elementsOf(text, list)) {
-      if (text[start] !== 0x7b) continue
+      if (text[start] !== openObject) continue
       const inner = text.subarray(start, end)
       const reading = readMembers(inner)
       if (reading.kind === 'members') collect(inner, start, reading.members, 1, 'fallback')
@@ -225,7 +225,7 @@ function findBounds(
     depth: number,
     inside: 'merged' | 'fallback',
   ): void {
-    if (text[start] !== 0x7b) return
+    if (text[start] !== openObject) return
     const inner = text.subarray(start, end)
     const reading = inner.length <= containerBytesMax ? readMembers(inner) : undefined
     if (reading?.kind === 'members') collect(inner, offset + start, reading.members, depth + 1, inside)
@@ -236,9 +236,10 @@ function findBounds(
 const numberBytesMax = 64
 
 /** Null where it is absent all the same; what is no whole number may be read as anything. */
-export function boundOf(text: Buffer, { start, end }: JsonMember): number | null {
+export function boundOf(text: Buffer, member: JsonMember): number | null {
+  if (isNull(text, member)) return null
+  const { start, end } = member
   const first = text[start] ?? 0
-  if (first === 0x6e) return null
   if (first > 0x39 || first < 0x2d || end - start > numberBytesMax) return -1
   const value = Number(text.toString('latin1', start, end))
   return Number.isSafeInteger(value) && value >= 0 ? value : -1

@@ -1,17 +1,11 @@
 import type { JsonMembers } from '#lib/json-members.ts'
-import { advisorEdits, readAdvisor } from '#providers/advisors.ts'
+import { readAdvisor } from '#providers/advisors.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
-import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
-import { readModelsElsewhere } from '#providers/models-elsewhere.ts'
-import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
-import {
-  type BodyEdit,
-  type ModelRequest,
-  noOutput,
-  type RequestChanges,
-  type RequestReading,
-} from '#providers/provider.ts'
+import { createMemberReader } from '#providers/member-reader.ts'
+import { type BoundRule, readBound } from '#providers/output-bounds.ts'
+import { type BodyEdit, noOutput, type RequestChanges, type RequestReading } from '#providers/provider.ts'
+import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 
 /** What each endpoint's request says about itself, and what may be written into it. */
 
@@ -25,7 +19,7 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
   readFallbacks(read, body, members)
   const leastCap = leastCapOf(body, members)
   const advisor = readAdvisor(read, body, members)
-  return readingOf(read, body, members, {
+  return concludeReading(read, body, members, {
     isStream,
     output,
     choices: 1,
@@ -38,7 +32,7 @@ export function readMessage(body: Buffer, members: JsonMembers): RequestReading 
 
 export function readCount(body: Buffer, members: JsonMembers): RequestReading {
   const read = createMemberReader(body, members)
-  return readingOf(read, body, members, noOutput)
+  return concludeReading(read, body, members, noOutput)
 }
 
 export function editMessage(
@@ -46,20 +40,5 @@ export function editMessage(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return [
-    ...boundEdits(body, members, changes, messageBound),
-    ...advisorEdits(body, members, changes.advisorMost),
-  ]
-}
-
-function readingOf(
-  read: MemberReader,
-  body: Buffer,
-  members: JsonMembers,
-  rest: Omit<ModelRequest, 'model'>,
-): RequestReading {
-  const model = read.model()
-  const elsewhere = readModelsElsewhere(read, body, members, model)
-  const problem = read.problem()
-  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, elsewhere, ...rest } }
+  return outputEdits(body, members, changes, messageBound)
 }

@@ -1,11 +1,11 @@
 import { toUnits } from '#core/units.ts'
-import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
-import { advisorEdits, readAdvisor } from '#providers/advisors.ts'
+import { isNull } from '#lib/json-elements.ts'
+import { type JsonMembers, readMembers } from '#lib/json-members.ts'
+import { readAdvisor } from '#providers/advisors.ts'
 import { editForMember } from '#providers/body-edits.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
-import { readModelsElsewhere } from '#providers/models-elsewhere.ts'
 import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
 import {
   type BodyEdit,
@@ -14,6 +14,7 @@ import {
   type RequestChanges,
   type RequestReading,
 } from '#providers/provider.ts'
+import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 import { outputMaximumOf } from './output-maximum.ts'
 import { countPrompts } from './prompts.ts'
 
@@ -103,11 +104,7 @@ export function readEmbedding(body: Buffer, members: JsonMembers): RequestReadin
 }
 
 export function editChat(body: Buffer, members: JsonMembers, changes: RequestChanges): readonly BodyEdit[] {
-  return [
-    ...boundEdits(body, members, changes, chatBound),
-    ...advisorEdits(body, members, changes.advisorMost),
-    ...usageEdits(body, members, changes),
-  ]
+  return [...outputEdits(body, members, changes, chatBound), ...usageEdits(body, members, changes)]
 }
 
 export function editCompletion(
@@ -123,10 +120,7 @@ export function editResponse(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return [
-    ...boundEdits(body, members, changes, responseBound),
-    ...advisorEdits(body, members, changes.advisorMost),
-  ]
+  return outputEdits(body, members, changes, responseBound)
 }
 
 function readingOf(
@@ -135,13 +129,12 @@ function readingOf(
   members: JsonMembers,
   rest: Omit<ModelRequest, 'model'>,
 ): RequestReading {
-  const model = read.model()
-  const elsewhere = readModelsElsewhere(read, body, members, model)
-  const problem = read.problem()
-  if (problem) return { kind: 'refused', problem }
+  const reading = concludeReading(read, body, members, rest)
   // A bound that the client stated itself is for the provider to refuse.
-  const mostCap = rest.output === undefined ? outputMaximumOf(model) : undefined
-  return { kind: 'read', request: { model, elsewhere, ...rest, ...(mostCap !== undefined && { mostCap }) } }
+  if (reading.kind === 'refused' || rest.output !== undefined) return reading
+  const { request } = reading
+  const mostCap = outputMaximumOf(request.model)
+  return mostCap === undefined ? reading : { ...reading, request: { ...request, mostCap } }
 }
 
 const choiceNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences']
@@ -178,10 +171,6 @@ function promptsOf(body: Buffer, { byKey }: JsonMembers): number {
 
 function times(each: number | undefined, choices: number): number | undefined {
   return each === undefined ? undefined : toUnits(each * choices)
-}
-
-function isNull(body: Buffer, { start, end }: JsonMember): boolean {
-  return body.toString('latin1', start, Math.min(end, start + 5)) === 'null'
 }
 
 /** Whether the client itself asks for a stream's usage. */

@@ -1,0 +1,29 @@
+import type { JsonMembers } from '#lib/json-members.ts'
+import { advisorEdits } from './advisors.ts'
+import type { MemberReader } from './member-reader.ts'
+import { readModelsElsewhere } from './models-elsewhere.ts'
+import { type BoundRule, boundEdits } from './output-bounds.ts'
+import type { BodyEdit, ModelRequest, RequestChanges, RequestReading } from './provider.ts'
+
+/** What every request says besides what its endpoint reads; the first thing that is wrong with any of it refuses it. */
+export function concludeReading(
+  read: MemberReader,
+  body: Buffer,
+  members: JsonMembers,
+  rest: Omit<ModelRequest, 'model'>,
+): RequestReading {
+  const model = read.model()
+  const elsewhere = readModelsElsewhere(read, body, members, model)
+  const problem = read.problem()
+  return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, elsewhere, ...rest } }
+}
+
+/** Bounds the answer, and the advisor that it may ask. */
+export function outputEdits(
+  body: Buffer,
+  members: JsonMembers,
+  changes: RequestChanges,
+  rule: BoundRule,
+): readonly BodyEdit[] {
+  return [...boundEdits(body, members, changes, rule), ...advisorEdits(body, members, changes.advisorMost)]
+}
