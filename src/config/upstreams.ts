@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { foldName } from '#core/model-name.ts'
 import { findPreset, presets, providers } from '#providers/all.ts'
+import { credentialHeadersOf } from '#providers/credential-headers.ts'
 import type { Preset } from '#providers/provider.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { type Environment, secretOf, textOf } from './environment.ts'
@@ -39,7 +41,7 @@ function faultOf(one: UpstreamConfig): string | undefined {
   if (apiKey !== undefined && own !== undefined)
     return `has an apiKey and headers.${own}, and both are the same header: leave one out`
   if (hash !== '') return 'has a # in its baseUrl, and what follows that is never sent: encode it as %23'
-  const names = Object.keys(aliases).map((name) => name.toLowerCase())
+  const names = Object.keys(aliases).map(foldName)
   const twice = names.find((name, index) => names.indexOf(name) < index)
   return twice === undefined
     ? undefined
@@ -47,10 +49,9 @@ function faultOf(one: UpstreamConfig): string | undefined {
 }
 
 /** Whether the apiKey goes into that header. */
-function isCredentialHeader(header: string, { provider, apiKeyHeader }: UpstreamConfig): boolean {
-  const headers = providers.find(({ name }) => name === provider)?.credentialHeaders('') ?? {}
-  const names = apiKeyHeader === undefined ? Object.keys(headers) : [apiKeyHeader]
-  return names.some((name) => name.toLowerCase() === header.toLowerCase())
+function isCredentialHeader(header: string, { provider: name, apiKeyHeader }: UpstreamConfig): boolean {
+  const provider = providers.find((each) => each.name === name)
+  return provider !== undefined && header.toLowerCase() in credentialHeadersOf(provider, '', apiKeyHeader)
 }
 
 const isHeaderValue = (value: string) => /^[\t\x20-\x7e\x80-\xff]*$/.test(value)

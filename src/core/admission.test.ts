@@ -421,7 +421,7 @@ const cases: readonly Case[] = [
     cap: 12_500,
   },
   {
-    name: 'one that nobody may lower is held whole',
+    name: 'one that may not be lowered is held whole',
     quota: { limit: 100_000 },
     units: { output: 64_000 },
     expect: 'admitted',

@@ -1,3 +1,4 @@
+import { takesAnything } from '#lib/glob.ts'
 import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf, isCaughtAll } from './family.ts'
 import { matchesName } from './model-name.ts'
@@ -381,7 +382,8 @@ function isEvasive(
   if (names.some((name) => isCaughtAll(name, policy.families))) return true
   if (isFamilyLimited(user, family, policy)) return false
   return policy.families.some(
-    ({ name, models }) => name !== family && models.includes('*') && isFamilyLimited(user, name, policy),
+    ({ name, models }) =>
+      name !== family && models.some(takesAnything) && isFamilyLimited(user, name, policy),
   )
 }
 

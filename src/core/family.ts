@@ -1,4 +1,4 @@
-import { matchesGlob } from '#lib/glob.ts'
+import { matchesGlob, takesAnything } from '#lib/glob.ts'
 import { foldName, formsOf, plainName } from './model-name.ts'
 
 /** A group of models that share one quota. */
@@ -74,7 +74,7 @@ function createFinder(families: readonly Family[]): Finder {
     const forms = formsOf(model)
     for (const { name, globs } of compiled) {
       const taking = globs.filter((glob) => forms.some((form) => matchesGlob(glob, form)))
-      if (taking.length > 0) return { family: name, byCatchAll: taking.every((glob) => /^\*+$/.test(glob)) }
+      if (taking.length > 0) return { family: name, byCatchAll: taking.every(takesAnything) }
     }
     return undefined
   }

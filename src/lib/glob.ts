@@ -13,3 +13,8 @@ export function matchesGlob(glob: string, text: string): boolean {
   }
   return true
 }
+
+/** Whether a glob is nothing but stars, and so takes every text. */
+export function takesAnything(glob: string): boolean {
+  return /^\*+$/.test(glob)
+}

@@ -617,7 +617,7 @@ it('keeps what a server says of a model, in either shape, and not what it says o
     meta: { n_ctx_train: 40_960, n_params: 7 },
   }
   const itself = {
-    root: '/home/operator/models/seven.gguf',
+    root: '/srv/models/seven.gguf',
     permission: [{ organization: '*' }],
     status: { args: ['--api-key', 'operator'] },
     pricing: { prompt: '0.1' },

@@ -32,7 +32,7 @@ export function readWholeAnswer(
   if (usage && unitsOf(usage) > 0)
     return { ...reading, usage, passed: words ? estimateText(body, words) : nothingPassed }
   const passed = words ? estimateText(body, words) : nothingPassed
-  // Of a server that has no figures some state zeros. Whoever embeds something has an input.
+  // Of a server that has no figures some state zeros. A request for embeddings always has an input.
   const saysNothing = usage === undefined || !words || hasPassed(passed)
   const isWhole = bytes === body.length
   if (!hasPassed(passed) && isWhole && isErrorBody(body))

@@ -1,5 +1,5 @@
 import { foldName, formsOf, matchesName, plainName } from '#core/model-name.ts'
-import { matchesGlob } from '#lib/glob.ts'
+import { matchesGlob, takesAnything } from '#lib/glob.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
 
@@ -24,7 +24,7 @@ export function createServedModels({ models, aliases }: UpstreamConfig): ServedM
   const spelledOut = models.filter((glob) => !glob.includes('*'))
   const targets = new Map(Object.entries(aliases ?? {}).map(([alias, name]) => [foldName(alias), name]))
   const globs = models.map(foldName)
-  const narrower = globs.filter((glob) => !/^\*+$/.test(glob))
+  const narrower = globs.filter((glob) => !takesAnything(glob))
   const isTaken = (model: string, by: readonly string[]) => {
     const name = foldName(model)
     return by.some((glob) => matchesGlob(glob, name))

@@ -1,4 +1,5 @@
 import type { Clock } from '#core/clock.ts'
+import { credentialHeadersOf } from '#providers/credential-headers.ts'
 import type { Provider } from '#providers/provider.ts'
 import { basicCredential, createPathBuilder } from './base-url.ts'
 import {
@@ -98,7 +99,7 @@ function ownHeaders(provider: Provider, config: UpstreamConfig, base: URL): OwnH
   const { name, apiKey, apiKeyHeader, headers = {} } = config
   const flat = (some: Readonly<Record<string, string>>) =>
     Object.entries(some).flatMap(([name, value]) => [name.toLowerCase(), value])
-  const credential = apiKey === undefined ? {} : credentialHeaders(provider, apiKey, apiKeyHeader)
+  const credential = apiKey === undefined ? {} : credentialHeadersOf(provider, apiKey, apiKeyHeader)
   const basic = basicCredential(base)
   if (basic !== undefined && 'authorization' in credential)
     throw new TypeError(`${name}: apiKey and the user in baseUrl both want the authorization header`)
@@ -106,14 +107,4 @@ function ownHeaders(provider: Provider, config: UpstreamConfig, base: URL): OwnH
   const said = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
   const own = { ...credential, ...(basic !== undefined && { authorization: basic }), ...said }
   return { credential: flat(own), defaults: flat(provider.defaultHeaders) }
-}
-
-function credentialHeaders(
-  provider: Provider,
-  apiKey: string,
-  header: string | undefined,
-): Readonly<Record<string, string>> {
-  const name = header?.toLowerCase()
-  if (name === undefined) return provider.credentialHeaders(apiKey)
-  return { [name]: name === 'authorization' ? `Bearer ${apiKey}` : apiKey }
 }
