@@ -5,8 +5,8 @@ export interface JsonElement {
 }
 
 /** What the first byte of a value says of it. */
-export const [quote, openList, openObject, openNull] = [0x22, 0x5b, 0x7b, 0x6e]
-const [backslash, comma, space, closeList, closeObject] = [0x5c, 0x2c, 0x20, 0x5d, 0x7d]
+export const [quote, openList, openObject] = [0x22, 0x5b, 0x7b]
+const [openNull, backslash, comma, space, closeList, closeObject] = [0x6e, 0x5c, 0x2c, 0x20, 0x5d, 0x7d]
 
 /** @param start the opening bracket; `end` is the first byte after the closing one */
 export function* elementsOf(body: Buffer, { start, end }: JsonElement): Generator<JsonElement> {
