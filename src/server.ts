@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { createAccount } from '#account/account.ts'
-import { createAdminListener } from '#admin/admin-listener.ts'
+import { createAdminListener } from '#admin/listener.ts'
 import { upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
 import { type Clock, steadyClock } from '#core/clock.ts'

@@ -179,7 +179,7 @@ describe('architecture', () => {
   })
 
   it('never lets the word token stand alone, but in the wire schemas of admin and verifier', () => {
-    const wire = /^(admin|verifier)\/([\w-]+-)?(wire|schemas)\.ts$/
+    const wire = /^(admin|verifier)\/([\w-]+[-/])?(wire|schemas)\.ts$/
     const alone = files
       .filter(({ file }) => !wire.test(file))
       .flatMap(({ file, text }) =>

@@ -121,7 +121,7 @@ describe('the pages beside it', () => {
     ])
     for (const link of linked.filter((each) => !each.startsWith('#')))
       assert.equal((await get(link)).status, 200, link)
-    const folder = new URL('../src/admin/docs-page/', import.meta.url)
+    const folder = new URL('../src/admin/reference/docs-page/', import.meta.url)
     for (const file of readdirSync(folder)) {
       const text = readFileSync(new URL(file, folder), 'utf8').replaceAll('http://www.w3.org/2000/svg', '')
       assert.doesNotMatch(

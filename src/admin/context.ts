@@ -1,5 +1,8 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
+import type { RequestTarget } from '#admin/request/target.ts'
+import type { UserWire } from '#admin/users/wire.ts'
+import { issuesMax } from '#admin/wire/issues.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
@@ -9,9 +12,6 @@ import type { Log } from '#http/log.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { AdminKey, Store } from '#storage/store.ts'
-import type { RequestTarget } from './request-target.ts'
-import type { UserWire } from './user-wire.ts'
-import { issuesMax } from './wire-issues.ts'
 
 /** What every handler of the control plane works with. */
 export interface AdminParts {

@@ -1,13 +1,13 @@
 import { type RouteConfig, z } from '@hono/zod-openapi'
+import { keySchemas } from '#admin/keys/schemas.ts'
+import type { QuotaSchemas } from '#admin/quotas/schemas.ts'
+import { requestListSchema, requestQuerySchema } from '#admin/requests/schemas.ts'
+import { usageQuerySchema, usageReportSchema, userUsageQuerySchema } from '#admin/usage/schemas.ts'
+import { listQuerySchema } from '#admin/users/query.ts'
+import { ignoredField, type UserSchemas } from '#admin/users/schemas.ts'
+import type { UserWire } from '#admin/users/wire.ts'
+import { lengthField } from '#admin/wire/fields.ts'
 import type { ErrorCode } from '#core/errors.ts'
-import { keySchemas } from './key-schemas.ts'
-import { listQuerySchema } from './list-query.ts'
-import type { QuotaSchemas } from './quota-schemas.ts'
-import { requestListSchema, requestQuerySchema } from './request-schemas.ts'
-import { usageQuerySchema, usageReportSchema, userUsageQuerySchema } from './usage-schemas.ts'
-import { ignoredField, type UserSchemas } from './user-schemas.ts'
-import type { UserWire } from './user-wire.ts'
-import { lengthField } from './wire-fields.ts'
 
 /** What the API's description says of one operation beyond its path. */
 export type Operation = Pick<RouteConfig, 'summary' | 'description' | 'request'> & {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createUserWire } from '#admin/user-wire.ts'
+import { createUserWire } from '#admin/users/wire.ts'
 import { defaultNames } from '#config/file.ts'
 import { builtInFamilies } from '#core/family.ts'
 import type { Answer } from './gateway-client.ts'

@@ -1,0 +1,33 @@
+import type { RequestListener } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { createProblem } from '#core/errors.ts'
+import { linger } from '#http/linger.ts'
+import { renderProblem } from '#http/problem-answer.ts'
+import { createRequestId } from '#http/request-id.ts'
+import { type AdminOptions, createAdminApp } from './app.ts'
+
+/**
+ * The control plane as a listener of `node:http`. Requests that cannot even be made a URL of (no `Host`, a
+ * target that is no path) never reach the app, and get the same envelope here.
+ */
+export function createAdminListener(options: AdminOptions): RequestListener {
+  const app = createAdminApp(options)
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    errorHandler(error) {
+      const now = options.clock()
+      const requestId = createRequestId(now)
+      const isRequests = error instanceof Error && error.name === 'RequestError'
+      const problem = createProblem(isRequests ? 'bad_request' : 'internal')
+      const { code } = problem
+      if (!isRequests) options.log.error({ err: error, requestId }, code)
+      else options.log.info({ requestId, route: 'none', status: 400, code }, 'request')
+      const { status, headers, body } = renderProblem(problem, requestId, now)
+      return new Response(body, { status, headers })
+    },
+  })
+  return (request, response) => {
+    response.once('finish', () => linger(request))
+    void listener(request, response)
+  }
+}

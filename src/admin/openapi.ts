@@ -1,0 +1,110 @@
+import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
+import type { UserWire } from '#admin/users/wire.ts'
+import { statusField } from '#admin/wire/fields.ts'
+import { type ErrorCode, errorTable } from '#core/errors.ts'
+import type { AdminEnv } from './context.ts'
+import { describeOperations, type Operation } from './operations.ts'
+import { type AdminRoute, adminRoutes } from './routes.ts'
+
+/** The OpenAPI 3.1 document of everything here, made of the schemas that check the requests. */
+export function describeApi(app: OpenAPIHono<AdminEnv>, wire: UserWire, version: string): object {
+  const registry = app.openAPIRegistry
+  registry.registerComponent('securitySchemes', 'adminKey', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An admin key: `Authorization: Bearer <admin key>`.',
+  })
+  const operations = describeOperations(wire)
+  for (const route of adminRoutes) {
+    const operation = operations[route.operationId]
+    if (!operation) throw new Error(`the operation ${route.operationId} is not described`)
+    registry.registerPath(toRouteConfig(route, operation))
+  }
+  return app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Tollgate admin API',
+      version,
+      description: introduction,
+    },
+    servers: [{ url: '/', description: 'This instance' }],
+    security: [{ adminKey: [] }],
+    tags: [
+      { name: 'Users', description: 'The accounts that may use the gateway, and what they may use of it.' },
+      { name: 'Quotas', description: 'What is used and reserved, and what an administrator does about it.' },
+      {
+        name: 'Usage',
+        description: 'What was used, by time, user, family, model, upstream and status; and single requests.',
+      },
+      { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
+    ],
+  })
+}
+
+const introduction = [
+  'Manages who may use the gateway, and how much. Every operation needs an admin key of the scope `admin`.',
+  'Times are epoch milliseconds; a body may also say one as text with its offset. A field that is not set is absent.',
+  'In a body, absent leaves a field as it is and null clears it; members that are not known are ignored, and listed in',
+  '`ignored`. A path takes a user’s token (percent-encoded) or id (`usr_…`).',
+].join(' ')
+
+const errorSchema = z
+  .object({
+    error: z.string().openapi({ description: 'What is wrong, for people.' }),
+    code: z.string().openapi({ description: 'What is wrong, for programs.' }),
+    issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    requestId: z.string().optional(),
+  })
+  .openapi('Error')
+
+const problemSchema = errorSchema
+  .extend({ type: z.string(), title: z.string(), status: statusField(), detail: z.string() })
+  .openapi('Problem', { description: 'The same with the members of RFC 9457.' })
+
+const commonRefusals: readonly ErrorCode[] = [
+  'missing_credential',
+  'unknown_admin_key',
+  'forbidden',
+  'throttled',
+  'internal',
+  'store_unavailable',
+]
+
+function toRouteConfig({ operationId, method, path }: AdminRoute, operation: Operation): RouteConfig {
+  const { answer, refusals, tag = 'Users', ...rest } = operation
+  const etag = z.string().openapi({ description: 'The user’s version, for If-Match.' })
+  const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
+  const success = {
+    description: answer.description,
+    content: { 'application/json': { schema: answer.schema } },
+    ...(headers && { headers }),
+  }
+  return {
+    ...rest,
+    operationId,
+    method,
+    path,
+    tags: [tag],
+    responses: { 200: success, ...toResponses(refusals) },
+  }
+}
+
+/** One response for each status, naming the codes that it may carry. */
+function toResponses(own: readonly ErrorCode[]): RouteConfig['responses'] {
+  const byStatus = Map.groupBy([...commonRefusals, ...own], (code) => errorTable[code].status)
+  const content = {
+    'application/json': { schema: errorSchema },
+    'application/problem+json': { schema: problemSchema },
+  }
+  const entries = [...byStatus].map(([status, codes]) => {
+    const description = codes.map((code) => `\`${code}\`: ${errorTable[code].message}`).join(' ')
+    return [status, { description, content, ...(hasRetryAfter(status) && { headers: retryAfter }) }] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+const retryAfter = z.object({ 'Retry-After': z.string().openapi({ description: 'Whole seconds.' }) })
+
+function hasRetryAfter(status: number): boolean {
+  return status === 429 || status === 503
+}

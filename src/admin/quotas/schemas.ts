@@ -1,0 +1,76 @@
+import { z } from '@hono/zod-openapi'
+import { countField, limitField, timeField, wholeField } from '#admin/wire/fields.ts'
+import { periods } from '#core/period.ts'
+import { unitsMax } from '#core/units.ts'
+import { isUserId } from '#core/user-id.ts'
+
+/**
+ * Quotas on the wire. Bodies are strict: a misspelt `families` must not reset them all.
+ */
+export type QuotaSchemas = ReturnType<typeof createQuotaSchemas>
+export type QuotaAnswer = z.input<QuotaSchemas['quota']>
+
+const usersDefault = 10_000
+const usersMax = 100_000
+
+export function createQuotaSchemas(familyNames: readonly string[]) {
+  const family = z.enum(familyNames, {
+    error: `is not a known family; known are ${familyNames.join(', ')}`,
+  })
+  const families = z
+    .array(family)
+    .min(1, 'must name a family; leave it out for all of them')
+    .optional()
+    .openapi({ description: 'Which families; absent: all.' })
+  const familyQuota = z.object({
+    family: z.string(),
+    limit: countField()
+      .optional()
+      .openapi({ description: 'What holds: own or default, with what was added. Absent: unlimited.' }),
+    ownLimit: limitField().optional().openapi({ description: 'As set for this user; absent: the default.' }),
+    extra: countField().openapi({ description: 'Added for this period only.' }),
+    used: countField(),
+    reserved: countField().openapi({ description: 'Held by requests that are running.' }),
+    openRequests: countField().openapi({ description: 'Requests that are running.' }),
+    remaining: countField().optional().openapi({ description: 'What may still be reserved.' }),
+    resetAt: timeField().optional().openapi({ description: 'When it counts from zero; absent: never.' }),
+  })
+  return {
+    quota: z
+      .object({
+        period: z.enum(periods),
+        resetAt: timeField().optional(),
+        families: z.array(familyQuota),
+      })
+      .openapi('Quota'),
+    reset: z.strictObject({ families }).openapi('QuotaReset'),
+    addition: z
+      .strictObject({
+        family,
+        units: wholeField(-unitsMax, unitsMax).openapi({
+          format: 'int64',
+          description: 'Added to the limit until the period ends; less than 0 takes back what was added.',
+        }),
+      })
+      .openapi('QuotaAddition'),
+    resetAll: z
+      .strictObject({
+        families,
+        cursor: z
+          .string()
+          .refine(isUserId, 'is not one that this operation gave')
+          .optional()
+          .openapi({ description: '`nextCursor` of the call before.' }),
+        limit: wholeField(1, usersMax).default(usersDefault).openapi({
+          description: 'Most users in this call.',
+        }),
+      })
+      .openapi('QuotaResetAll'),
+    wasReset: z
+      .object({
+        users: countField().openapi({ description: 'How many were counted from zero.' }),
+        nextCursor: z.string().optional().openapi({ description: 'Absent when all are done.' }),
+      })
+      .openapi('QuotasReset'),
+  }
+}

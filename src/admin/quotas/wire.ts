@@ -1,0 +1,76 @@
+import type { z } from '@hono/zod-openapi'
+import type { Parsed } from '#admin/users/wire.ts'
+import { toIssues } from '#admin/wire/issues.ts'
+import { type Policy, periodOf } from '#core/admission.ts'
+import type { User } from '#core/user.ts'
+import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
+import type { QuotaAddition } from '#storage/store.ts'
+import { createQuotaSchemas, type QuotaAnswer, type QuotaSchemas } from './schemas.ts'
+
+/** Between the wire's quotas and ours, for one configuration of families. */
+export interface QuotaWire {
+  readonly schemas: QuotaSchemas
+  readonly parseReset: (value: unknown) => Parsed<readonly string[] | 'all'>
+  readonly parseAddition: (value: unknown) => Parsed<QuotaAddition>
+  readonly parseResetAll: (value: unknown) => Parsed<ResetAll>
+}
+
+export interface ResetAll {
+  readonly families: readonly string[] | 'all'
+  /** The last user that was looked at before. */
+  readonly after: string | undefined
+  /** How many users in this call. */
+  readonly limit: number
+}
+
+export function createQuotaWire(familyNames: readonly string[]): QuotaWire {
+  const schemas = createQuotaSchemas(familyNames)
+  function parse<Schema extends z.ZodType, T>(
+    schema: Schema,
+    value: unknown,
+    to: (output: z.output<Schema>) => T,
+  ): Parsed<T> {
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return { kind: 'parsed', value: to(parsed.data) }
+    return { kind: 'invalid', issues: toIssues(parsed.error, familyNames) }
+  }
+  return {
+    schemas,
+    parseReset: (value) => parse(schemas.reset, value, ({ families }) => families ?? 'all'),
+    parseAddition: (value) => parse(schemas.addition, value, (addition) => addition),
+    parseResetAll: (value) =>
+      parse(schemas.resetAll, value, ({ families, cursor, limit }) => ({
+        families: families ?? 'all',
+        after: cursor,
+        limit,
+      })),
+  }
+}
+
+/** How all of a user's quotas stand at `now`. */
+export function toQuotaAnswer(user: User, policy: Policy, now: number): QuotaAnswer {
+  const period = periodOf(user.limits, policy)
+  return {
+    period,
+    ...resetAtOf(policy.periodAt(period, now).endAt),
+    families: quotaFamilies(user, policy).map((family) => {
+      const view = viewUserQuota(user, family, policy, now)
+      const [own, remaining] = [user.quotas.get(family), remainingOf(view)]
+      return {
+        family,
+        ...(view.limit !== undefined && { limit: view.limit }),
+        ...(own?.limit !== undefined && { ownLimit: own.limit }),
+        extra: view.extra,
+        used: view.used,
+        reserved: view.reserved,
+        openRequests: own?.openRequests ?? 0,
+        ...(remaining !== undefined && { remaining }),
+        ...resetAtOf(view.resetAt),
+      }
+    }),
+  }
+}
+
+function resetAtOf(at: number): { readonly resetAt?: number } {
+  return Number.isFinite(at) ? { resetAt: at } : {}
+}

@@ -1,0 +1,58 @@
+import type { Parsed } from '#admin/users/wire.ts'
+import { toIssues } from '#admin/wire/issues.ts'
+import type { Issue } from '#core/errors.ts'
+import { readAskedTime } from '#metering/usage-range.ts'
+import type { RequestFilter, RequestQuestion } from '#storage/store.ts'
+import { parseRequestCursor, present } from './cursor.ts'
+import { requestQuerySchema, requestsDefault } from './schemas.ts'
+
+/** What a query asks of the ledger: one entry, or a page of those that a filter leaves. */
+export type RequestQuery =
+  | { readonly kind: 'one'; readonly id: string }
+  | { readonly kind: 'page'; readonly question: RequestQuestion }
+
+export function parseRequestQuery(
+  values: ReadonlyMap<string, string>,
+  timeZone: string,
+): Parsed<RequestQuery> {
+  const parsed = requestQuerySchema.safeParse(Object.fromEntries(values))
+  const times = ['from', 'to'].flatMap((name) => {
+    const text = values.get(name)
+    return text === undefined ? [] : [{ name, reading: readAskedTime(name, text, timeZone) }]
+  })
+  const issues: Issue[] = [
+    ...(parsed.success ? [] : toIssues(parsed.error, [])),
+    ...times.flatMap(({ reading }) => (reading.kind === 'invalid' ? reading.issues : [])),
+  ]
+  if (!parsed.success || issues.length > 0) return { kind: 'invalid', issues }
+  const { id, user, cursor, limit = requestsDefault, from: _from, to: _to, ...rest } = parsed.data
+  if (id !== undefined)
+    return values.size === 1
+      ? { kind: 'parsed', value: { kind: 'one', id } }
+      : invalid('id', 'stands alone: it names one request')
+  const at = Object.fromEntries(
+    times.map(({ name, reading }) => [name, reading.kind === 'read' ? reading.value : undefined]),
+  )
+  const asked: RequestFilter = present({ ...rest, ...at, userId: user })
+  if (asked.from !== undefined && asked.to !== undefined && asked.from >= asked.to)
+    return invalid('from', 'must be before to')
+  if (cursor === undefined) return page({ filter: asked, limit })
+  const place = parseRequestCursor(cursor)
+  if (!place) return invalid('cursor', 'is not one that a list of requests gave')
+  if (!belongs(asked, place.filter)) return invalid('cursor', 'belongs to a list with another filter')
+  return page({ filter: place.filter, after: place.after, limit })
+}
+
+/** What a follow-up says again has to be what the cursor says; what it leaves out the cursor knows. */
+function belongs(asked: RequestFilter, known: RequestFilter): boolean {
+  const names = Object.keys(asked) as (keyof RequestFilter)[]
+  return names.every((name) => asked[name] === known[name])
+}
+
+function page(question: RequestQuestion): Parsed<RequestQuery> {
+  return { kind: 'parsed', value: { kind: 'page', question } }
+}
+
+function invalid(path: string, message: string): Parsed<never> {
+  return { kind: 'invalid', issues: [{ path, message }] }
+}

@@ -1,0 +1,118 @@
+import { z } from '@hono/zod-openapi'
+import { countField, lineField, statusField, wholeField } from '#admin/wire/fields.ts'
+import { isUserId } from '#core/user-id.ts'
+import { bucketsMax, latestAsked } from '#metering/usage-range.ts'
+import { usageBuckets, usageDimensions } from '#storage/store.ts'
+
+const usageRowsDefault = 10_000
+const usageRowsMax = 50_000
+const usageFormats = ['json', 'csv'] as const
+
+const rowsMessage = `must be a whole number from 1 to ${usageRowsMax}`
+const time = (what: string) =>
+  z
+    .string()
+    .optional()
+    .openapi({
+      description: `${what} Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as 2026-11-22T13:00:00Z.`,
+    })
+
+/** What both reports take; `bucket`, `from`, `to` and `groupBy` are read together, by the rules of their own. */
+const common = {
+  bucket: z
+    .string()
+    .optional()
+    .openapi({
+      enum: [...usageBuckets],
+      description:
+        `Absent: what suits the length. At most ${bucketsMax.minute} minutes, ${bucketsMax.hour} hours or ${bucketsMax.day} days ` +
+        'are answered. Days are those of the configured time zone. Minutes reach back 7 days, those of a single user 24 hours.',
+    }),
+  from: time('In the first bucket; absent: 24 hours before `to`.'),
+  to: time('The first instant after the last bucket, whose whole is answered; absent: now.'),
+  family: lineField(256).optional(),
+  model: lineField(256).optional(),
+  upstream: lineField(256)
+    .optional()
+    .openapi({ description: 'Empty for what was sent to none, or nobody knows to which.' }),
+  status: z
+    .string()
+    .regex(/^(?:0|[1-5]\d\d)$/, 'must be an HTTP status, or 0')
+    .transform(Number)
+    .optional()
+    .openapi({
+      type: 'integer',
+      minimum: 0,
+      maximum: 599,
+      description: 'That the client got; 0 where it was gone before.',
+    }),
+  limit: z
+    .string()
+    .regex(/^\d{1,5}$/, rowsMessage)
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= usageRowsMax, rowsMessage)
+    .default(usageRowsDefault)
+    .openapi({ type: 'integer', minimum: 1, maximum: usageRowsMax, default: usageRowsDefault }),
+  format: z
+    .enum(usageFormats)
+    .optional()
+    .openapi({ description: '`Accept: text/csv` asks for CSV as well.' }),
+}
+
+const listed = (what: readonly string[]) =>
+  z
+    .string()
+    .optional()
+    .openapi({ description: `Of ${what.join(', ')}, with commas between; absent: all together.` })
+
+export const usageQuerySchema = z.object({
+  ...common,
+  groupBy: listed(usageDimensions),
+  user: z
+    .string()
+    .refine(isUserId, 'must be a user’s id (usr_…)')
+    .optional()
+    .openapi({ description: 'An id, also of a user who was removed.' }),
+})
+
+/** Of one user, whom the path names. */
+export const userUsageQuerySchema = z.object({
+  ...common,
+  groupBy: listed(usageDimensions.filter((dimension) => dimension !== 'user')),
+})
+
+const instant = wholeField(0, latestAsked).openapi({ format: 'int64' })
+const figure = countField()
+
+export const usageReportSchema = z
+  .object({
+    bucket: z.enum(usageBuckets),
+    from: instant,
+    to: instant,
+    timeZone: z.string(),
+    groupBy: z.array(z.enum(usageDimensions)),
+    rows: z
+      .array(
+        z.object({
+          at: instant.openapi({ description: 'The bucket’s first instant, epoch milliseconds.' }),
+          user: z.string().optional(),
+          family: z.string().optional(),
+          model: z.string().optional(),
+          upstream: z.string().optional(),
+          status: statusField().optional(),
+          requests: figure,
+          estimated: figure.openapi({
+            description: 'Requests whose figures are ours, not the provider’s.',
+          }),
+          input: figure.openapi({ description: 'Fresh input, neither read from nor written to a cache.' }),
+          cacheRead: figure,
+          cacheWritten: figure,
+          output: figure.openapi({ description: 'Without reasoning.' }),
+          reasoning: figure,
+          units: figure.openapi({ description: 'All five together: what counts against a quota.' }),
+        }),
+      )
+      .openapi({ description: 'In the order of time, then of the groups; what has no usage has no row.' }),
+    truncated: z.boolean().openapi({ description: 'Whether there were more rows than `limit`.' }),
+  })
+  .openapi('UsageReport')

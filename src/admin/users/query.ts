@@ -1,0 +1,90 @@
+import { z } from '@hono/zod-openapi'
+import { lineField } from '#admin/wire/fields.ts'
+import { toIssues } from '#admin/wire/issues.ts'
+import type { Issue } from '#core/errors.ts'
+import { userTypes } from '#core/user.ts'
+import type { UserFilter, UserPageRequest } from '#storage/store.ts'
+import { type ListCursor, parseCursor, sortFields, sortNames, userStates } from './cursor.ts'
+import type { Parsed } from './wire.ts'
+
+/** What a query asks of the list: all users, or one page. */
+export type ListQuery = { readonly kind: 'all' } | ListPageQuery
+
+export interface ListPageQuery {
+  readonly kind: 'page'
+  readonly limit: number
+  readonly sort: string | undefined
+  readonly filter: UserFilter
+  /** Absent on the first page. */
+  readonly cursor: ListCursor | undefined
+}
+
+const limitDefault = 100
+const limitMax = 500
+
+export const listQuerySchema = z.object({
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, `must be a whole number from 1 to ${limitMax}`)
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= limitMax, `must be a whole number from 1 to ${limitMax}`)
+    .optional()
+    .openapi({ type: 'integer', minimum: 1, maximum: limitMax, default: limitDefault }),
+  cursor: z.string().max(2000).optional().openapi({ description: '`nextCursor` of the page before.' }),
+  sort: z.enum(sortNames).optional().openapi({ description: 'A minus sign sorts descending.' }),
+  q: lineField(200)
+    .optional()
+    .openapi({ description: 'Part of a nickname, an id, or the shown part of a token.' }),
+  type: z.enum(userTypes).optional(),
+  state: z.enum(userStates).optional(),
+})
+
+/** Any of the parameters asks for a page; without them the list is everybody. */
+export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<ListQuery> {
+  const parsed = listQuerySchema.safeParse(Object.fromEntries(values))
+  if (!parsed.success) return { kind: 'invalid', issues: toIssues(parsed.error, []) }
+  const { limit = limitDefault, cursor: cursorText, sort, q, type, state } = parsed.data
+  if (![...Object.keys(listQuerySchema.shape)].some((name) => values.has(name))) {
+    return { kind: 'parsed', value: { kind: 'all' } }
+  }
+  const asked = {
+    ...(q !== undefined && q !== '' && { text: q }),
+    ...(type !== undefined && { type }),
+    ...(state !== undefined && { state }),
+  }
+  if (cursorText === undefined) {
+    return { kind: 'parsed', value: { kind: 'page', limit, sort, filter: asked, cursor: undefined } }
+  }
+  const cursor = parseCursor(cursorText)
+  if (!cursor) return invalidCursor('is not one that a list of users gave')
+  if (!belongs(cursor, sort, asked)) return invalidCursor('belongs to a list with another sort or filter')
+  return { kind: 'parsed', value: { kind: 'page', limit, sort: cursor.sort, filter: cursor.filter, cursor } }
+}
+
+/** The page as the store is asked for it. */
+export function toPageRequest(query: ListPageQuery, now: number): UserPageRequest {
+  const field = sortFields.find((name) => name === query.sort?.replace('-', ''))
+  return {
+    filter: query.filter,
+    limit: query.limit,
+    now,
+    ...(field && { sort: { field, descending: query.sort?.startsWith('-') ?? false } }),
+    ...(query.cursor && { after: query.cursor.after }),
+  }
+}
+
+/** What a follow-up says again has to be what the cursor says; what it leaves out the cursor knows. */
+function belongs(cursor: ListCursor, sort: string | undefined, asked: UserFilter): boolean {
+  const { filter } = cursor
+  return (
+    (sort === undefined || sort === cursor.sort) &&
+    (asked.text === undefined || asked.text === filter.text) &&
+    (asked.type === undefined || asked.type === filter.type) &&
+    (asked.state === undefined || asked.state === filter.state)
+  )
+}
+
+function invalidCursor(message: string): Parsed<never> {
+  const issues: Issue[] = [{ path: 'cursor', message }]
+  return { kind: 'invalid', issues }
+}

@@ -1,0 +1,219 @@
+import { createQuotaWire, type QuotaWire } from '#admin/quotas/wire.ts'
+import { issuesMax, issuesUnder, toIssues } from '#admin/wire/issues.ts'
+import { namedMax, unknownMembers } from '#admin/wire/unknown-members.ts'
+import { mayBeAccessToken } from '#core/access-token.ts'
+import type { Policy } from '#core/admission.ts'
+import type { Issue } from '#core/errors.ts'
+import { type Family, familyNames as namesOf } from '#core/family.ts'
+import type { User } from '#core/user.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { isUserId } from '#core/user-id.ts'
+import { isShown } from '#core/user-quotas.ts'
+import { createTurns } from '#lib/turns.ts'
+import type { UserWrite } from '#storage/store.ts'
+import {
+  answeredBesides,
+  type CreatedAnswer,
+  createUserSchemas,
+  type UserAnswer,
+  type UserInput,
+  type UserSchemas,
+} from './schemas.ts'
+
+/** Between the wire's users and ours, for one configuration of families. */
+export interface UserWire {
+  readonly schemas: UserSchemas
+  readonly quotas: QuotaWire
+  readonly familyNames: readonly string[]
+  readonly parseEdit: (value: unknown) => ParsedEdit
+  /** What a new user shall be; the access token is not the body's to say. */
+  readonly parseNew: (value: unknown) => ParsedEdit
+  /** `{users: […]}` as writes in their order, each under its own access token. */
+  readonly parseBulk: (
+    value: unknown,
+    usersMax: number,
+  ) => Promise<ParsedBody<readonly UserWrite[]> | { readonly kind: 'too_many' }>
+  readonly toUser: (user: User) => UserAnswer
+  /** What creating a user answers: the secret that is its holder's. */
+  readonly toCreated: (user: User) => CreatedAnswer
+}
+
+export type Parsed<T> =
+  | { readonly kind: 'parsed'; readonly value: T }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+
+/** With the members that are not known. */
+type ParsedBody<T> = ParsedFrom<Parsed<T>, { readonly ignored: readonly string[] }>
+/** `accessToken` as the body says it; undefined where it does not. */
+export type ParsedEdit = ParsedFrom<ParsedBody<UserEdit>, { readonly accessToken: string | undefined }>
+type ParsedFrom<Parsing, More> = Parsing extends { readonly kind: 'parsed' } ? Parsing & More : Parsing
+
+/** What of the policy says which families there are, and which of them are shown. */
+type ShownPolicy = Pick<Policy, 'families' | 'limits'>
+
+export function createUserWire(families: readonly Family[], limits: Policy['limits'] = {}): UserWire {
+  const policy = { families, limits }
+  const familyNames = namesOf(families)
+  const schemas = createUserSchemas(familyNames, hiddenAtFirst(policy))
+  const invalid = (error: Parameters<typeof toIssues>[0]) => ({
+    kind: 'invalid' as const,
+    issues: toIssues(error, familyNames),
+  })
+  const fields = Object.keys(schemas.edit.shape)
+  const known = {
+    edit: new Set([...fields, ...answeredBesides.user]),
+    new: new Set(fields.filter((name) => name !== 'token')),
+    bulk: new Set(['users', ...answeredBesides.list]),
+  }
+  function parseEdit(value: unknown, names: ReadonlySet<string>): ParsedEdit {
+    const parsed = schemas.edit.safeParse(value)
+    if (!parsed.success) return invalid(parsed.error)
+    const { token: accessToken } = parsed.data
+    const ignored = unknownMembers(value, names)
+    return { kind: 'parsed', value: toEdit(parsed.data, familyNames), accessToken, ignored }
+  }
+  function parseWrite(value: unknown, place: string): ParsedBody<UserWrite> {
+    const edit = parseEdit(value, known.edit)
+    if (edit.kind === 'invalid') return { kind: 'invalid', issues: issuesUnder(place, edit.issues) }
+    const { accessToken = '' } = edit
+    const issues = issuesUnder(`${place}.token`, accessTokenIssues(edit.accessToken))
+    if (issues.length > 0) return { kind: 'invalid', issues }
+    const ignored = edit.ignored.map((name) => `${place}.${name}`)
+    return { kind: 'parsed', value: { ref: { accessToken }, edit: edit.value }, ignored }
+  }
+  function notBulk(value: unknown): readonly Issue[] {
+    const parsed = schemas.bulk.safeParse(value)
+    return parsed.success ? [] : toIssues(parsed.error, familyNames)
+  }
+
+  return {
+    schemas,
+    quotas: createQuotaWire(familyNames),
+    familyNames,
+    parseEdit: (value) => parseEdit(value, known.edit),
+    parseNew: (value) => parseEdit(value, known.new),
+    async parseBulk(value, usersMax) {
+      if (!isObject(value) || !Array.isArray(value.users)) return { kind: 'invalid', issues: notBulk(value) }
+      // Counted before they are looked at, so that too many cost nothing.
+      if (value.users.length > usersMax) return { kind: 'too_many' }
+      const issues: Issue[] = []
+      const writes: UserWrite[] = []
+      const ignored = [...unknownMembers(value, known.bulk)]
+      const turn = createTurns()
+      for (const [index, user] of value.users.entries()) {
+        const write = parseWrite(user, `users[${index}]`)
+        if (write.kind === 'invalid') issues.push(...write.issues)
+        else {
+          writes.push(write.value)
+          if (ignored.length < namedMax) ignored.push(...write.ignored)
+        }
+        // More are not answered, and each that is wrong costs ten times one that is right.
+        if (issues.length > issuesMax) break
+        await turn()
+      }
+      return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'parsed', value: writes, ignored }
+    },
+    toUser: (user) => toUser(user, familyNames, policy),
+    toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),
+  }
+}
+
+/** What is wrong with a text as the access token of a user who is to be written; nothing where it is fine. */
+export function accessTokenIssues(text: string | undefined): readonly Issue[] {
+  if (text === undefined) return [{ path: '', message: 'is required: it says whose user this is' }]
+  if (!mayBeAccessToken(text) || !text.isWellFormed()) {
+    return [{ path: '', message: 'must be 1 to 512 characters without control characters' }]
+  }
+  // In a path it would name another user, or nobody.
+  if (isUserId(text)) return [{ path: '', message: "must not look like a user's id" }]
+  return []
+}
+
+function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
+  const limits = present({
+    requestsPerMinute: input.requestsPerMinute,
+    concurrentRequests: input.concurrentRequests,
+    maxIps: input.maxIps,
+    ipWindowDays: input.ipWindowDays,
+    ipLimitAction: input.ipLimitAction,
+    allowedNetworks: input.allowedNetworks,
+    allowedModels: input.allowedModels,
+    period: input.period,
+  })
+  const everyLimit = (): Record<string, number | null> =>
+    Object.fromEntries(familyNames.map((family) => [family, null]))
+  return present({
+    type: input.type,
+    nickname: input.nickname,
+    addresses: input.ip === null ? [] : input.ip,
+    promptCount: input.promptCount,
+    createdAt: input.createdAt,
+    lastUsedAt: input.lastUsedAt,
+    disabledAt: input.disabledAt,
+    disabledReason: input.disabledReason,
+    expiresAt: input.expiresAt,
+    limits: Object.keys(limits).length > 0 ? limits : undefined,
+    quotaLimits:
+      input.tokenLimits === null ? everyLimit() : input.tokenLimits && presentEntries(input.tokenLimits),
+    quotaUsed: input.tokenCounts && presentEntries(input.tokenCounts),
+    adminNote: input.adminNote,
+    meta: input.meta,
+  })
+}
+
+function hiddenAtFirst({ families }: ShownPolicy): readonly string[] {
+  return families.flatMap(({ name, isShownOnceUsed }) => (isShownOnceUsed ? [name] : []))
+}
+
+function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy): UserAnswer {
+  const shown = familyNames.filter((family) => isShown(family, user, policy))
+  const quotas = shown.map((family) => ({ family, quota: user.quotas.get(family) }))
+  const limits = quotas.flatMap(({ family, quota }) =>
+    quota?.limit === undefined ? [] : [[family, quota.limit]],
+  )
+  return {
+    token: user.accessToken,
+    id: user.id,
+    ip: [...user.addresses],
+    type: user.type,
+    promptCount: user.promptCount,
+    tokenLimits: Object.fromEntries(limits),
+    tokenCounts: Object.fromEntries(quotas.map(({ family, quota }) => [family, quota?.used ?? 0])),
+    createdAt: user.createdAt,
+    ...present({
+      nickname: user.nickname,
+      lastUsedAt: user.lastUsedAt,
+      disabledAt: user.disabledAt,
+      disabledReason: user.disabledReason,
+      expiresAt: user.expiresAt,
+      requestsPerMinute: user.limits.requestsPerMinute,
+      concurrentRequests: user.limits.concurrentRequests,
+      maxIps: user.limits.maxIps,
+      ipWindowDays: user.limits.ipWindowDays,
+      ipLimitAction: user.limits.ipLimitAction,
+      allowedNetworks: user.limits.allowedNetworks && [...user.limits.allowedNetworks],
+      allowedModels: user.limits.allowedModels && [...user.limits.allowedModels],
+      period: user.limits.period,
+      adminNote: user.adminNote,
+      meta: user.meta,
+    }),
+  }
+}
+
+type Present<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> }
+
+/** Leaves out what is undefined, so that a field that is not set is absent. */
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>
+}
+
+function presentEntries<Value>(map: Readonly<Record<string, Value | undefined>>): Record<string, Value> {
+  const entries = Object.entries(map).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  )
+  return Object.fromEntries(entries)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
