@@ -1,8 +1,8 @@
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
-import { openConfiguredStore } from '#instance.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import { openConfiguredStore } from '#server/configured-store.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
 import { type Scope, scopes } from '#storage/store.ts'
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Environment } from '#config/environment.ts'
 import { ConfigError } from '#config/settings.ts'
-import { version } from '#version.ts'
+import { version } from '#server/version.ts'
 import { help } from './help.ts'
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly or configured wrongly. */

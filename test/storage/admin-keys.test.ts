@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { withConfiguredKey } from '#admin-access.ts'
+import { withConfiguredKey } from '#server/configured-key.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
 import type { Scope } from '#storage/store.ts'
 import { databases, withStore } from '../support/stores.ts'

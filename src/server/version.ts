@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 export const version: string = readVersion()
 
 function readVersion(): string {
-  const content: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const content: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const isManifest = typeof content === 'object' && content !== null && 'version' in content
   return isManifest ? String(content.version) : 'unknown'
 }
