@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { StoreUnavailable, type UsageQuestion } from '#storage/store.ts'
+import type { UsageQuestion } from '#core/usage-question.ts'
+import { StoreUnavailable } from '#storage/store.ts'
 import { type AdminServer, openAdminServer, startAt } from './support/admin-server.ts'
 import { book, newUserId } from './support/ledger.ts'
 import { databases } from './support/stores.ts'

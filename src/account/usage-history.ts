@@ -1,7 +1,8 @@
 import type { Issue } from '#core/errors.ts'
+import type { UsageBucket, UsageDimension } from '#core/usage-question.ts'
 import { readDimensions, readUsageRange, type UsageRange } from '#metering/usage-range.ts'
 import { reportUsage, type UsageReportRow } from '#metering/usage-report.ts'
-import type { UsageBucket, UsageDimension, UsageStore } from '#storage/store.ts'
+import type { UsageStore } from '#storage/store.ts'
 
 /** What a holder used over time, where a parameter asks for it. */
 export interface UsageHistory extends UsageRange {

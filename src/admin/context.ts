@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { RequestTarget } from '#admin/request/target.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { issuesMax } from '#admin/wire/issues.ts'
+import type { AdminKey } from '#core/admin-key.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
@@ -11,7 +12,7 @@ import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import type { Throttle } from '#http/throttle.ts'
-import type { AdminKey, Store } from '#storage/store.ts'
+import type { Store } from '#storage/store.ts'
 
 /** What every handler of the control plane works with. */
 export interface AdminParts {

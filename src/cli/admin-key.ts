@@ -1,10 +1,10 @@
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
+import { type Scope, scopes } from '#core/admin-key.ts'
 import { systemClock } from '#core/clock.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
-import { type Scope, scopes } from '#storage/store.ts'
 
 interface KeyOptions {
   readonly name: string | undefined

@@ -19,6 +19,17 @@ export const voiceCount = 15
  */
 export const correctedModelsMax = 256
 
+/** What one voice says of one kind of a model's input. */
+export interface InputCorrection {
+  readonly model: string
+  readonly kind: InputKind
+  readonly voice: number
+  /** What the kind's estimate is multiplied by. */
+  readonly factor: number
+  /** About how many requests of the model were learned from, to know which models matter. */
+  readonly requests: number
+}
+
 interface Bounds {
   readonly min: number
   readonly max: number

@@ -58,6 +58,9 @@ export interface User {
   readonly revision: number
 }
 
+/** What bars a user, now or at an instant to come. */
+export type UserBar = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
+
 /** Whether the user is disabled at `now`; `disabledAt` may lie in the future. */
 export function isDisabled(user: Pick<User, 'disabledAt'>, now: number): boolean {
   return user.disabledAt !== undefined && user.disabledAt <= now

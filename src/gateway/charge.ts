@@ -1,7 +1,7 @@
+import type { Settlement } from '#core/settlement.ts'
 import { noUsage, type Usage, unitsOf } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import type { PassedUnits } from '#providers/provider.ts'
-import type { Settlement } from '#storage/store.ts'
 
 /** What is known of an answer when its relay ends. */
 export interface Figures {

@@ -1,4 +1,5 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
+import type { AdmissionAsk, AskedBy } from '#core/admission-ask.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
@@ -20,7 +21,6 @@ import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#p
 import { measureInput } from '#providers/input-size.ts'
 import type { ModelsElsewhere } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
-import type { AdmissionAsk, AskedBy } from '#storage/store.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { NamedModels } from './named-models.ts'
 import type { Bar } from './relays.ts'

@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock.ts'
 import { createNotServed, createProblem, errorTable, type Problem } from '#core/errors.ts'
+import type { Settlement } from '#core/settlement.ts'
 import type { Log } from '#http/log.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
@@ -10,7 +11,6 @@ import {
   withoutOperatorNames,
 } from '#providers/operator-refusal.ts'
 import { openingBytesMax } from '#providers/provider.ts'
-import type { Settlement } from '#storage/store.ts'
 import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
 import { answerHeaders, type HeaderList } from '#upstreams/header-lists.ts'
 import type { Upstreams } from '#upstreams/open.ts'

@@ -1,17 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
 import type { Clock } from '#core/clock.ts'
+import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import { noUsage } from '#core/usage.ts'
-import {
-  type AdmissionAsk,
-  type AdmissionOutcome,
-  type MeteringStore,
-  type Settlement,
-  type SettlementOutcome,
-  StoreFault,
-  StoreUnavailable,
-  type UsageEvent,
-  type UsageEventOutcome,
-} from '#storage/store.ts'
+import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
+import { type MeteringStore, StoreFault, StoreUnavailable } from '#storage/store.ts'
 import type { Journal } from './journal.ts'
 import type { Asked, Meter, RecoveringMeter } from './meter.ts'
 import { openPatience, type Waiting } from './patience.ts'

@@ -1,3 +1,4 @@
+import type { InputCorrection } from '#core/input-correction.ts'
 import {
   correctedModelsMax,
   factorsOf,
@@ -8,7 +9,6 @@ import {
   voiceOf,
 } from '#core/input-correction.ts'
 import { type InputFactors, type InputUnits, inputKinds, noFactors } from '#core/input-kinds.ts'
-import type { InputCorrection } from '#storage/store.ts'
 
 /** What has been learned of how models count their input: in memory, so that an admission only looks it up. */
 export interface InputCorrections {

@@ -1,5 +1,5 @@
+import type { Settlement } from '#core/settlement.ts'
 import { isUnits } from '#core/units.ts'
-import type { Settlement } from '#storage/store.ts'
 
 /**
  * Reads a settlement back that was written as a line of JSON. Nothing absurd comes in this way: a version without

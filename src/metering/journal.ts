@@ -1,8 +1,10 @@
 import { type FileHandle, mkdir, open, readdir, readFile, truncate, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '#core/clock.ts'
+import type { Settlement } from '#core/settlement.ts'
+import type { UsageEvent } from '#core/usage-event.ts'
 import { doApart } from '#lib/apart.ts'
-import { type MeteringStore, type Settlement, StoreFault, type UsageEvent } from '#storage/store.ts'
+import { type MeteringStore, StoreFault } from '#storage/store.ts'
 import { isSettlement, parseSettlement } from './journal-line.ts'
 import type { Kept, takeSetAside } from './set-aside.ts'
 

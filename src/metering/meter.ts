@@ -1,12 +1,7 @@
-import {
-  type AdmissionAsk,
-  type AdmissionOutcome,
-  type Settlement,
-  type SettlementOutcome,
-  StoreFault,
-  type UsageEvent,
-  type UsageEventOutcome,
-} from '#storage/store.ts'
+import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
+import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
+import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
+import { StoreFault } from '#storage/store.ts'
 
 /** An admission's answer, and when it is on the disk. */
 export type Asked = AdmissionOutcome & { readonly durable: Promise<void> }

@@ -1,4 +1,5 @@
-import type { AdmissionAsk, Opened, Settlement } from '#storage/store.ts'
+import type { AdmissionAsk } from '#core/admission-ask.ts'
+import type { Opened, Settlement } from '#core/settlement.ts'
 
 /**
  * Which requests this process answers for, the one place that knows: those that are asked for, that run, or whose

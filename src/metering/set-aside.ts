@@ -1,6 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Settlement, UsageEvent } from '#storage/store.ts'
+import type { Settlement } from '#core/settlement.ts'
+import type { UsageEvent } from '#core/usage-event.ts'
 
 /**
  * What the store cannot book although it works: kept in a file beside the journal, one line of JSON each, so that it

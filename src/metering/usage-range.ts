@@ -1,7 +1,7 @@
 import type { Issue } from '#core/errors.ts'
 import { instantOfText, isDate, isInSeconds, secondsMessage } from '#core/instant.ts'
+import { type UsageBucket, type UsageDimension, usageBuckets } from '#core/usage-question.ts'
 import { createWallClock } from '#core/wall-clock.ts'
-import { type UsageBucket, type UsageDimension, usageBuckets } from '#storage/store.ts'
 
 /**
  * The time that a report is asked for, as text: `from` and `to` (which is the first instant after it) and the

@@ -1,5 +1,6 @@
 import { unitsOf } from '#core/usage.ts'
-import type { UsageQuestion, UsageRow, UsageStore } from '#storage/store.ts'
+import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
+import type { UsageStore } from '#storage/store.ts'
 
 /** A row as it is answered, to administrators and holders alike; a dimension that was not grouped by is absent. */
 export interface UsageReportRow {

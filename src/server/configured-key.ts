@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { AdminKey, AdminKeyStore } from '#storage/store.ts'
+import type { AdminKey } from '#core/admin-key.ts'
+import type { AdminKeyStore } from '#storage/store.ts'
 
 /** Names the key from the environment, which is in no table. */
 const environmentId = 'adk_environment'

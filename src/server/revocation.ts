@@ -1,8 +1,9 @@
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
+import type { UserBar } from '#core/user.ts'
 import { barredFrom, isDisabled, isExpired, type User } from '#core/user.ts'
 import type { Gateway } from '#gateway/gateway.ts'
-import type { UserBar, UserStore } from '#storage/store.ts'
+import type { UserStore } from '#storage/store.ts'
 
 /**
  * No means no, now: whoever an administrator's change bars has their running streams cut as soon as the change is

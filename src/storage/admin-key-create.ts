@@ -1,5 +1,6 @@
+import type { AdminKey, NewAdminKey, Scope } from '#core/admin-key.ts'
 import { randomBase62 } from '#lib/base62.ts'
-import type { AdminKey, AdminKeyStore, NewAdminKey, Scope } from './store.ts'
+import type { AdminKeyStore } from './store.ts'
 
 const randomLength = 40
 

@@ -1,9 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Kysely } from 'kysely'
+import { type AdminKey, type Scope, scopes } from '#core/admin-key.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { Schema } from './schema.ts'
-import { type AdminKey, type AdminKeyStore, type Scope, scopes } from './store.ts'
+import type { AdminKeyStore } from './store.ts'
 
 /** Admin keys are kept as keyed hashes only: one that was lost is replaced, never shown again. */
 export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyStore {

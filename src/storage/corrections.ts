@@ -1,9 +1,10 @@
 import { type Kysely, sql } from 'kysely'
+import type { InputCorrection } from '#core/input-correction.ts'
 import { correctedModelsMax } from '#core/input-correction.ts'
 import { inputKinds } from '#core/input-kinds.ts'
 import { toCount } from '#core/units.ts'
 import type { Schema } from './schema.ts'
-import type { CorrectionStore, InputCorrection } from './store.ts'
+import type { CorrectionStore } from './store.ts'
 
 /** What has been learned of how models count their input. No request waits for any of it. */
 export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {

@@ -1,16 +1,16 @@
 import { type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely'
-import { sortableIdFrom } from '#lib/sortable-id.ts'
-import { integer, optional, units } from './columns.ts'
-import { parseExtras } from './ledger-rows.ts'
-import type { EntryRow, Schema } from './schema.ts'
 import {
   type BookedRequest,
   type RequestFilter,
   type RequestPage,
   type RequestQuestion,
-  type RequestStore,
   requestStates,
-} from './store.ts'
+} from '#core/booked-request.ts'
+import { sortableIdFrom } from '#lib/sortable-id.ts'
+import { integer, optional, units } from './columns.ts'
+import { parseExtras } from './ledger-rows.ts'
+import type { EntryRow, Schema } from './schema.ts'
+import type { RequestStore } from './store.ts'
 
 /**
  * The ledger's entries, newest first. Ids begin with the time behind a prefix that says where the request came in, so

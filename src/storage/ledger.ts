@@ -1,21 +1,14 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
 import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
+import type { AdmissionAsk, AdmissionOutcome, AskedBy } from '#core/admission-ask.ts'
 import { placeOf } from '#core/network.ts'
+import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import { addUnits, toCount, toUnits } from '#core/units.ts'
 import { toBoundedUsage, type Usage, unitsOf } from '#core/usage.ts'
+import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { barredFrom, type UserLimits } from '#core/user.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import type {
-  AdmissionAsk,
-  AdmissionOutcome,
-  AskedBy,
-  MeteringAnswer,
-  MeteringBatch,
-  Settlement,
-  SettlementOutcome,
-  UsageEvent,
-  UsageEventOutcome,
-} from './store.ts'
+import type { MeteringAnswer, MeteringBatch } from './store.ts'
 
 /**
  * One batch of admissions and settlements over the state that a database has loaded and locked: settlements

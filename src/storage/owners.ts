@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
+import type { Settlement } from '#core/settlement.ts'
 import { noUsage } from '#core/usage.ts'
 import { doApart } from '#lib/apart.ts'
 import type { Schema } from './schema.ts'
-import type { MeteringStore, OpenedEntries, Settlement } from './store.ts'
+import type { MeteringStore, OpenedEntries } from './store.ts'
 
 /**
  * Who answers for the open entries. A relay's entry is its process', which says that it lives by a heartbeat; an

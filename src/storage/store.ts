@@ -1,11 +1,16 @@
-import type { AdmissionRequest, Decision } from '#core/admission.ts'
+import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
+import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
+import type { BookedRequest, RequestPage, RequestQuestion } from '#core/booked-request.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
-import type { InputKind } from '#core/input-kinds.ts'
-import type { Usage } from '#core/usage.ts'
-import type { UsageExtras } from '#core/usage-extras.ts'
-import type { User, UserType } from '#core/user.ts'
+import type { InputCorrection } from '#core/input-correction.ts'
+import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
+import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
+import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
+import type { User, UserBar, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
+import type { UserFilter, UserPage, UserPageRequest } from '#core/user-list.ts'
+import type { UserRef } from '#core/user-ref.ts'
 
 /**
  * What the rest of the program knows of storage. Everything here is plain data: rows, SQL and the name of the
@@ -71,44 +76,6 @@ export class StoreFault extends Error {
 }
 
 // ---------------------------------------------------------------- users
-
-/** How a caller names a user: by our id or by the access token itself. */
-export type UserRef = { readonly id: string } | { readonly accessToken: string }
-
-/** What bars a user, now or at an instant to come. */
-export type UserBar = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
-
-export interface UserFilter {
-  /** Part of a nickname, an id, or the shown part of an access token; case aside. */
-  readonly text?: string
-  readonly type?: UserType
-  readonly state?: 'active' | 'disabled' | 'expired'
-}
-
-export type UserSortField = 'createdAt' | 'lastUsedAt' | 'expiresAt' | 'nickname' | 'promptCount'
-
-export interface UserPageRequest {
-  readonly filter?: UserFilter
-  readonly sort?: { readonly field: UserSortField; readonly descending: boolean }
-  /** `next` of the page before. */
-  readonly after?: UserCursor
-  readonly limit: number
-  readonly now: number
-}
-
-/** Where a page ended: the sort field's value and the id of its last user. */
-export interface UserCursor {
-  readonly value: string | number | null
-  readonly id: string
-}
-
-export interface UserPage {
-  readonly users: readonly User[]
-  /** Ids of users whose rows cannot be read, where there are any: they are left out, and keep no other from being read. */
-  readonly unreadable?: readonly string[]
-  /** Absent on the last page. */
-  readonly next?: UserCursor
-}
 
 export interface UserWrite {
   readonly ref: UserRef
@@ -196,27 +163,6 @@ export interface UsageWasReset {
 
 // ---------------------------------------------------------------- admin keys
 
-/** What a key opens: `admin` the admin API, `verifier` the endpoints for other gateways. */
-export type Scope = 'admin' | 'verifier'
-export const scopes: readonly Scope[] = ['admin', 'verifier']
-
-export interface AdminKey {
-  readonly id: string
-  readonly name: string
-  readonly createdAt: number
-  readonly expiresAt?: number
-  readonly scopes: readonly Scope[]
-  /** An operator chose it, and it is short enough to be guessed in the end. */
-  readonly isGuessable?: boolean
-}
-
-export interface NewAdminKey {
-  readonly name: string
-  readonly secret: string
-  readonly scopes: readonly Scope[]
-  readonly expiresAt?: number
-}
-
 export interface AdminKeyStore {
   /** The key whose secret this is; compared by its hash, in constant time. */
   readonly findAdminKey: (secret: string, now: number) => Promise<AdminKey | undefined>
@@ -236,98 +182,6 @@ export interface AdminKeyStore {
 type AdminKeyDeletion = 'deleted' | 'unknown' | 'last' | 'configured'
 
 // ---------------------------------------------------------------- metering
-
-/** One question for admission, as a relay asks it. */
-export interface AdmissionAsk extends AdmissionRequest {
-  readonly requestId: string
-  /** Who asks: the access token that was presented, or `userId` where the caller knows whose it was. */
-  readonly accessToken?: string
-  readonly userId?: string
-  /** Which of the gateway's operations it is, for the ledger; e.g. `/v1/messages`. */
-  readonly route: string
-  /** False for what is recorded but costs nothing (counting). */
-  readonly isMetered: boolean
-  /**
-   * The entry belongs to nobody's process but to this lease, epoch milliseconds: when it ends and nobody has
-   * settled, the entry is abandoned.
-   */
-  readonly leaseUntil?: number
-  /** Only asked: nothing is counted, reserved or noted, whatever the answer. */
-  readonly isDry?: boolean
-}
-
-/** Who asked, where the access token was known. */
-export interface AskedBy {
-  readonly id: string
-  readonly type: UserType
-  readonly nickname: string | undefined
-  readonly expiresAt: number | undefined
-  /** When this user will be barred without anybody's doing: the expiry, or a `disabledAt` to come. */
-  readonly barredFrom: number | undefined
-}
-
-export type AdmissionOutcome = Decision & { readonly user: AskedBy | undefined }
-
-/** What was known of a request when it was admitted: enough to book it where its entry was lost. */
-export interface Opened {
-  readonly userId: string
-  readonly route: string
-  readonly family: string
-  readonly model: string
-  readonly isMetered: boolean
-  readonly inputEstimate: number
-  readonly startedAt: number
-}
-
-/** How a request ended; closes its entry. */
-export interface Settlement {
-  readonly requestId: string
-  /** `released` charges nothing; `abandoned` charges what the process that died had estimated. */
-  readonly ending: 'settled' | 'released' | 'abandoned'
-  readonly usage: Usage
-  /** What the provider states beside it and prices apart. */
-  readonly extras?: UsageExtras
-  /** The figures are ours, not the provider's. */
-  readonly isEstimated: boolean
-  /** HTTP status that the client got; 0 where it was gone before one was sent. */
-  readonly status: number
-  readonly errorCode?: string
-  readonly upstream?: string
-  readonly durationMs: number
-  readonly firstByteMs?: number
-  /**
-   * Whose entry it is, where this process opened it. A settlement that says so is booked also where its entry is gone:
-   * the database has lost its latest transactions.
-   */
-  readonly opened?: Opened
-}
-
-/**
- * `closed` now, `corrected` where the entry had been abandoned and its estimate now gives way to what was really
- * used, `repeated` where it was closed before, `unknown` where it was never opened, as far as anything says so.
- */
-export type SettlementOutcome = 'closed' | 'corrected' | 'repeated' | 'unknown'
-
-/** What was used somewhere else and is only reported here; counted once for each `eventId`. */
-export interface UsageEvent {
-  /** Names it for ever: a digest over whose event it is and its id. */
-  readonly eventId: string
-  /** Names its entry in the ledger. */
-  readonly requestId: string
-  readonly userId?: string
-  readonly accessToken?: string
-  readonly route: string
-  readonly family: string
-  readonly model: string
-  readonly usage: Usage
-  readonly isEstimated: boolean
-  readonly status: number
-  readonly upstream?: string
-  /** When it happened, where that was said; it counts in the period in which it is reported. */
-  readonly happenedAt?: number
-}
-
-export type UsageEventOutcome = 'counted' | 'repeated' | 'unknown_user'
 
 export interface MeteringBatch {
   readonly now: number
@@ -406,17 +260,6 @@ export interface UpkeepStore {
 
 // ---------------------------------------------------------------- corrections of estimates
 
-/** What one voice says of one kind of a model's input. */
-export interface InputCorrection {
-  readonly model: string
-  readonly kind: InputKind
-  readonly voice: number
-  /** What the kind's estimate is multiplied by. */
-  readonly factor: number
-  /** About how many requests of the model were learned from, to know which models matter. */
-  readonly requests: number
-}
-
 export interface CorrectionStore {
   /** Those that were written since; epoch milliseconds. */
   readonly readCorrections: (since: number) => Promise<readonly InputCorrection[]>
@@ -425,107 +268,12 @@ export interface CorrectionStore {
 
 // ---------------------------------------------------------------- usage
 
-export type UsageDimension = 'user' | 'family' | 'model' | 'upstream' | 'status'
-export const usageDimensions: readonly UsageDimension[] = ['user', 'family', 'model', 'upstream', 'status']
-
-export type UsageBucket = 'minute' | 'hour' | 'day'
-export const usageBuckets: readonly UsageBucket[] = ['minute', 'hour', 'day']
-
-export interface UsageQuestion {
-  readonly bucket: UsageBucket
-  /** From the bucket that `from` lies in up to the one before `to`; epoch milliseconds. */
-  readonly from: number
-  readonly to: number
-  readonly groupBy: readonly UsageDimension[]
-  readonly userId?: string
-  readonly family?: string
-  readonly model?: string
-  readonly upstream?: string
-  readonly status?: number
-  /** At most so many rows are answered; one more is asked for to know whether there were more. */
-  readonly limit: number
-}
-
-/** One bucket of one group; a dimension that was not grouped by is absent. */
-export interface UsageRow {
-  /** The bucket's first instant; days begin where the configured time zone's do. */
-  readonly at: number
-  readonly userId?: string
-  readonly family?: string
-  readonly model?: string
-  readonly upstream?: string
-  readonly status?: number
-  readonly requests: number
-  /** Requests whose figures are ours, not the provider's. */
-  readonly estimated: number
-  readonly usage: Usage
-}
-
 export interface UsageStore {
   /** In the order of time; from roll-ups, never from entries. */
   readonly readUsage: (question: UsageQuestion) => Promise<readonly UsageRow[]>
 }
 
 // ---------------------------------------------------------------- requests
-
-/** How an entry of the ledger stands; the three that are closed are said at `Settlement`. */
-export type RequestState = 'open' | Settlement['ending']
-export const requestStates: readonly RequestState[] = ['open', 'settled', 'released', 'abandoned']
-
-/** One request as the ledger has it. What is not known (yet) is absent. */
-export interface BookedRequest {
-  readonly id: string
-  readonly userId: string
-  readonly startedAt: number
-  readonly route: string
-  readonly family: string
-  readonly model: string
-  readonly state: RequestState
-  /** The figures are ours, not the provider's. */
-  readonly isEstimated: boolean
-  /** Units that it held of its quota. */
-  readonly hold: number
-  readonly usage: Usage
-  /** What the provider states beside it and prices apart. */
-  readonly extras?: UsageExtras
-  /** What counts against the quota. */
-  readonly units: number
-  /** That the client got; 0 where it was gone before. */
-  readonly status?: number
-  readonly code?: string
-  readonly upstream?: string
-  readonly address?: string
-  readonly endedAt?: number
-  readonly durationMs?: number
-  readonly firstByteMs?: number
-}
-
-export interface RequestFilter {
-  readonly userId?: string
-  /** When it came in: from this instant, and before that one; epoch milliseconds. */
-  readonly from?: number
-  readonly to?: number
-  readonly state?: RequestState
-  readonly status?: number
-  readonly code?: string
-  readonly family?: string
-  readonly model?: string
-  /** Empty for what was sent to none. */
-  readonly upstream?: string
-}
-
-export interface RequestQuestion {
-  readonly filter: RequestFilter
-  /** `next` of the page before. */
-  readonly after?: string
-  readonly limit: number
-}
-
-export interface RequestPage {
-  readonly requests: readonly BookedRequest[]
-  /** Absent where there are no more. A page with a `next` may hold fewer than asked for, or none. */
-  readonly next?: string
-}
 
 export interface RequestStore {
   readonly findRequest: (id: string) => Promise<BookedRequest | undefined>

@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
+import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import { integer, wideSum } from './columns.ts'
 import type { Schema } from './schema.ts'
-import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow, UsageStore } from './store.ts'
+import type { UsageStore } from './store.ts'
 
 /**
  * Usage in buckets of time, read from what requests were added up to and never from the requests themselves. What

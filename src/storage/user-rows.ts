@@ -3,6 +3,7 @@ import { shownPartOf } from '#core/access-token.ts'
 import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
 import { type Period, periods } from '#core/period.ts'
 import { toCount } from '#core/units.ts'
+import type { UserBar } from '#core/user.ts'
 import {
   type IpLimitAction,
   ipLimitActions,
@@ -16,7 +17,6 @@ import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import { integer, optional } from './columns.ts'
 import type { QuotaRow, UserRow } from './schema.ts'
-import type { UserBar } from './store.ts'
 
 /** Between the rows of a user and the user. A row that holds what it never may is a bug, and is said aloud. */
 export type StoredUser = Selectable<UserRow>

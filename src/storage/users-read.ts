@@ -1,17 +1,10 @@
 import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import type { User } from '#core/user.ts'
+import type { User, UserBar } from '#core/user.ts'
+import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserSortField } from '#core/user-list.ts'
+import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from './schema.ts'
-import type {
-  UserBar,
-  UserCursor,
-  UserFilter,
-  UserPage,
-  UserPageRequest,
-  UserRef,
-  UserSortField,
-} from './store.ts'
 import { readUserParts } from './user-parts.ts'
 import { type StoredUser, toBar, toUser } from './user-rows.ts'
 

@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely'
 import { createAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import { disableEdit, editProfile } from '#core/user-edit.ts'
+import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import { rememberUser, repeatedUser } from './answers.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts, usersAtOnce } from './draft-rows.ts'
@@ -13,7 +14,6 @@ import type {
   QuotaAddition,
   Repeat,
   UserCreated,
-  UserRef,
   UserStore,
   UsersWritten,
   UserWrite,

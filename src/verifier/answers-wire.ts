@@ -1,5 +1,5 @@
 import type { QuotaView, RateView } from '#core/admission.ts'
-import type { AskedBy } from '#storage/store.ts'
+import type { AskedBy } from '#core/admission-ask.ts'
 
 /** What the verifier's answers say of a user and of the limits. Times in epoch milliseconds; what is not set is absent. */
 

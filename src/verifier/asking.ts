@@ -1,8 +1,8 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
+import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { endGuess } from '#http/throttle.ts'
 import type { Asked } from '#metering/meter.ts'
-import type { AdmissionAsk } from '#storage/store.ts'
 import type { VerifierContext } from './context.ts'
 import type { Visit } from './visit.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { Settlement } from '#core/settlement.ts'
 import { noUsage } from '#core/usage.ts'
 import { timeOfSortableId } from '#lib/sortable-id.ts'
-import type { Settlement } from '#storage/store.ts'
 import { type Answer, answered, refuse, refuseInput } from './answer.ts'
 import type { VerifierContext } from './context.ts'
 import { parseBy, toUsage } from './fields-wire.ts'

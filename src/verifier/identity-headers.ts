@@ -1,5 +1,5 @@
 import type { Admitted } from '#core/admission.ts'
-import type { AskedBy } from '#storage/store.ts'
+import type { AskedBy } from '#core/admission-ask.ts'
 import { remainingOf } from './answers-wire.ts'
 
 /**

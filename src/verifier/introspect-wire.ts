@@ -1,4 +1,4 @@
-import type { AskedBy } from '#storage/store.ts'
+import type { AskedBy } from '#core/admission-ask.ts'
 
 /** Times in seconds, as everywhere in OAuth. `exp` is when it ends by itself: by expiry or by a disabling to come. */
 export function toIntrospection(user: AskedBy | undefined) {

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Admitted } from '#core/admission.ts'
+import type { AskedBy } from '#core/admission-ask.ts'
 import type { Family } from '#core/family.ts'
 import { unitsMax } from '#core/units.ts'
-import type { AskedBy } from '#storage/store.ts'
 import { toQuotaAnswer, toRateAnswer, toUserAnswer } from './answers-wire.ts'
 import {
   addressField,

@@ -1,13 +1,9 @@
+import type { AdmissionAsk } from '#core/admission-ask.ts'
+import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
+import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UserLimits, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type {
-  AdmissionAsk,
-  QuotaAdded,
-  Settlement,
-  SettlementOutcome,
-  UsageEvent,
-  UsageEventOutcome,
-} from '#storage/store.ts'
+import type { QuotaAdded } from '#storage/store.ts'
 
 /**
  * The account as the design states it, without a counter: a list of requests and adjustments, and every figure

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import type { AdmissionAsk } from '#core/admission-ask.ts'
+import type { Settlement } from '#core/settlement.ts'
 import type { Usage } from '#core/usage.ts'
+import type { UsageEvent } from '#core/usage-event.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type { AdmissionAsk, Settlement, Store, UsageEvent } from '#storage/store.ts'
+import type { Store } from '#storage/store.ts'
 
 /** Questions to the account, as the tests of metering ask them. */
 export const now = Date.parse('2026-11-22T12:00:00Z')

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { InputCorrection } from '#core/input-correction.ts'
 import { correctedModelsMax } from '#core/input-correction.ts'
 import { createInputCorrections } from '#metering/input-corrections.ts'
 import { openInputExchange } from '#metering/input-exchange.ts'
 import { openStore } from '#storage/open.ts'
-import type { CorrectionStore, InputCorrection } from '#storage/store.ts'
+import type { CorrectionStore } from '#storage/store.ts'
 import { databases, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:34:56Z')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { BookedRequest, RequestFilter } from '#core/booked-request.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
-import type { BookedRequest, RequestFilter, RequestStore, Store } from '#storage/store.ts'
+import type { RequestStore, Store } from '#storage/store.ts'
 import { book, createRandom, newUserId, open } from '../support/ledger.ts'
 import { databases, withStore } from '../support/stores.ts'
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
-  type Store,
   type UsageBucket,
   type UsageDimension,
   type UsageQuestion,
   type UsageRow,
   usageBuckets,
   usageDimensions,
-} from '#storage/store.ts'
+} from '#core/usage-question.ts'
+import type { Store } from '#storage/store.ts'
 import { book, createRandom, newUserId } from '../support/ledger.ts'
 import { databases, type TestDatabase, testPolicy, withStore } from '../support/stores.ts'
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
+import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
 import { bounds } from '#storage/migrations/0003-bounds.ts'
-import type { Store, UserCursor, UserFilter, UserSortField } from '#storage/store.ts'
+import type { Store } from '#storage/store.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')

@@ -1,5 +1,6 @@
+import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import type { AdmissionAsk, MeteringBatch, Store } from '#storage/store.ts'
+import type { MeteringBatch, Store } from '#storage/store.ts'
 import { newUserId } from './ledger.ts'
 
 const minuteMs = 60_000

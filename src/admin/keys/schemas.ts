@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { lengthField, lineField, timeField, timeInput } from '#admin/wire/fields.ts'
-import { scopes } from '#storage/store.ts'
+import { scopes } from '#core/admin-key.ts'
 
 /** Admin keys on the wire. */
 export type KeyAnswer = z.input<typeof answer>

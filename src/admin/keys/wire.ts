@@ -1,6 +1,6 @@
 import type { Parsed } from '#admin/users/wire.ts'
 import { toIssues } from '#admin/wire/issues.ts'
-import type { AdminKey, NewAdminKey } from '#storage/store.ts'
+import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
 import { type KeyAnswer, keySchemas } from './schemas.ts'
 
 /** The key that a body asks for. */

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
+import { type RequestFilter, requestStates } from '#core/booked-request.ts'
 import { isUserId } from '#core/user-id.ts'
 import { latestAsked } from '#metering/usage-range.ts'
-import { type RequestFilter, requestStates } from '#storage/store.ts'
 
 /** Where a list of requests goes on. It carries the whole question, so that it cannot be mixed up with another list. */
 export interface RequestCursor {

@@ -1,6 +1,6 @@
 import { type AdminHandler, type AdminParts, answerJson, answerProblem, badInput } from '#admin/context.ts'
 import { parseQuery } from '#admin/request/target.ts'
-import type { BookedRequest, RequestPage } from '#storage/store.ts'
+import type { BookedRequest, RequestPage } from '#core/booked-request.ts'
 import { encodeRequestCursor } from './cursor.ts'
 import { parseRequestQuery, type RequestQuery } from './query.ts'
 import type { RequestAnswer } from './schemas.ts'

@@ -1,8 +1,8 @@
 import type { Parsed } from '#admin/users/wire.ts'
 import { toIssues } from '#admin/wire/issues.ts'
+import type { RequestFilter, RequestQuestion } from '#core/booked-request.ts'
 import type { Issue } from '#core/errors.ts'
 import { readAskedTime } from '#metering/usage-range.ts'
-import type { RequestFilter, RequestQuestion } from '#storage/store.ts'
 import { parseRequestCursor, present } from './cursor.ts'
 import { requestQuerySchema, requestsDefault } from './schemas.ts'
 

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { countField, lengthField, lineField, statusField, timeField } from '#admin/wire/fields.ts'
+import { requestStates } from '#core/booked-request.ts'
 import { isUserId } from '#core/user-id.ts'
-import { requestStates } from '#storage/store.ts'
 
 /** Entries of the ledger on the wire. */
 export type RequestAnswer = z.input<typeof requestSchema>

@@ -1,5 +1,5 @@
+import type { UsageDimension } from '#core/usage-question.ts'
 import type { UsageReportRow } from '#metering/usage-report.ts'
-import type { UsageDimension } from '#storage/store.ts'
 
 /**
  * A report as CSV (RFC 4180). A model's name is what a client wrote, and a spreadsheet takes a cell that begins

@@ -2,8 +2,8 @@ import type { z } from '@hono/zod-openapi'
 import type { Parsed } from '#admin/users/wire.ts'
 import { toIssues } from '#admin/wire/issues.ts'
 import type { Issue } from '#core/errors.ts'
+import { type UsageDimension, type UsageQuestion, usageDimensions } from '#core/usage-question.ts'
 import { readDimensions, readUsageRange } from '#metering/usage-range.ts'
-import { type UsageDimension, type UsageQuestion, usageDimensions } from '#storage/store.ts'
 import { usageQuerySchema, userUsageQuerySchema } from './schemas.ts'
 
 export interface UsageQuery {

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { countField, lineField, statusField, wholeField } from '#admin/wire/fields.ts'
+import { usageBuckets, usageDimensions } from '#core/usage-question.ts'
 import { isUserId } from '#core/user-id.ts'
 import { bucketsMax, latestAsked } from '#metering/usage-range.ts'
-import { usageBuckets, usageDimensions } from '#storage/store.ts'
 
 const usageRowsDefault = 10_000
 const usageRowsMax = 50_000

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { userTypes } from '#core/user.ts'
 import { isUserId } from '#core/user-id.ts'
-import type { UserCursor, UserFilter, UserSortField } from '#storage/store.ts'
+import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
 
 /**
  * Where a list of users goes on. The cursor carries the whole question (filter and sort) and what was counted

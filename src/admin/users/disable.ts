@@ -11,7 +11,7 @@ import { parseQuery } from '#admin/request/target.ts'
 import { textField } from '#admin/wire/fields.ts'
 import { createProblem } from '#core/errors.ts'
 import { disableEdit } from '#core/user-edit.ts'
-import type { UserRef } from '#storage/store.ts'
+import type { UserRef } from '#core/user-ref.ts'
 import { type Input, readUserRef, refused } from './input.ts'
 import { answerWritten, writeIfMatch } from './write.ts'
 

@@ -5,7 +5,8 @@ import { issuesUnder } from '#admin/wire/issues.ts'
 import type { Problem } from '#core/errors.ts'
 import { createProblem } from '#core/errors.ts'
 import { isUserId } from '#core/user-id.ts'
-import type { UserRef, UsersWritten } from '#storage/store.ts'
+import type { UserRef } from '#core/user-ref.ts'
+import type { UsersWritten } from '#storage/store.ts'
 import { accessTokenIssues, type ParsedEdit } from './wire.ts'
 
 /** What handlers read of a request: a value, or why there is none. */

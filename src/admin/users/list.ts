@@ -7,8 +7,8 @@ import {
   badInput,
 } from '#admin/context.ts'
 import { parseQuery } from '#admin/request/target.ts'
+import type { UserPage } from '#core/user-list.ts'
 import type { Log } from '#http/log.ts'
-import type { UserPage } from '#storage/store.ts'
 import { encodeCursor } from './cursor.ts'
 import { type ListPageQuery, parseListQuery, toPageRequest } from './query.ts'
 import { streamUsers } from './stream.ts'

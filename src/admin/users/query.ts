@@ -3,7 +3,7 @@ import { lineField } from '#admin/wire/fields.ts'
 import { toIssues } from '#admin/wire/issues.ts'
 import type { Issue } from '#core/errors.ts'
 import { userTypes } from '#core/user.ts'
-import type { UserFilter, UserPageRequest } from '#storage/store.ts'
+import type { UserFilter, UserPageRequest } from '#core/user-list.ts'
 import { type ListCursor, parseCursor, sortFields, sortNames, userStates } from './cursor.ts'
 import type { Parsed } from './wire.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { User } from '#core/user.ts'
 import { createUserId } from '#core/user-id.ts'
-import type { UserPage } from '#storage/store.ts'
+import type { UserPage } from '#core/user-list.ts'
 import { streamUsers, type UserStreamSource } from './stream.ts'
 
 function userOf(index: number): User {

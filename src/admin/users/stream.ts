@@ -1,5 +1,5 @@
 import type { User } from '#core/user.ts'
-import type { UserPage } from '#storage/store.ts'
+import type { UserPage } from '#core/user-list.ts'
 
 /** Where a streamed list gets its pages, and what is done when one cannot be had. */
 export interface UserStreamSource {

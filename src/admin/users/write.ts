@@ -10,7 +10,8 @@ import { etagOf, parseIfMatch } from '#admin/request/etag.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type { UserRef, UsersWritten } from '#storage/store.ts'
+import type { UserRef } from '#core/user-ref.ts'
+import type { UsersWritten } from '#storage/store.ts'
 import { problemOf, readUserEdit, readUserRef } from './input.ts'
 
 /** PUT /admin/users/{token}: creates or merges. */

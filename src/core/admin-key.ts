@@ -1,0 +1,20 @@
+/** What a key opens: `admin` the admin API, `verifier` the endpoints for other gateways. */
+export type Scope = 'admin' | 'verifier'
+export const scopes: readonly Scope[] = ['admin', 'verifier']
+
+export interface AdminKey {
+  readonly id: string
+  readonly name: string
+  readonly createdAt: number
+  readonly expiresAt?: number
+  readonly scopes: readonly Scope[]
+  /** An operator chose it, and it is short enough to be guessed in the end. */
+  readonly isGuessable?: boolean
+}
+
+export interface NewAdminKey {
+  readonly name: string
+  readonly secret: string
+  readonly scopes: readonly Scope[]
+  readonly expiresAt?: number
+}
