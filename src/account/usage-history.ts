@@ -1,6 +1,6 @@
 import type { Issue } from '#core/errors.ts'
 import type { UsageBucket, UsageDimension } from '#core/usage-question.ts'
-import { readDimensions, readUsageRange, type UsageRange } from '#metering/usage-range.ts'
+import { parseDimensions, parseUsageRange, type UsageRange } from '#metering/usage-range.ts'
 import { reportUsage, type UsageReportRow } from '#metering/usage-report.ts'
 import type { UsageStore } from '#storage/store.ts'
 
@@ -40,9 +40,9 @@ export function readHistory(query: string, now: number, timeZone: string): Histo
   if (twice !== undefined) return invalid(twice, 'is given twice')
   const asked = values.get('bucket')
   const lengthMs = asked === 'minute' || asked === 'hour' ? lengths[asked] : lengths.day
-  const range = readUsageRange(values, { now, timeZone, lengthMs, bucket: 'day' })
-  const groupBy = readDimensions(values.get('groupBy') ?? 'family', dimensions)
-  if (range.kind === 'read' && groupBy.kind === 'read')
+  const range = parseUsageRange(values, { now, timeZone, lengthMs, bucket: 'day' })
+  const groupBy = parseDimensions(values.get('groupBy') ?? 'family', dimensions)
+  if (range.kind === 'parsed' && groupBy.kind === 'parsed')
     return { kind: 'read', value: { ...range.value, groupBy: groupBy.value } }
   return {
     kind: 'invalid',

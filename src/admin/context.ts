@@ -2,11 +2,10 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { RequestTarget } from '#admin/request/target.ts'
 import type { UserWire } from '#admin/users/wire.ts'
-import { issuesMax } from '#admin/wire/issues.ts'
 import type { AdminKey } from '#core/admin-key.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
+import type { ErrorCode, Problem } from '#core/errors.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
@@ -62,13 +61,4 @@ export function answerProblem(c: AdminContext, problem: Problem, now: number): R
     patienceMs: Number.POSITIVE_INFINITY,
   })
   return new Response(body, { status, headers })
-}
-
-/** 400 for an input in which something is wrong; the sentence names the first, `issues` all of them. */
-export function badInput(issues: readonly Issue[]): Problem {
-  const [first] = issues
-  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
-  const where = first?.path ? `${first.path}: ` : ''
-  const message = first ? `${where}${first.message}${more}` : undefined
-  return createProblem('bad_request', message, { issues: issues.slice(0, issuesMax) })
 }

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { base62Of, randomBase62 } from '#lib/base62.ts'
+import { holdsControl } from '#lib/control-characters.ts'
 
 /**
  * Access tokens. Our own are `sk-tg-`, 32 random base62 characters and 6 of CRC-32 over what stands before, so
@@ -28,8 +29,7 @@ export function isOwnAccessToken(text: string): boolean {
 
 /** Whether a string could be an access token at all, ours or a given one. */
 export function mayBeAccessToken(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
-  return text.length >= 1 && text.length <= accessTokenLengthMax && !/[\u0000-\u001f\u007f-\u009f]/.test(text)
+  return text.length >= 1 && text.length <= accessTokenLengthMax && !holdsControl(text)
 }
 
 /** What may be shown of an access token: enough to recognise one's own, too little to use. */

@@ -1,3 +1,4 @@
+import { present } from '#lib/present.ts'
 import type { Issue } from './errors.ts'
 import { parseAddress } from './network.ts'
 import type { User, UserLimits, UserType } from './user.ts'
@@ -55,13 +56,15 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
     promptCount: edit.promptCount ?? current?.promptCount ?? 0,
     createdAt: edit.createdAt ?? current?.createdAt ?? now,
     limits: editLimits(current?.limits ?? {}, edit.limits ?? {}),
-    ...present('nickname', chosen(edit.nickname, current?.nickname)),
-    ...present('lastUsedAt', chosen(edit.lastUsedAt, current?.lastUsedAt)),
-    ...present('disabledAt', disabledAt),
-    ...present('disabledReason', chosen(edit.disabledReason, reasonBefore)),
-    ...present('expiresAt', expiresAt),
-    ...present('adminNote', chosen(edit.adminNote, current?.adminNote)),
-    ...present('meta', chosen(edit.meta, current?.meta)),
+    ...present({
+      nickname: chosen(edit.nickname, current?.nickname),
+      lastUsedAt: chosen(edit.lastUsedAt, current?.lastUsedAt),
+      disabledAt,
+      disabledReason: chosen(edit.disabledReason, reasonBefore),
+      expiresAt,
+      adminNote: chosen(edit.adminNote, current?.adminNote),
+      meta: chosen(edit.meta, current?.meta),
+    }),
   }
   return { kind: 'profile', profile }
 }
@@ -95,10 +98,6 @@ export function disableEdit(
 
 function chosen<T>(edited: T | null | undefined, before: T | undefined): T | undefined {
   return edited === undefined ? before : (edited ?? undefined)
-}
-
-function present<Name extends string, T>(name: Name, value: T | undefined): { [Key in Name]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: T })
 }
 
 function editLimits(before: UserLimits, edit: NonNullable<UserEdit['limits']>): UserLimits {

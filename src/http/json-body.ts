@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { createProblem, type Problem } from '#core/errors.ts'
+import { type Reading, refused } from '#core/reading.ts'
 import { createJsonDepth } from '#lib/json-depth.ts'
 import { type ListBounds, parseList } from '#lib/json-list.ts'
 import { isWellEncoded, scanMembers } from '#lib/json-members.ts'
@@ -11,10 +12,9 @@ import { type BodyBudget, type BodyReading, readBody } from './body.ts'
  * that other requests are served between them.
  */
 export type JsonReading =
-  | { readonly kind: 'read'; readonly value: unknown }
+  | Reading<unknown>
   /** No body, or nothing but white space. */
   | { readonly kind: 'empty' }
-  | { readonly kind: 'refused'; readonly problem: Problem }
 
 export interface JsonBounds {
   readonly bytesMax: number
@@ -35,6 +35,29 @@ const itemBytesMax = 256 * 1024
 const depthMax = 32 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * What stands in the way before a byte is read. A body that does not say its type is taken for JSON; curl's
+ * `-d` says that it sends a form, and taking that for JSON would let any web page's form reach us.
+ * @param type the `content-type` header, @param coding the `content-encoding` header
+ */
+export function whyNotJson(type: string | undefined, coding: string | undefined): Problem | undefined {
+  const coded = whyCoded(coding)
+  if (coded || type === undefined || isJson(type)) return coded
+  const [sent = ''] = type.split(';', 1)
+  const message = `Send the body as JSON with "content-type: application/json"; it came as ${sent.trim().slice(0, 80)}.`
+  return createProblem('unsupported_media_type', message)
+}
+
+/** A body that would have to be decompressed first is refused. @param coding the `content-encoding` header */
+export function whyCoded(coding: string | undefined): Problem | undefined {
+  if ((coding?.trim().toLowerCase() ?? 'identity') === 'identity') return undefined
+  return createProblem('unsupported_media_type', 'Send the body without a content-encoding.')
+}
+
+function isJson(contentType: string): boolean {
+  return /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i.test(contentType.trim())
+}
 
 /** Reads a JSON body, whose type the caller has looked at; without a `list`, of at most `itemBytesMax` bytes. */
 export async function readJson(request: IncomingMessage, bounds: JsonBounds): Promise<JsonReading> {
@@ -122,8 +145,4 @@ function textStart(body: Buffer): number {
   return at
 }
 
-const badJson: JsonReading = { kind: 'refused', problem: createProblem('bad_json') }
-
-function refused(problem: Problem): JsonReading {
-  return { kind: 'refused', problem }
-}
+const badJson = refused(createProblem('bad_json'))

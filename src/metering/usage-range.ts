@@ -1,5 +1,6 @@
 import type { Issue } from '#core/errors.ts'
 import { instantOfText, isDate, isInSeconds, secondsMessage } from '#core/instant.ts'
+import { invalid, type Parsed, parsed } from '#core/parsed.ts'
 import { type UsageBucket, type UsageDimension, usageBuckets } from '#core/usage-question.ts'
 import { createWallClock } from '#core/wall-clock.ts'
 
@@ -23,10 +24,6 @@ export interface RangeDefaults {
   readonly bucket?: UsageBucket
 }
 
-export type Reading<T> =
-  | { readonly kind: 'read'; readonly value: T }
-  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
-
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
@@ -45,17 +42,17 @@ export const bucketsMax: Readonly<Record<UsageBucket, number>> = {
 /** The last instant of the year 9999. */
 export const latestAsked = 253_402_300_799_999
 
-export function readUsageRange(
+export function parseUsageRange(
   values: ReadonlyMap<string, string>,
   defaults: RangeDefaults,
-): Reading<UsageRange> {
+): Parsed<UsageRange> {
   const issues: Issue[] = []
   const time = (name: string, byDefault: () => number): number => {
     const text = values.get(name)
     if (text === undefined) return byDefault()
-    const reading = readAskedTime(name, text, defaults.timeZone)
-    if (reading.kind === 'read') return reading.value
-    issues.push(...reading.issues)
+    const time = parseAskedTime(name, text, defaults.timeZone)
+    if (time.kind === 'parsed') return time.value
+    issues.push(...time.issues)
     return 0
   }
   const to = time('to', () => defaults.now)
@@ -66,38 +63,32 @@ export function readUsageRange(
   if (bucket === undefined)
     issues.push({ path: 'bucket', message: `must be one of ${usageBuckets.join(', ')}` })
   if (issues.length > 0 || bucket === undefined) return { kind: 'invalid', issues }
-  if (from >= to)
-    return {
-      kind: 'invalid',
-      issues: [{ path: 'from', message: 'must be before to, which is now unless given' }],
-    }
+  if (from >= to) return invalid('from', 'must be before to, which is now unless given')
   const { ms, max, name, longer } = buckets[bucket]
   const count = Math.ceil((to - from) / ms)
-  if (count <= max) return { kind: 'read', value: { bucket, from, to } }
+  if (count <= max) return parsed({ bucket, from, to })
   const message = `these would be ${count} ${name}, and at most ${max} are answered: ask for a shorter time${longer}`
-  return { kind: 'invalid', issues: [{ path: 'bucket', message }] }
+  return invalid('bucket', message)
 }
 
 /** An instant in a query: epoch milliseconds, a date in the time zone, or a time with its offset. */
-export function readAskedTime(name: string, text: string, timeZone: string): Reading<number> {
+export function parseAskedTime(name: string, text: string, timeZone: string): Parsed<number> {
   const at = instantIn(text, timeZone)
   const message = faultOf(text, at)
-  if (message !== undefined || at === undefined)
-    return { kind: 'invalid', issues: [{ path: name, message: message ?? timeMessage }] }
-  return { kind: 'read', value: at }
+  if (message !== undefined || at === undefined) return invalid(name, message ?? timeMessage)
+  return parsed(at)
 }
 
 /** Dimensions as a list with commas, each at most once; an empty text is none. */
-export function readDimensions(
+export function parseDimensions(
   text: string | undefined,
   allowed: readonly UsageDimension[],
-): Reading<readonly UsageDimension[]> {
+): Parsed<readonly UsageDimension[]> {
   const names = (text ?? '').split(',').filter((name) => name !== '')
   const known = names.flatMap((name) => allowed.filter((dimension) => dimension === name))
-  if (known.length === names.length && new Set(known).size === known.length)
-    return { kind: 'read', value: known }
+  if (known.length === names.length && new Set(known).size === known.length) return parsed(known)
   const message = `must be of ${allowed.join(', ')}, each at most once, with commas between`
-  return { kind: 'invalid', issues: [{ path: 'groupBy', message }] }
+  return invalid('groupBy', message)
 }
 
 function bucketFor(lengthMs: number, { bucket }: RangeDefaults): UsageBucket {

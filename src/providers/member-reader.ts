@@ -1,5 +1,6 @@
 import { createProblem, type Problem } from '#core/errors.ts'
 import { toUnits } from '#core/units.ts'
+import { holdsControl } from '#lib/control-characters.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import { otherSpelling } from './spellings.ts'
 
@@ -61,8 +62,7 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
       )
     const value = read('model')
     if (value === undefined) refuse('model', 'You must provide a model: the member model is missing.')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
-    else if (typeof value !== 'string' || value === '' || /[\u0000-\u001f\u007f-\u009f]/.test(value)) {
+    else if (typeof value !== 'string' || value === '' || holdsControl(value)) {
       refuse('model', 'The member model must be a non-empty string without control characters.')
     } else if (value.length > modelLengthMax) {
       refuse('model', `The member model must have at most ${modelLengthMax} characters.`)

@@ -1,4 +1,6 @@
-import { createProblem, type ErrorCode, type Issue, type Problem } from '#core/errors.ts'
+import { createProblem, type ErrorCode, type Issue } from '#core/errors.ts'
+import { issuesMax } from '#core/issues.ts'
+import { type Refused, refused } from '#core/reading.ts'
 
 /** What a handler says, before anybody renders it. */
 export type Answer = Answered | Refusal
@@ -11,9 +13,7 @@ export interface Answered {
   readonly body?: object
 }
 
-export interface Refusal {
-  readonly kind: 'refused'
-  readonly problem: Problem
+export interface Refusal extends Refused {
   /** Instead of the status that the table of errors has for it. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
@@ -25,16 +25,9 @@ export function answered(body: object, status = 200): Answered {
   return { kind: 'answered', status, body }
 }
 
-export function refused(problem: Problem): Refusal {
-  return { kind: 'refused', problem }
-}
-
 export function refuse(code: ErrorCode, message?: string): Refusal {
   return refused(createProblem(code, message))
 }
-
-/** How many wrong things are named at once; a batch of a thousand may be wrong in each. */
-export const issuesMax = 100
 
 export function refuseInput(issues: readonly Issue[]): Refusal {
   const [first] = issues

@@ -1,5 +1,6 @@
 import type { QuotaView, RateView } from '#core/admission.ts'
 import type { AskedBy } from '#core/admission-ask.ts'
+import { remainingOf } from '#core/user-quotas.ts'
 
 /** What the verifier's answers say of a user and of the limits. Times in epoch milliseconds; what is not set is absent. */
 
@@ -25,9 +26,4 @@ export function toQuotaAnswer(quota: QuotaView) {
 
 export function toRateAnswer({ limit, remaining, resetAt }: RateView) {
   return { limit, remaining, resetAt }
-}
-
-/** Undefined where there is no limit. */
-export function remainingOf({ limit, used, reserved }: QuotaView): number | undefined {
-  return limit === undefined ? undefined : Math.max(0, limit - used - reserved)
 }

@@ -3,7 +3,7 @@ import { type Answer, answered, refuseInput } from './answer.ts'
 import { ask } from './asking.ts'
 import { type CheckInput, createCheckSchema, toCheckAnswer } from './check-wire.ts'
 import type { VerifierContext } from './context.ts'
-import { parseBy, toFamily, toHolder } from './fields-wire.ts'
+import { parse, toFamily, toHolder } from './fields-wire.ts'
 import { readJson } from './request-body.ts'
 import type { Visit } from './visit.ts'
 
@@ -11,7 +11,7 @@ import type { Visit } from './visit.ts'
 export async function check(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readJson(visit.request, context)
   if (reading.kind === 'refused') return reading
-  const parsed = parseBy(createCheckSchema(context.policy.families), reading.value)
+  const parsed = parse(createCheckSchema(context.policy.families), reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   const { requestId, route } = visit
   const { address } = parsed.value

@@ -4,7 +4,7 @@ import { noUsage } from '#core/usage.ts'
 import { timeOfSortableId } from '#lib/sortable-id.ts'
 import { type Answer, answered, refuse, refuseInput } from './answer.ts'
 import type { VerifierContext } from './context.ts'
-import { parseBy, toUsage } from './fields-wire.ts'
+import { parse, toUsage } from './fields-wire.ts'
 import { readJson } from './request-body.ts'
 import { type CourseInput, releaseSchema, renewalSchema, settlementSchema } from './reservation-wire.ts'
 import { reservationPrefix } from './reserve.ts'
@@ -14,7 +14,7 @@ import type { Visit } from './visit.ts'
 export async function settle(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
   const reading = await readJson(visit.request, context)
   if (reading.kind === 'refused') return reading
-  const parsed = parseBy(settlementSchema, reading.value)
+  const parsed = parse(settlementSchema, reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   const { isEstimated, status = 200 } = parsed.value
   const usage = toUsage(parsed.value)
@@ -25,7 +25,7 @@ export async function settle(visit: Visit, context: VerifierContext, id: string)
 export async function release(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
   const reading = await readJson(visit.request, context, { empty: {} })
   if (reading.kind === 'refused') return reading
-  const parsed = parseBy(releaseSchema, reading.value)
+  const parsed = parse(releaseSchema, reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   const { status = 0 } = parsed.value
   const ending = { ending: 'released', usage: noUsage, isEstimated: false, status } as const
@@ -35,7 +35,7 @@ export async function release(visit: Visit, context: VerifierContext, id: string
 export async function renew(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
   const reading = await readJson(visit.request, context, { empty: {} })
   if (reading.kind === 'refused') return reading
-  const parsed = parseBy(renewalSchema, reading.value)
+  const parsed = parse(renewalSchema, reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   if (madeAt(id) === undefined) return unknown
   const leaseUntil = context.clock() + parsed.value.leaseSeconds * 1000

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { createThrottled } from '#core/errors.ts'
+import { refused } from '#core/reading.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey } from '#http/key-door.ts'
-import { type Refusal, refuse, refused } from './answer.ts'
+import { type Refusal, refuse } from './answer.ts'
 import type { VerifierContext } from './context.ts'
 import type { Visit } from './visit.ts'
 

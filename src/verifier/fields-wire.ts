@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import type { Issue } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
 import { instantMessage, readInstant } from '#core/instant.ts'
 import { parseAddress } from '#core/network.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
 import { unitsMax } from '#core/units.ts'
 import type { Usage } from '#core/usage.ts'
 import { isUserId } from '#core/user-id.ts'
+import { holdsControl } from '#lib/control-characters.ts'
 
 /**
  * The fields that several of the verifier's bodies share. Unknown members are ignored everywhere but among the
@@ -45,12 +46,7 @@ export function lineField(max: number) {
     .string()
     .min(1)
     .max(max)
-    .refine((text) => text.isWellFormed() && !hasControl(text), 'must not hold control characters')
-}
-
-function hasControl(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
-  return /[\u0000-\u001f\u007f-\u009f]/.test(text)
+    .refine((text) => text.isWellFormed() && !holdsControl(text), 'must not hold control characters')
 }
 
 export function addressField() {
@@ -153,27 +149,7 @@ export function mustBe<T>(path: readonly string[], fault: (value: T) => string |
   }
 }
 
-export type Parsed<T> =
-  | { readonly kind: 'parsed'; readonly value: T }
-  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
-
 /** What a value is by a schema, or what is wrong with it, at paths such as `[3].usage.input`. */
-export function parseBy<Schema extends z.ZodType>(schema: Schema, value: unknown): Parsed<z.output<Schema>> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return { kind: 'parsed', value: parsed.data }
-  return { kind: 'invalid', issues: parsed.error.issues.flatMap(describeIssue) }
-}
-
-function describeIssue(issue: z.core.$ZodIssue): Issue[] {
-  const path = pathOf(issue.path)
-  if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }]
-  const message = `is not a known figure; known are ${Object.keys(figures).join(', ')}`
-  return issue.keys.map((key) => ({ path: `${path}.${key.slice(0, 80)}`, message }))
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`
-    return text === '' ? String(part) : `${text}.${String(part)}`
-  }, '')
+export function parse<T>(schema: Parameters<typeof parseBy<T>>[0], value: unknown): Parsed<T> {
+  return parseBy(schema, value, `is not a known figure; known are ${Object.keys(figures).join(', ')}`)
 }

@@ -1,6 +1,6 @@
 import type { Admitted } from '#core/admission.ts'
 import type { AskedBy } from '#core/admission-ask.ts'
-import { remainingOf } from './answers-wire.ts'
+import { remainingOf } from '#core/user-quotas.ts'
 
 /**
  * What `/auth/verify` tells a proxy of the user, for the server behind it. Every one of them is in every success,

@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { createProblem, type Issue } from '#core/errors.ts'
+import { issuesMax, issuesUnder } from '#core/issues.ts'
+import { refused } from '#core/reading.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { createTurns } from '#lib/turns.ts'
 import { StoreFault } from '#storage/store.ts'
-import { type Answer, answered, issuesMax, type Refusal, refuse, refused, refuseInput } from './answer.ts'
+import { type Answer, answered, type Refusal, refuse, refuseInput } from './answer.ts'
 import { binaryEvent, eventFormOf } from './cloud-event.ts'
 import type { VerifierContext } from './context.ts'
 import { createCloudEventSchema, createEventSchema, type ReportedUsage } from './event-wire.ts'
-import { parseBy } from './fields-wire.ts'
+import { parse } from './fields-wire.ts'
 import { mediaTypeOf, readJson } from './request-body.ts'
 import type { Visit } from './visit.ts'
 
@@ -50,7 +52,7 @@ async function readEvents({ request }: Visit, context: VerifierContext): Promise
   const { families } = context.policy
   const schema = form === 'plain' ? createEventSchema(families) : createCloudEventSchema(families)
   if (isList) return parseEvents(schema, body)
-  const parsed = form === 'batch' ? parseBy(z.array(schema), body) : parseBy(schema, body)
+  const parsed = form === 'batch' ? parse(z.array(schema), body) : parse(schema, body)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   return { kind: 'read', events: [parsed.value].flat(), isList }
 }
@@ -61,18 +63,13 @@ async function parseEvents(schema: z.ZodType<ReportedUsage>, values: readonly un
   const issues: Issue[] = []
   const turn = createTurns()
   for (const [index, value] of values.entries()) {
-    const parsed = parseBy(schema, value)
+    const parsed = parse(schema, value)
     if (parsed.kind === 'parsed') events.push(parsed.value)
-    else issues.push(...parsed.issues.map((issue) => under(index, issue)))
+    else issues.push(...issuesUnder(`[${index}]`, parsed.issues))
     if (issues.length > issuesMax) break
     await turn()
   }
   return issues.length > 0 ? refuseInput(issues) : { kind: 'read', events, isList: true }
-}
-
-function under(index: number, { path, message }: Issue): Issue {
-  const separator = path === '' || path.startsWith('[') ? '' : '.'
-  return { path: `[${index}]${separator}${path}`, message }
 }
 
 /** `kept`: set aside, since the store cannot book it now; `failed`: the same, but its reporter has to keep it. */

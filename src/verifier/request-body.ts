@@ -1,10 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import { type Reading, read, refused } from '#core/reading.ts'
 import { readBody } from '#http/body.ts'
-import { type JsonList, problemOfBody, readJson as readJsonBody } from '#http/json-body.ts'
-import { type Refusal, refuse, refused } from './answer.ts'
+import {
+  type JsonList,
+  problemOfBody,
+  readJson as readJsonBody,
+  whyCoded,
+  whyNotJson,
+} from '#http/json-body.ts'
+import { refuse } from './answer.ts'
 import type { VerifierContext } from './context.ts'
-
-export type Read<T> = { readonly kind: 'read'; readonly value: T } | Refusal
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -27,22 +32,14 @@ export async function readJson(
   request: IncomingMessage,
   { bodyBytesMax, bodyBudget }: Bounds,
   more: { readonly empty?: object; readonly list?: JsonList } = {},
-): Promise<Read<unknown>> {
-  const type = mediaTypeOf(request)
-  if (type !== '' && !/^application\/(?:[\w.!#$&^-]+\+)?json$/.test(type))
-    return refuse('unsupported_media_type', 'Send the body as JSON with "content-type: application/json".')
-  if (isCoded(request)) return refuseCoding()
+): Promise<Reading<unknown>> {
+  const problem = whyNotJson(mediaTypeOf(request) || undefined, request.headers['content-encoding'])
+  if (problem) return refused(problem)
   const { empty, list } = more
   const bytesMax = Math.min(bodyBytesMax, batchBytesMax)
   const reading = await readJsonBody(request, { bytesMax, budget: bodyBudget, ...(list && { list }) })
-  switch (reading.kind) {
-    case 'refused':
-      return refused(reading.problem)
-    case 'empty':
-      return empty ? { kind: 'read', value: empty } : refuse('bad_json')
-    case 'read':
-      return reading
-  }
+  if (reading.kind !== 'empty') return reading
+  return empty ? read(empty) : refuse('bad_json')
 }
 
 const formType = 'application/x-www-form-urlencoded'
@@ -50,15 +47,16 @@ const formType = 'application/x-www-form-urlencoded'
 export async function readForm(
   request: IncomingMessage,
   { bodyBytesMax, bodyBudget }: Bounds,
-): Promise<Read<URLSearchParams>> {
+): Promise<Reading<URLSearchParams>> {
   if (mediaTypeOf(request) !== formType)
     return refuse('unsupported_media_type', `Send the body as "content-type: ${formType}".`)
-  if (isCoded(request)) return refuseCoding()
+  const coded = whyCoded(request.headers['content-encoding'])
+  if (coded) return refused(coded)
   const bytesMax = Math.min(bodyBytesMax, formBytesMax)
   const reading = await readBody(request, bytesMax, { budget: bodyBudget })
   if (reading.kind !== 'read') return refused(problemOfBody(reading, bytesMax))
   try {
-    return { kind: 'read', value: new URLSearchParams(utf8.decode(reading.body)) }
+    return read(new URLSearchParams(utf8.decode(reading.body)))
   } catch {
     return refuse('bad_request', 'The body is not valid UTF-8.')
   }
@@ -66,11 +64,3 @@ export async function readForm(
 
 /** An access token of 512 characters, each of them four bytes and escaped, is a tenth of it. */
 const formBytesMax = 64 * 1024
-
-function isCoded(request: IncomingMessage): boolean {
-  return (request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity') !== 'identity'
-}
-
-function refuseCoding(): Refusal {
-  return refuse('unsupported_media_type', 'Send the body without a content-encoding.')
-}

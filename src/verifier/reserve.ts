@@ -2,7 +2,7 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import { type Answer, answered, refuseInput } from './answer.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
-import { parseBy, toFamily, toHolder } from './fields-wire.ts'
+import { parse, toFamily, toHolder } from './fields-wire.ts'
 import { readJson } from './request-body.ts'
 import { createReservationSchema, toReservationAnswer } from './reservation-wire.ts'
 import type { Visit } from './visit.ts'
@@ -17,7 +17,7 @@ export const reservationPrefix = 'res_'
 export async function reserve(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readJson(visit.request, context)
   if (reading.kind === 'refused') return reading
-  const parsed = parseBy(createReservationSchema(context.policy.families), reading.value)
+  const parsed = parse(createReservationSchema(context.policy.families), reading.value)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   const input = parsed.value
   const now = context.clock()

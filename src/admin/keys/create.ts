@@ -1,5 +1,6 @@
-import { type AdminHandler, answerJson, answerProblem, badInput } from '#admin/context.ts'
+import { type AdminHandler, answerJson, answerProblem } from '#admin/context.ts'
 import { readJsonBody } from '#admin/request/body.ts'
+import { badInput } from '#core/issues.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
 import { parseNewKey, toKey } from './wire.ts'
 

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { countField, limitField, timeField, wholeField } from '#admin/wire/fields.ts'
+import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import { periods } from '#core/period.ts'
 import { unitsMax } from '#core/units.ts'
 import { isUserId } from '#core/user-id.ts'
@@ -15,7 +16,7 @@ const usersMax = 100_000
 
 export function createQuotaSchemas(familyNames: readonly string[]) {
   const family = z.enum(familyNames, {
-    error: `is not a known family; known are ${familyNames.join(', ')}`,
+    error: unknownFamily(familyNames),
   })
   const families = z
     .array(family)

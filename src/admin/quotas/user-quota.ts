@@ -4,13 +4,14 @@ import {
   type AdminParts,
   answerJson,
   answerProblem,
-  badInput,
 } from '#admin/context.ts'
 import { readJsonBody } from '#admin/request/body.ts'
 import { readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
-import { type Input, problemOf, readUserRef, refused } from '#admin/users/input.ts'
-import type { Parsed } from '#admin/users/wire.ts'
+import { problemOf, readUserRef } from '#admin/users/input.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
+import { type Parsed, toReading } from '#core/parsed.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
 import type { User } from '#core/user.ts'
 import type { QuotaAdded, QuotaAddition } from '#storage/store.ts'
 import { toQuotaAnswer } from './wire.ts'
@@ -49,13 +50,13 @@ export const addToQuota: AdminHandler = async (c, parts) => {
   return answerQuota(c, parts, added.user, added.repeated)
 }
 
-async function findUser(c: AdminContext, { store, clock }: AdminParts): Promise<Input<User>> {
+async function findUser(c: AdminContext, { store, clock }: AdminParts): Promise<Reading<User>> {
   const ref = readUserRef(c)
   if (ref.kind === 'refused') return ref
   const user = await store.users.findUser(ref.value, clock())
   if (!user) return refused(createProblem('not_found'))
   c.set('userId', user.id)
-  return { kind: 'read', value: user }
+  return read(user)
 }
 
 /** A body by its own parser; one that is left out is an empty one. */
@@ -63,12 +64,10 @@ export async function readParsed<T>(
   c: AdminContext,
   parts: AdminParts,
   parse: (value: unknown) => Parsed<T>,
-): Promise<Input<T>> {
+): Promise<Reading<T>> {
   const reading = await readJsonBody(c, parts)
   if (reading.kind === 'refused') return reading
-  const parsed = parse(reading.kind === 'empty' ? {} : reading.value)
-  if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
-  return { kind: 'read', value: parsed.value }
+  return toReading(parse(reading.kind === 'empty' ? {} : reading.value))
 }
 
 function notAdded(

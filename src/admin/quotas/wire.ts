@@ -1,7 +1,6 @@
-import type { z } from '@hono/zod-openapi'
-import type { Parsed } from '#admin/users/wire.ts'
-import { toIssues } from '#admin/wire/issues.ts'
+import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import { type Policy, periodOf } from '#core/admission.ts'
+import { mapped, type Parsed, parseBy } from '#core/parsed.ts'
 import type { User } from '#core/user.ts'
 import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
 import type { QuotaAddition } from '#storage/store.ts'
@@ -25,21 +24,14 @@ export interface ResetAll {
 
 export function createQuotaWire(familyNames: readonly string[]): QuotaWire {
   const schemas = createQuotaSchemas(familyNames)
-  function parse<Schema extends z.ZodType, T>(
-    schema: Schema,
-    value: unknown,
-    to: (output: z.output<Schema>) => T,
-  ): Parsed<T> {
-    const parsed = schema.safeParse(value)
-    if (parsed.success) return { kind: 'parsed', value: to(parsed.data) }
-    return { kind: 'invalid', issues: toIssues(parsed.error, familyNames) }
-  }
+  const parse = <T>(schema: Parameters<typeof parseBy<T>>[0], value: unknown) =>
+    parseBy(schema, value, unknownFamily(familyNames))
   return {
     schemas,
-    parseReset: (value) => parse(schemas.reset, value, ({ families }) => families ?? 'all'),
-    parseAddition: (value) => parse(schemas.addition, value, (addition) => addition),
+    parseReset: (value) => mapped(parse(schemas.reset, value), ({ families }) => families ?? 'all'),
+    parseAddition: (value) => parse(schemas.addition, value),
     parseResetAll: (value) =>
-      parse(schemas.resetAll, value, ({ families, cursor, limit }) => ({
+      mapped(parse(schemas.resetAll, value), ({ families, cursor, limit }) => ({
         families: families ?? 'all',
         after: cursor,
         limit,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type AdminContext, badInput } from '#admin/context.ts'
-import { type Input, refused } from '#admin/users/input.ts'
+import type { AdminContext } from '#admin/context.ts'
+import { badInput } from '#core/issues.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
 import type { Repeat } from '#storage/store.ts'
 import { canonicalJson } from './canonical-json.ts'
 
@@ -10,15 +11,15 @@ import { canonicalJson } from './canonical-json.ts'
  *
  * @param request what is asked, as a value; the same key with another one is a conflict
  */
-export function readRepeat(c: AdminContext, request: unknown): Input<Repeat | undefined> {
+export function readRepeat(c: AdminContext, request: unknown): Reading<Repeat | undefined> {
   const key = c.req.header('idempotency-key')
-  if (key === undefined) return { kind: 'read', value: undefined }
+  if (key === undefined) return read(undefined)
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
     const message = 'must be 1 to 255 visible ASCII characters'
     return refused(badInput([{ path: 'Idempotency-Key', message }]))
   }
   const fingerprint = createHash('sha256').update(canonicalJson(request)).digest('base64url')
-  return { kind: 'read', value: { key: `${c.get('adminKey')?.id ?? ''}:${key}`, fingerprint } }
+  return read({ key: `${c.get('adminKey')?.id ?? ''}:${key}`, fingerprint })
 }
 
 export const repeatConflict = 'This Idempotency-Key was used for another request.'

@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi'
+import { decodeCursor, encodeCursor } from '#admin/request/cursor.ts'
 import { type RequestFilter, requestStates } from '#core/booked-request.ts'
 import { isUserId } from '#core/user-id.ts'
+import { present } from '#lib/present.ts'
 import { latestAsked } from '#metering/usage-range.ts'
 
 /** Where a list of requests goes on. It carries the whole question, so that it cannot be mixed up with another list. */
@@ -26,27 +28,13 @@ const encoded = z.strictObject({
 })
 
 export function encodeRequestCursor({ filter, after }: RequestCursor): string {
-  return Buffer.from(JSON.stringify({ ...filter, after })).toString('base64url')
+  return encodeCursor({ ...filter, after })
 }
 
 /** Undefined where the text is no cursor of ours. */
 export function parseRequestCursor(text: string): RequestCursor | undefined {
-  const parsed = encoded.safeParse(parseJson(Buffer.from(text, 'base64url').toString()))
+  const parsed = encoded.safeParse(decodeCursor(text))
   if (!parsed.success) return undefined
   const { after, ...given } = parsed.data
   return { after, filter: present(given) }
-}
-
-/** Without the members that are undefined. */
-export function present<T extends object>(members: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  const kept = Object.entries(members).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(kept) as { [Key in keyof T]?: Exclude<T[Key], undefined> }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,7 @@
-import { type AdminHandler, type AdminParts, answerJson, answerProblem, badInput } from '#admin/context.ts'
+import { type AdminHandler, type AdminParts, answerJson, answerProblem } from '#admin/context.ts'
 import { parseQuery } from '#admin/request/target.ts'
 import type { BookedRequest, RequestPage } from '#core/booked-request.ts'
+import { badInput } from '#core/issues.ts'
 import { encodeRequestCursor } from './cursor.ts'
 import { parseRequestQuery, type RequestQuery } from './query.ts'
 import type { RequestAnswer } from './schemas.ts'

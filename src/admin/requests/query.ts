@@ -1,9 +1,9 @@
-import type { Parsed } from '#admin/users/wire.ts'
-import { toIssues } from '#admin/wire/issues.ts'
 import type { RequestFilter, RequestQuestion } from '#core/booked-request.ts'
 import type { Issue } from '#core/errors.ts'
-import { readAskedTime } from '#metering/usage-range.ts'
-import { parseRequestCursor, present } from './cursor.ts'
+import { invalid, type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { present } from '#lib/present.ts'
+import { parseAskedTime } from '#metering/usage-range.ts'
+import { parseRequestCursor } from './cursor.ts'
 import { requestQuerySchema, requestsDefault } from './schemas.ts'
 
 /** What a query asks of the ledger: one entry, or a page of those that a filter leaves. */
@@ -15,23 +15,24 @@ export function parseRequestQuery(
   values: ReadonlyMap<string, string>,
   timeZone: string,
 ): Parsed<RequestQuery> {
-  const parsed = requestQuerySchema.safeParse(Object.fromEntries(values))
+  const fields = parseBy(requestQuerySchema, Object.fromEntries(values))
   const times = ['from', 'to'].flatMap((name) => {
     const text = values.get(name)
-    return text === undefined ? [] : [{ name, reading: readAskedTime(name, text, timeZone) }]
+    return text === undefined ? [] : [{ name, time: parseAskedTime(name, text, timeZone) }]
   })
   const issues: Issue[] = [
-    ...(parsed.success ? [] : toIssues(parsed.error, [])),
-    ...times.flatMap(({ reading }) => (reading.kind === 'invalid' ? reading.issues : [])),
+    ...[fields, ...times.map(({ time }) => time)].flatMap((each) =>
+      each.kind === 'invalid' ? each.issues : [],
+    ),
   ]
-  if (!parsed.success || issues.length > 0) return { kind: 'invalid', issues }
-  const { id, user, cursor, limit = requestsDefault, from: _from, to: _to, ...rest } = parsed.data
+  if (fields.kind === 'invalid' || issues.length > 0) return { kind: 'invalid', issues }
+  const { id, user, cursor, limit = requestsDefault, from: _from, to: _to, ...rest } = fields.value
   if (id !== undefined)
     return values.size === 1
-      ? { kind: 'parsed', value: { kind: 'one', id } }
+      ? parsed({ kind: 'one', id })
       : invalid('id', 'stands alone: it names one request')
   const at = Object.fromEntries(
-    times.map(({ name, reading }) => [name, reading.kind === 'read' ? reading.value : undefined]),
+    times.map(({ name, time }) => [name, time.kind === 'parsed' ? time.value : undefined]),
   )
   const asked: RequestFilter = present({ ...rest, ...at, userId: user })
   if (asked.from !== undefined && asked.to !== undefined && asked.from >= asked.to)
@@ -50,9 +51,5 @@ function belongs(asked: RequestFilter, known: RequestFilter): boolean {
 }
 
 function page(question: RequestQuestion): Parsed<RequestQuery> {
-  return { kind: 'parsed', value: { kind: 'page', question } }
-}
-
-function invalid(path: string, message: string): Parsed<never> {
-  return { kind: 'invalid', issues: [{ path, message }] }
+  return parsed({ kind: 'page', question })
 }

@@ -1,9 +1,7 @@
 import type { z } from '@hono/zod-openapi'
-import type { Parsed } from '#admin/users/wire.ts'
-import { toIssues } from '#admin/wire/issues.ts'
-import type { Issue } from '#core/errors.ts'
+import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
 import { type UsageDimension, type UsageQuestion, usageDimensions } from '#core/usage-question.ts'
-import { readDimensions, readUsageRange } from '#metering/usage-range.ts'
+import { parseDimensions, parseUsageRange } from '#metering/usage-range.ts'
 import { usageQuerySchema, userUsageQuerySchema } from './schemas.ts'
 
 export interface UsageQuery {
@@ -22,28 +20,25 @@ export function parseUsageQuery(
 ): Parsed<UsageQuery> {
   const { now, timeZone, userId } = known
   const fields = Object.fromEntries(values)
-  const parsed =
-    userId === undefined ? usageQuerySchema.safeParse(fields) : userUsageQuerySchema.safeParse(fields)
-  const range = readUsageRange(values, { now, timeZone, lengthMs: dayMs })
-  const groupBy = readDimensions(values.get('groupBy'), dimensionsOf(userId))
-  const issues: Issue[] = [
-    ...(parsed.success ? [] : toIssues(parsed.error, [])),
-    ...(range.kind === 'invalid' ? range.issues : []),
-    ...(groupBy.kind === 'invalid' ? groupBy.issues : []),
-  ]
-  if (!parsed.success || range.kind === 'invalid' || groupBy.kind === 'invalid')
+  const asked =
+    userId === undefined ? parseBy(usageQuerySchema, fields) : parseBy(userUsageQuerySchema, fields)
+  const range = parseUsageRange(values, { now, timeZone, lengthMs: dayMs })
+  const groupBy = parseDimensions(values.get('groupBy'), dimensionsOf(userId))
+  if (asked.kind === 'invalid' || range.kind === 'invalid' || groupBy.kind === 'invalid') {
+    const issues = [asked, range, groupBy].flatMap((each) => (each.kind === 'invalid' ? each.issues : []))
     return { kind: 'invalid', issues }
-  const { limit, format } = parsed.data
+  }
+  const { limit, format } = asked.value
   // Where the path names nobody the schema has looked at it.
   const whose = userId ?? values.get('user')
   const question = {
     ...range.value,
     groupBy: groupBy.value,
     ...(whose !== undefined && { userId: whose }),
-    ...filtersOf(parsed.data),
+    ...filtersOf(asked.value),
     limit,
   }
-  return { kind: 'parsed', value: { question, format } }
+  return parsed({ question, format })
 }
 
 function dimensionsOf(userId: string | undefined): readonly UsageDimension[] {

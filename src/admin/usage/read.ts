@@ -1,14 +1,11 @@
-import {
-  type AdminContext,
-  type AdminHandler,
-  type AdminParts,
-  answerProblem,
-  badInput,
-} from '#admin/context.ts'
+import { type AdminContext, type AdminHandler, type AdminParts, answerProblem } from '#admin/context.ts'
 import { parseQuery } from '#admin/request/target.ts'
-import { type Input, readUserRef, refused } from '#admin/users/input.ts'
+import { readUserRef } from '#admin/users/input.ts'
 import { streamRows } from '#admin/wire/stream-rows.ts'
 import { createProblem } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
+import { toReading } from '#core/parsed.ts'
+import { type Reading, refused } from '#core/reading.ts'
 import type { UsageQuestion } from '#core/usage-question.ts'
 import { reportUsage, type UsageReport } from '#metering/usage-report.ts'
 import { csvHead, csvLine } from './csv.ts'
@@ -34,13 +31,11 @@ export const readUserUsage: AdminHandler = async (c, parts) => {
   return answerReport(c, parts, query.value)
 }
 
-function readQuery(c: AdminContext, { clock, policy }: AdminParts, userId?: string): Input<UsageQuery> {
+function readQuery(c: AdminContext, { clock, policy }: AdminParts, userId?: string): Reading<UsageQuery> {
   const values = parseQuery(c.get('target').query)
   if (values.kind === 'invalid') return refused(badInput([values]))
   const known = { now: clock(), timeZone: policy.timeZone, ...(userId !== undefined && { userId }) }
-  const parsed = parseUsageQuery(values.values, known)
-  if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
-  return { kind: 'read', value: parsed.value }
+  return toReading(parseUsageQuery(values.values, known))
 }
 
 async function answerReport(

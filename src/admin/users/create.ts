@@ -1,8 +1,9 @@
-import { type AdminHandler, answerJson, answerProblem, badInput } from '#admin/context.ts'
+import { type AdminHandler, answerJson, answerProblem } from '#admin/context.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem, type Issue } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { readUserEdit } from './input.ts'
 

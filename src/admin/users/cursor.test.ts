@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createUserId } from '#core/user-id.ts'
-import { encodeCursor, type ListCursor, parseCursor, sortNames, userStates } from './cursor.ts'
+import { encodeListCursor, type ListCursor, parseListCursor, sortNames, userStates } from './cursor.ts'
 
 const id = createUserId(1_767_225_600_000)
 
@@ -22,18 +22,20 @@ const cursors: fc.Arbitrary<ListCursor> = fc
 
 describe('a cursor', () => {
   it('comes back as it went', () => {
-    fc.assert(fc.property(cursors, (cursor) => assert.deepEqual(parseCursor(encodeCursor(cursor)), cursor)))
+    fc.assert(
+      fc.property(cursors, (cursor) => assert.deepEqual(parseListCursor(encodeListCursor(cursor)), cursor)),
+    )
   })
 
   it('stands in a URL as it is', () => {
-    fc.assert(fc.property(cursors, (cursor) => assert.match(encodeCursor(cursor), /^[\w-]+$/)))
+    fc.assert(fc.property(cursors, (cursor) => assert.match(encodeListCursor(cursor), /^[\w-]+$/)))
   })
 
   it('is nothing else that somebody sends', () => {
-    fc.assert(fc.property(fc.string(), (text) => assert.equal(parseCursor(text), undefined)))
+    fc.assert(fc.property(fc.string(), (text) => assert.equal(parseListCursor(text), undefined)))
     const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
     const good = { total: 1, sort: 'nickname', value: 'a', id }
-    assert.ok(parseCursor(encode(good)))
+    assert.ok(parseListCursor(encode(good)))
     const bad = [
       { total: -1 },
       { total: '1' },
@@ -46,8 +48,8 @@ describe('a cursor', () => {
       { q: 'x'.repeat(201) },
     ]
     for (const change of bad)
-      assert.equal(parseCursor(encode({ ...good, ...change })), undefined, JSON.stringify(change))
-    assert.equal(parseCursor(encode({ ...good, sort: 'createdAt' })), undefined)
-    assert.equal(parseCursor(encode(null)), undefined)
+      assert.equal(parseListCursor(encode({ ...good, ...change })), undefined, JSON.stringify(change))
+    assert.equal(parseListCursor(encode({ ...good, sort: 'createdAt' })), undefined)
+    assert.equal(parseListCursor(encode(null)), undefined)
   })
 })

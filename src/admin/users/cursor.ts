@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { decodeCursor, encodeCursor } from '#admin/request/cursor.ts'
 import { userTypes } from '#core/user.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
@@ -34,15 +35,15 @@ const encoded = z.object({
   id: z.string().refine(isUserId),
 })
 
-export function encodeCursor({ total, sort, filter, after }: ListCursor): string {
+export function encodeListCursor({ total, sort, filter, after }: ListCursor): string {
   const { text: q, type, state } = filter
   const fields = { total, sort, q, type, state, value: after.value, id: after.id }
-  return Buffer.from(JSON.stringify(fields)).toString('base64url')
+  return encodeCursor(fields)
 }
 
 /** Undefined where the text is no cursor of ours. */
-export function parseCursor(text: string): ListCursor | undefined {
-  const parsed = encoded.safeParse(parseJson(Buffer.from(text, 'base64url').toString()))
+export function parseListCursor(text: string): ListCursor | undefined {
+  const parsed = encoded.safeParse(decodeCursor(text))
   if (!parsed.success) return undefined
   const { total, sort, q, type, state, value, id } = parsed.data
   // A value of another kind than the column's would be an error in the database.
@@ -54,12 +55,4 @@ export function parseCursor(text: string): ListCursor | undefined {
     ...(state !== undefined && { state }),
   }
   return { total, sort, filter, after: { value, id } }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

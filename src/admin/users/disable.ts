@@ -4,15 +4,17 @@ import {
   type AdminParts,
   answerJson,
   answerProblem,
-  badInput,
 } from '#admin/context.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { parseQuery } from '#admin/request/target.ts'
 import { textField } from '#admin/wire/fields.ts'
 import { createProblem } from '#core/errors.ts'
+import { badInput, issuesUnder } from '#core/issues.ts'
+import { parseBy } from '#core/parsed.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
 import { disableEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
-import { type Input, readUserRef, refused } from './input.ts'
+import { readUserRef } from './input.ts'
 import { answerWritten, writeIfMatch } from './write.ts'
 
 /** DELETE /admin/users/{token}: disables, with a reason where one is given. */
@@ -47,13 +49,12 @@ async function disableIfMatch(
 }
 
 /** An empty reason is none: a form that was left blank must not take the first one away. */
-function readReason(c: AdminContext): Input<string | undefined> {
+function readReason(c: AdminContext): Reading<string | undefined> {
   const query = parseQuery(c.get('target').query)
   if (query.kind === 'invalid') return refused(badInput([query]))
-  const parsed = reasonField.safeParse(query.values.get('disabledReason') || undefined)
-  if (parsed.success) return { kind: 'read', value: parsed.data }
-  const issues = parsed.error.issues.map(({ message }) => ({ path: 'disabledReason', message }))
-  return refused(badInput(issues))
+  const reason = parseBy(reasonField, query.values.get('disabledReason') || undefined)
+  if (reason.kind === 'parsed') return read(reason.value)
+  return refused(badInput(issuesUnder('disabledReason', reason.issues)))
 }
 
 const reasonField = textField(1000).optional()

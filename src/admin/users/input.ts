@@ -1,33 +1,26 @@
-import { type AdminContext, type AdminParts, badInput } from '#admin/context.ts'
+import type { AdminContext, AdminParts } from '#admin/context.ts'
 import { readJsonBody } from '#admin/request/body.ts'
 import { decodeSegment } from '#admin/request/target.ts'
-import { issuesUnder } from '#admin/wire/issues.ts'
 import type { Problem } from '#core/errors.ts'
 import { createProblem } from '#core/errors.ts'
+import { badInput, issuesUnder } from '#core/issues.ts'
+import { type Reading, type Refused, read, refused } from '#core/reading.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'
 import { accessTokenIssues, type ParsedEdit } from './wire.ts'
 
-/** What handlers read of a request: a value, or why there is none. */
-export type Input<T> = { readonly kind: 'read'; readonly value: T } | Refused
-
-interface Refused {
-  readonly kind: 'refused'
-  readonly problem: Problem
-}
-
 /** The user that the path names, by access token or by id. */
-export function readUserRef(c: AdminContext): Input<UserRef> {
+export function readUserRef(c: AdminContext): Reading<UserRef> {
   // The route matched these very segments: /admin/users/{token}, whatever stands behind.
   const segment = c.get('target').path.split('/')[3] ?? ''
   const name = decodeSegment(segment)
   if (name === undefined)
     return refused(badInput([{ path: 'token', message: 'the path holds a broken percent-escape' }]))
-  if (isUserId(name)) return { kind: 'read', value: { id: name } }
+  if (isUserId(name)) return read({ id: name })
   const issues = accessTokenIssues(name)
   if (issues.length > 0) return refused(badInput(issuesUnder('token', issues)))
-  return { kind: 'read', value: { accessToken: name } }
+  return read({ accessToken: name })
 }
 
 /** The edit in the body, by one of the wire's parsers; a request without a body edits nothing. */
@@ -55,8 +48,4 @@ export function problemOf(
     case 'invalid':
       return badInput(place === '' ? result.issues : issuesUnder(place, result.issues))
   }
-}
-
-export function refused(problem: Problem): Refused {
-  return { kind: 'refused', problem }
 }

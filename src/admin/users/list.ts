@@ -4,12 +4,12 @@ import {
   type AdminParts,
   answerJson,
   answerProblem,
-  badInput,
 } from '#admin/context.ts'
 import { parseQuery } from '#admin/request/target.ts'
+import { badInput } from '#core/issues.ts'
 import type { UserPage } from '#core/user-list.ts'
 import type { Log } from '#http/log.ts'
-import { encodeCursor } from './cursor.ts'
+import { encodeListCursor } from './cursor.ts'
 import { type ListPageQuery, parseListQuery, toPageRequest } from './query.ts'
 import { streamUsers } from './stream.ts'
 
@@ -66,7 +66,7 @@ async function answerPage(
   const page = toldOf(await store.users.listUsers(toPageRequest(query, now)), log, c.get('requestId'))
   const total = query.cursor?.total ?? (await store.users.countUsers(query.filter, now))
   const { sort, filter } = query
-  const nextCursor = page.next && encodeCursor({ total, sort, filter, after: page.next })
+  const nextCursor = page.next && encodeListCursor({ total, sort, filter, after: page.next })
   return answerJson(c, {
     users: page.users.map(wire.toUser),
     count: page.users.length,

@@ -1,11 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { lineField } from '#admin/wire/fields.ts'
-import { toIssues } from '#admin/wire/issues.ts'
-import type { Issue } from '#core/errors.ts'
+import { invalid, type Parsed, parseBy, parsed } from '#core/parsed.ts'
 import { userTypes } from '#core/user.ts'
 import type { UserFilter, UserPageRequest } from '#core/user-list.ts'
-import { type ListCursor, parseCursor, sortFields, sortNames, userStates } from './cursor.ts'
-import type { Parsed } from './wire.ts'
+import { type ListCursor, parseListCursor, sortFields, sortNames, userStates } from './cursor.ts'
 
 /** What a query asks of the list: all users, or one page. */
 export type ListQuery = { readonly kind: 'all' } | ListPageQuery
@@ -41,11 +39,11 @@ export const listQuerySchema = z.object({
 
 /** Any of the parameters asks for a page; without them the list is everybody. */
 export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<ListQuery> {
-  const parsed = listQuerySchema.safeParse(Object.fromEntries(values))
-  if (!parsed.success) return { kind: 'invalid', issues: toIssues(parsed.error, []) }
-  const { limit = limitDefault, cursor: cursorText, sort, q, type, state } = parsed.data
+  const fields = parseBy(listQuerySchema, Object.fromEntries(values))
+  if (fields.kind === 'invalid') return fields
+  const { limit = limitDefault, cursor: cursorText, sort, q, type, state } = fields.value
   if (![...Object.keys(listQuerySchema.shape)].some((name) => values.has(name))) {
-    return { kind: 'parsed', value: { kind: 'all' } }
+    return parsed({ kind: 'all' })
   }
   const asked = {
     ...(q !== undefined && q !== '' && { text: q }),
@@ -53,12 +51,12 @@ export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<List
     ...(state !== undefined && { state }),
   }
   if (cursorText === undefined) {
-    return { kind: 'parsed', value: { kind: 'page', limit, sort, filter: asked, cursor: undefined } }
+    return parsed({ kind: 'page', limit, sort, filter: asked, cursor: undefined })
   }
-  const cursor = parseCursor(cursorText)
-  if (!cursor) return invalidCursor('is not one that a list of users gave')
-  if (!belongs(cursor, sort, asked)) return invalidCursor('belongs to a list with another sort or filter')
-  return { kind: 'parsed', value: { kind: 'page', limit, sort: cursor.sort, filter: cursor.filter, cursor } }
+  const cursor = parseListCursor(cursorText)
+  if (!cursor) return invalid('cursor', 'is not one that a list of users gave')
+  if (!belongs(cursor, sort, asked)) return invalid('cursor', 'belongs to a list with another sort or filter')
+  return parsed({ kind: 'page', limit, sort: cursor.sort, filter: cursor.filter, cursor })
 }
 
 /** The page as the store is asked for it. */
@@ -82,9 +80,4 @@ function belongs(cursor: ListCursor, sort: string | undefined, asked: UserFilter
     (asked.type === undefined || asked.type === filter.type) &&
     (asked.state === undefined || asked.state === filter.state)
   )
-}
-
-function invalidCursor(message: string): Parsed<never> {
-  const issues: Issue[] = [{ path: 'cursor', message }]
-  return { kind: 'invalid', issues }
 }

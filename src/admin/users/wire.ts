@@ -1,14 +1,16 @@
 import { createQuotaWire, type QuotaWire } from '#admin/quotas/wire.ts'
-import { issuesMax, issuesUnder, toIssues } from '#admin/wire/issues.ts'
-import { namedMax, unknownMembers } from '#admin/wire/unknown-members.ts'
+import { namedMax, unknownFamily, unknownMembers } from '#admin/wire/unknown-members.ts'
 import { mayBeAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
+import { issuesMax, issuesUnder } from '#core/issues.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import { isShown } from '#core/user-quotas.ts'
+import { present } from '#lib/present.ts'
 import { createTurns } from '#lib/turns.ts'
 import type { UserWrite } from '#storage/store.ts'
 import {
@@ -38,10 +40,6 @@ export interface UserWire {
   readonly toCreated: (user: User) => CreatedAnswer
 }
 
-export type Parsed<T> =
-  | { readonly kind: 'parsed'; readonly value: T }
-  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
-
 /** With the members that are not known. */
 type ParsedBody<T> = ParsedFrom<Parsed<T>, { readonly ignored: readonly string[] }>
 /** `accessToken` as the body says it; undefined where it does not. */
@@ -55,10 +53,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
   const policy = { families, limits }
   const familyNames = namesOf(families)
   const schemas = createUserSchemas(familyNames, hiddenAtFirst(policy))
-  const invalid = (error: Parameters<typeof toIssues>[0]) => ({
-    kind: 'invalid' as const,
-    issues: toIssues(error, familyNames),
-  })
+  const unknown = unknownFamily(familyNames)
   const fields = Object.keys(schemas.edit.shape)
   const known = {
     edit: new Set([...fields, ...answeredBesides.user]),
@@ -66,11 +61,11 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     bulk: new Set(['users', ...answeredBesides.list]),
   }
   function parseEdit(value: unknown, names: ReadonlySet<string>): ParsedEdit {
-    const parsed = schemas.edit.safeParse(value)
-    if (!parsed.success) return invalid(parsed.error)
-    const { token: accessToken } = parsed.data
+    const input = parseBy(schemas.edit, value, unknown)
+    if (input.kind === 'invalid') return input
+    const { token: accessToken } = input.value
     const ignored = unknownMembers(value, names)
-    return { kind: 'parsed', value: toEdit(parsed.data, familyNames), accessToken, ignored }
+    return { kind: 'parsed', value: toEdit(input.value, familyNames), accessToken, ignored }
   }
   function parseWrite(value: unknown, place: string): ParsedBody<UserWrite> {
     const edit = parseEdit(value, known.edit)
@@ -82,8 +77,8 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     return { kind: 'parsed', value: { ref: { accessToken }, edit: edit.value }, ignored }
   }
   function notBulk(value: unknown): readonly Issue[] {
-    const parsed = schemas.bulk.safeParse(value)
-    return parsed.success ? [] : toIssues(parsed.error, familyNames)
+    const parsed = parseBy(schemas.bulk, value, unknown)
+    return parsed.kind === 'parsed' ? [] : parsed.issues
   }
 
   return {
@@ -198,13 +193,6 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
       meta: user.meta,
     }),
   }
-}
-
-type Present<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> }
-
-/** Leaves out what is undefined, so that a field that is not set is absent. */
-function present<T extends object>(fields: T): Present<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>
 }
 
 function presentEntries<Value>(map: Readonly<Record<string, Value | undefined>>): Record<string, Value> {

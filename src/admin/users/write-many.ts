@@ -1,7 +1,8 @@
-import { type AdminHandler, answerProblem, badInput } from '#admin/context.ts'
+import { type AdminHandler, answerProblem } from '#admin/context.ts'
 import { readJsonBody } from '#admin/request/body.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
 import { createTurns } from '#lib/turns.ts'
 import { problemOf } from './input.ts'
 

@@ -4,11 +4,11 @@ import {
   type AdminParts,
   answerJson,
   answerProblem,
-  badInput,
 } from '#admin/context.ts'
 import { etagOf, parseIfMatch } from '#admin/request/etag.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'

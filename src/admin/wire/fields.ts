@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { instantMax, instantMessage, readInstant } from '#core/instant.ts'
 import { isNetwork, parseNetwork } from '#core/network.ts'
 import { sumMax, unitsMax } from '#core/units.ts'
+import { holdsControl } from '#lib/control-characters.ts'
 
 /**
  * The kinds of values that the admin API takes. Every text is bounded and well-formed Unicode without U+0000,
@@ -13,7 +14,7 @@ export function lineField(max: number) {
   return z
     .string()
     .refine((text) => isWithin(text, max), { error: `must be at most ${max} characters long`, abort: true })
-    .refine((text) => text.isWellFormed() && !hasControl(text), 'must not hold control characters')
+    .refine((text) => text.isWellFormed() && !holdsControl(text), 'must not hold control characters')
     .openapi({ maxLength: max })
 }
 
@@ -132,11 +133,6 @@ function isWithin(text: string, max: number): boolean {
   if (text.length <= max) return true
   // Twice as many UTF-16 units cannot be few enough characters, and counting those of a huge text takes long.
   return text.length <= 2 * max && [...text].length <= max
-}
-
-function hasControl(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused.
-  return /[\u0000-\u001f\u007f-\u009f]/.test(text)
 }
 
 /** Walked level by level: recursion over what a client sent could exhaust the stack. */

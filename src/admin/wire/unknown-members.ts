@@ -22,3 +22,8 @@ export function unknownMembers(value: unknown, known: ReadonlySet<string>, place
 export function toIgnored(members: readonly string[]): { readonly ignored?: readonly string[] } {
   return members.length > 0 ? { ignored: members.slice(0, namedMax) } : {}
 }
+
+/** What is said of a family that no configuration knows: one that is misspelt must not be a limit that never works. */
+export function unknownFamily(familyNames: readonly string[]): string {
+  return `is not a known family; known are ${familyNames.join(', ')}`
+}

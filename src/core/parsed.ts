@@ -1,0 +1,73 @@
+import type { Issue } from './errors.ts'
+import { badInput, pathOf } from './issues.ts'
+import { type Reading, read, refused } from './reading.ts'
+
+/** What a text or a JSON value says, or all that is wrong with it. */
+export type Parsed<T> = { readonly kind: 'parsed'; readonly value: T } | Invalid
+
+export interface Invalid {
+  readonly kind: 'invalid'
+  readonly issues: readonly Issue[]
+}
+
+export function parsed<T>(value: T): Parsed<T> {
+  return { kind: 'parsed', value }
+}
+
+export function invalid(path: string, message: string): Invalid {
+  return { kind: 'invalid', issues: [{ path, message }] }
+}
+
+/** The same with what was said turned into something else. */
+export function mapped<T, U>(parsing: Parsed<T>, to: (value: T) => U): Parsed<U> {
+  return parsing.kind === 'parsed' ? parsed(to(parsing.value)) : parsing
+}
+
+/** What a request that says this is refused for, or what it says. */
+export function toReading<T>(parsing: Parsed<T>): Reading<T> {
+  return parsing.kind === 'parsed' ? read(parsing.value) : refused(badInput(parsing.issues))
+}
+
+/** A schema as far as it is used here; zod's are such. */
+interface Schema<T> {
+  readonly safeParse: (
+    value: unknown,
+  ) => { readonly success: true; readonly data: T } | { readonly success: false; readonly error: SchemaError }
+}
+
+interface SchemaError {
+  readonly issues: readonly {
+    readonly code?: string | undefined
+    readonly path: readonly PropertyKey[]
+    readonly message: string
+    /** The members that are not known, where the code is `unrecognized_keys`. */
+    readonly keys?: readonly string[]
+  }[]
+}
+
+const unknownField = 'is not a field that is known here'
+
+/**
+ * A value by a schema, or what the schema finds wrong, in our own words and paths.
+ * @param unknownInside what is said of a member that a strict object within the value does not know
+ */
+export function parseBy<T>(schema: Schema<T>, value: unknown, unknownInside = unknownField): Parsed<T> {
+  const result = schema.safeParse(value)
+  if (result.success) return parsed(result.data)
+  return { kind: 'invalid', issues: toIssues(result.error, unknownInside) }
+}
+
+const nameLengthMax = 80
+
+function toIssues({ issues }: SchemaError, unknownInside: string): Issue[] {
+  return issues.flatMap(({ code, path, message, keys }) => {
+    const place = pathOf(path)
+    if (code !== 'unrecognized_keys' || !keys) return [{ path: place, message }]
+    return keys.map((key) => {
+      const name = key.slice(0, nameLengthMax)
+      return place === ''
+        ? { path: name, message: unknownField }
+        : { path: `${place}.${name}`, message: unknownInside }
+    })
+  })
+}

@@ -1,0 +1,22 @@
+import type { Problem } from './errors.ts'
+
+/** What was read of a request: a value, or the problem for which the request is refused. */
+export type Reading<T> = Read<T> | Refused
+
+interface Read<T> {
+  readonly kind: 'read'
+  readonly value: T
+}
+
+export interface Refused {
+  readonly kind: 'refused'
+  readonly problem: Problem
+}
+
+export function read<T>(value: T): Read<T> {
+  return { kind: 'read', value }
+}
+
+export function refused(problem: Problem): Refused {
+  return { kind: 'refused', problem }
+}
