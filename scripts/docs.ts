@@ -14,7 +14,7 @@ import { presets, providers } from '#providers/all.ts'
 import type { Endpoint } from '#providers/provider.ts'
 import {
   connectionsDefault,
-  connectTimeoutMs,
+  connectTimeoutDefaultMs,
   headersTimeoutDefaultMs,
   idleTimeoutDefaultMs,
 } from '#upstreams/config.ts'
@@ -357,9 +357,14 @@ function upstreamRows(): string {
       ],
       ['`passAnswerHeaders`', '-', 'Likewise of its answers, to clients.'],
       [
+        '`connectTimeoutMs`',
+        number(connectTimeoutDefaultMs),
+        'Until a connection is open, its encryption included. After that the next upstream is tried.',
+      ],
+      [
         '`headersTimeoutMs`',
         number(headersTimeoutDefaultMs),
-        `From handing a request over to the answer's headers. Connecting alone may take ${number(connectTimeoutMs)}.`,
+        "From handing a request over to the answer's headers, the wait for a connection included.",
       ],
       ['`idleTimeoutMs`', number(idleTimeoutDefaultMs), 'Between two pieces of an answer.'],
       [

@@ -328,6 +328,26 @@ const wrong: readonly Wrong[] = [
     says: /passThrough\[0\]\.provider: "other" is none of/,
   },
   {
+    name: 'a route to let through that takes one that is served',
+    file: 'passThrough: [{ provider: openai, path: /v1/Chat/* }]',
+    says: /passThrough\[0\]\.path: \/v1\/Chat\/\* takes \/v1\/chat\/completions as well/,
+  },
+  {
+    name: 'a route to let through that takes models',
+    file: 'passThrough: [{ provider: openai, path: /v1/models/*, methods: [DELETE] }]',
+    says: /passThrough\[0\]\.path: \/v1\/models\/\* takes \/v1\/models as well/,
+  },
+  {
+    name: 'a route to let through to an upstream that is not there',
+    file: 'passThrough: [{ provider: openai, path: /v1/files, methods: [GET], upstream: gone }]',
+    says: /passThrough\[0\]\.upstream: no upstream of openai has the name gone/,
+  },
+  {
+    name: 'a route to let through that counts to no family',
+    file: 'families: [{ name: a, models: [a*] }]\npassThrough: [{ provider: openai, path: /v1/files, methods: [GET] }]',
+    says: /passThrough\[0\]\.model: no family takes \/v1\/files/,
+  },
+  {
     name: 'a proxy that is no network',
     env: { TRUSTED_PROXIES: '10.0.0.0/8,lan' },
     says: /TRUSTED_PROXIES: "lan" is no network/,

@@ -5,6 +5,7 @@ import { isNetwork } from '#core/network.ts'
 import { periods } from '#core/period.ts'
 import { unitsMax } from '#core/units.ts'
 import { ipLimitActions } from '#core/user.ts'
+import { passedMethods } from '#providers/passed-route.ts'
 import { isNeverPassed } from '#upstreams/header-lists.ts'
 import { ConfigError } from './settings.ts'
 
@@ -98,6 +99,7 @@ const fileSchema = z.strictObject({
         refusesUnknown: z.boolean().optional(),
         passRequestHeaders: passedHeaders.optional(),
         passAnswerHeaders: passedHeaders.optional(),
+        connectTimeoutMs: milliseconds.optional(),
         headersTimeoutMs: milliseconds.optional(),
         idleTimeoutMs: milliseconds.optional(),
         healthEveryMs: milliseconds.min(1000).optional(),
@@ -115,7 +117,16 @@ const fileSchema = z.strictObject({
     .array(
       z.strictObject({
         provider: z.string(),
-        path: z.string().regex(/^\/v1(?:\/[\w-][\w.-]*)+$/, 'must be a path such as /v1/ocr'),
+        path: z
+          .string()
+          .regex(
+            /^\/v1\/[\w-][\w.-]*(?:\/(?:[\w-][\w.-]*|\*))*$/,
+            'must be a path such as /v1/ocr or /v1/files/*',
+          ),
+        methods: z.array(z.enum(passedMethods)).min(1).optional(),
+        model: z.string().min(1).max(256).optional(),
+        upstream: z.string().optional(),
+        runsModels: z.boolean().optional(),
       }),
     )
     .optional(),

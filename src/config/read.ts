@@ -17,6 +17,7 @@ import {
 } from './environment.ts'
 import { type ConfigFile, readConfigFile } from './file.ts'
 import { configuredMasterKey } from './master-key.ts'
+import { passThroughOf } from './pass-through.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
 import { allUpstreams } from './upstreams.ts'
 
@@ -41,6 +42,8 @@ export function readConfig(env: Environment): Config {
   if (adminPort !== undefined && adminPort === port && port !== 0) {
     throw new ConfigError('ADMIN_PORT', 'is the same as PORT; leave it out to serve both from one listener')
   }
+  const policy = policyOf(file)
+  const upstreams = allUpstreams(file, env)
   return Object.freeze({
     host: textOf(env, 'HOST') ?? '127.0.0.1',
     port,
@@ -60,14 +63,14 @@ export function readConfig(env: Environment): Config {
     stopGraceMs: wholeNumberOf(env, 'STOP_GRACE_SECONDS', [0, 3600], 30) * 1000,
     ledgerRetentionDays: wholeNumberOf(env, 'LEDGER_RETENTION_DAYS', [0, 36_500], 90),
     purgeAfterDays: file.purgeAfterDays ?? 30,
-    policy: policyOf(file),
-    upstreams: allUpstreams(file, env),
+    policy,
+    upstreams,
     onDisconnect: file.onDisconnect ?? 'abort',
     inputEstimate: file.inputEstimate ?? 'usual',
     corsOrigins: file.corsOrigins ?? [],
     keepAliveMs: file.keepAliveMs ?? 0,
     promptModel: file.promptModel,
-    passThrough: passThroughOf(file),
+    passThrough: passThroughOf(file, upstreams, policy.families),
   })
 }
 
@@ -126,23 +129,6 @@ function policyOf(file: ConfigFile): PolicySettings {
     },
     timeZone: file.timeZone ?? 'UTC',
   }
-}
-
-/** Routes that the gateway knows itself cannot be let through past what it knows of them. */
-function passThroughOf({ passThrough = [] }: ConfigFile): Config['passThrough'] {
-  const known = new Set(['/v1/models', '/v1/usage'])
-  for (const { endpoints } of providers) for (const { path } of endpoints) known.add(path)
-  for (const [index, { provider, path }] of passThrough.entries()) {
-    const at = `passThrough[${index}]`
-    if (!providers.some(({ name }) => name === provider)) {
-      const names = providers.map(({ name }) => name).join(', ')
-      throw new ConfigError(`${at}.provider`, `${JSON.stringify(provider)} is none of ${names}`)
-    }
-    if (known.has(path) || path.startsWith('/v1/models/'))
-      throw new ConfigError(`${at}.path`, `${path} is served already`)
-    known.add(path)
-  }
-  return passThrough
 }
 
 function definedOnly(

@@ -1,4 +1,5 @@
 import type { PolicySettings } from '#core/policy-settings.ts'
+import type { PassedRoute } from '#providers/passed-route.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 
 /** Everything that can be configured, checked and frozen; how to read it is in `read.ts`. */
@@ -41,7 +42,7 @@ export interface Config {
   readonly keepAliveMs: number
   /** Of a request that names a stored prompt and no model. */
   readonly promptModel: string | undefined
-  readonly passThrough: readonly { readonly provider: string; readonly path: string }[]
+  readonly passThrough: readonly PassedRoute[]
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'

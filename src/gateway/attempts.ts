@@ -63,13 +63,14 @@ export class Attempts {
 
   #send(upstream: Upstream, receiver: Receiver): void {
     const { visit } = this.#job
+    const { method = 'POST', hasNoBody } = this.#job.endpoint
     const headers = requestHeaders(visit.request.rawHeaders, upstream.passed.request)
-    const body = this.#bodyFor(upstream)
+    const body = hasNoBody ? null : this.#bodyFor(upstream)
     noteSent(visit)
     this.#count += 1
     const attempt = this.#count
     const request = {
-      method: 'POST',
+      method,
       path: this.#path,
       headers,
       body,
@@ -109,6 +110,7 @@ function editsForUpstream(
   upstream: Upstream,
   { body, members, request, form }: AdmittedRequest,
 ): readonly BodyEdit[] {
+  if (request.isStandIn) return []
   const name = upstream.upstreamNameOf(request.model)
   if (form) return name === request.model ? [] : editsOfForm(form, name)
   const removal = upstream.takesStreamOptions ? undefined : removalOf(body, members, 'stream_options')

@@ -96,7 +96,7 @@ async function takeInFrom(
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
   const parsed = await parse(reading.body, visit, endpoint, context)
   if (parsed.kind !== 'parsed') return parsed
-  const outcome = await admit(parsed, visit, endpoint, accessToken, context)
+  const outcome = await admit(parsed, visit, accessToken, context)
   if (outcome.kind === 'refused') return outcome
   const decided = judge(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
@@ -105,7 +105,7 @@ async function takeInFrom(
   const { members, request, input, inputUnits, form } = parsed
   const job = {
     visit,
-    endpoint,
+    endpoint: parsed.endpoint,
     userId,
     bar,
     body: parsed.body,
@@ -127,20 +127,15 @@ async function takeInFrom(
 async function admit(
   parsed: Parsed,
   visit: Visit,
-  endpoint: Endpoint,
   accessToken: string,
   context: IntakeContext,
 ): Promise<Refusal | { readonly kind: 'answered'; readonly value: Asked }> {
   const { meter, named } = context
   const ask = (isUnnamed: boolean) =>
-    answerOf(
-      meter.admit(askOf(visit, endpoint, accessToken, { ...parsed, isUnnamed }, context)),
-      visit,
-      context,
-    )
-  const { model, elsewhere } = parsed.request
+    answerOf(meter.admit(askOf(visit, accessToken, { ...parsed, isUnnamed }, context)), visit, context)
+  const { model, elsewhere, isStandIn } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
-  const isUnnamed = !named.areKnown(visit.provider, names)
+  const isUnnamed = !isStandIn && !named.areKnown(visit.provider, names)
   const outcome = await ask(isUnnamed)
   if (!isUnnamed || outcome.kind === 'refused' || outcome.value.kind !== 'refused') return outcome
   if (outcome.value.code !== 'model_not_served') return outcome
@@ -197,15 +192,18 @@ async function identify(visit: Visit, context: IntakeContext): Promise<Caller | 
   return { kind: 'caller', accessToken, guess: taken.guess }
 }
 
-/** Whether a body is large, or does not say how large it is. */
-function isLarge({ request }: Visit): boolean {
-  return !(Number(request.headers['content-length'] ?? Number.NaN) <= smallBodyBytes)
+/** Whether a body is large, or does not say how large it is; without either header there is no body (RFC 9112, 6.3). */
+function isLarge({ request: { headers } }: Visit): boolean {
+  const length = headers['content-length']
+  if (length === undefined) return headers['transfer-encoding'] !== undefined
+  return !(Number(length) <= smallBodyBytes)
 }
 
 type Parsed = {
   readonly kind: 'parsed'
   /** As it was sent, or with the model of a stored prompt. */
   readonly body: Buffer
+  readonly endpoint: Endpoint
   readonly members: JsonMembers
   readonly request: ModelRequest
   readonly input: number
@@ -219,11 +217,17 @@ async function parse(
   endpoint: Endpoint,
   context: IntakeContext,
 ): Promise<Parsed | Refusal> {
-  const boundary = endpoint.formFields && boundaryOf(visit.request.headers['content-type'])
+  const { standIn, withoutModel } = endpoint
+  if (standIn) return parsedAs(standIn, endpoint.hasNoBody ? noBytes : body, endpoint)
+  const mediaType = visit.request.headers['content-type']
+  const boundary = endpoint.formFields && boundaryOf(mediaType)
   if (endpoint.formFields && boundary !== undefined) return parseForm(body, boundary, endpoint)
+  // What is no JSON names no model.
+  if (withoutModel && !mayBeJson(mediaType)) return parse(body, visit, withoutModel, context)
   const scan = await scanMembers(body)
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
   const { members } = scan
+  if (withoutModel && !members.byKey.has('model')) return parse(body, visit, withoutModel, context)
   const { promptModel } = context
   if (promptModel !== undefined && lacksModel(members, endpoint)) {
     // Written into the body: what was admitted is then what runs, whatever the stored prompt names.
@@ -238,6 +242,7 @@ async function parse(
   return {
     kind: 'parsed',
     body,
+    endpoint,
     members,
     request,
     ...estimate,
@@ -272,12 +277,25 @@ async function estimateOf(
 const fileUnits = 1600
 
 const noMembers: JsonMembers = { byKey: new Map(), insertAt: 0, isEmpty: true }
+const noBytes = Buffer.alloc(0)
+
+/** A request of which nothing is read: it counts as one, whatever its body holds. */
+function parsedAs(request: ModelRequest, body: Buffer, endpoint: Endpoint): Parsed {
+  return { kind: 'parsed', body, endpoint, members: noMembers, request, ...noEstimate }
+}
+
+/** Some servers read a body as JSON where its type is missing, or says that it is text or a plain form. */
+function mayBeJson(mediaType: string | undefined): boolean {
+  return !/^\s*(?:application\/octet-stream|multipart\/|audio\/|image\/|video\/)/i.test(mediaType ?? '')
+}
 
 /** A form is read as the JSON that says the same, and goes on as it came. */
 function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): Parsed | Refusal {
   const read = readForm(body, boundary)
   if (read.kind === 'invalid') return refused(createProblem('bad_request', read.message))
   const { form } = read
+  if (endpoint.withoutModel?.standIn && !form.fields.has('model'))
+    return parsedAs(endpoint.withoutModel.standIn, body, endpoint.withoutModel)
   const names = endpoint.formFields ?? []
   const twice = names.find((name) => form.repeated.has(name))
   if (twice !== undefined) return refused(createProblem('bad_request', `The field ${twice} stands twice.`))
@@ -292,7 +310,7 @@ function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): Parsed |
   if (reading.kind === 'refused') return reading
   const input = endpoint.isMetered ? Math.ceil(form.textBytes / 3) + form.files * fileUnits : 0
   const { request } = reading
-  return { kind: 'parsed', body, members: noMembers, request, input, inputUnits: undefined, form }
+  return { kind: 'parsed', body, endpoint, members: noMembers, request, input, inputUnits: undefined, form }
 }
 
 function jsonOf(text: string): unknown {
@@ -301,12 +319,12 @@ function jsonOf(text: string): unknown {
 
 function askOf(
   visit: Visit,
-  endpoint: Endpoint,
   accessToken: string,
   parsed: Parsed & { readonly isUnnamed: boolean },
   context: IntakeContext,
 ): AdmissionAsk {
   const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere, advisor } = parsed.request
+  const { endpoint } = parsed
   const isBounded = endpoint.isMetered && hasOutput
   return {
     requestId: visit.requestId,

@@ -123,13 +123,19 @@ export class Relay implements Receiver {
   #isConcluded = false
 
   constructor(job: AdmittedRequest, context: RelayContext) {
-    const { visit, request } = job
     this.userId = job.userId
     this.bar = job.bar
     this.#job = job
     this.#context = context
-    const { model, elsewhere } = request
-    const candidates = context.upstreams.candidatesFor(visit.provider.name, model, elsewhere?.names)
+    const { visit, endpoint, request } = job
+    const { model, elsewhere, isStandIn } = request
+    const asked = isStandIn ? undefined : model
+    const candidates = context.upstreams.candidatesFor(
+      visit.provider.name,
+      asked,
+      elsewhere?.names,
+      endpoint.upstream,
+    )
     this.#attempts = new Attempts(job, candidates)
     this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#attempts.exchange?.resume())
   }

@@ -1,4 +1,6 @@
+import { createPathTest, type PassedMethod, type PassedRoute, standInOf } from '#providers/passed-route.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
+import { withoutModel } from '#providers/without-model.ts'
 
 /** What the gateway answers. Everything else is 404, or 405 where only the method is wrong. */
 export type Route =
@@ -14,15 +16,7 @@ export type Route =
 export type Routing =
   | { readonly kind: 'found'; readonly route: Route }
   | { readonly kind: 'not_found' }
-  | { readonly kind: 'wrong_method'; readonly route: Route; readonly allow: 'GET' | 'POST' }
-
-/** A route that the operator lets through beside those that are known here. */
-export interface PassedRoute {
-  /** The protocol's name. */
-  readonly provider: string
-  /** Path on the gateway; always POST. */
-  readonly path: string
-}
+  | { readonly kind: 'wrong_method'; readonly route: Route; readonly allow: string }
 
 const modelsPath = '/v1/models'
 const modelPrefix = '/v1/models/'
@@ -38,17 +32,46 @@ export function createRouter(
       relays.set(endpoint.path, { kind: 'relay', template: endpoint.path, provider, endpoint })
     }
   }
-  for (const { provider: name, path } of passed) {
-    const provider = providers.find((each) => each.name === name)
-    if (!provider || relays.has(path)) throw new TypeError(`${path} cannot be let through to ${name}`)
-    relays.set(path, { kind: 'relay', template: path, provider, endpoint: provider.passedEndpoint(path) })
-  }
+  const others = passed.map((route) => createPassed(route, providers))
+  // What is spelt out goes before what a * takes.
+  others.sort((one, other) => Number(one.template.includes('*')) - Number(other.template.includes('*')))
   return (method, url) => {
     const path = pathOf(url)
     const relay = relays.get(path)
     if (relay) return allowing('POST', method, relay)
+    const other = others.find(({ takes }) => takes(path))
+    if (other) return other.routing(method, path)
     const route = modelRoute(path)
     return route ? allowing('GET', method, route) : { kind: 'not_found' }
+  }
+}
+
+interface Passed {
+  readonly template: string
+  readonly takes: (path: string) => boolean
+  readonly routing: (method: string, path: string) => Routing
+}
+
+function createPassed(passed: PassedRoute, providers: readonly Provider[]): Passed {
+  const { provider: name, path: template, methods = ['POST'], upstream, runsModels = true } = passed
+  const provider = providers.find((each) => each.name === name)
+  if (!provider) throw new TypeError(`${template} cannot be let through to ${name}`)
+  const route = (method: PassedMethod, path: string): Route => {
+    const endpoint = withoutModel(
+      { ...provider.passedEndpoint(path), ...(upstream !== undefined && { upstream }) },
+      { method, model: standInOf(passed, method), runsModels },
+    )
+    return { kind: 'relay', template, provider, endpoint }
+  }
+  const [first = 'POST'] = methods
+  return {
+    template,
+    takes: createPathTest(template),
+    routing(asked, path) {
+      const method = methods.find((each) => each === asked)
+      if (method) return { kind: 'found', route: route(method, path) }
+      return { kind: 'wrong_method', route: route(first, path), allow: methods.join(', ') }
+    },
   }
 }
 
@@ -57,7 +80,7 @@ export function pathOf(url: string): string {
   return query < 0 ? url : url.slice(0, query)
 }
 
-function allowing(allow: 'GET' | 'POST', method: string, route: Route): Routing {
+function allowing(allow: string, method: string, route: Route): Routing {
   return method === allow ? { kind: 'found', route } : { kind: 'wrong_method', route, allow }
 }
 

@@ -34,7 +34,7 @@ describe('a web page that calls', () => {
       status: 204,
       said: {
         'access-control-allow-origin': origin,
-        'access-control-allow-methods': 'GET, POST',
+        'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
         'access-control-allow-headers': 'authorization,x-stainless-os',
         'access-control-max-age': '7200',
         vary: 'origin, access-control-request-headers',

@@ -38,7 +38,7 @@ export function createCors(origins: readonly string[]): Cors {
       const wanted = request.headers['access-control-request-headers']
       response
         .writeHead(204, {
-          'access-control-allow-methods': 'GET, POST',
+          'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
           ...(wanted !== undefined && headerNames.test(wanted) && { 'access-control-allow-headers': wanted }),
           'access-control-max-age': maxAge,
           vary: 'origin, access-control-request-headers',

@@ -6,6 +6,7 @@ import type { UsageExtras } from '#core/usage-extras.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { ModelsElsewhere } from './models-elsewhere.ts'
 import type { OperatorRefusal } from './operator-refusal.ts'
+import type { PassedMethod } from './passed-route.ts'
 
 /**
  * The seam that every wire protocol fills: one folder each, the same files in each (request, usage, stream,
@@ -96,8 +97,12 @@ export interface ListedModel {
 
 /** One operation of a protocol. */
 export interface Endpoint {
-  /** Path on the gateway, e.g. `/v1/chat/completions`; always POST. */
+  /** Path on the gateway, e.g. `/v1/chat/completions`. */
   readonly path: string
+  /** Absent: POST. */
+  readonly method?: PassedMethod
+  /** Nothing is read of a request's body, and none is sent on. */
+  readonly hasNoBody?: true
   /** Path below an upstream's base address, e.g. `/chat/completions`. */
   readonly upstreamPath: string
   /** Where this operation's clients read problems in another shape than the protocol's. */
@@ -110,6 +115,12 @@ export interface Endpoint {
   readonly formFields?: readonly string[]
   /** A member that may stand for the model: what the provider keeps under it names one. */
   readonly modelMayBeIn?: string
+  /** As what a request counts that names no model; absent where each has to name one. */
+  readonly withoutModel?: Endpoint
+  /** What is asked where no request of this operation names a model. */
+  readonly standIn?: ModelRequest
+  /** Name of the one upstream that it goes to; absent: whichever serves the model. */
+  readonly upstream?: string
   /** Reads what the gateway has to know from the body's top-level members. */
   readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
   /** What has to be changed in the body before it is sent on; none where nothing has to. */
@@ -153,6 +164,8 @@ export type RequestReading =
 
 export interface ModelRequest {
   readonly model: string
+  /** The name stands for a request that names no model: any upstream of the protocol may take it. */
+  readonly isStandIn?: true
   readonly isStream: boolean
   /** The most output units the request allows, over all its choices; undefined where it does not say. */
   readonly output: number | undefined

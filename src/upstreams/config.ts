@@ -34,6 +34,8 @@ export interface UpstreamConfig {
   readonly noProxy?: string
   /** PEM text of the authorities that its certificate may be of, in place of the usual ones. */
   readonly ca?: string
+  /** Until a connection is open, its encryption included; default 10 seconds. */
+  readonly connectTimeoutMs?: number
   /** From handing a request over to the answer's headers, waiting for a connection included; default 10 minutes. */
   readonly headersTimeoutMs?: number
   /** Between two pieces of an answer; default 5 minutes. */
@@ -47,7 +49,7 @@ export interface UpstreamConfig {
 /** Reasoning models think for minutes before they say a word; the official clients wait ten. */
 export const headersTimeoutDefaultMs = 600_000
 export const idleTimeoutDefaultMs = 300_000
-export const connectTimeoutMs = 10_000
+export const connectTimeoutDefaultMs = 10_000
 /** Some services and proxies answer with long policies or traces; an answer that is paid for must not be lost by them. */
 export const answerHeadersBytesMax = 256 * 1024
 /** A relay holds one for as long as its answer runs, so this bounds the relays of one upstream. */

@@ -1,5 +1,5 @@
 import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
-import { connectTimeoutMs } from './config.ts'
+import { connectTimeoutDefaultMs } from './config.ts'
 import { createConnector, noting } from './connector.ts'
 
 /** How an upstream is reached: by authorities of its own, and by a proxy, with the hosts that the proxy is not for. */
@@ -10,19 +10,21 @@ export interface Reach {
   readonly proxy?: string
   /** Hosts that are reached without it, as `NO_PROXY` lists them. */
   readonly noProxy?: string
+  /** Until a connection is open; default 10 seconds. */
+  readonly connectTimeoutMs?: number
 }
 
 /** Connections to one upstream. A proxy forwards plain HTTP, and opens a tunnel for HTTPS. */
 export function openDispatcher(origin: string, reach: Reach, options: Pool.Options): Dispatcher {
-  const { ca, proxy, noProxy = '' } = reach
-  const tls = { allowH2: false, timeout: connectTimeoutMs, ...(ca !== undefined && { ca }) }
+  const { ca, proxy, noProxy = '', connectTimeoutMs: timeout = connectTimeoutDefaultMs } = reach
+  const tls = { allowH2: false, timeout, ...(ca !== undefined && { ca }) }
   const connect = createConnector(tls)
   if (proxy === undefined) return new Pool(origin, { ...options, connect })
   return new EnvHttpProxyAgent({
     ...options,
     connect,
     requestTls: tls,
-    proxyTls: { allowH2: false, timeout: connectTimeoutMs },
+    proxyTls: { allowH2: false, timeout },
     // The agent knows how to connect by the proxy; how connections are used is said here alone.
     factory: (to, { connect: through }: Pool.Options) =>
       new Pool(to, { ...options, connect: typeof through === 'function' ? noting(through) : connect }),

@@ -9,8 +9,16 @@ export interface Upstreams {
    * Who may serve a model on a protocol's operations, in the order in which to try them: as configured, without
    * those that rest; when all of them rest, all, the one that is ready first before the others. Models that a request
    * names beside its own are reached through the same upstream, so each must be one that it serves.
+   *
+   * @param model undefined for a request that names none, which any upstream of the protocol may take
+   * @param only name of the one upstream that may serve it
    */
-  readonly candidatesFor: (provider: string, model: string, beside?: readonly string[]) => readonly Upstream[]
+  readonly candidatesFor: (
+    provider: string,
+    model: string | undefined,
+    beside?: readonly string[],
+    only?: string,
+  ) => readonly Upstream[]
   /** Every upstream that speaks a protocol, resting or not. */
   readonly speaking: (provider: string) => readonly Upstream[]
   readonly close: () => Promise<void>
@@ -33,9 +41,12 @@ export function openUpstreams(
   const speaking = (provider: string) => all.filter((upstream) => upstream.provider.name === provider)
   return {
     speaking,
-    candidatesFor(provider, model, beside = []) {
+    candidatesFor(provider, model, beside = [], only) {
       const serving = speaking(provider).filter(
-        (upstream) => upstream.serves(model) && beside.every((name) => upstream.serves(name)),
+        (upstream) =>
+          (model === undefined || upstream.serves(model)) &&
+          beside.every((name) => upstream.serves(name)) &&
+          (only === undefined || upstream.name === only),
       )
       if (serving.length < 2) return serving
       const ready = serving.filter((upstream) => !upstream.health.isResting())

@@ -16,7 +16,7 @@ import { createHealth, type Health } from './health.ts'
 import { createServedModels, type ServedModels } from './served-models.ts'
 
 interface UpstreamRequest {
-  readonly method: 'POST' | 'GET'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Below the base address, with its query. */
   readonly path: string
   /** Flat list of lower-case names and values, without a credential. */

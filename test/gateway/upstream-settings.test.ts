@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { builtInFamilies } from '#core/family.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
@@ -105,6 +105,24 @@ describe('the settings of an upstream', () => {
     assert.equal(sent?.headers['api-key'], 'key-4711')
     assert.equal(sent?.headers.authorization, undefined)
     assert.doesNotMatch(log, /4711/)
+  })
+
+  it('gives up a connection that does not open within its time, and not before', async () => {
+    const sockets = new Set<Socket>()
+    const silent = createTcpServer((socket) => void sockets.add(socket.on('error', () => {})))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const baseUrl = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/v1`
+    try {
+      const from = performance.now()
+      const { answer, log } = await ask({ baseUrl, connectTimeoutMs: 500 }, { model: 'a' })
+      const tookMs = performance.now() - from
+      assert.equal(answer.status, 502)
+      assert.match(log, /UND_ERR_CONNECT_TIMEOUT/)
+      assert.ok(tookMs >= 500 && tookMs < 9000, `${tookMs} ms`)
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      silent.close()
+    }
   })
 
   describe('behind a proxy', () => {

@@ -1,0 +1,63 @@
+import { type Family, familyOf } from '#core/family.ts'
+import { providers } from '#providers/all.ts'
+import { createPathTest, type PassedRoute, standInOf } from '#providers/passed-route.ts'
+import type { UpstreamConfig } from '#upstreams/config.ts'
+import type { ConfigFile } from './file.ts'
+import { ConfigError } from './settings.ts'
+
+/** Routes that the gateway knows itself cannot be let through past what it knows of them. */
+export function passThroughOf(
+  { passThrough = [] }: ConfigFile,
+  upstreams: readonly UpstreamConfig[],
+  families: readonly Family[],
+): readonly PassedRoute[] {
+  const seen = new Set<string>()
+  return passThrough.map(
+    ({ provider, path, methods = ['POST'], model, upstream, runsModels = true }, index) => {
+      const at = `passThrough[${index}]`
+      if (!providers.some(({ name }) => name === provider)) {
+        const names = providers.map(({ name }) => name).join(', ')
+        throw new ConfigError(`${at}.provider`, `${JSON.stringify(provider)} is none of ${names}`)
+      }
+      const taken = knownPaths().find((known) => isTaken(path, known))
+      if (taken !== undefined)
+        throw new ConfigError(
+          `${at}.path`,
+          taken === path
+            ? `${path} is served already`
+            : `${path} takes ${taken} as well, which is served already`,
+        )
+      if (seen.has(path))
+        throw new ConfigError(`${at}.path`, `${path} is there twice: put its methods together`)
+      seen.add(path)
+      if (
+        upstream !== undefined &&
+        !upstreams.some((each) => each.name === upstream && each.provider === provider)
+      )
+        throw new ConfigError(`${at}.upstream`, `no upstream of ${provider} has the name ${upstream}`)
+      for (const method of methods) {
+        const standIn = standInOf({ model, path }, method)
+        if (standIn !== undefined && familyOf(standIn, families) === undefined)
+          throw new ConfigError(
+            `${at}.model`,
+            `no family takes ${standIn}: name a model of the one that it counts to`,
+          )
+      }
+      return { provider, path, methods, model, upstream, runsModels }
+    },
+  )
+}
+
+function knownPaths(): readonly string[] {
+  return [
+    '/v1/models',
+    '/v1/usage',
+    ...providers.flatMap(({ endpoints }) => endpoints.map(({ path }) => path)),
+  ]
+}
+
+/** A server may ignore case; below `/v1/models` what ends in a name of its own is no model. */
+function isTaken(path: string, known: string): boolean {
+  if (createPathTest(path.toLowerCase())(known)) return true
+  return known === '/v1/models' && /^\/v1\/models(?:\/[^/]+|\/.*\*)$/i.test(path)
+}
