@@ -1,12 +1,12 @@
--- Asks Tollgate whether a request may pass: the action `lua.tollgate` of haproxy.cfg.
+-- Asks Tollgate whether a request is admitted: the action `lua.tollgate` of haproxy.cfg.
 
 local tollgate = os.getenv("TOLLGATE") or "127.0.0.1:8080"
--- To hold a family's quota as well: TOLLGATE_VERIFY=/auth/verify?family=gpt4
+-- To apply a family's quota as well: TOLLGATE_VERIFY=/auth/verify?family=gpt4
 local verify = os.getenv("TOLLGATE_VERIFY") or "/auth/verify"
 local key = os.getenv("TOLLGATE_VERIFIER_KEY") or error("set TOLLGATE_VERIFIER_KEY")
 local timeout_ms = 5000
 
--- Every success holds all of them; what has nothing to say is empty, and removed here.
+-- Every 200 holds all of these headers; one without a value is empty, and is removed here.
 local identity = {
   "x-tollgate-user",
   "x-tollgate-user-type",
@@ -19,7 +19,7 @@ local identity = {
   "x-tollgate-request-id",
 }
 
--- What a client may see of a refusal.
+-- The headers of a refusal that the client gets.
 local told = { "content-type", "retry-after", "www-authenticate", "x-request-id", "x-tollgate-code" }
 
 -- HAProxy counts the values of a header from 0.
@@ -47,7 +47,7 @@ local function refuse(txn, answer)
   txn:done(reply)
 end
 
--- Without an answer nobody gets through, and nobody is told that the access token was wrong.
+-- Without an answer from Tollgate the request is refused with 503: a 401 would say that the access token is wrong.
 local function unavailable(txn)
   local body = '{"error":"Tollgate cannot be reached. Try again shortly.","code":"store_unavailable"}'
   local reply = txn:reply({ status = 503, body = body })

@@ -117,7 +117,7 @@ const limitWords: Readonly<Record<LimitFacts['name'], LimitWords>> = {
     used: 'units of this period',
     more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `neededOutput`, how much of that is output that it asks for; `resetAt`, where waiting for it helps',
     retry:
-      '1 where only running requests stand in the way; until `resetAt` where that is within a minute and the request fits into a whole period; else none',
+      '1 where only running requests hold the rest; until `resetAt` where that is within a minute and the request fits into a whole period; else none',
   },
   requestsPerMinute: {
     code: 'rate_limited',
@@ -192,11 +192,11 @@ const settings: Readonly<Record<string, Setting>> = {
   },
   DATABASE_DIRECT_URL: {
     byDefault: given('`DATABASE_URL`'),
-    what: 'The same database past a pooler, for what needs a connection that stays: hearing of other instances, migrations, locks. [Poolers](../operations/scale.md#poolers) says which need it.',
+    what: 'The same database past a pooler, for uses that need a connection of their own: notifications of other instances, migrations, locks. [Poolers](../operations/scale.md#poolers) says which need it.',
   },
   ADMIN_KEY: {
     byDefault: given('made on the first start'),
-    what: 'An admin key of 16 to 512 characters without spaces; `openssl rand -hex 32` makes one. One of 32 or more is let in even where [others guess](../operations/security.md#guessing). It is not stored; another value ends the old one at the next start. Keys in the database keep working beside it.',
+    what: 'An admin key of 16 to 512 characters without spaces; `openssl rand -hex 32` makes one. One of 32 or more is accepted even from an address that is [throttled](../operations/security.md#guessing). It is not stored; a start with another value ends the old one. Keys in the database keep working beside it.',
   },
   MASTER_KEY: {
     byDefault: given('made on the first start, in `DATA_DIR/master.key`'),
@@ -220,19 +220,19 @@ const settings: Readonly<Record<string, Setting>> = {
   },
   HTTPS_PROXY: {
     byDefault: given('none'),
-    what: 'The proxy for upstreams at `https` addresses; `https_proxy` goes before it. What runs on this machine is reached without one.',
+    what: 'The proxy for upstreams at `https` addresses; `https_proxy` overrides it. Addresses of this machine are reached without a proxy.',
   },
   HTTP_PROXY: {
     byDefault: given('none'),
-    what: 'The same for `http` addresses; `http_proxy` goes before it.',
+    what: 'The same for `http` addresses; `http_proxy` overrides it.',
   },
   NO_PROXY: {
     byDefault: given('none'),
-    what: 'Hosts, separated by commas, that neither is for: `example.com` with all below it, `*.example.com`, `host:port`, `*`; `no_proxy` goes before it.',
+    what: 'Hosts, separated by commas, that are reached without a proxy: `example.com` with all its subdomains, `*.example.com`, `host:port`, `*`; `no_proxy` overrides it.',
   },
   TRUSTED_PROXIES: {
     byDefault: given('none'),
-    what: 'Addresses or networks (`10.0.0.0/8`), separated by commas or spaces, whose `X-Forwarded-For` is believed.',
+    what: 'Addresses or networks (`10.0.0.0/8`), separated by commas or spaces, whose `X-Forwarded-For` is trusted.',
   },
   DEMO_HOSTS: {
     byDefault: given('none'),
@@ -260,7 +260,7 @@ const settings: Readonly<Record<string, Setting>> = {
   },
   CONFIG: {
     byDefault: given('`tollgate.yaml` in the working folder, where there is one'),
-    what: 'Path of the configuration file. A file named here has to be there.',
+    what: 'Path of the configuration file. A file named here must exist.',
   },
 }
 
@@ -300,7 +300,7 @@ function upstreamRows(): string {
       [
         '`preset`',
         '-',
-        'One of [these](#presets): what is left out here is taken from it, its name included.',
+        'One of [these](#presets): keys that are absent here are taken from it, its name included.',
       ],
       ['`provider`', 'required', `The protocol it speaks: ${protocols}.`],
       [
@@ -313,49 +313,49 @@ function upstreamRows(): string {
       [
         '`headers`',
         '-',
-        'Sent with every request, whatever the client sent by these names. `$NAME` is a variable of the environment; within a longer text its name stands in braces behind the `$`.',
+        "Sent with every request, in place of the client's headers of the same names. `$NAME` is a variable of the environment; within a longer text its name stands in braces behind the `$`.",
       ],
       [
         '`models`',
         '`*`',
-        'Globs over the models it serves, in any case; or a map from the name here to the name there, and then no other is served ([names](../guides/upstreams.md#names)).',
+        "Globs over the models it serves, in any case; or a map from a name for clients to the upstream's name, and then only these are served ([names](../guides/upstreams.md#names)).",
       ],
       [
         '`streamOptions`',
         'ask',
-        '`never`: it refuses `stream_options`, so a stream is not asked for its usage, and what a client says there is taken out.',
+        "`never`: for an upstream that refuses `stream_options`. Tollgate does not ask for usage there, and removes the client's `stream_options`.",
       ],
       [
         '`proxy`',
         'of the environment',
-        'URL of the `http` or `https` proxy that it is reached by, or `$NAME`; `none` for none.',
+        'URL of the `http` or `https` proxy to the upstream, or `$NAME`; `none`: no proxy.',
       ],
       [
         '`caFile`',
         '-',
-        'Certificates (PEM) of the authorities that its certificate may be of, in place of the usual ones.',
+        'Certificates (PEM) of the authorities that may have issued its certificate, in place of the usual ones.',
       ],
       [
         '`outputCapMember`',
         'by its host',
-        'The member that bounds a chat completion here: `max_tokens`, `max_completion_tokens` or `max_output_tokens`. OpenAI and Azure obey the second, everything else is taken to obey the first.',
+        'The member that bounds a chat completion here: `max_tokens`, `max_completion_tokens` or `max_output_tokens`. OpenAI and Azure obey the second; every other server is expected to obey the first.',
       ],
       [
         '`outputCapMax`',
         '-',
-        'The largest bound that it takes, where it refuses larger ones: no larger one is written into a request.',
+        'The largest bound that it accepts, where it refuses larger ones. Tollgate writes no larger one into a request.',
       ],
       [
         '`refusesUnknown`',
         'false',
-        'It refuses members that it does not know: `outputCapMember` is written into chat completions only.',
+        'For an upstream that refuses unknown members: `outputCapMember` is written into chat completions only.',
       ],
       [
         '`passRequestHeaders`',
         '-',
-        'Further headers of requests that go to it, as names or beginnings: `[x-acme-*]`. Credentials and addresses never do.',
+        'Further headers of requests that are sent to it, as names or prefixes: `[x-acme-*]`. Credentials and addresses are never sent.',
       ],
-      ['`passAnswerHeaders`', '-', 'Likewise of its answers, to clients.'],
+      ['`passAnswerHeaders`', '-', 'Further headers of its answers that are sent to clients, likewise.'],
       [
         '`connectTimeoutMs`',
         number(connectTimeoutDefaultMs),
@@ -364,13 +364,13 @@ function upstreamRows(): string {
       [
         '`headersTimeoutMs`',
         number(headersTimeoutDefaultMs),
-        "From handing a request over to the answer's headers, the wait for a connection included.",
+        "From sending a request to the answer's headers, the wait for a connection included.",
       ],
       ['`idleTimeoutMs`', number(idleTimeoutDefaultMs), 'Between two pieces of an answer.'],
       [
         '`healthEveryMs`',
         'never',
-        '1000 to 86400000. How often it is asked for its models, so that one that has gone rests before a request finds out.',
+        '1000 to 86400000. How often it is asked for its models, so that an upstream that is down rests before a request fails.',
       ],
       ['`connections`', number(connectionsDefault), 'Connections at once; a running answer holds one.'],
     ],
@@ -419,19 +419,19 @@ function gatewayRows(): string {
 function meteringWords({ isMetered, isByRequest }: Endpoint): string {
   if (!isMetered) return 'admitted and relayed; nothing is charged'
   return isByRequest
-    ? 'admitted, relayed; metered where the provider states figures, else counted as a request'
+    ? "admitted, relayed; metered by the provider's figures, or counted as a request where it states none"
     : 'admitted, metered, relayed'
 }
 
 const verifierWords: Readonly<Record<string, string>> = {
-  '/auth/verify': 'may this request pass: for a proxy, with the identity in headers',
-  '/auth/check': 'whether a user may ask, and why not; nothing is counted',
+  '/auth/verify': 'admits or refuses a request: for a proxy, with the identity in headers',
+  '/auth/check': 'whether a user may ask, and why not; the question is not counted',
   '/auth/introspect': 'RFC 7662; the key also as HTTP Basic',
-  '/usage': 'books what was used elsewhere, each event once',
-  '/usage/reservations': 'admits and reserves, as for a request of the own gateway',
+  '/usage': 'books usage that was metered elsewhere, each event once',
+  '/usage/reservations': "admits and reserves, as for a request at Tollgate's own gateway",
   '/usage/reservations/{id}/settle': 'closes it with what was used',
   '/usage/reservations/{id}/release': 'closes it without a charge',
-  '/usage/reservations/{id}/renew': 'prolongs its lease',
+  '/usage/reservations/{id}/renew': 'extends its lease',
 }
 
 function verifierRows(): string {
@@ -511,11 +511,11 @@ function typeText(field: z.infer<typeof fieldSchema>): string {
 
 const parameterWords: Readonly<Record<string, string>> = {
   limit: 'Users on a page.',
-  cursor: '`nextCursor` of the page before. It remembers sort and filter; saying them again is allowed.',
+  cursor: '`nextCursor` of the page before. It holds sort and filter; repeating them is allowed.',
   sort: 'A minus sign sorts descending. Users without the field stand last. Without `sort`: order of creation.',
   q: 'Part of a nickname, of an id, or of the shown part of an access token (`…` and its last four characters); case aside.',
   type: 'Only users of that type.',
-  state: 'Only users that are so now.',
+  state: 'Only users that are in this state now.',
 }
 
 function listRows(): string {
@@ -532,14 +532,14 @@ const usageWords: Readonly<Record<string, string>> = {
   bucket:
     'Length of the buckets. Absent: minutes up to 2 hours, hours up to 8 days, else days of the configured time zone.',
   from: 'In the first bucket. Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as `2026-11-22T13:00:00Z`. Absent: 24 hours before `to`.',
-  to: 'The first instant after the last bucket, written likewise; that bucket is answered whole. Absent: now.',
+  to: 'The first instant after the last bucket, written likewise; the answer holds that whole bucket. Absent: now.',
   family: 'Only that family.',
-  model: 'Only that model, as it was asked for.',
-  upstream: 'Only that upstream; empty for what was sent to none.',
-  status: 'Only what was answered with that status; 0 for who was gone before.',
+  model: 'Only that model, by the name that the client sent.',
+  upstream: 'Only that upstream; empty for requests that were sent to none.',
+  status: 'Only requests that were answered with that status; 0 where the client hung up before the answer.',
   limit: 'Rows at most; `truncated` says whether there were more.',
   format: '`Accept: text/csv` asks for CSV as well; then `x-truncated` says whether there were more.',
-  groupBy: 'Of `user`, `family`, `model`, `upstream`, `status`, with commas between. Absent: all together.',
+  groupBy: 'Of `user`, `family`, `model`, `upstream`, `status`, separated by commas. Absent: one group.',
   user: 'Only the user with that id, also one who was removed.',
 }
 
@@ -557,16 +557,16 @@ const requestWords: Readonly<Record<string, string>> = {
   id: 'The one request with that id, as `x-request-id` and the log say it. Stands alone.',
   user: 'Only of the user with that id, also one who was removed.',
   state:
-    '`open` runs still; `released` cost nothing; `abandoned` was left open by a process or a lease that ended.',
-  status: 'Only what was answered with that status; 0 where the client was gone before.',
-  code: 'Only what failed or was cut off with that [code](errors.md), or `client_gone`.',
+    '`open` still runs; `released` cost nothing; `abandoned` was left open by a process or a lease that ended.',
+  status: 'Only requests that were answered with that status; 0 where the client hung up before the answer.',
+  code: 'Only requests that failed or were cut off with that [code](errors.md), or `client_gone`.',
   family: 'Only that family.',
-  model: 'Only that model, as it was asked for.',
-  upstream: 'Only that upstream; empty for what was sent to none.',
+  model: 'Only that model, by the name that the client sent.',
+  upstream: 'Only that upstream; empty for requests that were sent to none.',
   from: 'Came in at this instant or later. Epoch milliseconds, a date, or a time such as `2026-11-22T13:00:00Z`.',
   to: 'Came in before this instant.',
   limit: 'Requests in a page at most.',
-  cursor: '`nextCursor` of the page before. It carries the filter, which a follow-up may leave out.',
+  cursor: '`nextCursor` of the page before. It holds the filter; repeating it is allowed.',
 }
 
 function requestRows(): string {
@@ -580,9 +580,8 @@ function requestRows(): string {
 }
 
 const fieldWords: Readonly<Record<string, string>> = {
-  token:
-    'The access token. In a bulk call it says whose user this is; with a path it has to be the one that the path names.',
-  id: 'Stands for the access token in every path, and is no secret.',
+  token: 'The access token. In a bulk call it names the user; with a path it must be the one of the path.',
+  id: 'Replaces the access token in every path, and is not secret.',
   ip: 'Addresses that the user came from, newest last; at most 256 are kept.',
   nickname: 'A name for people; one line.',
   type: '`special` is metered but exempt from quota, rate, concurrency and address limits; `temporary` needs `expiresAt`.',
@@ -592,14 +591,15 @@ const fieldWords: Readonly<Record<string, string>> = {
     'Units used by family in the current period. In a body: sets the count, and books the difference.',
   createdAt: 'When the user was made.',
   lastUsedAt: 'When the access token was last used.',
-  disabledAt: 'From this instant the access token is refused; it may lie ahead. `null` enables again.',
+  disabledAt:
+    'From this instant, which may be in the future, the access token is refused. `null` enables the user again.',
   disabledReason: 'Told to the user with the refusal.',
   expiresAt: 'From this instant the access token is refused; on every type.',
   requestsPerMinute: 'With a burst of a whole minute.',
   concurrentRequests: 'Requests that may run at once.',
   maxIps: 'IPv4 addresses and IPv6 /64s the user may come from; further ones are refused.',
   ipWindowDays:
-    'Days after which an address that was not seen again counts no more towards `maxIps`; at least 1, or -1: never.',
+    'Days after which an address that was not seen again no longer counts towards `maxIps`; at least 1, or -1: never.',
   ipLimitAction: 'At an address beyond `maxIps`: `refuse` the request, or `disable` the user as well.',
   allowedNetworks: 'Addresses or networks the user may come from; empty or absent: from anywhere.',
   allowedModels: 'Globs over models, or names of families; empty or absent: every model.',
@@ -620,8 +620,8 @@ function userRows(): string {
 
 const pageWords: Readonly<Record<string, string>> = {
   '/openapi.json': 'OpenAPI 3.1 of the admin API, made from the code',
-  '/contract.yaml': 'the contract, as it was given',
-  '/docs': 'a page to read and try the admin API; it asks nothing of any other host',
+  '/contract.yaml': "the admin API's contract, as it was given",
+  '/docs': 'a page to read and try the admin API; it loads nothing from other hosts',
 }
 
 function pageRows(): string {
