@@ -2,10 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import { describeApi } from '#admin/openapi.ts'
-import { describeOperations } from '#admin/operations.ts'
 import { openReference } from '#admin/reference/pages.ts'
-import { adminRoutes } from '#admin/routes.ts'
-import { createUserWire } from '#admin/users/wire.ts'
+import { createAdminRoutes } from '#admin/routes.ts'
 import { readConfig } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
 import { createProblem, type ErrorCode, errorTable, type LimitFacts } from '#core/errors.ts'
@@ -442,17 +440,14 @@ function verifierRows(): string {
   return table(['route', 'what'], rows)
 }
 
-function wire() {
-  return createUserWire(builtInFamilies)
-}
+const adminRoutes = createAdminRoutes({ families: builtInFamilies, limits: {} })
 
 function adminRows(): string {
-  const operations = describeOperations(wire())
-  const rows = adminRoutes.map(({ method, path, operationId }) => {
-    const operation = operations[operationId]
-    if (!operation) throw new Error(`the operation ${operationId} is not described`)
-    return [code(`${method.toUpperCase()} ${path}`), operation.summary ?? '', listed(operation.refusals)]
-  })
+  const rows = adminRoutes.map(({ method, path, summary = '', refusals }) => [
+    code(`${method.toUpperCase()} ${path}`),
+    summary,
+    listed(refusals),
+  ])
   return table(['route', 'what', 'refusals of its own'], rows)
 }
 
@@ -482,7 +477,7 @@ const documentSchema = z.object({
 })
 
 function description() {
-  return documentSchema.parse(JSON.parse(JSON.stringify(describeApi(new OpenAPIHono(), wire(), ''))))
+  return documentSchema.parse(JSON.parse(JSON.stringify(describeApi(new OpenAPIHono(), adminRoutes, ''))))
 }
 
 /** The types that a field may have, `null` among them where it clears. */

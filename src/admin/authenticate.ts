@@ -2,7 +2,8 @@ import { createMiddleware } from 'hono/factory'
 import { createProblem, createThrottled } from '#core/errors.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey } from '#http/key-door.ts'
-import { type AdminEnv, type AdminParts, answerProblem } from './context.ts'
+import { renderRefusal } from './answer.ts'
+import type { AdminEnv, AdminParts } from './context.ts'
 import { addressOf } from './trace.ts'
 
 const notForThis = 'This key is not for the admin API: that takes one with the scope "admin".'
@@ -19,7 +20,7 @@ export function authenticate({ store, clock, throttle, clientAddress }: AdminPar
     const secret = bearerOf(c.req.header('authorization'))
     if (secret === undefined) {
       const message = 'Send an admin key as "Authorization: Bearer <key>".'
-      return answerProblem(c, createProblem('missing_credential', message), now)
+      return renderRefusal(c, createProblem('missing_credential', message), now)
     }
     const presented = { address: addressOf(c, clientAddress), secret, scope: 'admin' }
     const found = await findKey(throttle, presented, () => store.adminKeys.findAdminKey(secret, now))
@@ -28,11 +29,11 @@ export function authenticate({ store, clock, throttle, clientAddress }: AdminPar
       case 'in':
         return next()
       case 'unknown':
-        return answerProblem(c, createProblem('unknown_admin_key'), now)
+        return renderRefusal(c, createProblem('unknown_admin_key'), now)
       case 'out_of_scope':
-        return answerProblem(c, createProblem('forbidden', notForThis), now)
+        return renderRefusal(c, createProblem('forbidden', notForThis), now)
       case 'throttled':
-        return answerProblem(c, createThrottled(found.waitMs, now), now)
+        return renderRefusal(c, createThrottled(found.waitMs, now), now)
     }
   })
 }

@@ -1,25 +1,22 @@
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
-import type { UserWire } from '#admin/users/wire.ts'
 import { statusField } from '#admin/wire/fields.ts'
 import { type ErrorCode, errorTable } from '#core/errors.ts'
 import type { AdminEnv } from './context.ts'
-import { describeOperations, type Operation } from './operations.ts'
-import { type AdminRoute, adminRoutes } from './routes.ts'
+import type { AdminRoute } from './routes.ts'
 
 /** The OpenAPI 3.1 document of everything here, made of the schemas that check the requests. */
-export function describeApi(app: OpenAPIHono<AdminEnv>, wire: UserWire, version: string): object {
+export function describeApi(
+  app: OpenAPIHono<AdminEnv>,
+  routes: readonly AdminRoute[],
+  version: string,
+): object {
   const registry = app.openAPIRegistry
   registry.registerComponent('securitySchemes', 'adminKey', {
     type: 'http',
     scheme: 'bearer',
     description: 'An admin key: `Authorization: Bearer <admin key>`.',
   })
-  const operations = describeOperations(wire)
-  for (const route of adminRoutes) {
-    const operation = operations[route.operationId]
-    if (!operation) throw new Error(`the operation ${route.operationId} is not described`)
-    registry.registerPath(toRouteConfig(route, operation))
-  }
+  for (const route of routes) registry.registerPath(toRouteConfig(route))
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
@@ -70,8 +67,8 @@ const commonRefusals: readonly ErrorCode[] = [
   'store_unavailable',
 ]
 
-function toRouteConfig({ operationId, method, path }: AdminRoute, operation: Operation): RouteConfig {
-  const { answer, refusals, tag = 'Users', ...rest } = operation
+function toRouteConfig(route: AdminRoute): RouteConfig {
+  const { handle: _, operationId, method, path, answer, refusals, tag = 'Users', ...rest } = route
   const etag = z.string().openapi({ description: 'The user’s version, for If-Match.' })
   const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
   const success = {

@@ -1,43 +1,60 @@
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
+import { addToQuota } from '#admin/quotas/add.ts'
+import { readQuota } from '#admin/quotas/read.ts'
+import { resetQuota } from '#admin/quotas/reset.ts'
 import { resetQuotas } from '#admin/quotas/reset-all.ts'
-import { addToQuota, readQuota, resetQuota } from '#admin/quotas/user-quota.ts'
+import { createQuotaWire } from '#admin/quotas/wire.ts'
 import { listRequests } from '#admin/requests/list.ts'
-import { readUsage, readUserUsage } from '#admin/usage/read.ts'
+import { readUsage } from '#admin/usage/read.ts'
+import { readUserUsage } from '#admin/usage/read-user.ts'
 import { createUser } from '#admin/users/create.ts'
 import { disableUser } from '#admin/users/disable.ts'
 import { listUsers } from '#admin/users/list.ts'
 import { readUser } from '#admin/users/read.ts'
+import { createUserWire } from '#admin/users/wire.ts'
 import { writeUser } from '#admin/users/write.ts'
 import { writeUsers } from '#admin/users/write-many.ts'
-import type { AdminHandler } from './context.ts'
+import type { Policy } from '#core/admission.ts'
+import { familyNames } from '#core/family.ts'
+import type { Operation } from './operation.ts'
 
-export interface AdminRoute {
-  /** The contract's name where it has one; the API's description knows the route by it. */
+export interface AdminRoute extends Operation {
+  /** The contract's name where it has one. */
   readonly operationId: string
   readonly method: 'get' | 'post' | 'put' | 'delete'
   /** Template, as the log and the API's description say it. */
   readonly path: string
-  readonly handle: AdminHandler
 }
 
-/** Everything that an admin key opens. What needs none (the API's description) stands in reference.ts. */
-export const adminRoutes: readonly AdminRoute[] = [
-  { operationId: 'getUsers', method: 'get', path: '/admin/users', handle: listUsers },
-  { operationId: 'createUser', method: 'post', path: '/admin/users', handle: createUser },
-  { operationId: 'bulkUpsertUsers', method: 'put', path: '/admin/users', handle: writeUsers },
-  { operationId: 'getUser', method: 'get', path: '/admin/users/{token}', handle: readUser },
-  { operationId: 'upsertUser', method: 'put', path: '/admin/users/{token}', handle: writeUser },
-  { operationId: 'disableUser', method: 'delete', path: '/admin/users/{token}', handle: disableUser },
-  { operationId: 'getQuota', method: 'get', path: '/admin/users/{token}/quota', handle: readQuota },
-  { operationId: 'resetQuota', method: 'post', path: '/admin/users/{token}/quota/reset', handle: resetQuota },
-  { operationId: 'addToQuota', method: 'post', path: '/admin/users/{token}/quota/add', handle: addToQuota },
-  { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', handle: resetQuotas },
-  { operationId: 'getUsage', method: 'get', path: '/admin/usage', handle: readUsage },
-  { operationId: 'getUserUsage', method: 'get', path: '/admin/users/{token}/usage', handle: readUserUsage },
-  { operationId: 'getRequests', method: 'get', path: '/admin/requests', handle: listRequests },
-  { operationId: 'getKeys', method: 'get', path: '/admin/keys', handle: listKeys },
-  { operationId: 'createKey', method: 'post', path: '/admin/keys', handle: createKey },
-  { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', handle: deleteKey },
-]
+/**
+ * Everything that an admin key opens, for one configuration of families. What needs none (the API's description)
+ * stands in reference/pages.ts.
+ */
+export function createAdminRoutes({
+  families,
+  limits,
+}: Pick<Policy, 'families' | 'limits'>): readonly AdminRoute[] {
+  const users = createUserWire(families, limits)
+  const quotas = createQuotaWire(familyNames(families))
+  const user = '/admin/users/{token}'
+  return [
+    { operationId: 'getUsers', method: 'get', path: '/admin/users', ...listUsers(users) },
+    { operationId: 'createUser', method: 'post', path: '/admin/users', ...createUser(users) },
+    { operationId: 'bulkUpsertUsers', method: 'put', path: '/admin/users', ...writeUsers(users) },
+    { operationId: 'getUser', method: 'get', path: user, ...readUser(users) },
+    { operationId: 'upsertUser', method: 'put', path: user, ...writeUser(users) },
+    { operationId: 'disableUser', method: 'delete', path: user, ...disableUser(users) },
+    { operationId: 'getQuota', method: 'get', path: `${user}/quota`, ...readQuota(quotas) },
+    { operationId: 'resetQuota', method: 'post', path: `${user}/quota/reset`, ...resetQuota(quotas) },
+    { operationId: 'addToQuota', method: 'post', path: `${user}/quota/add`, ...addToQuota(quotas) },
+    { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },
+    { operationId: 'getUsage', method: 'get', path: '/admin/usage', ...readUsage },
+    { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },
+    { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },
+    { operationId: 'getKeys', method: 'get', path: '/admin/keys', ...listKeys },
+    { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },
+    { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', ...deleteKey },
+  ]
+}

@@ -1,17 +1,22 @@
-import { type AdminHandler, answerJson, answerProblem } from '#admin/context.ts'
-import { readJsonBody } from '#admin/request/body.ts'
-import { badInput } from '#core/issues.ts'
+import { answered } from '#admin/answer.ts'
+import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
+import { readParsed } from '#admin/request/body.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
+import { keySchemas } from './schemas.ts'
 import { parseNewKey, toKey } from './wire.ts'
 
 /** POST /admin/keys: a new key. Its secret is in this answer and in nothing that is kept. */
-export const createKey: AdminHandler = async (c, parts) => {
-  const { store, clock } = parts
-  const reading = await readJsonBody(c, parts)
-  const now = clock()
-  if (reading.kind === 'refused') return answerProblem(c, reading.problem, now)
-  const wanted = parseNewKey(reading.kind === 'empty' ? {} : reading.value, now)
-  if (wanted.kind === 'invalid') return answerProblem(c, badInput(wanted.issues), now)
-  const { key, secret } = await createAdminKey(store.adminKeys, wanted.value, now)
-  return answerJson(c, { ...toKey(key), key: secret })
+export const createKey: Operation = {
+  tag: 'Admin keys',
+  summary: 'Create an admin key',
+  description: 'The answer is the only time that the key itself is shown. An unknown field is an error here.',
+  request: { body: { ...jsonBody(keySchemas.input), required: true } },
+  answer: { description: 'The key', schema: keySchemas.created },
+  refusals: bodyRefusals,
+  async handle(c, parts) {
+    const wanted = await readParsed(c, parts, (value) => parseNewKey(value, parts.clock()))
+    if (wanted.kind === 'refused') return wanted
+    const { key, secret } = await createAdminKey(parts.store.adminKeys, wanted.value, parts.clock())
+    return answered({ ...toKey(key), key: secret })
+  },
 }

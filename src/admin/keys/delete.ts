@@ -1,24 +1,34 @@
-import { type AdminHandler, answerJson, answerProblem } from '#admin/context.ts'
+import { answered } from '#admin/answer.ts'
+import type { Operation } from '#admin/operation.ts'
 import { decodeSegment } from '#admin/request/target.ts'
 import { createProblem } from '#core/errors.ts'
+import { refused } from '#core/reading.ts'
+import { keySchemas } from './schemas.ts'
 
 /** DELETE /admin/keys/{id}: the key opens nothing from now on. */
-export const deleteKey: AdminHandler = async (c, { store, clock }) => {
-  const now = clock()
-  const id = decodeSegment(c.get('target').path.split('/').at(-1) ?? '')
-  const outcome = id === undefined ? 'unknown' : await store.adminKeys.deleteAdminKey(id, now)
-  switch (outcome) {
-    case 'deleted':
-      return answerJson(c, { id })
-    case 'unknown':
-      return answerProblem(c, createProblem('not_found'), now)
-    case 'last': {
-      const message = 'This is the last key that opens the admin API: make another one first.'
-      return answerProblem(c, createProblem('conflict', message), now)
+export const deleteKey: Operation = {
+  tag: 'Admin keys',
+  summary: 'Delete an admin key',
+  description:
+    'From now on it opens nothing. The last key with the scope `admin` stays, unless `ADMIN_KEY` is configured.',
+  request: { params: keySchemas.path },
+  answer: { description: 'It is gone', schema: keySchemas.deleted },
+  refusals: ['not_found', 'conflict'],
+  async handle(c, { store, clock }) {
+    const id = decodeSegment(c.get('target').path.split('/').at(-1) ?? '')
+    if (id === undefined) return refused(createProblem('not_found'))
+    switch (await store.adminKeys.deleteAdminKey(id, clock())) {
+      case 'deleted':
+        return answered({ id })
+      case 'unknown':
+        return refused(createProblem('not_found'))
+      case 'last':
+        return refused(createProblem('conflict', lastKey))
+      case 'configured':
+        return refused(createProblem('conflict', configuredKey))
     }
-    case 'configured': {
-      const message = 'This key is the configured ADMIN_KEY: change it there, and start again.'
-      return answerProblem(c, createProblem('conflict', message), now)
-    }
-  }
+  },
 }
+
+const lastKey = 'This is the last key that opens the admin API: make another one first.'
+const configuredKey = 'This key is the configured ADMIN_KEY: change it there, and start again.'

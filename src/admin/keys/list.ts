@@ -1,8 +1,17 @@
-import { type AdminHandler, answerJson } from '#admin/context.ts'
+import { answered } from '#admin/answer.ts'
+import type { Operation } from '#admin/operation.ts'
+import { keySchemas } from './schemas.ts'
 import { toKey } from './wire.ts'
 
 /** GET /admin/keys: everyone's, oldest first; those that have expired are shown until they are deleted. */
-export const listKeys: AdminHandler = async (c, { store }) => {
-  const keys = await store.adminKeys.listAdminKeys()
-  return answerJson(c, { keys: keys.map(toKey), count: keys.length })
+export const listKeys: Operation = {
+  tag: 'Admin keys',
+  summary: 'List the admin keys',
+  description: 'All of them, also those that have expired, and the configured one as `adk_environment`.',
+  answer: { description: 'The keys, without their secrets', schema: keySchemas.list },
+  refusals: [],
+  async handle(_c, { store }) {
+    const keys = await store.adminKeys.listAdminKeys()
+    return answered({ keys: keys.map(toKey), count: keys.length })
+  },
 }

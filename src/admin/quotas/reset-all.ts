@@ -1,18 +1,32 @@
-import { type AdminHandler, type AdminParts, answerJson, answerProblem } from '#admin/context.ts'
+import { answered } from '#admin/answer.ts'
+import type { AdminParts } from '#admin/context.ts'
+import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
+import { readParsed } from '#admin/request/body.ts'
 import type { UsageWasReset } from '#storage/store.ts'
-import { readParsed } from './user-quota.ts'
-import type { ResetAll } from './wire.ts'
+import type { QuotaWire, ResetAll } from './wire.ts'
 
 /**
  * POST /admin/quota/reset: counts everybody from zero. In transactions of a few users each, so that running
  * requests are admitted between them; who was counted from zero before is passed over, so that a call which broke
  * off is simply made again, from the cursor of the last answer that came.
  */
-export const resetQuotas: AdminHandler = async (c, parts) => {
-  const asked = await readParsed(c, parts, parts.wire.quotas.parseResetAll)
-  if (asked.kind === 'refused') return answerProblem(c, asked.problem, parts.clock())
-  const { users, next } = await resetAll(asked.value, parts)
-  return answerJson(c, { users, ...(next !== undefined && { nextCursor: next }) })
+export function resetQuotas({ schemas, parseResetAll }: QuotaWire): Operation {
+  return {
+    tag: 'Quotas',
+    summary: 'Count all users from zero',
+    description:
+      'In small transactions, up to `limit` users in a call: call again with `nextCursor` until it is absent. ' +
+      'Whoever stands at zero is passed over, so that repeating is harmless. An unknown field is an error here.',
+    request: { query: noParameters, body: jsonBody(schemas.resetAll) },
+    answer: { description: 'How far it came', schema: schemas.wasReset },
+    refusals: bodyRefusals,
+    async handle(c, parts) {
+      const asked = await readParsed(c, parts, parseResetAll)
+      if (asked.kind === 'refused') return asked
+      const { users, next } = await resetAll(asked.value, parts)
+      return answered({ users, ...(next !== undefined && { nextCursor: next }) })
+    },
+  }
 }
 
 const usersAtOnce = 200

@@ -1,24 +1,37 @@
 import type { AdminContext, AdminParts } from '#admin/context.ts'
-import { refused } from '#core/reading.ts'
+import { type Parsed, toReading } from '#core/parsed.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
 import type { BodyReading } from '#http/body.ts'
-import { bytesMaxOf, type JsonList, type JsonReading, readJson, toJson, whyNotJson } from '#http/json-body.ts'
+import { bytesMaxOf, type JsonList, readJson, toJson, whyNotJson } from '#http/json-body.ts'
 
 /**
- * Reads a request's JSON body; call it only for a caller who is known. Without a `list` it is one item, and bounded
- * as one.
+ * Reads a request's JSON body, of which one that is left out is an empty object; call it only for a caller who is
+ * known. Without a `list` it is one item, and bounded as one.
  */
 export async function readJsonBody(
   c: AdminContext,
   { bodyBytesMax, bodyBudget }: Pick<AdminParts, 'bodyBytesMax' | 'bodyBudget'>,
   list?: JsonList,
-): Promise<JsonReading> {
+): Promise<Reading<unknown>> {
   const header = (name: string) => c.req.header(name)
   const problem = hasBody(c) ? whyNotJson(header('content-type'), header('content-encoding')) : undefined
   if (problem) return refused(problem)
   const bounds = { bytesMax: bodyBytesMax, budget: bodyBudget, ...(list && { list }) }
   const incoming = c.env?.incoming
-  if (incoming) return readJson(incoming, bounds)
-  return toJson(await readWebBody(c.req.raw, bytesMaxOf(bounds)), bounds)
+  const reading = incoming
+    ? await readJson(incoming, bounds)
+    : await toJson(await readWebBody(c.req.raw, bytesMaxOf(bounds)), bounds)
+  return reading.kind === 'empty' ? read({}) : reading
+}
+
+/** Reads the body as what its parser makes of it. */
+export async function readParsed<T>(
+  c: AdminContext,
+  parts: AdminParts,
+  parse: (value: unknown) => Parsed<T>,
+): Promise<Reading<T>> {
+  const body = await readJsonBody(c, parts)
+  return body.kind === 'refused' ? body : toReading(parse(body.value))
 }
 
 function hasBody(c: AdminContext): boolean {

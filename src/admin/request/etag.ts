@@ -1,3 +1,4 @@
+import { z } from '@hono/zod-openapi'
 import type { User } from '#core/user.ts'
 
 /**
@@ -8,6 +9,10 @@ import type { User } from '#core/user.ts'
 export function etagOf(user: Pick<User, 'revision'>): string {
   return `"${user.revision}"`
 }
+
+export const ifMatchHeader = z.object({
+  'If-Match': z.string().optional().openapi({ description: 'An ETag that must still hold, or *.' }),
+})
 
 export type IfMatch = 'any' | readonly number[]
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { z } from '@hono/zod-openapi'
 import type { AdminContext } from '#admin/context.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
@@ -22,4 +23,11 @@ export function readRepeat(c: AdminContext, request: unknown): Reading<Repeat | 
   return read({ key: `${c.get('adminKey')?.id ?? ''}:${key}`, fingerprint })
 }
 
+/** What is said where the key came with another request before. */
 export const repeatConflict = 'This Idempotency-Key was used for another request.'
+
+export const idempotencyHeader = z.object({
+  'Idempotency-Key': z.string().min(1).max(255).optional().openapi({
+    description: 'The same key with the same body gets the same answer; with another body it is 409.',
+  }),
+})

@@ -1,4 +1,5 @@
 import type { Issue } from '#core/errors.ts'
+import { invalid, type Parsed, parsed } from '#core/parsed.ts'
 
 /**
  * The request line's target, taken apart as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive bad
@@ -30,17 +31,13 @@ export function decodeSegment(segment: string): string | undefined {
   }
 }
 
-export type QueryReading =
-  | { readonly kind: 'read'; readonly values: ReadonlyMap<string, string> }
-  | ({ readonly kind: 'invalid' } & Issue)
-
 const nameLengthMax = 80
 
 /** What is wrong with a query whose parameters are these; an unknown one (`?page=2`) would not do what it asks for. */
 export function queryFault(query: string, known: readonly string[]): Issue | undefined {
-  const reading = parseQuery(query)
-  if (reading.kind === 'invalid') return reading
-  const stray = [...reading.values.keys()].find((name) => !known.includes(name))
+  const parsing = parseQuery(query)
+  if (parsing.kind === 'invalid') return parsing.issues[0]
+  const stray = [...parsing.value.keys()].find((name) => !known.includes(name))
   if (stray === undefined) return undefined
   const message =
     known.length === 0
@@ -50,18 +47,17 @@ export function queryFault(query: string, known: readonly string[]): Issue | und
 }
 
 /** Reads a query in which every name may stand once. */
-export function parseQuery(query: string): QueryReading {
+export function parseQuery(query: string): Parsed<ReadonlyMap<string, string>> {
   const values = new Map<string, string>()
   for (const pair of query.split('&')) {
     if (pair === '') continue
     const at = pair.indexOf('=')
     const name = decodeSegment((at < 0 ? pair : pair.slice(0, at)).replaceAll('+', ' '))
     const value = at < 0 ? '' : decodeSegment(pair.slice(at + 1).replaceAll('+', ' '))
-    if (name === undefined)
-      return { kind: 'invalid', path: '', message: 'the query holds a broken percent-escape' }
-    if (value === undefined) return { kind: 'invalid', path: name, message: 'holds a broken percent-escape' }
-    if (values.has(name)) return { kind: 'invalid', path: name, message: 'is given twice' }
+    if (name === undefined) return invalid('', 'the query holds a broken percent-escape')
+    if (value === undefined) return invalid(name, 'holds a broken percent-escape')
+    if (values.has(name)) return invalid(name, 'is given twice')
     values.set(name, value)
   }
-  return { kind: 'read', values }
+  return parsed(values)
 }

@@ -1,24 +1,32 @@
-import { type AdminHandler, type AdminParts, answerJson, answerProblem } from '#admin/context.ts'
-import { parseQuery } from '#admin/request/target.ts'
+import { answered } from '#admin/answer.ts'
+import type { AdminParts } from '#admin/context.ts'
+import type { Operation } from '#admin/operation.ts'
+import { readQuery } from '#admin/request/query.ts'
 import type { BookedRequest, RequestPage } from '#core/booked-request.ts'
-import { badInput } from '#core/issues.ts'
 import { encodeRequestCursor } from './cursor.ts'
 import { parseRequestQuery, type RequestQuery } from './query.ts'
-import type { RequestAnswer } from './schemas.ts'
+import { type RequestAnswer, requestListSchema, requestQuerySchema } from './schemas.ts'
 
 /** GET /admin/requests: what the ledger has of single requests, newest first. */
-export const listRequests: AdminHandler = async (c, parts) => {
-  const values = parseQuery(c.get('target').query)
-  if (values.kind === 'invalid') return answerProblem(c, badInput([values]), parts.clock())
-  const asked = parseRequestQuery(values.values, parts.policy.timeZone)
-  if (asked.kind === 'invalid') return answerProblem(c, badInput(asked.issues), parts.clock())
-  const { requests, next } = await read(asked.value, parts)
-  const filter = asked.value.kind === 'page' ? asked.value.question.filter : {}
-  return answerJson(c, {
-    requests: requests.map(toAnswer),
-    count: requests.length,
-    ...(next !== undefined && { nextCursor: encodeRequestCursor({ filter, after: next }) }),
-  })
+export const listRequests: Operation = {
+  tag: 'Usage',
+  summary: 'Find single requests in the ledger',
+  description:
+    'Newest first, in pages. Only what was admitted has an entry; what was refused before is in the log alone.',
+  request: { query: requestQuerySchema },
+  answer: { description: 'Requests', schema: requestListSchema },
+  refusals: ['bad_request'],
+  async handle(c, parts) {
+    const asked = readQuery(c, (values) => parseRequestQuery(values, parts.policy.timeZone))
+    if (asked.kind === 'refused') return asked
+    const { requests, next } = await read(asked.value, parts)
+    const filter = asked.value.kind === 'page' ? asked.value.question.filter : {}
+    return answered({
+      requests: requests.map(toAnswer),
+      count: requests.length,
+      ...(next !== undefined && { nextCursor: encodeRequestCursor({ filter, after: next }) }),
+    })
+  },
 }
 
 async function read(query: RequestQuery, { store }: AdminParts): Promise<RequestPage> {

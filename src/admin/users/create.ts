@@ -1,35 +1,49 @@
-import { type AdminHandler, answerJson, answerProblem } from '#admin/context.ts'
+import { answered } from '#admin/answer.ts'
+import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
+import { readParsed } from '#admin/request/body.ts'
 import { etagOf } from '#admin/request/etag.ts'
-import { readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
+import { idempotencyHeader, readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
+import { refused } from '#core/reading.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import { readUserEdit } from './input.ts'
+import type { UserWire } from './wire.ts'
 
 /** POST /admin/users: a new user with a fresh access token; safe to repeat under an `Idempotency-Key`. */
-export const createUser: AdminHandler = async (c, parts) => {
-  const { store, clock } = parts
-  const edit = await readUserEdit(c, parts, parts.wire.parseNew)
-  if (edit.kind === 'refused') return answerProblem(c, edit.problem, clock())
-  const repeat = readRepeat(c, edit.value)
-  if (repeat.kind === 'refused') return answerProblem(c, repeat.problem, clock())
-  const now = clock()
-  const issues = expiryIssues(edit.value, now)
-  if (issues.length > 0) return answerProblem(c, badInput(issues), now)
-  const result = await store.users.insertUser(edit.value, now, repeat.value)
-  switch (result.kind) {
-    case 'invalid':
-      return answerProblem(c, badInput(result.issues), now)
-    case 'conflict':
-      return answerProblem(c, createProblem('conflict', repeatConflict), now)
-    case 'created': {
-      const { user } = result
-      c.set('userId', user.id)
-      const replayed = result.repeated ? { 'idempotency-replayed': 'true' } : {}
-      const headers = { etag: etagOf(user), location: `/admin/users/${user.id}`, ...replayed }
-      return answerJson(c, { ...parts.wire.toCreated(user), ...toIgnored(edit.ignored) }, headers)
-    }
+export function createUser(wire: UserWire): Operation {
+  const { schemas } = wire
+  return {
+    summary: 'Create a new user',
+    description: 'The body may be left out: that is a `normal` user. `temporary` needs a future `expiresAt`.',
+    request: { headers: idempotencyHeader, body: jsonBody(schemas.edit) },
+    answer: { description: 'The created user’s token', schema: schemas.created, hasEtag: true },
+    refusals: [...bodyRefusals, 'conflict'],
+    async handle(c, parts) {
+      const { store, clock } = parts
+      const input = await readParsed(c, parts, wire.parseNew)
+      if (input.kind === 'refused') return input
+      const { edit, ignored } = input.value
+      const repeat = readRepeat(c, edit)
+      if (repeat.kind === 'refused') return repeat
+      const now = clock()
+      const issues = expiryIssues(edit, now)
+      if (issues.length > 0) return refused(badInput(issues))
+      const result = await store.users.insertUser(edit, now, repeat.value)
+      switch (result.kind) {
+        case 'invalid':
+          return refused(badInput(result.issues))
+        case 'conflict':
+          return refused(createProblem('conflict', repeatConflict))
+        case 'created': {
+          const { user } = result
+          c.set('userId', user.id)
+          const replayed = result.repeated ? { 'idempotency-replayed': 'true' } : {}
+          const headers = { etag: etagOf(user), location: `/admin/users/${user.id}`, ...replayed }
+          return answered({ ...wire.toCreated(user), ...toIgnored(ignored) }, headers)
+        }
+      }
+    },
   }
 }
 

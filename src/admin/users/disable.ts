@@ -1,60 +1,65 @@
-import {
-  type AdminContext,
-  type AdminHandler,
-  type AdminParts,
-  answerJson,
-  answerProblem,
-} from '#admin/context.ts'
-import { etagOf } from '#admin/request/etag.ts'
-import { parseQuery } from '#admin/request/target.ts'
+import { z } from '@hono/zod-openapi'
+import type { Answer } from '#admin/answer.ts'
+import type { AdminContext, AdminParts } from '#admin/context.ts'
+import type { Operation } from '#admin/operation.ts'
+import { ifMatchHeader } from '#admin/request/etag.ts'
+import { readQuery } from '#admin/request/query.ts'
 import { textField } from '#admin/wire/fields.ts'
 import { createProblem } from '#core/errors.ts'
-import { badInput, issuesUnder } from '#core/issues.ts'
-import { parseBy } from '#core/parsed.ts'
-import { type Reading, read, refused } from '#core/reading.ts'
+import { issuesUnder } from '#core/issues.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
+import { refused } from '#core/reading.ts'
 import { disableEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
+import { answerUser, describeUser } from './answer.ts'
 import { readUserRef } from './input.ts'
+import { userPath } from './schemas.ts'
+import type { UserWire } from './wire.ts'
 import { answerWritten, writeIfMatch } from './write.ts'
 
 /** DELETE /admin/users/{token}: disables, with a reason where one is given. */
-export const disableUser: AdminHandler = async (c, parts) => {
-  const ref = readUserRef(c)
-  if (ref.kind === 'refused') return answerProblem(c, ref.problem, parts.clock())
-  const reason = readReason(c)
-  if (reason.kind === 'refused') return answerProblem(c, reason.problem, parts.clock())
-  if (c.req.header('if-match') !== undefined) return disableIfMatch(c, parts, ref.value, reason.value)
-  const now = parts.clock()
-  const user = await parts.store.users.disableUser(ref.value, reason.value, now)
-  if (!user) return answerProblem(c, createProblem('not_found'), now)
-  c.set('userId', user.id)
-  return answerJson(c, parts.wire.toUser(user), { etag: etagOf(user) })
+export function disableUser(wire: UserWire): Operation {
+  return {
+    summary: 'Disables the user with the given token',
+    description: 'A second time keeps the first `disabledAt`. PUT with `disabledAt: null` enables again.',
+    request: {
+      params: userPath,
+      headers: ifMatchHeader,
+      query: z.object({ disabledReason: z.string().max(1000).optional() }),
+    },
+    answer: describeUser(wire, 'The disabled user'),
+    refusals: ['bad_request', 'not_found', 'precondition_failed'],
+    async handle(c, parts) {
+      const ref = readUserRef(c)
+      if (ref.kind === 'refused') return ref
+      const reason = readQuery(c, parseReason)
+      if (reason.kind === 'refused') return reason
+      if (c.req.header('if-match') !== undefined)
+        return disableIfMatch(c, parts, wire, { ref: ref.value, reason: reason.value })
+      return answerUser(c, wire, await parts.store.users.disableUser(ref.value, reason.value, parts.clock()))
+    },
+  }
 }
 
 /** What disabling changes depends on the user as it stands, and `If-Match` makes sure that it still stands so. */
 async function disableIfMatch(
   c: AdminContext,
   parts: AdminParts,
-  ref: UserRef,
-  reason: string | undefined,
-): Promise<Response> {
+  wire: UserWire,
+  { ref, reason }: { readonly ref: UserRef; readonly reason: string | undefined },
+): Promise<Answer> {
   const now = parts.clock()
   const user = await parts.store.users.findUser(ref, now)
-  if (!user) return answerProblem(c, createProblem('not_found'), now)
-  return answerWritten(
-    c,
-    parts,
-    await writeIfMatch(c, parts, { id: user.id }, disableEdit(user, reason, now)),
-  )
+  if (!user) return refused(createProblem('not_found'))
+  const edit = disableEdit(user, reason, now)
+  return answerWritten(c, wire, await writeIfMatch(c, parts, { id: user.id }, edit))
 }
 
 /** An empty reason is none: a form that was left blank must not take the first one away. */
-function readReason(c: AdminContext): Reading<string | undefined> {
-  const query = parseQuery(c.get('target').query)
-  if (query.kind === 'invalid') return refused(badInput([query]))
-  const reason = parseBy(reasonField, query.values.get('disabledReason') || undefined)
-  if (reason.kind === 'parsed') return read(reason.value)
-  return refused(badInput(issuesUnder('disabledReason', reason.issues)))
+function parseReason(values: ReadonlyMap<string, string>): Parsed<string | undefined> {
+  const reason = parseBy(reasonField, values.get('disabledReason') || undefined)
+  if (reason.kind === 'parsed') return reason
+  return { kind: 'invalid', issues: issuesUnder('disabledReason', reason.issues) }
 }
 
 const reasonField = textField(1000).optional()

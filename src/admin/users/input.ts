@@ -1,14 +1,13 @@
 import type { AdminContext, AdminParts } from '#admin/context.ts'
-import { readJsonBody } from '#admin/request/body.ts'
 import { decodeSegment } from '#admin/request/target.ts'
-import type { Problem } from '#core/errors.ts'
-import { createProblem } from '#core/errors.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
 import { badInput, issuesUnder } from '#core/issues.ts'
-import { type Reading, type Refused, read, refused } from '#core/reading.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
+import type { User } from '#core/user.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'
-import { accessTokenIssues, type ParsedEdit } from './wire.ts'
+import { accessTokenIssues } from './wire.ts'
 
 /** The user that the path names, by access token or by id. */
 export function readUserRef(c: AdminContext): Reading<UserRef> {
@@ -23,16 +22,14 @@ export function readUserRef(c: AdminContext): Reading<UserRef> {
   return read({ accessToken: name })
 }
 
-/** The edit in the body, by one of the wire's parsers; a request without a body edits nothing. */
-export async function readUserEdit(
-  c: AdminContext,
-  parts: AdminParts,
-  parse: (value: unknown) => ParsedEdit,
-): Promise<Extract<ParsedEdit, { readonly kind: 'parsed' }> | Refused> {
-  const reading = await readJsonBody(c, parts)
-  if (reading.kind === 'refused') return reading
-  const parsed = parse(reading.kind === 'empty' ? {} : reading.value)
-  return parsed.kind === 'invalid' ? refused(badInput(parsed.issues)) : parsed
+/** The user that the path names, as the store has it; the log is told which. */
+export async function readNamedUser(c: AdminContext, { store, clock }: AdminParts): Promise<Reading<User>> {
+  const ref = readUserRef(c)
+  if (ref.kind === 'refused') return ref
+  const user = await store.users.findUser(ref.value, clock())
+  if (!user) return refused(createProblem('not_found'))
+  c.set('userId', user.id)
+  return read(user)
 }
 
 /** Why the store wrote nothing. */

@@ -1,31 +1,50 @@
-import {
-  type AdminContext,
-  type AdminHandler,
-  type AdminParts,
-  answerJson,
-  answerProblem,
-} from '#admin/context.ts'
-import { parseQuery } from '#admin/request/target.ts'
-import { badInput } from '#core/issues.ts'
+import { z } from '@hono/zod-openapi'
+import { type Answer, answered, written } from '#admin/answer.ts'
+import type { AdminContext, AdminParts } from '#admin/context.ts'
+import type { Operation } from '#admin/operation.ts'
+import { readQuery } from '#admin/request/query.ts'
+import { lengthField } from '#admin/wire/fields.ts'
 import type { UserPage } from '#core/user-list.ts'
 import type { Log } from '#http/log.ts'
 import { encodeListCursor } from './cursor.ts'
-import { type ListPageQuery, parseListQuery, toPageRequest } from './query.ts'
+import { type ListPageQuery, listQuerySchema, parseListQuery, toPageRequest } from './query.ts'
 import { streamUsers } from './stream.ts'
+import type { UserWire } from './wire.ts'
 
 /** GET /admin/users: everybody, streamed; or one page where a parameter asks for it. */
-export const listUsers: AdminHandler = async (c, parts) => {
-  const query = parseQuery(c.get('target').query)
-  if (query.kind === 'invalid') return answerProblem(c, badInput([query]), parts.clock())
-  const asked = parseListQuery(query.values)
-  if (asked.kind === 'invalid') return answerProblem(c, badInput(asked.issues), parts.clock())
-  return asked.value.kind === 'all' ? answerEverybody(c, parts) : answerPage(c, parts, asked.value)
+export function listUsers(wire: UserWire): Operation {
+  return {
+    summary: 'List all users',
+    description:
+      'Without parameters everybody, streamed. Any parameter asks for a page: `count` is then the length of ' +
+      '`users`, `total` how many there are, `nextCursor` where it goes on.',
+    request: { query: listQuerySchema },
+    answer: { description: 'A list of users', schema: userList(wire.schemas.user) },
+    refusals: ['bad_request'],
+    async handle(c, parts) {
+      const asked = readQuery(c, parseListQuery)
+      if (asked.kind === 'refused') return asked
+      return asked.value.kind === 'all'
+        ? answerEverybody(c, parts, wire)
+        : answerPage(c, parts, wire, asked.value)
+    },
+  }
+}
+
+function userList(user: z.ZodType) {
+  const users = z.array(user)
+  const paging = { nextCursor: z.string().optional(), total: lengthField().optional() }
+  return z.object({ users, count: lengthField(), ...paging }).openapi('UserList')
 }
 
 /** Few enough that reading and unsealing a page does not hold up others. */
 const streamPageSize = 200
 
-async function answerEverybody(c: AdminContext, { store, clock, wire, log }: AdminParts): Promise<Response> {
+async function answerEverybody(
+  c: AdminContext,
+  { store, clock, log }: AdminParts,
+  wire: UserWire,
+): Promise<Answer> {
   const requestId = c.get('requestId')
   const outgoing = c.env?.outgoing
   const page = async (after?: UserPage['next']) =>
@@ -46,7 +65,7 @@ async function answerEverybody(c: AdminContext, { store, clock, wire, log }: Adm
       return outgoing ? 'cut' : 'open'
     },
   })
-  return c.body(stream, 200, { 'content-type': 'application/json' })
+  return written(stream)
 }
 
 /** A page, after the log was told of users who are missing from it. */
@@ -59,15 +78,16 @@ function toldOf(page: UserPage, log: Log, requestId: string): UserPage {
 
 async function answerPage(
   c: AdminContext,
-  { store, clock, wire, log }: AdminParts,
+  { store, clock, log }: AdminParts,
+  wire: UserWire,
   query: ListPageQuery,
-): Promise<Response> {
+): Promise<Answer> {
   const now = clock()
   const page = toldOf(await store.users.listUsers(toPageRequest(query, now)), log, c.get('requestId'))
   const total = query.cursor?.total ?? (await store.users.countUsers(query.filter, now))
   const { sort, filter } = query
   const nextCursor = page.next && encodeListCursor({ total, sort, filter, after: page.next })
-  return answerJson(c, {
+  return answered({
     users: page.users.map(wire.toUser),
     count: page.users.length,
     ...(nextCursor !== undefined && { nextCursor }),

@@ -1,15 +1,20 @@
-import { type AdminHandler, answerJson, answerProblem } from '#admin/context.ts'
-import { etagOf } from '#admin/request/etag.ts'
-import { createProblem } from '#core/errors.ts'
+import type { Operation } from '#admin/operation.ts'
+import { answerUser, describeUser } from './answer.ts'
 import { readUserRef } from './input.ts'
+import { userPath } from './schemas.ts'
+import type { UserWire } from './wire.ts'
 
 /** GET /admin/users/{token} */
-export const readUser: AdminHandler = async (c, { store, clock, wire }) => {
-  const ref = readUserRef(c)
-  const now = clock()
-  if (ref.kind === 'refused') return answerProblem(c, ref.problem, now)
-  const user = await store.users.findUser(ref.value, now)
-  if (!user) return answerProblem(c, createProblem('not_found'), now)
-  c.set('userId', user.id)
-  return answerJson(c, wire.toUser(user), { etag: etagOf(user) })
+export function readUser(wire: UserWire): Operation {
+  return {
+    summary: 'Get a user by token',
+    request: { params: userPath },
+    answer: describeUser(wire, 'A user'),
+    refusals: ['bad_request', 'not_found'],
+    async handle(c, { store, clock }) {
+      const ref = readUserRef(c)
+      if (ref.kind === 'refused') return ref
+      return answerUser(c, wire, await store.users.findUser(ref.value, clock()))
+    },
+  }
 }

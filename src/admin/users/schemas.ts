@@ -35,9 +35,6 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
     description: 'A field that is not set is absent, never null.',
   })
   return {
-    path: z.object({
-      token: z.string().openapi({ description: 'The user’s token, percent-encoded, or id.' }),
-    }),
     created: z.object({ token: z.string(), id: z.string(), ignored: ignoredField() }).openapi('CreatedUser'),
     edit,
     bulk: z.object({ users: z.array(edit) }).openapi('BulkUpsert'),
@@ -45,6 +42,11 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
     written: user.extend({ ignored: ignoredField() }).openapi('WrittenUser'),
   }
 }
+
+/** The parameters of a path that names a user. */
+export const userPath = z.object({
+  token: z.string().openapi({ description: 'The user’s token, percent-encoded, or id.' }),
+})
 
 /** In the answer to a body. */
 export function ignoredField() {

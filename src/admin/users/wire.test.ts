@@ -11,7 +11,7 @@ const wire = createUserWire(families)
 function editOf(value: unknown) {
   const parsed = wire.parseEdit(value)
   assert.equal(parsed.kind, 'parsed', JSON.stringify(parsed))
-  return parsed.kind === 'parsed' ? parsed.value : {}
+  return parsed.kind === 'parsed' ? parsed.value.edit : {}
 }
 
 const user: User = {
@@ -28,7 +28,13 @@ const user: User = {
 
 describe('users on the wire', () => {
   it('speak the operator’s families and the contract’s four', () => {
-    assert.deepEqual(wire.familyNames, ['small', 'turbo', 'gpt4', 'gpt4-32k', 'claude'])
+    assert.deepEqual(Object.keys(wire.toUser(user).tokenCounts), [
+      'small',
+      'turbo',
+      'gpt4',
+      'gpt4-32k',
+      'claude',
+    ])
     assert.deepEqual(editOf({ tokenLimits: { small: 1, claude: 2 } }).quotaLimits, { small: 1, claude: 2 })
   })
 

@@ -1,11 +1,10 @@
-import { createQuotaWire, type QuotaWire } from '#admin/quotas/wire.ts'
 import { namedMax, unknownFamily, unknownMembers } from '#admin/wire/unknown-members.ts'
 import { mayBeAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
 import { issuesMax, issuesUnder } from '#core/issues.ts'
-import { type Parsed, parseBy } from '#core/parsed.ts'
+import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
@@ -25,26 +24,32 @@ import {
 /** Between the wire's users and ours, for one configuration of families. */
 export interface UserWire {
   readonly schemas: UserSchemas
-  readonly quotas: QuotaWire
-  readonly familyNames: readonly string[]
-  readonly parseEdit: (value: unknown) => ParsedEdit
+  readonly parseEdit: (value: unknown) => Parsed<EditInput>
   /** What a new user shall be; the access token is not the body's to say. */
-  readonly parseNew: (value: unknown) => ParsedEdit
+  readonly parseNew: (value: unknown) => Parsed<EditInput>
   /** `{users: […]}` as writes in their order, each under its own access token. */
   readonly parseBulk: (
     value: unknown,
     usersMax: number,
-  ) => Promise<ParsedBody<readonly UserWrite[]> | { readonly kind: 'too_many' }>
+  ) => Promise<Parsed<BulkInput> | { readonly kind: 'too_many' }>
   readonly toUser: (user: User) => UserAnswer
   /** What creating a user answers: the secret that is its holder's. */
   readonly toCreated: (user: User) => CreatedAnswer
 }
 
-/** With the members that are not known. */
-type ParsedBody<T> = ParsedFrom<Parsed<T>, { readonly ignored: readonly string[] }>
-/** `accessToken` as the body says it; undefined where it does not. */
-export type ParsedEdit = ParsedFrom<ParsedBody<UserEdit>, { readonly accessToken: string | undefined }>
-type ParsedFrom<Parsing, More> = Parsing extends { readonly kind: 'parsed' } ? Parsing & More : Parsing
+/** A user as a body says it. */
+interface EditInput {
+  readonly edit: UserEdit
+  /** Whose user it is; undefined where the body does not say it. */
+  readonly accessToken: string | undefined
+  /** Members that are not known. */
+  readonly ignored: readonly string[]
+}
+
+interface BulkInput {
+  readonly writes: readonly UserWrite[]
+  readonly ignored: readonly string[]
+}
 
 /** What of the policy says which families there are, and which of them are shown. */
 type ShownPolicy = Pick<Policy, 'families' | 'limits'>
@@ -60,31 +65,29 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     new: new Set(fields.filter((name) => name !== 'token')),
     bulk: new Set(['users', ...answeredBesides.list]),
   }
-  function parseEdit(value: unknown, names: ReadonlySet<string>): ParsedEdit {
+  function parseEdit(value: unknown, names: ReadonlySet<string>): Parsed<EditInput> {
     const input = parseBy(schemas.edit, value, unknown)
     if (input.kind === 'invalid') return input
     const { token: accessToken } = input.value
     const ignored = unknownMembers(value, names)
-    return { kind: 'parsed', value: toEdit(input.value, familyNames), accessToken, ignored }
+    return parsed({ edit: toEdit(input.value, familyNames), accessToken, ignored })
   }
-  function parseWrite(value: unknown, place: string): ParsedBody<UserWrite> {
-    const edit = parseEdit(value, known.edit)
-    if (edit.kind === 'invalid') return { kind: 'invalid', issues: issuesUnder(place, edit.issues) }
-    const { accessToken = '' } = edit
-    const issues = issuesUnder(`${place}.token`, accessTokenIssues(edit.accessToken))
+  function parseWrite(value: unknown, place: string): Parsed<{ write: UserWrite; ignored: string[] }> {
+    const input = parseEdit(value, known.edit)
+    if (input.kind === 'invalid') return { kind: 'invalid', issues: issuesUnder(place, input.issues) }
+    const { edit, accessToken = '' } = input.value
+    const issues = issuesUnder(`${place}.token`, accessTokenIssues(input.value.accessToken))
     if (issues.length > 0) return { kind: 'invalid', issues }
-    const ignored = edit.ignored.map((name) => `${place}.${name}`)
-    return { kind: 'parsed', value: { ref: { accessToken }, edit: edit.value }, ignored }
+    const ignored = input.value.ignored.map((name) => `${place}.${name}`)
+    return parsed({ write: { ref: { accessToken }, edit }, ignored })
   }
   function notBulk(value: unknown): readonly Issue[] {
-    const parsed = parseBy(schemas.bulk, value, unknown)
-    return parsed.kind === 'parsed' ? [] : parsed.issues
+    const bulk = parseBy(schemas.bulk, value, unknown)
+    return bulk.kind === 'parsed' ? [] : bulk.issues
   }
 
   return {
     schemas,
-    quotas: createQuotaWire(familyNames),
-    familyNames,
     parseEdit: (value) => parseEdit(value, known.edit),
     parseNew: (value) => parseEdit(value, known.new),
     async parseBulk(value, usersMax) {
@@ -99,14 +102,14 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
         const write = parseWrite(user, `users[${index}]`)
         if (write.kind === 'invalid') issues.push(...write.issues)
         else {
-          writes.push(write.value)
-          if (ignored.length < namedMax) ignored.push(...write.ignored)
+          writes.push(write.value.write)
+          if (ignored.length < namedMax) ignored.push(...write.value.ignored)
         }
         // More are not answered, and each that is wrong costs ten times one that is right.
         if (issues.length > issuesMax) break
         await turn()
       }
-      return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'parsed', value: writes, ignored }
+      return issues.length > 0 ? { kind: 'invalid', issues } : parsed({ writes, ignored })
     },
     toUser: (user) => toUser(user, familyNames, policy),
     toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),

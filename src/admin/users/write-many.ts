@@ -1,32 +1,53 @@
-import { type AdminHandler, answerProblem } from '#admin/context.ts'
+import { z } from '@hono/zod-openapi'
+import { written } from '#admin/answer.ts'
+import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { readJsonBody } from '#admin/request/body.ts'
+import { lengthField } from '#admin/wire/fields.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
+import { refused } from '#core/reading.ts'
 import { createTurns } from '#lib/turns.ts'
 import { problemOf } from './input.ts'
+import { ignoredField } from './schemas.ts'
+import type { UserWire } from './wire.ts'
 
 /** PUT /admin/users: creates or merges many, all or none of them. */
-export const writeUsers: AdminHandler = async (c, parts) => {
-  const { store, clock, wire, bulkUsersMax } = parts
-  const reading = await readJsonBody(c, parts, { member: 'users', itemsMax: bulkUsersMax })
-  if (reading.kind === 'refused') return answerProblem(c, reading.problem, clock())
-  const parsed = await wire.parseBulk(reading.kind === 'empty' ? {} : reading.value, bulkUsersMax)
-  const now = clock()
-  if (parsed.kind === 'too_many') {
-    const message = `At most ${bulkUsersMax} users in one call: send them in several, or raise BULK_USERS_MAX.`
-    return answerProblem(c, createProblem('body_too_large', message), now)
+export function writeUsers(wire: UserWire): Operation {
+  const { schemas } = wire
+  return {
+    summary: 'Bulk upsert users',
+    description: 'All or none: one bad element changes nothing. Elements are applied in their order.',
+    request: { body: { ...jsonBody(schemas.bulk), required: true } },
+    answer: { description: 'The upserted users', schema: upserted(schemas.user) },
+    refusals: bodyRefusals,
+    async handle(c, parts) {
+      const { store, clock, bulkUsersMax } = parts
+      const body = await readJsonBody(c, parts, { member: 'users', itemsMax: bulkUsersMax })
+      if (body.kind === 'refused') return body
+      const parsed = await wire.parseBulk(body.value, bulkUsersMax)
+      if (parsed.kind === 'too_many') {
+        const message = `At most ${bulkUsersMax} users in one call: send them in several, or raise BULK_USERS_MAX.`
+        return refused(createProblem('body_too_large', message))
+      }
+      if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
+      const { writes, ignored } = parsed.value
+      const result = await store.users.writeUsers(writes, clock())
+      if (result.kind !== 'written') return refused(problemOf(result, `users[${result.index}]`))
+      const users: string[] = []
+      const turn = createTurns()
+      for (const user of result.users) {
+        users.push(JSON.stringify(wire.toUser(user)))
+        await turn()
+      }
+      const rest = JSON.stringify({ count: users.length, ...toIgnored(ignored) }).slice(1)
+      return written(`{"upserted_users":[${users.join(',')}],${rest}`)
+    },
   }
-  if (parsed.kind === 'invalid') return answerProblem(c, badInput(parsed.issues), now)
-  const result = await store.users.writeUsers(parsed.value, now)
-  if (result.kind !== 'written') return answerProblem(c, problemOf(result, `users[${result.index}]`), now)
-  const users: string[] = []
-  const turn = createTurns()
-  for (const user of result.users) {
-    users.push(JSON.stringify(wire.toUser(user)))
-    await turn()
-  }
-  const headers = { 'content-type': 'application/json' }
-  const rest = JSON.stringify({ count: users.length, ...toIgnored(parsed.ignored) }).slice(1)
-  return c.body(`{"upserted_users":[${users.join(',')}],${rest}`, 200, headers)
+}
+
+function upserted(user: z.ZodType) {
+  return z
+    .object({ upserted_users: z.array(user), count: lengthField(), ignored: ignoredField() })
+    .openapi('UpsertedUsers')
 }

@@ -1,32 +1,45 @@
-import {
-  type AdminContext,
-  type AdminHandler,
-  type AdminParts,
-  answerJson,
-  answerProblem,
-} from '#admin/context.ts'
-import { etagOf, parseIfMatch } from '#admin/request/etag.ts'
-import { toIgnored } from '#admin/wire/unknown-members.ts'
-import { createProblem } from '#core/errors.ts'
+import type { Answer } from '#admin/answer.ts'
+import type { AdminContext, AdminParts } from '#admin/context.ts'
+import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
+import { readParsed } from '#admin/request/body.ts'
+import { ifMatchHeader, parseIfMatch } from '#admin/request/etag.ts'
 import { badInput } from '#core/issues.ts'
+import { refused } from '#core/reading.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'
-import { problemOf, readUserEdit, readUserRef } from './input.ts'
+import { answerUser, describeUser } from './answer.ts'
+import { problemOf, readUserRef } from './input.ts'
+import { userPath } from './schemas.ts'
+import type { UserWire } from './wire.ts'
 
 /** PUT /admin/users/{token}: creates or merges. */
-export const writeUser: AdminHandler = async (c, parts) => {
-  const ref = readUserRef(c)
-  if (ref.kind === 'refused') return answerProblem(c, ref.problem, parts.clock())
-  const edit = await readUserEdit(c, parts, parts.wire.parseEdit)
-  if (edit.kind === 'refused') return answerProblem(c, edit.problem, parts.clock())
-  if (await meansAnother(parts, ref.value, edit.accessToken)) {
-    const message =
-      'is not the token that the path names, and a token cannot be changed: leave it out, or create a user with the new one'
-    return answerProblem(c, badInput([{ path: 'token', message }]), parts.clock())
+export function writeUser(wire: UserWire): Operation {
+  const { schemas } = wire
+  return {
+    summary: 'Update a user by token',
+    description:
+      'Creates the user where the token is not known; an unknown id is 404. Maps merge by family. A `token` in the ' +
+      'body that is not the path’s is 400.',
+    request: { params: userPath, headers: ifMatchHeader, body: jsonBody(schemas.edit) },
+    answer: { ...describeUser(wire, 'The updated user'), schema: schemas.written },
+    refusals: [...bodyRefusals, 'not_found', 'precondition_failed'],
+    async handle(c, parts) {
+      const ref = readUserRef(c)
+      if (ref.kind === 'refused') return ref
+      const input = await readParsed(c, parts, wire.parseEdit)
+      if (input.kind === 'refused') return input
+      const { edit, accessToken, ignored } = input.value
+      if (await meansAnother(parts, ref.value, accessToken)) return refused(badInput([anotherToken]))
+      return answerWritten(c, wire, await writeIfMatch(c, parts, ref.value, edit), ignored)
+    },
   }
-  const written = await writeIfMatch(c, parts, ref.value, edit.value)
-  return answerWritten(c, parts, written, edit.ignored)
+}
+
+const anotherToken = {
+  path: 'token',
+  message:
+    'is not the token that the path names, and a token cannot be changed: leave it out, or create a user with the new one',
 }
 
 /**
@@ -66,13 +79,10 @@ export async function writeIfMatch(
 /** @param ignored members of the body that are not known */
 export function answerWritten(
   c: AdminContext,
-  { clock, wire }: AdminParts,
+  wire: UserWire,
   result: UsersWritten,
   ignored: readonly string[] = [],
-): Response {
-  if (result.kind !== 'written') return answerProblem(c, problemOf(result, ''), clock())
-  const [user] = result.users
-  if (!user) return answerProblem(c, createProblem('not_found'), clock())
-  c.set('userId', user.id)
-  return answerJson(c, { ...wire.toUser(user), ...toIgnored(ignored) }, { etag: etagOf(user) })
+): Answer {
+  if (result.kind !== 'written') return refused(problemOf(result, ''))
+  return answerUser(c, wire, result.users[0], ignored)
 }

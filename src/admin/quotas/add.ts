@@ -1,0 +1,65 @@
+import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
+import { readParsed } from '#admin/request/body.ts'
+import { idempotencyHeader, readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
+import { readNamedUser } from '#admin/users/input.ts'
+import { userPath } from '#admin/users/schemas.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
+import { refused } from '#core/reading.ts'
+import type { QuotaAdded, QuotaAddition } from '#storage/store.ts'
+import { answerQuota } from './answer.ts'
+import type { QuotaWire } from './wire.ts'
+
+/** POST /admin/users/{token}/quota/add: more for this period; safe to repeat under an `Idempotency-Key`. */
+export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
+  return {
+    tag: 'Quotas',
+    summary: 'Add to a limit for this period only',
+    description:
+      'It ends with the period. Less than 0 takes back what was added, and no more than that. 409 where the ' +
+      'family is unlimited.',
+    request: {
+      params: userPath,
+      query: noParameters,
+      headers: idempotencyHeader,
+      body: { ...jsonBody(schemas.addition), required: true },
+    },
+    answer: { description: 'The quotas after it', schema: schemas.quota },
+    refusals: [...bodyRefusals, 'not_found', 'conflict'],
+    async handle(c, parts) {
+      const addition = await readParsed(c, parts, parseAddition)
+      if (addition.kind === 'refused') return addition
+      const user = await readNamedUser(c, parts)
+      if (user.kind === 'refused') return user
+      const { id } = user.value
+      // By the id, so that what is kept of the request holds no secret.
+      const repeat = readRepeat(c, { operation: 'addToQuota', id, ...addition.value })
+      if (repeat.kind === 'refused') return repeat
+      const { store, clock } = parts
+      const added = await store.users.addToQuota({ id }, addition.value, clock(), repeat.value)
+      if (added.kind !== 'added') return refused(notAdded(added, addition.value))
+      return answerQuota(parts, added.user, added.repeated)
+    },
+  }
+}
+
+function notAdded(
+  added: Exclude<QuotaAdded, { readonly kind: 'added' }>,
+  { family }: QuotaAddition,
+): Problem {
+  switch (added.kind) {
+    case 'unknown':
+      return createProblem('not_found')
+    case 'conflict':
+      return createProblem('conflict', repeatConflict)
+    case 'invalid':
+      return badInput(added.issues.map(({ message }) => ({ path: 'units', message })))
+    case 'unlimited': {
+      const why =
+        added.type === 'special'
+          ? 'A special user has no limits: change the type first, or add nothing.'
+          : `${family} is unlimited for this user: set tokenLimits.${family} first, or add nothing.`
+      return createProblem('conflict', why)
+    }
+  }
+}

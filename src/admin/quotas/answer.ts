@@ -1,0 +1,9 @@
+import { type Answer, answered } from '#admin/answer.ts'
+import type { AdminParts } from '#admin/context.ts'
+import type { User } from '#core/user.ts'
+import { toQuotaAnswer } from './wire.ts'
+
+/** The answer of every operation on one user's quotas: how they stand now. */
+export function answerQuota({ policy, clock }: AdminParts, user: User, isReplay = false): Answer {
+  return answered(toQuotaAnswer(user, policy, clock()), isReplay ? { 'idempotency-replayed': 'true' } : {})
+}

@@ -1,0 +1,23 @@
+import type { Operation } from '#admin/operation.ts'
+import { readNamedUser } from '#admin/users/input.ts'
+import { userPath } from '#admin/users/schemas.ts'
+import { answerQuota } from './answer.ts'
+import type { QuotaWire } from './wire.ts'
+
+/** GET /admin/users/{token}/quota */
+export function readQuota({ schemas }: QuotaWire): Operation {
+  return {
+    tag: 'Quotas',
+    summary: 'How the quotas of a user stand',
+    request: { params: userPath },
+    answer: {
+      description: 'Every family, limited or not; the built-in `other` where it was used or is limited',
+      schema: schemas.quota,
+    },
+    refusals: ['bad_request', 'not_found'],
+    async handle(c, parts) {
+      const user = await readNamedUser(c, parts)
+      return user.kind === 'refused' ? user : answerQuota(parts, user.value)
+    },
+  }
+}

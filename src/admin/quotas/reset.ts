@@ -1,0 +1,31 @@
+import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
+import { readParsed } from '#admin/request/body.ts'
+import { problemOf, readNamedUser } from '#admin/users/input.ts'
+import { userPath } from '#admin/users/schemas.ts'
+import { refused } from '#core/reading.ts'
+import { answerQuota } from './answer.ts'
+import type { QuotaWire } from './wire.ts'
+
+/** POST /admin/users/{token}/quota/reset: counts from zero, all families or those that are named. */
+export function resetQuota({ schemas, parseReset }: QuotaWire): Operation {
+  return {
+    tag: 'Quotas',
+    summary: 'Count a user’s usage from zero',
+    description:
+      'What was used is taken out by an adjustment. What running requests hold stays, and so does what was added. ' +
+      'An unknown field is an error here.',
+    request: { params: userPath, query: noParameters, body: jsonBody(schemas.reset) },
+    answer: { description: 'The quotas after it', schema: schemas.quota },
+    refusals: [...bodyRefusals, 'not_found'],
+    async handle(c, parts) {
+      const families = await readParsed(c, parts, parseReset)
+      if (families.kind === 'refused') return families
+      const user = await readNamedUser(c, parts)
+      if (user.kind === 'refused') return user
+      const write = { ref: { id: user.value.id }, edit: { quotaReset: families.value } }
+      const result = await parts.store.users.writeUsers([write], parts.clock())
+      if (result.kind !== 'written') return refused(problemOf(result, ''))
+      return answerQuota(parts, result.users[0] ?? user.value)
+    },
+  }
+}

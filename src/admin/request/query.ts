@@ -1,0 +1,13 @@
+import type { AdminContext } from '#admin/context.ts'
+import { type Parsed, toReading } from '#core/parsed.ts'
+import type { Reading } from '#core/reading.ts'
+import { parseQuery } from './target.ts'
+
+/** Reads the query as what its parser makes of it. */
+export function readQuery<T>(
+  c: AdminContext,
+  parse: (values: ReadonlyMap<string, string>) => Parsed<T>,
+): Reading<T> {
+  const values = parseQuery(c.get('target').query)
+  return toReading(values.kind === 'invalid' ? values : parse(values.value))
+}

@@ -1,0 +1,23 @@
+import type { Operation } from '#admin/operation.ts'
+import { readQuery } from '#admin/request/query.ts'
+import { readNamedUser } from '#admin/users/input.ts'
+import { userPath } from '#admin/users/schemas.ts'
+import { answerReport, reportAnswer } from './answer.ts'
+import { parseUsageQuery } from './query.ts'
+import { userUsageQuerySchema } from './schemas.ts'
+
+/** GET /admin/users/{token}/usage: what one user used. Of one who was removed: /admin/usage?user=usr_…. */
+export const readUserUsage: Operation = {
+  tag: 'Usage',
+  summary: 'What one user used, in buckets of time',
+  request: { params: userPath, query: userUsageQuerySchema },
+  answer: reportAnswer,
+  refusals: ['bad_request', 'not_found'],
+  async handle(c, parts) {
+    const user = await readNamedUser(c, parts)
+    if (user.kind === 'refused') return user
+    const known = { now: parts.clock(), timeZone: parts.policy.timeZone, userId: user.value.id }
+    const query = readQuery(c, (values) => parseUsageQuery(values, known))
+    return query.kind === 'refused' ? query : answerReport(c, parts, query.value)
+  },
+}
