@@ -1,18 +1,18 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
 import { openReference } from '#admin/reference/pages.ts'
+import { render, renderRefusal } from '#admin/request/answer.ts'
+import { authenticate } from '#admin/request/authenticate.ts'
+import type { AdminEnv, AdminParts } from '#admin/request/context.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
+import { trace } from '#admin/request/trace.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
 import { StoreUnavailable } from '#storage/store.ts'
-import { render, renderRefusal } from './answer.ts'
-import { authenticate } from './authenticate.ts'
-import type { AdminEnv, AdminParts } from './context.ts'
 import { describeApi } from './openapi.ts'
 import { parametersOf } from './operation.ts'
 import { type AdminRoute, createAdminRoutes } from './routes.ts'
-import { trace } from './trace.ts'
 
 export interface AdminOptions extends AdminParts {
   /** The contract's text, served byte for byte. */

@@ -1,7 +1,7 @@
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
+import type { AdminEnv } from '#admin/request/context.ts'
 import { statusField } from '#admin/wire/fields.ts'
 import { type ErrorCode, errorTable } from '#core/errors.ts'
-import type { AdminEnv } from './context.ts'
 import type { AdminRoute } from './routes.ts'
 
 /** The OpenAPI 3.1 document of everything here, made of the schemas that check the requests. */

@@ -1,7 +1,7 @@
 import { type RouteConfig, z } from '@hono/zod-openapi'
+import type { Answer } from '#admin/request/answer.ts'
+import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import type { ErrorCode } from '#core/errors.ts'
-import type { Answer } from './answer.ts'
-import type { AdminContext, AdminParts } from './context.ts'
 
 /** One operation of the API: what it does, and what the API's description says of it beyond its path. */
 export interface Operation extends Pick<RouteConfig, 'summary' | 'description' | 'request'> {

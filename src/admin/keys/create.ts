@@ -1,5 +1,5 @@
-import { answered } from '#admin/answer.ts'
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
+import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
 import { keySchemas } from './schemas.ts'

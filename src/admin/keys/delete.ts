@@ -1,5 +1,5 @@
-import { answered } from '#admin/answer.ts'
 import type { Operation } from '#admin/operation.ts'
+import { answered } from '#admin/request/answer.ts'
 import { decodeSegment } from '#admin/request/target.ts'
 import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'

@@ -1,5 +1,5 @@
-import { answered } from '#admin/answer.ts'
 import type { Operation } from '#admin/operation.ts'
+import { answered } from '#admin/request/answer.ts'
 import { keySchemas } from './schemas.ts'
 import { toKey } from './wire.ts'
 

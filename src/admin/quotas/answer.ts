@@ -1,5 +1,5 @@
-import { type Answer, answered } from '#admin/answer.ts'
-import type { AdminParts } from '#admin/context.ts'
+import { type Answer, answered } from '#admin/request/answer.ts'
+import type { AdminParts } from '#admin/request/context.ts'
 import type { User } from '#core/user.ts'
 import { toQuotaAnswer } from './wire.ts'
 

@@ -1,7 +1,7 @@
-import { answered } from '#admin/answer.ts'
-import type { AdminParts } from '#admin/context.ts'
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
+import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
+import type { AdminParts } from '#admin/request/context.ts'
 import type { UsageWasReset } from '#storage/store.ts'
 import type { QuotaWire, ResetAll } from './wire.ts'
 

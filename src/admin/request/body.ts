@@ -1,8 +1,8 @@
-import type { AdminContext, AdminParts } from '#admin/context.ts'
 import { type Parsed, toReading } from '#core/parsed.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import type { BodyReading } from '#http/body.ts'
 import { bytesMaxOf, type JsonList, readJson, toJson, whyNotJson } from '#http/json-body.ts'
+import type { AdminContext, AdminParts } from './context.ts'
 
 /**
  * Reads a request's JSON body, of which one that is left out is an empty object; call it only for a caller who is

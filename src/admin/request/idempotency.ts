@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { z } from '@hono/zod-openapi'
-import type { AdminContext } from '#admin/context.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import type { Repeat } from '#storage/store.ts'
 import { canonicalJson } from './canonical-json.ts'
+import type { AdminContext } from './context.ts'
 
 /**
  * What `Idempotency-Key` says of a request. The key belongs to the admin key that sent it, so that two

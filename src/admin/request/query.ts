@@ -1,6 +1,6 @@
-import type { AdminContext } from '#admin/context.ts'
 import { type Parsed, toReading } from '#core/parsed.ts'
 import type { Reading } from '#core/reading.ts'
+import type { AdminContext } from './context.ts'
 import { parseQuery } from './target.ts'
 
 /** Reads the query as what its parser makes of it. */

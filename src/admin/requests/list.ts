@@ -1,6 +1,6 @@
-import { answered } from '#admin/answer.ts'
-import type { AdminParts } from '#admin/context.ts'
 import type { Operation } from '#admin/operation.ts'
+import { answered } from '#admin/request/answer.ts'
+import type { AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
 import type { BookedRequest, RequestPage } from '#core/booked-request.ts'
 import { encodeRequestCursor } from './cursor.ts'

@@ -1,5 +1,5 @@
-import { type Answer, written } from '#admin/answer.ts'
-import type { AdminContext, AdminParts } from '#admin/context.ts'
+import { type Answer, written } from '#admin/request/answer.ts'
+import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { streamRows } from '#admin/wire/stream-rows.ts'
 import type { UsageQuestion } from '#core/usage-question.ts'
 import { reportUsage, type UsageReport } from '#metering/usage-report.ts'

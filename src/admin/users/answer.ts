@@ -1,6 +1,6 @@
-import { type Answer, answered } from '#admin/answer.ts'
-import type { AdminContext } from '#admin/context.ts'
 import type { Operation } from '#admin/operation.ts'
+import { type Answer, answered } from '#admin/request/answer.ts'
+import type { AdminContext } from '#admin/request/context.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'

@@ -1,4 +1,4 @@
-import type { AdminContext, AdminParts } from '#admin/context.ts'
+import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { decodeSegment } from '#admin/request/target.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { badInput, issuesUnder } from '#core/issues.ts'

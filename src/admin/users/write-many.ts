@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
-import { written } from '#admin/answer.ts'
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
+import { written } from '#admin/request/answer.ts'
 import { readJsonBody } from '#admin/request/body.ts'
 import { lengthField } from '#admin/wire/fields.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'

@@ -1,6 +1,5 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
-import type { RequestTarget } from '#admin/request/target.ts'
 import type { AdminKey } from '#core/admin-key.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
@@ -10,6 +9,7 @@ import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Store } from '#storage/store.ts'
+import type { RequestTarget } from './target.ts'
 
 /** What every handler of the control plane works with. */
 export interface AdminParts {

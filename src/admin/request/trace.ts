@@ -1,9 +1,9 @@
 import { createMiddleware } from 'hono/factory'
-import { parseRequestTarget } from '#admin/request/target.ts'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { createRequestId } from '#http/request-id.ts'
 import type { AdminContext, AdminEnv, AdminParts } from './context.ts'
+import { parseRequestTarget } from './target.ts'
 
 /** Gives every request its id, every answer its common headers, and the log its line. */
 export function trace(parts: AdminParts) {
