@@ -1,4 +1,4 @@
-import type { Issue } from '#core/errors.ts'
+import { type Invalid, invalid, type Parsed, parsed } from '#core/parsed.ts'
 import type { UsageBucket, UsageDimension } from '#core/usage-question.ts'
 import { parseDimensions, parseUsageRange, type UsageRange } from '#metering/usage-range.ts'
 import { reportUsage, type UsageReportRow } from '#metering/usage-report.ts'
@@ -16,11 +16,6 @@ export interface UsageHistory extends UsageRange {
 
 export type HistoryQuestion = UsageRange & { readonly groupBy: readonly UsageDimension[] }
 
-export type HistoryReading =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'read'; readonly value: HistoryQuestion }
-  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
-
 const parameters = ['bucket', 'from', 'to', 'groupBy']
 /** Which upstream served a request is the operator's affair. */
 const dimensions: readonly UsageDimension[] = ['family', 'model', 'status']
@@ -29,29 +24,32 @@ const rowsMax = 10_000
 const dayMs = 86_400_000
 const lengths: Readonly<Record<UsageBucket, number>> = { minute: dayMs, hour: 7 * dayMs, day: 30 * dayMs }
 
-/** @param query as sent, without `?`; any of the parameters asks for the history, the others have their defaults */
-export function readHistory(query: string, now: number, timeZone: string): HistoryReading {
-  const given = new URLSearchParams(query)
+/** Any of the parameters asks for the history, the others have their defaults; undefined where none is given. */
+export function parseHistory(
+  given: URLSearchParams,
+  now: number,
+  timeZone: string,
+): Parsed<HistoryQuestion | undefined> {
   const stray = [...given.keys()].find((name) => !parameters.includes(name))
-  if (stray !== undefined) return invalid(stray, `is not known; known are ${parameters.join(', ')}`)
+  if (stray !== undefined) return unfit(stray, `is not known; known are ${parameters.join(', ')}`)
   const values = new Map(given)
-  if (values.size === 0) return { kind: 'none' }
+  if (values.size === 0) return parsed(undefined)
   const twice = [...values.keys()].find((name) => given.getAll(name).length > 1)
-  if (twice !== undefined) return invalid(twice, 'is given twice')
+  if (twice !== undefined) return unfit(twice, 'is given twice')
   const asked = values.get('bucket')
   const lengthMs = asked === 'minute' || asked === 'hour' ? lengths[asked] : lengths.day
   const range = parseUsageRange(values, { now, timeZone, lengthMs, bucket: 'day' })
   const groupBy = parseDimensions(values.get('groupBy') ?? 'family', dimensions)
   if (range.kind === 'parsed' && groupBy.kind === 'parsed')
-    return { kind: 'read', value: { ...range.value, groupBy: groupBy.value } }
+    return parsed({ ...range.value, groupBy: groupBy.value })
   return {
     kind: 'invalid',
     issues: [range, groupBy].flatMap((reading) => (reading.kind === 'invalid' ? reading.issues : [])),
   }
 }
 
-function invalid(name: string, message: string): HistoryReading {
-  return { kind: 'invalid', issues: [{ path: name.slice(0, 80).toWellFormed(), message }] }
+function unfit(name: string, message: string): Invalid {
+  return invalid(name.slice(0, 80).toWellFormed(), message)
 }
 
 export async function tellHistory(

@@ -7,7 +7,7 @@ import { type ErrorRow, errorTable, type Problem } from './errors.ts'
  */
 
 /** Longer than this a program does not wait on its own: its user has to hear the refusal. */
-export const clientPatienceMs = 60_000
+const clientPatienceMs = 60_000
 
 /**
  * The headers for it, times in epoch milliseconds. Both are absent where nothing is known of when: then a client's own

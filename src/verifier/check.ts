@@ -1,11 +1,11 @@
 import type { AdmissionRequest } from '#core/admission.ts'
-import { type Answer, answered, refuseInput } from './answer.ts'
+import { type Answer, answered } from '#http/answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import { type CheckInput, createCheckSchema, toCheckAnswer } from './check-wire.ts'
 import type { VerifierContext } from './context.ts'
-import { parse, toFamily, toHolder } from './fields-wire.ts'
+import { parse, refuseInput, toFamily, toHolder } from './fields-wire.ts'
 import { readJson } from './request-body.ts'
-import type { Visit } from './visit.ts'
 
 /** Whether somebody may, and why not; nothing is counted. The question itself was answered, so it is always 200. */
 export async function check(visit: Visit, context: VerifierContext): Promise<Answer> {

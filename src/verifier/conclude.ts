@@ -1,14 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Settlement } from '#core/settlement.ts'
 import { noUsage } from '#core/usage.ts'
+import { type Answer, answered, refuse } from '#http/answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { timeOfSortableId } from '#lib/sortable-id.ts'
-import { type Answer, answered, refuse, refuseInput } from './answer.ts'
 import type { VerifierContext } from './context.ts'
-import { parse, toUsage } from './fields-wire.ts'
+import { parse, refuseInput, toUsage } from './fields-wire.ts'
 import { readJson } from './request-body.ts'
 import { type CourseInput, releaseSchema, renewalSchema, settlementSchema } from './reservation-wire.ts'
 import { reservationPrefix } from './reserve.ts'
-import type { Visit } from './visit.ts'
 
 /** How a reservation goes on: settled with what was used, released without, or renewed for longer. */
 export async function settle(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {

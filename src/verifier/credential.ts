@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { createThrottled } from '#core/errors.ts'
+import type { Refused } from '#core/reading.ts'
 import { refused } from '#core/reading.ts'
+import { type Refusal, refuse } from '#http/answer.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey } from '#http/key-door.ts'
-import { type Refusal, refuse } from './answer.ts'
+import type { Visit } from '#http/visit.ts'
 import type { VerifierContext } from './context.ts'
-import type { Visit } from './visit.ts'
 
 /**
  * Who may ask: a gateway with an admin key of the scope `verifier`. At `/auth/verify` the `Authorization` header
@@ -44,7 +45,7 @@ export async function letIn(
   visit: Visit,
   secret: string | undefined,
   context: VerifierContext,
-): Promise<Refusal | undefined> {
+): Promise<OfGateway | undefined> {
   if (secret === undefined) return ofGateway(refuse('missing_credential', missing))
   const now = context.clock()
   const presented = { address: visit.address, secret, scope: 'verifier' }
@@ -66,6 +67,11 @@ export async function letIn(
 
 const missing = `Send an admin key of the scope "verifier" as "${keyHeader}: <key>".`
 
-function ofGateway(refusal: Refusal): Refusal {
-  return { ...refusal, isOfGateway: true }
+/** The asking gateway itself was refused, not the user it asks for: nothing of it goes on to that user's client. */
+export interface OfGateway extends Refusal {
+  readonly isOfGateway: true
+}
+
+function ofGateway({ kind, problem }: Refused): OfGateway {
+  return { kind, problem, isOfGateway: true, patienceMs: Number.POSITIVE_INFINITY }
 }

@@ -1,9 +1,10 @@
-import { type Answer, answered, refuseInput } from './answer.ts'
+import { type Answer, answered } from '#http/answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
+import { refuseInput } from './fields-wire.ts'
 import { toIntrospection } from './introspect-wire.ts'
 import { readForm } from './request-body.ts'
-import type { Visit } from './visit.ts'
 
 /**
  * RFC 7662, for whatever speaks it. Section 2.2: an access token that may not be used is `{"active": false}` and

@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { issuesMax, issuesUnder } from '#core/issues.ts'
-import { refused } from '#core/reading.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
+import { type Answer, answered, refuse } from '#http/answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { createTurns } from '#lib/turns.ts'
 import { StoreFault } from '#storage/store.ts'
-import { type Answer, answered, type Refusal, refuse, refuseInput } from './answer.ts'
 import { binaryEvent, eventFormOf } from './cloud-event.ts'
 import type { VerifierContext } from './context.ts'
 import { createCloudEventSchema, createEventSchema, type ReportedUsage } from './event-wire.ts'
-import { parse } from './fields-wire.ts'
+import { parse, refuseInput } from './fields-wire.ts'
 import { mediaTypeOf, readJson } from './request-body.ts'
-import type { Visit } from './visit.ts'
 
 const eventsMax = 1000
 
@@ -24,7 +24,7 @@ const eventsMax = 1000
 export async function report(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readEvents(visit, context)
   if (reading.kind === 'refused') return reading
-  const { events, isList } = reading
+  const { events, isList } = reading.value
   const outcomes = await Promise.all(events.map((event) => countOne(event, visit, context)))
   if (outcomes.length === 1 && outcomes[0] === 'failed') return refuse('internal')
   if (!isList && outcomes[0] === 'unknown_user') return refuse('not_found', 'There is no such user.')
@@ -37,11 +37,13 @@ export async function report(visit: Visit, context: VerifierContext): Promise<An
   })
 }
 
-type Reading =
-  | { readonly kind: 'read'; readonly events: readonly ReportedUsage[]; readonly isList: boolean }
-  | Refusal
+interface Events {
+  readonly events: readonly ReportedUsage[]
+  /** Whether they came as a list. */
+  readonly isList: boolean
+}
 
-async function readEvents({ request }: Visit, context: VerifierContext): Promise<Reading> {
+async function readEvents({ request }: Visit, context: VerifierContext): Promise<Reading<Events>> {
   const reading = await readJson(request, context, { list: { itemsMax: eventsMax } })
   if (reading.kind === 'refused') return reading
   const form = eventFormOf(request.headers, mediaTypeOf(request))
@@ -54,11 +56,14 @@ async function readEvents({ request }: Visit, context: VerifierContext): Promise
   if (isList) return parseEvents(schema, body)
   const parsed = form === 'batch' ? parse(z.array(schema), body) : parse(schema, body)
   if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
-  return { kind: 'read', events: [parsed.value].flat(), isList }
+  return read({ events: [parsed.value].flat(), isList })
 }
 
 /** One by one, so that others are served between them; stops where more issues are found than are answered. */
-async function parseEvents(schema: z.ZodType<ReportedUsage>, values: readonly unknown[]): Promise<Reading> {
+async function parseEvents(
+  schema: z.ZodType<ReportedUsage>,
+  values: readonly unknown[],
+): Promise<Reading<Events>> {
   const events: ReportedUsage[] = []
   const issues: Issue[] = []
   const turn = createTurns()
@@ -69,7 +74,7 @@ async function parseEvents(schema: z.ZodType<ReportedUsage>, values: readonly un
     if (issues.length > issuesMax) break
     await turn()
   }
-  return issues.length > 0 ? refuseInput(issues) : { kind: 'read', events, isList: true }
+  return issues.length > 0 ? refuseInput(issues) : read({ events, isList: true })
 }
 
 /** `kept`: set aside, since the store cannot book it now; `failed`: the same, but its reporter has to keep it. */

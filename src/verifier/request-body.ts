@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type Reading, read, refused } from '#core/reading.ts'
+import { refuse } from '#http/answer.ts'
 import { readBody } from '#http/body.ts'
 import {
   type JsonList,
@@ -8,7 +9,6 @@ import {
   whyCoded,
   whyNotJson,
 } from '#http/json-body.ts'
-import { refuse } from './answer.ts'
 import type { VerifierContext } from './context.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

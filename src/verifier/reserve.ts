@@ -1,11 +1,11 @@
+import { type Answer, answered } from '#http/answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import { type Answer, answered, refuseInput } from './answer.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
-import { parse, toFamily, toHolder } from './fields-wire.ts'
+import { parse, refuseInput, toFamily, toHolder } from './fields-wire.ts'
 import { readJson } from './request-body.ts'
 import { createReservationSchema, toReservationAnswer } from './reservation-wire.ts'
-import type { Visit } from './visit.ts'
 
 /** Only what this prefix names is closed here: our own gateway's entries are nobody else's to close. */
 export const reservationPrefix = 'res_'

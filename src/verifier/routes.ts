@@ -1,4 +1,5 @@
-import type { Answer } from './answer.ts'
+import type { Answer } from '#http/answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { check } from './check.ts'
 import { release, renew, settle } from './conclude.ts'
 import type { VerifierContext } from './context.ts'
@@ -7,7 +8,6 @@ import { introspect } from './introspect.ts'
 import { report } from './report.ts'
 import { reserve } from './reserve.ts'
 import { dressForProxy, verify } from './verify.ts'
-import type { Visit } from './visit.ts'
 
 /** Every route of the verifier: its path, where its key stands, its handler. */
 export interface VerifierRoute {

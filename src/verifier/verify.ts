@@ -1,12 +1,14 @@
 import type { AdmissionRequest } from '#core/admission.ts'
 import { errorTable } from '#core/errors.ts'
 import { familyOf } from '#core/family.ts'
+import { type Reading, read } from '#core/reading.ts'
+import { type Answer, refuse } from '#http/answer.ts'
 import { credentialOf } from '#http/credential.ts'
-import { type Answer, type Refusal, refuse, refuseInput } from './answer.ts'
+import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
+import { refuseInput } from './fields-wire.ts'
 import { toIdentityHeaders } from './identity-headers.ts'
-import type { Visit } from './visit.ts'
 
 /**
  * Forward authentication: a proxy asks for each request of its clients whether it may pass. It is admitted as one
@@ -15,11 +17,12 @@ import type { Visit } from './visit.ts'
  */
 export async function verify(visit: Visit, context: VerifierContext): Promise<Answer> {
   const { requestId, address, route, request } = visit
-  const asked = passOf(visit, context)
-  if (asked.kind === 'refused') return asked
+  const pass = passOf(visit, context)
+  if (pass.kind === 'refused') return pass
   const accessToken = credentialOf(request.headers)
   if (accessToken === undefined) return refuse('missing_credential')
-  const question = { requestId, accessToken, address, route, isMetered: false, pass: asked.pass }
+  const question = { requestId, accessToken, address, route, isMetered: false, pass: pass.value }
+  // The proxy asks for its own client, so what it has forwarded is that client's address.
   const verdict = await ask(question, visit.isForwarded ? address : undefined, visit, context)
   if (verdict.kind === 'refused') return verdict
   const { outcome } = verdict
@@ -27,13 +30,13 @@ export async function verify(visit: Visit, context: VerifierContext): Promise<An
   return { kind: 'answered', status: 200, headers: toIdentityHeaders(outcome.user, outcome, requestId) }
 }
 
-type Asked = { readonly kind: 'asked'; readonly pass: NonNullable<AdmissionRequest['pass']> } | Refusal
+type Pass = NonNullable<AdmissionRequest['pass']>
 
 /**
  * Which model or family it is about, where the proxy says. Some proxies (Envoy) put the client's whole target
  * behind our path; then the query is the client's, and only the headers are the proxy's.
  */
-function passOf({ path, query, request }: Visit, { policy }: VerifierContext): Asked {
+function passOf({ path, query, request }: Visit, { policy }: VerifierContext): Reading<Pass> {
   const isOwnQuery = path === '/auth/verify'
   const saidOf = (name: 'model' | 'family') => {
     const inHeader = request.headers[`x-tollgate-${name}`]
@@ -45,8 +48,7 @@ function passOf({ path, query, request }: Visit, { policy }: VerifierContext): A
   if (named !== undefined && !names.includes(named))
     return refuseInput([{ path: 'family', message: `is not a known family; known are ${names.join(', ')}` }])
   const family = named ?? (model === undefined ? undefined : familyOf(model, policy.families))
-  const pass = { ...(model !== undefined && { model }), ...(family !== undefined && { family }) }
-  return { kind: 'asked', pass }
+  return read({ ...(model !== undefined && { model }), ...(family !== undefined && { family }) })
 }
 
 /**
@@ -57,7 +59,7 @@ function passOf({ path, query, request }: Visit, { policy }: VerifierContext): A
 export function dressForProxy(answer: Answer, { path, query }: Visit): Answer {
   if (answer.kind === 'answered') return answer
   const { code } = answer.problem
-  const status = answer.isOfGateway ? 403 : errorTable[code].status
+  const status = 'isOfGateway' in answer ? 403 : errorTable[code].status
   const isFlat = path === '/auth/verify' && query.get('deny') === '403'
   return {
     ...answer,

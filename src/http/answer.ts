@@ -1,8 +1,7 @@
-import { createProblem, type ErrorCode, type Issue } from '#core/errors.ts'
-import { issuesMax } from '#core/issues.ts'
+import { createProblem, type ErrorCode } from '#core/errors.ts'
 import { type Refused, refused } from '#core/reading.ts'
 
-/** What a handler says, before anybody renders it. */
+/** What a handler of a plain app says, before it is rendered. */
 export type Answer = Answered | Refusal
 
 export interface Answered {
@@ -17,20 +16,14 @@ export interface Refusal extends Refused {
   /** Instead of the status that the table of errors has for it. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** The asking gateway itself was refused, not the user it asks for. */
-  readonly isOfGateway?: boolean
+  /** How long the caller may be told to wait; absent: as long as a program waits by itself. */
+  readonly patienceMs?: number
 }
 
 export function answered(body: object, status = 200): Answered {
   return { kind: 'answered', status, body }
 }
 
-export function refuse(code: ErrorCode, message?: string): Refusal {
+export function refuse(code: ErrorCode, message?: string): Refused {
   return refused(createProblem(code, message))
-}
-
-export function refuseInput(issues: readonly Issue[]): Refusal {
-  const [first] = issues
-  const message = first ? `${first.path} ${first.message}`.trim() : undefined
-  return refused(createProblem('bad_request', message, { issues: issues.slice(0, issuesMax) }))
 }
