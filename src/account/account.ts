@@ -1,6 +1,7 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
-import { createProblem, createThrottled, type Issue, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
+import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import { type Answer, answered, refuse } from '#http/answer.ts'
 import { credentialOf } from '#http/credential.ts'
@@ -52,7 +53,7 @@ export function createAccount(options: AccountOptions): PlainApp {
     const answer = toUsageAnswer(user, options.policy, now)
     const { timeZone } = options.policy
     const question = parseHistory(visit.query, now, timeZone)
-    if (question.kind === 'invalid') return refused(badQuery(question.issues))
+    if (question.kind === 'invalid') return refused(badInput(question.issues))
     if (question.value === undefined) return answered(answer)
     const history = await tellHistory(options.usage, user.id, question.value, timeZone)
     return answered({ ...answer, history })
@@ -88,9 +89,4 @@ export function createAccount(options: AccountOptions): PlainApp {
   }
 
   return createPlainApp(options, (url) => url === usagePath || url.startsWith(`${usagePath}?`), answerTo)
-}
-
-function badQuery(issues: readonly Issue[]): Problem {
-  const [first] = issues
-  return createProblem('bad_request', first && `${first.path}: ${first.message}`, { issues })
 }

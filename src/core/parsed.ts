@@ -29,7 +29,7 @@ export function toReading<T>(parsing: Parsed<T>): Reading<T> {
 }
 
 /** A schema as far as it is used here; zod's are such. */
-interface Schema<T> {
+export interface Schema<T> {
   readonly safeParse: (
     value: unknown,
   ) => { readonly success: true; readonly data: T } | { readonly success: false; readonly error: SchemaError }

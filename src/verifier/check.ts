@@ -4,20 +4,18 @@ import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import { type CheckInput, createCheckSchema, toCheckAnswer } from './check-wire.ts'
 import type { VerifierContext } from './context.ts'
-import { parse, refuseInput, toFamily, toHolder } from './fields-wire.ts'
-import { readJson } from './request-body.ts'
+import { toFamily, toHolder } from './fields-wire.ts'
+import { readParsed } from './request-body.ts'
 
 /** Whether somebody may, and why not; nothing is counted. The question itself was answered, so it is always 200. */
 export async function check(visit: Visit, context: VerifierContext): Promise<Answer> {
-  const reading = await readJson(visit.request, context)
+  const reading = await readParsed(visit.request, context, createCheckSchema(context.policy.families))
   if (reading.kind === 'refused') return reading
-  const parsed = parse(createCheckSchema(context.policy.families), reading.value)
-  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   const { requestId, route } = visit
-  const { address } = parsed.value
+  const { address } = reading.value
   const question = {
-    ...toHolder(parsed.value),
-    ...whatFor(parsed.value, context),
+    ...toHolder(reading.value),
+    ...whatFor(reading.value, context),
     requestId,
     address,
     route,

@@ -5,40 +5,34 @@ import { type Answer, answered, refuse } from '#http/answer.ts'
 import type { Visit } from '#http/visit.ts'
 import { timeOfSortableId } from '#lib/sortable-id.ts'
 import type { VerifierContext } from './context.ts'
-import { parse, refuseInput, toUsage } from './fields-wire.ts'
-import { readJson } from './request-body.ts'
+import { toUsage } from './fields-wire.ts'
+import { readParsed } from './request-body.ts'
 import { type CourseInput, releaseSchema, renewalSchema, settlementSchema } from './reservation-wire.ts'
 import { reservationPrefix } from './reserve.ts'
 
 /** How a reservation goes on: settled with what was used, released without, or renewed for longer. */
 export async function settle(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
-  const reading = await readJson(visit.request, context)
+  const reading = await readParsed(visit.request, context, settlementSchema)
   if (reading.kind === 'refused') return reading
-  const parsed = parse(settlementSchema, reading.value)
-  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
-  const { isEstimated, status = 200 } = parsed.value
-  const usage = toUsage(parsed.value)
+  const { isEstimated, status = 200 } = reading.value
+  const usage = toUsage(reading.value)
   const ending = { ending: 'settled', usage, isEstimated, status } as const
-  return conclude(id, { ...courseOf(id, parsed.value, context), ...ending }, context)
+  return conclude(id, { ...courseOf(id, reading.value, context), ...ending }, context)
 }
 
 export async function release(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
-  const reading = await readJson(visit.request, context, { empty: {} })
+  const reading = await readParsed(visit.request, context, releaseSchema, { empty: {} })
   if (reading.kind === 'refused') return reading
-  const parsed = parse(releaseSchema, reading.value)
-  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
-  const { status = 0 } = parsed.value
+  const { status = 0 } = reading.value
   const ending = { ending: 'released', usage: noUsage, isEstimated: false, status } as const
-  return conclude(id, { ...courseOf(id, parsed.value, context), ...ending }, context)
+  return conclude(id, { ...courseOf(id, reading.value, context), ...ending }, context)
 }
 
 export async function renew(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
-  const reading = await readJson(visit.request, context, { empty: {} })
+  const reading = await readParsed(visit.request, context, renewalSchema, { empty: {} })
   if (reading.kind === 'refused') return reading
-  const parsed = parse(renewalSchema, reading.value)
-  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
   if (madeAt(id) === undefined) return unknown
-  const leaseUntil = context.clock() + parsed.value.leaseSeconds * 1000
+  const leaseUntil = context.clock() + reading.value.leaseSeconds * 1000
   switch (await context.metering.renewLease(id, leaseUntil)) {
     case 'renewed':
       return answered({ id, outcome: 'renewed', leaseUntil })

@@ -1,11 +1,8 @@
 import { z } from 'zod'
-import { createProblem, type Issue } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
 import { instantMessage, readInstant } from '#core/instant.ts'
-import { issuesMax } from '#core/issues.ts'
 import { parseAddress } from '#core/network.ts'
-import { type Parsed, parseBy } from '#core/parsed.ts'
-import { type Refused, refused } from '#core/reading.ts'
+import { type Parsed, parseBy, type Schema } from '#core/parsed.ts'
 import { unitsMax } from '#core/units.ts'
 import type { Usage } from '#core/usage.ts'
 import { isUserId } from '#core/user-id.ts'
@@ -153,13 +150,6 @@ export function mustBe<T>(path: readonly string[], fault: (value: T) => string |
 }
 
 /** What a value is by a schema, or what is wrong with it, at paths such as `[3].usage.input`. */
-export function parse<T>(schema: Parameters<typeof parseBy<T>>[0], value: unknown): Parsed<T> {
+export function parse<T>(schema: Schema<T>, value: unknown): Parsed<T> {
   return parseBy(schema, value, `is not a known figure; known are ${Object.keys(figures).join(', ')}`)
-}
-
-/** 400 for an input in which something is wrong; the sentence names the first. */
-export function refuseInput(issues: readonly Issue[]): Refused {
-  const [first] = issues
-  const message = first ? `${first.path} ${first.message}`.trim() : undefined
-  return refused(createProblem('bad_request', message, { issues: issues.slice(0, issuesMax) }))
 }

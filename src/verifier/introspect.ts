@@ -1,8 +1,9 @@
+import { badInput } from '#core/issues.ts'
+import { refused } from '#core/reading.ts'
 import { type Answer, answered } from '#http/answer.ts'
 import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
-import { refuseInput } from './fields-wire.ts'
 import { toIntrospection } from './introspect-wire.ts'
 import { readForm } from './request-body.ts'
 
@@ -15,7 +16,7 @@ export async function introspect(visit: Visit, context: VerifierContext): Promis
   if (reading.kind === 'refused') return reading
   const [accessToken = '', ...more] = reading.value.getAll('token')
   if (accessToken === '' || more.length > 0)
-    return refuseInput([{ path: 'token', message: 'is required, once' }])
+    return refused(badInput([{ path: 'token', message: 'is required, once' }]))
   const { requestId, route } = visit
   const question = { requestId, accessToken, address: undefined, route, isMetered: false, isDry: true }
   const verdict = await ask(question, undefined, visit, context)

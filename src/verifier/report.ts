@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { createProblem, type Issue } from '#core/errors.ts'
-import { issuesMax, issuesUnder } from '#core/issues.ts'
+import { badInput, issuesMax, issuesUnder } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { type Answer, answered, refuse } from '#http/answer.ts'
@@ -12,7 +12,7 @@ import { StoreFault } from '#storage/store.ts'
 import { binaryEvent, eventFormOf } from './cloud-event.ts'
 import type { VerifierContext } from './context.ts'
 import { createCloudEventSchema, createEventSchema, type ReportedUsage } from './event-wire.ts'
-import { parse, refuseInput } from './fields-wire.ts'
+import { parse } from './fields-wire.ts'
 import { mediaTypeOf, readJson } from './request-body.ts'
 
 const eventsMax = 1000
@@ -55,7 +55,7 @@ async function readEvents({ request }: Visit, context: VerifierContext): Promise
   const schema = form === 'plain' ? createEventSchema(families) : createCloudEventSchema(families)
   if (isList) return parseEvents(schema, body)
   const parsed = form === 'batch' ? parse(z.array(schema), body) : parse(schema, body)
-  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
+  if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
   return read({ events: [parsed.value].flat(), isList })
 }
 
@@ -74,7 +74,7 @@ async function parseEvents(
     if (issues.length > issuesMax) break
     await turn()
   }
-  return issues.length > 0 ? refuseInput(issues) : read({ events, isList: true })
+  return issues.length > 0 ? refused(badInput(issues)) : read({ events, isList: true })
 }
 
 /** `kept`: set aside, since the store cannot book it now; `failed`: the same, but its reporter has to keep it. */

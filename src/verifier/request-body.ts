@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { type Schema, toReading } from '#core/parsed.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import { refuse } from '#http/answer.ts'
 import { readBody } from '#http/body.ts'
@@ -10,6 +11,7 @@ import {
   whyNotJson,
 } from '#http/json-body.ts'
 import type { VerifierContext } from './context.ts'
+import { parse } from './fields-wire.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -40,6 +42,17 @@ export async function readJson(
   const reading = await readJsonBody(request, { bytesMax, budget: bodyBudget, ...(list && { list }) })
   if (reading.kind !== 'empty') return reading
   return empty ? read(empty) : refuse('bad_json')
+}
+
+/** The same as what a schema makes of it. */
+export async function readParsed<T>(
+  request: IncomingMessage,
+  bounds: Bounds,
+  schema: Schema<T>,
+  more?: { readonly empty: object },
+): Promise<Reading<T>> {
+  const body = await readJson(request, bounds, more)
+  return body.kind === 'refused' ? body : toReading(parse(schema, body.value))
 }
 
 const formType = 'application/x-www-form-urlencoded'

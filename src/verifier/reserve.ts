@@ -3,8 +3,8 @@ import type { Visit } from '#http/visit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
-import { parse, refuseInput, toFamily, toHolder } from './fields-wire.ts'
-import { readJson } from './request-body.ts'
+import { toFamily, toHolder } from './fields-wire.ts'
+import { readParsed } from './request-body.ts'
 import { createReservationSchema, toReservationAnswer } from './reservation-wire.ts'
 
 /** Only what this prefix names is closed here: our own gateway's entries are nobody else's to close. */
@@ -15,11 +15,9 @@ export const reservationPrefix = 'res_'
  * the ledger as for one of our own, held by a lease instead of by this process.
  */
 export async function reserve(visit: Visit, context: VerifierContext): Promise<Answer> {
-  const reading = await readJson(visit.request, context)
+  const reading = await readParsed(visit.request, context, createReservationSchema(context.policy.families))
   if (reading.kind === 'refused') return reading
-  const parsed = parse(createReservationSchema(context.policy.families), reading.value)
-  if (parsed.kind === 'invalid') return refuseInput(parsed.issues)
-  const input = parsed.value
+  const input = reading.value
   const now = context.clock()
   const family = toFamily(input, context.policy.families)
   const id = createSortableId(reservationPrefix, now)

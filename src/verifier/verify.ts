@@ -1,13 +1,13 @@
 import type { AdmissionRequest } from '#core/admission.ts'
 import { errorTable } from '#core/errors.ts'
 import { familyOf } from '#core/family.ts'
-import { type Reading, read } from '#core/reading.ts'
+import { badInput } from '#core/issues.ts'
+import { type Reading, read, refused } from '#core/reading.ts'
 import { type Answer, refuse } from '#http/answer.ts'
 import { credentialOf } from '#http/credential.ts'
 import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
-import { refuseInput } from './fields-wire.ts'
 import { toIdentityHeaders } from './identity-headers.ts'
 
 /**
@@ -46,7 +46,9 @@ function passOf({ path, query, request }: Visit, { policy }: VerifierContext): R
   const named = saidOf('family')
   const names = policy.families.map(({ name }) => name)
   if (named !== undefined && !names.includes(named))
-    return refuseInput([{ path: 'family', message: `is not a known family; known are ${names.join(', ')}` }])
+    return refused(
+      badInput([{ path: 'family', message: `is not a known family; known are ${names.join(', ')}` }]),
+    )
   const family = named ?? (model === undefined ? undefined : familyOf(model, policy.families))
   return read({ ...(model !== undefined && { model }), ...(family !== undefined && { family }) })
 }

@@ -1,6 +1,6 @@
 import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import { type Policy, periodOf } from '#core/admission.ts'
-import { mapped, type Parsed, parseBy } from '#core/parsed.ts'
+import { mapped, type Parsed, parseBy, type Schema } from '#core/parsed.ts'
 import type { User } from '#core/user.ts'
 import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
 import type { QuotaAddition } from '#storage/store.ts'
@@ -24,8 +24,7 @@ export interface ResetAll {
 
 export function createQuotaWire(familyNames: readonly string[]): QuotaWire {
   const schemas = createQuotaSchemas(familyNames)
-  const parse = <T>(schema: Parameters<typeof parseBy<T>>[0], value: unknown) =>
-    parseBy(schema, value, unknownFamily(familyNames))
+  const parse = <T>(schema: Schema<T>, value: unknown) => parseBy(schema, value, unknownFamily(familyNames))
   return {
     schemas,
     parseReset: (value) => mapped(parse(schemas.reset, value), ({ families }) => families ?? 'all'),
