@@ -1,6 +1,6 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
-import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
+import { createProblem, createStoreUnavailable, createThrottled, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import { type Answer, answered, refuse } from '#http/answer.ts'
@@ -40,7 +40,7 @@ export function createAccount(options: AccountOptions): PlainApp {
     return tellUsage(visit).catch((error: unknown): Answer => {
       log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
       if (error instanceof StoreFault) return refuse('internal')
-      return refused(createProblem('store_unavailable', undefined, { retryAt: clock() + 1000 }))
+      return refused(createStoreUnavailable(clock()))
     })
   }
 

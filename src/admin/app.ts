@@ -6,7 +6,7 @@ import { authenticate } from '#admin/request/authenticate.ts'
 import type { AdminEnv, AdminParts } from '#admin/request/context.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
 import { trace } from '#admin/request/trace.ts'
-import { createProblem, type Problem } from '#core/errors.ts'
+import { createProblem, createStoreUnavailable, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
 import { StoreUnavailable } from '#storage/store.ts'
@@ -93,11 +93,6 @@ function rawPathOf(env: AdminEnv['Bindings'] | undefined, url: string): string {
   return parseRequestTarget(env?.incoming?.url ?? url).path
 }
 
-const storeRetryMs = 1000
-
 function problemOf(error: unknown, now: number): Problem {
-  if (error instanceof StoreUnavailable) {
-    return createProblem('store_unavailable', undefined, { retryAt: now + storeRetryMs })
-  }
-  return createProblem('internal')
+  return error instanceof StoreUnavailable ? createStoreUnavailable(now) : createProblem('internal')
 }

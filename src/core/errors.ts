@@ -169,6 +169,13 @@ export function createNotServed(model: string): Problem {
   return createProblem('model_not_served', `The model ${model} is not served here.`)
 }
 
+const storeRetryMs = 1000
+
+/** The store cannot be asked now; it usually can be again in a moment. `now` in epoch milliseconds. */
+export function createStoreUnavailable(now: number): Problem {
+  return createProblem('store_unavailable', undefined, { retryAt: now + storeRetryMs })
+}
+
 /** Too many wrong credentials came from there; how long to wait is in the sentence, since no client waits for minutes. */
 export function createThrottled(waitMs: number, now: number): Problem {
   const seconds = Math.max(1, Math.ceil(waitMs / 1000))

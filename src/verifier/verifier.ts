@@ -1,4 +1,4 @@
-import { createProblem } from '#core/errors.ts'
+import { createStoreUnavailable } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
 import { type Answer, refuse } from '#http/answer.ts'
 import { createPlainApp, type PlainApp, type PlainAppOptions } from '#http/plain-app.ts'
@@ -45,8 +45,7 @@ export function createVerifier(options: VerifierOptions): PlainApp {
   function failed({ requestId }: Visit, error: unknown): Answer {
     const isStore = error instanceof StoreUnavailable
     log.error({ requestId, err: error }, isStore ? 'the store cannot be asked' : 'a request failed')
-    if (!isStore) return refuse('internal')
-    return refused(createProblem('store_unavailable', undefined, { retryAt: clock() + 1000 }))
+    return isStore ? refused(createStoreUnavailable(clock())) : refuse('internal')
   }
 
   return createPlainApp(options, (url) => /^\/(?:auth|usage)(?:[/?]|$)/.test(url), answerTo)
