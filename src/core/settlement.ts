@@ -12,12 +12,24 @@ export interface Opened {
   readonly startedAt: number
 }
 
+/** What a request used of a model of another family than its own. */
+export interface UsageBeside {
+  readonly family: string
+  readonly model: string
+  readonly usage: Usage
+}
+
+/** More are not told apart for one request. */
+export const besideMax = 8
+
 /** How a request ended; closes its entry. */
 export interface Settlement {
   readonly requestId: string
   /** `released` charges nothing; `abandoned` charges what the process that died had estimated. */
   readonly ending: 'settled' | 'released' | 'abandoned'
   readonly usage: Usage
+  /** What is counted to other families, beside `usage`: each becomes an entry of its own, in the same transaction. */
+  readonly beside?: readonly UsageBeside[]
   /** What the provider states beside it and prices apart. */
   readonly extras?: UsageExtras
   /** The figures are ours, not the provider's. */

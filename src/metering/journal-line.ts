@@ -1,4 +1,4 @@
-import type { Settlement } from '#core/settlement.ts'
+import { besideMax, type Settlement } from '#core/settlement.ts'
 import { isUnits } from '#core/units.ts'
 
 /**
@@ -28,7 +28,8 @@ export function isSettlement(value: unknown): value is Settlement {
     isAbsentOr(value.errorCode, isText) &&
     isAbsentOr(value.upstream, isText) &&
     isAbsentOr(value.opened, isOpened) &&
-    isAbsentOr(value.extras, isRecord)
+    isAbsentOr(value.extras, isRecord) &&
+    isAbsentOr(value.beside, areBeside)
   )
 }
 
@@ -40,6 +41,13 @@ function isOpened(value: unknown): boolean {
     typeof isMetered === 'boolean' &&
     isUnits(inputEstimate) &&
     Number.isSafeInteger(startedAt)
+  )
+}
+
+function areBeside(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length > besideMax) return false
+  return value.every(
+    (one: unknown) => isRecord(one) && isText(one.family) && isText(one.model) && isUsage(one.usage),
   )
 }
 

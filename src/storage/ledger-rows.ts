@@ -6,6 +6,7 @@ import {
   type ClosedEntry,
   type CountedEvent,
   createPlaces,
+  type EntryBeside,
   type LoadedQuota,
   type LoadedUser,
   type NewEntry,
@@ -260,6 +261,33 @@ export function toBookedEvent(counted: CountedEvent, instance: string): readonly
     event.upstream ?? null,
     instance,
     event.happenedAt === undefined ? endedAt : toSum(event.happenedAt),
+    endedAt,
+  ]
+}
+
+export function toBookedBeside(booked: EntryBeside, instance: string): readonly Value[] {
+  const { entry, settlement, beside, usage, endedAt } = booked
+  return [
+    booked.id,
+    entry.userId,
+    'metered',
+    settlement.opened?.route ?? '',
+    beside.family,
+    beside.model,
+    'settled',
+    0,
+    0,
+    settlement.isEstimated ? 1 : 0,
+    usage.input,
+    usage.cacheRead,
+    usage.cacheWritten,
+    usage.output,
+    usage.reasoning,
+    booked.units,
+    toUnits(settlement.status),
+    settlement.upstream ?? null,
+    instance,
+    entry.startedAt,
     endedAt,
   ]
 }

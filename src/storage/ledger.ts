@@ -2,7 +2,7 @@ import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts
 import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
 import type { AdmissionAsk, AdmissionOutcome, AskedBy } from '#core/admission-ask.ts'
 import { placeOf } from '#core/network.ts'
-import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
+import type { Settlement, SettlementOutcome, UsageBeside } from '#core/settlement.ts'
 import { addUnits, toCount, toUnits } from '#core/units.ts'
 import { toBoundedUsage, type Usage, unitsOf } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
@@ -115,6 +115,17 @@ export interface CountedEvent {
   readonly endedAt: number
 }
 
+/** What a request used of another family, as an entry beside its own. */
+export interface EntryBeside {
+  readonly id: string
+  readonly entry: OpenEntry
+  readonly settlement: Settlement
+  readonly beside: UsageBeside
+  readonly usage: Usage
+  readonly units: number
+  readonly endedAt: number
+}
+
 /** A difference that no request explains. */
 export interface Adjustment {
   readonly id: string
@@ -135,6 +146,7 @@ export interface Seen {
 export interface LedgerChanges {
   readonly opened: NewEntry[]
   readonly closed: ClosedEntry[]
+  readonly beside: EntryBeside[]
   readonly counted: CountedEvent[]
   readonly adjusted: Adjustment[]
   /** Who came from where; only of those who were admitted. */
@@ -149,7 +161,7 @@ export function applyBatch(
   state: LoadedState,
   policy: Policy,
 ): { readonly decisions: MeteringDecisions; readonly changes: LedgerChanges } {
-  const changes: LedgerChanges = { opened: [], closed: [], counted: [], adjusted: [], seen: [] }
+  const changes: LedgerChanges = { opened: [], closed: [], beside: [], counted: [], adjusted: [], seen: [] }
   const done = new Set<string>()
   const settlements = batch.settlements.map((settlement) => {
     const outcome = done.has(settlement.requestId)
@@ -287,7 +299,37 @@ function settle(
     user.isChanged = true
   }
   changes.closed.push({ entry, settlement, usage, units, endedAt })
+  if (settlement.beside && settlement.ending === 'settled')
+    bookBeside(entry, settlement, user, policy, now, changes)
   return charged ? 'corrected' : 'closed'
+}
+
+/**
+ * Books what a request used of other families, each as an entry of its own. The request's entry is closed once, in the
+ * same transaction, so that these are booked once as well. One request stays one prompt and one request of the reports.
+ */
+function bookBeside(
+  entry: OpenEntry,
+  settlement: Settlement,
+  user: LoadedUser | undefined,
+  policy: Policy,
+  now: number,
+  changes: LedgerChanges,
+): void {
+  for (const [index, beside] of (settlement.beside ?? []).entries()) {
+    const usage = toBoundedUsage(beside.usage)
+    const id = `${entry.id}.${index + 1}`
+    let units = unitsOf(usage)
+    let endedAt = now
+    if (user) {
+      const quota = quotaOf(user, beside.family)
+      rollOver(quota, user.limits, policy, now)
+      units = charge(quota, units)
+      endedAt = Math.max(now, quota.periodStartedAt)
+      quota.isChanged = true
+    }
+    changes.beside.push({ id, entry, settlement, beside, usage, units, endedAt })
+  }
 }
 
 /** Longer runs no relay, and no entry that began later has been removed. */

@@ -22,7 +22,11 @@ export interface RollUp {
 const minuteMs = 60_000
 
 /** @returns rows by user, and the same summed up over all users (their `userId` says nothing) */
-export function rollUpsOf({ closed, counted }: Pick<LedgerChanges, 'closed' | 'counted'>): {
+export function rollUpsOf({
+  closed,
+  beside,
+  counted,
+}: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>): {
   readonly users: readonly RollUp[]
   readonly totals: readonly RollUp[]
 } {
@@ -51,6 +55,12 @@ export function rollUpsOf({ closed, counted }: Pick<LedgerChanges, 'closed' | 'c
     const taken = { ...noUsage, input: -charged.units }
     const minuteAt = minuteOf(charged.endedAt)
     add({ ...about, minuteAt, upstream: '', status: 0, requests: -1, estimated: -1, usage: taken })
+  }
+  // Of no request of its own: that is counted where it was admitted.
+  for (const { entry, settlement, beside: other, usage, endedAt } of beside) {
+    const { status, upstream = '' } = settlement
+    const about = { userId: entry.userId, family: other.family, model: other.model, upstream, status }
+    add({ ...about, minuteAt: minuteOf(endedAt), requests: 0, estimated: 0, usage })
   }
   for (const { event, usage, userId, endedAt } of counted) {
     const { family, model, upstream = '', status, isEstimated } = event

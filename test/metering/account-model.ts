@@ -291,7 +291,7 @@ export class AccountModel {
     return 'counted'
   }
 
-  settle({ requestId, ending, usage }: Settlement, now: number): SettlementOutcome {
+  settle({ requestId, ending, usage, beside = [] }: Settlement, now: number): SettlementOutcome {
     const entry = this.entries.get(requestId)
     if (!entry) return 'unknown'
     const wasAbandoned = entry.state === 'abandoned'
@@ -305,6 +305,12 @@ export class AccountModel {
     }
     const stated = usage.input + usage.cacheRead + usage.cacheWritten + usage.output + usage.reasoning
     const units = { settled: stated, released: 0, abandoned: entry.isMetered ? entry.input : 0 }
+    for (const [index, { family, usage: used }] of (ending === 'settled' ? beside : []).entries()) {
+      const id = `${requestId}.${index + 1}`
+      const figures = { hold: 0, input: 0, isMetered: true, leaseUntil: undefined, units: used.output }
+      const { user, startedAt } = entry
+      this.entries.set(id, { id, user, family, startedAt, ...figures, state: 'settled', endedAt: now })
+    }
     Object.assign(entry, { state: ending, units: units[ending], endedAt: now })
     if (entry.isMetered && ending !== 'released') entry.user.promptCount += 1
     if (entry.isMetered && wasAbandoned) entry.user.promptCount -= 1

@@ -6,6 +6,8 @@ export interface SettleDraw {
   readonly which: number
   readonly style: 'exact' | 'beyond' | 'less' | 'nothing' | 'released' | 'repeated' | 'unknown' | 'late'
   readonly extra: number
+  /** What other families' models used for it. */
+  readonly beside: readonly { readonly family: string; readonly units: number }[]
 }
 
 export interface AskDraw {
@@ -92,6 +94,13 @@ const settle: fc.Arbitrary<SettleDraw> = record({
     'late',
   ),
   extra: nat(120),
+  beside: oneof(
+    { weight: 4, arbitrary: constant([]) },
+    {
+      weight: 1,
+      arbitrary: array(record({ family: constantFrom(...families), units: nat(90) }), { maxLength: 3 }),
+    },
+  ),
 })
 
 const address = oneof(

@@ -15,7 +15,7 @@ const instant = z.int().min(0).max(latestAsked).optional()
 const line = z.string().max(512).optional()
 
 const encoded = z.strictObject({
-  after: z.string().regex(/^[0-9a-z]{1,64}$/),
+  after: z.string().regex(/^[0-9a-z.]{1,64}$/),
   userId: z.string().refine(isUserId).optional(),
   from: instant,
   to: instant,

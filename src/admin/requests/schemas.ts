@@ -21,7 +21,7 @@ const time = (what: string) =>
 export const requestQuerySchema = z.object({
   id: z
     .string()
-    .regex(/^(?:req|res|evt)_[0-9a-z]{24}$/, 'must be the id of a request (req_…)')
+    .regex(/^(?:req|res|evt)_[0-9a-z]{24}(?:\.[1-9])?$/, 'must be the id of a request (req_…)')
     .optional()
     .openapi({ description: 'The one with that id, as `x-request-id` and the log say it. Stands alone.' }),
   user: z
@@ -65,7 +65,9 @@ const figure = countField()
 
 const requestSchema = z
   .object({
-    id: z.string(),
+    id: z.string().openapi({
+      description: 'Behind a point: what a request used of another family, as an entry beside its own.',
+    }),
     user: z.string(),
     startedAt: timeField(),
     endedAt: timeField().optional(),

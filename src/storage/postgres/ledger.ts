@@ -26,6 +26,7 @@ import {
   quotaColumns,
   quotaValueColumns,
   toBookedAdjustment,
+  toBookedBeside,
   toBookedEvent,
   toClosedValues,
   toLoadedQuota,
@@ -224,6 +225,7 @@ export function createPostgresLedger(
     }
     const users = [...loaded.users.values()]
     const booked = [
+      ...changes.beside.map((one) => toBookedBeside(one, instance)),
       ...changes.counted.map((counted) => toBookedEvent(counted, instance)),
       ...changes.adjusted.map((adjusted) => toBookedAdjustment(adjusted, instance)),
     ]

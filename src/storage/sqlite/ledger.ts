@@ -24,6 +24,7 @@ import {
   quotaColumns,
   quotaValueColumns,
   toBookedAdjustment,
+  toBookedBeside,
   toBookedEvent,
   toClosedValues,
   toLoadedQuota,
@@ -105,6 +106,7 @@ export function createSqliteLedger(
   function write(loaded: Loaded, changes: LedgerChanges, now: number): void {
     for (const entry of changes.opened) sql.insertEntry.run(...toOpenedValues(entry, instance, now))
     for (const closed of changes.closed) sql.closeEntry.run(...toClosedValues(closed))
+    for (const booked of changes.beside) sql.insertBooked.run(...toBookedBeside(booked, instance))
     for (const counted of changes.counted) {
       sql.insertBooked.run(...toBookedEvent(counted, instance))
       sql.insertEvent.run(counted.event.eventId, now)
