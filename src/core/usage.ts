@@ -44,3 +44,25 @@ export function addUsage(one: Usage, other: Usage): Usage {
     reasoning: addUnits(one.reasoning, other.reasoning),
   }
 }
+
+/** What two have in common, field by field. */
+export function leastOf(one: Usage, other: Usage): Usage {
+  return {
+    input: Math.min(one.input, other.input),
+    cacheRead: Math.min(one.cacheRead, other.cacheRead),
+    cacheWritten: Math.min(one.cacheWritten, other.cacheWritten),
+    output: Math.min(one.output, other.output),
+    reasoning: Math.min(one.reasoning, other.reasoning),
+  }
+}
+
+/** What is left of a whole without a part of it; no field falls below 0. */
+export function withoutUsage(whole: Usage, part: Usage): Usage {
+  return {
+    input: Math.max(0, whole.input - part.input),
+    cacheRead: Math.max(0, whole.cacheRead - part.cacheRead),
+    cacheWritten: Math.max(0, whole.cacheWritten - part.cacheWritten),
+    output: Math.max(0, whole.output - part.output),
+    reasoning: Math.max(0, whole.reasoning - part.reasoning),
+  }
+}

@@ -68,10 +68,10 @@ function wordOf(value: string | string[] | undefined): string {
 }
 
 function openReader(endpoint: Endpoint, isStream: boolean, options: StreamOptions): Reader {
-  return isStream ? readStream(endpoint.openStream(options)) : readWhole(endpoint, options)
+  return isStream ? readStream(endpoint.openStream(options), options) : readWhole(endpoint, options)
 }
 
-function readStream(meter: StreamMeter): Reader {
+function readStream(meter: StreamMeter, { namesModels }: StreamOptions): Reader {
   return {
     push: meter.push,
     end: meter.end,
@@ -87,6 +87,7 @@ function readStream(meter: StreamMeter): Reader {
       isComplete: meter.isComplete(),
       passed: meter.passed(),
       isError: meter.isError(),
+      ...(namesModels && { models: meter.models() }),
     }),
   }
 }
@@ -100,9 +101,18 @@ function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
     if (read) return read
     if (kept.bytes() === 0) return noFigures
     const body = kept.body()
-    const figuresNow = startsEvent(body) ? figuresOfEvents(endpoint, body, options) : figuresOf(body)
+    const figuresNow = startsEvent(body)
+      ? figuresOfEvents(endpoint, body, options)
+      : modelled(figuresOf(body))
     if (hasEnded) read = figuresNow
     return figuresNow
+  }
+
+  /** Adds which models it is of, where that matters: they stand where a stream's event has them. */
+  function modelled(reading: Figures): Figures {
+    if (!options.namesModels) return reading
+    const { models } = figuresOfEvents(endpoint, kept.head() ?? kept.body(), options)
+    return { ...reading, ...(models && { models }) }
   }
 
   function figuresOf(body: Buffer): Figures {
@@ -140,7 +150,7 @@ function startsEvent(body: Buffer): boolean {
 }
 
 function figuresOfEvents(endpoint: Endpoint, body: Buffer, options: StreamOptions): Figures {
-  const reader = readStream(endpoint.openStream({ ...options, withholdsUsage: false }))
+  const reader = readStream(endpoint.openStream({ ...options, withholdsUsage: false }), options)
   reader.push(body)
   reader.end()
   return reader.figures()

@@ -1,7 +1,7 @@
 import type { Settlement } from '#core/settlement.ts'
 import { noUsage, type Usage, unitsOf } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
-import type { PassedUnits } from '#providers/provider.ts'
+import type { AnswerModels, PassedUnits } from '#providers/provider.ts'
 
 /** What is known of an answer when its relay ends. */
 export interface Figures {
@@ -15,6 +15,8 @@ export interface Figures {
   readonly passed: PassedUnits
   /** All that came is an error, whatever its status. */
   readonly isError: boolean
+  /** Where the request may have led to other models than its own. */
+  readonly models?: AnswerModels
 }
 
 export const noFigures: Figures = {
@@ -40,7 +42,7 @@ export interface Course {
   readonly outputBound: number | undefined
 }
 
-export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated' | 'extras'>
+export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated' | 'extras' | 'beside'>
 
 const nothing: Charge = { ending: 'released', usage: noUsage, isEstimated: false }
 

@@ -112,7 +112,8 @@ export function createGateway(given: GatewayOptions): Gateway {
     bodyDecoder: createBodyDecoder(given.bodyBudget),
   }
   const unserved = createUnserved(clock, log, options.noUpstreamAdvice)
-  const relaying: RelayContext = { ...options, relays, unserved }
+  const { families } = options.policy
+  const relaying: RelayContext = { ...options, families, relays, unserved }
   const models: ModelsContext = {
     ...options,
     intake,

@@ -19,7 +19,7 @@ import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
 import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
 import { measureInput } from '#providers/input-size.ts'
-import type { ModelsElsewhere } from '#providers/models-elsewhere.ts'
+import { type ModelsElsewhere, mayStray } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { NamedModels } from './named-models.ts'
@@ -269,7 +269,7 @@ async function estimateOf(
   const usual = usualEstimate(units, corrections.factorsOf(model))
   const input = inputEstimate === 'bound' ? Math.max(usual, boundEstimate(size, model)) : usual
   // Another model may answer in its place, whose figures would say nothing of this one.
-  const isOfThisModel = size.isWhole && !advisor && !(elsewhere && mayStray(elsewhere))
+  const isOfThisModel = size.isWhole && !advisor && !mayStray(elsewhere)
   return { input, inputUnits: isOfThisModel ? units : undefined }
 }
 
@@ -344,13 +344,9 @@ function askOf(
       ...(mostCap !== undefined && { mostCap }),
       mayLower: true,
       ...(isBounded && advisor && { advisor }),
-      ...(elsewhere && mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
+      ...(mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
     },
   }
-}
-
-function mayStray({ names, isOpen }: ModelsElsewhere): boolean {
-  return isOpen || names.length > 0
 }
 
 function toFamilies({ names, isOpen }: ModelsElsewhere, families: readonly Family[]) {

@@ -1,9 +1,11 @@
 import type { Clock } from '#core/clock.ts'
 import { createNotServed, createProblem, errorTable, type Problem } from '#core/errors.ts'
+import type { Family } from '#core/family.ts'
 import type { Settlement } from '#core/settlement.ts'
 import type { Log } from '#http/log.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
+import { mayStray } from '#providers/models-elsewhere.ts'
 import {
   type OperatorRefusal,
   operatorRefusalByStatus,
@@ -17,6 +19,7 @@ import type { Upstreams } from '#upstreams/open.ts'
 import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
+import { apportion } from './apportion.ts'
 import { Attempts } from './attempts.ts'
 import { type Charge, chargeOf, type Figures, isSuccess, noFigures } from './charge.ts'
 import { Delivery } from './delivery.ts'
@@ -29,6 +32,8 @@ import { isGone, timingOf } from './visit.ts'
 
 export interface RelayContext {
   readonly corrections: Pick<InputCorrections, 'learn'>
+  /** In the order in which they are tried. */
+  readonly families: readonly Family[]
   readonly meter: Meter
   readonly upstreams: Upstreams
   readonly relays: Relays
@@ -202,7 +207,8 @@ export class Relay implements Receiver {
   /** Lets the answer begin. */
   #open(status: number, headers: AnswerHeaders): void {
     const { endpoint, request } = this.#job
-    const options = { withholdsUsage: request.lacksUsage, answers: request.choices }
+    const namesModels = mayStray(request.elsewhere)
+    const options = { withholdsUsage: request.lacksUsage, answers: request.choices, namesModels }
     this.#meter = openAnswerMeter(endpoint, headers, options)
     const { isStream } = this.#meter
     if (this.#isOnDisk) {
@@ -561,8 +567,10 @@ export class Relay implements Receiver {
     const isFalse = figures.isError && isSuccess(this.#upstreamStatus)
     const errorCode = this.#errorCodeOf(ending) ?? (isFalse ? 'upstream_failed' : undefined)
     const { upstream } = this.#attempts
-    const charge = chargeOf(course, figures)
-    this.#learnFrom(charge)
+    const whole = chargeOf(course, figures)
+    this.#learnFrom(whole)
+    const { families } = this.#context
+    const charge = figures.models ? apportion(whole, figures.models, { request, families, upstream }) : whole
     return {
       requestId: visit.requestId,
       ...charge,

@@ -6,9 +6,11 @@ const noUsageReader = {
   take: () => undefined,
   takeTools: () => undefined,
   takeTier: () => undefined,
+  takeModel: () => undefined,
   startPart: () => undefined,
   usage: () => undefined,
   extras: () => undefined,
+  models: () => ({ answered: undefined, beside: [] }),
 }
 
 export const nothingPassed: PassedUnits = { output: 0, reasoning: 0 }

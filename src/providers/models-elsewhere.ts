@@ -16,6 +16,11 @@ export interface ModelsElsewhere {
   readonly isOpen: boolean
 }
 
+/** Whether an answer may be of another model than the request's own. */
+export function mayStray(elsewhere: ModelsElsewhere | undefined): elsewhere is ModelsElsewhere {
+  return elsewhere !== undefined && (elsewhere.isOpen || elsewhere.names.length > 0)
+}
+
 const none: ModelsElsewhere = { names: [], isOpen: false }
 
 const listBytesMax = 16 * 1024

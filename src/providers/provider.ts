@@ -140,6 +140,8 @@ export interface StreamOptions {
   readonly withholdsUsage: boolean
   /** How many answers the stream may hold (`n`); any number where that is not said. */
   readonly answers?: number
+  /** Reads which models the answer says that it is of: the request may have led to others than its own. */
+  readonly namesModels?: boolean
 }
 
 /** What an answer says of itself, as far as it was read. */
@@ -150,6 +152,14 @@ export interface AnswerReading {
   readonly passed: PassedUnits
   /** It is an error and nothing else, in spite of its status. */
   readonly isError: boolean
+}
+
+/** Which models an answer says that its usage is of. */
+export interface AnswerModels {
+  /** The one that answered; undefined where that is not said. */
+  readonly answered: string | undefined
+  /** What others used on the way. It is within the answer's usage. */
+  readonly beside: readonly { readonly model: string; readonly usage: Usage }[]
 }
 
 /** Units of what was written, estimated from its bytes. Reasoning counts as far as it was shown. */
@@ -233,6 +243,8 @@ export interface StreamMeter {
   /** The provider's own figures so far (the last word where they are cumulative). */
   readonly usage: () => Usage | undefined
   readonly extras: () => UsageExtras | undefined
+  /** Says something only where `namesModels` asked for it. */
+  readonly models: () => AnswerModels
   /** Whether the figures are final, should nothing more come, so that nothing has to be estimated. */
   readonly isComplete: () => boolean
   /** Whether nothing more comes that could change them. */

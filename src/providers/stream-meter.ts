@@ -46,10 +46,13 @@ const nothing = Buffer.alloc(0)
  */
 export function openStreamMeter(
   grammar: StreamGrammar,
-  { withholdsUsage, answers = Number.POSITIVE_INFINITY }: StreamOptions,
+  { withholdsUsage, answers = Number.POSITIVE_INFINITY, namesModels = false }: StreamOptions,
 ): StreamMeter {
   const reader = grammar.createUsageReader()
-  const scanner = createStreamScanner(grammar.words, reader)
+  const scanner = createStreamScanner(
+    namesModels ? { ...grammar.words, model: 'model' } : grammar.words,
+    reader,
+  )
   const seen: StreamNotes = {
     hasUsage: false,
     hasTopUsage: false,
@@ -186,6 +189,7 @@ export function openStreamMeter(
     },
     usage: reader.usage,
     extras: reader.extras,
+    models: reader.models,
     isComplete: () => isFinal,
     isOver: () => isFinal && grammar.isOver(seen),
     hasBegun: () => seen.hasData || seen.isDone,

@@ -1,4 +1,4 @@
-import { type JsonRecord, parseRecord } from './figures.ts'
+import { type JsonRecord, parse, parseRecord } from './figures.ts'
 import type { UsageReader } from './usage-reader.ts'
 
 /**
@@ -35,6 +35,8 @@ export interface StreamWords {
   readonly stop?: string
   /** At the places of usage: a member whose word says how far the answer is. */
   readonly status?: string
+  /** At the places of usage: a member that names the model that answers. */
+  readonly model?: string
   /** A top-level member that names what the event is, and the words that make it an error. */
   readonly kind?: string
 }
@@ -120,6 +122,7 @@ const failure = 15
 const firstOfWords = 16
 const tier = 16
 const status = 17
+const modelName = 18
 
 const [lineFeed, carriageReturn, quote, backslash] = [0x0a, 0x0d, 0x22, 0x5c]
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
@@ -131,6 +134,8 @@ const errorEvent = Buffer.from('event: error')
 const eventFieldBytes = 6
 /** Longest name that may matter. */
 const nameBytesMax = 24
+/** Longest name of a model, with what escapes its slashes. */
+const modelBytesMax = 300
 /** A usage object has a few hundred bytes; a hostile one must not grow without bound. */
 const usageBytesMax = 64 * 1024
 
@@ -204,7 +209,8 @@ export function createStreamScanner(
 
   // A name, or a word, that may be cut by a chunk's end.
   let nameStart = -1
-  const carried = Buffer.alloc(nameBytesMax)
+  const wordBytesMax = words.model === undefined ? nameBytesMax : modelBytesMax
+  const carried = Buffer.alloc(wordBytesMax)
   let carriedBytes = 0
 
   // How text events start: with the same bytes as the one before, as a rule. Then its state is known at once.
@@ -280,6 +286,8 @@ export function createStreamScanner(
       if (isAtPlace()) statusWord = word
     } else if (meaning === tier) {
       if (isAtPlace()) reader.takeTier(word)
+    } else if (meaning === modelName) {
+      if (depth < 3 && isAtPlace()) reader.takeModel(unescaped(word))
     } else if (depth === 1 && word === 'error') notes |= noted.error
     else if (depth === 1 && word === audioKind) notes |= noted.media
   }
@@ -362,7 +370,7 @@ export function createStreamScanner(
     isText = false
     if (isValue && !isWord) return
     const size = end - nameStart
-    const isLong = carriedBytes + size > nameBytesMax
+    const isLong = carriedBytes + size > wordBytesMax
     const isCut = carriedBytes > 0
     if (isCut && !isLong) chunk.copy(carried, carriedBytes, nameStart, end)
     const bytes = isCut ? carried : chunk
@@ -598,8 +606,8 @@ export function createStreamScanner(
     }
     if (nameStart < 0) return
     const size = chunk.length - nameStart
-    if (carriedBytes + size <= nameBytesMax) chunk.copy(carried, carriedBytes, nameStart)
-    carriedBytes = Math.min(nameBytesMax + 1, carriedBytes + size)
+    if (carriedBytes + size <= wordBytesMax) chunk.copy(carried, carriedBytes, nameStart)
+    carriedBytes = Math.min(wordBytesMax + 1, carriedBytes + size)
     nameStart = 0
   }
 
@@ -678,15 +686,25 @@ function createNames(words: StreamWords): Names {
   for (const word of words.media ?? []) add(word, media)
   for (const word of words.innerMedia ?? []) add(word, innerMedia)
   for (const word of words.usageIn) if (word !== '' && word !== 'choices') add(word, holder)
-  const others = [words.tools, words.stop, words.tier, words.status, words.kind]
+  const others = [words.tools, words.stop, words.tier, words.status, words.kind, words.model]
   for (const [at, word] of others.entries())
-    if (word !== undefined) add(word, [tools, stop, tier, status, kind][at] ?? unknown)
+    if (word !== undefined) add(word, [tools, stop, tier, status, kind, modelName][at] ?? unknown)
   add('usage', usage)
   add('choices', choices)
   add('error', failure)
   for (const word of words.labels ?? []) add(word, label)
   return names
 }
+
+/** What a string of JSON says, from its bytes one by one. */
+function unescaped(word: string): string {
+  const bytes = Buffer.from(word, 'latin1')
+  if (!word.includes('\\')) return bytes.toString()
+  const value = parse(Buffer.concat([quotes, bytes, quotes]))
+  return typeof value === 'string' ? value : ''
+}
+
+const quotes = Buffer.from('"')
 
 function meaningOf(names: Names, bytes: Buffer, start: number, size: number): number {
   const candidates = names[size]

@@ -2,6 +2,7 @@ import type { Usage } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import { findLastMember } from '#lib/json-members.ts'
 import { type JsonRecord, parseRecord } from './figures.ts'
+import type { AnswerModels } from './provider.ts'
 
 /** Turns what one answer says of its use, as it comes by, into one figure. */
 export interface UsageReader {
@@ -10,11 +11,14 @@ export interface UsageReader {
   /** What the provider's own tools used beside it. */
   readonly takeTools: (tools: JsonRecord) => void
   readonly takeTier: (tier: string) => void
+  /** The model that answers, as it is stated where usage may stand. */
+  readonly takeModel: (model: string) => void
   /** The figures from here on are of another part of the answer, and are added to those so far. */
   readonly startPart: () => void
   /** Undefined until one of them held a figure. */
   readonly usage: () => Usage | undefined
   readonly extras: () => UsageExtras | undefined
+  readonly models: () => AnswerModels
 }
 
 /** Members of a whole answer that say something of its use, by their names. */

@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { openSimulatedUpstream, type SimulatedUpstream } from '#upstreams/simulated/server.ts'
-import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { call, openRaw } from '../support/gateway-client.ts'
+import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import {
+  chatAnswer,
+  chatUsage,
+  done,
+  event,
+  json,
+  messageStart,
+  openScripted,
+  pieces,
+  type Script,
+  type Scripted,
+} from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
 
 /** A model is subject to a user's list and limits wherever a body names it. */
@@ -94,6 +107,190 @@ for (const database of databases) {
       assert.ok(status === 403 || status === 404, text)
       assert.match(text, /quota of gpt4 is apart/)
       await harness.settle()
+    })
+  })
+}
+
+const asked = [{ role: 'user', content: 'Hi' }]
+const chat = (body: object) => ({
+  path: '/v1/chat/completions',
+  body: { model: 'claude-a', max_tokens: 50, messages: asked, ...body },
+})
+const message = (body: object) => ({
+  path: '/v1/messages',
+  body: { model: 'claude-a', max_tokens: 50, messages: asked, ...body },
+})
+const figures = (input: number, output: number) => ({ input_tokens: input, output_tokens: output })
+const advised = {
+  ...figures(7, 5),
+  iterations: [
+    { type: 'message', model: 'claude-a', ...figures(7, 5) },
+    { type: 'advisor_message', model: 'gpt-4o-2024-11-20', ...figures(20, 3) },
+    { type: 'compaction', model: null, ...figures(100, 10) },
+  ],
+}
+const fellBack = {
+  ...figures(9, 4),
+  iterations: [
+    { type: 'message', model: 'claude-a', ...figures(9, 1) },
+    { type: 'fallback_message', model: 'gpt-4o', ...figures(9, 4) },
+  ],
+}
+const ended = (usage: object) =>
+  event({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage }, 'message_delta')
+const advisor = { tools: [{ type: 'advisor_20260301', name: 'advisor', model: 'gpt-4o' }] }
+const fallbacks = { fallbacks: [{ model: 'gpt-4o' }] }
+const models = { models: ['openai/gpt-4o'] }
+const chunkBy = (model: string, content: string) =>
+  event({ object: 'chat.completion.chunk', model, choices: [{ index: 0, delta: { content } }] })
+const wholeBy = (model: string) => ({ ...chatAnswer, model })
+const gzipped =
+  (value: object): Script =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+    response.end(gzipSync(JSON.stringify(value)))
+  }
+const inPieces = (text: string) =>
+  Array.from({ length: Math.ceil(text.length / 7) }, (_, at) => text.slice(at * 7, at * 7 + 7))
+
+/** Request, answer, and what is charged to the request's own family and to `gpt4`. */
+const counted: readonly (readonly [string, ReturnType<typeof chat>, Script, number, number])[] = [
+  [
+    'an advisor',
+    message(advisor),
+    json({ type: 'message', model: 'claude-a', content: [{ type: 'text', text: 'x' }], usage: advised }),
+    122,
+    23,
+  ],
+  [
+    'an advisor, in a stream',
+    message({ ...advisor, stream: true }),
+    pieces(inPieces(messageStart(7) + ended(advised))),
+    122,
+    23,
+  ],
+  [
+    'a fallback',
+    message(fallbacks),
+    json({ type: 'message', model: 'gpt-4o', content: [{ type: 'text', text: 'x' }], usage: fellBack }),
+    0,
+    13,
+  ],
+  [
+    'a fallback, in a stream that began with another',
+    message({ ...fallbacks, stream: true }),
+    pieces([messageStart(9), ended(fellBack)]),
+    0,
+    13,
+  ],
+  ['a route', chat(models), json(wholeBy('openai/gpt-4o-2024-11-20')), 0, 12],
+  ['a route, compressed', chat(models), gzipped(wholeBy('openai/gpt-4o')), 0, 12],
+  ['a route that was not taken', chat(models), json(wholeBy('anthropic/claude-a')), 12, 0],
+  [
+    'a route, in a stream that escapes slashes',
+    chat({ ...models, stream: true }),
+    pieces(
+      inPieces(
+        (chunkBy('openai/gpt-4o', 'Hello') + chatUsage(7, 5) + done).replaceAll('openai/gpt', 'openai\\/gpt'),
+      ),
+    ),
+    0,
+    12,
+  ],
+  [
+    'a route of responses',
+    { path: '/v1/responses', body: { model: 'claude-a', input: 'Hi', ...models } as never },
+    json({ status: 'completed', model: 'gpt-4o', output: [], usage: { ...figures(7, 5), total_tokens: 12 } }),
+    0,
+    12,
+  ],
+  [
+    'a route of responses, in a stream',
+    { path: '/v1/responses', body: { model: 'claude-a', input: 'Hi', stream: true, ...models } as never },
+    pieces([
+      event({ type: 'response.created', response: { status: 'in_progress', model: 'gpt-4o', usage: null } }),
+      event({
+        type: 'response.completed',
+        response: { status: 'completed', model: 'gpt-4o', usage: { ...figures(7, 5), total_tokens: 12 } },
+      }),
+    ]),
+    0,
+    12,
+  ],
+  ['a model beside one that was not named', chat({}), json(wholeBy('gpt-4o')), 12, 0],
+]
+
+for (const database of databases) {
+  describe(`what models named elsewhere use on ${database.name}`, () => {
+    let upstream: Scripted
+    let harness: Harness
+    before(async () => {
+      upstream = await openScripted(() => {})
+      const upstreams = (['openai', 'anthropic'] as const).map((provider) =>
+        upstreamAt(upstream.origin, { provider }),
+      )
+      harness = await openHarness(database, { upstreams })
+    })
+    after(async () => {
+      await harness.close()
+      await upstream.close()
+    })
+
+    async function usedOf(accessToken: string): Promise<readonly number[]> {
+      const { quotas } = await harness.userOf(accessToken)
+      return ['claude', 'gpt4'].map((family) => quotas.get(family)?.used ?? 0)
+    }
+
+    for (const [name, request, script, own, other] of counted) {
+      it(`${name}: each counts to its own family`, async () => {
+        upstream.script = script
+        const accessToken = await harness.createUser({ quotaLimits: { claude: 20_000 } })
+        const answer = await call(harness.port, { ...request, accessToken })
+        assert.equal(answer.status, 200, answer.text)
+        await harness.settle()
+        assert.deepEqual(await usedOf(accessToken), [own, other])
+        assert.equal(harness.settlements.at(-1)?.isEstimated, false)
+      })
+    }
+
+    it('a stream that is cut: the estimate counts to the model that answered', async () => {
+      upstream.script = (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.write(chunkBy('openai/gpt-4o', 'Hello, this is some text.'))
+      }
+      const accessToken = await harness.createUser({ quotaLimits: { claude: 20_000 } })
+      const client = openRaw(harness.port, { ...chat({ ...models, stream: true }), accessToken })
+      await waitUntil(() => client.received().includes('Hello'), 'the text has come')
+      client.hangUp()
+      await harness.settle()
+      const [own, other = 0] = await usedOf(accessToken)
+      assert.deepEqual([own, other > 5, harness.settlements.at(-1)?.isEstimated], [0, true, true])
+    })
+
+    it('shows both as requests, found by their ids and in pages', async () => {
+      upstream.script = json(wholeBy('gpt-4o'))
+      const accessToken = await harness.createUser()
+      await call(harness.port, { ...chat(models), accessToken })
+      await harness.settle()
+      const { id: userId } = await harness.userOf(accessToken)
+      const { requests } = harness.store
+      const first = await requests.listRequests({ filter: { userId }, limit: 1 })
+      const second = await requests.listRequests({
+        filter: { userId },
+        limit: 1,
+        ...(first.next !== undefined && { after: first.next }),
+      })
+      const booked = [...first.requests, ...second.requests]
+      assert.deepEqual(
+        booked.map(({ family, model, units, route }) => [family, model, units, route]),
+        [
+          ['gpt4', 'openai/gpt-4o', 12, '/v1/chat/completions'],
+          ['claude', 'claude-a', 0, '/v1/chat/completions'],
+        ],
+      )
+      assert.equal(booked[0]?.id, `${booked[1]?.id}.1`)
+      assert.deepEqual(await requests.findRequest(booked[0]?.id ?? ''), booked[0])
+      assert.equal((await harness.userOf(accessToken)).promptCount, 1)
     })
   })
 }

@@ -1,6 +1,7 @@
 import { addUsage, type Usage } from '#core/usage.ts'
 import { createExtrasGatherer } from '#providers/extras.ts'
 import { figureOf, holdsAbsurd, type JsonRecord, recordOf } from '#providers/figures.ts'
+import { toModelName } from '#providers/model-names.ts'
 import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
@@ -21,6 +22,8 @@ export function createUsageReader(): UsageReader {
   let beside: readonly JsonRecord[] = []
   let written1h = 0
   let isAbsurd = false
+  let answered: string | undefined
+  let fallback: string | undefined
 
   function takeInput(usage: JsonRecord): void {
     const next: typeof input = { ...input }
@@ -41,7 +44,10 @@ export function createUsageReader(): UsageReader {
       const stated = figureOf(usage, 'output_tokens')
       if (stated !== undefined) output = Math.max(output ?? 0, stated)
       thinking = figureOf(recordOf(usage.output_tokens_details), 'thinking_tokens') ?? thinking
-      if (Array.isArray(usage.iterations)) beside = besideOf(usage.iterations)
+      if (Array.isArray(usage.iterations)) {
+        beside = besideOf(usage.iterations)
+        fallback = fallbackOf(usage.iterations) ?? fallback
+      }
       isAbsurd ||= beside.some((iteration) => holdsAbsurd(iteration, fields))
       written1h = figureOf(recordOf(usage.cache_creation), hourField) ?? written1h
       extras.set('cacheWritten1h', besideHours(beside) + written1h)
@@ -50,6 +56,9 @@ export function createUsageReader(): UsageReader {
     },
     takeTools: () => undefined,
     takeTier: extras.setTier,
+    takeModel(model) {
+      answered = toModelName(model) ?? answered
+    },
     startPart: () => undefined,
     usage(): Usage | undefined {
       if (isAbsurd || (output === undefined && Object.keys(input).length === 0)) return undefined
@@ -64,6 +73,13 @@ export function createUsageReader(): UsageReader {
       return beside.reduce<Usage>((sum, iteration) => addUsage(sum, usageOf(iteration)), top)
     },
     extras: extras.extras,
+    models: () => ({
+      answered: fallback ?? answered,
+      beside: beside.flatMap((iteration) => {
+        const model = toModelName(iteration.model)
+        return model === undefined ? [] : [{ model, usage: usageOf(iteration) }]
+      }),
+    }),
   }
 }
 
@@ -79,6 +95,12 @@ function besideOf(iterations: readonly unknown[]): readonly JsonRecord[] {
     const iteration = recordOf(one)
     return iteration && !answering.has(iteration.type) ? [iteration] : []
   })
+}
+
+/** The model that answered in the place of the request's own; a stream names that one at its start. */
+function fallbackOf(iterations: readonly unknown[]): string | undefined {
+  const last = iterations.map(recordOf).findLast((iteration) => iteration?.type === 'fallback_message')
+  return toModelName(last?.model)
 }
 
 function besideHours(iterations: readonly JsonRecord[]): number {

@@ -2,6 +2,7 @@ import { addUnits } from '#core/units.ts'
 import { addUsage, noUsage, type Usage, unitsOf } from '#core/usage.ts'
 import { createExtrasGatherer } from '#providers/extras.ts'
 import { figureOf, holdsAbsurd, type JsonRecord, recordOf } from '#providers/figures.ts'
+import { toModelName } from '#providers/model-names.ts'
 import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
@@ -20,6 +21,7 @@ export function createUsageReader(): UsageReader {
   let images: ImageGeneration | undefined
   let stated: JsonRecord = {}
   let isAbsurd = false
+  let answered: string | undefined
 
   function setMedia(): void {
     const [input, output] = [inputDetailsOf(stated), outputDetailsOf(stated)]
@@ -58,6 +60,9 @@ export function createUsageReader(): UsageReader {
       extras.setTools(tools)
     },
     takeTier: extras.setTier,
+    takeModel(model) {
+      answered = toModelName(model) ?? answered
+    },
     startPart() {
       before = latest ? addUsage(before, latest) : before
       latest = undefined
@@ -70,6 +75,7 @@ export function createUsageReader(): UsageReader {
       return addUsage(addUsage(before, known), images?.usage ?? noUsage)
     },
     extras: extras.extras,
+    models: () => ({ answered, beside: [] }),
   }
 }
 
