@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { factorsOf, heard, type Voice, voiceCount, voiceOf } from './input-correction.ts'
+import { factorsOf, heard, heardHidden, type Voice, voiceCount, voiceOf } from './input-correction.ts'
 import { type InputFactors, type InputKind, type InputUnits, inputKinds, noFactors } from './input-kinds.ts'
 
 const nothing: InputUnits = {
@@ -154,5 +154,40 @@ describe('who wants to move it', () => {
       [...seen].toSorted((a, b) => a - b),
       Array.from({ length: voiceCount }, (_, n) => n),
     )
+  })
+})
+
+describe('the share of hidden output', () => {
+  const after = (requests: number, shown: number, all: number) => {
+    let factor = 1
+    for (let n = 0; n < requests; n += 1) factor = heardHidden(factor, shown, all)
+    return factor
+  }
+
+  it('comes near to the truth within twenty answers', () => {
+    for (const truth of [1, 1.5, 3, 7]) {
+      const factor = after(20, 800, 800 * truth)
+      assert.ok(factor > 0.9 * truth && factor < 1.1 * truth, `${factor} for ${truth}`)
+    }
+  })
+
+  it('falls again, and never below what is shown', () => {
+    let factor = after(20, 800, 4000)
+    for (let n = 0; n < 30; n += 1) factor = heardHidden(factor, 800, 800)
+    assert.ok(factor >= 1 && factor < 1.1, `${factor}`)
+    assert.equal(heardHidden(1, 800, 10), 1)
+  })
+
+  it('is moved little by an odd figure, or by an answer of a word', () => {
+    assert.ok(heardHidden(1, 800, 1e12) < 1.5)
+    assert.ok(after(20, 2, 600) < 2.5, `${after(20, 2, 600)}`)
+    for (const all of [0, 1e12]) for (const shown of [1, 1e12]) assert.ok(heardHidden(20, shown, all) <= 20)
+  })
+
+  it('is the median of the voices, and nearer to one as long as they are few', () => {
+    const voices = (...factors: number[]) => factorsOf(factors.map((hidden) => ({ hidden }))).hidden
+    assert.equal(voices(19), 8)
+    assert.equal(voices(3, 2, 19), 3)
+    assert.equal(factorsOf([{ plain: 2 }]).hidden, 1)
   })
 })

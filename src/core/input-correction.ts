@@ -1,4 +1,13 @@
-import { type InputFactors, type InputKind, type InputUnits, inputKinds, noFactors } from './input-kinds.ts'
+import {
+  type CorrectedKind,
+  type CorrectionFactors,
+  correctedKinds,
+  type InputFactors,
+  type InputKind,
+  type InputUnits,
+  inputKinds,
+  noFactors,
+} from './input-kinds.ts'
 
 /**
  * How the estimate of a model's input is corrected by what its provider has counted.
@@ -10,6 +19,8 @@ import { type InputFactors, type InputKind, type InputUnits, inputKinds, noFacto
  *
  * A request's error goes to its kinds in proportion to what they take of its estimate: of plain text alone to that, of a
  * line of text with an image to the image.
+ *
+ * Beside the input the voices say how much of a model's output is reasoning that is not shown, for streams that are cut.
  */
 export const voiceCount = 15
 
@@ -22,7 +33,7 @@ export const correctedModelsMax = 256
 /** What one voice says of one kind of a model's input. */
 export interface InputCorrection {
   readonly model: string
-  readonly kind: InputKind
+  readonly kind: CorrectedKind
   readonly voice: number
   /** What the kind's estimate is multiplied by. */
   readonly factor: number
@@ -40,6 +51,10 @@ const boundsOfFew: Bounds = { min: 1 / 2, max: 8 }
 const boundsOfMany: Bounds = { min: 1 / 20, max: 20 }
 /** Text has a unit a byte at most, and long runs of one character a few for a hundred. */
 const plainBounds: Bounds = { min: 1 / 4, max: 4 }
+/** What is shown is a part of what is counted. */
+const hiddenMin = 1
+/** Beside an answer of a word the longest thought says little of what a long text hides. */
+const outputPadding = 64
 
 /** What a request is told by that stands in no body: a template, a few units that no factor can say. */
 const padding = 256
@@ -50,7 +65,7 @@ const errorMax = Math.log(4)
 const shareMin = 0.02
 
 /** What a voice says: a factor for each kind of which it has seen something. */
-export type Voice = Partial<Record<InputKind, number>>
+export type Voice = Partial<Record<CorrectedKind, number>>
 
 /** Which voice a user has, for ever. */
 export function voiceOf(userId: string): number {
@@ -60,7 +75,7 @@ export function voiceOf(userId: string): number {
 }
 
 /** The factor nearest to one, be it from another process, that a voice may have. */
-export function toFactor(kind: InputKind, factor: number): number {
+export function toFactor(kind: CorrectedKind, factor: number): number {
   const { min, max } = boundsOf(kind, voiceCount)
   return Math.min(max, Math.max(min, factor)) || 1
 }
@@ -92,12 +107,26 @@ export function heard(voice: Voice, shared: InputFactors, units: InputUnits, rea
   return said
 }
 
+/**
+ * What a voice says of the hidden output after an answer.
+ *
+ * @param factor what it said before, or what is said of the model
+ * @param shown units of the output that were shown
+ * @param all units that the provider has counted
+ */
+export function heardHidden(factor: number, shown: number, all: number): number {
+  const estimate = shown * factor
+  const error = Math.log((all + outputPadding) / (estimate + outputPadding))
+  const step = rate * Math.min(errorMax, Math.max(-errorMax, error)) * (estimate / (estimate + outputPadding))
+  return toFactor('hidden', factor * Math.exp(step))
+}
+
 /** What the voices come to; of the kinds that are named, while the others stay as they were. */
 export function factorsOf(
   voices: readonly Voice[],
-  kinds: readonly InputKind[] = inputKinds,
-  before: InputFactors = noFactors,
-): InputFactors {
+  kinds: readonly CorrectedKind[] = correctedKinds,
+  before: CorrectionFactors = noFactors,
+): CorrectionFactors {
   const factors = { ...before }
   const said = new Float64Array(voiceCount)
   for (const kind of kinds) {
@@ -115,8 +144,9 @@ export function factorsOf(
   return factors
 }
 
-function boundsOf(kind: InputKind, voices: number): Bounds {
+function boundsOf(kind: CorrectedKind, voices: number): Bounds {
   const bounds = voices < fewVoices ? boundsOfFew : boundsOfMany
+  if (kind === 'hidden') return { min: hiddenMin, max: bounds.max }
   if (kind !== 'plain') return bounds
   return { min: Math.max(bounds.min, plainBounds.min), max: Math.min(bounds.max, plainBounds.max) }
 }

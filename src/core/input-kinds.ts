@@ -13,7 +13,17 @@ export type InputUnits = Readonly<Record<InputKind, number>>
 /** What each kind's estimate is multiplied by. */
 export type InputFactors = Readonly<Record<InputKind, number>>
 
-export const noFactors: InputFactors = {
+/**
+ * What is corrected beside them: the output, by the reasoning that a provider counts and does not show. Its factor is what
+ * was counted over what was shown.
+ */
+export const correctedKinds = [...inputKinds, 'hidden'] as const
+
+export type CorrectedKind = (typeof correctedKinds)[number]
+
+export type CorrectionFactors = Readonly<Record<CorrectedKind, number>>
+
+export const noFactors: CorrectionFactors = {
   plain: 1,
   tools: 1,
   serverTools: 1,
@@ -21,4 +31,5 @@ export const noFactors: InputFactors = {
   documents: 1,
   audio: 1,
   sealed: 1,
+  hidden: 1,
 }

@@ -35,6 +35,9 @@ const wholeBytesMax = 4 * 1024 * 1024
 const tailBytesMin = 256 * 1024
 const headBytes = 64 * 1024
 
+/** Of a compressed answer so much is decoded, some seconds of another thread's work; its start and its end are kept. */
+const decodedBytesMax = 1024 * 1024 * 1024
+
 /** An answer that is longer is no error. */
 const errorBytesMax = 64 * 1024
 
@@ -198,7 +201,7 @@ function keepEnd(): KeptEnd {
 
 /** Reads a decoded copy; the client's bytes stay as they came. */
 function openDecoded(reader: Reader, encoding: string, isStream: boolean): AnswerMeter {
-  const decoder = openDecoder(encoding, (chunk) => reader.push(chunk))
+  const decoder = openDecoder(encoding, (chunk) => reader.push(chunk), { bytesMax: decodedBytesMax })
   let bytes = 0
   return {
     isStream,

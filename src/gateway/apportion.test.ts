@@ -66,6 +66,12 @@ describe('which family each unit counts to', () => {
       { 'turbo gpt-4o-mini': 15, 'gpt4 openai/gpt-4o': 145 },
     ],
     [
+      'an advisor of its own, where another answered',
+      asking('claude-a', ['gpt-4o', 'claude-b']),
+      by('gpt-4o', [{ model: 'claude-b', usage: part({ input: 60 }) }]),
+      { 'gpt4 gpt-4o': 100 },
+    ],
+    [
       'more than there was',
       gpt,
       by('claude-a', [{ model: 'gpt-4o', usage: part({ input: 1e9, output: 3 }) }]),

@@ -22,39 +22,45 @@ export interface Asked {
 export function apportion(charge: Charge, models: AnswerModels, asked: Asked): Charge {
   if (charge.ending !== 'settled') return charge
   const shares = new Map<string, UsageBeside>()
-  let own = charge.usage
+  let own = noUsage
+  let left = charge.usage
 
-  /** Moves so much to a model of another family; what is of the request's own family stays. */
-  function move(model: string, usage: Usage): void {
+  /** Counts so much of what is left to a model's family. */
+  function count(model: string, usage: Usage): void {
     const share = shareOf(model, asked)
-    const key = share && `${share.family}\n${share.model}`
-    if (!share || key === undefined || (!shares.has(key) && shares.size >= besideMax)) return
-    const moved = leastOf(own, usage)
-    if (unitsOf(moved) === 0) return
-    own = withoutUsage(own, moved)
-    shares.set(key, { ...share, usage: addUsage(shares.get(key)?.usage ?? noUsage, moved) })
+    const counted = leastOf(left, usage)
+    if (share === undefined || unitsOf(counted) === 0) return
+    if (share === 'own') own = addUsage(own, counted)
+    else {
+      const key = `${share.family}\n${share.model}`
+      if (!shares.has(key) && shares.size >= besideMax) return
+      shares.set(key, { ...share, usage: addUsage(shares.get(key)?.usage ?? noUsage, counted) })
+    }
+    left = withoutUsage(left, counted)
   }
 
-  for (const { model, usage } of models.beside) move(model, usage)
-  // What was told of others by a name that is not known is counted where the answer is.
-  if (models.answered !== undefined) move(models.answered, own)
-  return shares.size === 0 ? charge : { ...charge, usage: own, beside: [...shares.values()] }
+  for (const { model, usage } of models.beside) count(model, usage)
+  // With what was used on the way by models that are not known.
+  if (models.answered !== undefined) count(models.answered, left)
+  if (shares.size === 0) return charge
+  return { ...charge, usage: addUsage(own, left), beside: [...shares.values()] }
 }
 
-/** The family that a model counts to and its name, where that is not the request's own family. */
+/** The other family that a model counts to, and its name; undefined where its name says nothing. */
 function shareOf(
   model: string,
   { request, families, upstream }: Asked,
-): Omit<UsageBeside, 'usage'> | undefined {
+): Omit<UsageBeside, 'usage'> | 'own' | undefined {
   const { names = [], isOpen = false } = request.elsewhere ?? {}
   const forms = new Set(formsOf(model))
   const isSame = (name: string) => formsOf(name).some((form) => forms.has(form))
   // First the request's own, so that no other name for it leads to another quota.
-  if (isSame(request.model) || (upstream && isSame(upstream.upstreamNameOf(request.model)))) return undefined
+  if (isSame(request.model) || (upstream && isSame(upstream.upstreamNameOf(request.model)))) return 'own'
   const named = names.find(isSame)
   const family =
     named !== undefined || !isCaughtAll(model, families) ? familyOf(named ?? model, families) : undefined
-  if (family === undefined || family === familyOf(request.model, families)) return undefined
+  if (family === undefined) return undefined
+  if (family === familyOf(request.model, families)) return 'own'
   const isExpected = isOpen || names.some((name) => familyOf(name, families) === family)
   return isExpected ? { family, model: named ?? model } : undefined
 }

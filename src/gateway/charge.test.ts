@@ -113,6 +113,24 @@ describe('what a relay is charged', () => {
       { ending: 'settled', usage: { ...noUsage, input: 40, output: 4, reasoning: 6 }, isEstimated: true },
     ],
     [
+      'reasoning that was not shown, by what such answers hide',
+      { hiddenFactor: 3 },
+      { ...noFigures, passed: { output: 9, reasoning: 6 } },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 9, reasoning: 36 }, isEstimated: true },
+    ],
+    [
+      'no more of it than the request allowed',
+      { hiddenFactor: 3, outputBound: 20 },
+      { ...noFigures, passed: { output: 9, reasoning: 6 } },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 9, reasoning: 11 }, isEstimated: true },
+    ],
+    [
+      'none beside what is stated of it',
+      { hiddenFactor: 3 },
+      { ...partial, usage: { ...noUsage, input: 30, reasoning: 7 }, passed: { output: 9, reasoning: 0 } },
+      { ending: 'settled', usage: { ...noUsage, input: 30, output: 9, reasoning: 7 }, isEstimated: true },
+    ],
+    [
       'estimates where zeros stand beside text',
       {},
       { ...noFigures, usage: noUsage, isComplete: true, passed: { output: 9, reasoning: 0 } },

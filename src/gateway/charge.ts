@@ -40,6 +40,8 @@ export interface Course {
   readonly inputEstimate: number
   /** The most output that the request allows, over all its answers; undefined where nobody bounded it. */
   readonly outputBound: number | undefined
+  /** What the model's output comes to over what is shown of it, where that was learned; absent: as much. */
+  readonly hiddenFactor?: number
 }
 
 export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated' | 'extras' | 'beside'>
@@ -54,7 +56,7 @@ const nothing: Charge = { ending: 'released', usage: noUsage, isEstimated: false
 export function chargeOf(course: Course, figures: Figures): Charge {
   const { upstreamStatus, wasSent } = course
   const hasSucceeded = isSuccess(upstreamStatus)
-  if (!course.isMetered) return hasSucceeded ? { ...nothing, ending: 'settled' } : nothing
+  if (!course.isMetered) return hasSucceeded && !figures.isError ? { ...nothing, ending: 'settled' } : nothing
   const { usage, extras } = figures
   const stated = { ending: 'settled', ...(extras && { extras }) } as const
   if (usage && figures.isComplete && !saysNothing(usage, figures) && !isFreeError(usage, figures)) {
@@ -93,16 +95,35 @@ function chargeOfRequest({ wasCutShort, inputEstimate, outputBound = 0 }: Course
   }
 }
 
+/** How much of an answer's output its stream showed, and all of it. */
+export function shownOf(
+  { output, reasoning }: Usage,
+  passed: PassedUnits,
+): { readonly shown: number; readonly all: number } {
+  return { shown: output + Math.min(reasoning, passed.reasoning), all: output + reasoning }
+}
+
+/** Reasoning that was not shown, by what such answers hide, within what was allowed. What is stated is not estimated. */
+function hiddenIn(known: Usage, passed: PassedUnits, { hiddenFactor = 1, outputBound }: Course): number {
+  if (known.reasoning > 0 || hiddenFactor <= 1) return 0
+  const shown = passed.output + passed.reasoning
+  const room = Math.max(0, (outputBound ?? Number.POSITIVE_INFINITY) - shown)
+  return Math.min(room, Math.round(shown * (hiddenFactor - 1)))
+}
+
 /**
  * Completes what a provider has said so far: it states the input first, and the output as it grows. Reasoning that it
- * stated counts also where nothing of it was shown.
+ * stated counts also where nothing of it was shown; else what the model's answers hide as a rule.
  */
 function estimateOf(stated: Usage | undefined, passed: PassedUnits, course: Course): Usage {
   const known = stated ?? noUsage
   const hasInput = known.input + known.cacheRead + known.cacheWritten > 0
   // An estimate must not come to more than the upstream was allowed to answer, and so was reserved.
   const bound = course.outputBound ?? Number.POSITIVE_INFINITY
-  const reasoning = Math.max(known.reasoning, Math.min(passed.reasoning, bound))
+  const reasoning = Math.max(
+    known.reasoning,
+    Math.min(passed.reasoning + hiddenIn(known, passed, course), bound),
+  )
   return {
     ...known,
     input: hasInput ? known.input : course.inputEstimate,

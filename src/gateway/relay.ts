@@ -21,7 +21,7 @@ import type { AdmittedRequest } from './admitted.ts'
 import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
 import { apportion } from './apportion.ts'
 import { Attempts } from './attempts.ts'
-import { type Charge, chargeOf, type Figures, isSuccess, noFigures } from './charge.ts'
+import { type Charge, chargeOf, type Figures, isSuccess, noFigures, shownOf } from './charge.ts'
 import { Delivery } from './delivery.ts'
 import { problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
@@ -31,7 +31,7 @@ import type { Unserved } from './unserved.ts'
 import { isGone, timingOf } from './visit.ts'
 
 export interface RelayContext {
-  readonly corrections: Pick<InputCorrections, 'learn'>
+  readonly corrections: Pick<InputCorrections, 'factorsOf' | 'learn' | 'learnHidden'>
   /** In the order in which they are tried. */
   readonly families: readonly Family[]
   readonly meter: Meter
@@ -553,6 +553,7 @@ export class Relay implements Receiver {
   #settlementFor(ending: Ending): Settlement {
     const { visit, endpoint, inputEstimate, request, decision } = this.#job
     const { outputMost } = decision
+    const figures = this.#figures()
     const course = {
       isMetered: endpoint.isMetered,
       isByRequest: endpoint.isByRequest,
@@ -562,13 +563,14 @@ export class Relay implements Receiver {
       inputEstimate,
       outputBound:
         outputMost === undefined || !request.hasOutput ? request.output : outputMost * request.choices,
+      // Another model may have answered, of which nothing is known.
+      hiddenFactor: figures.models ? 1 : this.#context.corrections.factorsOf(request.model).hidden,
     }
-    const figures = this.#figures()
     const isFalse = figures.isError && isSuccess(this.#upstreamStatus)
     const errorCode = this.#errorCodeOf(ending) ?? (isFalse ? 'upstream_failed' : undefined)
     const { upstream } = this.#attempts
     const whole = chargeOf(course, figures)
-    this.#learnFrom(whole)
+    this.#learnFrom(whole, figures)
     const { families } = this.#context
     const charge = figures.models ? apportion(whole, figures.models, { request, families, upstream }) : whole
     return {
@@ -585,11 +587,15 @@ export class Relay implements Receiver {
   }
 
   /** What the provider has counted corrects the estimates of requests to come. */
-  #learnFrom({ ending, isEstimated, usage }: Charge): void {
+  #learnFrom({ ending, isEstimated, usage }: Charge, { models, passed }: Figures): void {
     const { inputUnits, request, userId } = this.#job
-    if (ending !== 'settled' || isEstimated || !inputUnits) return
+    const { corrections } = this.#context
+    if (ending !== 'settled' || isEstimated) return
+    const { model } = request
     const real = usage.input + usage.cacheRead + usage.cacheWritten
-    this.#context.corrections.learn({ userId, model: request.model, units: inputUnits, real })
+    if (inputUnits) corrections.learn({ userId, model, units: inputUnits, real })
+    if (this.#meter?.isStream && !models)
+      corrections.learnHidden({ userId, model, ...shownOf(usage, passed) })
   }
 
   /** Reading an answer must never keep its relay from being settled. */

@@ -80,3 +80,39 @@ describe('corrections in memory', () => {
     assert.ok(known.size <= correctedModelsMax, `${known.size}`)
   })
 })
+
+describe('hidden output in memory', () => {
+  it('is learned of models that hide some, handed out and taken over as the rest is', () => {
+    const [here, there] = [createInputCorrections(), createInputCorrections()]
+    const answer = (model: string, shown: number, all: number) => ({ userId: 'usr_1', model, shown, all })
+    for (let n = 0; n < 30; n += 1) {
+      here.learnHidden(answer('o9', 500, 2000))
+      here.learnHidden(answer('gpt-4o', 500, 500))
+      here.learnHidden(answer('o9-silent', 0, 2000))
+    }
+    const { hidden } = here.factorsOf('o9')
+    assert.ok(hidden > 3.6 && hidden < 4.4, `${hidden}`)
+    assert.equal(here.factorsOf('gpt-4o'), noFactors)
+    assert.equal(here.factorsOf('o9-silent'), noFactors)
+    const taken = here.takeChanged(100)
+    assert.deepEqual(
+      taken.map(({ model, kind }) => [model, kind]),
+      [['o9', 'hidden']],
+    )
+    there.merge(taken)
+    assert.equal(there.factorsOf('o9').hidden, hidden)
+    assert.equal(there.factorsOf('o9').plain, 1)
+  })
+
+  it('is heard less often of a voice that has heard much', () => {
+    const corrections = createInputCorrections()
+    for (let n = 0; n < 64; n += 1)
+      corrections.learnHidden({ userId: 'usr_1', model: 'o9', shown: 500, all: 1000 })
+    const before = corrections.factorsOf('o9')
+    for (let n = 0; n < 7; n += 1)
+      corrections.learnHidden({ userId: 'usr_1', model: 'o9', shown: 500, all: 9000 })
+    assert.equal(corrections.factorsOf('o9'), before)
+    corrections.learnHidden({ userId: 'usr_1', model: 'o9', shown: 500, all: 9000 })
+    assert.ok(corrections.factorsOf('o9').hidden > before.hidden)
+  })
+})

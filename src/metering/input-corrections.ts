@@ -3,17 +3,20 @@ import {
   correctedModelsMax,
   factorsOf,
   heard,
+  heardHidden,
   toFactor,
   type Voice,
   voiceCount,
   voiceOf,
 } from '#core/input-correction.ts'
-import { type InputFactors, type InputUnits, inputKinds, noFactors } from '#core/input-kinds.ts'
+import { type CorrectionFactors, type InputUnits, inputKinds, noFactors } from '#core/input-kinds.ts'
 
 /** What has been learned of how models count their input: in memory, so that an admission only looks it up. */
 export interface InputCorrections {
-  readonly factorsOf: (model: string) => InputFactors
+  readonly factorsOf: (model: string) => CorrectionFactors
   readonly learn: (counted: CountedInput) => void
+  /** From an answer of which it is known how much of its output was shown. */
+  readonly learnHidden: (counted: CountedOutput) => void
   /** What has changed here and is stored nowhere yet, at most so many; handed out once. */
   readonly takeChanged: (limit: number) => readonly InputCorrection[]
   /** They could not be stored: they are to be handed out again. */
@@ -30,6 +33,14 @@ interface CountedInput {
   readonly real: number
 }
 
+/** One streamed answer of which the provider has counted the output, in units. */
+interface CountedOutput {
+  readonly userId: string
+  readonly model: string
+  readonly shown: number
+  readonly all: number
+}
+
 /** A voice that has heard so many requests hears one of so many more: it has little to learn, and each costs microseconds. */
 const [wellHeard, oneOf] = [64, 8]
 
@@ -37,9 +48,17 @@ interface Learned {
   readonly voices: Map<number, Voice>
   /** How many requests each voice has heard since the start. */
   readonly heard: Float64Array
+  readonly heardHidden: Float64Array
   readonly changed: Set<string>
-  factors: InputFactors
+  factors: CorrectionFactors
   requests: number
+}
+
+/** Counts one more for a voice; answers whether it is one that is heard. */
+function isDue(heard: Float64Array, voice: number): boolean {
+  const count = (heard[voice] ?? 0) + 1
+  heard[voice] = count
+  return count <= wellHeard || count % oneOf === 0
 }
 
 export function createInputCorrections(modelsMax = correctedModelsMax): InputCorrections {
@@ -52,6 +71,7 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
     const made = {
       voices: new Map(),
       heard: new Float64Array(voiceCount),
+      heardHidden: new Float64Array(voiceCount),
       changed: new Set<string>(),
       factors: noFactors,
       requests: 0,
@@ -86,15 +106,24 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
       const learned = learnedOf(model)
       const number = voiceOf(userId)
       learned.requests += 1
-      const count = (learned.heard[number] ?? 0) + 1
-      learned.heard[number] = count
-      if (count > wellHeard && count % oneOf !== 0) return
+      if (!isDue(learned.heard, number)) return
       const voice = voiceIn(learned, number)
       const said = heard(voice, learned.factors, units, real)
       const kinds = inputKinds.filter((kind) => said[kind] !== undefined)
       Object.assign(voice, said)
       for (const kind of kinds) learned.changed.add(`${number} ${kind}`)
       learned.factors = factorsOf([...learned.voices.values()], kinds, learned.factors)
+    },
+    learnHidden({ userId, model, shown, all }) {
+      // Most models hide nothing, and of those nothing is kept.
+      if (shown <= 0 || (all <= shown && (models.get(model)?.factors.hidden ?? 1) === 1)) return
+      const learned = learnedOf(model)
+      const number = voiceOf(userId)
+      if (!isDue(learned.heardHidden, number)) return
+      const voice = voiceIn(learned, number)
+      voice.hidden = heardHidden(voice.hidden ?? learned.factors.hidden, shown, all)
+      learned.changed.add(`${number} hidden`)
+      learned.factors = factorsOf([...learned.voices.values()], ['hidden'], learned.factors)
     },
     takeChanged(limit) {
       const taken: InputCorrection[] = []

@@ -46,6 +46,12 @@ function atLeast(passed: PassedUnits, bytes: number, isWhole: boolean): PassedUn
   return isWhole && hasPassed(passed) ? passed : { output: unitsOfText(bytes, 0), reasoning: 0 }
 }
 
+/** Reads an answer of counting: nothing is charged for it, and its figures are those of another request. */
+export function readCounted(body: Buffer, bytes = body.length): AnswerReading {
+  const isError = bytes === body.length && isErrorBody(body)
+  return { usage: undefined, extras: undefined, passed: nothingPassed, isError }
+}
+
 /** Whether a body tells of an error, in one of the forms that servers have for it, and holds nothing else. */
 function isErrorBody(body: Buffer): boolean {
   if (body.length > errorBytesMax) return false

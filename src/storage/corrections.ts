@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { InputCorrection } from '#core/input-correction.ts'
 import { correctedModelsMax } from '#core/input-correction.ts'
-import { inputKinds } from '#core/input-kinds.ts'
+import { correctedKinds } from '#core/input-kinds.ts'
 import { toCount } from '#core/units.ts'
 import type { Schema } from './schema.ts'
 import type { CorrectionStore } from './store.ts'
@@ -17,7 +17,7 @@ export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {
         .execute()
       return rows.flatMap((row) => {
         // One that a later version has added is none of ours.
-        const kind = inputKinds.find((one) => one === row.kind)
+        const kind = correctedKinds.find((one) => one === row.kind)
         return kind
           ? [{ ...row, kind, voice: Number(row.voice), requests: toCount(Number(row.requests)) }]
           : []

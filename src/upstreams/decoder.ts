@@ -13,9 +13,20 @@ export interface Decoder {
 }
 
 const decodedBytesMax = 64 * 1024 * 1024
+/** Fewer pieces come out of a long answer than by zlib's own 16 KiB. */
+const chunkSize = 64 * 1024
+
+interface DecoderOptions {
+  /** How much is decoded; more than that only for who keeps little of it. */
+  readonly bytesMax?: number
+}
 
 /** Undefined where the encoding is none we know; `identity` must not come here. */
-export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): Decoder | undefined {
+export function openDecoder(
+  encoding: string,
+  onData: (chunk: Buffer) => void,
+  { bytesMax = decodedBytesMax }: DecoderOptions = {},
+): Decoder | undefined {
   const coding = toCoding(encoding.trim().toLowerCase())
   if (!coding) return undefined
   let stream: Transform | undefined
@@ -32,10 +43,10 @@ export function openDecoder(encoding: string, onData: (chunk: Buffer) => void): 
   }
   function start(first: Buffer, by: Coding): Transform {
     // An answer that broke off still gives what came before.
-    const opened = createDecompressor(by, first, { takesPart: true })
+    const opened = createDecompressor(by, first, { takesPart: true, chunkSize })
     opened.on('data', (chunk: Buffer) => {
       decodedBytes += chunk.length
-      if (decodedBytes > decodedBytesMax) finish()
+      if (decodedBytes > bytesMax) finish()
       else onData(chunk)
     })
     // Broken data ends the copy; what was decoded before still counts.

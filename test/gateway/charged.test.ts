@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { gzipSync } from 'node:zlib'
+import { constants, createBrotliCompress, createGzip, gzipSync } from 'node:zlib'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import { call, openRaw } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
@@ -76,6 +76,24 @@ const longEmbedding: Script = (_request, response) => {
   }
   write(68)
 }
+
+/** The same, compressed to some hundred kilobytes in which nothing stands in one piece. */
+const longCoded =
+  (coding: 'gzip' | 'br'): Script =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': coding })
+    const compressor =
+      coding === 'gzip' ? createGzip({ level: 1 }) : createBrotliCompress({ params: fastBrotli })
+    compressor.pipe(response)
+    compressor.write('{"object":"list","data":[{"embedding":[')
+    const numbers = '0.0123456789,'.repeat(80_000)
+    const write = (left: number) => {
+      if (left > 0) return void compressor.write(numbers, () => write(left - 1))
+      compressor.end('0]}],"model":"m","usage":{"prompt_tokens":8000,"total_tokens":8000}}')
+    }
+    write(130)
+  }
+const fastBrotli = { [constants.BROTLI_PARAM_QUALITY]: 1 }
 
 const cases: readonly Case[] = [
   {
@@ -220,6 +238,18 @@ const cases: readonly Case[] = [
     used: 221,
   },
   { name: 'an embedding of 70 MB', endpoint: 'embeddings', script: longEmbedding, used: 8000 },
+  {
+    name: 'an embedding of 135 MB, compressed',
+    endpoint: 'embeddings',
+    script: longCoded('gzip'),
+    used: 8000,
+  },
+  {
+    name: 'an embedding of 135 MB, compressed by brotli',
+    endpoint: 'embeddings',
+    script: longCoded('br'),
+    used: 8000,
+  },
   {
     name: 'an embedding of zeros',
     endpoint: 'embeddings',

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { createInputCorrections } from '#metering/input-corrections.ts'
-import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { call, openRaw } from '../support/gateway-client.ts'
+import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import {
+  chatChunk,
+  done,
+  event,
+  json,
+  openScripted,
+  pieces,
+  type Scripted,
+} from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
 
 /** What the provider has counted corrects the holds of later requests, and the charges of those without figures. */
@@ -89,5 +97,55 @@ for (const database of databases) {
       await harness.settle()
       assert.deepEqual(corrections.takeChanged(100), [])
     })
+  })
+}
+
+for (const database of databases) {
+  it(`a stream that is cut is charged what such streams hide, on ${database.name}`, async (t) => {
+    const words = chatChunk('x'.repeat(400)).repeat(5)
+    const usage = {
+      prompt_tokens: 7,
+      completion_tokens: 2000,
+      total_tokens: 2007,
+      completion_tokens_details: { reasoning_tokens: 1500 },
+    }
+    const upstream = await openScripted(pieces([words, event({ choices: [], usage }), done]))
+    const harness = await openHarness(database, {
+      upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
+    })
+    t.after(async () => {
+      await harness.close()
+      await upstream.close()
+    })
+    const ask = { path, body: { ...text, max_tokens: 1200, stream: true } }
+    const used = async (request: typeof ask): Promise<number> => {
+      const accessToken = await harness.createUser()
+      const client = openRaw(harness.port, { ...request, accessToken })
+      await waitUntil(() => client.received().split('xxxx').length > 450, 'the words have come')
+      client.hangUp()
+      await harness.settle()
+      assert.equal(harness.settlements.at(-1)?.isEstimated, true)
+      const { output = 0, reasoning = 0 } = harness.settlements.at(-1)?.usage ?? {}
+      return output + reasoning
+    }
+    const whole = upstream.script
+    const stopped: typeof whole = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(words)
+    }
+    upstream.script = stopped
+    const unlearned = await used(ask)
+    assert.ok(unlearned > 480 && unlearned < 520, `${unlearned}`)
+    upstream.script = whole
+    const accessToken = await harness.createUser()
+    for (let n = 0; n < 30; n += 1) await call(harness.port, { ...ask, accessToken })
+    await harness.settle()
+    upstream.script = stopped
+    const bounded = await used(ask)
+    assert.equal(bounded, 1200, 'no more than was held')
+    const learned = await used({ ...ask, body: { ...ask.body, max_tokens: 100_000 } })
+    assert.ok(learned > 1800 && learned < 2200, `${learned}`)
+    const other = await used({ ...ask, body: { ...ask.body, model: 'gpt-4.1' } })
+    assert.equal(other, unlearned)
   })
 }

@@ -185,6 +185,32 @@ for (const database of databases) {
       assert.equal(streamed.answer.text, chatChunk('Hello') + event(error('(hidden)')) + chatChunk('more'))
     })
 
+    const counting = [
+      { path: '/v1/messages/count_tokens', body: message.body },
+      { path: '/v1/responses/input_tokens', body: { model: 'gpt-4o', input: 'Hi' } },
+    ]
+    for (const request of counting) {
+      it(`looks into answers of ${request.path}`, async () => {
+        first.script = json(quotaSpent)
+        const spent = await ask(alone, request as typeof chat)
+        assert.equal(spent.answer.status, 503)
+        assert.doesNotMatch(spent.answer.text, /operator123|insufficient_quota/)
+        assert.deepEqual(
+          [spent.settlement?.ending, spent.settlement?.errorCode],
+          ['released', 'upstream_refused'],
+        )
+        first.script = json({ error: { message: 'Unknown model of organization org-operator123' } })
+        const named = await ask(alone, request as typeof chat)
+        assert.match(named.answer.text, /organization \(hidden\)/)
+        first.script = json({ input_tokens: 12 })
+        const good = await ask(alone, request as typeof chat)
+        assert.deepEqual(
+          [good.answer.text, good.settlement?.ending, good.used],
+          ['{"input_tokens":12}', 'settled', 0],
+        )
+      })
+    }
+
     it('ends a stream in our words where its error is about the account', async () => {
       first.script = pieces([chatChunk('Hello'), quotaEvent, chatChunk('more')])
       const { answer, used, settlement } = await ask(pair, chat)

@@ -32,7 +32,12 @@ for (const { name, create } of databases) {
     it('are written, written over and read', () =>
       withStore(create, async ({ corrections }) => {
         assert.deepEqual(await corrections.readCorrections(0), [])
-        const others = [said({ kind: 'plain' }), said({ voice: 4 }), said({ model: 'claude-"x"\n' })]
+        const others = [
+          said({ kind: 'plain' }),
+          said({ kind: 'hidden' }),
+          said({ voice: 4 }),
+          said({ model: 'claude-"x"\n' }),
+        ]
         await corrections.writeCorrections([said(), ...others], now)
         await corrections.writeCorrections([said({ factor: 0.3, requests: 13 })], now + 1000)
         await corrections.writeCorrections([], now)

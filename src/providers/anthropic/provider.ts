@@ -1,9 +1,8 @@
-import { nothingPassed } from '#providers/answer-estimate.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
-import type { AnswerReading, Endpoint, Provider } from '#providers/provider.ts'
+import type { Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
 import { readPassed } from '#providers/unbounded-request.ts'
-import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
+import { type AnswerGrammar, readCounted, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { renderModel, renderModelList } from './models.ts'
@@ -13,13 +12,6 @@ import { answerWords, messageStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
 
 const answers: AnswerGrammar = { createUsageReader, words: answerWords }
-/** Nothing is charged for counting, and its answer's figures are those of another request. */
-const noReading: AnswerReading = {
-  usage: undefined,
-  extras: undefined,
-  passed: nothingPassed,
-  isError: false,
-}
 
 const endpoints: readonly Endpoint[] = [
   {
@@ -37,7 +29,7 @@ const endpoints: readonly Endpoint[] = [
     isMetered: false,
     readRequest: readCount,
     editsFor: () => [],
-    readAnswer: () => noReading,
+    readAnswer: readCounted,
     openStream: (options) => openStreamMeter(messageStream, { ...options, withholdsUsage: false }),
   },
 ]

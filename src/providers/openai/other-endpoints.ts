@@ -7,7 +7,7 @@ import type { AnswerReading, Endpoint, StreamOptions } from '#providers/provider
 import type { StreamGrammar } from '#providers/stream-meter.ts'
 import { openStreamMeter } from '#providers/stream-meter.ts'
 import { readPassed } from '#providers/unbounded-request.ts'
-import { readWholeAnswer } from '#providers/whole-answer.ts'
+import { readCounted, readWholeAnswer } from '#providers/whole-answer.ts'
 import { readCompaction, readImages, readPlain, readSpeech } from './other-requests.ts'
 import { answerWords, chatStream, responsesStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
@@ -91,7 +91,7 @@ export const otherEndpoints: readonly Endpoint[] = [
     upstreamPath: '/responses/input_tokens',
     isMetered: false,
     readRequest: readPlain,
-    readAnswer: () => nothingStated,
+    readAnswer: readCounted,
   },
   {
     ...shared,
