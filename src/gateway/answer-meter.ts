@@ -67,6 +67,7 @@ type Reader = Omit<AnswerMeter, 'isStream' | 'takesEvents' | 'whenRead' | 'close
 /** A header's first word without its parameters; media types and codings are the same in any case (RFC 9110). */
 function wordOf(value: string | string[] | undefined): string {
   const first = Array.isArray(value) ? value[0] : value
+  if (first === undefined || first === 'application/json') return first ?? ''
   return (first ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 

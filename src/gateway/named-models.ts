@@ -39,7 +39,7 @@ export function createNamedModels(
 ): NamedModels {
   const known = new Map<string, Known>()
   // By protocol and name; what a list says may change with the next one.
-  const remembered = new Map<string, boolean>()
+  const remembered = new Map<string, Map<string, boolean>>()
 
   async function ask(upstream: Upstream): Promise<void> {
     const before = known.get(upstream.name)
@@ -74,12 +74,13 @@ export function createNamedModels(
   }
 
   function isKnown(provider: Provider, model: string): boolean {
-    const key = `${provider.name} ${model}`
-    const before = remembered.get(key)
+    const ofProtocol = remembered.get(provider.name) ?? new Map<string, boolean>()
+    const before = ofProtocol.get(model)
     if (before !== undefined) return before
-    if (remembered.size >= rememberedMax) remembered.clear()
+    if (ofProtocol.size >= rememberedMax) ofProtocol.clear()
     const isNamed = unsureOf(provider, model).length === 0
-    remembered.set(key, isNamed)
+    ofProtocol.set(model, isNamed)
+    remembered.set(provider.name, ofProtocol)
     return isNamed
   }
 

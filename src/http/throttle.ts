@@ -4,6 +4,7 @@ import { isBarring } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { placeOf } from '#core/network.ts'
 import { Allowance } from '#lib/allowance.ts'
+import { createSecretMemo } from '#lib/secret-memo.ts'
 import type { Door } from './door.ts'
 import { createPlaces, type Place } from './places.ts'
 import { createTurns } from './turns.ts'
@@ -18,8 +19,8 @@ import { createTurns } from './turns.ts'
  *
  * Behind a closed door only what cannot be guessed is looked up (our own access tokens, by their checksum, and admin
  * keys), so that the right ones always get in; one that does not get in is told the same as everyone who waits.
- * Looking up credentials that were never right here is rationed by place and in all. Nothing here holds a credential:
- * they are told apart by 52 bits of a keyed hash.
+ * Looking up credentials that were never right here is rationed by place and in all. Credentials are told apart by 52
+ * bits of a keyed hash; none that is wrong is kept.
  */
 export interface Throttle {
   /**
@@ -89,23 +90,26 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
   const turns = createTurns<Taken>({ kind: 'closed', waitMs: crowdedMs })
 
   /** As a number, which takes less room than a text. */
-  function digestOf(credential: string): number {
-    return Number.parseInt(hash('sha256', secret + credential, 'hex').slice(0, 13), 16)
-  }
+  const digests = createSecretMemo((credential) =>
+    Number.parseInt(hash('sha256', secret + credential, 'hex').slice(0, 13), 16),
+  )
 
   function take(
     address: string,
     credential: string,
     isUnguessable: (credential: string) => boolean,
   ): Taken | Promise<Taken> {
-    const digest = digestOf(credential)
+    const digest = digests.of(credential)
     const key = placeOf(address)
     // Nearly every request: what it is made of need not be asked.
     if (known.has(digest) && !places.find(key) && !places.hasWider(key))
-      return { kind: 'taken', guess: takeUp({ key, digest, isUnguessable: true, doors: noDoors }) }
+      return {
+        kind: 'taken',
+        guess: takeUp({ key, credential, digest, isUnguessable: true, doors: noDoors }),
+      }
     const place = places.open(key)
     const kind = isUnguessable(credential)
-    const attempt = () => tryTaking(place, digest, kind)
+    const attempt = () => tryTaking(place, { credential, digest, isUnguessable: kind })
     const taken = attempt()
     if (taken) return tidied(place, taken)
     place.waiting += 1
@@ -121,14 +125,14 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
   }
 
   /** Undefined where others have to end first. */
-  function tryTaking(place: Place, digest: number, isUnguessable: boolean): Taken | undefined {
+  function tryTaking(place: Place, tried: Tried): Taken | undefined {
+    const { digest, isUnguessable } = tried
     const now = clock()
     const { key } = place
     const doors = places.doorsOf(place)
     const waitMs = waitMsOf(doors, now)
     if (waitMs > 0 && !isUnguessable) return { kind: 'closed', waitMs }
-    if (known.has(digest))
-      return { kind: 'taken', guess: takeUp({ key, place, digest, isUnguessable, doors, waitMs }) }
+    if (known.has(digest)) return { kind: 'taken', guess: takeUp({ ...tried, key, place, doors, waitMs }) }
     const isRepeat = place.wrong.has(digest)
     const isHeld = !isRepeat
     if (isHeld && !isUnguessable && !place.held.has(digest) && !doors.every((door) => door.hasRoom(now)))
@@ -139,7 +143,7 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
     if (rations.some((ration) => ration.left(at) < 1)) return undefined
     for (const ration of rations) ration.take(at)
     if (isHeld) hold(place, digest, isUnguessable, doors)
-    const guess = takeUp({ key, place, digest, isUnguessable, doors, waitMs, rations, isHeld })
+    const guess = takeUp({ ...tried, key, place, doors, waitMs, rations, isHeld })
     return { kind: 'taken', guess }
   }
 
@@ -156,59 +160,7 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
   }
 
   function takeUp(taken: TakenUp): Guess {
-    const { key, place, digest, doors, waitMs = 0, rations = [], isHeld = false, isUnguessable } = taken
-    let isOver = false
-    let isReleased = false
-
-    function release(isInVain: boolean): void {
-      if (isReleased) return
-      isReleased = true
-      if (place && isHeld) letGo(place, digest, isUnguessable, doors)
-      if (isInVain) for (const ration of rations) ration.giveBack()
-    }
-
-    function end<T>(isInVain: boolean, then: () => T): T | undefined {
-      if (isOver) return undefined
-      isOver = true
-      release(isInVain)
-      const answer = then()
-      if (place) {
-        places.tidy(place)
-        turns.go(place)
-      }
-      return answer
-    }
-
-    return {
-      isAwaited:
-        (isHeld && !isUnguessable) || (rations.length > 0 && place !== undefined && place.waiting > 0),
-      rationedMs() {
-        const now = clock()
-        if (doors.every((door) => door.hasRations(now))) return undefined
-        return Math.max(crowdedMs, waitMsOf(doors, now))
-      },
-      found() {
-        remember(digest)
-        release(true)
-        if (place) turns.go(place)
-      },
-      admitted: () =>
-        void end(true, () => {
-          remember(digest)
-          if (place?.wrong.has(digest) && excuse(place, digest)) peers?.tell(`right ${key} ${digest}`)
-        }),
-      known: () =>
-        end(true, () => {
-          remember(digest)
-          return waitMs > 0 ? waitMs : undefined
-        }),
-      wrong: () =>
-        end(false, () => {
-          known.delete(digest)
-          return fail(key, digest, waitMs > 0 || isUnguessable)
-        }),
-      dropped: () => void end(true, () => undefined),
-    }
+    return new TakenGuess(taken, ends)
   }
 
   function remember(digest: number): void {
@@ -249,6 +201,33 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
     return true
   }
 
+  const ends: GuessEnds = {
+    release({ place, digest, isUnguessable, doors, rations, isHeld }, isInVain) {
+      if (place && isHeld) letGo(place, digest, isUnguessable, doors)
+      if (isInVain && rations) for (const ration of rations) ration.giveBack()
+    },
+    tidy(place) {
+      places.tidy(place)
+      turns.go(place)
+    },
+    go: turns.go,
+    remember,
+    rationedMs(doors) {
+      const now = clock()
+      if (doors.every((door) => door.hasRations(now))) return undefined
+      return Math.max(crowdedMs, waitMsOf(doors, now))
+    },
+    admitted({ key, place, credential, digest }) {
+      remember(digest)
+      digests.keep(credential, digest)
+      if (place?.wrong.has(digest) && excuse(place, digest)) peers?.tell(`right ${key} ${digest}`)
+    },
+    wrong({ key, digest, isUnguessable, waitMs = 0 }) {
+      known.delete(digest)
+      return fail(key, digest, waitMs > 0 || isUnguessable)
+    },
+  }
+
   peers?.hear((words) => {
     const [what, key = '', text = ''] = words.split(' ', 3)
     const digest = Number(text)
@@ -261,17 +240,103 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
   return { take }
 }
 
-interface TakenUp {
+interface Tried {
+  readonly credential: string
+  readonly digest: number
+  readonly isUnguessable: boolean
+}
+
+interface TakenUp extends Tried {
   readonly key: string
   /** Absent where nothing is remembered of the place. */
   readonly place?: Place
-  readonly digest: number
-  readonly isUnguessable: boolean
   readonly doors: readonly Door[]
   /** How long the door was still closed when it was taken up. */
   readonly waitMs?: number
   readonly rations?: readonly Allowance[]
   readonly isHeld?: boolean
+}
+
+/** What the throttle does when a guess ends. */
+interface GuessEnds {
+  readonly release: (taken: TakenUp, isInVain: boolean) => void
+  readonly tidy: (place: Place) => void
+  readonly go: (place: Place) => void
+  readonly remember: (digest: number) => void
+  readonly rationedMs: (doors: readonly Door[]) => number | undefined
+  readonly admitted: (taken: TakenUp) => void
+  readonly wrong: (taken: TakenUp) => number | undefined
+}
+
+/** An object of a class, since every request makes one: a function for each of its ends would cost a microsecond. */
+class TakenGuess implements Guess {
+  readonly isAwaited: boolean
+  readonly #taken: TakenUp
+  readonly #ends: GuessEnds
+  #isOver = false
+  #isReleased = false
+
+  constructor(taken: TakenUp, ends: GuessEnds) {
+    const { place, rations, isHeld = false, isUnguessable } = taken
+    const isRationed = rations !== undefined && rations.length > 0
+    this.isAwaited = (isHeld && !isUnguessable) || (isRationed && place !== undefined && place.waiting > 0)
+    this.#taken = taken
+    this.#ends = ends
+  }
+
+  rationedMs(): number | undefined {
+    return this.#ends.rationedMs(this.#taken.doors)
+  }
+
+  found(): void {
+    const { place, digest } = this.#taken
+    this.#ends.remember(digest)
+    this.#release(true)
+    if (place) this.#ends.go(place)
+  }
+
+  admitted(): void {
+    if (!this.#begin(true)) return
+    this.#ends.admitted(this.#taken)
+    this.#finish()
+  }
+
+  known(): number | undefined {
+    if (!this.#begin(true)) return undefined
+    const { digest, waitMs = 0 } = this.#taken
+    this.#ends.remember(digest)
+    this.#finish()
+    return waitMs > 0 ? waitMs : undefined
+  }
+
+  wrong(): number | undefined {
+    if (!this.#begin(false)) return undefined
+    const waitMs = this.#ends.wrong(this.#taken)
+    this.#finish()
+    return waitMs
+  }
+
+  dropped(): void {
+    if (this.#begin(true)) this.#finish()
+  }
+
+  #release(isInVain: boolean): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#ends.release(this.#taken, isInVain)
+  }
+
+  #begin(isInVain: boolean): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.#release(isInVain)
+    return true
+  }
+
+  #finish(): void {
+    const { place } = this.#taken
+    if (place) this.#ends.tidy(place)
+  }
 }
 
 const noDoors: readonly Door[] = []

@@ -79,7 +79,7 @@ export function readMembers(body: Buffer): MembersReading {
  * stands before it is not read, however long. The key must need no escapes.
  */
 export function findLastMember(body: Buffer, key: string): JsonMember | undefined {
-  const quoted = JSON.stringify(key)
+  const quoted = quotedKey(key)
   let from = body.length
   // Each look may read a thousand levels; objects in objects of this name would be read again for each of them.
   let looks = 0
@@ -98,6 +98,17 @@ export function findLastMember(body: Buffer, key: string): JsonMember | undefine
     if (from < 0) return undefined
   }
   return undefined
+}
+
+const quotedKeys = new Map<string, Buffer>()
+
+/** As bytes: a text would be turned into bytes again for each look. */
+function quotedKey(key: string): Buffer {
+  const known = quotedKeys.get(key)
+  if (known) return known
+  const made = Buffer.from(JSON.stringify(key))
+  quotedKeys.set(key, made)
+  return made
 }
 
 function readingOf(scanner: JsonScanner): MembersReading {

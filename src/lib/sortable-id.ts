@@ -14,30 +14,37 @@ export function createSortableId(prefix: string, now: number): string {
     randomFillSync(pool)
     next = 0
   }
-  let text = sortableIdFrom(prefix, now)
-  // 72 bits as 14 characters of 5, the last two bits unused.
-  let bits = 0
-  let held = 0
-  let left = 14
-  for (let index = 0; left > 0; index++) {
-    bits = ((bits << 8) | (pool[next + index] ?? 0)) & 0xfff
-    held += 8
-    while (held >= 5 && left > 0) {
-      held -= 5
-      text += alphabet[(bits >> held) & 31]
-      left--
-    }
-  }
+  // 70 of the 72 bits, as two texts of 7 characters. Short texts are joined by copying. A long one that grows by a
+  // character at a time becomes a chain of pieces, which costs a microsecond when it is first looked up.
+  const first = sevenLetters(next, 0)
+  const second = sevenLetters(next + 4, 3)
   next += 9
+  return sortableIdFrom(prefix, now) + first + second
+}
+
+/** 35 bits of the pool, from a bit of a byte on. */
+function sevenLetters(at: number, skippedBits: number): string {
+  let bits = pool[at] ?? 0
+  let held = 8 - skippedBits
+  let text = ''
+  for (let index = at + 1; text.length < 7; ) {
+    if (held < 5) {
+      bits = ((bits << 8) | (pool[index] ?? 0)) & 0xffff
+      held += 8
+      index += 1
+    }
+    held -= 5
+    text += alphabet[(bits >> held) & 31]
+  }
   return text
 }
 
 /** What every id of `prefix` that is made from `at` on sorts after, and every earlier one before. */
 export function sortableIdFrom(prefix: string, at: number): string {
   const time = Math.max(0, at)
-  let text = prefix
+  let text = ''
   for (let shift = 45; shift >= 0; shift -= 5) text += alphabet[Math.floor(time / 2 ** shift) % 32]
-  return text
+  return prefix + text
 }
 
 /** When an id of `prefix` was made, epoch milliseconds; undefined where a text is no such id. */

@@ -17,16 +17,21 @@ export interface ExtrasGatherer {
 const countSuffix = /_(?:requests|calls|queries)$/
 
 export function createExtrasGatherer(): ExtrasGatherer {
-  const before = new Map<ExtraFigure, number>()
-  const figures = new Map<ExtraFigure, number>()
-  const tools = new Map<string, number>()
+  // Most answers state nothing of it: the maps are made when the first figure comes.
+  let before: Map<ExtraFigure, number> | undefined
+  let figures: Map<ExtraFigure, number> | undefined
+  let tools: Map<string, number> | undefined
   let tier: unknown
   return {
     set(key, figure) {
-      if (figure !== undefined) figures.set(key, addUnits(before.get(key) ?? 0, figure))
+      if (figure === undefined) return
+      figures ??= new Map()
+      figures.set(key, addUnits(before?.get(key) ?? 0, figure))
     },
     setTools(counts) {
-      for (const [name, count] of Object.entries(counts ?? {})) {
+      if (counts === undefined) return
+      tools ??= new Map()
+      for (const [name, count] of Object.entries(counts)) {
         const requests = recordOf(count)?.num_requests ?? count
         if (typeof requests !== 'number') continue
         const tool = name.replace(countSuffix, '')
@@ -37,13 +42,15 @@ export function createExtrasGatherer(): ExtrasGatherer {
       if (stated !== undefined && stated !== null) tier = stated
     },
     startPart() {
-      for (const [key, figure] of figures) before.set(key, figure)
+      if (figures) before = new Map(figures)
     },
-    extras: () =>
-      toBoundedExtras({
-        ...Object.fromEntries(figures),
-        toolRequests: Object.fromEntries(tools),
+    extras() {
+      if (!figures && !tools && tier === undefined) return undefined
+      return toBoundedExtras({
+        ...Object.fromEntries(figures ?? []),
+        toolRequests: Object.fromEntries(tools ?? []),
         serviceTier: tier,
-      }),
+      })
+    },
   }
 }

@@ -94,11 +94,14 @@ export async function measureInput(body: Buffer, members: JsonMembers, model: st
     const isRead = first === quote || first === openBracket || first === openBrace
     if (!isRead || unread.has(key)) continue
     const holdsNumbers = mayBeNumbers.has(key) && isNumbers(body, member)
-    if (holdsNumbers) await take(createNumberWalk(body, member, size))
-    else {
+    if (holdsNumbers) {
+      const walk = createNumberWalk(body, member, size)
+      while (!walk(sliceBytes)) await setImmediate()
+    } else {
       size.bytes += member.end - start
       const { ascii, other } = size
-      await take(openTextWalk(body, members, member, size, model))
+      const walk = openTextWalk(body, members, member, size, model)
+      while (!walk(sliceBytes)) await setImmediate()
       if (toolMembers.has(key)) moveToTools(size, ascii, other)
     }
   }
@@ -114,10 +117,6 @@ function moveToTools(size: InputSize, ascii: number, other: number): void {
 
 /** Takes about so many bytes more; true at the end. */
 export type Walk = (bytes: number) => boolean
-
-async function take(walk: Walk): Promise<void> {
-  while (!walk(sliceBytes)) await setImmediate()
-}
 
 /** Whether a list starts with a number, be it in a list of its own. */
 function isNumbers(body: Buffer, { start, end }: JsonMember): boolean {

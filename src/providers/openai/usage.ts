@@ -51,7 +51,8 @@ export function createUsageReader(): UsageReader {
       extras.setTools(
         recordOf(usage.server_side_tool_usage_details) ?? recordOf(usage.server_side_tool_usage),
       )
-      extras.setTools({ sources: usage.num_sources_used, search: usage.num_search_queries })
+      const { num_sources_used: sources, num_search_queries: search } = usage
+      if (sources !== undefined || search !== undefined) extras.setTools({ sources, search })
       extras.setTier(usage.service_tier)
     },
     takeTools(tools) {

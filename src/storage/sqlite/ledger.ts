@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Policy } from '#core/admission.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import { createSecretMemo, type SecretMemo } from '#lib/secret-memo.ts'
 import { createAddressBook, isRecent } from '../address-book.ts'
 import { integer, text } from '../columns.ts'
 import {
@@ -72,10 +73,11 @@ export function createSqliteLedger(
   const open = new Map<string, OpenEntry>()
 
   const held = createHeldUsers()
+  const lookups = createSecretMemo(vault.lookupOf)
   let version: unknown
 
   function runBatch(batch: MeteringBatch): MeteringDecisions {
-    const loaded = createState(sql, vault, open, held)
+    const loaded = createState(sql, lookups, open, held)
     db.exec('begin immediate')
     try {
       forgetWhatOthersWrote()
@@ -242,7 +244,7 @@ interface Loaded {
 /** Reads each row at most once a batch, when it is first asked for, and not at all of a user who is held. */
 function createState(
   sql: Statements,
-  vault: Vault,
+  lookups: SecretMemo<string>,
   open: ReadonlyMap<string, OpenEntry>,
   held: HeldUsers,
 ): Loaded {
@@ -284,10 +286,11 @@ function createState(
   const state: LoadedState = {
     userOf(accessToken) {
       if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
-      const lookup = vault.lookupOf(accessToken)
+      const lookup = lookups.of(accessToken)
       const before = held.byLookup(lookup)
       const user = before ? again(before) : loaded(oneRow(sql.userByLookup, lookup))
       byAccessToken.set(accessToken, user)
+      if (user) lookups.keep(accessToken, lookup)
       return user
     },
     userById(id) {

@@ -27,6 +27,8 @@ const moveBytes = 10 * megabyte
 export const fileBytes = 15 * megabyte
 /** From here on nothing is written until it is empty, so that it never comes to 64 MB but by a single transaction. */
 const holdBytes = 48 * megabyte
+/** A look costs some microseconds, and a batch of a few requests writes little: what is written in this time is far less than a bound. */
+const lookEveryMs = 10
 /** A reader who stays keeps the log from beginning anew; so long until the next try, and twice as long each time. */
 const firstPinMs = 250
 const lastPinMs = 4_000
@@ -46,6 +48,7 @@ export function keepLog(parts: {
   let pinMs = 0
   let pinned: NodeJS.Timeout | undefined
   let isClosed = false
+  let nextLookAt = 0
 
   /** Answers whether all of it was moved: then only those who read it now keep it from beginning anew. */
   async function moveBeside(): Promise<boolean> {
@@ -97,6 +100,9 @@ export function keepLog(parts: {
   /** After each turn of the lane, still in it. What is answered is to be waited for before the next. */
   function look(): Promise<void> | undefined {
     if (isClosed || pinned) return undefined
+    const now = performance.now()
+    if (now < nextLookAt) return undefined
+    nextLookAt = now + lookEveryMs
     const bytes = logBytes()
     if (bytes <= moveBytes) return undefined
     if (bytes > holdBytes && pinMs === 0) return emptyHeld().catch(pin)

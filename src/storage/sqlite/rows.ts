@@ -13,11 +13,8 @@ export function allRows(statement: StatementSync, ...values: SQLInputValue[]): S
 
 /** The same for one row; undefined where no row fits. */
 export function oneRow(statement: StatementSync, ...values: SQLInputValue[]): Values | undefined {
-  return lenient(
-    statement,
-    () => statement.get(...values) as unknown as SQLOutputValue[] | undefined,
-    (row) => row && narrow(row),
-  )
+  const read = () => statement.get(...values) as unknown as SQLOutputValue[] | undefined
+  return lenient(statement, read, narrowOne)
 }
 
 type NamedRow = Record<string, SQLOutputValue>
@@ -63,6 +60,10 @@ function isOutOfRange(error: unknown): boolean {
 
 function narrowAll(rows: SQLOutputValue[][]): SQLOutputValue[][] {
   return rows.map(narrow)
+}
+
+function narrowOne(row: SQLOutputValue[] | undefined): SQLOutputValue[] | undefined {
+  return row && narrow(row)
 }
 
 function narrow(row: SQLOutputValue[]): SQLOutputValue[] {
