@@ -62,8 +62,7 @@ export function createRunning({ abandonment, mayLose }: RunningOptions): Running
       if (holds(ask) && ask.leaseUntil === undefined) running.set(ask.requestId, undefined)
     },
     admitted(ask, userId, now) {
-      // What a settlement would be booked anew by is kept only where its entry may be lost.
-      if (!mayLose || !holds(ask)) return
+      if (!holds(ask)) return
       const opened = toOpened(ask, userId, now)
       if (ask.leaseUntil === undefined) running.set(ask.requestId, opened)
       else {
@@ -75,10 +74,6 @@ export function createRunning({ abandonment, mayLose }: RunningOptions): Running
     ended: (requestId) => void running.delete(requestId),
     settling(settlement) {
       const { requestId } = settlement
-      if (!mayLose) {
-        if (!running.has(requestId)) running.set(requestId, undefined)
-        return settlement
-      }
       let opened = running.get(requestId)
       if (!opened) {
         opened = takeLeased(requestId)
