@@ -379,10 +379,15 @@ function variablesOf({ variable }: (typeof presets)[number]): readonly string[] 
   return [`${variable}_API_KEY`, `${variable}_BASE_URL`]
 }
 
+function addressWords({ baseUrl, hostedUrl }: (typeof presets)[number]): string {
+  if (baseUrl === undefined) return "the account's own"
+  return hostedUrl === undefined ? code(baseUrl) : `${code(baseUrl)}; a key alone: ${code(hostedUrl)}`
+}
+
 function presetRows(): string {
   const rows = presets.map((preset) => [
     code(preset.name),
-    preset.baseUrl === undefined ? "the account's own" : code(preset.baseUrl),
+    addressWords(preset),
     listed(variablesOf(preset).flatMap((name) => (name.endsWith('KEY') ? [name, `${name}_FILE`] : [name]))),
     listed(Object.entries(preset.settings).map(([key, value]) => `${key}: ${value}`)) || '-',
     listed(preset.models),

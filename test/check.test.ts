@@ -12,6 +12,16 @@ describe('tollgate check', () => {
   let upstream: Scripted
   before(async () => {
     upstream = await openScripted((request, response, socket) => {
+      if (request.url.startsWith('/moved')) {
+        const location = 'https://user:secret-4711@login.example:8443/sign/in?session=secret-4711#secret-4711'
+        response.writeHead(302, { location }).end()
+        return
+      }
+      if (request.url.startsWith('/odd')) {
+        const ids = ['evil\u001b[2Jmodel', 'two\nof 2 work', 'c1\u009b31m', 'right\u202eleft', 'plain-é']
+        json({ data: ids.map((id) => ({ id })) })(request, response, socket)
+        return
+      }
       const isLet = request.headers.authorization === 'Bearer right'
       const isList = request.url.startsWith('/v1/models')
       const script = !isLet
@@ -57,6 +67,30 @@ describe('tollgate check', () => {
     assert.match(output, /1 served here: fast|2 served here: fast, slow/)
     assert.doesNotMatch(output, /works:/)
     assert.equal(code, 1)
+  })
+
+  it('says what a redirect means and where it leads, without secrets', async () => {
+    const { code, output } = await check(listed(`name: a, baseUrl: "${upstream.origin}/moved/v1"`))
+    assert.match(output, /it answered 302, a redirect to https:\/\/login\.example:8443\/sign\/in\n/)
+    assert.match(output, /redirects are not followed, and baseUrl is not the address/)
+    assert.doesNotMatch(output, /4711|its own log/)
+    assert.equal(code, 1)
+  })
+
+  it('lets no name of a model move the cursor, or look like a line of its own', async () => {
+    const { output } = await check(listed(`name: a, baseUrl: "${upstream.origin}/odd/v1"`))
+    assert.ok(
+      output.includes('evil\\u{1b}[2Jmodel, two\\u{a}of 2 work, c1\\u{9b}31m, right\\u{202e}left, plain-é\n'),
+      output,
+    )
+    assert.ok(!/[\p{Cc}\p{Cf}]/u.test(output.replaceAll('\n', '')), 'nothing else of the kind is there')
+  })
+
+  it('says which variables add nothing', async () => {
+    const { output } = await check(listed(`name: a, baseUrl: "${upstream.origin}/v1", apiKey: right`), {
+      XAI_API_KEY: 'k',
+    })
+    assert.match(output, /^XAI_API_KEY is set, and no upstream comes of it/)
   })
 
   it('names models that no family takes', async () => {

@@ -5,6 +5,7 @@ import { systemClock } from '#core/clock.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
 import { createAdminKey } from '#storage/admin-key-create.ts'
+import { complain, print } from './terminal.ts'
 
 interface KeyOptions {
   readonly name: string | undefined
@@ -22,16 +23,16 @@ export async function createKeyCommand(env: Environment, options: KeyOptions): P
   const now = systemClock()
   const wanted = readOptions(options, now)
   if (typeof wanted === 'string') {
-    process.stderr.write(`tollgate: ${wanted}\n`)
+    complain(`tollgate: ${wanted}`)
     return 2
   }
   const store = await openConfiguredStore(readConfig(env), createSortableId('ins_', systemClock()))
   try {
     const { key, secret } = await createAdminKey(store.adminKeys, wanted, now)
     const until = key.expiresAt === undefined ? '' : ` until ${new Date(key.expiresAt).toISOString()}`
-    process.stdout.write(`${secret}\n`)
-    process.stderr.write(
-      `This is the key ${JSON.stringify(key.name)} with the scope ${key.scopes.join(' and ')}${until}. It is not shown again.\n`,
+    print(secret)
+    complain(
+      `This is the key ${JSON.stringify(key.name)} with the scope ${key.scopes.join(' and ')}${until}. It is not shown again.`,
     )
     return 0
   } finally {

@@ -7,6 +7,7 @@ import { databasePathIn, masterKeyPathIn } from '#server/data-folder.ts'
 import { makeBackup } from '#storage/backup.ts'
 import { createCopyReporter, size } from './copy-reporter.ts'
 import { stoppable } from './stop-signals.ts'
+import { print } from './terminal.ts'
 
 /** `tollgate backup FILE`: reads the data folder itself, so that it needs no server and no key, and disturbs neither. */
 export async function backUp(env: Environment, to: string, mayReplace: boolean): Promise<number> {
@@ -21,10 +22,9 @@ export async function backUp(env: Environment, to: string, mayReplace: boolean):
     const onProgress = createCopyReporter(`Copying ${from} to ${to}`)
     const { bytes, asOf } = await makeBackup({ from, to, mayReplace, belongings, signal, onProgress })
     const seconds = ((performance.now() - begunAt) / 1000).toFixed(1)
-    process.stdout.write(
+    print(
       `${to} holds the database as of ${new Date(asOf).toISOString()}: ${size(bytes)}, checked, in ${seconds} s.
-${aboutKey(masterKeyPathIn(dataDir))}
-`,
+${aboutKey(masterKeyPathIn(dataDir))}`,
     )
     return 0
   }, 'stopped: there is no backup.')

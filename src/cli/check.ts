@@ -10,6 +10,7 @@ import type { UpstreamConfig } from '#upstreams/config.ts'
 import { type Probe, probeModels } from '#upstreams/probe.ts'
 import { openUpstream } from '#upstreams/upstream.ts'
 import { withoutSecrets } from './greeting.ts'
+import { inLine, print } from './terminal.ts'
 
 /**
  * `tollgate check`: asks each upstream for its models, which costs nothing, and says what works, what does not and
@@ -17,6 +18,7 @@ import { withoutSecrets } from './greeting.ts'
  */
 export async function check(env: Environment): Promise<number> {
   const config = readConfig(env)
+  for (const note of config.notes) print(note)
   if (config.upstreams.length === 0) {
     print(
       `No upstream is configured: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
@@ -24,7 +26,7 @@ export async function check(env: Environment): Promise<number> {
     return 1
   }
   const found = await Promise.all(config.upstreams.map((upstream) => checkOne(upstream, config)))
-  for (const { lines } of found) print(lines.join('\n  '))
+  for (const { lines } of found) print(lines.map(inLine).join('\n  '))
   const broken = found.filter(({ works }) => !works).length
   print(broken === 0 ? 'All of them work.' : `${broken} of ${found.length} do not work as configured.`)
   return broken === 0 ? 0 : 1
@@ -89,10 +91,31 @@ function homeless(without: readonly string[]): readonly string[] {
 
 /** What is wrong, and what to do about it. */
 function whyNot(probe: Exclude<Probe, { kind: 'listed' }>, config: UpstreamConfig): readonly string[] {
-  if (probe.kind === 'answered')
+  if (probe.kind === 'answered') {
+    if (probe.status >= 300 && probe.status < 400) return whyRedirected(probe, config)
     return [`does not work: it answered ${probe.status}`, advise(probe.status, config)]
+  }
   const { code, text } = reasonOf(probe.cause)
   return [`does not work: ${text}`, ...adviceFor(code, text, config)]
+}
+
+/** It is not followed: it would take the credential and the prompts to wherever it leads. */
+function whyRedirected(
+  { status, location }: Extract<Probe, { kind: 'answered' }>,
+  { baseUrl }: UpstreamConfig,
+): readonly string[] {
+  const to = targetOf(location, baseUrl)
+  return [
+    `does not work: it answered ${status}, a redirect${to === undefined ? '' : ` to ${to}`}`,
+    'redirects are not followed, and baseUrl is not the address of the API: look at its scheme, host and path',
+  ]
+}
+
+/** Where a redirect leads, without what may be a secret in it. */
+function targetOf(location: string | undefined, baseUrl: string): string | undefined {
+  if (location === undefined || !URL.canParse(location, baseUrl)) return undefined
+  const url = new URL(location, baseUrl)
+  return /^https?:$/.test(url.protocol) ? withoutSecrets(url.href) : undefined
 }
 
 function advise(status: number, { apiKey, baseUrl }: UpstreamConfig): string {
@@ -133,8 +156,4 @@ function reasonOf(cause: unknown): { readonly code: string; readonly text: strin
 
 function count(models: number): string {
   return models === 1 ? '1 model' : `${models} models`
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

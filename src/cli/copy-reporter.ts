@@ -1,4 +1,5 @@
 import type { CopyingProgress } from '#storage/backup.ts'
+import { print } from './terminal.ts'
 
 const everyMs = 1_000
 
@@ -24,8 +25,4 @@ export function createCopyReporter(title: string): (progress: CopyingProgress) =
 export function size(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`
   return `${Math.max(0.1, bytes / 1e6).toFixed(1)} MB`
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

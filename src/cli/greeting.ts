@@ -24,7 +24,7 @@ export function greeting(about: {
     ...commandLines(about),
     '',
   ]
-  return `${lines.join('\n')}\n`
+  return lines.join('\n')
 }
 
 function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0]): string[] {

@@ -6,6 +6,7 @@ import { journalsIn } from '#metering/journal.ts'
 import { databasePathIn, masterKeyPathIn } from '#server/data-folder.ts'
 import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
 import { onStopSignal } from './stop-signals.ts'
+import { complain, print } from './terminal.ts'
 
 interface MigrateOptions {
   readonly from?: string | undefined
@@ -45,14 +46,14 @@ function sourcePathOf(env: Environment, from: string | undefined): string {
 async function tell(moved: Moved, path: string): Promise<number> {
   switch (moved.kind) {
     case 'interrupted':
-      process.stderr.write('tollgate: stopped. Run the same command again, it goes on from here.\n')
+      complain('tollgate: stopped. Run the same command again, it goes on from here.')
       return 130
     case 'different': {
       const where = Object.entries(moved.columns).map(
         ([table, columns]) => `${table} (${columns.join(', ')})`,
       )
-      process.stderr.write(
-        `tollgate: what arrived differs from what was sent: ${where.join('; ')}. Somebody else wrote there. Run the same command again: it copies everything anew.\n`,
+      complain(
+        `tollgate: what arrived differs from what was sent: ${where.join('; ')}. Somebody else wrote there. Run the same command again: it copies everything anew.`,
       )
       return 1
     }
@@ -119,8 +120,4 @@ function createReporter(path: string): (progress: MoveProgress) => void {
 
 function numeral(number: number): string {
   return number.toLocaleString('en-US')
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

@@ -8,6 +8,7 @@ import { databasePathIn, masterKeyPathIn } from '#server/data-folder.ts'
 import { type Restored, restoreBackup } from '#storage/restore.ts'
 import { createCopyReporter, size } from './copy-reporter.ts'
 import { stoppable } from './stop-signals.ts'
+import { print } from './terminal.ts'
 
 /** `tollgate restore FILE`, while the server is stopped. */
 export async function restore(env: Environment, from: string): Promise<number> {
@@ -53,8 +54,4 @@ function tell(
 requests of the database that was here, and would be booked into this one.`)
   print(`Start the server now. Nothing that was used or changed since ${until} is in it: users who were
 disabled since are enabled again, and access tokens that were given since are unknown.`)
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

@@ -3,6 +3,7 @@ import type { Environment } from '#config/environment.ts'
 import { ConfigError } from '#config/settings.ts'
 import { version } from '#server/version.ts'
 import { help } from './help.ts'
+import { complain, print } from './terminal.ts'
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly or configured wrongly. */
 export async function run(argv: readonly string[], env: Environment): Promise<number> {
@@ -36,8 +37,8 @@ function parse(argv: readonly string[]) {
 async function runCommand(argv: readonly string[], env: Environment): Promise<number> {
   const { values, positionals } = parse(argv)
   const [command = 'start', ...rest] = positionals
-  if (values.help || command === 'help') return print(help)
-  if (values.version || command === 'version') return print(`tollgate ${version}`)
+  if (values.help || command === 'help') return answer(help)
+  if (values.version || command === 'version') return answer(`tollgate ${version}`)
   const stray = strayOption(values, command)
   if (stray) return say(`tollgate: --${stray.name} goes with ${stray.command} only`, 2)
   const run = Object.hasOwn(commands, command) ? commands[command] : undefined
@@ -116,12 +117,12 @@ function isUsageError(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
 }
 
-function print(text: string): number {
-  process.stdout.write(`${text}\n`)
+function answer(text: string): number {
+  print(text)
   return 0
 }
 
 function say(text: string, exitCode: number): number {
-  process.stderr.write(`${text}\n`)
+  complain(text)
   return exitCode
 }

@@ -7,6 +7,7 @@ import { openServer } from '#server.ts'
 import { type Demo, openDemo } from './demo.ts'
 import { greeting } from './greeting.ts'
 import { onStopSignal } from './stop-signals.ts'
+import { print } from './terminal.ts'
 
 /** `tollgate start`: runs until it is told to stop, by SIGTERM, Ctrl-C or SIGHUP; a second signal ends it at once. */
 export async function serve(env: Environment, { isDemo }: { readonly isDemo: boolean }): Promise<number> {
@@ -14,10 +15,11 @@ export async function serve(env: Environment, { isDemo }: { readonly isDemo: boo
   try {
     const config = demo ? demo.config : readConfig(env)
     const log = createLog({ level: config.logLevel })
+    for (const note of config.notes) log.warn(note)
     const stopSignal = nextSignal(env)
     const server = await openServer(config, log, systemClock)
     const users = await demo?.addUsers(server.store)
-    process.stdout.write(greeting({ server, config, isDemo, users }))
+    print(greeting({ server, config, isDemo, users }))
     log.info({ url: server.url }, 'listening')
     const signal = await stopSignal
     log.info({ signal, openForMs: config.stopGraceMs }, 'stopping')

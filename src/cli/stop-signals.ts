@@ -1,3 +1,5 @@
+import { complain } from './terminal.ts'
+
 /**
  * The signals that ask a command to end in order: SIGTERM, Ctrl-C, and SIGHUP, which comes when the terminal that it was
  * started from is closed and would otherwise end it at once.
@@ -36,7 +38,7 @@ export async function stoppable(
     return await work(controller.signal)
   } catch (error) {
     if (!controller.signal.aborted) throw error
-    process.stderr.write(`tollgate: ${words}\n`)
+    complain(`tollgate: ${words}`)
     return 130
   } finally {
     end()

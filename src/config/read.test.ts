@@ -143,8 +143,30 @@ describe('readConfig', () => {
     assert.deepEqual(upstreamsOf({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' }), [['openai', '*']])
     // A key of a server that is not said to be there (VLLM_API_KEY is vLLM's own) adds nothing.
     assert.deepEqual(upstreamsOf({ VLLM_API_KEY: 'k' }), [])
+    const [hosted] = read({ OLLAMA_API_KEY: 'k' }).upstreams
+    assert.deepEqual([hosted?.baseUrl, hosted?.apiKey], ['https://ollama.com/v1', 'k'])
     assert.throws(() => read({ AZURE_OPENAI_API_KEY: 'k' }), /AZURE_OPENAI_BASE_URL/)
     assert.throws(() => read({ GROQ_BASE_URL: 'ftp://x' }), /GROQ_BASE_URL/)
+  })
+
+  it('says which variables of services are set and add nothing', () => {
+    const both = { OPENAI_API_KEY: 'k', OLLAMA_API_KEY: 'k', OLLAMA_BASE_URL: 'http://a/v1' }
+    assert.deepEqual(read(both).notes, [])
+    assert.match(
+      read({ VLLM_API_KEY: 'k' }).notes.join(),
+      /^VLLM_API_KEY is set, .* set VLLM_BASE_URL as well/,
+    )
+    assert.match(read({ LLAMA_CPP_API_KEY: 'k' }).notes.join(), /^LLAMA_CPP_API_KEY is set, /)
+    const file = [
+      'upstreams:',
+      '  - preset: groq',
+      '  - { name: a, provider: openai, baseUrl: "http://a/v1", headers: { x: "Bearer $\u007bXAI_API_KEY}" } }',
+    ].join('\n')
+    const env = { GROQ_API_KEY: 'k', XAI_API_KEY: 'k', ANTHROPIC_API_KEY: 'k' }
+    assert.deepEqual(read(env, file).notes, [])
+    assert.deepEqual(read({ ...env, OPENAI_API_KEY: 'secret' }, file).notes, [
+      'OPENAI_API_KEY is set, and no upstream comes of it, since tollgate.yaml lists those of openai: list preset: openai there',
+    ])
   })
 
   it('lets each of several services of the environment serve its own models, and one that serves any come last', () => {

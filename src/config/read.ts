@@ -19,7 +19,7 @@ import { type ConfigFile, readConfigFile } from './file.ts'
 import { configuredMasterKey } from './master-key.ts'
 import { passThroughOf } from './pass-through.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
-import { allUpstreams } from './upstreams.ts'
+import { allUpstreams, unusedVariables } from './upstreams.ts'
 
 /**
  * Environment and file to one frozen Config. The only reader of the environment; throws `ConfigError` for the
@@ -65,6 +65,7 @@ export function readConfig(env: Environment): Config {
     purgeAfterDays: file.purgeAfterDays ?? 30,
     policy,
     upstreams,
+    notes: unusedVariables(file, env),
     onDisconnect: file.onDisconnect ?? 'abort',
     inputEstimate: file.inputEstimate ?? 'usual',
     corsOrigins: file.corsOrigins ?? [],

@@ -34,6 +34,8 @@ export interface Config {
   readonly purgeAfterDays: number
   readonly policy: PolicySettings
   readonly upstreams: readonly UpstreamConfig[]
+  /** What is set and has no effect, in sentences for the operator. */
+  readonly notes: readonly string[]
   readonly onDisconnect: 'abort' | 'drain'
   readonly inputEstimate: 'usual' | 'bound'
   /** Origins of web pages that may call the gateway. */

@@ -187,6 +187,33 @@ function resolveHeaders(
   )
 }
 
+/** In sentences: variables of presets that are set, and that no upstream comes of. */
+export function unusedVariables(file: ConfigFile, env: Environment): readonly string[] {
+  const listed = file.upstreams ?? []
+  const protocolOf = ({ provider, preset }: Listed) => provider ?? findPreset(preset ?? '')?.provider
+  const named = JSON.stringify(listed)
+  return presets.flatMap((preset) => {
+    const { name, variable, provider, baseUrl = '' } = preset
+    const isSet = (suffix: string) => textOf(env, `${variable}_${suffix}`) !== undefined
+    const key = ['API_KEY', 'API_KEY_FILE'].find(isSet)
+    const set = key ?? ['BASE_URL'].find(isSet)
+    if (set === undefined) return []
+    const said = `${variable}_${set} is set, and no upstream comes of it`
+    if (listed.some((one) => protocolOf(one) === provider)) {
+      const isUsed = listed.some((one) => one.preset === name) || namesVariable(named, `${variable}_API_KEY`)
+      return isUsed
+        ? []
+        : [`${said}, since tollgate.yaml lists those of ${provider}: list preset: ${name} there`]
+    }
+    const isAdded = describedBy(preset, env).length > 0
+    return isAdded ? [] : [`${said}: set ${variable}_BASE_URL as well, such as ${baseUrl}`]
+  })
+}
+
+function namesVariable(text: string, variable: string): boolean {
+  return new RegExp(`\\$\\{?${variable}\\b`).test(text)
+}
+
 interface Described {
   readonly preset: Preset
   readonly apiKey: string | undefined
@@ -195,9 +222,9 @@ interface Described {
 
 /** `OPENAI_API_KEY`, `OLLAMA_BASE_URL` and their like. */
 function describedBy(preset: Preset, env: Environment): readonly Described[] {
-  const { variable, isLocal } = preset
+  const { variable, isLocal, hostedUrl } = preset
   const apiKey = secretOf(env, `${variable}_API_KEY`)
-  const baseUrl = textOf(env, `${variable}_BASE_URL`)
+  const baseUrl = textOf(env, `${variable}_BASE_URL`) ?? (apiKey === undefined ? undefined : hostedUrl)
   if (apiKey === undefined && baseUrl === undefined) return []
   if (isLocal && baseUrl === undefined) return []
   if (baseUrl !== undefined && !isHttpUrl(baseUrl)) {

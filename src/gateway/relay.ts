@@ -197,8 +197,8 @@ export class Relay implements Receiver {
     }
     const refusal = operatorRefusalByStatus(status)
     const isTrouble = refusal !== undefined || isRedirect(status) || worthAnother.has(status)
+    if (isTrouble && this.#moveOn(this.#troubleOf(status, headers, refusal))) return
     if (isTrouble) this.#logTrouble({ status, ...(refusal && { refusal }) })
-    if (isTrouble && this.#moveOn()) return
     if (refusal) this.#fail(problemOfRefusal(refusal, this.#retryAt(headers)))
     else if (isRedirect(status)) this.#fail(redirected)
     else this.#held = new HeldError(status, headers)
@@ -220,10 +220,25 @@ export class Relay implements Receiver {
     this.#attempts.exchange?.pause()
   }
 
-  /** Goes on to the next upstream with a request that this one refused; false where there is none. */
-  #moveOn(): boolean {
+  /** Logs an answer that gives way to another upstream's when it is over: often its words alone say what it is about. */
+  #troubleOf(status: number, headers: AnswerHeaders, known: OperatorRefusal | undefined) {
+    const log = this.#troubleLog()
+    return (body: Buffer) => {
+      const held = new HeldError(status, headers)
+      held.push(body)
+      const refusal = known ?? held.judge()?.refusal
+      log({ status, ...(refusal && { refusal }) })
+    }
+  }
+
+  /**
+   * Goes on to the next upstream with a request that this one refused; false where there is none.
+   *
+   * @param onOver told what else came of the answer
+   */
+  #moveOn(onOver?: (body: Buffer) => void): boolean {
     if (!this.#mayGoOn()) return false
-    this.#attempts.exchange?.discard()
+    this.#attempts.exchange?.discard(onOver)
     this.#held = undefined
     this.#wasSent = false
     this.#upstreamStatus = 0
@@ -637,10 +652,12 @@ export class Relay implements Receiver {
   }
 
   #logTrouble(details: Readonly<Record<string, unknown>>): void {
-    const { requestId } = this.#job.visit
-    this.#context.log.warn(
-      { requestId, upstream: this.#attempts.upstream?.name, ...details },
-      'upstream trouble',
-    )
+    this.#troubleLog()(details)
+  }
+
+  /** For what is known only when another upstream has been asked. */
+  #troubleLog(): (details: Readonly<Record<string, unknown>>) => void {
+    const about = { requestId: this.#job.visit.requestId, upstream: this.#attempts.upstream?.name }
+    return (details) => this.#context.log.warn({ ...about, ...details }, 'upstream trouble')
   }
 }

@@ -57,6 +57,8 @@ export interface Preset {
   readonly variable: string
   /** Runs on a machine of the operator's: needs no key, and its address alone adds it. */
   readonly isLocal?: true
+  /** Of one that runs on a machine of the operator's: the service of its maker, which a key alone stands for. */
+  readonly hostedUrl?: string
   /** The models of its maker, for where the environment names several services. */
   readonly models: readonly string[]
   readonly settings: {

@@ -63,6 +63,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #isGood = false
   #isOver = false
   #discardedBytes = -1
+  #discarded: { readonly chunks: Buffer[]; readonly onOver: (body: Buffer) => void } | undefined
 
   constructor(receiver: Receiver, options: ExchangeOptions) {
     this.#receiver = receiver
@@ -84,15 +85,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
   abort(): void {
     if (this.#isOver && this.#discardedBytes < 0) return
     this.#close()
-    this.#discardedBytes = -1
+    this.#endDiscard()
     this.#controller?.abort(new Error('aborted'))
   }
 
-  /** Lets the answer run out unheard, so that its connection can serve again. */
-  discard(): void {
+  /**
+   * Lets the answer run out, so that its connection can serve again.
+   *
+   * @param onOver what came of it, at its end or at the end of the patience for it
+   */
+  discard(onOver?: (body: Buffer) => void): void {
     if (this.#isOver) return
     this.#close()
     this.#discardedBytes = 0
+    this.#discarded = onOver && { chunks: [], onOver }
     this.#timer = setTimeout(() => this.abort(), discardMs)
     this.#controller?.resume()
   }
@@ -130,6 +136,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver) {
       if (this.#discardedBytes < 0) return
       this.#discardedBytes += chunk.length
+      this.#discarded?.chunks.push(chunk)
       if (this.#discardedBytes > discardBytesMax) this.abort()
       return
     }
@@ -144,7 +151,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const wasOver = this.#isOver
     this.#close()
-    this.#discardedBytes = -1
+    this.#endDiscard()
     if (this.#isGood) this.#options.health.completed()
     if (wasOver) return
     try {
@@ -155,14 +162,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#discardedBytes = -1
+    this.#endDiscard()
     clearTimeout(this.#timer)
     this.#fail(this.#failureOf(error))
   }
 
   #failureOf(error: Error): Omit<SendFailure, 'isStale'> & { readonly isStale?: boolean } {
     if (this.#hasStarted) return { kind: 'broken', cause: error, mayHaveWorked: true }
-    if (isOurFault(error)) return { kind: 'fault', cause: error, mayHaveWorked: false }
+    if (isOurFault(error)) {
+      if (!this.#isAnswered) return { kind: 'fault', cause: error, mayHaveWorked: false }
+      // What undici makes of a 407 to a request that a proxy should have forwarded: the upstream never saw it.
+      const cause = new Error('the proxy refuses its credential (407): look at proxy', { cause: error })
+      return { kind: 'unreachable', cause, mayHaveWorked: false }
+    }
     if (this.#writtenAt === undefined) return { kind: 'unreachable', cause: error, mayHaveWorked: false }
     const facts = this.#isAnswered || !isClosing(error) ? undefined : factsOf(error)
     const bound = Math.min(onItsWayMs + (facts?.openedInMs ?? 0), onItsWayMaxMs)
@@ -198,6 +210,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (kind === 'unreachable' && !isStale) health.failed()
     else if (kind === 'broken' || kind === 'timeout') health.doubted(onBehalfOf, { isBroken: true })
     this.#receiver.onFailure({ ...failure, isStale })
+  }
+
+  #endDiscard(): void {
+    this.#discardedBytes = -1
+    const discarded = this.#discarded
+    this.#discarded = undefined
+    discarded?.onOver(Buffer.concat(discarded.chunks))
   }
 
   #close(): void {

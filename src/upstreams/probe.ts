@@ -4,7 +4,8 @@ import type { Upstream } from './upstream.ts'
 /** What came of asking an upstream for its models. */
 export type Probe =
   | { readonly kind: 'listed'; readonly models: readonly ListedModel[] }
-  | { readonly kind: 'answered'; readonly status: number }
+  /** `location`: where a redirect leads, as it says itself. */
+  | { readonly kind: 'answered'; readonly status: number; readonly location?: string }
   /** `isNoList`: it answered well, and with something else. */
   | { readonly kind: 'failed'; readonly cause: unknown; readonly isNoList?: boolean }
 
@@ -30,8 +31,9 @@ export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Prob
       { method: 'GET', path, headers, body: null, headersTimeoutMs: timeoutMs },
       {
         onSent() {},
-        onStart(status) {
-          if (status !== 200) finish({ kind: 'answered', status })
+        onStart(status, { location }) {
+          if (status === 200) return
+          finish({ kind: 'answered', status, ...(typeof location === 'string' && { location }) })
         },
         onData(chunk) {
           bytes += chunk.length

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
 import {
   chatAnswer,
   chatChunk,
@@ -161,6 +161,29 @@ for (const database of databases) {
         })
       }
     }
+
+    it('says in the log what the refusal of a first upstream was about, where only its words tell', async () => {
+      const lineOf = (from: number) =>
+        pair
+          .log()
+          .slice(from)
+          .split('\n')
+          .filter((line) => line.includes('upstream trouble'))
+      for (const script of [json(quotaSpent, 429), compressed]) {
+        first.script = script
+        const from = pair.log().length
+        assert.equal((await ask(pair, chat)).answer.status, 200)
+        await waitUntil(() => lineOf(from).length > 0, 'it is logged')
+        const [line = '{}', ...more] = lineOf(from)
+        const { upstream, status, refusal } = JSON.parse(line)
+        assert.deepEqual([upstream, status, refusal, more], ['first-openai', 429, 'account', []])
+      }
+      first.script = json({ error: { code: 'rate_limit_exceeded' } }, 429)
+      const from = pair.log().length
+      await ask(pair, chat)
+      await waitUntil(() => lineOf(from).length > 0, 'it is logged')
+      assert.equal(JSON.parse(lineOf(from)[0] ?? '{}').refusal, undefined)
+    })
 
     it('takes its names out of errors that are passed on, and leaves the rest', async () => {
       const text = (name: string) => `Rate limit reached in organization ${name} on tokens per min: Limit 3.`

@@ -156,6 +156,36 @@ describe('the settings of an upstream', () => {
       assert.equal((await ask({ proxy: closed.url }, { model: 'a' })).answer.status, 502)
     })
 
+    it('is unreachable where the proxy refuses the credential, forwarding or tunnelling, and the next is tried', async () => {
+      assert.ok(database)
+      const refusing = await openForwardProxy({ refuses: true })
+      const url = refusing.url.replace('//', '//ann:p4711@')
+      const behind = (origin: string) => ({
+        ...upstreamAt(origin, { provider: 'openai', name: 'behind' }),
+        proxy: url,
+      })
+      const next = upstreamAt(upstream.origin, { provider: 'openai', name: 'next' })
+      try {
+        for (const first of [behind(upstream.origin), behind('https://127.0.0.1:1')]) {
+          const { answer, log } = await ask(first, { model: 'a' })
+          assert.equal(answer.status, 502)
+          assert.equal(JSON.parse(answer.text).error.code, 'upstream_failed')
+          assert.match(log, /"failure":"unreachable"[^\n]*proxy[^\n]*407/i)
+          assert.doesNotMatch(log + answer.text, /4711/)
+          const pair = await openHarness(database, { upstreams: [first, next] })
+          const accessToken = await pair.createUser()
+          const path = '/v1/chat/completions'
+          const body = { model: 'gpt-4o', messages: [] }
+          assert.equal((await call(pair.port, { path, accessToken, body })).status, 200)
+          await pair.settle()
+          assert.equal(pair.settlements.at(-1)?.upstream, 'next')
+          await pair.close()
+        }
+      } finally {
+        await refusing.close()
+      }
+    })
+
     it('reaches HTTPS by a tunnel, and trusts the authority that is configured alone', async () => {
       const folder = makeFolder()
       const authority = createAuthority(folder.path, 'authority')

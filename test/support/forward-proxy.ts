@@ -11,13 +11,18 @@ export interface ForwardProxy {
   readonly close: () => Promise<void>
 }
 
-export async function openForwardProxy(): Promise<ForwardProxy> {
+/** @param refuses it wants another credential than any that is sent: 407 */
+export async function openForwardProxy({ refuses = false } = {}): Promise<ForwardProxy> {
   const asked: string[] = []
   const credentials: (string | undefined)[] = []
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`)
     credentials.push(request.headers['proxy-authorization'])
+    if (refuses) {
+      response.writeHead(407, { 'proxy-authenticate': 'Basic realm="proxy"' }).end('Credentials, please')
+      return
+    }
     const { method } = request
     const { 'proxy-authorization': _, ...headers } = request.headers
     const passed = httpRequest(request.url ?? '', { method, headers, agent: false }, (answer) => {
@@ -35,6 +40,10 @@ export async function openForwardProxy(): Promise<ForwardProxy> {
   server.on('connect', (request, socket: Socket, head) => {
     asked.push(`CONNECT ${request.url}`)
     credentials.push(request.headers['proxy-authorization'])
+    if (refuses) {
+      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n')
+      return
+    }
     const [host = '', port] = (request.url ?? '').split(':')
     const onward = connect(Number(port), host, () => {
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n')

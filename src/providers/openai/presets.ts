@@ -94,6 +94,7 @@ export const presets: readonly Preset[] = [
     baseUrl: 'http://127.0.0.1:11434/v1',
     variable: 'OLLAMA',
     isLocal: true,
+    hostedUrl: 'https://ollama.com/v1',
     models: everything,
     settings: { outputCapMember: 'max_tokens', ...patient },
   },
