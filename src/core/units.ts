@@ -15,6 +15,9 @@ export function isUnits(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= unitsMax
 }
 
+/** What is said of a count beyond the bound that does not stand already. */
+export const countMessage = `must be a whole number from 0 to ${unitsMax}`
+
 /** Adds (or, below zero, takes away) units and stays exact: the sum saturates at both ends. */
 export function addUnits(sum: number, units: number): number {
   return toSum(sum + units)

@@ -1,6 +1,7 @@
 import { present } from '#lib/present.ts'
 import type { Issue } from './errors.ts'
 import { parseAddress } from './network.ts'
+import { countMessage } from './units.ts'
 import type { User, UserLimits, UserType } from './user.ts'
 
 /**
@@ -26,6 +27,11 @@ export interface UserEdit {
   readonly quotaReset?: readonly string[] | 'all'
   /** Sets what a family has used in the current period; recorded in the ledger as an adjustment. */
   readonly quotaUsed?: Readonly<Record<string, number>>
+  /**
+   * Counts beyond what one figure from outside may say, to be set as well. A sum may have grown so far, and what an answer
+   * shows may be put back: each is taken where no less stands already.
+   */
+  readonly standing?: { readonly promptCount?: number; readonly quotaUsed?: Readonly<Record<string, number>> }
   readonly adminNote?: string | null
   readonly meta?: Readonly<Record<string, unknown>> | null
 }
@@ -47,13 +53,16 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
   if (type === 'temporary' && expiresAt === undefined) {
     return { kind: 'invalid', issues: [{ path: 'expiresAt', message: 'a temporary user needs expiresAt' }] }
   }
+  const { promptCount = edit.standing?.promptCount } = edit
+  if ((edit.standing?.promptCount ?? 0) > (current?.promptCount ?? 0))
+    return { kind: 'invalid', issues: [{ path: 'promptCount', message: countMessage }] }
   const disabledAt = chosen(edit.disabledAt, current?.disabledAt)
   // Enabling again clears the reason, unless the same edit sets another.
   const reasonBefore = edit.disabledAt === null ? undefined : current?.disabledReason
   const profile: UserProfile = {
     type,
     addresses: (edit.addresses ? oneOfEach(edit.addresses) : (current?.addresses ?? [])).slice(-addressesMax),
-    promptCount: edit.promptCount ?? current?.promptCount ?? 0,
+    promptCount: promptCount ?? current?.promptCount ?? 0,
     createdAt: edit.createdAt ?? current?.createdAt ?? now,
     limits: editLimits(current?.limits ?? {}, edit.limits ?? {}),
     ...present({

@@ -61,6 +61,13 @@ export interface User {
 /** What bars a user, now or at an instant to come. */
 export type UserBar = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
 
+/** A user of whose row only this can be read: something else in it is damaged. */
+export interface UnreadableUser extends UserBar {
+  readonly isUnreadable: true
+  /** Absent where it cannot be unsealed either. */
+  readonly accessToken?: string
+}
+
 /** Whether the user is disabled at `now`; `disabledAt` may lie in the future. */
 export function isDisabled(user: Pick<User, 'disabledAt'>, now: number): boolean {
   return user.disabledAt !== undefined && user.disabledAt <= now

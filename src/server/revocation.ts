@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import type { UserBar } from '#core/user.ts'
-import { barredFrom, isDisabled, isExpired, type User } from '#core/user.ts'
+import { barredFrom, isDisabled, isExpired } from '#core/user.ts'
 import type { Gateway } from '#gateway/gateway.ts'
 import type { UserStore } from '#storage/store.ts'
 
@@ -15,7 +15,7 @@ export function withRevocation(
   gateway: Pick<Gateway, 'cutUser' | 'barUser'>,
   clock: Clock,
 ): UserStore {
-  const look = (user: User) => cutIfBarred(user, gateway, clock())
+  const look = (user: UserBar) => cutIfBarred(user, gateway, clock())
   return {
     ...users,
     async writeUsers(writes, now) {

@@ -7,7 +7,7 @@ import type { InputCorrection } from '#core/input-correction.ts'
 import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
-import type { User, UserBar, UserType } from '#core/user.ts'
+import type { UnreadableUser, User, UserBar, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserFilter, UserPage, UserPageRequest } from '#core/user-list.ts'
 import type { UserRef } from '#core/user-ref.ts'
@@ -131,8 +131,15 @@ export interface UserStore {
   readonly insertUser: (edit: UserEdit, now: number, repeat?: Repeat) => Promise<UserCreated>
   /** Creates or merges all of them in order, in one transaction; one that is wrong changes nothing. */
   readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
-  /** Disables, keeping the first `disabledAt`; undefined where there is no such user. */
-  readonly disableUser: (ref: UserRef, reason: string | undefined, now: number) => Promise<User | undefined>
+  /**
+   * Disables, keeping the first `disabledAt`, whatever else the row holds; undefined where there is no such user. The
+   * reason changes only where one is given.
+   */
+  readonly disableUser: (
+    ref: UserRef,
+    reason: string | undefined,
+    now: number,
+  ) => Promise<User | UnreadableUser | undefined>
   /** Adds to what a user may use in this period. A repeat adds nothing, and answers the user as of the first time. */
   readonly addToQuota: (
     ref: UserRef,

@@ -1,6 +1,6 @@
 import { type Policy, periodOf, viewQuota } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
-import { addUnits } from '#core/units.ts'
+import { addUnits, countMessage } from '#core/units.ts'
 import { setsExpiry, type UserEdit, type UserProfile } from '#core/user-edit.ts'
 import { adjustUsed, emptyQuota, rollQuota } from './quota-changes.ts'
 import type { EntryRow, QuotaRow } from './schema.ts'
@@ -116,7 +116,11 @@ export function createDraftEditor(policy: Policy, instance: string): DraftEditor
       }
       const reset = edit.quotaReset === 'all' ? [...draft.quotas.keys()] : (edit.quotaReset ?? [])
       for (const family of reset) setUsed(draft, family, 0, routes.reset, now)
-      for (const [family, used] of Object.entries(edit.quotaUsed ?? {}))
+      const standing = Object.entries(edit.standing?.quotaUsed ?? {})
+      const beyond = standing.filter(([family, used]) => used > viewOf(draft, family, now).used)
+      if (beyond.length > 0)
+        return beyond.map(([family]) => ({ path: `quotaUsed.${family}`, message: countMessage }))
+      for (const [family, used] of [...Object.entries(edit.quotaUsed ?? {}), ...standing])
         setUsed(draft, family, used, routes.edit, now)
       return Object.entries(edit.quotaExtra ?? {}).flatMap(([family, units]) =>
         addExtra(draft, family, units, now),

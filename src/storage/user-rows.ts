@@ -3,11 +3,12 @@ import { shownPartOf } from '#core/access-token.ts'
 import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
 import { type Period, periods } from '#core/period.ts'
 import { toCount } from '#core/units.ts'
-import type { UserBar } from '#core/user.ts'
 import {
   type IpLimitAction,
   ipLimitActions,
+  type UnreadableUser,
   type User,
+  type UserBar,
   type UserLimits,
   type UserQuota,
   type UserType,
@@ -68,6 +69,15 @@ export function toBar(
     ...(row.disabled_at !== null && { disabledAt: row.disabled_at }),
     ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
     ...(row.expires_at !== null && { expiresAt: row.expires_at }),
+  }
+}
+
+/** Of a row in which something else is damaged. */
+export function toUnreadable(row: StoredUser, vault: Vault): UnreadableUser {
+  try {
+    return { ...toBar(row), isUnreadable: true, accessToken: unsealed(row, vault) }
+  } catch {
+    return { ...toBar(row), isUnreadable: true }
   }
 }
 

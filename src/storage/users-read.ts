@@ -1,16 +1,18 @@
 import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import type { User, UserBar } from '#core/user.ts'
+import type { UnreadableUser, User, UserBar } from '#core/user.ts'
 import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from './schema.ts'
 import { readUserParts } from './user-parts.ts'
-import { type StoredUser, toBar, toUser } from './user-rows.ts'
+import { type StoredUser, toBar, toUnreadable, toUser } from './user-rows.ts'
 
 /** Reading users: one by its id or access token, and pages of them in keyset order. */
 export interface UserReader {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
+  /** The same, and what bars a user of whose row something cannot be read. */
+  readonly findKnown: (id: string, now: number) => Promise<User | UnreadableUser | undefined>
   readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
@@ -71,6 +73,18 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
         : query.where('lookup', '=', vault.lookupOf(ref.accessToken))
       ).executeTakeFirst()
       return row && (await withParts([row], now))[0]
+    },
+
+    async findKnown(id, now) {
+      const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+      if (!row) return undefined
+      try {
+        return (await withParts([row], now))[0]
+      } catch (error) {
+        // What the rows' readers throw; the database's own errors are of other classes.
+        if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error
+        return toUnreadable(row, vault)
+      }
     },
 
     async findBars(ids) {

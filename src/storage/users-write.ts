@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import { createAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
-import { disableEdit, editProfile } from '#core/user-edit.ts'
+import { editProfile } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import { rememberUser, repeatedUser } from './answers.ts'
@@ -20,7 +20,7 @@ import type {
 } from './store.ts'
 import { createUsageReset, type ResetUsers } from './usage-reset.ts'
 import { createDraftEditor, type Draft } from './user-draft.ts'
-import { type StoredUser, toProfile } from './user-rows.ts'
+import type { StoredUser } from './user-rows.ts'
 import { createUserReader } from './users-read.ts'
 
 /** Writing users: everything here happens in one transaction, wholly or not at all. */
@@ -142,15 +142,19 @@ export function createUserWriter(
 
     disableUser: (ref, reason, now) =>
       db.transaction().execute(async (trx) => {
-        const query = trx.selectFrom('users').selectAll().forUpdate()
-        const row = await ('id' in ref
-          ? query.where('id', '=', ref.id)
-          : query.where('lookup', '=', draftKeyOf(ref, vault))
-        ).executeTakeFirst()
-        if (!row) return undefined
-        const current = toProfile(row, [])
-        await write(trx, [{ ref: { id: row.id }, edit: disableEdit(current, reason, now) }], now)
-        return row.id
+        // By these columns alone: a user must be disabled also where another column cannot be read.
+        const row = await trx
+          .updateTable('users')
+          .set((e) => ({
+            disabled_at: e.case().when('disabled_at', '<=', now).then(e.ref('disabled_at')).else(now).end(),
+            ...(reason !== undefined && { disabled_reason: reason }),
+            revision: e('revision', '+', 1),
+          }))
+          .where('id' in ref ? 'id' : 'lookup', '=', draftKeyOf(ref, vault))
+          .returning('id')
+          .executeTakeFirst()
+        if (row) await announce?.(trx, [row.id])
+        return row?.id
       }),
   }
 }

@@ -8,6 +8,7 @@ import { createProblem, type Issue } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
 import type { UserEdit } from '#core/user-edit.ts'
+import { toWireIssues } from './input.ts'
 import type { UserWire } from './wire.ts'
 
 /** POST /admin/users: a new user with a fresh access token; safe to repeat under an `Idempotency-Key`. */
@@ -32,7 +33,7 @@ export function createUser(wire: UserWire): Operation {
       const result = await store.users.insertUser(edit, now, repeat.value)
       switch (result.kind) {
         case 'invalid':
-          return refused(badInput(result.issues))
+          return refused(badInput(toWireIssues(result.issues)))
         case 'conflict':
           return refused(createProblem('conflict', repeatConflict))
         case 'created': {

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { Operation } from '#admin/operation.ts'
-import type { Answer } from '#admin/request/answer.ts'
+import { type Answer, answered } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { ifMatchHeader } from '#admin/request/etag.ts'
 import { readQuery } from '#admin/request/query.ts'
@@ -9,19 +9,22 @@ import { createProblem } from '#core/errors.ts'
 import { issuesUnder } from '#core/issues.ts'
 import { type Parsed, parseBy } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
+import type { UnreadableUser } from '#core/user.ts'
 import { disableEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import { answerUser, describeUser } from './answer.ts'
 import { readUserRef } from './input.ts'
 import { userPath } from './schemas.ts'
-import type { UserWire } from './wire.ts'
+import { toUnreadable, type UserWire } from './wire.ts'
 import { answerWritten, writeIfMatch } from './write.ts'
 
 /** DELETE /admin/users/{token}: disables, with a reason where one is given. */
 export function disableUser(wire: UserWire): Operation {
   return {
     summary: 'Disables the user with the given token',
-    description: 'A second time keeps the first `disabledAt`. PUT with `disabledAt: null` enables again.',
+    description:
+      'A second time keeps the first `disabledAt`. PUT with `disabledAt: null` enables again. A user whose stored row is ' +
+      'damaged is disabled as well: the answer then holds what can be read of it.',
     request: {
       params: userPath,
       headers: ifMatchHeader,
@@ -36,9 +39,20 @@ export function disableUser(wire: UserWire): Operation {
       if (reason.kind === 'refused') return reason
       if (c.req.header('if-match') !== undefined)
         return disableIfMatch(c, parts, wire, { ref: ref.value, reason: reason.value })
-      return answerUser(c, wire, await parts.store.users.disableUser(ref.value, reason.value, parts.clock()))
+      const user = await parts.store.users.disableUser(ref.value, reason.value, parts.clock())
+      return user && 'isUnreadable' in user ? answerUnreadable(c, parts, user) : answerUser(c, wire, user)
     },
   }
+}
+
+/** Disabled all the same; the answer is what can be read, and the operator has to mend the row. */
+function answerUnreadable(c: AdminContext, { log }: AdminParts, user: UnreadableUser): Answer {
+  c.set('userId', user.id)
+  log.error(
+    { requestId: c.get('requestId'), unreadable: [user.id] },
+    'a user whose row cannot be read was disabled',
+  )
+  return answered(toUnreadable(user))
 }
 
 /** What disabling changes depends on the user as it stands, and `If-Match` makes sure that it still stands so. */

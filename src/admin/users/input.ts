@@ -1,6 +1,6 @@
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { decodeSegment } from '#admin/request/target.ts'
-import { createProblem, type Problem } from '#core/errors.ts'
+import { createProblem, type Issue, type Problem } from '#core/errors.ts'
 import { badInput, issuesUnder } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import type { User } from '#core/user.ts'
@@ -32,6 +32,11 @@ export async function readNamedUser(c: AdminContext, { store, clock }: AdminPart
   return read(user)
 }
 
+/** Issues that only the store could find, by the names of the wire. */
+export function toWireIssues(issues: readonly Issue[]): readonly Issue[] {
+  return issues.map(({ path, message }) => ({ path: path.replace(/^quotaUsed\b/, 'tokenCounts'), message }))
+}
+
 /** Why the store wrote nothing. */
 export function problemOf(
   result: Exclude<UsersWritten, { readonly kind: 'written' }>,
@@ -43,6 +48,8 @@ export function problemOf(
     case 'stale':
       return createProblem('precondition_failed')
     case 'invalid':
-      return badInput(place === '' ? result.issues : issuesUnder(place, result.issues))
+      return badInput(
+        place === '' ? toWireIssues(result.issues) : issuesUnder(place, toWireIssues(result.issues)),
+      )
   }
 }

@@ -5,7 +5,8 @@ import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
 import { issuesMax, issuesUnder } from '#core/issues.ts'
 import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
-import type { User } from '#core/user.ts'
+import { unitsMax } from '#core/units.ts'
+import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import { isShown } from '#core/user-quotas.ts'
@@ -144,16 +145,17 @@ function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
     type: input.type,
     nickname: input.nickname,
     addresses: input.ip === null ? [] : input.ip,
-    promptCount: input.promptCount,
+    promptCount: isBeyond(input.promptCount) ? undefined : input.promptCount,
     createdAt: input.createdAt,
     lastUsedAt: input.lastUsedAt,
     disabledAt: input.disabledAt,
     disabledReason: input.disabledReason,
     expiresAt: input.expiresAt,
+    standing: toStanding(input),
     limits: Object.keys(limits).length > 0 ? limits : undefined,
     quotaLimits:
       input.tokenLimits === null ? everyLimit() : input.tokenLimits && presentEntries(input.tokenLimits),
-    quotaUsed: input.tokenCounts && presentEntries(input.tokenCounts),
+    quotaUsed: input.tokenCounts && presentEntries(input.tokenCounts, (count) => !isBeyond(count)),
     adminNote: input.adminNote,
     meta: input.meta,
   })
@@ -198,9 +200,30 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
   }
 }
 
-function presentEntries<Value>(map: Readonly<Record<string, Value | undefined>>): Record<string, Value> {
+/** Of a user whose row cannot be read otherwise. */
+export function toUnreadable({ id, accessToken, disabledAt, disabledReason, expiresAt }: UnreadableUser) {
+  return { id, ...present({ token: accessToken, disabledAt, disabledReason, expiresAt }) }
+}
+
+function isBeyond(count: number | undefined): boolean {
+  return count !== undefined && count > unitsMax
+}
+
+/** Counts that only a sum can come to. */
+function toStanding({ promptCount, tokenCounts = {} }: UserInput): UserEdit['standing'] {
+  const quotaUsed = presentEntries<number>(tokenCounts, isBeyond)
+  const isAny = isBeyond(promptCount) || Object.keys(quotaUsed).length > 0
+  return isAny
+    ? present({ promptCount: isBeyond(promptCount) ? promptCount : undefined, quotaUsed })
+    : undefined
+}
+
+function presentEntries<Value>(
+  map: Readonly<Record<string, Value | undefined>>,
+  isTaken: (value: Value) => boolean = () => true,
+): Record<string, Value> {
   const entries = Object.entries(map).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, value] as const],
+    value === undefined || !isTaken(value) ? [] : [[name, value] as const],
   )
   return Object.fromEntries(entries)
 }

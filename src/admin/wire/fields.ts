@@ -64,9 +64,9 @@ export function countField() {
   return wholeField(0, sumMax).openapi({ format: 'int64' })
 }
 
-/** A count in a body. */
+/** A count in a body. A sum may have grown beyond the bound of one figure: it may be put back, and that is checked where it stands. */
 export function countInput() {
-  return wholeField(0, unitsMax).openapi({ format: 'int64' })
+  return wholeField(0, sumMax).openapi({ format: 'int64', maximum: unitsMax })
 }
 
 /** A limit: 0 allows none, -1 is unlimited. */

@@ -129,7 +129,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     disableUser: (ref, reason, now) =>
       retrying(async () => {
         const id = await writer.disableUser(ref, reason, now)
-        return id === undefined ? undefined : users.findUser({ id }, now)
+        return id === undefined ? undefined : users.findKnown(id, now)
       }),
   }
 

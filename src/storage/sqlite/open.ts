@@ -110,7 +110,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       },
       async disableUser(ref, reason, now) {
         const id = await write('disableUser', ref, reason, now)
-        return id === undefined ? undefined : fenced(() => users.findUser({ id }, now))
+        return id === undefined ? undefined : fenced(() => users.findKnown(id, now))
       },
     },
     adminKeys: {
