@@ -7,6 +7,7 @@ import type { Config } from '#config/settings.ts'
 import { type Clock, steadyClock } from '#core/clock.ts'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createGateway } from '#gateway/gateway.ts'
+import { createUpstreamLog } from '#gateway/upstream-log.ts'
 import { createBodyBudget } from '#http/body.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createCors } from '#http/cors.ts'
@@ -123,7 +124,7 @@ async function open(
   const corrections = createInputCorrections()
   const inputs = await openInputExchange(store.corrections, corrections, { clock, onFailure })
   stopper.add(inputs.close)
-  const upstreams = openUpstreams(config.upstreams, { providers, clock })
+  const upstreams = openUpstreams(config.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   stopper.add(upstreams.close)
 
   const shared = {
@@ -196,7 +197,10 @@ async function open(
     version,
   })
 
-  const health = createHealth({ parts: heartbeat.parts, notes: () => [...store.notes(), ...gateway.notes()] })
+  const health = createHealth({
+    parts: heartbeat.parts,
+    notes: () => [...store.notes(), ...gateway.notes(), ...upstreams.notes()],
+  })
   const isGatewayPath = (path: string) => path === '/v1' || path.startsWith('/v1/') || path.startsWith('/v1?')
   // What stands behind `/admin/users/` is an access token, whatever it looks like.
   const isMeantForGateway = (path: string) => !path.startsWith('/admin/') && gateway.isMeant(path)

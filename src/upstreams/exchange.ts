@@ -185,12 +185,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #noteHealth(status: number, headers: AnswerHeaders): void {
     const { health, now, onBehalfOf } = this.#options
-    if (isUnavailable(status)) health.failed(retryAfterMs(headers, now()))
-    else if (isDoubtful(status)) health.doubted(onBehalfOf, { retryAfterMs: retryAfterMs(headers, now()) })
-    else {
+    if (!isUnavailable(status) && !isDoubtful(status)) {
       this.#isGood = true
       health.succeeded(this.#sentAt)
+      return
     }
+    const [restMs, reason] = [retryAfterMs(headers, now()), `answered ${status}`]
+    if (isUnavailable(status)) health.failed(restMs, reason)
+    else health.doubted(onBehalfOf, { retryAfterMs: restMs, reason })
   }
 
   #guard(step: () => void): void {
@@ -207,8 +209,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#close()
     const { kind, isStale = false } = failure
     const { health, onBehalfOf } = this.#options
-    if (kind === 'unreachable' && !isStale) health.failed()
-    else if (kind === 'broken' || kind === 'timeout') health.doubted(onBehalfOf, { isBroken: true })
+    if (kind === 'unreachable' && !isStale) health.failed(0, reasonOf(failure))
+    else if (kind === 'broken' || kind === 'timeout')
+      health.doubted(onBehalfOf, { isBroken: true, reason: reasonOf(failure) })
     this.#receiver.onFailure({ ...failure, isStale })
   }
 
@@ -223,6 +226,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#isOver = true
     clearTimeout(this.#timer)
   }
+}
+
+/** Without the message, which may hold an address. */
+function reasonOf({ kind, cause }: Pick<SendFailure, 'kind' | 'cause'>): string {
+  const inner = cause instanceof AggregateError ? cause.errors[0] : cause
+  const code = inner instanceof Error && 'code' in inner ? ` (${String(inner.code)})` : ''
+  return `${kind}${code}`
 }
 
 /** undici refused what we gave it. */

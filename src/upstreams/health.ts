@@ -18,12 +18,20 @@ export interface Health {
   readonly succeeded: (sentAt: number) => void
   /** A good answer has come to its end. */
   readonly completed: () => void
-  readonly failed: (retryAfterMs?: number) => void
+  /** @param reason in a few words, for the operator */
+  readonly failed: (retryAfterMs?: number, reason?: string) => void
   /** @param by whose request it was; a request of the gateway's own counts for nothing */
   readonly doubted: (
     by: string | undefined,
-    doubt?: { retryAfterMs?: number | undefined; isBroken?: boolean },
+    doubt?: { retryAfterMs?: number | undefined; isBroken?: boolean; reason?: string },
   ) => void
+}
+
+/** Told once when an upstream begins to rest, and once when it answers well again. */
+export interface HealthWords {
+  readonly onRest: (reason: string | undefined) => void
+  /** @param forMs since it began to rest */
+  readonly onReturn: (forMs: number) => void
 }
 
 const restFirstMs = 1000
@@ -32,15 +40,16 @@ const retryAfterMaxMs = 600_000
 /** A doubt older than the longest rest says nothing about now. */
 const doubtMs = restMaxMs
 
-export function createHealth(clock: Clock): Health {
+export function createHealth(clock: Clock, words?: HealthWords): Health {
   let failures = 0
   let restedFrom = 0
+  let goneFrom = 0
   let until = 0
   /** The latest of one user, and the latest of any other. */
   let doubt: Doubt | undefined
   let otherDoubt: Doubt | undefined
 
-  function failed(retryAfterMs = 0): void {
+  function failed(retryAfterMs = 0, reason?: string): void {
     const now = clock()
     const asked = now + Math.min(retryAfterMs, retryAfterMaxMs)
     if (until > now) {
@@ -50,6 +59,9 @@ export function createHealth(clock: Clock): Health {
     failures += 1
     restedFrom = now
     until = Math.max(now + Math.min(restFirstMs * 2 ** (failures - 1), restMaxMs), asked)
+    if (failures > 1) return
+    goneFrom = now
+    words?.onRest(reason)
   }
 
   return {
@@ -61,17 +73,18 @@ export function createHealth(clock: Clock): Health {
       if (failures === 0 || sentAt < restedFrom) return
       failures = 0
       until = 0
+      words?.onReturn(clock() - goneFrom)
     },
     completed() {
       doubt = otherDoubt = undefined
     },
     failed,
-    doubted(by, { retryAfterMs, isBroken = false } = {}) {
+    doubted(by, { retryAfterMs, isBroken = false, reason } = {}) {
       if (by === undefined) return
       const now = clock()
       if (doubt && doubt.by !== by) otherDoubt = doubt
       doubt = { by, at: now, isBroken }
-      if (otherDoubt && now - otherDoubt.at <= doubtMs) failed(retryAfterMs)
+      if (otherDoubt && now - otherDoubt.at <= doubtMs) failed(retryAfterMs, reason)
     },
   }
 }

@@ -21,18 +21,34 @@ export interface Upstreams {
   ) => readonly Upstream[]
   /** Every upstream that speaks a protocol, resting or not. */
   readonly speaking: (provider: string) => readonly Upstream[]
+  /** A sentence for each protocol of which some rest: it names none, since anyone may read it. */
+  readonly notes: () => readonly string[]
   readonly close: () => Promise<void>
 }
+
+/** An upstream begins to rest, or answers well again; for the log. */
+export type UpstreamNews =
+  | { readonly kind: 'rests'; readonly upstream: string; readonly reason: string | undefined }
+  | { readonly kind: 'returned'; readonly upstream: string; readonly forMs: number }
 
 /** Opens every configured upstream. Throws where one names a provider that there is not, or no address. */
 export function openUpstreams(
   configs: readonly UpstreamConfig[],
-  options: { readonly providers: readonly Provider[]; readonly clock: Clock },
+  options: {
+    readonly providers: readonly Provider[]
+    readonly clock: Clock
+    readonly onNews?: (news: UpstreamNews) => void
+  },
 ): Upstreams {
   const all = configs.map((config) => {
     const provider = options.providers.find(({ name }) => name === config.provider)
     if (!provider) throw new TypeError(`upstream ${config.name}: there is no provider ${config.provider}`)
-    return openUpstream(config, provider, options.clock)
+    const { onNews } = options
+    const { name: upstream } = config
+    return openUpstream(config, provider, options.clock, {
+      onRest: (reason) => onNews?.({ kind: 'rests', upstream, reason }),
+      onReturn: (forMs) => onNews?.({ kind: 'returned', upstream, forMs }),
+    })
   })
   const watches = all.flatMap((upstream, index) => {
     const everyMs = configs[index]?.healthEveryMs
@@ -53,6 +69,13 @@ export function openUpstreams(
       if (ready.length > 0) return ready
       return serving.sort((one, other) => one.health.restsUntil() - other.health.restsUntil())
     },
+    notes: () =>
+      options.providers.flatMap(({ name }) => {
+        const those = speaking(name)
+        const resting = those.filter(({ health }) => health.isResting()).length
+        if (resting === 0) return []
+        return [`${resting} of ${those.length} upstreams of ${name} rest: the log says which, and why`]
+      }),
     async close() {
       for (const end of watches) end()
       await Promise.all(all.map((upstream) => upstream.close()))

@@ -12,7 +12,7 @@ import {
 import { openDispatcher } from './dispatcher.ts'
 import { Exchange, type Receiver } from './exchange.ts'
 import { createHeaderList, type HeaderList, type OwnHeaders, withOwn } from './header-lists.ts'
-import { createHealth, type Health } from './health.ts'
+import { createHealth, type Health, type HealthWords } from './health.ts'
 import { createServedModels, type ServedModels } from './served-models.ts'
 
 interface UpstreamRequest {
@@ -46,7 +46,12 @@ export interface Upstream extends ServedModels {
 }
 
 /** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is no address. */
-export function openUpstream(config: UpstreamConfig, provider: Provider, clock: Clock): Upstream {
+export function openUpstream(
+  config: UpstreamConfig,
+  provider: Provider,
+  clock: Clock,
+  words?: HealthWords,
+): Upstream {
   const base = new URL(config.baseUrl)
   const { protocol, origin, pathname, hostname } = base
   if (protocol !== 'http:' && protocol !== 'https:')
@@ -54,7 +59,7 @@ export function openUpstream(config: UpstreamConfig, provider: Provider, clock: 
   const basePath = pathname.replace(/\/+$/, '')
   const withBaseQuery = createPathBuilder(base)
   const own = ownHeaders(provider, config, base)
-  const health = createHealth(clock)
+  const health = createHealth(clock, words)
   const options = { headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
   const dispatcher = openDispatcher(origin, config, {
     connections: config.connections ?? connectionsDefault,

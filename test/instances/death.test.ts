@@ -13,6 +13,8 @@ import { waitUntil } from '../support/gateway-harness.ts'
  * seconds, and the others look every 5: this takes its time.
  */
 const foundOutMs = 25_000
+/** What takes a moment, and on a busy machine much longer. */
+const wentOnMs = 45_000
 
 interface Load {
   readonly told: Told
@@ -124,10 +126,14 @@ async function freezeOne(cluster: Cluster, log: (line: string) => void): Promise
   await waitUntil(
     () => streams.every((stream) => stream.hasEnded()),
     'the streams went on to their end',
-    30_000,
+    wentOnMs,
   )
   for (const stream of streams) assert.match(stream.text(), /\[DONE\]|message_stop/)
-  await waitUntil(async () => (await states()).every((state) => state === 'settled'), 'they were settled')
+  await waitUntil(
+    async () => (await states()).every((state) => state === 'settled'),
+    'they were settled',
+    wentOnMs,
+  )
   const account = await readAccount(database.rows)
   const served = new Map(upstream.served().map(({ model, usage }) => [model, usage]))
   const entries = account.entriesOf(String(id))

@@ -8,6 +8,7 @@ import type { Settlement } from '#core/settlement.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '#gateway/gateway.ts'
+import { createUpstreamLog } from '#gateway/upstream-log.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
@@ -61,7 +62,7 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
   const log = createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } })
   const meter = openMeter(store.metering, clock)
   const counted = countMeter(options.wrapMeter?.(meter) ?? meter)
-  const upstreams = openUpstreams(options.upstreams, { providers, clock })
+  const upstreams = openUpstreams(options.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   const policy = createPolicy(policySettings)
   const throttle = createThrottle(clock)
   const clientAddress = createClientAddress(['127.0.0.1'])
