@@ -20,6 +20,8 @@ export class Delivery {
   #tail = 0
   #hasBody = false
   #quiet: NodeJS.Timeout | undefined
+  #quietMs = 0
+  #isEarly = false
 
   /** @param onDrain the client has taken what was waiting for it */
   constructor(response: ServerResponse, stalledMs: number, onDrain: () => void) {
@@ -31,9 +33,14 @@ export class Delivery {
     })
   }
 
-  /** Whether the client may have seen something. Until then another answer can still be given. */
+  /** Whether the client may have seen something of an answer. Until then another can still be given. */
   get hasStarted(): boolean {
-    return this.#response.headersSent
+    return this.#response.headersSent && !this.#isEarly
+  }
+
+  /** A stream was begun of which nothing but comments has gone out: what follows has to be events. */
+  get isEarly(): boolean {
+    return this.#isEarly
   }
 
   /** Whether a stream may be ended by an event of ours: the last one was whole, and nobody said how long it is. */
@@ -44,6 +51,7 @@ export class Delivery {
 
   /** @param contentLength -1 where nobody knows */
   start(status: number, headers: string[], contentLength: number, isStream: boolean): void {
+    if (this.#isEarly) return
     this.#left = contentLength
     this.#head = { status, headers }
     // Headers go with the first bytes where those are here already; a stream's must not wait for later ones.
@@ -72,15 +80,26 @@ export class Delivery {
    * since balancers and browsers give up a connection that is silent. Never within an event, nor where a length was said.
    */
   keepAlive(quietMs: number): void {
+    this.#quietMs = quietMs
+    clearTimeout(this.#quiet)
     this.#quiet = setTimeout(() => {
       this.#sayAlive()
       this.#quiet?.refresh()
     }, quietMs).unref()
   }
 
+  /** Begins a stream of which nothing is known yet, and keeps it alive. */
+  startEarly(headers: string[], quietMs: number): void {
+    if (this.#response.destroyed) return
+    this.#response.writeHead(200, headers)
+    this.#isEarly = true
+    this.#sayAlive()
+    this.keepAlive(quietMs)
+  }
+
   #sayAlive(): void {
     const response = this.#response
-    const mayWrite = this.hasStarted && !this.#isHolding && !response.writableNeedDrain
+    const mayWrite = response.headersSent && !this.#isHolding && !response.writableNeedDrain
     if (mayWrite && this.isBetweenEvents && !response.destroyed) response.write(comment)
   }
 
@@ -99,6 +118,7 @@ export class Delivery {
     }
     if (this.#isHolding) return this.#keep(chunk)
     if (this.#head) this.#writeHead()
+    this.#isEarly = false
     if (this.#response.write(chunk)) return true
     clearTimeout(this.#stall)
     // A client that reads nothing at all would keep its quota's hold and a connection upstream for ever.
@@ -138,10 +158,14 @@ export class Delivery {
     this.#isHolding = false
     this.#tail = 0
     this.#hasBody = false
+    if (this.#isEarly) this.keepAlive(this.#quietMs)
   }
 
   #writeHeld(): void {
-    if (this.#held) this.#response.write(this.#held)
+    if (this.#held) {
+      this.#isEarly = false
+      this.#response.write(this.#held)
+    }
     this.#held = undefined
   }
 

@@ -1,6 +1,7 @@
 import { createProblem, type Problem } from '#core/errors.ts'
-import type { OperatorRefusal } from '#providers/operator-refusal.ts'
+import { errorMessageIn, type OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { SendFailure } from '#upstreams/exchange.ts'
+import type { HeldAnswer } from './held-error.ts'
 
 /** What the client is told of an upstream that failed; the cause is for the log. */
 export function problemOfFailure(failure: SendFailure): Problem {
@@ -32,6 +33,15 @@ export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | und
     case 'account':
       return createProblem('upstream_refused', undefined, { retryAt })
   }
+}
+
+/** What a client is told of an upstream's error within a stream that has begun already: its words, where they can be read. */
+export function problemOfError(status: number, { headers, body }: HeldAnswer): Problem {
+  const isPlain = headers['content-encoding'] === undefined
+  const message =
+    (isPlain ? errorMessageIn(body.toString()) : undefined) ?? `The upstream answered ${status}.`
+  const isOfRequest = status < 500 && status !== 408 && status !== 429
+  return createProblem(isOfRequest ? 'bad_request' : 'upstream_failed', message)
 }
 
 /** Followed, a redirect would take the prompt, and by some clients the access token, to wherever it leads. */

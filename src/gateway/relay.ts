@@ -23,7 +23,7 @@ import { apportion } from './apportion.ts'
 import { Attempts } from './attempts.ts'
 import { type Charge, chargeOf, type Figures, isSuccess, noFigures, shownOf } from './charge.ts'
 import { Delivery } from './delivery.ts'
-import { problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
+import { problemOfError, problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
 import { pushAll, refuse, streamRefusal } from './refusal.ts'
 import type { Bar, Relays } from './relays.ts'
@@ -115,6 +115,7 @@ export class Relay implements Receiver {
   /** What goes out: everything; nothing while this may be the end; everything but the end, which did not come. */
   #flow: 'open' | 'held' | 'let go' = 'open'
   #firstWordsTimer: NodeJS.Timeout | undefined
+  #earlyTimer: NodeJS.Timeout | undefined
   /** A whole answer that may be an error: it waits for its end, or until it is too long for one. */
   #mayBeError = false
   #isWaiting = false
@@ -156,6 +157,9 @@ export class Relay implements Receiver {
     // A listener, not a function assigned to the visit. Measured: with the assignment scavenges keep a third of all
     // garbage until the next full collection and take five times as long; why V8 does so was not found.
     visit.response.on('close', () => this.#onClientClose())
+    const { keepAliveMs } = this.#context
+    if (keepAliveMs > 0 && this.#job.request.isStream)
+      this.#earlyTimer = setTimeout(() => this.#startEarly(keepAliveMs), keepAliveMs)
     try {
       if (isGone(visit)) this.#onClientClose()
       else if (this.#attempts.hasNext) this.#attempts.sendToNext(this)
@@ -163,6 +167,27 @@ export class Relay implements Receiver {
     } catch (error) {
       this.onFailure({ kind: 'fault', cause: error, mayHaveWorked: false, isStale: false })
     }
+  }
+
+  /** The upstream has been silent since it was asked: the client's stream begins, with comments until there is more. */
+  #startEarly(quietMs: number): void {
+    if (this.#isConcluded || this.#isClientGone || this.#answer) return
+    if (!this.#isOnDisk || this.#held || this.#meter) {
+      this.#earlyTimer?.refresh()
+      return
+    }
+    const head = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache']
+    this.#delivery.startEarly([...head, ...this.#ownHeaders()], quietMs)
+  }
+
+  /** What every answer says of its request. */
+  #ownHeaders(): string[] {
+    const { visit, decision } = this.#job
+    const list = ['x-request-id', visit.requestId, 'server-timing', timingOf(visit)]
+    pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
+    const { outputWritten } = this.#attempts
+    if (outputWritten !== undefined) list.push('x-tollgate-output-cap', String(outputWritten))
+    return list
   }
 
   #failUnserved(): void {
@@ -259,7 +284,8 @@ export class Relay implements Receiver {
       if (!this.#moveOn()) this.#fail(problemOfRefusal(refusal, this.#retryAt(answer.headers)))
       return
     }
-    this.#release(held.status, answer, () => this.onEnd())
+    if (this.#delivery.isEarly) this.#fail(problemOfError(held.status, answer))
+    else this.#release(held.status, answer, () => this.onEnd())
   }
 
   /** What cannot be looked at might hold the operator's names: only its status is told. */
@@ -482,16 +508,17 @@ export class Relay implements Receiver {
 
   #startAnswer(status: number, headers: AnswerHeaders, isStream: boolean): void {
     if (this.#isClientGone) return
-    const { visit, decision, request } = this.#job
+    if (this.#delivery.isEarly && !this.#meter?.takesEvents) {
+      this.#fail(createProblem('upstream_failed', 'The upstream answered with something else than a stream.'))
+      return
+    }
+    const { request } = this.#job
     // A length that will not hold, since a chunk is taken out again, must not be said.
     const { 'content-length': length, ...unframed } = headers
     const keepsLength = typeof length === 'string' && !(isStream && request.lacksUsage)
     const passed = this.#attempts.upstream?.passed.answer ?? nothingPassed
     const list = answerHeaders(keepsLength ? headers : unframed, passed)
-    list.push('x-request-id', visit.requestId, 'server-timing', timingOf(visit))
-    pushAll(list, visit.provider.limitHeaders(decision, this.#context.clock()))
-    const { outputWritten } = this.#attempts
-    if (outputWritten !== undefined) list.push('x-tollgate-output-cap', String(outputWritten))
+    for (const text of this.#ownHeaders()) list.push(text)
     // Of a known length the last bytes wait for the end anyway.
     if (isSuccess(status) && (isStream || (!keepsLength && this.#mayGoOn()))) this.#awaitFirstWords()
     this.#mayBeError = !isStream && isSuccess(status) && !isOfLines(headers)
@@ -542,6 +569,7 @@ export class Relay implements Receiver {
     clearTimeout(this.#drainTimer)
     clearTimeout(this.#lastWordsTimer)
     clearTimeout(this.#firstWordsTimer)
+    clearTimeout(this.#earlyTimer)
     const settling = this.#settle(ending)
     this.#attempts.exchange?.abort()
     this.#meter?.close()
@@ -645,6 +673,7 @@ export class Relay implements Receiver {
     delivery.close()
     if (this.#isClientGone || ending.kind === 'gone') return
     if (ending.kind === 'complete') delivery.finish()
+    else if (delivery.isEarly) delivery.finish(streamRefusal(visit, ending.problem, nothing))
     else if (!delivery.hasStarted) refuse(visit, ending.problem, decision, this.#context.clock())
     else if (this.#meter?.takesEvents && delivery.isBetweenEvents) {
       delivery.finish(streamRefusal(visit, ending.problem, this.#opening))

@@ -24,6 +24,11 @@ export function operatorRefusalIn(text: string): OperatorRefusal | undefined {
   return messages.some((message) => accountWords.test(message)) ? 'account' : undefined
 }
 
+/** What an error says in words, at most 2,000 characters; undefined where it is in none of the known shapes. */
+export function errorMessageIn(text: string): string | undefined {
+  return rootOf(text) && readError(text).messages[0]?.slice(0, 2000)
+}
+
 /** @param event one server-sent event, or JSON that came in the place of one */
 export function operatorRefusalInEvent(event: string): OperatorRefusal | undefined {
   const data = event.split(/\r\n|\n|\r/).flatMap((line) => (/^data:/.test(line) ? [line.slice(5)] : []))

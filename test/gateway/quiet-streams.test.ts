@@ -9,8 +9,10 @@ import {
   chatChunk,
   chatUsage,
   done,
+  event,
   json,
   openScripted,
+  pieces,
   type Script,
   type Scripted,
 } from '../support/gateway-scripted.ts'
@@ -96,5 +98,114 @@ describe('a stream whose upstream is silent', () => {
     connection.hangUp()
     await waitUntil(() => harness.gateway.openRelays() === 0, 'it is booked')
     await setTimeout(3 * quietMs)
+  })
+})
+
+describe('a stream whose upstream has not even begun', () => {
+  let slow: Scripted
+  let next: Scripted
+  let harness: Harness
+  let accessToken: string
+  before(async () => {
+    slow = await openScripted(json({}))
+    next = await openScripted(slowly([first, end]))
+    harness = await openHarness(anyDatabase, {
+      upstreams: [
+        upstreamAt(slow.origin, { provider: 'openai', name: 'slow', headersTimeoutMs: 20 * quietMs }),
+        upstreamAt(next.origin, { provider: 'openai', name: 'next', models: ['gpt-4o'] }),
+        upstreamAt(slow.origin, { provider: 'anthropic', name: 'slow-a', headersTimeoutMs: 20 * quietMs }),
+      ],
+      gateway: { keepAliveMs: quietMs },
+    })
+    accessToken = await harness.createUser()
+  })
+  after(async () => {
+    await harness.settle()
+    await harness.close()
+    await slow.close()
+    await next.close()
+  })
+
+  const late =
+    (script: Script): Script =>
+    async (request, response, socket) => {
+      await setTimeout(5 * quietMs)
+      await script(request, response, socket)
+    }
+  const ask = (model: string, more: object = {}) =>
+    call(harness.port, { path, accessToken, body: { ...body, model, ...more } })
+  const alone = 'gpt-4'
+
+  it('begins with comments, and goes on as the upstream answers', async () => {
+    slow.script = late(slowly([first, second, end]))
+    const { status, headers, text } = await ask(alone)
+    assert.equal(status, 200)
+    assert.match(String(headers['content-type']), /^text\/event-stream/)
+    assert.match(String(headers['x-request-id']), /^req_/)
+    assert.ok(text.startsWith(comment + comment), 'they came before anything else')
+    assert.equal(text.replaceAll(comment, ''), first + second + end)
+    await harness.settle()
+    const { status: booked, usage } = harness.settlements.at(-1) ?? {}
+    assert.deepEqual([booked, usage?.input, usage?.output], [200, 7, 5])
+  })
+
+  it('still moves on to the next upstream', async () => {
+    for (const failing of [json({}, 503), pieces([event({ error: { message: 'x' } })])]) {
+      harness.shiftClock(601_000)
+      slow.script = late(failing)
+      const { status, text } = await ask('gpt-4o')
+      assert.deepEqual([status, text.replaceAll(comment, '')], [200, first + end])
+      assert.ok(text.startsWith(comment))
+      await harness.settle()
+      assert.equal(harness.settlements.at(-1)?.upstream, 'next')
+    }
+  })
+
+  it('ends with an error event of the protocol, which official clients raise, and costs nothing', async () => {
+    const before = await harness.usedBy(accessToken)
+    for (const [script, message, code] of [
+      [
+        json({ error: { message: 'too long a context', type: 'x' } }, 400),
+        /too long a context/,
+        'bad_request',
+      ],
+      [json({ error: { message: 'broken' } }, 500), /broken/, 'upstream_failed'],
+      [
+        json({ error: { message: 'Incorrect API key provided: sk-upstream-secret' } }, 401),
+        /refused this gateway/,
+        'upstream_failed',
+      ],
+      [(() => {}) as Script, /in time|time/, 'upstream_timeout'],
+    ] as const) {
+      harness.shiftClock(601_000)
+      slow.script = late(script)
+      const client = new OpenAI({ apiKey: accessToken, baseURL: `${harness.origin}/v1`, maxRetries: 0 })
+      const read = async () => {
+        const stream = await client.chat.completions.create({ model: alone, messages: [], stream: true })
+        for await (const _ of stream) assert.fail('nothing came')
+      }
+      await assert.rejects(read(), (error) => error instanceof OpenAI.APIError && message.test(error.message))
+      await harness.settle()
+      assert.equal(harness.settlements.at(-1)?.errorCode, code)
+      if (code !== 'upstream_timeout') assert.equal(await harness.usedBy(accessToken), before)
+    }
+  })
+
+  it('is refused as ever where the answer comes sooner, or no stream was asked for', async () => {
+    harness.shiftClock(601_000)
+    slow.script = json({ error: { message: 'no' } }, 400)
+    assert.equal((await ask(alone)).status, 400)
+    slow.script = late(json(chatAnswer))
+    const { status, text } = await ask(alone, { stream: false, stream_options: undefined })
+    assert.deepEqual([status, text], [200, JSON.stringify(chatAnswer)])
+  })
+
+  it('ends with an error where something else than a stream comes', async () => {
+    slow.script = late(json(chatAnswer))
+    const { status, text } = await ask(alone)
+    assert.equal(status, 200)
+    assert.match(text, /something else than a stream/)
+    await harness.settle()
+    assert.equal(harness.settlements.at(-1)?.ending, 'settled', 'the upstream has worked')
   })
 })
