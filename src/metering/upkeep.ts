@@ -1,10 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
 import type { UpkeepStore } from '#storage/store.ts'
+import { gatheredAfterMs } from '#storage/user-requests.ts'
 
 /**
  * What a running instance does to its ledger now and then: gathers a day's minutes into hours, removes what is kept
- * no longer. A pass does one thing after the other in batches of a few milliseconds, and rests between two of them
+ * no longer, and, more often, gathers requests by user. A pass does one thing after the other in batches of a few milliseconds, and rests between two of them
  * for at least as long as the last one took, so that it never takes more than half of anything.
  */
 interface UpkeepSettings {
@@ -19,20 +20,28 @@ export interface UpkeepOptions extends UpkeepSettings {
   /** How long after the start the first pass begins, and how long after the end of one the next. */
   readonly firstMs?: number
   readonly everyMs?: number
+  /** How long after the end of one gathering of requests the next begins. */
+  readonly gatherEveryMs?: number
   /** The least rest between two batches. */
   readonly pauseMs?: number
   readonly onDone?: (done: UpkeepDone) => void
   readonly onFailure?: (error: unknown) => void
 }
 
+/** What a pass does; requests are gathered more often. */
+type TaskName = Exclude<keyof UpkeepStore, 'gatherRequests'>
+
 /** How many rows each task of a pass was about; what had nothing to do is absent. */
-export type UpkeepDone = Readonly<Partial<Record<keyof UpkeepStore, number>>>
+export type UpkeepDone = Readonly<Partial<Record<TaskName, number>>>
 
 const minuteMs = 60_000
 const hourMs = 3_600_000
 const dayMs = 86_400_000
 
 const batchRows = 500
+/** Of each kind of request; a few milliseconds. */
+const gatheredRows = 1000
+const gatherMs = 10_000
 /** After so long a model's provider may count in another way. */
 const correctionsMs = 90 * dayMs
 /** A chart by the minute reaches back this far: for one user, and for everybody together. */
@@ -45,32 +54,67 @@ export interface Upkeep {
 }
 
 export function openUpkeep(store: UpkeepStore, options: UpkeepOptions): Upkeep {
-  const { clock, firstMs = minuteMs, everyMs = hourMs, pauseMs = 25 } = options
+  const { clock, firstMs = minuteMs, everyMs = hourMs, gatherEveryMs = gatherMs, pauseMs = 25 } = options
   const closing = new AbortController()
+  const { signal } = closing
+
+  async function pass(): Promise<void> {
+    const done = await runUpkeep(store, { ...options, now: clock(), pauseMs, signal })
+    if (Object.keys(done).length > 0) options.onDone?.(done)
+  }
+
+  let failed = false
+  async function gather(): Promise<void> {
+    try {
+      // Looked for among entries until then: the sooner the better.
+      await repeat(() => store.gatherRequests(clock() - gatheredAfterMs, gatheredRows), { pauseMs, signal })
+      failed = false
+    } catch (error) {
+      // While a database is away it is said once.
+      if (!failed) options.onFailure?.(error)
+      failed = true
+    }
+  }
+
+  const loops = [
+    openLoop(pass, { firstMs, everyMs, signal }),
+    openLoop(gather, { firstMs: gatherEveryMs, everyMs: gatherEveryMs, signal }),
+  ]
+  return {
+    async close() {
+      closing.abort()
+      await Promise.all(loops.map((loop) => loop.close()))
+    },
+  }
+}
+
+/** Does something again and again, one after the other. */
+function openLoop(
+  work: () => Promise<void>,
+  times: { readonly firstMs: number; readonly everyMs: number; readonly signal: AbortSignal },
+): Upkeep {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
+
+  async function run(): Promise<void> {
+    await work()
+    if (!times.signal.aborted) schedule(times.everyMs)
+  }
 
   /** Instances that were started together need not do it together. */
   function schedule(ms: number): void {
     timer = setTimeout(
       () => {
-        running = pass()
+        running = run()
       },
       ms * (0.9 + 0.2 * Math.random()),
     )
     timer.unref()
   }
 
-  async function pass(): Promise<void> {
-    const done = await runUpkeep(store, { ...options, now: clock(), pauseMs, signal: closing.signal })
-    if (Object.keys(done).length > 0) options.onDone?.(done)
-    if (!closing.signal.aborted) schedule(everyMs)
-  }
-
-  schedule(firstMs)
+  schedule(times.firstMs)
   return {
     async close() {
-      closing.abort()
       clearTimeout(timer)
       await running
     },
@@ -87,7 +131,7 @@ export interface UpkeepPass extends UpkeepSettings {
 
 /** One pass. A task that fails is left to the next pass, and does not keep the others from being done. */
 export async function runUpkeep(store: UpkeepStore, pass: UpkeepPass): Promise<UpkeepDone> {
-  const done: Partial<Record<keyof UpkeepStore, number>> = {}
+  const done: Partial<Record<TaskName, number>> = {}
   for (const [name, batch] of tasksOf(store, pass)) {
     try {
       const rows = await repeat(batch, pass)
@@ -99,7 +143,7 @@ export async function runUpkeep(store: UpkeepStore, pass: UpkeepPass): Promise<U
   return done
 }
 
-type Task = readonly [name: keyof UpkeepStore, batch: () => Promise<number>]
+type Task = readonly [name: TaskName, batch: () => Promise<number>]
 
 function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: UpkeepPass): readonly Task[] {
   // Only whole hours are gathered, so that an hour's minutes are all there or none.
@@ -120,7 +164,10 @@ function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: Upk
   return tasks
 }
 
-async function repeat(batch: () => Promise<number>, { pauseMs, signal }: UpkeepPass): Promise<number> {
+async function repeat(
+  batch: () => Promise<number>,
+  { pauseMs, signal }: Pick<UpkeepPass, 'pauseMs' | 'signal'>,
+): Promise<number> {
   let rows = 0
   while (!signal?.aborted) {
     const begin = performance.now()

@@ -1,4 +1,4 @@
-import { type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type Selectable, type SelectQueryBuilder, sql } from 'kysely'
 import {
   type BookedRequest,
   type RequestFilter,
@@ -11,53 +11,63 @@ import { integer, optional, units } from './columns.ts'
 import { parseExtras } from './ledger-rows.ts'
 import type { EntryRow, Schema } from './schema.ts'
 import type { RequestStore } from './store.ts'
+import { placeOf, type RequestPrefix, readBelow, requestPrefixes } from './user-requests.ts'
 
 /**
  * The ledger's entries, newest first. Ids begin with the time behind a prefix that says where the request came in, so
- * that time and place are found by the key of the table, a user's by an index. What no index knows (a model, a status) is
- * looked for among so many entries a page: a page may then hold less than was asked for, and still have a next.
+ * that time and place are found by the key of the table. A user's stand in `user_requests`, up to the place to which
+ * they were gathered. What no index knows (a model, a status; of a user the newest) is looked for among so many entries a
+ * page: a page may then hold less than was asked for, and still have a next.
  */
-const prefixes = ['req_', 'res_', 'evt_'] as const
-type Prefix = (typeof prefixes)[number]
-const prefixLength = 4
+
 /** Few enough to be read in some milliseconds. */
 const lookedAtMax = 20_000
 /** Sorts after every id. */
 const beyondAll = '~'
 
-/** Where entries of one prefix are looked for. */
-interface Source {
-  readonly prefix: Prefix
-  readonly of: 'all' | 'closed' | 'open'
+/** Ids of one prefix: from `least`, and before `below`. */
+interface Range {
+  readonly least: string
+  readonly below: string
 }
 
 type Row = Selectable<EntryRow>
-type EntryQuery<Selected> = SelectQueryBuilder<Schema, 'entries', Selected>
 
 export function createEntryReader(db: Kysely<Schema>): RequestStore {
   return {
     async findRequest(id) {
-      if (!prefixes.some((prefix) => id.startsWith(prefix))) return undefined
+      if (!requestPrefixes.some((prefix) => id.startsWith(prefix))) return undefined
       const row = await db.selectFrom('entries').selectAll().where('id', '=', id).executeTakeFirst()
       return row && toBooked(row)
     },
 
     async listRequests(question) {
-      const found = await Promise.all(sourcesOf(question.filter).map((source) => look(db, source, question)))
+      const { userId, state } = question.filter
+      // Read before the entries: what is gathered meanwhile is on this side of it all the same.
+      const gathered = userId === undefined || state === 'open' ? undefined : await readBelow(db)
+      const found = await Promise.all(
+        requestPrefixes.flatMap((prefix) => {
+          const range = rangeOf(prefix, question)
+          if (state === 'open') return [lookAmongOpen(db, range, question)]
+          if (userId === undefined || gathered === undefined) return [lookAmongAll(db, range, question)]
+          const border = prefix + gathered
+          return [
+            lookAmongAll(db, { ...range, least: later(range.least, border) }, question),
+            lookInUser(db, { ...range, below: earlier(range.below, border) }, question, userId),
+          ]
+        }),
+      )
       return pageOf(found, question.limit)
     },
   }
 }
 
-/** An open entry stands in an index of its own, since a user's holds closed ones alone. */
-function sourcesOf({ userId, state }: RequestFilter): readonly Source[] {
-  const of =
-    state === 'open' ? (['open'] as const) : userId === undefined ? (['all'] as const) : partsOf(state)
-  return prefixes.flatMap((prefix) => of.map((each) => ({ prefix, of: each })))
-}
+const earlier = (a: string, b: string) => (a < b ? a : b)
+const later = (a: string, b: string) => (a > b ? a : b)
 
-function partsOf(state: RequestFilter['state']): readonly ('closed' | 'open')[] {
-  return state === undefined ? ['closed', 'open'] : ['closed']
+function rangeOf(prefix: RequestPrefix, { filter: { from = 0, to }, after }: RequestQuestion): Range {
+  const until = to === undefined ? beyondAll : sortableIdFrom('', to)
+  return { least: sortableIdFrom(prefix, from), below: prefix + earlier(until, after ?? beyondAll) }
 }
 
 interface Found {
@@ -66,70 +76,92 @@ interface Found {
   readonly lookedTo?: string
 }
 
-async function look(db: Kysely<Schema>, source: Source, question: RequestQuestion): Promise<Found> {
-  const base = ranged(db.selectFrom('entries'), source, question)
-  const boundary =
-    source.of === 'open' || !isSifting(question.filter)
-      ? undefined
-      : await base
-          .select('id')
-          .orderBy('id', 'desc')
-          .limit(1)
-          .offset(lookedAtMax - 1)
-          .executeTakeFirst()
-  const within = boundary ? base.where('id', '>=', boundary.id) : base
-  const rows = await sifted(within, question.filter)
+/** By the key of the table. */
+async function lookAmongAll(db: Kysely<Schema>, range: Range, question: RequestQuestion): Promise<Found> {
+  const base = db.selectFrom('entries').where('id', '>=', range.least).where('id', '<', range.below)
+  const ids = base.select('id').orderBy('id', 'desc')
+  const conditions = conditionsOf(question.filter)
+  const boundary = conditions.length > 0 ? await boundaryOf(ids) : undefined
+  const rows = await (boundary === undefined ? base : base.where('id', '>=', boundary))
+    .where(allOf(conditions))
     .selectAll()
-    .orderBy(source.of === 'open' ? unindexedId : sql.ref('id'), 'desc')
+    .orderBy('id', 'desc')
     .limit(question.limit + 1)
     .execute()
-  return { rows, ...(boundary && { lookedTo: placeOf(boundary.id) }) }
+  return { rows, ...(boundary !== undefined && { lookedTo: placeOf(boundary) }) }
 }
 
-/** Of few rows, which another index than the key's has to find. */
-const unindexedId = sql<string>`id || ''`
+/** Open ones are few: an index that holds those alone finds them. */
+async function lookAmongOpen(db: Kysely<Schema>, range: Range, question: RequestQuestion): Promise<Found> {
+  const id = sql<string>`id || ''`
+  const rows = await db
+    .selectFrom('entries')
+    .where(id, '>=', range.least)
+    .where(id, '<', range.below)
+    .where(sql<boolean>`state = 'open'`)
+    .where(allOf(conditionsOf(question.filter)))
+    .selectAll()
+    .orderBy(id, 'desc')
+    .limit(question.limit + 1)
+    .execute()
+  return { rows }
+}
 
-function ranged<Selected>(
-  query: EntryQuery<Selected>,
-  { prefix, of }: Source,
-  { filter: { from, to, userId }, after }: RequestQuestion,
-): EntryQuery<Selected> {
-  const bounds = [
-    ...(to === undefined ? [] : [sortableIdFrom(prefix, to)]),
-    ...(after === undefined ? [] : [prefix + after]),
-  ]
-  const below = bounds.toSorted()[0] ?? prefix + beyondAll
-  const least = sortableIdFrom(prefix, from ?? 0)
-  const id = of === 'open' ? unindexedId : sql.ref<string>('id')
-  const whose = userId === undefined ? query : query.where('user_id', '=', userId)
-  const inRange = whose.where(id, '>=', least).where(id, '<', below)
-  switch (of) {
-    case 'all':
-      return inRange
-    case 'closed':
-      return inRange.where(sql<boolean>`state <> 'open'`)
-    case 'open':
-      return inRange.where(sql<boolean>`state = 'open'`)
+/** Those that were gathered. */
+async function lookInUser(
+  db: Kysely<Schema>,
+  range: Range,
+  question: RequestQuestion,
+  userId: string,
+): Promise<Found> {
+  const base = db
+    .selectFrom('user_requests')
+    .where('user_requests.user_id', '=', userId)
+    .where('user_requests.id', '>=', range.least)
+    .where('user_requests.id', '<', range.below)
+  const ids = base.select('user_requests.id').orderBy('user_requests.id', 'desc')
+  const { userId: _, ...others } = question.filter
+  const conditions = conditionsOf(others)
+  const boundary = conditions.length > 0 ? await boundaryOf(ids) : undefined
+  const rows = await (boundary === undefined ? base : base.where('user_requests.id', '>=', boundary))
+    .crossJoin('entries')
+    .whereRef('entries.id', '=', 'user_requests.id')
+    .where(allOf(conditions))
+    .selectAll('entries')
+    .orderBy('user_requests.id', 'desc')
+    .limit(question.limit + 1)
+    .execute()
+  return { rows, ...(boundary !== undefined && { lookedTo: placeOf(boundary) }) }
+}
+
+/** The last id that is looked at for one page; undefined where there are not so many. */
+async function boundaryOf(
+  ids: SelectQueryBuilder<Schema, never, { id: string }>,
+): Promise<string | undefined> {
+  const row = await ids
+    .limit(1)
+    .offset(lookedAtMax - 1)
+    .executeTakeFirst()
+  return row?.id
+}
+
+/** What entries have to be looked at for, one by one. */
+function conditionsOf({ userId, state, ...others }: RequestFilter): readonly RawBuilder<boolean>[] {
+  const { status, code, family, model, upstream } = others
+  const equal = {
+    user_id: userId,
+    state: state === 'open' ? undefined : state,
+    ...{ status, error_code: code, family, model },
+    upstream: upstream === '' ? undefined : upstream,
   }
+  const conditions = Object.entries(equal).flatMap(([column, value]) =>
+    value === undefined ? [] : [sql<boolean>`${sql.ref(`entries.${column}`)} = ${value}`],
+  )
+  return upstream === '' ? [...conditions, sql<boolean>`entries.upstream is null`] : conditions
 }
 
-/** Whether entries have to be looked at one by one. */
-function isSifting({ from: _from, to: _to, userId: _userId, ...others }: RequestFilter): boolean {
-  return Object.values(others).some((value) => value !== undefined)
-}
-
-function sifted<Selected>(query: EntryQuery<Selected>, filter: RequestFilter): EntryQuery<Selected> {
-  const { state, status, code, family, model, upstream } = filter
-  let narrowed = query
-  if (state !== undefined && state !== 'open') narrowed = narrowed.where('state', '=', state)
-  if (status !== undefined) narrowed = narrowed.where('status', '=', status)
-  if (code !== undefined) narrowed = narrowed.where('error_code', '=', code)
-  if (family !== undefined) narrowed = narrowed.where('family', '=', family)
-  if (model !== undefined) narrowed = narrowed.where('model', '=', model)
-  if (upstream !== undefined)
-    narrowed =
-      upstream === '' ? narrowed.where('upstream', 'is', null) : narrowed.where('upstream', '=', upstream)
-  return narrowed
+function allOf(conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> {
+  return conditions.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(conditions, sql` and `)}`
 }
 
 /** The newest of all sources, down to where each of them was looked through. */
@@ -143,10 +175,6 @@ function pageOf(found: readonly Found[], limit: number): RequestPage {
   const last = page.at(-1)
   const next = rows.length > limit && last ? placeOf(last.id) : lookedTo
   return { requests: page.map(toBooked), ...(next !== '' && { next }) }
-}
-
-function placeOf(id: string): string {
-  return id.slice(prefixLength)
 }
 
 function toBooked(row: Row): BookedRequest {

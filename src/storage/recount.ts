@@ -3,13 +3,11 @@ import { addUnits } from '#core/units.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import { wideSum } from './columns.ts'
 import type { Schema } from './schema.ts'
+import { requestPrefixes } from './user-requests.ts'
 
 const hourMs = 3_600_000
 /** No relay runs for longer, so an entry that ended at some time began at most this long before. */
 const relayMsMax = 24 * hourMs
-
-/** Requests that were relayed, reserved by others, or reported; adjustments have a prefix of their own. */
-const requestPrefixes = ['req_', 'res_', 'evt_']
 
 /**
  * What a user used of a family since `startAt`, counted anew from the ledger: for when a quota's period is

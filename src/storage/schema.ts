@@ -6,6 +6,7 @@ export interface Schema {
   quotas: QuotaRow
   addresses: AddressRow
   entries: EntryRow
+  user_requests: UserRequestRow
   instances: InstanceRow
   usage_minutes: UsageMinuteRow
   usage_hours: UsageHourRow
@@ -99,6 +100,12 @@ export interface EntryRow {
   extras: string | null
   /** Set where no process owns the entry, but whoever renews this. */
   lease_until: number | null
+}
+
+/** Which entries are a user's: those that `user-requests.ts` has gathered. */
+interface UserRequestRow {
+  user_id: string
+  id: string
 }
 
 interface InstanceRow {

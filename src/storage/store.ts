@@ -251,6 +251,8 @@ export interface OpenedEntries {
 export interface UpkeepStore {
   /** Gathers usage by the minute that is older than `before`, a whole hour, into hours; whole hours of a user at a time. */
   readonly gatherUsage: (before: number, limit: number) => Promise<number>
+  /** Adds requests that came in before to the lists by user. */
+  readonly gatherRequests: (before: number, limit: number) => Promise<number>
   /** Removes minutes of the totals that are older. */
   readonly purgeMinutes: (before: number, limit: number) => Promise<number>
   /** Removes closed entries that began before; adjustments stay, since no total holds them. */

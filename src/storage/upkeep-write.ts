@@ -4,6 +4,7 @@ import { bounded, saturating } from './columns.ts'
 import { removeCorrections } from './corrections.ts'
 import type { Schema } from './schema.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './upkeep-find.ts'
+import { gatherRequests, lockBelow, removeUserRequests, requestPrefixes } from './user-requests.ts'
 
 /**
  * Removing and gathering, each in one transaction of a few milliseconds: whoever asks sees to it that it is few
@@ -12,6 +13,8 @@ import type { ExpiredUser, OldAddress, OldMinutes } from './upkeep-find.ts'
 export interface UpkeepWriter {
   /** Adds those minutes to their hours and removes them, in one; answers how many minutes they were. */
   readonly gatherMinutes: (hours: readonly OldMinutes[]) => Promise<number>
+  /** Adds requests that came in before to the table by user. */
+  readonly gatherRequests: (before: number, limit: number) => Promise<number>
   readonly removeMinutes: (before: number, limit: number) => Promise<number>
   readonly removeEntries: (before: number, limit: number) => Promise<number>
   readonly removeEvents: (before: number, limit: number) => Promise<number>
@@ -19,9 +22,6 @@ export interface UpkeepWriter {
   readonly removeAddresses: (addresses: readonly OldAddress[]) => Promise<number>
   readonly removeCorrections: (before: number, limit: number) => Promise<number>
 }
-
-/** What was relayed, reserved by others, or reported. Adjustments stay: no total holds them. */
-const entryPrefixes = ['req_', 'res_', 'evt_']
 
 const minuteKey = sql.raw('user_id, minute_at, family, model, upstream, status')
 const hourKey = sql.raw('user_id, hour_at, family, model, upstream, status')
@@ -85,27 +85,34 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
       return Number(removed.numAffectedRows ?? 0)
     },
 
-    async removeEntries(before, limit) {
-      let count = 0
-      for (const prefix of entryPrefixes) {
-        if (count >= limit) break
-        const removed = await db
-          .deleteFrom('entries')
-          .where('id', 'in', (e) =>
-            e
-              .selectFrom('entries')
-              .select('id')
-              .where('id', '>=', prefix)
-              .where('id', '<', sortableIdFrom(prefix, before))
-              .where('state', '<>', 'open')
-              .orderBy('id')
-              .limit(limit - count),
-          )
-          .executeTakeFirstOrThrow()
-        count += Number(removed.numDeletedRows)
-      }
-      return count
-    },
+    gatherRequests: (before, limit) => gatherRequests(db, before, limit),
+
+    removeEntries: (before, limit) =>
+      db.transaction().execute(async (trx) => {
+        await lockBelow(trx)
+        let count = 0
+        // Adjustments stay: no total holds them.
+        for (const prefix of requestPrefixes) {
+          if (count >= limit) break
+          const removed = await trx
+            .deleteFrom('entries')
+            .where('id', 'in', (e) =>
+              e
+                .selectFrom('entries')
+                .select('id')
+                .where('id', '>=', prefix)
+                .where('id', '<', sortableIdFrom(prefix, before))
+                .where('state', '<>', 'open')
+                .orderBy('id')
+                .limit(limit - count),
+            )
+            .returning(['user_id', 'id'])
+            .execute()
+          await removeUserRequests(trx, removed)
+          count += removed.length
+        }
+        return count
+      }),
 
     async removeEvents(before, limit) {
       const removed = await db

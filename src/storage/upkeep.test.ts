@@ -7,6 +7,7 @@ import type { UpkeepWriter } from './upkeep-write.ts'
 const nothing = async () => 0
 const writer: UpkeepWriter = {
   gatherMinutes: nothing,
+  gatherRequests: nothing,
   removeMinutes: nothing,
   removeEntries: nothing,
   removeEvents: nothing,

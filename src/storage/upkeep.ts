@@ -18,6 +18,7 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
   return {
     gatherUsage: (before, limit) =>
       minutes((after) => find.findOldMinutes(before, after), write.gatherMinutes, limit),
+    gatherRequests: write.gatherRequests,
     purgeMinutes: write.removeMinutes,
     purgeEntries: write.removeEntries,
     purgeEvents: write.removeEvents,

@@ -29,6 +29,13 @@ function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
   }
   const store: UpkeepStore = {
     gatherUsage: task('gatherUsage'),
+    // By a timer of its own, beside the pass.
+    async gatherRequests(before, limit) {
+      calls.push({ name: 'gatherRequests', before, limit })
+      const count = Math.min(limit, todo.gatherRequests ?? 0)
+      todo.gatherRequests = (todo.gatherRequests ?? 0) - count
+      return count
+    },
     purgeMinutes: task('purgeMinutes'),
     purgeEntries: task('purgeEntries'),
     purgeEvents: task('purgeEvents'),
@@ -127,6 +134,51 @@ describe('upkeep', () => {
       }
       assert.equal(done(), 3)
       await upkeep.close()
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  it('gathers requests of a minute ago, until there are no more, every ten seconds', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { store, calls } = createDoer({ gatherRequests: 2500 })
+      const turn = () => new Promise((resolve) => setImmediate(resolve))
+      const gathered = () => calls.filter(({ name }) => name === 'gatherRequests')
+      const failures: unknown[] = []
+      let isAway = false
+      const upkeep = openUpkeep(
+        {
+          ...store,
+          gatherRequests: (before, limit) =>
+            isAway ? Promise.reject(new Error('away')) : store.gatherRequests(before, limit),
+        },
+        { ...pass, clock: () => now, onFailure: (error) => failures.push(error) },
+      )
+      mock.timers.tick(8_000)
+      assert.equal(gathered().length, 0)
+      mock.timers.tick(3_000)
+      const until = Date.now() + 10_000
+      while (gathered().length < 4 && Date.now() < until) await turn()
+      assert.deepEqual(
+        gathered(),
+        Array(4).fill({ name: 'gatherRequests', before: now - 60_000, limit: 1000 }),
+      )
+      // What a database that is away fails with is told once.
+      isAway = true
+      for (let time = 0; time < 3; time++) {
+        mock.timers.tick(11_000)
+        for (let turns = 0; turns < 20; turns++) await turn()
+      }
+      assert.deepEqual(failures.map(String), ['Error: away'])
+      isAway = false
+      mock.timers.tick(11_000)
+      while (gathered().length < 5 && Date.now() < until) await turn()
+      await upkeep.close()
+      const count = calls.length
+      mock.timers.tick(100_000)
+      await turn()
+      assert.equal(calls.length, count)
     } finally {
       mock.timers.reset()
     }

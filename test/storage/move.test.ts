@@ -64,6 +64,7 @@ async function fill(store: Store): Promise<void> {
     (model, voice) => ({ model, voice, kind: 'images', factor: 1 / 3, requests: voice }) as const,
   )
   await store.corrections.writeCorrections(corrections, now)
+  assert.ok((await store.upkeep.gatherRequests(now + 60_000, 500)) > 10)
   await store.adminKeys.insertAdminKey({ name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] }, now)
 }
 
@@ -86,6 +87,8 @@ async function assertSame(source: TestDatabase, target: TestDatabase): Promise<v
     assert.ok(here.length > 0 || table === 'usage_hours', `there is something in ${table}`)
     assert.deepEqual(await sorted(target), here, table)
   }
+  const below = "select value from facts where name = 'user_requests_below'"
+  assert.deepEqual(await target.rows(below), await source.rows(below), 'up to where requests stand by user')
 }
 
 function pathOf(source: TestDatabase): string {

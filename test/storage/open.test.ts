@@ -19,6 +19,7 @@ const released: Readonly<Record<number, string>> = {
   4: '92d5af801b43a907',
   5: '092d75c7b56738c6',
   6: '9fc969d505048e0a',
+  7: '1b6d813439cf64a6',
 }
 
 describe('migrations', () => {

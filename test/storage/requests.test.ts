@@ -9,7 +9,12 @@ import { databases, withStore } from '../support/stores.ts'
 const startAt = Date.parse('2026-11-22T12:00:00Z')
 
 /** All pages of a list, each asked for with what the one before said. */
-async function walk(store: RequestStore, filter: RequestFilter, limit: number): Promise<BookedRequest[]> {
+async function walk(
+  store: RequestStore,
+  filter: RequestFilter,
+  limit: number,
+  onPage?: () => Promise<unknown>,
+): Promise<BookedRequest[]> {
   const all: BookedRequest[] = []
   let after: string | undefined
   for (let pages = 0; pages < 1000; pages++) {
@@ -19,6 +24,7 @@ async function walk(store: RequestStore, filter: RequestFilter, limit: number): 
     if (page.next === undefined) return all
     assert.ok(after === undefined || page.next < after, 'it goes on')
     after = page.next
+    await onPage?.()
   }
   return assert.fail('the list has no end')
 }
@@ -61,53 +67,67 @@ async function makeHistory(
 
 for (const database of databases) {
   describe(`single requests on ${database.name}`, () => {
-    it('are found by every filter, each once, newest first, however long a page is', () =>
-      withStore(database.create, async (store) => {
-        const { users, entries } = await makeHistory(store)
-        const [userId = ''] = users
-        const middle = startAt + 1_800_000
-        const filters: RequestFilter[] = [
-          {},
-          { userId },
-          { userId: 'usr_of_nobody' },
-          ...(['open', 'settled', 'released', 'abandoned'] as const).flatMap((state) => [
-            { state },
-            { state, userId },
-            { state, userId, model: 'claude-x' },
-          ]),
-          ...[
-            { status: 429 },
-            { status: 0 },
-            { model: 'gpt-mini' },
-            { family: 'turbo' },
-            { upstream: 'other' },
-          ],
-          { userId, status: 200, model: 'claude-x' },
-          { from: middle },
-          { to: middle },
-          { from: middle - 60_000, to: middle + 600_000, userId },
-        ]
-        for (const filter of filters) {
-          const { from = 0, to = Number.POSITIVE_INFINITY, ...equal } = filter
-          const expected = [...entries]
-            .filter(
-              ([, entry]) =>
-                entry.at >= from &&
-                entry.at < to &&
-                Object.entries(equal).every(([name, value]) => Reflect.get(entry, name) === value),
-            )
-            .map(([id]) => id)
-            .toSorted((a, b) => (a.slice(4) < b.slice(4) ? 1 : -1))
-          for (const limit of [1, 7, 500]) {
-            const found = await walk(store.requests, filter, limit)
-            assert.deepEqual(
-              found.map(({ id }) => id),
-              expected,
-              JSON.stringify({ filter, limit }),
-            )
+    const gatherAll = (store: Store) => store.upkeep.gatherRequests(startAt + 2 * 3_600_000, 500)
+    const gatherSome = (store: Store) => store.upkeep.gatherRequests(startAt + 2 * 3_600_000, 2)
+    const whens: readonly { name: string; first?: typeof gatherAll; between?: typeof gatherSome }[] = [
+      { name: 'before any is gathered' },
+      { name: 'when some are gathered', first: gatherSome },
+      { name: 'when all are gathered', first: gatherAll },
+      { name: 'while they are gathered', between: gatherSome },
+    ]
+    for (const { name, first, between } of whens)
+      it(`are found by every filter, each once, newest first, however long a page is, ${name}`, () =>
+        withStore(database.create, async (store, { change }) => {
+          const { users, entries } = await makeHistory(store)
+          await first?.(store)
+          const [userId = ''] = users
+          const middle = startAt + 1_800_000
+          const filters: RequestFilter[] = [
+            {},
+            { userId },
+            { userId: 'usr_of_nobody' },
+            ...(['open', 'settled', 'released', 'abandoned'] as const).flatMap((state) => [
+              { state },
+              { state, userId },
+              { state, userId, model: 'claude-x' },
+            ]),
+            ...[
+              { status: 429 },
+              { status: 0 },
+              { model: 'gpt-mini' },
+              { family: 'turbo' },
+              { upstream: 'other' },
+            ],
+            { userId, status: 200, model: 'claude-x' },
+            { from: middle },
+            { to: middle },
+            { from: middle - 60_000, to: middle + 600_000, userId },
+          ]
+          for (const filter of filters) {
+            const { from = 0, to = Number.POSITIVE_INFINITY, ...equal } = filter
+            const expected = [...entries]
+              .filter(
+                ([, entry]) =>
+                  entry.at >= from &&
+                  entry.at < to &&
+                  Object.entries(equal).every(([name, value]) => Reflect.get(entry, name) === value),
+              )
+              .map(([id]) => id)
+              .toSorted((a, b) => (a.slice(4) < b.slice(4) ? 1 : -1))
+            for (const limit of [1, 7, 500]) {
+              if (between) {
+                await change("update facts set value = '' where name = 'user_requests_below'")
+                await change('delete from user_requests')
+              }
+              const found = await walk(store.requests, filter, limit, between && (() => between(store)))
+              assert.deepEqual(
+                found.map(({ id }) => id),
+                expected,
+                JSON.stringify({ filter, limit }),
+              )
+            }
           }
-        }
-      }))
+        }))
 
     it('tell what the ledger knows, and no adjustment', () =>
       withStore(database.create, async (store, { rows }) => {

@@ -66,6 +66,11 @@ for (const { name, create } of databases.filter((each) => each.name === 'SQLite'
           [[2, 37]],
         )
       }
+      const listed = await store.requests.listRequests({ filter: { userId: 'usr_1' }, limit: 5 })
+      assert.deepEqual(
+        listed.requests.map(({ id }) => id),
+        ['req_2', 'req_1'],
+      )
       // Nothing says when that expiry was written: a moment before, for all that is known.
       const monthAgo = Date.now() - 30 * 86_400_000
       assert.equal(await store.upkeep.purgeUsers(monthAgo, 10), 0)

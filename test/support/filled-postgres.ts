@@ -119,4 +119,10 @@ async function fillEntries(client: pg.Client, { users, entries, now }: Filling):
        lateral (select ${now - hours * hourMs} + hour * ${hourMs} as at) as times`,
     [prefixes],
   )
+  await client.query(
+    'insert into user_requests (user_id, id) select user_id, id from entries order by user_id, id',
+  )
+  await client.query("update facts set value = $1 where name = 'user_requests_below'", [
+    sortableIdFrom('', now),
+  ])
 }

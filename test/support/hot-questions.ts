@@ -37,6 +37,8 @@ export async function askMetering(store: Asked, { now, accessTokenAt, userIdAt }
   }))
   const outcomes = (await run({ asks })).asks
   if (outcomes.some(({ kind }) => kind !== 'admitted')) throw new Error('a question was refused')
+  // One whose body was on its way for a minute.
+  await run({ asks: [{ ...ask, ...whose(0), requestId: createSortableId('req_', now - minuteMs) }] })
   const strange = { ...units, family: id('never-used-') }
   await run({ asks: [{ ...ask, ...whose(0), requestId: id('req_'), units: strange }] })
   const [leased, relayed] = [asks.filter(isLeased), asks.filter((one) => !isLeased(one))]
@@ -129,6 +131,7 @@ export async function askUpkeep(
   return {
     abandoned: await metering.abandonEntries(now, 15_000),
     gathered: await upkeep.gatherUsage(now - dayMs, limit),
+    requests: await upkeep.gatherRequests(now + minuteMs, limit / 10),
     minutes: await upkeep.purgeMinutes(now - 7 * dayMs, limit),
     entries: await upkeep.purgeEntries(now - 30 * dayMs, limit),
     events: await upkeep.purgeEvents(now - 30 * dayMs, limit),

@@ -4,6 +4,7 @@ import { bounds } from './0003-bounds.ts'
 import { extras } from './0004-extras.ts'
 import { inputCorrections } from './0005-input-corrections.ts'
 import { requests } from './0006-requests.ts'
+import { userRequests } from './0007-user-requests.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   extras,
   inputCorrections,
   requests,
+  userRequests,
 ]

@@ -42,6 +42,7 @@ import {
 import { addUpReserved, isPlausible } from '../reserved.ts'
 import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
+import { belowFact, lateRequests } from '../user-requests.ts'
 import { announceOn } from './announce.ts'
 import { arrayOf, columnsOf, insertMany, updateMany } from './many.ts'
 import { beginOn, nameOn } from './session.ts'
@@ -77,7 +78,7 @@ const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
  */
 export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
-  users: `select ${userColumns}, lookup from users u where ${theirs} order by id || '' for update`,
+  users: `select ${userColumns}, (select value from facts where name = '${belowFact}'), lookup from users u where ${theirs} order by id || '' for update`,
   quotas: `select user_id, ${quotaColumns} from quotas where user_id = any($1::text[])`,
   strangeQuotas: `select u.id, q.* from users u
     cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q
@@ -89,6 +90,7 @@ export const statements = {
     where (${theirs}) and (u.max_ips <> ${UNLIMITED} or (u.max_ips is null and $3::boolean))`,
   open: insertMany('entries', openedColumns),
   book: insertMany('entries', bookedColumns),
+  late: `${insertMany('user_requests', ['user_id', 'id'])} on conflict do nothing`,
   close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
   event: insertMany('usage_events', ['id', 'counted_at']),
   user: updateMany('users', ['arrival_at', 'last_used_at', 'prompt_count', 'id'], ['id']),
@@ -241,6 +243,7 @@ export function createPostgresLedger(
     )
     run('close', closedColumns, changes.closed.map(toClosedValues))
     run('book', bookedColumns, booked)
+    run('late', ['', ''], lateRequests(changes, loaded.below, now))
     run(
       'event',
       ['id', 'counted_at'],
@@ -344,6 +347,8 @@ interface Accounts {
 interface Loaded {
   readonly state: LoadedState
   readonly users: ReadonlyMap<string, LoadedUser>
+  /** The place below which all requests stand in the table by user. */
+  readonly below: string
 }
 
 function toLoaded(rows: {
@@ -374,6 +379,8 @@ function toLoaded(rows: {
   const counted = new Set(rows.counted.map((row) => text(row[0])))
   return {
     users,
+    // In the transaction that writes, and before it writes: upkeep goes no further than it began.
+    below: text(rows.users[0]?.at(-2) ?? ''),
     state: {
       userOf: (accessToken) => byLookup.get(rows.lookups.get(accessToken) ?? ''),
       userById: (id) => users.get(id),

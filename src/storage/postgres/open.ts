@@ -27,6 +27,7 @@ import { type ChannelState, createListener } from './listen.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { refuseUnfinished } from './moving.ts'
+import { readOldestWriteMs } from './oldest-write.ts'
 import { explained } from './reasons.ts'
 import { persisting, retrying, retryingWithin } from './retry.ts'
 import { openServers, type Servers } from './servers.ts'
@@ -88,9 +89,8 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const users = createUserReader(db, vault, policy)
   const writer = createUserWriter(db, vault, policy, instance, (trx, ids) => announceUsers(trx, ids))
   const adminKeys = createAdminKeyTable(db, vault)
-  const upkeep = createUpkeepWriter(
-    new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) }),
-  )
+  const upkeepDb = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) })
+  const upkeep = createUpkeepWriter(upkeepDb)
   const owners = createOwners(db, instance)
   const ledger = createPostgresLedger(vault, policy, { instance, shard: shardOf(instance) })
   const metering = openPostgresMetering(servers, ledger)
@@ -167,6 +167,11 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     },
     upkeep: createUpkeep(fencedAll(createUpkeepFinder(db, policy)), {
       ...fencedAll(upkeep),
+      gatherRequests: (before, limit) =>
+        retrying(async () => {
+          const oldestMs = await readOldestWriteMs(upkeepDb)
+          return upkeep.gatherRequests(before - oldestMs, limit)
+        }),
       removeUsers: (expired) => retrying(() => upkeep.removeUsers(expired)).finally(ledger.forgetAddresses),
       removeAddresses: (old) => retrying(() => upkeep.removeAddresses(old)).finally(ledger.forgetAddresses),
     }),

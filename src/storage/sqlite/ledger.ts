@@ -41,6 +41,7 @@ import {
 import { addUpReserved, isPlausible } from '../reserved.ts'
 import { rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
+import { belowFact, lateRequests } from '../user-requests.ts'
 import { createHeldUsers, type HeldUser, type HeldUsers } from './held-users.ts'
 import { allRows, oneRow } from './rows.ts'
 
@@ -75,6 +76,8 @@ export function createSqliteLedger(
   const held = createHeldUsers()
   const lookups = createSecretMemo(vault.lookupOf)
   let version: unknown
+  /** The place below which all requests stand in the table by user. */
+  let below = ''
 
   function runBatch(batch: MeteringBatch): MeteringDecisions {
     const loaded = createState(sql, lookups, open, held)
@@ -101,6 +104,7 @@ export function createSqliteLedger(
     if (current !== version) {
       held.forget()
       open.clear()
+      below = text(oneRow(sql.below)?.[0] ?? '')
     }
     version = current
   }
@@ -113,6 +117,7 @@ export function createSqliteLedger(
       sql.insertBooked.run(...toBookedEvent(counted, instance))
       sql.insertEvent.run(counted.event.eventId, now)
     }
+    for (const late of lateRequests(changes, below, now)) sql.insertLate.run(...late)
     for (const adjusted of changes.adjusted) sql.insertBooked.run(...toBookedAdjustment(adjusted, instance))
     if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes)
     for (const { user, rowId } of loaded.users()) {
@@ -187,6 +192,8 @@ function prepareAll(db: DatabaseSync) {
     entry: prepare(`select ${entryColumns} from entries where id = ?`),
     event: prepare('select counted_at from usage_events where id = ?'),
     insertEntry: prepare(inserting('entries', openedColumns)),
+    below: prepare(`select value from facts where name = '${belowFact}'`),
+    insertLate: prepare(`${inserting('user_requests', ['user_id', 'id'])} on conflict do nothing`),
     insertBooked: prepare(inserting('entries', bookedColumns)),
     insertEvent: prepare(inserting('usage_events', ['id', 'counted_at'])),
     closeEntry: prepare(

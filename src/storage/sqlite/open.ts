@@ -81,6 +81,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     },
     {
       gatherMinutes: (hours) => write('gatherMinutes', hours),
+      gatherRequests: (before, limit) => write('gatherRequests', before, limit),
       removeMinutes: (before, limit) => write('removeMinutes', before, limit),
       removeEntries: (before, limit) => write('removeEntries', before, limit),
       removeEvents: (before, limit) => write('removeEvents', before, limit),

@@ -5,6 +5,7 @@ import { createStopper } from '#lib/stopper.ts'
 import { integer, text } from '../columns.ts'
 import type { Values } from '../ledger-rows.ts'
 import { columnTypeOf, type MovedTable, type Sums, sumsOf } from '../moved-table.ts'
+import { belowFact } from '../user-requests.ts'
 import { holdFile } from './hold.ts'
 import { migrateSqlite } from './migrate.ts'
 import { readNote, removeNote, writeNote } from './moved.ts'
@@ -16,7 +17,8 @@ export interface MoveSource {
   readonly tables: readonly MovedTable[]
   /** Names its state: another one wherever a server or a command has used it since. */
   readonly state: string
-  readonly masterKey: string
+  /** By name: what has to be known of what is in the tables. */
+  readonly facts: Readonly<Record<string, string>>
   readonly count: (table: MovedTable) => number
   /** The next rows after the one that `after` is the key of. */
   readonly read: (table: MovedTable, after: Values | undefined, limit: number) => readonly Values[]
@@ -74,8 +76,12 @@ function sourceOf(db: DatabaseSync, close: () => Promise<void>): MoveSource {
     .map(([name]) => text(name))
     .filter((name) => !ownTables.has(name) && !name.startsWith('sqlite_'))
     .map((name) => tableOf(name, rowsOf('select name, type, pk from pragma_table_info(?)', name)))
-  const masterKey = rowsOf("select value from facts where name = 'master_key'")[0]?.[0]
-  if (masterKey === undefined) throw new Error('nothing was ever in this database')
+  const facts = Object.fromEntries(
+    rowsOf('select name, value from facts where name in (?, ?)', 'master_key', belowFact).map(
+      ([name, value]) => [text(name), text(value)],
+    ),
+  )
+  if (facts.master_key === undefined) throw new Error('nothing was ever in this database')
   const moved = readNote(db, 'moved')
   if (moved !== undefined) throw new AlreadyMoved(moved)
   const known = readNote(db, 'moving')
@@ -84,7 +90,7 @@ function sourceOf(db: DatabaseSync, close: () => Promise<void>): MoveSource {
   return {
     tables,
     state,
-    masterKey: text(masterKey),
+    facts,
     count: ({ name }) => integer(rowsOf(`select count(*) from ${name}`)[0]?.[0]),
     read({ name, columns, key }, after, limit) {
       const from = after ? `where (${key.join(', ')}) > (${key.map(() => '?').join(', ')})` : ''
