@@ -120,7 +120,7 @@ async function fillEntries(client: pg.Client, { users, entries, now }: Filling):
     [prefixes],
   )
   await client.query(
-    'insert into user_requests (user_id, id) select user_id, id from entries order by user_id, id',
+    'insert into user_requests (user_id, id) select user_id, id from entries order by user_id, id on conflict do nothing',
   )
   await client.query("update facts set value = $1 where name = 'user_requests_below'", [
     sortableIdFrom('', now),
