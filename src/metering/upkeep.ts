@@ -40,7 +40,7 @@ const dayMs = 86_400_000
 
 const batchRows = 500
 /** Of each kind of request; a few milliseconds. */
-const gatheredRows = 1000
+const gatheredRows = 250
 const gatherMs = 10_000
 /** After so long a model's provider may count in another way. */
 const correctionsMs = 90 * dayMs

@@ -6,7 +6,7 @@ import type { Schema } from './schema.ts'
 /**
  * The requests of each user, in the order of their ids, in a table beside the ledger. A request writes nothing to it:
  * in the order of users each row lies in another page. Upkeep gathers the rows of many requests at once, when their ids
- * are a minute old, and notes the place below which every request is there (`below`). Whoever reads looks for a user's
+ * are a minute old, and notes the place below which every request is there (`below`). A list looks for a user's
  * requests in the table below that place, and among all entries from there on.
  *
  * So that nothing is left behind, a batch that books an id of an earlier time (of a body that took long to come, of a

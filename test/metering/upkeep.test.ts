@@ -142,7 +142,7 @@ describe('upkeep', () => {
   it('gathers requests of a minute ago, until there are no more, every ten seconds', async () => {
     mock.timers.enable({ apis: ['setTimeout'] })
     try {
-      const { store, calls } = createDoer({ gatherRequests: 2500 })
+      const { store, calls } = createDoer({ gatherRequests: 700 })
       const turn = () => new Promise((resolve) => setImmediate(resolve))
       const gathered = () => calls.filter(({ name }) => name === 'gatherRequests')
       const failures: unknown[] = []
@@ -162,7 +162,7 @@ describe('upkeep', () => {
       while (gathered().length < 4 && Date.now() < until) await turn()
       assert.deepEqual(
         gathered(),
-        Array(4).fill({ name: 'gatherRequests', before: now - 60_000, limit: 1000 }),
+        Array(4).fill({ name: 'gatherRequests', before: now - 60_000, limit: 250 }),
       )
       // What a database that is away fails with is told once.
       isAway = true

@@ -3,8 +3,8 @@ import type { Schema } from '../schema.ts'
 
 /**
  * How long ago the oldest transaction began that has written something and has not ended, in milliseconds; 0 where there
- * is no such one. What it wrote can be seen by nobody yet: as while it waits for a standby that has to confirm it.
- * Those of other roles are not seen.
+ * is no such one. What it wrote cannot be read yet: as while it waits for a standby that has to confirm it.
+ * PostgreSQL does not show those of other roles.
  */
 export async function readOldestWriteMs(db: Kysely<Schema>): Promise<number> {
   const { rows } = await sql<{ age: unknown }>`
