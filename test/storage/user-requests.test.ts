@@ -27,6 +27,32 @@ async function belowOf({ rows }: TestDatabase): Promise<string> {
   return String(row?.value)
 }
 
+/** Gone when the test is over, also where it fails: what stays open would keep the run from ending. */
+async function withDatabase<Database extends TestDatabase>(
+  create: () => Promise<Database>,
+  run: (database: Database) => Promise<void>,
+): Promise<void> {
+  const database = await create()
+  try {
+    await run(database)
+  } finally {
+    await database.remove()
+  }
+}
+
+async function whileOpen(
+  database: TestDatabase,
+  instance: string,
+  run: (store: Store) => Promise<void>,
+): Promise<void> {
+  const store = await openStore(database.settings({ instance }))
+  try {
+    await run(store)
+  } finally {
+    await store.close()
+  }
+}
+
 const newestFirst = (ids: readonly string[]) => ids.toSorted((a, b) => (a.slice(4) < b.slice(4) ? 1 : -1))
 
 /** Books one request of some user at each of so many instants; answers the ids by user. */
@@ -60,21 +86,22 @@ for (const { name, create } of databases) {
         assert.equal(await belowOf(database), below)
       }))
 
-    it('goes on where another process has stopped', async () => {
-      const database = await create()
-      const first = await openStore(database.settings())
-      const userId = await newUserId(first, now)
-      const booked = await bookMany(first, [userId], 9)
-      assert.equal(await first.upkeep.gatherRequests(now + hourMs, 4), 4)
-      await first.close()
-      const second = await openStore(database.settings({ instance: 'second' }))
-      assert.deepEqual(await idsOf(second, userId), booked.get(userId))
-      assert.equal(await second.upkeep.gatherRequests(now + hourMs, 500), 5)
-      assert.deepEqual(await gatheredOf(database, userId), booked.get(userId))
-      assert.deepEqual(await idsOf(second, userId), booked.get(userId))
-      await second.close()
-      await database.remove()
-    })
+    it('goes on where another process has stopped', () =>
+      withDatabase(create, async (database) => {
+        let userId = ''
+        let ids: readonly string[] = []
+        await whileOpen(database, 'first', async (store) => {
+          userId = await newUserId(store, now)
+          ids = (await bookMany(store, [userId], 9)).get(userId) ?? []
+          assert.equal(await store.upkeep.gatherRequests(now + hourMs, 4), 4)
+        })
+        await whileOpen(database, 'second', async (store) => {
+          assert.deepEqual(await idsOf(store, userId), ids)
+          assert.equal(await store.upkeep.gatherRequests(now + hourMs, 500), 5)
+          assert.deepEqual(await gatheredOf(database, userId), ids)
+          assert.deepEqual(await idsOf(store, userId), ids)
+        })
+      }))
 
     it('are found where their ids are older than what was gathered', () =>
       withStore(create, async (store, database) => {
@@ -148,33 +175,33 @@ for (const { name, create } of databases) {
           assert.deepEqual(await gatheredOf(database, userId), await idsOf(store, userId))
       }))
 
-    it('are there after an upgrade, those of an hour before the newest on to be gathered anew', async () => {
-      const database = await create()
-      const before = await openStore(database.settings())
-      const userId = await newUserId(before, now)
-      const ids: string[] = []
-      for (const at of [now - 3 * hourMs, now - 2 * hourMs, now - minuteMs, now])
-        ids.unshift(await book(before, { userId, at }))
-      ids.unshift(await open(before, { userId, at: now + 1 }))
-      await before.users.writeUsers([{ ref: { id: userId }, edit: { quotaUsed: { claude: 77 } } }], now)
-      await before.close()
-      // As the version before has left it.
-      for (const statement of [
-        'drop table user_requests',
-        "create index entries_of_user on entries (user_id, id) where state <> 'open'",
-        "delete from facts where name = 'user_requests_below'",
-        'delete from migrations where number = 7',
-      ])
-        await database.change(statement)
-      const store = await openStore(database.settings())
-      assert.deepEqual(await gatheredOf(database, userId), ids)
-      assert.equal(await belowOf(database), sortableIdFrom('', now + 1 - hourMs))
-      assert.deepEqual(await idsOf(store, userId), ids)
-      assert.equal(await store.upkeep.gatherRequests(now + hourMs, 500), 3)
-      assert.deepEqual(await idsOf(store, userId), ids)
-      await store.close()
-      await database.remove()
-    })
+    it('are there after an upgrade, those of an hour before the newest on to be gathered anew', () =>
+      withDatabase(create, async (database) => {
+        let userId = ''
+        const ids: string[] = []
+        await whileOpen(database, 'before', async (store) => {
+          userId = await newUserId(store, now)
+          for (const at of [now - 3 * hourMs, now - 2 * hourMs, now - minuteMs, now])
+            ids.unshift(await book(store, { userId, at }))
+          ids.unshift(await open(store, { userId, at: now + 1 }))
+          await store.users.writeUsers([{ ref: { id: userId }, edit: { quotaUsed: { claude: 77 } } }], now)
+        })
+        // As the version before has left it.
+        for (const statement of [
+          'drop table user_requests',
+          "create index entries_of_user on entries (user_id, id) where state <> 'open'",
+          "delete from facts where name = 'user_requests_below'",
+          'delete from migrations where number = 7',
+        ])
+          await database.change(statement)
+        await whileOpen(database, 'after', async (store) => {
+          assert.deepEqual(await gatheredOf(database, userId), ids)
+          assert.equal(await belowOf(database), sortableIdFrom('', now + 1 - hourMs))
+          assert.deepEqual(await idsOf(store, userId), ids)
+          assert.equal(await store.upkeep.gatherRequests(now + hourMs, 500), 3)
+          assert.deepEqual(await idsOf(store, userId), ids)
+        })
+      }))
   })
 }
 
@@ -183,55 +210,59 @@ describe('requests by user, gathered by several instances', {
 }, () => {
   it('are gathered once each', () =>
     withStore(createPostgres, async (store, database) => {
-      const others = await Promise.all(
-        ['one', 'two'].map((instance) => openStore(database.settings({ instance }))),
-      )
       const userIds = [await newUserId(store, now), await newUserId(store, now), await newUserId(store, now)]
       const booked = await bookMany(store, userIds, 60)
-      const all = [store, ...others]
-      let isOver = false
-      const looking = (async () => {
-        while (!isOver) for (const [userId, ids] of booked) assert.deepEqual(await idsOf(store, userId), ids)
-      })()
-      const counts = await Promise.all(
-        all.map(async ({ upkeep }) => {
-          let sum = 0
-          for (let count = -1; count !== 0; sum += count) count = await upkeep.gatherRequests(now + hourMs, 3)
-          return sum
+      await whileOpen(database, 'one', (one) =>
+        whileOpen(database, 'two', async (two) => {
+          let isOver = false
+          const look = async () => {
+            while (!isOver)
+              for (const [userId, ids] of booked) assert.deepEqual(await idsOf(store, userId), ids)
+          }
+          const gather = async ({ upkeep }: Store) => {
+            let sum = 0
+            for (let count = -1; count !== 0; sum += count)
+              count = await upkeep.gatherRequests(now + hourMs, 3)
+            return sum
+          }
+          const gathering = Promise.all([store, one, two].map(gather)).finally(() => {
+            isOver = true
+          })
+          const [counts] = await Promise.all([gathering, look()])
+          assert.equal(
+            counts.reduce((a, b) => a + b, 0),
+            60,
+          )
         }),
       )
-      isOver = true
-      await looking
-      assert.equal(
-        counts.reduce((a, b) => a + b, 0),
-        60,
-      )
       for (const [userId, ids] of booked) assert.deepEqual(await gatheredOf(database, userId), ids)
-      await Promise.all(others.map((other) => other.close()))
     }))
 
-  it('wait for a transaction that has written and is not seen yet', async () => {
-    const database = await createPostgres()
-    const store = await openStore(database.settings())
-    const userId = await newUserId(store, now)
-    const seen = await book(store, { userId, at: now })
-    const client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    // As one that waits for its standby: with the other's columns, and an id of the same time.
-    const unseen = createSortableId('req_', now)
-    await client.query('begin')
-    const columns = 'user_id, kind, route, family, model, state, hold, input_estimate, instance, started_at'
-    await client.query(
-      `insert into entries (id, ${columns}) select $1, ${columns} from entries where id = $2`,
-      [unseen, seen],
-    )
-    await client.query('select pg_sleep(0.2)')
-    assert.equal(await store.upkeep.gatherRequests(now + 150, 500), 0)
-    await client.query('commit')
-    assert.equal(await store.upkeep.gatherRequests(now + 150, 500), 2)
-    assert.deepEqual(await idsOf(store, userId), newestFirst([seen, unseen]))
-    await client.end()
-    await store.close()
-    await database.remove()
-  })
+  it('wait for a transaction that has written and is not seen yet', () =>
+    withDatabase(createPostgres, (database) =>
+      whileOpen(database, 'test', async (store) => {
+        const userId = await newUserId(store, now)
+        const seen = await book(store, { userId, at: now })
+        const client = new pg.Client({ connectionString: database.url })
+        await client.connect()
+        try {
+          // As one that waits for its standby: with the other's columns, and an id of the same time.
+          const unseen = createSortableId('req_', now)
+          await client.query('begin')
+          const columns =
+            'user_id, kind, route, family, model, state, hold, input_estimate, instance, started_at'
+          await client.query(
+            `insert into entries (id, ${columns}) select $1, ${columns} from entries where id = $2`,
+            [unseen, seen],
+          )
+          await client.query('select pg_sleep(0.2)')
+          assert.equal(await store.upkeep.gatherRequests(now + 150, 500), 0)
+          await client.query('commit')
+          assert.equal(await store.upkeep.gatherRequests(now + 150, 500), 2)
+          assert.deepEqual(await idsOf(store, userId), newestFirst([seen, unseen]))
+        } finally {
+          await client.end()
+        }
+      }),
+    ))
 })
