@@ -49,10 +49,8 @@ export function openStreamMeter(
   { withholdsUsage, answers = Number.POSITIVE_INFINITY, namesModels = false }: StreamOptions,
 ): StreamMeter {
   const reader = grammar.createUsageReader()
-  const scanner = createStreamScanner(
-    namesModels ? { ...grammar.words, model: 'model' } : grammar.words,
-    reader,
-  )
+  const words = namesModels ? { ...grammar.words, model: 'model' } : grammar.words
+  const scanner = createStreamScanner(words, reader)
   const seen: StreamNotes = {
     hasUsage: false,
     hasTopUsage: false,

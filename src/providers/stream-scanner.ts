@@ -172,7 +172,7 @@ export function createStreamScanner(
   reader: UsageReader,
   { isWholeBody = false }: { readonly isWholeBody?: boolean } = {},
 ): StreamScanner {
-  const names = createNames(words)
+  const names = namesOf(words)
   const usageAtTop = words.usageIn.includes('')
   const usageInChoices = words.usageIn.includes('choices')
 
@@ -672,6 +672,17 @@ interface Name {
 
 /** Names by their length. */
 type Names = readonly (readonly Name[] | undefined)[]
+
+const knownNames = new WeakMap<StreamWords, Names>()
+
+/** Made once for each protocol: a stream that idles would hold four kilobytes of its own. */
+function namesOf(words: StreamWords): Names {
+  const known = knownNames.get(words)
+  if (known) return known
+  const made = createNames(words)
+  knownNames.set(words, made)
+  return made
+}
 
 function createNames(words: StreamWords): Names {
   const names: (Name[] | undefined)[] = Array.from({ length: nameBytesMax + 1 }, () => undefined)
