@@ -52,7 +52,8 @@ async function makeLarge(folder: string): Promise<void> {
   await program.listening
   await stop(program)
   const db = new DatabaseSync(join(folder, 'tollgate.db'))
-  db.exec(`insert into total_minutes
+  db.exec(`insert into total_minutes (minute_at, family, model, upstream, status, shard, requests, estimated,
+      input, cache_read, cache_written, output, reasoning)
     with recursive n(i) as (select 1 union all select i + 1 from n where i < ${rows})
     select i * 60000, 'turbo', 'gpt-4o-mini', 'main', 200, 0, 1, 0, i % 7, 0, 0, i % 11, 0 from n`)
   db.close()

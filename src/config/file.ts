@@ -5,6 +5,7 @@ import { isNetwork } from '#core/network.ts'
 import { periods } from '#core/period.ts'
 import { unitsMax } from '#core/units.ts'
 import { ipLimitActions } from '#core/user.ts'
+import { isWeight, weightMax } from '#core/weights.ts'
 import { passedMethods } from '#providers/passed-route.ts'
 import { isNeverPassed } from '#upstreams/header-lists.ts'
 import { ConfigError } from './settings.ts'
@@ -47,6 +48,16 @@ const passedHeaders = z.array(
 )
 
 const outputUnits = z.number().int().min(1).max(10_000_000)
+
+const notWeight = `must be a number from 0 (free) to ${weightMax}, with at most three decimals; a unit without a weight counts as 1`
+const weight = z.number({ error: notWeight }).refine(isWeight, notWeight)
+const kindWeights = {
+  input: weight.optional(),
+  cacheRead: weight.optional(),
+  cacheWritten: weight.optional(),
+  output: weight.optional(),
+}
+const weightedKinds = `weights are for ${Object.keys(kindWeights).join(', ')}; reasoning counts as output`
 
 const notOrigin = 'must be an origin such as https://chat.example.org, without a path, or *'
 
@@ -107,6 +118,9 @@ const fileSchema = z.strictObject({
       }),
     )
     .optional(),
+  weights: z
+    .strictObject({ ...kindWeights, families: z.record(z.string(), z.strictObject(kindWeights)).optional() })
+    .optional(),
   purgeAfterDays: days.optional(),
   onDisconnect: z.enum(['abort', 'drain']).optional(),
   inputEstimate: z.enum(['usual', 'bound']).optional(),
@@ -161,8 +175,10 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
 }
 
 function explain(issue: z.core.$ZodIssue | undefined): string {
-  if (issue?.code === 'unrecognized_keys')
-    return `unknown key ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
+  if (issue?.code === 'unrecognized_keys') {
+    const unknown = `unknown key ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
+    return issue.path[0] === 'weights' ? `${unknown}; ${weightedKinds}` : unknown
+  }
   if (issue?.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   return issue?.message ?? 'is not valid'
 }

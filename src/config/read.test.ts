@@ -336,6 +336,42 @@ describe('readConfig', () => {
       }
   })
 
+  it('reads weights for all families, and for some', () => {
+    const file =
+      'weights: { cacheRead: 0.1, output: 0, families: { claude: { cacheWritten: 1.25 }, turbo: {} } }'
+    assert.deepEqual(read({}, file).policy.weights, {
+      all: { cacheRead: 0.1, output: 0 },
+      families: { claude: { cacheWritten: 1.25 }, turbo: {} },
+    })
+    assert.equal(read({}).policy.weights, undefined)
+  })
+
+  it('says of wrong weights what is right', () => {
+    for (const [weights, message] of [
+      [
+        '{ cacheRead: -1 }',
+        /weights\.cacheRead: must be a number from 0 \(free\) to 100, with at most three decimals/,
+      ],
+      ['{ output: 100.5 }', /weights\.output: must be a number from 0/],
+      ['{ input: 0.0001 }', /weights\.input: must be a number from 0/],
+      ['{ input: .inf }', /weights\.input: must be a number from 0/],
+      ['{ input: cheap }', /weights\.input: must be a number from 0/],
+      [
+        '{ reasoning: 2 }',
+        /weights: unknown key "reasoning"; weights are for input, cacheRead, cacheWritten, output; reasoning counts as output/,
+      ],
+      [
+        '{ families: { claude: { cache_read: 2 } } }',
+        /weights\.families\.claude: unknown key "cache_read"; weights are for input/,
+      ],
+      [
+        '{ families: { cluade: { output: 2 } } }',
+        /weights\.families\.cluade: no such family; there are .*claude/,
+      ],
+    ] as const)
+      assert.throws(() => read({}, `weights: ${weights}`), { name: 'ConfigError', message })
+  })
+
   it('keeps defaults apart: limits of families, limits of users, what is reserved', () => {
     const file =
       'defaults: { limits: { turbo: 5 }, period: daily, concurrentRequests: 2, outputUnits: 99, outputShare: 0.5 }\ntimeZone: Europe/Paris'

@@ -2,7 +2,7 @@ import { builtInFamilies, familyNames } from '#core/family.ts'
 import { isNetwork } from '#core/network.ts'
 import { outputPolicyDefault } from '#core/output-need.ts'
 import type { PolicySettings } from '#core/policy-settings.ts'
-import type { UserLimits } from '#core/user.ts'
+import type { WeightSettings } from '#core/weights.ts'
 import { providers } from '#providers/all.ts'
 import { databaseUrlOf, directUrlOf } from './database-url.ts'
 import {
@@ -118,9 +118,11 @@ function policyOf(file: ConfigFile): PolicySettings {
   if (unknown !== undefined) {
     throw new ConfigError(`defaults.limits.${unknown}`, `no such family; there are ${known.join(', ')}`)
   }
+  const weights = weightsOf(file, known)
   return {
     families,
     limits,
+    ...(weights && { weights }),
     defaults: definedOnly(defaults),
     output: {
       floor: outputFloor ?? outputPolicyDefault.floor,
@@ -132,10 +134,21 @@ function policyOf(file: ConfigFile): PolicySettings {
   }
 }
 
-function definedOnly(
-  limits: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | undefined },
-): UserLimits {
-  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
+function weightsOf({ weights }: ConfigFile, known: readonly string[]): WeightSettings | undefined {
+  if (!weights) return undefined
+  const { families = {}, ...all } = weights
+  const unknown = Object.keys(families).find((family) => !known.includes(family))
+  if (unknown !== undefined)
+    throw new ConfigError(`weights.families.${unknown}`, `no such family; there are ${known.join(', ')}`)
+  const named = Object.entries(families).map(([family, own]) => [family, definedOnly(own)] as const)
+  return { all: definedOnly(all), families: Object.fromEntries(named) }
+}
+
+function definedOnly<Values extends object>(
+  values: { readonly [Name in keyof Values]?: Values[Name] | undefined },
+): Partial<Values> {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(defined) as Partial<Values>
 }
 
 /** Names the variables that add an upstream, for the places that tell an operator that there is none. */

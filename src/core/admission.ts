@@ -3,11 +3,12 @@ import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf, isCaughtAll } from './family.ts'
 import { matchesName } from './model-name.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
-import { type AdvisorMost, needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
+import { type AdvisorMost, heldFor, needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
 import type { Period, PeriodBounds } from './period.ts'
 import { takeRate } from './rate.ts'
 import { addUnits, sumMax, toNeed, unitsMax } from './units.ts'
 import { isDisabled, isExpired, UNLIMITED, type UserLimits, type UserType } from './user.ts'
+import { plainWeights, type WeightsOf } from './weights.ts'
 
 /**
  * The admission policy: may this request start? One pure function answers, in a fixed order, so that the same
@@ -23,6 +24,8 @@ export interface Policy {
   readonly defaults: UserLimits
   /** How much output a request of a limited user may ask for. */
   readonly output: OutputPolicy
+  /** Of a family; absent where every unit counts as one. */
+  readonly weightsOf?: WeightsOf
   /** IANA name; days and the periods of quotas are its calendar's. */
   readonly timeZone: string
   /** Bounds of the period that `now` lies in. */
@@ -163,7 +166,7 @@ export type Decision = Admitted | Refused
 
 /**
  * Decides one request. `quota` is the stored quota of the request's family, undefined where the user never used
- * it. Times in epoch milliseconds, amounts in LLM units.
+ * it. Times in epoch milliseconds; what is asked in LLM units, what is held, used and left in units of the quota.
  */
 export function decideAdmission(
   user: UserState | undefined,
@@ -445,31 +448,33 @@ function numberLimit(
 function decideQuota(
   view: QuotaView,
   asked: NonNullable<AdmissionRequest['units']>,
-  { output: policy }: Policy,
+  { output: policy, weightsOf }: Policy,
   now: number,
 ): Decision {
+  const weights = weightsOf?.(view.family)?.held ?? plainWeights
   const admit = (hold: number, outputCap?: number, outputMost?: number): Admitted => {
     const quota = { ...view, reserved: addUnits(view.reserved, hold) }
     return { ...letIn, hold, outputCap, outputMost, quota }
   }
   const { limit } = view
   if (limit === undefined) {
-    const wanted = addUnits(
-      toNeed(asked.input),
+    const wanted = heldFor(
+      asked,
       toNeed(asked.output ?? policy.unstated * Math.max(1, asked.choices)),
+      weights,
     )
     return admit(Math.max(0, Math.min(wanted, unitsMax, sumMax - view.reserved)))
   }
   // A quota may be overdrawn; what needs nothing (counting) is let in all the same.
   const left = Math.max(0, limit - view.used - view.reserved)
-  const need = needOf(asked, left, policy)
+  const need = needOf(asked, left, policy, weights)
   if (need.units <= Math.min(left, unitsMax)) {
     const admitted = admit(need.units, need.cap, need.most)
     if (!need.advisor) return admitted
     const { uses, output } = need.advisor
     return { ...admitted, advisorMost: { uses, output } }
   }
-  const fitsInto = (room: number) => needOf(asked, room, policy).units <= Math.min(room, unitsMax)
+  const fitsInto = (room: number) => needOf(asked, room, policy, weights).units <= Math.min(room, unitsMax)
   return refuseQuota(view, { ...need, isStated: asked.output !== undefined }, fitsInto, now)
 }
 

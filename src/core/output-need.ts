@@ -1,4 +1,5 @@
 import { addUnits, toNeed } from './units.ts'
+import { type HeldWeights, outputWithin, plainWeights, toWhole } from './weights.ts'
 
 /**
  * How much output a limited user's request holds. Coding agents ask for 128,000 and use 500: holding all of it would
@@ -24,6 +25,8 @@ export const outputPolicyDefault: OutputPolicy = { floor: 8192, share: 0.25, uns
 export interface OutputAsked {
   /** Estimated input. */
   readonly input: number
+  /** How much of it is output that nothing bounds; absent: nothing. */
+  readonly outputAmongInput?: number
   /** The most output the request allows, over all its choices; undefined where it does not say. */
   readonly output: number | undefined
   /** How many answers it asks for; a cap holds for each of them. */
@@ -51,6 +54,7 @@ export interface AdvisorMost {
   readonly output: number
 }
 
+/** Units are those of the quota; bounds of answers are LLM units, as they go into a request. */
 export interface OutputNeed {
   /** Everything that has to fit, input and output. */
   readonly units: number
@@ -67,56 +71,91 @@ export interface OutputNeed {
 }
 
 /** What a request needs of a quota in which `left` units are left. */
-export function needOf(asked: OutputAsked, left: number, policy: OutputPolicy): OutputNeed {
-  if (!asked.advisor) return answerNeedOf(asked, left, policy)
+export function needOf(
+  asked: OutputAsked,
+  left: number,
+  policy: OutputPolicy,
+  weights: HeldWeights = plainWeights,
+): OutputNeed {
+  if (!asked.advisor) return answerNeedOf(asked, left, policy, weights).need
   // The other half is the advisor's.
-  const answer = answerNeedOf(asked, Math.floor(left / 2), policy)
-  const advisor = advisorNeedOf(asked.advisor, answer.units, left, policy)
-  return { ...answer, units: addUnits(answer.units, advisor.units), advisor }
+  const { need, size } = answerNeedOf(asked, Math.floor(left / 2), policy, weights)
+  const advisor = advisorNeedOf(asked.advisor, size, left - need.units, left, policy, weights)
+  return { ...need, units: addUnits(need.units, advisor.units), advisor }
+}
+
+/** The units that input and so much output hold. */
+export function heldFor(asked: OutputAsked, output: number, weights: HeldWeights): number {
+  return toNeed(toWhole(heldInput(asked, weights) + output * weights.output, weights.scale))
+}
+
+/** In parts of units. */
+function heldInput({ input, outputAmongInput = 0 }: OutputAsked, weights: HeldWeights): number {
+  const more = toNeed(outputAmongInput) * Math.max(0, weights.output - weights.input)
+  return toNeed(input) * weights.input + more
 }
 
 /** The bound of an advisor that states none, which its provider recommends, and the smallest that it takes. */
 const [advisorUsual, advisorLeast] = [2048, 1024]
+/** Written where the uses count nothing and the request does not bound them. */
+const advisorUsesFree = 1000
 
 /**
  * Each use reads the whole conversation, at most everything that is held for the answer, and what was advised before. As
  * many uses are held as a share of what is left has room for, but one at least.
+ *
+ * @param reads LLM units of the conversation
+ * @param room what is left beside the answer
  */
 function advisorNeedOf(
   asked: AdvisorAsked,
   reads: number,
+  room: number,
   left: number,
   policy: OutputPolicy,
+  weights: HeldWeights,
 ): NonNullable<OutputNeed['advisor']> {
-  const room = left - reads
+  const { scale, input: ofInput, output: ofOutput } = weights
   const stated = Math.min(asked.output ?? advisorUsual, Math.max(advisorLeast, policy.floor))
-  const output = Math.max(Math.min(stated, advisorLeast), Math.min(stated, room - reads))
-  const unitsOf = (uses: number) => uses * reads + (output * uses * (uses + 1)) / 2
-  const budget = Math.min(room, left * policy.share)
-  // Where `unitsOf` is the budget; below one use there is no root to look for.
-  const slope = reads + output / 2
-  const fitting = Math.floor((Math.sqrt(slope * slope + 2 * output * Math.max(0, budget)) - slope) / output)
+  const affordable = Math.floor(outputWithin(room * scale - reads * ofInput, weights))
+  const output = Math.max(Math.min(stated, advisorLeast), Math.min(stated, affordable))
+  const partsOf = (uses: number) =>
+    uses * reads * ofInput + (output * uses * (uses - 1) * ofInput) / 2 + output * uses * ofOutput
+  const budget = Math.max(0, Math.min(room, left * policy.share)) * scale
+  // Where `partsOf` is the budget; below one use there is no root to look for.
+  const [slope, curve] = [reads * ofInput + output * (ofOutput - ofInput / 2), output * ofInput]
+  const root = curve > 0 ? (Math.sqrt(slope * slope + 2 * curve * budget) - slope) / curve : budget / slope
+  const fitting = slope === 0 && curve === 0 ? advisorUsesFree : Math.floor(root)
   const uses = Math.max(1, Math.min(asked.uses ?? fitting, fitting))
-  return { uses, output, units: toNeed(unitsOf(uses)) }
+  return { uses, output, units: toNeed(toWhole(partsOf(uses), scale)) }
 }
 
-function answerNeedOf(asked: OutputAsked, left: number, policy: OutputPolicy): OutputNeed {
-  const input = toNeed(asked.input)
+/** @returns beside the need how much it reads and writes in LLM units */
+function answerNeedOf(
+  asked: OutputAsked,
+  left: number,
+  policy: OutputPolicy,
+  weights: HeldWeights,
+): { readonly need: OutputNeed; readonly size: number } {
   const choices = Math.max(1, toNeed(asked.choices))
   const stated = asked.output === undefined ? undefined : toNeed(asked.output)
+  const needing = (output: number, bounds: Pick<OutputNeed, 'most' | 'cap' | 'least'>) => ({
+    need: {
+      units: heldFor(asked, output, weights),
+      output: toNeed(toWhole(output * weights.output, weights.scale)),
+      ...bounds,
+    },
+    size: addUnits(toNeed(asked.input), output),
+  })
   if (stated !== undefined && asked.mayLower !== true) {
-    return {
-      units: addUnits(input, stated),
-      output: stated,
-      most: Math.floor(stated / choices),
-      cap: undefined,
-    }
+    return needing(stated, { most: Math.floor(stated / choices), cap: undefined })
   }
   const each = stated === undefined ? undefined : Math.floor(stated / choices)
   const leastCap = Math.max(1, toNeed(asked.leastCap ?? 1))
   const unstated = Math.min(policy.unstated, asked.mostCap ?? policy.unstated)
-  const room = Math.floor((left - input) / choices)
-  const share = Math.floor((left * policy.share) / choices)
+  const roomFor = (parts: number) => Math.floor(outputWithin(parts, weights) / choices)
+  const room = roomFor(left * weights.scale - heldInput(asked, weights))
+  const share = roomFor(left * weights.scale * policy.share)
   const most =
     each === undefined
       ? Math.max(
@@ -125,12 +164,9 @@ function answerNeedOf(asked: OutputAsked, left: number, policy: OutputPolicy): O
           Math.min(Math.max(policy.floor, share), unstated, room),
         )
       : Math.min(each, Math.max(policy.floor, leastCap, Math.min(share, room)))
-  const output = toNeed(most * choices)
-  return {
-    units: addUnits(input, output),
-    output,
+  return needing(toNeed(most * choices), {
     most,
     cap: most === each ? undefined : most,
     ...(leastCap > 1 && most === leastCap && most !== each && { least: leastCap }),
-  }
+  })
 }

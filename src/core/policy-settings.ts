@@ -3,6 +3,7 @@ import type { Family } from './family.ts'
 import type { OutputPolicy } from './output-need.ts'
 import { createPeriods } from './period.ts'
 import type { UserLimits } from './user.ts'
+import { createWeights, type WeightSettings } from './weights.ts'
 
 /** The policy as the configuration states it: plain data, so that it can be handed to another thread. */
 export interface PolicySettings {
@@ -11,10 +12,13 @@ export interface PolicySettings {
   readonly limits: Readonly<Record<string, number>>
   readonly defaults: UserLimits
   readonly output: OutputPolicy
+  /** How much one unit of each kind counts in a quota; absent: as one. */
+  readonly weights?: WeightSettings
   /** IANA name; quota periods follow its calendar. */
   readonly timeZone: string
 }
 
 export function createPolicy(settings: PolicySettings): Policy {
-  return { ...settings, periodAt: createPeriods(settings.timeZone) }
+  const weightsOf = createWeights(settings.weights)
+  return { ...settings, ...(weightsOf && { weightsOf }), periodAt: createPeriods(settings.timeZone) }
 }

@@ -34,4 +34,6 @@ export interface UsageRow {
   /** Requests whose figures are ours, not the provider's. */
   readonly estimated: number
   readonly usage: Usage
+  /** What counted against quotas, by the weights of when each request was charged. */
+  readonly units: number
 }

@@ -2,7 +2,7 @@ import { addUnits, toCount, toSum } from './units.ts'
 
 /**
  * What one request consumed, in LLM units. Every unit stands in exactly one field, so that their sum is what
- * the quota counts. Providers draw the lines differently: OpenAI's `prompt_tokens` includes the cached ones and
+ * the quota counts, or what it weighs (`weights.ts`). Providers draw the lines differently: OpenAI's `prompt_tokens` includes the cached ones and
  * its `completion_tokens` the reasoning, Anthropic's `input_tokens` excludes both kinds of cache; each
  * provider's reader converts to this.
  */
@@ -18,7 +18,7 @@ export interface Usage {
 
 export const noUsage: Usage = { input: 0, cacheRead: 0, cacheWritten: 0, output: 0, reasoning: 0 }
 
-/** The units that count against a quota; their sum saturates. */
+/** All units together, as they count against a quota where no weights are configured; their sum saturates. */
 export function unitsOf({ input, cacheRead, cacheWritten, output, reasoning }: Usage): number {
   return toSum(input + cacheRead + cacheWritten + output + reasoning)
 }

@@ -328,6 +328,7 @@ function askOf(
   const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere, advisor } = parsed.request
   const { endpoint } = parsed
   const isBounded = endpoint.isMetered && hasOutput
+  const outputAmongInput = endpoint.isMetered && !hasOutput ? (output ?? 0) : 0
   return {
     requestId: visit.requestId,
     address: visit.address,
@@ -339,7 +340,8 @@ function askOf(
       family: familyOf(model, context.families),
       ...(parsed.isUnnamed && { isUnnamed: true }),
       // Where nothing bounds the output it is held beside the input, which nothing lowers.
-      input: toUnits(parsed.input + (endpoint.isMetered && !hasOutput ? (output ?? 0) : 0)),
+      input: toUnits(parsed.input + outputAmongInput),
+      ...(outputAmongInput > 0 && { outputAmongInput }),
       output: isBounded ? output : 0,
       choices,
       leastCap,

@@ -1,4 +1,3 @@
-import { unitsOf } from '#core/usage.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import type { UsageStore } from '#storage/store.ts'
 
@@ -19,7 +18,7 @@ export interface UsageReportRow {
   readonly cacheWritten: number
   readonly output: number
   readonly reasoning: number
-  /** All five together: what counts against a quota. */
+  /** What counted against quotas: all five together, each by its weight when it was charged. */
   readonly units: number
 }
 
@@ -34,7 +33,7 @@ export async function reportUsage(store: UsageStore, question: UsageQuestion): P
   return { rows: rows.slice(0, question.limit).map(toReportRow), truncated: rows.length > question.limit }
 }
 
-function toReportRow({ at, userId, requests, estimated, usage, ...groups }: UsageRow): UsageReportRow {
+function toReportRow({ at, userId, requests, estimated, usage, units, ...groups }: UsageRow): UsageReportRow {
   return {
     at,
     ...(userId !== undefined && { user: userId }),
@@ -42,6 +41,6 @@ function toReportRow({ at, userId, requests, estimated, usage, ...groups }: Usag
     requests,
     estimated,
     ...usage,
-    units: unitsOf(usage),
+    units,
   }
 }

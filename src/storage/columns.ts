@@ -29,12 +29,27 @@ export function saturating(stored: string, added: string): string {
   return `case when ${stored} > ${sumMax} - ${added} then ${sumMax} else ${stored} + ${added} end`
 }
 
+/** The same for what may be far below zero as well. */
+export function saturatingBoth(stored: string, added: string): string {
+  const isBelow = `${stored} < 0 and ${added} < -${sumMax} - ${stored}`
+  const isAbove = `${stored} > 0 and ${added} > ${sumMax} - ${stored}`
+  return `case when ${isAbove} then ${sumMax} when ${isBelow} then -${sumMax} else ${stored} + ${added} end`
+}
+
 /** The sum of a column over any number of rows; 64 bits would not hold that of a thousand which stand at their bound. */
 export function wideSum(expression: string): string {
   return `sum(cast(${expression} as double precision))`
 }
 
+/** What counts against quotas of the kinds' sums that a row holds, with what weights made of them. */
+export const weighedSum = 'input + cache_read + cache_written + output + reasoning + weighing'
+
 /** What a sum says, no more than a column may hold. */
 export function bounded(sum: string): string {
   return `case when ${sum} > ${sumMax} then ${sumMax} else ${sum} end`
+}
+
+/** The same for what may be far below zero as well. */
+export function boundedBoth(sum: string): string {
+  return `case when ${sum} > ${sumMax} then ${sumMax} when ${sum} < -${sumMax} then -${sumMax} else ${sum} end`
 }

@@ -1,6 +1,6 @@
 import { toCount, toSum, toUnits } from '#core/units.ts'
 import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
-import { integer, optional, saturating, text, units } from './columns.ts'
+import { integer, optional, saturating, saturatingBoth, text, units } from './columns.ts'
 import {
   type Adjustment,
   type ClosedEntry,
@@ -329,6 +329,13 @@ export function toUsageValues(row: RollUp): readonly Value[] {
   ]
 }
 
+/** The same of a row with weights: most have none, and are written without that column. */
+export const weighedColumns = [...usageColumns, 'weighing'] as const
+
+export function toWeighedValues(row: RollUp): readonly Value[] {
+  return [...toUsageValues(row), row.weighing]
+}
+
 /**
  * What happens to a row of usage that is there already: the sums are added up, and saturate.
  *
@@ -338,4 +345,10 @@ export function addingUsage(table: string, own: readonly string[], more: readonl
   const key = [...own, 'family', 'model', 'upstream', 'status', ...more]
   const added = usageSums.map((sum) => `${sum} = ${saturating(`${table}.${sum}`, `excluded.${sum}`)}`)
   return `on conflict (${key.join(', ')}) do update set ${added.join(', ')}`
+}
+
+/** What `addingUsage` says, for a row with weights. */
+export function addingWeighed(table: string, own: readonly string[], more: readonly string[] = []): string {
+  const weighing = saturatingBoth(`${table}.weighing`, 'excluded.weighing')
+  return `${addingUsage(table, own, more)}, weighing = ${weighing}`
 }

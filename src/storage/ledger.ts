@@ -4,9 +4,10 @@ import type { AdmissionAsk, AdmissionOutcome, AskedBy } from '#core/admission-as
 import { placeOf } from '#core/network.ts'
 import type { Settlement, SettlementOutcome, UsageBeside } from '#core/settlement.ts'
 import { addUnits, toCount, toUnits } from '#core/units.ts'
-import { toBoundedUsage, type Usage, unitsOf } from '#core/usage.ts'
+import { toBoundedUsage, type Usage } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { barredFrom, type UserLimits } from '#core/user.ts'
+import { chargeOf, weighingOf } from '#core/weights.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { MeteringAnswer, MeteringBatch } from './store.ts'
 
@@ -104,6 +105,8 @@ export interface ClosedEntry {
   readonly settlement: Settlement
   readonly usage: Usage
   readonly units: number
+  /** What weights add to the sum of `usage`, or take away from it. */
+  readonly weighing: number
   readonly endedAt: number
 }
 
@@ -112,6 +115,7 @@ export interface CountedEvent {
   readonly usage: Usage
   readonly userId: string
   readonly units: number
+  readonly weighing: number
   readonly endedAt: number
 }
 
@@ -123,6 +127,7 @@ export interface EntryBeside {
   readonly beside: UsageBeside
   readonly usage: Usage
   readonly units: number
+  readonly weighing: number
   readonly endedAt: number
 }
 
@@ -256,7 +261,7 @@ function bar(user: LoadedUser, reason: string, now: number): void {
 
 /**
  * Moves an entry's hold to what was really used. Guards nothing: what happened is booked, also beyond a limit
- * that was lowered meanwhile, and in the period in which it ends. What comes late, for an entry that was abandoned,
+ * that was lowered meanwhile, in the period in which it ends and by the weights of now. What comes late, for an entry that was abandoned,
  * takes the place of the estimate that it was charged.
  */
 function settle(
@@ -274,7 +279,9 @@ function settle(
   if (charged && settlement.ending === 'abandoned') return 'repeated'
   const usage = usageOf(settlement, entry)
   const user = state.userById(entry.userId)
-  let units = unitsOf(usage)
+  const weights = policy.weightsOf?.(entry.family)
+  let units = chargeOf(usage, weights)
+  const weighing = weighingOf(usage, weights)
   let endedAt = now
   if (user) {
     const quota = quotaOf(user, entry.family)
@@ -298,7 +305,7 @@ function settle(
     }
     user.isChanged = true
   }
-  changes.closed.push({ entry, settlement, usage, units, endedAt })
+  changes.closed.push({ entry, settlement, usage, units, weighing, endedAt })
   if (settlement.beside && settlement.ending === 'settled')
     bookBeside(entry, settlement, user, policy, now, changes)
   return charged ? 'corrected' : 'closed'
@@ -319,7 +326,9 @@ function bookBeside(
   for (const [index, beside] of (settlement.beside ?? []).entries()) {
     const usage = toBoundedUsage(beside.usage)
     const id = `${entry.id}.${index + 1}`
-    let units = unitsOf(usage)
+    const weights = policy.weightsOf?.(beside.family)
+    let units = chargeOf(usage, weights)
+    const weighing = weighingOf(usage, weights)
     let endedAt = now
     if (user) {
       const quota = quotaOf(user, beside.family)
@@ -328,7 +337,7 @@ function bookBeside(
       endedAt = Math.max(now, quota.periodStartedAt)
       quota.isChanged = true
     }
-    changes.beside.push({ id, entry, settlement, beside, usage, units, endedAt })
+    changes.beside.push({ id, entry, settlement, beside, usage, units, weighing, endedAt })
   }
 }
 
@@ -394,7 +403,8 @@ function countAll(
     const usage = toBoundedUsage(event.usage)
     const quota = quotaOf(user, event.family)
     rollOver(quota, user.limits, policy, now)
-    const units = charge(quota, unitsOf(usage))
+    const weights = policy.weightsOf?.(event.family)
+    const units = charge(quota, chargeOf(usage, weights))
     quota.isChanged = true
     user.promptCount = toUnits(user.promptCount + 1)
     user.lastUsedAt = Math.max(
@@ -403,7 +413,8 @@ function countAll(
     )
     user.isChanged = true
     const endedAt = Math.max(now, quota.periodStartedAt)
-    changes.counted.push({ event, usage, userId: user.id, units, endedAt })
+    const weighing = weighingOf(usage, weights)
+    changes.counted.push({ event, usage, userId: user.id, units, weighing, endedAt })
     return 'counted'
   })
 }

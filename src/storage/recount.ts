@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { addUnits } from '#core/units.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
-import { wideSum } from './columns.ts'
+import { weighedSum, wideSum } from './columns.ts'
 import type { Schema } from './schema.ts'
 import { requestPrefixes } from './user-requests.ts'
 
@@ -70,9 +70,8 @@ function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
   return db
     .selectFrom<'usage_hours' | 'usage_minutes'>(table)
     .select(
-      sql<number | null>`${sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))}`.as(
-        'units',
-      ),
+      // By the weights of when each request was charged, whatever they are now.
+      sql<number | null>`${sql.raw(wideSum(weighedSum))}`.as('units'),
     )
     .where('user_id', '=', userId)
     .where('family', '=', family)

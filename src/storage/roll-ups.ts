@@ -17,6 +17,8 @@ export interface RollUp {
   requests: number
   estimated: number
   usage: Usage
+  /** What weights add to the sum of `usage`, or take away from it. */
+  weighing: number
 }
 
 const minuteMs = 60_000
@@ -37,7 +39,7 @@ export function rollUpsOf({
     addTo(totals, key, row)
     addTo(users, `${row.userId} ${key}`, row)
   }
-  for (const { entry, settlement, usage, endedAt } of closed) {
+  for (const { entry, settlement, usage, weighing, endedAt } of closed) {
     const { userId, family, model, charged } = entry
     if (!entry.isMetered) continue
     const { status, upstream = '', isEstimated } = settlement
@@ -50,22 +52,40 @@ export function rollUpsOf({
       requests: 1,
       estimated: Number(isEstimated),
       usage,
+      weighing,
     })
     if (!charged) continue
-    const taken = { ...noUsage, input: -charged.units }
+    const taken = { ...noUsage, input: -entry.inputEstimate }
+    const untaken = entry.inputEstimate - charged.units
     const minuteAt = minuteOf(charged.endedAt)
-    add({ ...about, minuteAt, upstream: '', status: 0, requests: -1, estimated: -1, usage: taken })
+    add({
+      ...about,
+      minuteAt,
+      upstream: '',
+      status: 0,
+      requests: -1,
+      estimated: -1,
+      usage: taken,
+      weighing: untaken,
+    })
   }
   // Of no request of its own: that is counted where it was admitted.
-  for (const { entry, settlement, beside: other, usage, endedAt } of beside) {
+  for (const { entry, settlement, beside: other, usage, weighing, endedAt } of beside) {
     const { status, upstream = '' } = settlement
     const about = { userId: entry.userId, family: other.family, model: other.model, upstream, status }
-    add({ ...about, minuteAt: minuteOf(endedAt), requests: 0, estimated: 0, usage })
+    add({ ...about, minuteAt: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
   }
-  for (const { event, usage, userId, endedAt } of counted) {
+  for (const { event, usage, weighing, userId, endedAt } of counted) {
     const { family, model, upstream = '', status, isEstimated } = event
     const about = { userId, family, model, upstream, status }
-    add({ ...about, minuteAt: minuteOf(endedAt), requests: 1, estimated: Number(isEstimated), usage })
+    add({
+      ...about,
+      minuteAt: minuteOf(endedAt),
+      requests: 1,
+      estimated: Number(isEstimated),
+      usage,
+      weighing,
+    })
   }
   return { users: [...users.values()], totals: [...totals.values()] }
 }
@@ -82,6 +102,7 @@ function addTo(rows: Map<string, RollUp>, key: string, row: RollUp): void {
   }
   known.requests += row.requests
   known.estimated += row.estimated
+  known.weighing = addUnits(known.weighing, row.weighing)
   known.usage = {
     input: addUnits(known.usage.input, row.usage.input),
     cacheRead: addUnits(known.usage.cacheRead, row.usage.cacheRead),

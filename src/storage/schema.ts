@@ -127,6 +127,8 @@ interface UsageColumns {
   cache_written: number
   output: number
   reasoning: number
+  /** What weights added to the sum of the five, or took away from it. */
+  weighing: Generated<number>
 }
 
 interface UsageMinuteRow extends UsageColumns {

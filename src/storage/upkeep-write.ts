@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
-import { bounded, saturating } from './columns.ts'
+import { bounded, boundedBoth, saturating, saturatingBoth } from './columns.ts'
 import { removeCorrections } from './corrections.ts'
 import type { Schema } from './schema.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './upkeep-find.ts'
@@ -44,13 +44,19 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
       const picked = sql`with picked (user_id, hour_at) as (values ${tuples(hours.map(({ userId, hourAt }) => [userId, hourAt]))})`
       const theirs = sql`picked cross join usage_minutes m
         where m.user_id = picked.user_id and m.minute_at >= picked.hour_at and m.minute_at < picked.hour_at + 3600000`
-      const figures = sql.join(figureNames.map((name) => sql.ref(name)))
+      const figures = sql.join([...figureNames, 'weighing'].map((name) => sql.ref(name)))
       // The minutes of one hour, each at its bound, are far from what 64 bits hold.
-      const sums = sql.raw(figureNames.map((name) => `${bounded(`sum(${bounded(`m.${name}`)})`)}`).join(', '))
+      const sums = sql.raw(
+        [
+          ...figureNames.map((name) => bounded(`sum(${bounded(`m.${name}`)})`)),
+          boundedBoth(`sum(${boundedBoth('m.weighing')})`),
+        ].join(', '),
+      )
       const added = sql.raw(
-        figureNames
-          .map((name) => `${name} = ${saturating(`usage_hours.${name}`, `excluded.${name}`)}`)
-          .join(', '),
+        [
+          ...figureNames.map((name) => `${name} = ${saturating(`usage_hours.${name}`, `excluded.${name}`)}`),
+          `weighing = ${saturatingBoth('usage_hours.weighing', 'excluded.weighing')}`,
+        ].join(', '),
       )
       return db.transaction().execute(async (trx) => {
         // What is booked between adding up and removing would be lost, and bookings ask for this lock first.

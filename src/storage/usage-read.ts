@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow } from '#core/usage-question.ts'
-import { integer, wideSum } from './columns.ts'
+import { integer, weighedSum, wideSum } from './columns.ts'
 import type { Schema } from './schema.ts'
 import type { UsageStore } from './store.ts'
 
@@ -111,16 +111,24 @@ function statement(question: UsageQuestion, range: Range, limit: number): RawBui
   const selected = sql.join([...keys, ...sums])
   // What was counted and taken out again is no row, and without a group nothing would be one as well.
   return sql<Row>`select ${selected} from (${sourceOf(question, range)}) as rolled_up
-    ${grouped} having ${requests} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
+    ${grouped} having ${requests} <> 0 or ${kinds} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
 }
 
-const figures = sql.raw('requests, estimated, input, cache_read, cache_written, output, reasoning')
+const figures = sql.raw('requests, estimated, input, cache_read, cache_written, output, reasoning, weighing')
 const requests = sql.raw(wideSum('requests'))
-const units = sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))
+const kinds = sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))
+const units = sql.raw(wideSum(weighedSum))
 const dimensions = sql.raw('family, model, upstream, status')
-const sums = ['requests', 'estimated', 'input', 'cache_read', 'cache_written', 'output', 'reasoning'].map(
-  (name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`,
-)
+const sumsOfKinds = [
+  'requests',
+  'estimated',
+  'input',
+  'cache_read',
+  'cache_written',
+  'output',
+  'reasoning',
+].map((name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`)
+const sums = [...sumsOfKinds, sql`${units} as units`]
 
 function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
   const { bucket } = question
@@ -174,6 +182,7 @@ function toUsageRow(row: Row, groupBy: readonly UsageDimension[], range: Range):
       output: integer(row.output),
       reasoning: integer(row.reasoning),
     },
+    units: integer(row.units),
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
+import type { WeightSettings } from '#core/weights.ts'
 import { call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import { openScripted, type Scripted, type ScriptedRequest } from '../support/gateway-scripted.ts'
@@ -206,66 +207,96 @@ const messages = [{ role: 'user', content: 'Hi' }]
 
 const [database] = databases
 
-describe('quotas have no hole', () => {
-  let scripted: Scripted
-  let harness: Harness
-  before(async () => {
-    scripted = await openScripted((request, response) => {
-      const { status, body } = answerOf(request)
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    })
-    const upstreams = servers.flatMap(({ name, outputCapMember }) =>
-      (['openai', 'anthropic'] as const).flatMap((provider) => [
-        // Configured for what the second does not obey, and failing.
-        upstreamAt(scripted.origin, {
-          name: `${provider}-${name}-failing`,
-          provider,
-          models: [`claude-/${name}/failing`, 'claude-b'],
-          apiKey: failingKey,
-          outputCapMember: 'max_completion_tokens',
-        }),
-        upstreamAt(scripted.origin, {
-          name: `${provider}-${name}`,
-          provider,
-          models: [`claude-/${name}/*`, 'claude-b'],
-          ...(outputCapMember !== undefined && { outputCapMember }),
-        }),
-      ]),
-    )
-    assert.ok(database)
-    harness = await openHarness(database, {
-      upstreams,
-      policy: { output: { floor: 8192, share: 0.25, unstated: 32_768, least: 64 } },
-      // The bound: no estimate of the input may be wrong to the quota's cost.
-      gateway: { inputEstimate: 'bound' },
-    })
-  })
-  after(async () => {
-    await harness.close()
-    await scripted.close()
-  })
+/** Without weights, and where a unit of output or of input counts for more, or for less, than one of the quota. */
+const weightings: readonly {
+  readonly name: string
+  readonly weights?: WeightSettings
+  /** Of the bodies. */
+  readonly share: number
+  /** How much larger limits are, so that as much is let in. */
+  readonly room: number
+}[] = [
+  { name: '', share: 1, room: 1 },
+  {
+    name: ', output dear',
+    weights: { all: { output: 4.999, cacheRead: 0.1 }, families: {} },
+    share: 1 / 3,
+    room: 5,
+  },
+  {
+    name: ', input dear and output cheap',
+    weights: { all: { output: 9 }, families: { claude: { input: 2.5, cacheWritten: 3, output: 0.333 } } },
+    share: 1 / 3,
+    room: 3,
+  },
+]
 
-  it(`in ${runs} bodies`, async () => {
-    const statuses = new Map<number, number>()
-    await fc.assert(
-      fc.asyncProperty(cases, async ({ path, server, failsFirst, limit, atOnce, body }) => {
-        const accessToken = await harness.createUser({ quotaLimits: { claude: limit } })
-        const { bounds, counts, ...rest } = body
-        const model = `claude-/${server.name}/${failsFirst ? 'failing' : 'alone'}`
-        const text = JSON.stringify({ model, messages, ...bounds, ...counts, ...rest })
-        const sent = Array.from({ length: atOnce }, () =>
-          call(harness.port, { path, accessToken, body: text }),
-        )
-        for (const { status } of await Promise.all(sent)) {
-          statuses.set(status, (statuses.get(status) ?? 0) + 1)
-        }
-        const used = await harness.usedBy(accessToken)
-        assert.ok(used <= limit, `${used} of ${limit} used, ${path}, ${server.name}: ${text}`)
-      }),
-      { numRuns: runs, ...(seed !== undefined && { seed: Number(seed) }) },
-    )
-    const count = [...statuses.values()].reduce((sum, each) => sum + each, 0)
-    assert.ok((statuses.get(200) ?? 0) > count / 5, `only refusals: ${JSON.stringify([...statuses])}`)
-    await harness.settle()
+for (const { name: what, weights, share, room } of weightings)
+  describe(`quotas have no hole${what}`, () => {
+    const count = Math.ceil(runs * share)
+    let scripted: Scripted
+    let harness: Harness
+    before(async () => {
+      scripted = await openScripted((request, response) => {
+        const { status, body } = answerOf(request)
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      })
+      const upstreams = servers.flatMap(({ name, outputCapMember }) =>
+        (['openai', 'anthropic'] as const).flatMap((provider) => [
+          // Configured for what the second does not obey, and failing.
+          upstreamAt(scripted.origin, {
+            name: `${provider}-${name}-failing`,
+            provider,
+            models: [`claude-/${name}/failing`, 'claude-b'],
+            apiKey: failingKey,
+            outputCapMember: 'max_completion_tokens',
+          }),
+          upstreamAt(scripted.origin, {
+            name: `${provider}-${name}`,
+            provider,
+            models: [`claude-/${name}/*`, 'claude-b'],
+            ...(outputCapMember !== undefined && { outputCapMember }),
+          }),
+        ]),
+      )
+      assert.ok(database)
+      harness = await openHarness(database, {
+        upstreams,
+        policy: {
+          output: { floor: 8192, share: 0.25, unstated: 32_768, least: 64 },
+          ...(weights && { weights }),
+        },
+        // The bound: no estimate of the input may be wrong to the quota's cost.
+        gateway: { inputEstimate: 'bound' },
+      })
+    })
+    after(async () => {
+      await harness.close()
+      await scripted.close()
+    })
+
+    it(`in ${count} bodies`, async () => {
+      const statuses = new Map<number, number>()
+      await fc.assert(
+        fc.asyncProperty(cases, async ({ path, server, failsFirst, atOnce, body, ...drawn }) => {
+          const limit = drawn.limit * room
+          const accessToken = await harness.createUser({ quotaLimits: { claude: limit } })
+          const { bounds, counts, ...rest } = body
+          const model = `claude-/${server.name}/${failsFirst ? 'failing' : 'alone'}`
+          const text = JSON.stringify({ model, messages, ...bounds, ...counts, ...rest })
+          const sent = Array.from({ length: atOnce }, () =>
+            call(harness.port, { path, accessToken, body: text }),
+          )
+          for (const { status } of await Promise.all(sent)) {
+            statuses.set(status, (statuses.get(status) ?? 0) + 1)
+          }
+          const used = await harness.usedBy(accessToken)
+          assert.ok(used <= limit, `${used} of ${limit} used, ${path}, ${server.name}: ${text}`)
+        }),
+        { numRuns: count, ...(seed !== undefined && { seed: Number(seed) }) },
+      )
+      const answers = [...statuses.values()].reduce((sum, each) => sum + each, 0)
+      assert.ok((statuses.get(200) ?? 0) > answers / 5, `only refusals: ${JSON.stringify([...statuses])}`)
+      await harness.settle()
+    })
   })
-})

@@ -1,5 +1,6 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
 import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
+import { noUsage, type Usage } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UserLimits, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
@@ -21,6 +22,13 @@ export interface ModelPolicy {
   /** A zone without daylight saving: its offset to UTC in milliseconds is its whole calendar. */
   readonly offsetMs: number
 }
+
+/** How much a unit of each kind counts, in thousandths; of a family, or of all where it has none of its own. */
+export type ModelWeights = Readonly<
+  Record<string, Readonly<Record<'input' | 'cacheRead' | 'cacheWritten' | 'output', number>>>
+>
+
+const plain = { input: 1000, cacheRead: 1000, cacheWritten: 1000, output: 1000 }
 
 export interface ModelEntry {
   readonly id: string
@@ -71,6 +79,8 @@ export class AccountModel {
   readonly users = new Map<string, ModelUser>()
   readonly entries = new Map<string, ModelEntry>()
   readonly events = new Set<string>()
+  /** As configured now. */
+  weights: ModelWeights = {}
   readonly #policy: ModelPolicy
 
   constructor(policy: ModelPolicy) {
@@ -207,33 +217,36 @@ export class AccountModel {
     asked: NonNullable<AdmissionAsk['units']>,
     now: number,
   ): Prediction | undefined {
-    const { input, output, choices } = asked
+    const { output, choices } = asked
     const { unstated } = this.#policy.output
     const limit = this.quotaLimit(user, family, now)
+    const holdOf = (most: number) => this.#holdOf(family, asked.input, most)
     if (limit === undefined)
-      return { kind: 'admitted', hold: input + (output ?? unstated * choices), outputCap: undefined }
+      return { kind: 'admitted', hold: holdOf(output ?? unstated * choices), outputCap: undefined }
     const left = Math.max(0, limit - this.used(user, family, now) - this.reserved(user, family))
     if (output !== undefined && !asked.mayLower) {
-      return input + output <= left
-        ? { kind: 'admitted', hold: input + output, outputCap: undefined }
+      return holdOf(output) <= left
+        ? { kind: 'admitted', hold: holdOf(output), outputCap: undefined }
         : undefined
     }
     const each = output === undefined ? undefined : Math.floor(output / choices)
-    const cap = this.#capOf(asked, each, left)
-    const hold = input + cap * choices
+    const cap = this.#capOf(family, asked, each, left)
+    const hold = holdOf(cap * choices)
     if (hold > left) return undefined
     return { kind: 'admitted', hold, outputCap: cap === each ? undefined : cap }
   }
 
   /** The largest whole bound of an answer that the rules allow, found by trying; where none does, the least one. */
   #capOf(
+    family: string,
     { input, choices, leastCap = 1 }: NonNullable<AdmissionAsk['units']>,
     each: number | undefined,
     left: number,
   ): number {
     const { floor, share, unstated, least } = this.#policy.output
-    const fits = (cap: number) => input + cap * choices <= left
-    const isFair = (cap: number) => cap <= floor || cap * choices <= left * share
+    const fits = (cap: number) => this.#holdOf(family, input, cap * choices) <= left
+    const ofOutput = this.#weightsOf(family).output
+    const isFair = (cap: number) => cap <= floor || cap * choices * ofOutput <= left * share * 1000
     if (each === undefined) {
       let cap = unstated
       while (cap > 0 && !(fits(cap) && isFair(cap))) cap -= 1
@@ -242,6 +255,23 @@ export class AccountModel {
     let cap = each
     while (cap > Math.max(floor, leastCap) && !(fits(cap) && isFair(cap))) cap -= 1
     return cap
+  }
+
+  #weightsOf(family: string) {
+    return this.weights[family] ?? this.weights.all ?? plain
+  }
+
+  /** Input counts as its dearest kind, since which it will be is not known yet. */
+  #holdOf(family: string, input: number, output: number): number {
+    const weights = this.#weightsOf(family)
+    const ofInput = Math.max(weights.input, weights.cacheRead, weights.cacheWritten)
+    return Math.ceil((input * ofInput + output * weights.output) / 1000)
+  }
+
+  #chargeOf(family: string, usage: Usage): number {
+    const { input, cacheRead, cacheWritten, output } = this.#weightsOf(family)
+    const ofInput = usage.input * input + usage.cacheRead * cacheRead + usage.cacheWritten * cacheWritten
+    return Math.ceil((ofInput + (usage.output + usage.reasoning) * output) / 1000)
   }
 
   /** What the program was asked, and admitted. */
@@ -284,7 +314,7 @@ export class AccountModel {
     const user = users.get(userId ?? '')
     if (!user) return 'unknown_user'
     this.events.add(eventId)
-    const units = usage.input + usage.output
+    const units = this.#chargeOf(family, usage)
     const entry = { hold: 0, input: 0, isMetered: true, startedAt: now, endedAt: now, leaseUntil: undefined }
     this.entries.set(requestId, { id: requestId, user, family, ...entry, state: 'settled', units })
     user.promptCount += 1
@@ -303,11 +333,21 @@ export class AccountModel {
       const left = this.used(user, family, now) - (isCurrent ? entry.units : 0)
       if (isCurrent && left < 0) this.#book(user, family, -left, now)
     }
-    const stated = usage.input + usage.cacheRead + usage.cacheWritten + usage.output + usage.reasoning
-    const units = { settled: stated, released: 0, abandoned: entry.isMetered ? entry.input : 0 }
+    const guessed = { ...noUsage, input: entry.isMetered ? entry.input : 0 }
+    const units = {
+      settled: this.#chargeOf(entry.family, usage),
+      released: 0,
+      abandoned: this.#chargeOf(entry.family, guessed),
+    }
     for (const [index, { family, usage: used }] of (ending === 'settled' ? beside : []).entries()) {
       const id = `${requestId}.${index + 1}`
-      const figures = { hold: 0, input: 0, isMetered: true, leaseUntil: undefined, units: used.output }
+      const figures = {
+        hold: 0,
+        input: 0,
+        isMetered: true,
+        leaseUntil: undefined,
+        units: this.#chargeOf(family, used),
+      }
       const { user, startedAt } = entry
       this.entries.set(id, { id, user, family, startedAt, ...figures, state: 'settled', endedAt: now })
     }

@@ -261,7 +261,7 @@ const withCrash = oneof(
 
 /** One in nine crashes now and then: to open a store again costs as much as fifty commands. */
 export const history: fc.Arbitrary<History> = record({
-  policy: nat(1),
+  policy: nat(2),
   users: array(firstEdit, { minLength: usersMax, maxLength: usersMax }),
   commands: oneof(
     { weight: 8, arbitrary: array(command, { minLength: 1, maxLength: 30, size: 'max' }) },

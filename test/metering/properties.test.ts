@@ -8,13 +8,20 @@ import { noUsage, type Usage, unitsOf } from '#core/usage.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
+import type { WeightSettings } from '#core/weights.ts'
 import { createRequestId } from '#http/request-id.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, type TestDatabase, testPolicy } from '../support/stores.ts'
-import { AccountModel, type ModelEntry, type ModelPolicy, type ModelUser } from './account-model.ts'
+import {
+  AccountModel,
+  type ModelEntry,
+  type ModelPolicy,
+  type ModelUser,
+  type ModelWeights,
+} from './account-model.ts'
 import {
   type AskDraw,
   type Command,
@@ -47,7 +54,38 @@ const historiesPerStore = 25
 interface Rules {
   readonly settings: PolicySettings
   readonly model: ModelPolicy
+  /** Each start takes the next ones; absent: never any. */
+  readonly weights?: readonly Weighting[]
 }
+
+interface Weighting {
+  readonly settings: WeightSettings
+  readonly model: ModelWeights
+}
+
+const weightings: readonly Weighting[] = [
+  {
+    settings: {
+      all: { cacheRead: 0.1, output: 2.5 },
+      families: { claude: { input: 0.333, cacheWritten: 1.25 } },
+    },
+    model: {
+      all: { input: 1000, cacheRead: 100, cacheWritten: 1000, output: 2500 },
+      claude: { input: 333, cacheRead: 100, cacheWritten: 1250, output: 2500 },
+    },
+  },
+  { settings: { all: {}, families: {} }, model: {} },
+  {
+    settings: {
+      all: { input: 0, cacheRead: 0, cacheWritten: 0 },
+      families: { claude: { output: 0, input: 3 } },
+    },
+    model: {
+      all: { input: 0, cacheRead: 0, cacheWritten: 0, output: 1000 },
+      claude: { input: 3000, cacheRead: 0, cacheWritten: 0, output: 0 },
+    },
+  },
+]
 
 const rules: readonly Rules[] = [
   {
@@ -74,6 +112,21 @@ const rules: readonly Rules[] = [
       offsetMs: 5.5 * 3_600_000,
     },
   },
+  {
+    settings: {
+      ...testPolicy,
+      output: { floor: 20, share: 0.25, unstated: 50, least: 5 },
+      limits: { claude: 300 },
+      defaults: { period: 'daily' },
+    },
+    model: {
+      limits: { claude: 300 },
+      defaults: { period: 'daily' },
+      output: { floor: 20, share: 0.25, unstated: 50, least: 5 },
+      offsetMs: 0,
+    },
+    weights: weightings,
+  },
 ]
 
 /** A store that many histories share, until one of them fails. */
@@ -81,7 +134,12 @@ interface Shared {
   readonly database: TestDatabase
   readonly rules: Rules
   store: Store
+  starts: number
   histories: number
+}
+
+function weightingOf({ rules: { weights = [] }, starts }: Shared): Weighting | undefined {
+  return weights[starts % weights.length]
 }
 
 let lastNumber = 0
@@ -104,6 +162,7 @@ class Run {
   constructor(shared: Shared) {
     this.#shared = shared
     this.#model = new AccountModel(shared.rules.model)
+    this.#model.weights = weightingOf(shared)?.model ?? {}
   }
 
   async play({ users, commands }: History): Promise<void> {
@@ -308,9 +367,11 @@ class Run {
   async #crash(): Promise<void> {
     const { database, rules: held, store } = this.#shared
     await store.close()
-    this.#shared.store = await openStore(
-      database.settings({ policy: held.settings, instance: unique('instance') }),
-    )
+    this.#shared.starts += 1
+    const weighting = weightingOf(this.#shared)
+    this.#model.weights = weighting?.model ?? {}
+    const policy = { ...held.settings, ...(weighting && { weights: weighting.settings }) }
+    this.#shared.store = await openStore(database.settings({ policy, instance: unique('instance') }))
     await this.#sweep(({ leaseUntil }) => leaseUntil === undefined || leaseUntil <= this.#now)
   }
 
@@ -390,7 +451,7 @@ class Run {
         'each admission has one entry and at most one ending',
       )
       const closed = requests.filter(({ state, isMetered }) => isMetered && state !== 'open')
-      const figures = 'requests, input + cache_read + cache_written + output + reasoning as units'
+      const figures = 'requests, input + cache_read + cache_written + output + reasoning + weighing as units'
       const [usage] = await database.rows(
         `select coalesce(sum(requests), 0) as requests, coalesce(sum(units), 0) as units from (
            select ${figures} from usage_minutes where user_id = '${id}'
@@ -430,7 +491,7 @@ class Run {
       route: '/usage',
       family,
       model: `${family}-x`,
-      usage: { ...noUsage, input: units },
+      usage: { ...noUsage, input: units - Math.floor(units / 3), cacheRead: Math.floor(units / 3) },
       isEstimated: false,
       status: 200,
     }
@@ -515,8 +576,10 @@ for (const { name, create } of databases) {
       if (known && known.histories < historiesPerStore) return known
       if (known) await drop(known)
       const database = await create()
-      const store = await openStore(database.settings({ policy: held.settings }))
-      const made: Shared = { database, rules: held, store, histories: 0 }
+      const [first] = held.weights ?? []
+      const policy = { ...held.settings, ...(first && { weights: first.settings }) }
+      const store = await openStore(database.settings({ policy }))
+      const made: Shared = { database, rules: held, store, starts: 0, histories: 0 }
       open.set(held, made)
       return made
     }

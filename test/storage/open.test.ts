@@ -20,6 +20,7 @@ const released: Readonly<Record<number, string>> = {
   5: '092d75c7b56738c6',
   6: '9fc969d505048e0a',
   7: '1b6d813439cf64a6',
+  8: 'e20a1d6dff276b5e',
 }
 
 describe('migrations', () => {

@@ -116,10 +116,15 @@ describe('plans of a database with a million rows, on PostgreSQL', { skip: !isTe
   it('find what a request needs, as often as it is asked', async () => {
     await database.change('analyze')
     store = await openStore(database.settings({ policy }))
+    const weights = { all: { output: 2 }, families: {} }
+    const weighed = await openStore(
+      database.settings({ policy: { ...policy, weights }, instance: 'weighed' }),
+    )
     const plans = await plansOf(async () => {
       // After five times plans may be kept for whatever is asked.
-      for (let time = 0; time < 8; time++) await askMetering(store, known)
+      for (const each of [store, weighed]) for (let time = 0; time < 8; time++) await askMetering(each, known)
     })
+    await weighed.close()
     const ran = new Set(plans.map(({ statement }) => statement))
     for (const [name, text] of Object.entries(statements))
       assert.ok(ran.has(text.replaceAll(/\s+/g, ' ')), `${name} ran`)

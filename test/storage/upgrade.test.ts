@@ -62,8 +62,8 @@ for (const { name, create } of databases.filter((each) => each.name === 'SQLite'
       for (const who of [{}, { userId: 'usr_1' }]) {
         const rows = await store.usage.readUsage({ bucket: 'day', ...question, ...who })
         assert.deepEqual(
-          rows.map(({ requests, usage }) => [requests, usage.input]),
-          [[2, 37]],
+          rows.map(({ requests, usage, units }) => [requests, usage.input, units]),
+          [[2, 37, 37]],
         )
       }
       const listed = await store.requests.listRequests({ filter: { userId: 'usr_1' }, limit: 5 })

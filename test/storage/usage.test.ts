@@ -8,6 +8,7 @@ import {
   usageBuckets,
   usageDimensions,
 } from '#core/usage-question.ts'
+import type { WeightSettings } from '#core/weights.ts'
 import type { Store } from '#storage/store.ts'
 import { book, createRandom, newUserId } from '../support/ledger.ts'
 import { databases, type TestDatabase, testPolicy, withStore } from '../support/stores.ts'
@@ -70,7 +71,7 @@ async function fromEntries(
       ...(groupBy.includes('status') && { status: Number(entry.status) }),
     }
     const key = JSON.stringify([at, groups])
-    const { requests = 0, estimated = 0, usage } = rows.get(key) ?? {}
+    const { requests = 0, estimated = 0, usage, units = 0 } = rows.get(key) ?? {}
     rows.set(key, {
       at,
       ...groups,
@@ -83,6 +84,7 @@ async function fromEntries(
         output: (usage?.output ?? 0) + figure(entry, 'output'),
         reasoning: (usage?.reasoning ?? 0) + figure(entry, 'reasoning'),
       },
+      units: units + figure(entry, 'units'),
     })
   }
   const keyOf = (row: UsageRow) => [
@@ -145,9 +147,17 @@ async function writeHistory(store: Store, middle: number, seed: number): Promise
 }
 
 /** Around the days that daylight saving makes 25 and 23 hours long, and where days begin at half past. */
-const zones = [
+const zones: readonly {
+  readonly timeZone: string
+  readonly middle: number
+  readonly weights?: WeightSettings
+}[] = [
   { timeZone: 'UTC', middle: Date.parse('2026-11-22T12:00:00Z') },
-  { timeZone: 'Europe/Paris', middle: Date.parse('2026-10-25T12:00:00Z') },
+  {
+    timeZone: 'Europe/Paris',
+    middle: Date.parse('2026-10-25T12:00:00Z'),
+    weights: { all: { cacheRead: 0.1 }, families: { claude: { output: 4.5 } } },
+  },
   { timeZone: 'America/New_York', middle: Date.parse('2026-03-08T12:00:00Z') },
   { timeZone: 'Asia/Kolkata', middle: Date.parse('2026-11-22T12:00:00Z') },
   { timeZone: 'Pacific/Chatham', middle: Date.parse('2026-04-05T00:00:00Z') },
@@ -155,7 +165,7 @@ const zones = [
 
 for (const { name, create } of databases) {
   describe(`usage on ${name}`, () => {
-    for (const { timeZone, middle } of zones) {
+    for (const { timeZone, middle, weights } of zones) {
       it(`is the sum of the entries, whichever way it is asked (${timeZone})`, () =>
         withStore(
           create,
@@ -196,7 +206,7 @@ for (const { name, create } of databases) {
             assert.equal(left?.old, 0)
             assert.ok(gathered > 60, `${gathered} minutes`)
           },
-          { policy: { ...testPolicy, timeZone } },
+          { policy: { ...testPolicy, timeZone, ...(weights && { weights }) } },
         ))
     }
 

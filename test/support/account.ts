@@ -43,14 +43,15 @@ export async function readAccount(rows: Reader, closedWithinMs = 5_000): Promise
  * counted twice shows. Nothing here is so old that upkeep would have removed it.
  */
 async function assertUsage(rows: Reader): Promise<void> {
-  const figures = ['input', 'cache_read', 'cache_written', 'output', 'reasoning']
+  const kinds = ['input', 'cache_read', 'cache_written', 'output', 'reasoning']
+  const figures = [...kinds, 'units']
   const sums = figures.map((name) => `sum(${name}) ${name}`).join(', ')
   const counted = (keys: string, source: string) =>
     rows(`select ${keys}, sum(requests) requests, ${sums} from ${source} group by ${keys} order by ${keys}`)
   const booked = (keys: string) =>
     rows(`select ${keys}, count(*) requests, ${sums} from entries
       where kind = 'metered' and state <> 'open' group by ${keys} order by ${keys}`)
-  const columns = `user_id, family, model, requests, ${figures}`
+  const columns = `user_id, family, model, requests, ${kinds}, ${kinds.join(' + ')} + weighing units`
   const byUser = `(select ${columns} from usage_minutes union all select ${columns} from usage_hours) as used`
   const [user, total] = ['user_id, family, model', 'family, model']
   assert.deepEqual(
@@ -58,7 +59,11 @@ async function assertUsage(rows: Reader): Promise<void> {
     await booked(user),
     'usage is the sum of the ledger, each entry in it once',
   )
-  assert.deepEqual(await counted(total, 'total_hours'), await booked(total), 'and so is what all have used')
+  assert.deepEqual(
+    await counted(total, `(select ${columns.replace('user_id, ', '')} from total_hours) as used`),
+    await booked(total),
+    'and so is what all have used',
+  )
 }
 
 function assertEnded(entry: Row): void {

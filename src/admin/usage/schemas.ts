@@ -109,7 +109,10 @@ export const usageReportSchema = z
           cacheWritten: figure,
           output: figure.openapi({ description: 'Without reasoning.' }),
           reasoning: figure,
-          units: figure.openapi({ description: 'All five together: what counts against a quota.' }),
+          units: figure.openapi({
+            description:
+              'What counted against quotas: all five together, each by its weight when it was charged.',
+          }),
         }),
       )
       .openapi({ description: 'In the order of time, then of the groups; what has no usage has no row.' }),

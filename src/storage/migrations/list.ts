@@ -5,6 +5,7 @@ import { extras } from './0004-extras.ts'
 import { inputCorrections } from './0005-input-corrections.ts'
 import { requests } from './0006-requests.ts'
 import { userRequests } from './0007-user-requests.ts'
+import { weights } from './0008-weights.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   inputCorrections,
   requests,
   userRequests,
+  weights,
 ]

@@ -19,6 +19,7 @@ import {
 } from '../ledger.ts'
 import {
   addingUsage,
+  addingWeighed,
   bookedColumns,
   closedColumns,
   entryColumns,
@@ -35,12 +36,14 @@ import {
   toOpenedValues,
   toSeenAddress,
   toUsageValues,
+  toWeighedValues,
   usageColumns,
   userColumns,
   type Values,
+  weighedColumns,
 } from '../ledger-rows.ts'
 import { addUpReserved, isPlausible } from '../reserved.ts'
-import { rollUpsOf } from '../roll-ups.ts'
+import { type RollUp, rollUpsOf } from '../roll-ups.ts'
 import type { MeteringBatch } from '../store.ts'
 import { belowFact, lateRequests } from '../user-requests.ts'
 import { announceOn } from './announce.ts'
@@ -104,6 +107,12 @@ export const statements = {
     ${addingUsage('total_minutes', ['minute_at'], ['shard'])}`,
   totalHour: `${insertMany('total_hours', ['hour_at', 'shard', ...usageColumns])}
     ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
+  weighedMinute: `${insertMany('usage_minutes', ['user_id', 'minute_at', ...weighedColumns])}
+    ${addingWeighed('usage_minutes', ['user_id', 'minute_at'])}`,
+  weighedTotalMinute: `${insertMany('total_minutes', ['minute_at', 'shard', ...weighedColumns])}
+    ${addingWeighed('total_minutes', ['minute_at'], ['shard'])}`,
+  weighedTotalHour: `${insertMany('total_hours', ['hour_at', 'shard', ...weighedColumns])}
+    ${addingWeighed('total_hours', ['hour_at'], ['shard'])}`,
   address: `${insertMany('addresses', ['user_id', 'address', 'first_seen_at', 'last_seen_at'])}
     on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
   trim: `delete from addresses where (user_id, address) in (
@@ -265,17 +274,25 @@ export function createPostgresLedger(
       quotaValueColumns,
       users.flatMap((user) => toQuotaValues(user, false)),
     )
+    // Rows without weights, which most instances write alone, need not say so.
+    const isWeighed =
+      totals.some(({ weighing }) => weighing !== 0) || minutes.some(({ weighing }) => weighing !== 0)
+    const [usage, valuesOf] = isWeighed ? [weighedColumns, toWeighedValues] : [usageColumns, toUsageValues]
     run(
-      'minute',
-      ['', '', ...usageColumns],
-      minutes.map((row) => [row.userId, row.minuteAt, ...toUsageValues(row)]),
+      isWeighed ? 'weighedMinute' : 'minute',
+      ['', '', ...usage],
+      minutes.map((row) => [row.userId, row.minuteAt, ...valuesOf(row)]),
     )
     run(
-      'totalMinute',
-      ['', '', ...usageColumns],
-      totals.map((row) => [row.minuteAt, shard, ...toUsageValues(row)]),
+      isWeighed ? 'weighedTotalMinute' : 'totalMinute',
+      ['', '', ...usage],
+      totals.map((row) => [row.minuteAt, shard, ...valuesOf(row)]),
     )
-    run('totalHour', ['', '', ...usageColumns], [...totalsByHour(totals, shard)])
+    run(
+      isWeighed ? 'weighedTotalHour' : 'totalHour',
+      ['', '', ...usage],
+      [...totalsByHour(totals, shard, valuesOf)],
+    )
     run(
       'address',
       ['', '', '', ''],
@@ -403,11 +420,15 @@ function toQuotaValues(user: LoadedUser, isStored: boolean): Values[] {
 }
 
 /** One statement may touch a row once: the minutes of an hour are added up before. */
-function* totalsByHour(totals: ReturnType<typeof rollUpsOf>['totals'], shard: number): Iterable<Values> {
+function* totalsByHour(
+  totals: readonly RollUp[],
+  shard: number,
+  valuesOf: (row: RollUp) => Values,
+): Iterable<Values> {
   const rows = new Map<string, unknown[]>()
   for (const row of totals) {
     const hourAt = Math.floor(row.minuteAt / hourMs) * hourMs
-    const values = toUsageValues(row)
+    const values = valuesOf(row)
     const key = JSON.stringify([hourAt, ...values.slice(0, 4)])
     const known = rows.get(key)
     if (!known) rows.set(key, [hourAt, shard, ...values])

@@ -18,6 +18,7 @@ import {
 } from '../ledger.ts'
 import {
   addingUsage,
+  addingWeighed,
   bookedColumns,
   closedColumns,
   entryColumns,
@@ -34,9 +35,11 @@ import {
   toOpenedValues,
   toSeenAddress,
   toUsageValues,
+  toWeighedValues,
   usageColumns,
   userColumns,
   type Values,
+  weighedColumns,
 } from '../ledger-rows.ts'
 import { addUpReserved, isPlausible } from '../reserved.ts'
 import { rollUpsOf } from '../roll-ups.ts'
@@ -224,6 +227,15 @@ function prepareAll(db: DatabaseSync) {
     addTotalHour: prepare(
       `${inserting('total_hours', ['hour_at', ...usageColumns])} ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
     ),
+    weighUserMinute: prepare(
+      `${inserting('usage_minutes', ['user_id', 'minute_at', ...weighedColumns])} ${addingWeighed('usage_minutes', ['user_id', 'minute_at'])}`,
+    ),
+    weighTotalMinute: prepare(
+      `${inserting('total_minutes', ['minute_at', ...weighedColumns])} ${addingWeighed('total_minutes', ['minute_at'], ['shard'])}`,
+    ),
+    weighTotalHour: prepare(
+      `${inserting('total_hours', ['hour_at', ...weighedColumns])} ${addingWeighed('total_hours', ['hour_at'], ['shard'])}`,
+    ),
     addresses: prepare('select address, last_seen_at from addresses where user_id = ?'),
     address: prepare('select last_seen_at from addresses where user_id = ? and address = ?'),
     sawAddress: prepare(
@@ -317,10 +329,20 @@ function createState(
 
 function addUsage(sql: Statements, changes: LedgerChanges): void {
   const { users, totals } = rollUpsOf(changes)
-  for (const row of users) sql.addUserMinute.run(row.userId, row.minuteAt, ...toUsageValues(row))
+  for (const row of users) {
+    if (row.weighing === 0) sql.addUserMinute.run(row.userId, row.minuteAt, ...toUsageValues(row))
+    else sql.weighUserMinute.run(row.userId, row.minuteAt, ...toWeighedValues(row))
+  }
   for (const row of totals) {
-    const figures = toUsageValues(row)
-    sql.addTotalMinute.run(row.minuteAt, ...figures)
-    sql.addTotalHour.run(Math.floor(row.minuteAt / hourMs) * hourMs, ...figures)
+    const hourAt = Math.floor(row.minuteAt / hourMs) * hourMs
+    if (row.weighing === 0) {
+      const figures = toUsageValues(row)
+      sql.addTotalMinute.run(row.minuteAt, ...figures)
+      sql.addTotalHour.run(hourAt, ...figures)
+    } else {
+      const figures = toWeighedValues(row)
+      sql.weighTotalMinute.run(row.minuteAt, ...figures)
+      sql.weighTotalHour.run(hourAt, ...figures)
+    }
   }
 }
