@@ -2,37 +2,13 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix, relative } from 'node:path'
 import { describe, it } from 'node:test'
+import { importTable } from './support/import-table.ts'
 
 /**
  * Who may import whom. Read from the sources' text, so that it cannot pass by having read nothing: the number of
  * files and imports seen is asserted as well, and a second test feeds it files that must fail.
  */
 const root = join(import.meta.dirname, '..', 'src')
-
-/** Folder to what it may import: our folders, and packages. `node:` is free to all but where it says pure. */
-const table: Readonly<
-  Record<string, { readonly folders: readonly string[]; readonly packages: readonly string[] }>
-> = {
-  lib: { folders: [], packages: [] },
-  core: { folders: ['lib'], packages: [] },
-  storage: { folders: ['core', 'lib'], packages: ['kysely', 'pg'] },
-  providers: { folders: ['core', 'lib'], packages: [] },
-  http: { folders: ['core', 'lib'], packages: ['pino'] },
-  metering: { folders: ['storage', 'core', 'lib'], packages: [] },
-  upstreams: { folders: ['providers', 'core', 'lib'], packages: ['undici'] },
-  gateway: { folders: ['http', 'metering', 'providers', 'upstreams', 'core', 'lib'], packages: [] },
-  admin: {
-    folders: ['http', 'metering', 'storage', 'core', 'lib'],
-    packages: ['hono', '@hono/node-server', '@hono/zod-openapi'],
-  },
-  account: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: [] },
-  verifier: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: ['zod'] },
-  config: { folders: ['upstreams', 'providers', 'storage', 'core', 'lib'], packages: ['yaml', 'zod'] },
-  // The composition root and the commands may import anything of ours.
-  '': { folders: ['*'], packages: [] },
-  server: { folders: ['*'], packages: [] },
-  cli: { folders: ['*'], packages: [] },
-}
 
 /** Modules that reach outside the process; what is pure may not have them. */
 const impure = [
@@ -66,7 +42,7 @@ function importsOf(file: string, text: string): Import[] {
 /** What is wrong with one import; undefined where nothing is. */
 function violationOf({ file, target }: Import): string | undefined {
   const folder = file.includes('/') ? (file.split('/')[0] ?? '') : ''
-  const row = table[folder]
+  const row = importTable[folder]
   if (!row) return `${file}: the folder ${folder} is not in the table`
   if (target.startsWith('node:')) {
     // Looking at an address is arithmetic, whatever module it comes from.
@@ -180,7 +156,7 @@ describe('architecture', () => {
   })
 
   // The pieces of `providers` still name each other's types.
-  for (const folder of Object.keys(table).filter((name) => name !== '' && name !== 'providers')) {
+  for (const folder of Object.keys(importTable).filter((name) => name !== '' && name !== 'providers')) {
     it(`has no two rooms in ${folder} that need each other`, () => {
       assert.equal(cycleIn(roomArrows(imports, folder)), undefined)
     })

@@ -4,11 +4,13 @@ import { dirname, join, normalize } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseConfigFile } from '#config/file.ts'
 import { environmentNames, parts, root, withPart, withParts } from '../scripts/docs.ts'
+import { importTable } from './support/import-table.ts'
 
 /** The documents agree with the code, with each other, and with what they link to. */
 const documents = [
   'README.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'bench/README.md',
   ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md'))
@@ -52,6 +54,29 @@ function brokenLinks(file: string, text: string): string[] {
 function variablesIn(text: string): string[] {
   const found = text.matchAll(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|(?<=`)(?:HOST|PORT|CONFIG)(?=`)/g)
   return [...new Set([...found].map(([name]) => name))]
+}
+
+/** Paths of this repository that a document names in backticks, folders and files. */
+function pathsIn(text: string): string[] {
+  const found = proseOf(text).matchAll(/`((?:src|test|docs|bench|scripts|contract|deploy)\/[\w./-]*)`/g)
+  return [...found].map(([, path = '']) => path)
+}
+
+/** Rows of the tables of steps: the names, and the file in which they stand. */
+function stepsIn(text: string): { readonly names: readonly string[]; readonly file: string }[] {
+  const rows = text.matchAll(/^\| .* \| ((?:`#?\w+`(?:, )?)+) \| `(src\/[\w./-]+)` \|$/gm)
+  return [...rows].map(([, names = '', file = '']) => ({
+    names: [...names.matchAll(/`(#?\w+)`/g)].map(([, name = '']) => name),
+    file,
+  }))
+}
+
+/** Names of steps that their file does not hold. */
+function lostSteps(text: string): string[] {
+  return stepsIn(text).flatMap(({ names, file }) => {
+    const source = existsSync(join(root, file)) ? textOf(file) : ''
+    return names.filter((name) => !source.includes(name)).map((name) => `${name} is not in ${file}`)
+  })
 }
 
 describe('documents', () => {
@@ -100,6 +125,32 @@ describe('documents', () => {
     for (const { file, text } of blocks) assert.ok(parseConfigFile(text, file))
   })
 
+  for (const file of ['docs/architecture.md', 'CONTRIBUTING.md']) {
+    it(`${file} names only paths that are there`, () => {
+      const paths = pathsIn(textOf(file))
+      assert.ok(paths.length > 20, `only ${paths.length} paths`)
+      assert.deepEqual(
+        paths.filter((path) => !existsSync(join(root, path))),
+        [],
+      )
+    })
+  }
+
+  it('architecture.md names steps by what their files call them', () => {
+    const text = textOf('docs/architecture.md')
+    assert.ok(stepsIn(text).length > 25, `only ${stepsIn(text).length} steps`)
+    assert.deepEqual(lostSteps(text), [])
+  })
+
+  it('architecture.md has the layers of the import table', () => {
+    const rows = textOf('docs/architecture.md').matchAll(/^\| `src\/(\w+)` \| .* \| (-|[\w, ]+) \|$/gm)
+    const written = Object.fromEntries(
+      [...rows].map(([, folder = '', names = '']) => [folder, names === '-' ? [] : names.split(', ')]),
+    )
+    const held = Object.entries(importTable).filter(([, { folders }]) => !folders.includes('*'))
+    assert.deepEqual(written, Object.fromEntries(held.map(([folder, { folders }]) => [folder, folders])))
+  })
+
   it('decisions are numbered without a gap and listed', () => {
     const pages = readdirSync(join(root, 'docs/decisions')).filter((file) => /^\d/.test(file))
     const numbers = pages.map((file) => Number(file.slice(0, 4)))
@@ -117,6 +168,12 @@ describe('documents', () => {
   it('the checks themselves find what is wrong', () => {
     assert.equal(brokenLinks('README.md', '[a](docs/nowhere.md) [b](#no-such-heading)').length, 2)
     assert.deepEqual(brokenLinks('README.md', '[a](LICENSE) [b](https://example.com)'), [])
+    assert.deepEqual(pathsIn('`src/nowhere.ts`, `src/storage/` and `other/x`'), [
+      'src/nowhere.ts',
+      'src/storage/',
+    ])
+    const step = '| it starts | `noSuchName`, `openServer` | `src/server.ts` |'
+    assert.deepEqual(lostSteps(step), ['noSuchName is not in src/server.ts'])
     assert.deepEqual(variablesIn('set NO_SUCH_NAME and `PORT`'), ['NO_SUCH_NAME', 'PORT'])
     const old = '<!-- made by scripts/docs.ts: errors -->\n\nold\n\n<!-- end -->'
     assert.notEqual(withPart(old, 'errors', 'new'), old)
