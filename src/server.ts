@@ -48,21 +48,21 @@ import { openUpstreams } from '#upstreams/open.ts'
 import { createVerifier } from '#verifier/verifier.ts'
 
 const lastWordsMs = 5_000
-/** What all bodies that are being read may hold together, in bodies of the largest size: 256 MiB by default. */
+/** The memory of all bodies that are being read, as a number of bodies of the largest size: 256 MiB by default. */
 const bodiesHeldMax = 8
 
 /** A running Tollgate. */
 export interface Server {
   readonly url: string
   readonly adminUrl: string
-  /** The admin key that was made because there was none; said once, kept nowhere. */
+  /** The admin key that was made because the store had none; it is shown once and not stored. */
   readonly madeAdminKey: string | undefined
   readonly store: Store
-  /** Refuses what is new, lets what runs finish within the grace, books everything, closes. */
+  /** Refuses new requests, lets running ones finish within the grace, books everything, closes. */
   readonly stop: () => Promise<void>
 }
 
-/** Opens everything in order; what fails closes again what was opened before it. */
+/** Opens everything in order. A failure closes again what was opened before it. */
 export async function openServer(config: Config, log: Log, clock: Clock): Promise<Server> {
   const stopper = createStopper()
   try {
@@ -202,7 +202,7 @@ async function open(
     notes: () => [...store.notes(), ...gateway.notes(), ...upstreams.notes()],
   })
   const isGatewayPath = (path: string) => path === '/v1' || path.startsWith('/v1/') || path.startsWith('/v1?')
-  // What stands behind `/admin/users/` is an access token, whatever it looks like.
+  // The text after `/admin/users/` is an access token, even where it looks like a path of the gateway.
   const isMeantForGateway = (path: string) => !path.startsWith('/admin/') && gateway.isMeant(path)
   const planes: RequestListener = (request, response) => {
     const path = request.url ?? '/'
@@ -232,7 +232,7 @@ async function open(
   }
   stopper.add(async () => {
     health.stopping()
-    // The gateway cuts its relays at the end of the grace, and they need a moment to be told so.
+    // The gateway cuts its relays at the end of the grace; then they need a moment to send their error.
     const closed = listeners.map((each) => each.close(config.stopGraceMs + lastWordsMs))
     await gateway.drain(config.stopGraceMs)
     await Promise.all(closed)
@@ -241,7 +241,10 @@ async function open(
   return { url: listener.url, adminUrl, madeAdminKey, store, stop: stopper.stop }
 }
 
-/** Books what earlier processes could not, before anything is taken for abandoned; says what it has to set aside. */
+/**
+ * Books the journals and set-aside files of earlier processes before entries are marked as abandoned; logs what it has
+ * to set aside.
+ */
 async function bookLeftovers(
   { dataDir }: Config,
   { metering }: Store,
@@ -264,7 +267,7 @@ async function bookLeftovers(
   if (booked > 0) log.info({ booked }, 'booked what had been set aside')
 }
 
-/** One that has expired is none that is missing: nobody wants an end that the next start takes back. */
+/** Makes the first admin key. An expired one still counts: otherwise the next start would silently replace it. */
 async function adminKeyIfNone(
   { adminKeys }: Store,
   config: Config,
@@ -277,7 +280,7 @@ async function adminKeyIfNone(
   return made.secret
 }
 
-/** Where the account lies in a folder of this machine, that folder is named and what to do about it. */
+/** With the embedded database the sentence names the folder and says what to do. */
 function failureOf(error: unknown, { databaseUrl, dataDir }: Config): string {
   const fault = faultOf(error)
   if (!fault) return 'the store failed'

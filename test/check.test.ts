@@ -105,7 +105,7 @@ describe('tollgate check', () => {
   it('says where nothing that is there is served', async () => {
     const at = `baseUrl: "${upstream.origin}/v1", apiKey: right`
     const { code, output } = await check(listed(`name: a, ${at}, models: [qwen*]`))
-    assert.match(output, /answers: 2 models there, none served here\n {2}models lets none of them through/)
+    assert.match(output, /answers: 2 models there, none served here\n {2}models matches none of them/)
     assert.equal(code, 1)
   })
 
@@ -122,7 +122,7 @@ describe('tollgate check', () => {
       ),
     )
     assert.match(output, /closed \(.*\n.*ECONNREFUSED.*\n.*nothing listens there/)
-    assert.match(output, /proxied \(.*\n.*ECONNREFUSED.*\n.*look at its proxy/)
+    assert.match(output, /proxied \(.*\n.*ECONNREFUSED.*\n.*check its proxy/)
     assert.match(output, /wrong \(.*\n.*401\n.*credential is refused/)
     assert.match(output, /none \(.*\n.*401\n.*give it a credential/)
     assert.match(output, /path \(.*\n.*404\n.*should baseUrl end in \/v1/)

@@ -50,7 +50,7 @@ describe('the master key', { concurrency: true }, () => {
       await assertRefused(
         envOf(folder),
         2,
-        /^tollgate: \S+master\.key: is not there, but \S+tollgate\.db is, .*: put that file back, or set MASTER_KEY$/m,
+        /^tollgate: \S+master\.key: does not exist, but \S+tollgate\.db does, .*: put that file back, or set MASTER_KEY$/m,
       )
       assert.deepEqual(readdirSync(folder), before)
       const keyed = await runProgram(['admin-key', 'ann'], envOf(folder))
@@ -78,12 +78,12 @@ describe('the master key', { concurrency: true }, () => {
       chmodSync(join(data, 'master.key'), 0o640)
       assert.match(
         await startAndStop(test, envOf(data)),
-        /master\.key has mode 640, .*: chmod 600 \S+master\.key/,
+        /master\.key has mode 640: .*Run chmod 600 \S+master\.key/,
       )
       const path = join(folder, 'secret')
       writeFileSync(path, '07'.repeat(32), { mode: 0o644 })
       const env = { ...envOf(join(folder, 'other')), MASTER_KEY_FILE: path }
-      assert.match(await startAndStop(test, env), /secret has mode 644, .*: chmod 600 \S+secret/)
+      assert.match(await startAndStop(test, env), /secret has mode 644: .*Run chmod 600 \S+secret/)
     }))
 })
 

@@ -134,7 +134,7 @@ describe('tollgate migrate-store', () => {
       await waitUntil(async () => (await arrived()) > some, 'more have arrived', 20_000)
       stopped.process.kill('SIGINT')
       assert.equal(await stopped.exit, 130, stopped.output())
-      assert.match(stopped.output(), /of them are there already[\s\S]*Run the same command again/)
+      assert.match(stopped.output(), /of them have arrived already[\s\S]*Run the same command again/)
       const more = await arrived()
       assert.ok(more < rows, `${more} had arrived`)
 
@@ -152,8 +152,8 @@ describe('tollgate migrate-store', () => {
         [[], {}, 2, /DATABASE_URL: or --to says where to move to/],
         [['--to', `mysql://me:${secret}@host/db`], {}, 2, /--to: must be postgres:/],
         [[], { DATABASE_URL: secret }, 2, /DATABASE_URL: must be postgres:/],
-        [['--undo', '--to', url], {}, 2, /--undo needs no --to/],
-        [['more'], { DATABASE_URL: url }, 2, /"more" is too much/],
+        [['--undo', '--to', url], {}, 2, /--undo takes no --to/],
+        [['more'], { DATABASE_URL: url }, 2, /"more" is not expected here/],
         [
           ['--from', join(folder, 'none')],
           { DATABASE_URL: url },

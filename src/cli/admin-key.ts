@@ -18,7 +18,7 @@ const nameLengthMax = 80
 const daysMax = 36_500
 const dayMs = 86_400_000
 
-/** `tollgate admin-key NAME`: for whoever lost the first one, wants one a person, or has a gateway to let verify. */
+/** `tollgate admin-key NAME`: makes an admin key, where the first one was lost, or for a further person or gateway. */
 export async function createKeyCommand(env: Environment, options: KeyOptions): Promise<number> {
   const now = systemClock()
   const wanted = readOptions(options, now)
@@ -46,14 +46,13 @@ interface WantedKey {
   readonly expiresAt?: number
 }
 
-/** The key that is wanted, or a sentence that says what is wrong. */
+/** The key that the arguments describe, or a sentence that says what is wrong with them. */
 function readOptions(options: KeyOptions, now: number): WantedKey | string {
   const { name, expiresInDays } = options
   if (name === undefined || name.trim() === '' || name.length > nameLengthMax)
     return `name the key, in at most ${nameLengthMax} characters: tollgate admin-key ann`
   const unknown = options.scopes.find((text) => !isScope(text))
-  if (unknown !== undefined)
-    return `--scope ${JSON.stringify(unknown)} is none; there are ${scopes.join(' and ')}`
+  if (unknown !== undefined) return `--scope must be ${scopes.join(' or ')}, not ${JSON.stringify(unknown)}`
   const wanted = options.scopes.length === 0 ? (['admin'] as const) : options.scopes.filter(isScope)
   const key = { name, scopes: [...new Set(wanted)] }
   if (expiresInDays === undefined) return key

@@ -9,10 +9,13 @@ import { createCopyReporter, size } from './copy-reporter.ts'
 import { stoppable } from './stop-signals.ts'
 import { print } from './terminal.ts'
 
-/** `tollgate backup FILE`: reads the data folder itself, so that it needs no server and no key, and disturbs neither. */
+/**
+ * `tollgate backup FILE`: reads the data folder itself, so that it needs no admin key and the server may run or be
+ * stopped.
+ */
 export async function backUp(env: Environment, to: string, mayReplace: boolean): Promise<number> {
   if (databaseUrlOf(env) !== undefined)
-    throw new ConfigError('DATABASE_URL', 'is set, and a backup of that database is made by pg_dump')
+    throw new ConfigError('DATABASE_URL', 'is set; back that database up with pg_dump')
   const dataDir = dataDirOf(env)
   const from = databasePathIn(dataDir)
   const keyFile = env.MASTER_KEY_FILE ?? masterKeyPathIn(dataDir)

@@ -53,7 +53,7 @@ async function checkOne(config: UpstreamConfig, { policy }: Config): Promise<Fou
       ...missingNames(config, probe.models).map(
         (name) => `does not list ${name}: requests for it may fail; correct models`,
       ),
-      ...(offered.length === 0 ? ['models lets none of them through; correct models'] : []),
+      ...(offered.length === 0 ? ['models matches none of them; correct models'] : []),
     ]
     const lines = [
       `${wrong.length === 0 ? 'works' : 'answers'}: ${count(probe.models.length)} there, ${servedWords(served)}`,
@@ -74,7 +74,7 @@ function servedWords(served: readonly string[]): string {
   return `${served.length} served here: ${served.slice(0, shownMax).join(', ')}${more}`
 }
 
-/** Names that the configuration spells out, as the upstream would be asked for them, and that it does not list. */
+/** Names that the configuration spells out, in the upstream's own form, and that the upstream does not list. */
 function missingNames({ models, aliases }: UpstreamConfig, own: readonly ListedModel[]): readonly string[] {
   const wanted = aliases ? Object.values(aliases) : models.filter((glob) => !glob.includes('*'))
   const listed = new Set(own.map(({ id }) => plainName(id)))
@@ -122,25 +122,25 @@ function advise(status: number, { apiKey, baseUrl }: UpstreamConfig): string {
   if (status === 401 || status === 403)
     return apiKey === undefined
       ? 'give it a credential: apiKey'
-      : 'its credential is refused: look at apiKey and apiKeyHeader'
+      : 'its credential is refused: check apiKey and apiKeyHeader'
   if (status === 404)
     return /\/v\d[^/]*(?:\/|$)/.test(new URL(baseUrl).pathname)
-      ? 'there is no list of models at this address: look at baseUrl'
+      ? 'there is no list of models at this address: check baseUrl'
       : 'there is no list of models at this address: should baseUrl end in /v1?'
-  if (status === 429) return 'it is asked too often, or the account is used up'
-  return 'look at its own log'
+  if (status === 429) return 'it is rate limited, or the account is used up'
+  return 'read its log'
 }
 
 function adviceFor(code: string, text: string, { proxy, baseUrl }: UpstreamConfig): readonly string[] {
   if (proxy !== undefined && (/proxy/i.test(text) || /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/.test(code)))
-    return ['look at its proxy (proxy, HTTPS_PROXY, HTTP_PROXY), or set proxy: none']
-  if (/CERT|SELF_SIGNED|ISSUER/.test(code)) return ['name the file of its authority as caFile']
+    return ['check its proxy (proxy, HTTPS_PROXY, HTTP_PROXY), or set proxy: none']
+  if (/CERT|SELF_SIGNED|ISSUER/.test(code)) return ['set caFile to the certificate of its authority']
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
     return ['it does not speak TLS there: should baseUrl begin with http://?']
   if (code === 'ECONNREFUSED') return [`nothing listens there: start it, or correct the port in baseUrl`]
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return [`there is no host ${new URL(baseUrl).hostname}: look at baseUrl`]
-  return ['look at baseUrl, and whether this machine reaches it']
+    return [`there is no host ${new URL(baseUrl).hostname}: check baseUrl`]
+  return ['check baseUrl, and whether this machine reaches it']
 }
 
 function reasonOf(cause: unknown): { readonly code: string; readonly text: string } {
@@ -148,7 +148,7 @@ function reasonOf(cause: unknown): { readonly code: string; readonly text: strin
   const inner = cause instanceof AggregateError ? cause.errors[0] : undefined
   const error = inner instanceof Error ? inner : cause
   const code = 'code' in error ? String(error.code) : ''
-  // OpenSSL's own line names places in its sources.
+  // OpenSSL's own message names lines of its sources.
   const isRaw = /^[0-9A-F]+:error:/.test(error.message)
   const [line = ''] = error.message.split('\n')
   return { code, text: isRaw ? `TLS failed (${code})` : line || code || error.name }

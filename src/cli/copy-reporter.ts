@@ -3,13 +3,13 @@ import { print } from './terminal.ts'
 
 const everyMs = 1_000
 
-/** Says how far a copy is, where it takes longer than a second. */
+/** Prints the progress of a copy that takes longer than a second. */
 export function createCopyReporter(title: string): (progress: CopyingProgress) => void {
   let saidAt = performance.now()
   let isBegun = false
   return (progress) => {
     if (progress.kind === 'checking') {
-      if (isBegun) print('  copied; now all of it is read again and checked')
+      if (isBegun) print('  copied; now the whole copy is read again and checked')
       return
     }
     const now = performance.now()

@@ -12,9 +12,9 @@ import type { Store } from '#storage/store.ts'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
 
 /**
- * `--demo`: everything real but the models. A simulated upstream on loopback speaks every protocol; users,
- * admin key and access tokens are well known, so that the README's commands can be pasted as they stand, and
- * the data goes with the process.
+ * `--demo`: the real program with simulated models. A simulated upstream on loopback speaks every protocol. Users,
+ * admin key and access tokens are well known, so that the README's commands can be pasted unchanged. The data is
+ * deleted when the process ends.
  */
 export interface Demo {
   readonly config: Config
@@ -31,7 +31,7 @@ export interface DemoUser {
 const demoAdminKey = 'demo-admin-key-1'
 const hourMs = 3_600_000
 
-/** Opens the simulated upstream. Throws where others could reach the well-known keys. */
+/** Opens the simulated upstream. Throws where other machines could reach the demo and its well-known keys. */
 export async function openDemo(env: Environment): Promise<Demo> {
   const given = readConfig(env)
   if (!['127.0.0.1', '::1', 'localhost'].includes(given.host) && given.adminKey === undefined) {
@@ -69,7 +69,7 @@ function temporaryFolder(add: (close: () => void) => void): string {
   return folder
 }
 
-/** Users of every kind, whatever of them is not there yet. */
+/** Creates users of every kind, those that do not exist yet. */
 async function addUsers(store: Store): Promise<readonly DemoUser[]> {
   const now = systemClock()
   const users: readonly (DemoUser & { readonly edit: UserEdit })[] = [

@@ -4,7 +4,7 @@ import type { Server } from '#server.ts'
 import { hostsOf, parseDatabaseUrl } from '#storage/database-url.ts'
 import type { DemoUser } from './demo.ts'
 
-/** What a person sees on starting: where it is, how to get in, and commands to copy. */
+/** What a start prints: the addresses, the admin key where one was made, and commands to copy. */
 export function greeting(about: {
   readonly server: Pick<Server, 'url' | 'adminUrl' | 'madeAdminKey'>
   readonly config: Pick<Config, 'upstreams' | 'adminKey' | 'dataDir' | 'databaseUrl' | 'masterKey'>
@@ -29,7 +29,10 @@ export function greeting(about: {
 
 function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0]): string[] {
   if (isDemo)
-    return [`  Demo: the upstream is simulated, the admin key is ${config.adminKey}, nothing is kept.`, '']
+    return [
+      `  Demo: the upstream is simulated, the admin key is ${config.adminKey}, the data is deleted at the end.`,
+      '',
+    ]
   if (server.madeAdminKey === undefined) return []
   return [
     `  Admin key: ${server.madeAdminKey}`,
@@ -62,7 +65,7 @@ function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {
   ]
 }
 
-/** A base address may carry a password or a key that is nobody's business on a screen. */
+/** Removes the password or key that a base address may carry, which must not be shown. */
 export function withoutSecrets(baseUrl: string): string {
   const url = new URL(baseUrl)
   return `${url.origin}${url.pathname}`.replace(/\/$/, '')
@@ -81,7 +84,7 @@ function commandLines({ server, config, isDemo, users }: Parameters<typeof greet
   const adminKey = isDemo ? config.adminKey : (server.madeAdminKey ?? '$ADMIN_KEY')
   const accessToken = users?.[0]?.accessToken ?? '$ACCESS_TOKEN'
   return [
-    '  Create a user, use the access token that it answers, see what was used:',
+    '  Create a user, use the access token of the answer, see what was used:',
     '',
     `    curl -X POST ${server.adminUrl}/admin/users -H ${quoted(`Authorization: Bearer ${adminKey}`)}`,
     '',
@@ -94,7 +97,7 @@ function commandLines({ server, config, isDemo, users }: Parameters<typeof greet
   ]
 }
 
-/** For a shell: what holds a variable must be expanded, everything else must not. */
+/** Quotes for a shell: a text with a variable must be expanded, every other text must not. */
 function quoted(text: string): string {
   return text.includes('$') ? `"${text}"` : `'${text}'`
 }

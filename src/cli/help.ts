@@ -1,23 +1,23 @@
 export const help = `Tollgate: user management for LLM access
 
   tollgate [start]           run the gateway and the admin API
-  tollgate start --demo      the same with a simulated upstream and sample users; nothing is kept
+  tollgate start --demo      the same with a simulated upstream and sample users; the data is deleted at the end
   tollgate check             ask each upstream for its models, and say what works and what to do
   tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
            [--scope verifier]        one for another gateway, which may only verify and report
-           [--expires-in-days N]     one that ends by itself
-  tollgate backup FILE       copy the database into a file and check it, while the server runs or not
-           [--force]                 replace the file if it is there
+           [--expires-in-days N]     one that expires
+  tollgate backup FILE       copy the database into a file and check it, also while the server runs
+           [--force]                 replace an existing file
   tollgate restore FILE      put a backup in the place of the database (while the server is stopped)
   tollgate migrate-store     move everything from the embedded database to a shared one (while the server is stopped)
            [--from DATA_DIR]         the folder to move from; DATA_DIR by default
            [--to URL]                where to; DATABASE_URL by default, which keeps the password out of sight
-           [--undo]                  let what was moved be used where it was again
+           [--undo]                  make the old database usable again
   tollgate help | version
 
-With npm, options stand behind a double dash: npm start -- --demo
+With npm, options come after a double dash: npm start -- --demo
 
-The environment configures it, tollgate.yaml what has structure:
+The environment sets single values, tollgate.yaml families, defaults and upstreams:
 
   HOST, PORT                 127.0.0.1 and 8080
   ADMIN_PORT                 a listener of its own for the admin API
@@ -30,13 +30,13 @@ The environment configures it, tollgate.yaml what has structure:
                              upstreams without any file; so do the same names with AZURE_OPENAI, MISTRAL, DEEPSEEK, XAI,
                              GEMINI, GROQ, OPENROUTER, OLLAMA, LLAMA_CPP and VLLM in front
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY
-                             how upstreams are reached
-  TRUSTED_PROXIES            networks whose X-Forwarded-For is believed
-  DEMO_HOSTS                 names that the demo answers to besides localhost
+                             proxies to the upstreams
+  TRUSTED_PROXIES            networks whose X-Forwarded-For is trusted
+  DEMO_HOSTS                 names that the demo serves besides localhost
   LOG_LEVEL                  debug, info, warn, error or silent
   BULK_USERS_MAX, BODY_BYTES_MAX, STOP_GRACE_SECONDS
                              10000, 32 MiB, 30
   LEDGER_RETENTION_DAYS      90: how long single requests are kept; totals stay
   CONFIG                     another path than ./tollgate.yaml
 
-Every secret may also come from a file, named by its variable with _FILE behind it.`
+Every secret may also come from a file, which its variable with _FILE at its end names.`

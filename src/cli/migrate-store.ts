@@ -13,12 +13,15 @@ interface MigrateOptions {
   readonly to?: string | undefined
 }
 
-/** `tollgate migrate-store`: from the embedded database to a shared one. Ctrl-C stops it; called again it goes on. */
+/**
+ * `tollgate migrate-store`: moves from the embedded database to a shared one. Ctrl-C stops it; called again it
+ * continues.
+ */
 export async function migrateStore(env: Environment, options: MigrateOptions): Promise<number> {
   const to = targetOf(env, options.to)
   const path = sourcePathOf(env, options.from)
   const end = new AbortController()
-  // A second one ends it at once, which does no harm either.
+  // A second signal ends it at once, which is safe as well.
   const hearNoMore = onStopSignal(() => end.abort())
   try {
     const onProgress = createReporter(path)
@@ -33,7 +36,7 @@ export async function migrateStore(env: Environment, options: MigrateOptions): P
 export async function takeStoreBack(env: Environment, from: string | undefined): Promise<number> {
   const path = sourcePathOf(env, from)
   if (!(await takeBack(path))) print(`${path} was not moved: it can be used as it is.`)
-  else print(`${path} can be used again. Nothing that was used or changed elsewhere since is in it.`)
+  else print(`${path} can be used again. It lacks what was used or changed in the other database since.`)
   return 0
 }
 
@@ -46,14 +49,14 @@ function sourcePathOf(env: Environment, from: string | undefined): string {
 async function tell(moved: Moved, path: string): Promise<number> {
   switch (moved.kind) {
     case 'interrupted':
-      complain('tollgate: stopped. Run the same command again, it goes on from here.')
+      complain('tollgate: stopped. Run the same command again: it continues from here.')
       return 130
     case 'different': {
       const where = Object.entries(moved.columns).map(
         ([table, columns]) => `${table} (${columns.join(', ')})`,
       )
       complain(
-        `tollgate: what arrived differs from what was sent: ${where.join('; ')}. Somebody else wrote there. Run the same command again: it copies everything anew.`,
+        `tollgate: the new database differs from what was sent: ${where.join('; ')}. Another program wrote there. Run the same command again: it copies everything anew.`,
       )
       return 1
     }
@@ -74,19 +77,21 @@ async function nextSteps(where: string, path: string): Promise<string> {
   const first =
     journals.length === 0
       ? []
-      : [`One of them needs DATA_DIR=${folder}: a journal there holds what is still to be booked.`]
+      : [
+          `One of them needs DATA_DIR=${folder}: the journal there holds settlements that are still to be booked.`,
+        ]
   return [
     'Start the instances with',
     `  DATABASE_URL of ${where}`,
     `  ${key}`,
     ...first,
-    `${path} stays as it is, and starts no more: two accounts of the same users would be none.`,
+    `${path} is kept, and a server no longer starts on it: the same users must not be counted in two databases.`,
   ].join('\n')
 }
 
 const everyMs = 2_000
 
-/** Says for each table how far it is, every two seconds and at its end. */
+/** Prints the progress of each table, every two seconds and at its end. */
 function createReporter(path: string): (progress: MoveProgress) => void {
   let saidAt = Number.NEGATIVE_INFINITY
   let [begunAt, begunWith, table, saidRows] = [0, 0, '', 0]
@@ -96,7 +101,7 @@ function createReporter(path: string): (progress: MoveProgress) => void {
         const before = progress.tables.reduce((sum, { rows }) => sum + rows, 0)
         const all = progress.tables.reduce((sum, { of }) => sum + of, 0)
         print(`Moving ${numeral(all)} rows from ${path} to ${progress.where}`)
-        if (before > 0) print(`  ${numeral(before)} of them are there already`)
+        if (before > 0) print(`  ${numeral(before)} of them have arrived already`)
         return
       }
       case 'copied': {

@@ -13,7 +13,7 @@ import { print } from './terminal.ts'
 /** `tollgate restore FILE`, while the server is stopped. */
 export async function restore(env: Environment, from: string): Promise<number> {
   if (databaseUrlOf(env) !== undefined)
-    throw new ConfigError('DATABASE_URL', 'is set, and that database is restored by pg_restore')
+    throw new ConfigError('DATABASE_URL', 'is set; restore that database with pg_restore')
   const dataDir = dataDirOf(env)
   const aside = join(dataDir, `before-restore-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`)
   const belongings = await journalsIn(dataDir)
@@ -33,12 +33,15 @@ export async function restore(env: Environment, from: string): Promise<number> {
   }, 'stopped: nothing was changed.')
 }
 
-/** Never made here: a new one would fit no backup. */
+/** The master key is never made here: a new one cannot read any backup. */
 function masterKeyOf(env: Environment, dataDir: string): Uint8Array {
   const path = masterKeyPathIn(dataDir)
   const key = configuredMasterKey(env) ?? findMasterKey(path)
   if (key) return key
-  throw new ConfigError(path, 'is not there: put the master key of the backup there, or set MASTER_KEY to it')
+  throw new ConfigError(
+    path,
+    'does not exist: put the master key of the backup there, or set MASTER_KEY to it',
+  )
 }
 
 function tell(
@@ -46,9 +49,11 @@ function tell(
   paths: Record<'from' | 'to' | 'aside', string> & { readonly belongings: readonly string[] },
 ): void {
   const until = seenAt === 0 ? 'the backup' : new Date(seenAt).toISOString()
-  print(`${paths.to} is now what ${paths.from} holds: ${size(bytes)}, checked, last used at ${until}.`)
+  print(`${paths.to} is now a copy of ${paths.from}: ${size(bytes)}, checked, last used at ${until}.`)
   if (isAside)
-    print(`What was in its place is in ${paths.aside}; remove that folder when you no longer need it.`)
+    print(
+      `The database that was there before is in ${paths.aside}; remove that folder when you no longer need it.`,
+    )
   if (paths.belongings.length > 0)
     print(`${paths.belongings.map((path) => basename(path)).join(', ')} went there too: those settlements belong to the
 requests of the database that was here, and would be booked into this one.`)

@@ -10,7 +10,7 @@ export async function run(argv: readonly string[], env: Environment): Promise<nu
   try {
     return await runCommand(argv, env)
   } catch (error) {
-    // One line for what the operator can mend; the rest is a bug, and wants its stack.
+    // One line for what the operator can fix; every other error is a bug, and its stack is printed.
     if (error instanceof ConfigError || isUsageError(error)) return say(`tollgate: ${error.message}`, 2)
     if (error instanceof Error)
       return say(`tollgate: ${env.LOG_LEVEL === 'debug' ? error.stack : error.message}`, 1)
@@ -49,7 +49,7 @@ async function runCommand(argv: readonly string[], env: Environment): Promise<nu
 type Values = ReturnType<typeof parse>['values']
 type Command = (env: Environment, rest: readonly string[], values: Values) => Promise<number> | number
 
-/** Each loads what it needs itself: a backup beside a busy server need not load a server. */
+/** Each command loads its own modules, so that a backup beside a busy server does not load a server. */
 const commands: Readonly<Record<string, Command>> = {
   async start(env, rest, { demo = false }) {
     if (rest.length > 0) return tooMany(rest)
@@ -83,13 +83,13 @@ const commands: Readonly<Record<string, Command>> = {
   },
   async 'migrate-store'(env, rest, { undo = false, from, to }) {
     if (rest.length > 0) return tooMany(rest)
-    if (undo && to !== undefined) return say('tollgate: --undo needs no --to', 2)
+    if (undo && to !== undefined) return say('tollgate: --undo takes no --to: leave it out', 2)
     const { migrateStore, takeStoreBack } = await import('./migrate-store.ts')
     return undo ? takeStoreBack(env, from) : migrateStore(env, { from, to })
   },
 }
 
-/** Which command an option belongs to, where it belongs to one. */
+/** The command that an option belongs to, for options of a single command. */
 const commandOf: Readonly<Record<string, string>> = {
   demo: 'start',
   scope: 'admin-key',
@@ -100,7 +100,7 @@ const commandOf: Readonly<Record<string, string>> = {
   force: 'backup',
 }
 
-/** An option of another command: what it asks for would not happen, so nothing does. */
+/** Finds an option of another command: it would have no effect, so the call is refused. */
 function strayOption(values: object, command: string) {
   const name = Object.keys(values).find((each) => (commandOf[each] ?? command) !== command)
   return name === undefined ? undefined : { name, command: commandOf[name] }
@@ -108,7 +108,7 @@ function strayOption(values: object, command: string) {
 
 function tooMany(words: readonly string[]): number {
   return say(
-    `tollgate: ${words.map((word) => JSON.stringify(word)).join(' ')} is too much; see tollgate help`,
+    `tollgate: ${words.map((word) => JSON.stringify(word)).join(' ')} is not expected here; see tollgate help`,
     2,
   )
 }

@@ -37,7 +37,8 @@ const orphanLookMs = 500
 function nextSignal(env: Environment): Promise<NodeJS.Signals | 'orphaned'> {
   return new Promise((resolve) => {
     onStopSignal(resolve)
-    // npm starts a shell, and the shell this. Of a signal that npm gets alone, SIGTERM ends the shell, SIGHUP only npm.
+    // npm starts a shell, and the shell starts this process. Where npm alone gets a signal, SIGTERM ends the shell,
+    // SIGHUP only npm.
     if (env.npm_lifecycle_event === undefined) return
     const parent = process.ppid
     const npm = parentOf(parent)
@@ -50,10 +51,10 @@ function nextSignal(env: Environment): Promise<NodeJS.Signals | 'orphaned'> {
   })
 }
 
-/** Undefined where the system does not say so in a file. */
+/** Undefined where the system has no such file. */
 function parentOf(pid: number): string | undefined {
   try {
-    // The name before it may hold anything, and ends with the last bracket.
+    // The name before it may hold any character, and ends with the last bracket.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     return stat.slice(stat.lastIndexOf(')')).split(' ')[2]
   } catch {

@@ -7,9 +7,9 @@ import { complain } from './terminal.ts'
 const stopSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 /**
- * Calls back for the first of them, and answers how to stop listening. When a second SIGTERM or Ctrl-C comes the process
- * ends at once. SIGHUP is never that second one: a shell and the system may both send it for one closed terminal, and a
- * service manager beside SIGTERM.
+ * Calls back for the first of them, and returns a function that stops listening. When a second SIGTERM or Ctrl-C comes
+ * the process ends at once. SIGHUP is never that second one: a shell and the system may both send it for one closed
+ * terminal, and a service manager beside SIGTERM.
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void {
   let isStopping = false
@@ -27,7 +27,7 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void
   }
 }
 
-/** @param work may throw the signal's reason; then `words` are said, and the exit code is that of an interruption */
+/** @param work may throw the signal's reason; then `words` are printed, and the exit code is that of an interruption */
 export async function stoppable(
   work: (signal: AbortSignal) => Promise<number>,
   words: string,

@@ -2,7 +2,7 @@ import { parseDatabaseUrl, urlForm } from '#storage/database-url.ts'
 import { type Environment, secretOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
 
-/** Where the shared database is; undefined where the embedded one is meant. */
+/** The URL of the shared database; undefined for the embedded one. */
 export function databaseUrlOf(env: Environment): string | undefined {
   const url = secretOf(env, 'DATABASE_URL')
   return url === undefined
@@ -19,14 +19,14 @@ export function directUrlOf(env: Environment): string | undefined {
   return checked('DATABASE_DIRECT_URL', url)
 }
 
-/** Where to move to: `--to`, or where that is not said what the instances will be started with. */
+/** The target of a move: `--to`, or else the URL that the instances will be started with. */
 export function targetOf(
   env: Environment,
   to: string | undefined,
 ): { readonly url: string; readonly directUrl?: string } {
   if (to !== undefined) return { url: checked('--to', to) }
   const url = databaseUrlOf(env)
-  if (url === undefined) throw new ConfigError('DATABASE_URL', `or --to says where to move to: ${urlForm}`)
+  if (url === undefined) throw new ConfigError('DATABASE_URL', `or --to must name the target: ${urlForm}`)
   const directUrl = directUrlOf(env)
   return { url, ...(directUrl !== undefined && { directUrl }) }
 }
@@ -34,6 +34,6 @@ export function targetOf(
 function checked(name: string, url: string, more = ''): string {
   const parsed = parseDatabaseUrl(url)
   if (parsed.kind === 'parsed') return url
-  // The reason holds no piece of the URL: it has a password.
+  // The reason holds no part of the URL, which has a password.
   throw new ConfigError(name, `${parsed.reason}${parsed.reason.startsWith('must be') ? more : ''}`)
 }

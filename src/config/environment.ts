@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { ConfigError } from './settings.ts'
 
 /**
- * Reading single values from the environment. An empty variable is one that is not set: compose files and unit
- * files often pass those. Every secret can also come from a file, named by the variable with `_FILE` behind it.
+ * Reading single values from the environment. An empty variable counts as not set, since compose files and unit files
+ * often pass those. Every secret can also come from a file, which the same variable with `_FILE` at its end names.
  */
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -40,7 +40,10 @@ export function wholeNumberOf(
   if (value === undefined) return byDefault
   const number = Number(value)
   if (!/^\d+$/.test(value) || number < range[0] || number > range[1]) {
-    throw new ConfigError(key, `${JSON.stringify(value)} is no whole number from ${range[0]} to ${range[1]}`)
+    throw new ConfigError(
+      key,
+      `${JSON.stringify(value)} must be a whole number from ${range[0]} to ${range[1]}`,
+    )
   }
   return number
 }
@@ -57,7 +60,7 @@ export function bytesOf(env: Environment, key: string, max: number, byDefault: n
   if (!(bytes >= 1 && bytes <= max)) {
     throw new ConfigError(
       key,
-      `${JSON.stringify(value)} is no size from 1 to ${max} bytes, such as 33554432 or 32 MiB`,
+      `${JSON.stringify(value)} must be a size from 1 to ${max} bytes, such as 33554432 or 32 MiB`,
     )
   }
   return bytes
@@ -73,7 +76,7 @@ export function oneOf<T extends string>(
   if (value === undefined) return byDefault
   const found = allowed.find((one) => one === value)
   if (found === undefined)
-    throw new ConfigError(key, `${JSON.stringify(value)} is none of ${allowed.join(', ')}`)
+    throw new ConfigError(key, `${JSON.stringify(value)} must be one of ${allowed.join(', ')}`)
   return found
 }
 

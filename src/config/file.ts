@@ -10,7 +10,9 @@ import { passedMethods } from '#providers/passed-route.ts'
 import { isNeverPassed } from '#upstreams/header-lists.ts'
 import { ConfigError } from './settings.ts'
 
-/** What `tollgate.yaml` may hold: what has structure. Single values come from the environment. */
+/**
+ * The schema of `tollgate.yaml`: families, defaults, upstreams and the like. Single values come from the environment.
+ */
 const limit = z.number().int().min(-1).max(unitsMax)
 const globs = z.array(z.string().min(1)).min(1)
 const name = z
@@ -21,7 +23,7 @@ const aliases = z
   .record(z.string().regex(/^[^*]{1,256}$/, 'must be a name without *'), z.string().min(1).max(256))
   .refine((map) => Object.keys(map).length > 0, notModels)
 
-/** Framing, and what belongs to one connection, is not the operator's to say. */
+/** Headers of framing and of a single connection cannot be configured. */
 const headerName = z
   .string()
   .regex(/^[\w!#$%&'*+.^`|~-]{1,128}$/, 'must be the name of a header')
@@ -30,19 +32,19 @@ const headerName = z
       !/^(?:connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$/i.test(
         header,
       ),
-    'is not for the configuration to set',
+    'cannot be set by the configuration',
   )
-/** Headers that say what a body is cannot carry a credential as well. */
+/** Headers that describe a body cannot carry a credential as well. */
 const credentialHeader = headerName.refine(
   (header) => !/^(?:accept.*|content-.*|cookie|user-agent)$/i.test(header),
-  'cannot carry a credential: a request has it for something else',
+  'cannot carry a credential: requests use this header for something else',
 )
 const milliseconds = z.number().int().min(1).max(86_400_000)
 
 const passedHeaders = z.array(
   z
     .string()
-    .regex(/^[\w-]+\*?$/, 'must be the name of a header, or the beginning of one before a *')
+    .regex(/^[\w-]+\*?$/, 'must be the name of a header, or a prefix that ends in *')
     .toLowerCase()
     .refine((name) => !isNeverPassed(name), 'never passes: it belongs to one connection, or is a credential'),
 )
@@ -61,7 +63,7 @@ const weightedKinds = `weights are for ${Object.keys(kindWeights).join(', ')}; r
 
 const notOrigin = 'must be an origin such as https://chat.example.org, without a path, or *'
 
-/** -1: without end. */
+/** -1: never. */
 const days = z.number().int().min(-1).max(36_500)
 
 const fileSchema = z.strictObject({
@@ -148,13 +150,13 @@ const fileSchema = z.strictObject({
 
 export type ConfigFile = z.infer<typeof fileSchema>
 
-/** The keys that may stand under `defaults`. */
+/** The keys of `defaults`. */
 export const defaultNames: readonly string[] = Object.keys(fileSchema.shape.defaults.unwrap().shape)
 
-/** Reads the file at `path`; one that was not asked for by name may be missing. */
+/** Reads the file at `path`. Unless it was asked for by name, it may be missing. */
 export function readConfigFile(path: string, isAskedFor: boolean): ConfigFile {
   if (!existsSync(path)) {
-    if (isAskedFor) throw new ConfigError('CONFIG', `there is no file ${path}`)
+    if (isAskedFor) throw new ConfigError('CONFIG', `the file ${path} does not exist`)
     return {}
   }
   return parseConfigFile(readFileSync(path, 'utf8'), path)

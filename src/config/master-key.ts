@@ -15,8 +15,8 @@ import { type Environment, secretOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
 
 /**
- * The master key: 32 bytes, as 64 hex digits or in base64. Without it nothing in the database can be read, so
- * it is made once, beside the database, for its owner alone, and never written over.
+ * The master key: 32 bytes, as 64 hex digits or in base64. Without it the database cannot be read, so it is made once,
+ * beside the database, readable by its owner alone, and never overwritten.
  */
 function parseMasterKey(text: string): Uint8Array | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex')
@@ -24,7 +24,7 @@ function parseMasterKey(text: string): Uint8Array | undefined {
   return /^[\w+/-]{43}=?$/.test(text) && bytes.length === 32 ? bytes : undefined
 }
 
-/** The key that the environment gives; undefined where it is to be found in a file beside the database. */
+/** The key of the environment; undefined where it is in a file beside the database. */
 export function configuredMasterKey(env: Environment): Uint8Array | undefined {
   const secret = secretOf(env, 'MASTER_KEY')
   if (secret === undefined) return undefined
@@ -41,12 +41,15 @@ export function findMasterKey(path: string): Uint8Array | undefined {
   if (!existsSync(path)) return undefined
   const key = parseMasterKey(readFileSync(path, 'utf8').trim())
   if (key) return key
-  throw new ConfigError(path, 'holds no master key: restore the file from a backup, the database needs it')
+  throw new ConfigError(
+    path,
+    'does not hold a master key: restore the file from a backup, the database needs it',
+  )
 }
 
 /**
- * The key in the file, which is made where there is neither a key nor a database yet. Throws where only the database is
- * there: it can be read with the key that it was made with, and with no other.
+ * The key in the file, which is made where neither a key nor a database exists yet. Throws where only the database
+ * exists: it can be read only with the key that it was made with.
  */
 export function keepMasterKey(path: string, databasePath: string): Uint8Array {
   const found = findMasterKey(path)
@@ -54,7 +57,7 @@ export function keepMasterKey(path: string, databasePath: string): Uint8Array {
   if ((statSync(databasePath, { throwIfNoEntry: false })?.size ?? 0) > 0)
     throw new ConfigError(
       path,
-      `is not there, but ${databasePath} is, and was made with a master key: put that file back, or set MASTER_KEY`,
+      `does not exist, but ${databasePath} does, and was made with a master key: put that file back, or set MASTER_KEY`,
     )
   return makeMasterKey(path)
 }
@@ -65,10 +68,10 @@ function makeMasterKey(path: string): Uint8Array {
   const file = openSync(path, 'wx', 0o600)
   try {
     writeSync(file, `${key.toString('hex')}\n`)
-    // A user whose key is lost with the power is a user nobody can read again.
+    // Synced before the first user is written: after a loss of power a user without this key could never be read again.
     fsyncSync(file)
   } catch (error) {
-    // On a full disk: an empty one would be taken for a key that was lost.
+    // On a full disk: remove the empty file, which the next start would take for a lost key.
     rmSync(path, { force: true })
     throw error
   } finally {
@@ -77,9 +80,9 @@ function makeMasterKey(path: string): Uint8Array {
   return key
 }
 
-/** A sentence for the operator where others than its owner may read or write the file. */
+/** A sentence for the operator where other users of the machine may read or write the file. */
 export function looseKeyFile(path: string): string | undefined {
   const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777
   if ((mode & 0o177) === 0) return undefined
-  return `${path} has mode ${mode.toString(8)}, so that others on this machine may read every access token: chmod 600 ${path}`
+  return `${path} has mode ${mode.toString(8)}: other users of this machine can read every access token. Run chmod 600 ${path}`
 }

@@ -5,7 +5,7 @@ import type { UpstreamConfig } from '#upstreams/config.ts'
 import type { ConfigFile } from './file.ts'
 import { ConfigError } from './settings.ts'
 
-/** Routes that the gateway knows itself cannot be let through past what it knows of them. */
+/** Routes that the gateway serves itself cannot be listed, since that would bypass their rules. */
 export function passThroughOf(
   { passThrough = [] }: ConfigFile,
   upstreams: readonly UpstreamConfig[],
@@ -17,7 +17,7 @@ export function passThroughOf(
       const at = `passThrough[${index}]`
       if (!providers.some(({ name }) => name === provider)) {
         const names = providers.map(({ name }) => name).join(', ')
-        throw new ConfigError(`${at}.provider`, `${JSON.stringify(provider)} is none of ${names}`)
+        throw new ConfigError(`${at}.provider`, `${JSON.stringify(provider)} must be one of ${names}`)
       }
       const taken = knownPaths().find((known) => isTaken(path, known))
       if (taken !== undefined)
@@ -28,7 +28,7 @@ export function passThroughOf(
             : `${path} takes ${taken} as well, which is served already`,
         )
       if (seen.has(path))
-        throw new ConfigError(`${at}.path`, `${path} is there twice: put its methods together`)
+        throw new ConfigError(`${at}.path`, `${path} is listed twice: put its methods into one entry`)
       seen.add(path)
       if (
         upstream !== undefined &&
@@ -40,7 +40,7 @@ export function passThroughOf(
         if (standIn !== undefined && familyOf(standIn, families) === undefined)
           throw new ConfigError(
             `${at}.model`,
-            `no family takes ${standIn}: name a model of the one that it counts to`,
+            `no family takes ${standIn}: name a model of the family that the route counts to`,
           )
       }
       return { provider, path, methods, model, upstream, runsModels }
@@ -56,7 +56,7 @@ function knownPaths(): readonly string[] {
   ]
 }
 
-/** A server may ignore case; below `/v1/models` what ends in a name of its own is no model. */
+/** A server may ignore letter case; a path below `/v1/models` that ends in a reserved name is not a model. */
 function isTaken(path: string, known: string): boolean {
   if (createPathTest(path.toLowerCase())(known)) return true
   return known === '/v1/models' && /^\/v1\/models(?:\/[^/]+|\/.*\*)$/i.test(path)

@@ -4,9 +4,9 @@ import { type Environment, secretOf, textOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
 
 /**
- * The proxies that the environment names, as other programs read them: `HTTPS_PROXY` for `https` addresses, `HTTP_PROXY`
- * for `http`, `NO_PROXY` for hosts that neither is for; lower case goes before upper case. What runs on this machine
- * is reached without one.
+ * The proxies of the environment, as other programs read them: `HTTPS_PROXY` for `https` addresses, `HTTP_PROXY` for
+ * `http`, `NO_PROXY` for hosts that are reached without a proxy; lower case overrides upper case. Addresses of this
+ * machine are reached without a proxy.
  */
 export function proxiesOf(env: Environment): (upstream: UpstreamConfig) => UpstreamConfig {
   const byProtocol: Readonly<Record<string, string | undefined>> = {
@@ -27,9 +27,9 @@ export function proxiesOf(env: Environment): (upstream: UpstreamConfig) => Upstr
 function proxyOf(env: Environment, name: string): string | undefined {
   const value = textOf(env, name.toLowerCase()) ?? secretOf(env, name)
   if (value === undefined) return undefined
-  // Written without a scheme in many places.
+  // Often written without a scheme.
   const url = value.includes('://') ? value : `http://${value}`
-  // It may hold a password: it is not repeated.
+  // The value may hold a password, so the message does not repeat it.
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new ConfigError(name, 'must be a URL that begins with http:// or https://')
   return url

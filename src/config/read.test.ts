@@ -106,7 +106,7 @@ describe('readConfig', () => {
       [{}, at('apiKey: secret, apiKeyHeader: content-type'), /cannot carry a credential/],
       [{}, at('models: {a: b, A: c}'), /a twice in models/],
       [{}, at('healthEveryMs: 1'), /healthEveryMs/],
-      [{}, at('headers: {Host: x}'), /headers\.Host: is not for the configuration/],
+      [{}, at('headers: {Host: x}'), /headers\.Host: cannot be set by the configuration/],
       [{ OPENAI_BASE_URL: 'http://a.example/v1#x' }, '', /# in its baseUrl/],
     ]
     for (const [env, text, says] of cases)

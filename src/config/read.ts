@@ -22,8 +22,8 @@ import { type Config, ConfigError, logLevels } from './settings.ts'
 import { allUpstreams, unusedVariables } from './upstreams.ts'
 
 /**
- * Environment and file to one frozen Config. The only reader of the environment; throws `ConfigError` for the
- * first thing that is wrong, so that a server never starts on half of what its operator meant.
+ * Environment and file to one frozen Config. The only reader of the environment; throws `ConfigError` for the first
+ * setting that is wrong, so that a server never starts with only a part of its settings.
  */
 export function readConfig(env: Environment): Config {
   const asked = textOf(env, 'CONFIG')
@@ -92,7 +92,7 @@ function trustedProxiesOf(env: Environment): readonly string[] {
   if (wrong === undefined) return networks
   throw new ConfigError(
     'TRUSTED_PROXIES',
-    `${JSON.stringify(wrong)} is no network such as 10.0.0.0/8 or 127.0.0.1`,
+    `${JSON.stringify(wrong)} must be a network such as 10.0.0.0/8 or 127.0.0.1`,
   )
 }
 
@@ -102,7 +102,7 @@ function demoHostsOf(env: Environment): readonly string[] {
   if (wrong === undefined) return hosts
   throw new ConfigError(
     'DEMO_HOSTS',
-    `${JSON.stringify(wrong)} is no host name such as demo.example.org, without scheme and port, nor *`,
+    `${JSON.stringify(wrong)} must be a host name such as demo.example.org, without scheme and port, or *`,
   )
 }
 
@@ -116,7 +116,10 @@ function policyOf(file: ConfigFile): PolicySettings {
   const known = familyNames(families)
   const unknown = Object.keys(limits).find((family) => !known.includes(family))
   if (unknown !== undefined) {
-    throw new ConfigError(`defaults.limits.${unknown}`, `no such family; there are ${known.join(', ')}`)
+    throw new ConfigError(
+      `defaults.limits.${unknown}`,
+      `is not a family; the families are ${known.join(', ')}`,
+    )
   }
   const weights = weightsOf(file, known)
   return {
@@ -151,7 +154,7 @@ function definedOnly<Values extends object>(
   return Object.fromEntries(defined) as Partial<Values>
 }
 
-/** Names the variables that add an upstream, for the places that tell an operator that there is none. */
+/** Names the variables that add an upstream, for messages that say that an upstream is missing. */
 export function upstreamVariables(): string {
   const keys = providers.map(({ name }) => `${name.toUpperCase()}_API_KEY`)
   return `${keys.join(', ')} or that of another service (\`tollgate help\` names them)`

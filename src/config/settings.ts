@@ -19,9 +19,9 @@ export interface Config {
   /** The file that the master key was read from, where the environment names one. */
   readonly masterKeyFile: string | undefined
   readonly trustedProxies: readonly string[]
-  /** Hosts that the demo answers to besides the loopback names; `*`: all of them. */
+  /** Hosts that the demo serves besides the loopback names; `*`: all of them. */
   readonly demoHosts: readonly string[]
-  /** Hosts that are answered to besides the loopback names; undefined: all of them. */
+  /** Hosts that are served besides the loopback names; undefined: all of them. */
   readonly servedHosts: readonly string[] | undefined
   readonly logLevel: LogLevel
   readonly bulkUsersMax: number
@@ -42,7 +42,7 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   /** A stream that is silent for so long gets a comment; 0: never. */
   readonly keepAliveMs: number
-  /** Of a request that names a stored prompt and no model. */
+  /** The model of a request that names a stored prompt and no model. */
   readonly promptModel: string | undefined
   readonly passThrough: readonly PassedRoute[]
 }

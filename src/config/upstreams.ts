@@ -12,14 +12,14 @@ import { ConfigError } from './settings.ts'
 
 type Listed = NonNullable<ConfigFile['upstreams']>[number]
 
-/** The file's, and for each protocol of which it lists none those that the environment describes. */
+/** The upstreams of the file, and those of the environment for each protocol that the file does not list. */
 export function allUpstreams(file: ConfigFile, env: Environment): readonly UpstreamConfig[] {
   const listed = upstreamsOf(file, env)
   const isListed = (preset: Preset) => listed.some(({ provider }) => provider === preset.provider)
   const others = presets.flatMap((preset) => (isListed(preset) ? [] : describedBy(preset, env)))
   const made = others.map((one) => upstreamOf(one, others))
   const takesAll = ({ models }: UpstreamConfig) => models.includes('*')
-  // What takes any name comes last.
+  // Upstreams for any model come last.
   const ordered = [...made.filter((one) => !takesAll(one)), ...made.filter(takesAll)]
   const all = [...listed, ...ordered]
   for (const one of all) {
@@ -29,18 +29,21 @@ export function allUpstreams(file: ConfigFile, env: Environment): readonly Upstr
   return all.map(proxiesOf(env))
 }
 
-/** What would start, and then fail or do something else with each request; undefined where nothing would. */
+/**
+ * Finds settings that are valid alone and would fail, or change, every request; undefined where the upstream is right.
+ */
 function faultOf(one: UpstreamConfig): string | undefined {
   const { baseUrl, apiKey, headers = {}, aliases = {} } = one
   const { username, hash } = new URL(baseUrl)
   const own = Object.keys(headers).find((name) => isCredentialHeader(name, one))
   if (apiKey !== undefined && !isHeaderValue(apiKey))
-    return 'has an apiKey with characters that no header may hold, such as a line break'
+    return 'has an apiKey with characters that a header cannot hold, such as a line break'
   if (apiKey !== undefined && username !== '' && isCredentialHeader('authorization', one))
-    return 'has an apiKey and a user in its baseUrl, and both want the authorization header: leave one out'
+    return 'has an apiKey and a user in its baseUrl, and both use the authorization header: leave one out'
   if (apiKey !== undefined && own !== undefined)
     return `has an apiKey and headers.${own}, and both are the same header: leave one out`
-  if (hash !== '') return 'has a # in its baseUrl, and what follows that is never sent: encode it as %23'
+  if (hash !== '')
+    return 'has a # in its baseUrl, and the text after it would never be sent: encode it as %23'
   const names = Object.keys(aliases).map(foldName)
   const twice = names.find((name, index) => names.indexOf(name) < index)
   return twice === undefined
@@ -48,7 +51,7 @@ function faultOf(one: UpstreamConfig): string | undefined {
     : `has ${twice} twice in models, where names are the same in any case`
 }
 
-/** Whether the apiKey goes into that header. */
+/** Whether the apiKey is sent in that header. */
 function isCredentialHeader(header: string, { provider: name, apiKeyHeader }: UpstreamConfig): boolean {
   const provider = providers.find((each) => each.name === name)
   return provider !== undefined && header.toLowerCase() in credentialHeadersOf(provider, '', apiKeyHeader)
@@ -62,7 +65,8 @@ function upstreamsOf(file: ConfigFile, env: Environment): readonly UpstreamConfi
     const at = `upstreams[${index}]`
     const { name = listed.preset } = listed
     if (name === undefined) throw new ConfigError(`${at}.name`, 'is required, or preset')
-    if (seen.has(name)) throw new ConfigError(`${at}.name`, `${name} is there twice`)
+    if (seen.has(name))
+      throw new ConfigError(`${at}.name`, `${name} is used twice: give each upstream a name of its own`)
     seen.add(name)
     return toUpstream(name, listed, env, at)
   })
@@ -94,7 +98,7 @@ function knownPreset(name: string, at: string): Preset {
   const preset = findPreset(name)
   if (preset) return preset
   const names = presets.map((each) => each.name).join(', ')
-  throw new ConfigError(`${at}.preset`, `${JSON.stringify(name)} is none of ${names}`)
+  throw new ConfigError(`${at}.preset`, `${JSON.stringify(name)} must be one of ${names}`)
 }
 
 function knownProvider(name: string | undefined, at: string): string {
@@ -104,7 +108,7 @@ function knownProvider(name: string | undefined, at: string): string {
     `${at}.provider`,
     name === undefined
       ? `is required: one of ${names}, or preset`
-      : `${JSON.stringify(name)} is none of ${names}`,
+      : `${JSON.stringify(name)} must be one of ${names}`,
   )
 }
 
@@ -126,12 +130,12 @@ function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
-/** A preset's key stands in the environment, unless the file says where. */
+/** A preset's key is in the environment, unless the file names another place. */
 function keyOf(preset: Preset | undefined, env: Environment): string | undefined {
   return preset && secretOf(env, `${preset.variable}_API_KEY`)
 }
 
-/** A list names the models as the upstream does; a map says under which name it knows each of them. */
+/** A list holds the upstream's own names; a map goes from a name for clients to the upstream's name. */
 function namesOf(models: NonNullable<Listed['models']>): Pick<UpstreamConfig, 'models' | 'aliases'> {
   if (Array.isArray(models)) return { models }
   return { models: Object.keys(models), aliases: models }
@@ -147,7 +151,7 @@ function readAuthorities(path: string, at: string): string {
     throw new ConfigError(at, `cannot be read: ${path} (${reason})`)
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text
-  throw new ConfigError(at, `holds no certificate in PEM form: ${path}`)
+  throw new ConfigError(at, `does not hold a certificate in PEM form: ${path}`)
 }
 
 function definedMembers<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
@@ -168,7 +172,7 @@ function variableOf(variable: string, env: Environment, at: string): string {
   return secret
 }
 
-/** In a header a variable may also stand within the text: `Bearer ${NAME}`. */
+/** In a header a variable may also be a part of the text: `Bearer ${NAME}`. */
 function resolveHeaders(
   headers: Readonly<Record<string, string>>,
   env: Environment,
@@ -180,8 +184,8 @@ function resolveHeaders(
       const value = resolveSecret(text, env, place).replace(/\$\{(\w+)\}/g, (_, variable: string) =>
         variableOf(variable, env, place),
       )
-      // The value may be a secret: it is not repeated.
-      if (!isHeaderValue(value)) throw new ConfigError(place, 'holds characters that no header may hold')
+      // The value may be a secret, so the message does not repeat it.
+      if (!isHeaderValue(value)) throw new ConfigError(place, 'has characters that a header cannot hold')
       return [name, value]
     }),
   )
@@ -220,7 +224,7 @@ interface Described {
   readonly baseUrl: string | undefined
 }
 
-/** `OPENAI_API_KEY`, `OLLAMA_BASE_URL` and their like. */
+/** The upstreams of `OPENAI_API_KEY`, `OLLAMA_BASE_URL` and the like. */
 function describedBy(preset: Preset, env: Environment): readonly Described[] {
   const { variable, isLocal, hostedUrl } = preset
   const apiKey = secretOf(env, `${variable}_API_KEY`)
@@ -230,8 +234,8 @@ function describedBy(preset: Preset, env: Environment): readonly Described[] {
   if (baseUrl !== undefined && !isHttpUrl(baseUrl)) {
     throw new ConfigError(
       `${variable}_BASE_URL`,
-      // An address may hold a password.
-      `${baseUrl.includes('@') ? 'this' : JSON.stringify(baseUrl)} is no URL that begins with http:// or https://`,
+      // An address may hold a password, so the message does not repeat it.
+      `${baseUrl.includes('@') ? 'this' : JSON.stringify(baseUrl)} must be a URL that begins with http:// or https://`,
     )
   }
   if (baseUrl === undefined && preset.baseUrl === undefined)
@@ -243,9 +247,9 @@ function describedBy(preset: Preset, env: Environment): readonly Described[] {
 }
 
 /**
- * Alone it serves every model. Where several speak one protocol each serves the models of its maker, so that a name
- * does not go to the first of them whatever it is. What may be anything takes the names that are left: a server of the
- * operator's own, and where there is none the service that the protocol comes from.
+ * A single upstream serves every model. Where several speak one protocol, each serves the models of its maker, so that
+ * not every name goes to the first of them. All other names go to a server of the operator's own, or else to the
+ * service that the protocol comes from.
  */
 function upstreamOf(one: Described, all: readonly Described[]): UpstreamConfig {
   const { preset, apiKey, baseUrl } = one

@@ -1,10 +1,10 @@
 import type { ErrorCode } from '#core/errors.ts'
 import type { Log } from './log.ts'
 
-/** Of a refusal or failure; `client_gone` where the client left before its answer was whole. */
+/** Of a refusal or failure; `client_gone` where the client hung up before its answer was complete. */
 type EndingCode = ErrorCode | 'client_gone'
 
-/** What one request's line in the log says. Never a URL: paths and queries may hold access tokens. */
+/** The log line of one request. It never holds a URL: paths and queries may hold access tokens. */
 export interface AccessLine {
   readonly requestId: string
   readonly method: string
@@ -17,7 +17,7 @@ export interface AccessLine {
   readonly address: string
   readonly userId?: string | undefined
   readonly adminKeyId?: string | undefined
-  /** The ledger has an entry of it that says the same and more; such a line is for debugging. */
+  /** The request has an entry in the ledger, which says more; its line is logged at debug level only. */
   readonly isRecorded?: boolean
 }
 

@@ -3,16 +3,16 @@ import { createGathering, type Gathering, type MayHold } from '#lib/gathering.ts
 
 export type BodyReading =
   | { readonly kind: 'read'; readonly body: Buffer }
-  /** Reading has stopped, here and in the next two; the rest is not read, so the connection cannot be used again. */
+  /** In this case and the next two reading has stopped; the rest is not read, so the connection cannot be reused. */
   | { readonly kind: 'too_large' }
-  /** A byte that `isFine` would not have. */
+  /** `isFine` refused a byte. */
   | { readonly kind: 'refused' }
-  /** The bodies that are being read hold all the memory that they may hold together. */
+  /** The bodies that are being read use all the memory that they may use together. */
   | { readonly kind: 'overloaded' }
-  /** The client went away before it had sent all of it. */
+  /** The client hung up before it had sent the whole body. */
   | { readonly kind: 'gone' }
 
-/** What all bodies that are being read may hold together, beyond the first 64 KiB of each. */
+/** The memory of all bodies that are being read, beyond the first 64 KiB of each. */
 export interface BodyBudget {
   readonly mayHold: MayHold
   /** Bytes that are held now. */
@@ -21,7 +21,7 @@ export interface BodyBudget {
 
 export interface BodyBounds {
   readonly budget?: BodyBudget | undefined
-  /** Looks at every piece as it comes; false ends the reading. */
+  /** Checks each piece as it comes; false ends the reading. */
   readonly isFine?: (piece: Buffer) => boolean
 }
 
@@ -40,8 +40,8 @@ export function createBodyBudget(bytesMax: number): BodyBudget {
 const unbounded: MayHold = () => true
 
 /**
- * Reads a whole body of at most `bytesMax` bytes. A `content-length` beyond it is refused before a byte is read;
- * what says no length is refused at the byte that is too much.
+ * Reads a whole body of at most `bytesMax` bytes. A `content-length` beyond it is refused before a byte is read; a body
+ * without a length is refused at the first byte beyond the bound.
  */
 export function readBody(
   request: IncomingMessage,

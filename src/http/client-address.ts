@@ -1,13 +1,13 @@
 import { createNetworks, parseAddress } from '#core/network.ts'
 
 /**
- * Who is asking. Anybody can write an `X-Forwarded-For`, so it counts only where a proxy that the operator named
- * brought it, and is read from the right, where the nearest proxy wrote: the first address that is not one of
- * ours is the client. What is no address ends the walk, since everything left of it is the client's own invention.
+ * The client's address. Any client can send `X-Forwarded-For`, so it is read only from a trusted proxy, and from the
+ * right, where the nearest proxy wrote: the first address that is not a trusted proxy's is the client. An entry that is
+ * not an address ends the search, since the client may have invented everything left of it.
  */
 export type ClientAddress = (peer: string | undefined, forwardedFor: string | string[] | undefined) => string
 
-/** What stands for a peer that has no address: a Unix socket, or one that has gone already. */
+/** Stands for a peer without an address: a Unix socket, or a connection that is closed already. */
 const noAddress = 'unknown'
 
 /** @param trustedProxies networks (`10.0.0.0/8`) or addresses, validated by the configuration */

@@ -4,15 +4,15 @@ import { createGathering, type MayHold } from '#lib/gathering.ts'
 import type { BodyBudget } from './body.ts'
 
 /**
- * Bodies that a client has compressed (RFC 9110, 8.4). What counts against a bound is what comes out: decoding ends at
- * the byte that is too much. It runs in the threads of zlib, a few bodies at a time, since each decoder may take the
- * memory of its window, and what comes out is held within the memory of all bodies.
+ * Bodies that a client has compressed (RFC 9110, 8.4). The bound is on the decoded size: decoding ends at the first
+ * byte beyond it. It runs in the threads of zlib, a few bodies at a time, since each decoder may take the memory of its
+ * window, and the decoded bytes count in the memory of all bodies.
  */
 export type CodedReading =
   | { readonly kind: 'read'; readonly body: Buffer }
   | { readonly kind: 'too_large' }
   | { readonly kind: 'overloaded' }
-  /** It is not what its header says, or not whole. */
+  /** It is not in the coding of its header, or not complete. */
   | { readonly kind: 'broken' }
 
 /** For `Accept-Encoding` of a refusal (RFC 9110, 12.5.3). */
@@ -22,7 +22,7 @@ export interface BodyDecoder {
   readonly decode: (body: Buffer, coding: Coding, bytesMax: number) => Promise<CodedReading>
 }
 
-/** So many at once: half of the threads that the process has for it, which others need as well. */
+/** Bodies decoded at once: half of libuv's threads, which other work needs as well. */
 const decodersMax = 2
 const decoding = {
   chunkSize: 64 * 1024,
@@ -30,7 +30,7 @@ const decoding = {
   zstdWindowLogMax: 23,
 }
 
-/** How a body was coded; `other` where it cannot be read here, as where it was coded twice. */
+/** The body's coding; `other` where it is not supported, or where the body was coded twice. */
 export function codingOf(header: string | undefined): Coding | 'identity' | 'other' {
   if (header === undefined) return 'identity'
   const names = header
@@ -51,7 +51,7 @@ export function createBodyDecoder(budget: BodyBudget | undefined): BodyDecoder {
 
   async function enter(): Promise<void> {
     if (running < decodersMax) running += 1
-    // The one that leaves hands its place on.
+    // A decoder that ends gives its place to the next one.
     else await new Promise<void>((resolve) => waiting.push(resolve))
   }
 

@@ -1,16 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
- * Web pages that may call the gateway themselves (CORS, as the Fetch standard has it). Only origins that the operator lists,
- * only the holders' paths, and never with cookies: a page has to bring an access token of its own, so that it can do no
- * more than the program that holds it could. A preflight carries no credential and is answered before one is asked for.
+ * Web pages that may call the gateway themselves (CORS, as the Fetch standard has it). Only origins that the operator
+ * lists, only the paths for access tokens, and never with cookies: a page has to bring an access token, so that it can
+ * do no more than any other program with that access token. A preflight carries no credential and is answered before
+ * authentication.
  */
 export interface Cors {
   /** Sets what a page's answer needs; true where the request was a preflight, which is answered with it. */
   readonly answer: (request: IncomingMessage, response: ServerResponse) => boolean
 }
 
-/** What browsers keep a preflight's answer for, in seconds; Chromium keeps none longer. */
+/** How long browsers cache a preflight's answer, in seconds; Chromium's maximum. */
 const maxAge = '7200'
 const headerNames = /^[\w!#$%&'*+.^`|~,\t -]{1,4096}$/
 

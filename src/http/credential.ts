@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** The credential of an `Authorization: Bearer …` header; undefined where there is none. The scheme's case is free. */
+/**
+ * The credential of an `Authorization: Bearer …` header; undefined where the header has none. The scheme's letter case
+ * is ignored.
+ */
 export function bearerOf(authorization: string | undefined): string | undefined {
   const scheme = authorization === undefined ? undefined : /^bearer[ \t]+/i.exec(authorization)
   if (authorization === undefined || !scheme) return undefined
@@ -16,8 +19,8 @@ export function credentialOf(headers: IncomingHttpHeaders): string | undefined {
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Node reads header bytes as Latin-1. Chosen access tokens may hold any character, and clients send those as
- * UTF-8 (curl) or, where Latin-1 can say it, as that (fetch): what is valid UTF-8 is read as such.
+ * Node reads header bytes as Latin-1. Chosen access tokens may hold any character, and clients send those as UTF-8
+ * (curl) or, where possible, as Latin-1 (fetch): bytes that are valid UTF-8 are read as UTF-8.
  */
 function credentialText(value: string): string | undefined {
   const text = value.trim()

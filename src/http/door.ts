@@ -1,20 +1,23 @@
 import { Allowance } from '#lib/allowance.ts'
 
 /**
- * What is let in from one place. Some wrong credentials are free, then each closes the door for 1 s, 2 s, 4 s … at
- * most 5 min. Time forgives them one by one, counted from when the door is open again.
+ * The throttle of one place. Some wrong credentials are free, then each blocks the place (closes the door) for 1 s, 2
+ * s, 4 s … at most 5 min. With time they are taken off the count one by one, from when the place is open again.
  */
 export interface DoorRule {
   /** How many wrong credentials are free. */
   readonly free: number
   readonly forgivenEveryMs: number
-  /** Look-ups of credentials that were never right: so many at once, and so many a second. */
+  /** The rate limit for look-ups of credentials that were never right: at once, and a second. */
   readonly lookUps: number
 }
 
 /** An IPv4 address, or an IPv6 /64. */
 export const nearRule: DoorRule = { free: 10, forgivenEveryMs: 60_000, lookUps: 500 }
-/** An IPv6 /48: a guesser who has one has 65,536 networks of the size /64. Others may live in it, so it bears more. */
+/**
+ * An IPv6 /48: a guesser who has one has 65,536 networks of the size /64. Other clients may be in it too, so it has
+ * more free guesses.
+ */
 export const wideRule: DoorRule = { free: 50, forgivenEveryMs: 12_000, lookUps: 2_000 }
 
 const delayMsMin = 1_000
@@ -22,9 +25,9 @@ const delayMsMax = 300_000
 const doublings = Math.ceil(Math.log2(delayMsMax / delayMsMin))
 
 /**
- * How often a credential that might be guessed is compared behind a closed door: a burst, then one in 5 s. An
- * operator's own ADMIN_KEY is let in by it while others guess, and 17,000 guesses a day find no key of 16 characters
- * that was not a known one.
+ * How often a credential that might be guessed is compared from a blocked place: a burst, then one in 5 s. So an
+ * operator's short ADMIN_KEY is accepted while another client at the address guesses, and 17,000 guesses a day find a
+ * key of 16 characters only where it was a common one.
  */
 const rations = 256
 const rationsPerSecond = 0.2
@@ -32,9 +35,11 @@ const rationsPerSecond = 0.2
 export class Door {
   readonly #rule: DoorRule
   #failures = 0
-  /** When failures begin to be forgiven: the last failure, or the end of the delay it brought. */
+  /** From when failures are taken off the count: the last failure, or the end of the delay that it caused. */
   #openAt = 0
-  /** Guesses under way, each of which may turn out wrong: of what may be guessed, and of what may not. */
+  /**
+   * Guesses under way, each of which may turn out wrong: of credentials that can be guessed, and of those that cannot.
+   */
   #guesses = 0
   #others = 0
   readonly lookUps: Allowance
@@ -46,7 +51,7 @@ export class Door {
     this.#rations = new Allowance(rations, rationsPerSecond, now)
   }
 
-  /** How long it stays closed, in milliseconds; 0 where it is open. */
+  /** How long the place stays blocked, in milliseconds; 0 where it is open. */
   waitMs(now: number): number {
     return Math.max(0, Math.ceil(this.#openAt - now))
   }
@@ -61,28 +66,31 @@ export class Door {
     else this.#guesses -= 1
   }
 
-  /** Whether one more guess may be under way: if all of them are wrong, no more were made than may be. */
+  /** Whether one more guess may be under way: even if all of them are wrong, the bound is not passed. */
   hasRoom(now: number): boolean {
     return this.#guesses < Math.max(1, this.#rule.free + 1 - this.#failuresAt(now))
   }
 
-  /** Whether so few were tried behind the closed door, and are being tried now, that one that may be guessed is let in. */
+  /**
+   * Whether a credential that can be guessed may be compared although the place is blocked: the rate for that is not
+   * used up.
+   */
   hasRations(now: number): boolean {
     return this.#rations.left(now) > this.#guesses + this.#others
   }
 
-  /** One was tried behind the closed door. */
+  /** One was compared while the place was blocked. */
   ration(now: number): void {
     this.#rations.take(now)
   }
 
   fail(now: number): void {
-    // Counting on beyond the longest delay would only make the place wait longer for forgiveness.
+    // Counting beyond the longest delay would only make the place wait longer until failures are taken off.
     this.#failures = Math.min(this.#rule.free + 1 + doublings, this.#failuresAt(now) + 1)
     this.#openAt = now + this.#delayMs()
   }
 
-  /** One failure was a success after all. */
+  /** One failure turned out to be a success. */
   takeBack(now: number): void {
     this.#failures = Math.max(0, this.#failuresAt(now) - 1)
     if (this.#failures <= this.#rule.free) this.#openAt = Math.min(this.#openAt, now)

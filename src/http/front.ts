@@ -16,19 +16,19 @@ export interface FrontOptions {
   readonly clock: Clock
   readonly log: Log
   readonly clientAddress: ClientAddress
-  /** Which hosts are answered for; absent: all of them. */
+  /** Which hosts are served; absent: all of them. */
   readonly takesHost?: TakesHost | undefined
   /** Web pages that may call; absent: none. */
   readonly cors?: Cors | undefined
 }
 
 const wrongHost =
-  'This demo answers to localhost and 127.0.0.1 only, since its keys are public and a web page could make its own ' +
-  'name lead here. Ask by one of these, or start it with your host name in DEMO_HOSTS.'
+  'This demo answers to localhost and 127.0.0.1 only: its keys are public, and a web page could resolve its own name ' +
+  'to this address. Use one of these names, or start the demo with your host name in DEMO_HOSTS.'
 
 /**
- * What every request passes before a plane takes it: one at a time per connection, the target as a path in
- * `request.url`, one `Host`, and that one served here.
+ * Checks every request before a plane handles it: one at a time per connection, the target as a path in `request.url`,
+ * a single `Host`, and one that is served here.
  */
 export function createFront(options: FrontOptions, planes: RequestListener): RequestListener {
   const { takesHost, cors } = options
@@ -56,7 +56,7 @@ function logPreflight(request: IncomingMessage, { clock, log, clientAddress }: F
   })
 }
 
-/** No plane has been chosen yet, so it has the admin API's shape, which every client can read. */
+/** No plane has been chosen yet, so the refusal has the admin API's shape, which every client can read. */
 function refuse(
   request: IncomingMessage,
   response: ServerResponse,

@@ -4,8 +4,8 @@ import { isIP } from 'node:net'
 export type TakesHost = (host: string) => boolean
 
 /**
- * Names that only this machine has: 127.0.0.0/8, [::1], localhost and what ends in it (RFC 6761, section 6.3). A
- * web page of elsewhere can make its own name lead here (DNS rebinding), but none of these.
+ * Names that always mean this machine: 127.0.0.0/8, [::1], localhost and its subdomains (RFC 6761, section 6.3). A web
+ * page can make its own name resolve to this machine (DNS rebinding), but not these.
  */
 function isLoopbackHost(host: string): boolean {
   const name = nameOf(host)
@@ -21,7 +21,7 @@ export function createTakesHost(names: readonly string[]): TakesHost {
   return (host) => isLoopbackHost(host) || known.has(nameOf(host) ?? '')
 }
 
-/** Without port, case and the dot at the end; undefined for what is no host. */
+/** Without port and final dot, in lower case; undefined where the text is not a host. */
 function nameOf(host: string): string | undefined {
   const [, name] = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{0,5})?$/i.exec(host.trim()) ?? []
   return name?.toLowerCase().replace(/\.$/, '')

@@ -1,18 +1,18 @@
 import type { RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Waiting requests of one connection, from which on nothing more is read of it, and below which reading goes on. */
+/** Waiting requests of one connection from which on reading it pauses, and below which reading resumes. */
 const waitingMax = 16
 const waitingFew = 8
-/** Requests that were sent ahead and run now, on all connections; one that takes long leaves its place to others. */
+/** Requests that were sent ahead and may start in one turn, over all connections. */
 const runningMax = 8
 const placeMs = 1000
 
 /**
  * Runs one request at a time per connection. A client may send many before it reads an answer (pipelining), and
- * node:http hands them all over at once: 200 connections with 400 requests each would run 80,000 together. Here
- * each runs when its answer is the next one to be written, a few of them in one turn of the event loop, so that
- * clients which wait for their answers are served between them; and a connection that is far ahead is not read on.
+ * node:http hands them all over at once: 200 connections with 400 requests each would run 80,000 together. Here each
+ * runs when its answer is the next one to be written, a few of them in one turn of the event loop, so that clients
+ * which wait for their answers are served between them. A connection that is far ahead is not read further.
  */
 export function inTurn(listen: RequestListener): RequestListener {
   const waiting = new WeakMap<Socket, number>()
@@ -33,7 +33,7 @@ export function inTurn(listen: RequestListener): RequestListener {
     const { socket } = request
     const ahead = (waiting.get(socket) ?? 0) + 1
     waiting.set(socket, ahead)
-    // Not at once: the parser is in the middle of what it has read.
+    // Not synchronously: the parser is in the middle of the bytes that it has read.
     if (ahead === waitingMax + 1) setImmediate(pause, socket)
     response.once('socket', () => {
       const left = (waiting.get(socket) ?? 1) - 1
@@ -44,7 +44,7 @@ export function inTurn(listen: RequestListener): RequestListener {
   }
 }
 
-/** Starts what joined it, in that order, some in each turn of the event loop. */
+/** Starts the requests that joined, in their order, a few in each turn of the event loop. */
 function createLine() {
   const line: { readonly response: ServerResponse; readonly start: () => void }[] = []
   let running = 0
@@ -58,7 +58,7 @@ function createLine() {
 
   function startSome(): void {
     isSet = false
-    // Those that are over at once have left their places by now: this many in a turn, and no more.
+    // Requests that ended synchronously have left by now, so the bound is counted here: this many in a turn.
     for (let started = 0; started < runningMax && running < runningMax; started += 1) {
       const next = line.shift()
       if (!next) return

@@ -7,13 +7,13 @@ import { isWellEncoded, scanMembers } from '#lib/json-members.ts'
 import { type BodyBudget, type BodyReading, readBody } from './body.ts'
 
 /**
- * How the control plane and the verifier read JSON. One item - a user, an event - is at most `itemBytesMax` bytes
- * and is parsed at once; a body may be larger only where it is a list of items, which are parsed one by one so
- * that other requests are served between them.
+ * How the control plane and the verifier read JSON. One item, such as a user or an event, is at most `itemBytesMax`
+ * bytes and is parsed in one step. A body may be larger only where it is a list of items, which are parsed one by one
+ * so that other requests are served between them.
  */
 export type JsonReading =
   | Reading<unknown>
-  /** No body, or nothing but white space. */
+  /** No body, or only white space. */
   | { readonly kind: 'empty' }
 
 export interface JsonBounds {
@@ -25,20 +25,22 @@ export interface JsonBounds {
 export interface JsonList {
   /** The member of the body that is the list; absent: the body itself is. */
   readonly member?: string
-  /** One item more than this is read, and then no further: the caller sees that there are too many. */
+  /** Reading stops after one item more than this, so that the caller sees that there are too many. */
   readonly itemsMax: number
 }
 
-/** No user, event or key comes near it. `JSON.parse` takes at most 15 ms for so many bytes, however hostile. */
+/** Far above any real user, event or key. `JSON.parse` takes at most 15 ms for this size, even for a hostile body. */
 const itemBytesMax = 256 * 1024
-/** Parsing it takes about two milliseconds. What is kept is bounded where it is checked: `meta` may be 16 deep. */
+/**
+ * Parsing this depth takes about two milliseconds. Stored JSON has a smaller bound of its own: `meta` may be 16 deep.
+ */
 const depthMax = 32 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * What stands in the way before a byte is read. A body that does not say its type is taken for JSON; curl's
- * `-d` says that it sends a form, and taking that for JSON would let any web page's form reach us.
+ * Refusals before a byte of the body is read. A body without a type is taken for JSON. One with a form's type, which
+ * curl's `-d` sends, is refused: accepting it would let forms of any web page reach this API.
  * @param type the `content-type` header, @param coding the `content-encoding` header
  */
 export function whyNotJson(type: string | undefined, coding: string | undefined): Problem | undefined {
@@ -49,7 +51,7 @@ export function whyNotJson(type: string | undefined, coding: string | undefined)
   return createProblem('unsupported_media_type', message)
 }
 
-/** A body that would have to be decompressed first is refused. @param coding the `content-encoding` header */
+/** Refuses a compressed body. @param coding the `content-encoding` header */
 export function whyCoded(coding: string | undefined): Problem | undefined {
   if ((coding?.trim().toLowerCase() ?? 'identity') === 'identity') return undefined
   return createProblem('unsupported_media_type', 'Send the body without a content-encoding.')
@@ -79,7 +81,7 @@ export async function toJson(reading: BodyReading, bounds: JsonBounds): Promise<
   return refused(problemOfBody(reading, bytesMaxOf(bounds)))
 }
 
-/** Why there is no body. */
+/** The problem for which a body was not read. */
 export function problemOfBody(
   { kind }: Exclude<BodyReading, { readonly kind: 'read' }>,
   bytesMax: number,
@@ -102,7 +104,7 @@ async function parseJson(body: Buffer, { list }: JsonBounds): Promise<JsonReadin
     const text = utf8.decode(body)
     return text.trim() === '' ? { kind: 'empty' } : { kind: 'read', value: JSON.parse(text) }
   } catch {
-    // The parser's own sentence quotes the text around the fault, and that may be a secret.
+    // The parser's own message quotes the text around the fault, which may be a secret.
     return badJson
   }
 }
@@ -116,7 +118,7 @@ async function parseItems(body: Buffer, { member, itemsMax }: JsonList): Promise
   const scan = await scanMembers(body)
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
   const found = scan.members.byKey.get(member)
-  // What stands beside the list is told by name only: nothing reads it.
+  // The members beside the list are returned by name only, since they are not used.
   const others = [...scan.members.byKey.keys()].map((key) => [key, null] as const)
   if (!found) return { kind: 'read', value: Object.fromEntries(others) }
   const items = await itemsOf(body, found.start, found.end, bounds)
@@ -132,7 +134,7 @@ async function itemsOf(body: Buffer, start: number, end: number, bounds: ListBou
     case 'invalid':
       return badJson
     case 'item_too_large': {
-      const message = `A body of more than ${itemBytesMax} bytes is a list, and no item of it is larger: [${parsed.index}] is.`
+      const message = `An item of the list may have at most ${itemBytesMax} bytes: [${parsed.index}] has more.`
       return refused(createProblem('body_too_large', message))
     }
   }

@@ -1,6 +1,6 @@
 import type { Throttle } from './throttle.ts'
 
-/** An admin key as far as a door looks at it. */
+/** The members of an admin key that are needed to authenticate it. */
 interface Key {
   readonly scopes: readonly string[]
   readonly isGuessable?: boolean
@@ -13,9 +13,9 @@ export type KeyFound<K extends Key> =
   | { readonly kind: 'throttled'; readonly waitMs: number }
 
 /**
- * Looks an admin key up, also where others guess: an administrator, or a proxy that asks for many, must not be shut
- * out by neighbours. Keys that were made here cannot be guessed. One that was chosen is let in as long as not more of
- * them were tried from there than the door has rations for.
+ * Looks an admin key up, also from a blocked place: an administrator, or a proxy that asks for many clients, must not
+ * be shut out by guesses of others at the same address. Keys made by Tollgate cannot be guessed. A chosen key is
+ * compared within a rate limit of the place.
  */
 export async function findKey<K extends Key>(
   throttle: Throttle,
@@ -30,7 +30,7 @@ export async function findKey<K extends Key>(
     if (!key) return throttled(guess.wrong()) ?? { kind: 'unknown' }
     const rationedMs = key.isGuessable ? guess.rationedMs() : undefined
     if (rationedMs !== undefined) return throttled(rationedMs)
-    // A good key in the wrong place is no guess; nor does it take back those that were made from here.
+    // A valid key of another scope does not count as a guess, and takes no guess off the count.
     if (!key.scopes.includes(scope)) return throttled(guess.known()) ?? { kind: 'out_of_scope', key }
     guess.admitted()
     return { kind: 'in', key }

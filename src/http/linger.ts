@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 
-/** How long a client that was answered before its body had come may go on sending it, and how much of it. */
+/** How long, and how many bytes, a client may go on sending a body after its answer. */
 const lingerMs = 2000
 const lingerBytes = 64 * 1024 * 1024
 
 /**
- * For an answer that was given before the whole body had come. Closing at once would reset the connection under
- * the answer, so what still comes is thrown away for a moment; then the connection is cut.
+ * For an answer that was sent before the whole body had come. Closing at once would reset the connection before the
+ * client has read the answer, so further bytes are discarded for a moment; then the connection is cut.
  */
 export function linger(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return

@@ -4,10 +4,9 @@ export type Log = Logger
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
 /**
- * JSON lines, one per event, `time` in epoch milliseconds. Lines are gathered and written off the request's
- * path, at the latest after a second; pino flushes what is left when the process exits. Errors are written by a
- * list of what may be said of them, so that one which drags a request along cannot put its URL or its headers
- * into the log.
+ * JSON lines, one per event, `time` in epoch milliseconds. Lines are buffered and written off the request's path, at
+ * the latest after a second; pino flushes the rest when the process exits. Only listed members of an error are logged,
+ * so that an error object that holds a request cannot put its URL or its headers into the log.
  */
 export function createLog(options: {
   readonly level: LogLevel

@@ -1,37 +1,37 @@
 import { widerPlaceOf } from '#core/network.ts'
 import { Door, nearRule, wideRule } from './door.ts'
 
-/** Where guesses come from, and what was wrong there. Credentials are known by their digests only. */
+/** The places from which guesses come, and the wrong credentials of each. Credentials are stored as digests only. */
 export interface Place {
   readonly key: string
   readonly near: Door
-  /** Found wrong here, the latest last: a repeat of one of them tells a guesser nothing and does not count. */
+  /** Wrong credentials of this place, the latest last. A repeat of one tells a guesser nothing and does not count. */
   readonly wrong: Set<number>
-  /** Tried here behind the closed door, the latest last. */
+  /** Credentials that were compared while the place was blocked, the latest last. */
   readonly rationed: Set<number>
-  /** Under way here, and counted until they are known: digest to the number of requests. */
+  /** Guesses under way, which count until they turn out to be known: digest to the number of requests. */
   readonly held: Map<number, number>
-  /** How many requests wait here for their turn. */
+  /** How many requests of this place wait for their turn. */
   waiting: number
 }
 
 export interface Places {
   readonly find: (key: string) => Place | undefined
   readonly open: (key: string) => Place
-  /** The doors on the way from a place: its own, and that of the network around it. */
+  /** The throttles that apply to a place: its own, and that of the network around it. */
   readonly doorsOf: (place: Place) => readonly Door[]
   /** Whether a network around this place is remembered. */
   readonly hasWider: (key: string) => boolean
   readonly addWrong: (place: Place, digest: number) => void
-  /** Answers whether it is new there: neither tried just now nor found wrong. */
+  /** Returns whether the credential is new there: neither compared just now nor known as wrong. */
   readonly addRationed: (place: Place, digest: number) => boolean
-  /** Forgets a place of which there is nothing to remember. */
+  /** Removes a place without any state. */
   readonly tidy: (place: Place) => void
 }
 
 const digestsMax = 32
 
-/** @param placesMax how many places are remembered; the one that failed longest ago is forgotten first */
+/** @param placesMax size of the table; the place that failed longest ago is removed first */
 export function createPlaces(clock: () => number, placesMax: number): Places {
   const places = new Map<string, Place>()
   const wides = new Map<string, Door>()
@@ -98,7 +98,7 @@ function addTo(digests: Set<number>, digest: number): void {
   digests.add(digest)
 }
 
-/** Puts an item last, and forgets the first where there are too many. */
+/** Puts an item last, and removes the first where there are too many. */
 function put<T>(items: Map<string, T>, key: string, item: T, most: number): void {
   items.delete(key)
   items.set(key, item)

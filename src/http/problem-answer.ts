@@ -1,7 +1,7 @@
 import { againHeaders } from '#core/asking-again.ts'
 import { errorTable, type Problem } from '#core/errors.ts'
 
-/** An error as the control plane's callers get it, ready to be sent by whatever sends. */
+/** An error in the control plane's shape: status, headers and body. */
 export interface ProblemAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -10,11 +10,11 @@ export interface ProblemAnswer {
 
 const problemType = 'application/problem+json'
 
-/** Who gets an answer. */
+/** The client that gets the answer. */
 interface Caller {
   /** Its `Accept` header. */
   readonly accept?: string | undefined
-  /** How long it may be told to wait: a program of the operator's any time, an LLM client a minute. */
+  /** The longest `retry-after` that it gets: any time for a program of the operator's, a minute for an LLM client. */
   readonly patienceMs?: number
 }
 

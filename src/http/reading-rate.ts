@@ -4,21 +4,21 @@ import { createProblem, type Problem } from '#core/errors.ts'
 import { takeRate } from '#core/rate.ts'
 
 /**
- * How often a holder may look at usage and models. Looking is not a request to a model, so it costs nothing of
- * `requestsPerMinute`, and a holder whose requests are spent still sees why; but each look asks the store. One
- * bucket per credential and instance. One that turns out to belong to no holder is the throttle's affair: a client that
- * repeats it gets its 401 each time.
+ * How often a user may read usage and models. That is not a request to a model, so it does not count towards
+ * `requestsPerMinute`, and a user whose requests are used up can still see why. But each read asks the store, so it has
+ * a rate limit of its own: one bucket per credential and instance. A credential that turns out to be unknown is left to
+ * the throttle, so that a client that repeats it gets its 401 each time.
  */
 export interface ReadingRate {
-  /** Counts a look; a problem where there were too many. */
+  /** Counts a read; returns a problem where there were too many. */
   readonly take: (credential: string) => Problem | undefined
-  /** It has no holder. */
+  /** The credential is unknown. */
   readonly forget: (credential: string) => void
 }
 
-/** Far more than people and programs that poll; few enough for a store. */
+/** Far more than people and polling programs need, and few enough for a store. */
 export const looksPerMinute = 300
-/** The one that looked longest ago is forgotten first, which lets it look again a little early. */
+/** The oldest bucket is removed first, which lets its user read again a little early. */
 const holdersMax = 10_000
 
 export function createReadingRate(clock: Clock): ReadingRate {
@@ -29,7 +29,7 @@ export function createReadingRate(clock: Clock): ReadingRate {
       const key = keyOf(credential)
       const answer = takeRate(arrivals.get(key), looksPerMinute, clock())
       if (answer.kind === 'beyond') {
-        const message = `Usage and models may be looked at ${looksPerMinute} times a minute.`
+        const message = `Usage and models may be read ${looksPerMinute} times a minute.`
         return createProblem('rate_limited', message, { retryAt: answer.retryAt })
       }
       arrivals.delete(key)

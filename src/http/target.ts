@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * The request line's target and its host, before any plane looks at them. RFC 9112, section 3.2.2: the absolute
- * form (`GET http://host/v1/models`) has to be taken by every server, and its authority counts instead of `Host`.
+ * The request line's target and its host, before a plane is chosen. RFC 9112, section 3.2.2: every server must accept
+ * the absolute form (`GET http://host/v1/models`), and its authority replaces `Host`.
  */
 export type TargetReading =
   | {
       readonly kind: 'path'
       /** As sent, with its query; begins with `/`. */
       readonly path: string
-      /** With its port; undefined where an old client names none. */
+      /** With its port; undefined where an old client sends no `Host`. */
       readonly host: string | undefined
     }
   | { readonly kind: 'refused'; readonly message: string }
@@ -20,7 +20,7 @@ export function readTarget(request: IncomingMessage): TargetReading {
   const { url = '/', rawHeaders, headers } = request
   const twice = repeatedHeader(rawHeaders)
   if (twice !== undefined)
-    return { kind: 'refused', message: `The header ${twice} stands twice: send it once.` }
+    return { kind: 'refused', message: `The header ${twice} was sent twice: send it once.` }
   if (url.charCodeAt(0) === slash) return { kind: 'path', path: url, host: headers.host }
   const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
   if (authority === '' || authority.includes('@'))
@@ -29,8 +29,8 @@ export function readTarget(request: IncomingMessage): TargetReading {
 }
 
 /**
- * Headers of which a second one could mean something else to a proxy in front than to us. node:http keeps the
- * first or joins them; `content-length` it refuses itself.
+ * Headers that must not be repeated, because a proxy in front could use another one of them than Tollgate. node:http
+ * keeps the first or joins them; a second `content-length` it refuses itself.
  */
 const single: ReadonlySet<string> = new Set(['host', 'authorization', 'x-api-key'])
 const singleLengths: ReadonlySet<number> = new Set([...single].map((name) => name.length))

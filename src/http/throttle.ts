@@ -11,22 +11,23 @@ import { createTurns } from './turns.ts'
 
 /**
  * Wrong credentials, throttled by place: an IPv4 address, or an IPv6 /64 and the /48 around it (the rule of each is in
- * door.ts). A credential is taken up before anything of its request is read or looked up, and counts from then on, so
- * that many at once are no more guesses than one after the other. It is taken back where it turns out to be known.
+ * door.ts). A credential counts as a guess before its body is read and before it is looked up, so that parallel guesses
+ * gain nothing. It is taken off the count where it turns out to be known.
  *
  * Distinct wrong credentials count, repeats of one do not: programs repeat a 401 by themselves, and a guesser learns
- * nothing by it. A right credential never takes back what others have counted; a guesser may hold one, too.
+ * nothing by it. A valid credential takes only its own guess off the count, since a guesser may have one, too.
  *
- * Behind a closed door only what cannot be guessed is looked up (our own access tokens, by their checksum, and admin
- * keys), so that the right ones always get in; one that does not get in is told the same as everyone who waits.
- * Looking up credentials that were never right here is rationed by place and in all. Credentials are told apart by 52
- * bits of a keyed hash; none that is wrong is kept.
+ * From a blocked place (a closed door) only credentials that cannot be guessed are looked up: access tokens made by
+ * Tollgate, by their checksum, and admin keys. So valid ones always get in, and a refused one gets the same 429 as
+ * every other request from there. Look-ups of credentials that were never right have a rate limit, for each place and
+ * in all. Credentials are told apart by 52 bits of a keyed hash; wrong ones are not stored.
  */
 export interface Throttle {
   /**
-   * Takes up a credential that came from an address. It resolves later where guesses under way have to end first.
+   * Counts a credential from an address as a guess. It resolves later where guesses under way have to end first.
    *
-   * @param isUnguessable whether no number of guesses finds one of its kind: it may be looked up behind a closed door
+   * @param isUnguessable whether credentials of its kind cannot be found by guessing, so that they may be looked up
+   * from a blocked place
    */
   readonly take: (
     address: string,
@@ -41,25 +42,28 @@ interface Closed {
   readonly waitMs: number
 }
 
-/** A credential on its way to be known. One of its ends is said once; what is said later changes nothing. */
+/** A credential that is being looked up. The first end that is called counts; later calls change nothing. */
 export interface Guess {
-  /** Others may wait for it: find out whether it is known before anything slow. */
+  /** Other requests may wait for it: look it up before anything slow. */
   readonly isAwaited: boolean
-  /** How long to wait where too many were tried here for letting in a right one that may be guessed. */
+  /** How long to wait where the rate for comparing credentials that can be guessed is used up at this place. */
   readonly rationedMs: () => number | undefined
-  /** It is known; what becomes of it is said later. */
+  /** It is known; the request's end is reported by a later call. */
   readonly found: () => void
-  /** It let its holder in. */
+  /** Its request was admitted. */
   readonly admitted: () => void
-  /** It is known and did not let its holder in. Answers how long to wait, where the holder must not be told so. */
+  /**
+   * It is known, and its request was refused. Returns how long to wait, where the client must get a 429 instead of the
+   * reason.
+   */
   readonly known: () => number | undefined
-  /** It is not known. Answers how long to wait, where the holder must not be told so. */
+  /** It is not known. Returns how long to wait, where the client must get a 429 instead of the reason. */
   readonly wrong: () => number | undefined
   /** It was not looked up. */
   readonly dropped: () => void
 }
 
-/** Others who keep the same throttle, and to whom what happens here matters as it does here. */
+/** Other instances, which keep the same throttle together. */
 interface ThrottlePeers {
   readonly tell: (words: string) => void
   readonly hear: (said: (words: string) => void) => void
@@ -67,21 +71,23 @@ interface ThrottlePeers {
 
 export interface ThrottleOptions {
   readonly placesMax?: number
-  /** Counts together with others, each by its own clock: a guesser gains nothing by asking another. */
+  /**
+   * Other instances that count the same guesses, each by its own clock: spreading guesses over instances gains nothing.
+   */
   readonly peers?: ThrottlePeers
-  /** Of the hash by which credentials are told apart; peers have the same. */
+  /** Key of the hash by which credentials are told apart; the same on all instances. */
   readonly key?: string
 }
 
-/** Credentials that were known lately; they are not counted while they are under way. */
+/** Cache of credentials that were known lately; they are not counted while they are under way. */
 const knownMax = 50_000
-/** Look-ups behind closed doors, from all places together: so many at once, and so many a second. */
+/** Rate limit for look-ups from all blocked places together: at once, and a second. */
 const lookUpsMax = 2_000
-/** What a request is told that waited in vain for its turn. */
+/** The wait that is told to a request that did not get its turn. */
 const crowdedMs = 1_000
 const keyLengthMax = 64
 
-/** @param clock milliseconds, of a clock that nothing sets */
+/** @param clock milliseconds of a monotonic clock */
 export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Throttle {
   const { placesMax = 10_000, peers, key: secret = randomBytes(24).toString('base64url') } = options
   const places = createPlaces(clock, placesMax)
@@ -101,7 +107,7 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
   ): Taken | Promise<Taken> {
     const digest = digests.of(credential)
     const key = placeOf(address)
-    // Nearly every request: what it is made of need not be asked.
+    // The fast path of nearly every request: its kind need not be checked.
     if (known.has(digest) && !places.find(key) && !places.hasWider(key))
       return {
         kind: 'taken',
@@ -124,7 +130,7 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
     return taken
   }
 
-  /** Undefined where others have to end first. */
+  /** Undefined where other guesses have to end first. */
   function tryTaking(place: Place, tried: Tried): Taken | undefined {
     const { digest, isUnguessable } = tried
     const now = clock()
@@ -171,8 +177,8 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
   }
 
   /**
-   * Answers how long to wait where it is answered from behind the closed door. There it does not count, since nothing
-   * was told; nor is it remembered, so that it counts when it comes again.
+   * Returns how long to wait where the place is blocked. A guess from there does not count, since the guesser learned
+   * nothing; it is not stored either, so that it counts when it comes again.
    */
   function fail(key: string, digest: number, mayBeBehind: boolean): number | undefined {
     const place = places.open(key)
@@ -194,7 +200,7 @@ export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Thr
     return true
   }
 
-  /** What was counted as wrong is right by now: that one, and nothing else, is taken back. */
+  /** A credential that was counted as wrong is known by now: it alone is taken off the count. */
   function excuse(place: Place, digest: number): boolean {
     if (!place.wrong.delete(digest)) return false
     for (const door of places.doorsOf(place)) door.takeBack(clock())
@@ -248,10 +254,10 @@ interface Tried {
 
 interface TakenUp extends Tried {
   readonly key: string
-  /** Absent where nothing is remembered of the place. */
+  /** Absent where the place has no state. */
   readonly place?: Place
   readonly doors: readonly Door[]
-  /** How long the door was still closed when it was taken up. */
+  /** How long the place was still blocked when the guess began. */
   readonly waitMs?: number
   readonly rations?: readonly Allowance[]
   readonly isHeld?: boolean
@@ -346,8 +352,8 @@ function waitMsOf(doors: readonly Door[], now: number): number {
 }
 
 /**
- * Ends a guess by what was decided about it. Answers how long its holder has to wait where nothing else may be said:
- * behind a closed door only who is let in is told more.
+ * Ends a guess by the decision about its request. Returns how long to wait where the client must get a 429 instead of
+ * the reason: from a blocked place only an admitted request gets another answer.
  */
 export function endGuess(guess: Guess, decision: Decision): number | undefined {
   if (decision.kind === 'admitted') {

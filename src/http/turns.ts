@@ -1,11 +1,11 @@
 /**
- * Requests that wait for others from the same place to end. They go on in the order in which they came; one that has
- * waited too long, or finds too many before it, is answered without its turn.
+ * Requests that wait for others from the same place to end. They continue in the order in which they came. One that has
+ * waited too long, or finds too many before it, gets its answer without a turn.
  */
 export interface Turns<T> {
-  /** Waits until `attempt` answers something. What waits for the same `kind` of thing at a place goes one by one. */
+  /** Waits until `attempt` returns a value. Requests of the same `kind` at a place continue one by one. */
   readonly wait: (place: object, kind: boolean, attempt: () => T | undefined) => Promise<T>
-  /** Something has ended at this place. */
+  /** A guess has ended at this place. */
   readonly go: (place: object) => void
 }
 
@@ -19,10 +19,10 @@ interface Waiting<T> {
 const waitingMax = 1_000
 const waitingAtPlaceMax = 250
 const waitMsMax = 2_000
-/** What is rationed by time comes back without anything ending. */
+/** Rate limits recover with time, so waiting requests are also tried again at this interval. */
 const lookMs = 10
 
-/** @param inVain the answer of those who do not get their turn */
+/** @param inVain the answer of requests that do not get their turn */
 export function createTurns<T>(inVain: T): Turns<T> {
   const queues = new Map<object, Waiting<T>[]>()
   let waiting = 0

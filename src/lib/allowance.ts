@@ -1,4 +1,6 @@
-/** So many at once, and so many a second in the long run. What was taken in vain is given back. */
+/**
+ * A rate limit: a burst at once, and a number a second in the long run. What was taken and not used can be given back.
+ */
 export class Allowance {
   readonly #most: number
   readonly #perMs: number
@@ -13,7 +15,7 @@ export class Allowance {
     this.#at = now
   }
 
-  /** Less than nothing where more was taken than there was. */
+  /** Below zero where more was taken than was left. */
   left(now: number): number {
     this.#left = Math.min(this.#most, this.#left + Math.max(0, now - this.#at) * this.#perMs)
     this.#at = now

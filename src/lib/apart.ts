@@ -1,6 +1,6 @@
 /**
- * Does something with many items at once. Where that fails because of one of them it is done with ever fewer, in the
- * same order, until that one stands alone and is set aside; all others are done.
+ * Processes many items at once. Where one of them makes that fail, they are split in halves, in the same order, until
+ * the bad item is alone and is set aside; all others are processed.
  *
  * @param isFault whether an error is about the items, so that fewer of them may pass; any other is thrown
  */

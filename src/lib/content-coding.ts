@@ -23,7 +23,7 @@ export function toCoding(name: string): Coding | undefined {
 }
 
 interface DecompressorOptions {
-  /** Gives what came before a body broke off, in place of an error. */
+  /** A body that breaks off gives what came before, not an error. */
   readonly takesPart?: boolean
   /** The size of the pieces that come out, in bytes. */
   readonly chunkSize?: number
@@ -58,7 +58,9 @@ export function createDecompressor(
   }
 }
 
-/** At once, for what is small. Throws where it is not of that coding, or more than `bytesMax` comes out. */
+/**
+ * Synchronous, for small bodies. Throws where the body is not of that coding, or its decoded size is beyond `bytesMax`.
+ */
 export function decompress(coding: Coding, body: Buffer, bytesMax: number): Buffer {
   const options = { maxOutputLength: bytesMax }
   switch (coding) {

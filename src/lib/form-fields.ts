@@ -2,15 +2,15 @@ import { isUtf8 } from 'node:buffer'
 
 /**
  * Reads what a form of `multipart/form-data` (RFC 7578) says in its short fields, without touching its files. It is
- * stricter than other readers on purpose: where they could differ on what a form says (two names, folded headers, bytes
- * around the parts), a caller could show one thing here and another behind. Finding the parts is native, some GB a second.
+ * stricter than other readers on purpose: where readers differ (two names, folded headers, bytes around the parts), a
+ * form could show one model to Tollgate and another to the upstream. Finding the parts is native, some GB a second.
  */
 export interface Form {
-  /** Fields that are no files and short. */
+  /** Short fields that are not files. */
   readonly fields: ReadonlyMap<string, FormField>
-  /** Names that stand several times, be it once as a file. */
+  /** Names that occur more than once, as a field or as a file. */
   readonly repeated: ReadonlySet<string>
-  /** Bytes of all fields that are no files. */
+  /** Bytes of all fields that are not files. */
   readonly textBytes: number
   readonly files: number
 }
@@ -128,7 +128,7 @@ function readDisposition(value: string): PartHead | undefined {
     at += all.length
   }
   const name = parameters.get('name')
-  // An escape in a name is read in two ways.
+  // Readers differ on escapes in a name, so a name with one is refused.
   if (at !== value.length || name === undefined || name.includes('\\')) return undefined
   return { name, isFile: parameters.has('filename') || parameters.has('filename*') }
 }

@@ -1,29 +1,29 @@
 import { setImmediate } from 'node:timers/promises'
 
 /**
- * Bytes that come in pieces, put together as they come. Memory grows with what has come, never with what was
- * announced: the place grows fourfold, and what the old one holds moves over a little with every new piece. Putting 10 MB
- * together at their end would stop the process for as long as that takes (measured: 8 ms).
+ * Joins bytes as they come in pieces. Memory grows with the bytes that have come, not with the announced length: the
+ * buffer grows fourfold, and the old content is copied in small parts with each new piece. Joining 10 MB at their end
+ * would block the event loop (measured: 8 ms).
  */
 export interface Gathering {
-  /** False where the memory for it may not be had; then nothing more may be added. */
+  /** False where the memory was refused; then nothing more may be added. */
   readonly add: (piece: Buffer) => boolean
-  /** All of it, once nothing more comes; lets the event loop turn while much has to move. */
+  /** All bytes, after the last piece; yields to the event loop while much is copied. */
   readonly whole: () => Promise<Buffer>
   /** Gives back what `mayHold` allowed. */
   readonly leave: () => void
 }
 
-/** Sets bytes of memory aside; negative ones are given back. */
+/** Reserves bytes of memory; a negative number gives them back. */
 export type MayHold = (bytes: number) => boolean
 
-/** The first place; up to here a body costs about what its connection costs, and `mayHold` is not asked. */
+/** The first buffer. A body of this size costs about what its connection costs, and `mayHold` is not asked. */
 export const firstPlaceBytes = 64 * 1024
-/** By twice, 10 MB took a quarter longer: more of it moved, and more new pages were touched. */
+/** With a factor of two, 10 MB took a quarter longer: more was copied, and more new pages were touched. */
 const growth = 4
 const moveBytes = 1024 * 1024
 
-/** @param bytesMax no place is larger: what was announced, or the bound of the whole */
+/** @param bytesMax the largest buffer: the announced length, or the bound of the body */
 export function createGathering(bytesMax: number, mayHold: MayHold): Gathering {
   let place = Buffer.alloc(0)
   let filled = 0
@@ -48,7 +48,7 @@ export function createGathering(bytesMax: number, mayHold: MayHold): Gathering {
     if (more > 0 && !mayHold(more)) return false
     held += Math.max(0, more)
     old = place.subarray(0, filled)
-    // Not from the pool, and not zeroed: pages that nothing is written to cost no memory.
+    // Not from the pool, and not zeroed: pages that are never written to take no memory.
     place = Buffer.allocUnsafeSlow(size)
     return true
   }
@@ -57,7 +57,7 @@ export function createGathering(bytesMax: number, mayHold: MayHold): Gathering {
     if (filled + piece.length > place.length && !grow(filled + piece.length)) return false
     piece.copy(place, filled)
     filled += piece.length
-    // Twice as fast as new bytes come, so that all has moved before the next place is needed.
+    // Copies twice as fast as new bytes come, so that it is done before the next buffer is needed.
     move(2 * piece.length)
     return true
   }

@@ -1,4 +1,7 @@
-/** Whether `text` matches `glob`, in which `*` stands for any run of characters and nothing else is special. */
+/**
+ * Whether `text` matches `glob`, in which `*` stands for any run of characters; every other character stands for
+ * itself.
+ */
 export function matchesGlob(glob: string, text: string): boolean {
   const [head = '', ...rest] = glob.split('*')
   if (rest.length === 0) return glob === text

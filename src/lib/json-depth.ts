@@ -1,9 +1,9 @@
 /**
- * Watches how deep JSON is nested while its bytes come. `JSON.parse` recurses: 30 MB of `[` held the process for
- * 5.8 s before it refused them. Anything else about the grammar is the parser's to check.
+ * Watches how deep JSON is nested while its bytes come. `JSON.parse` recurses: 30 MB of `[` blocked the process for 5.8
+ * s before it refused them. The parser checks the rest of the grammar.
  */
 export interface JsonDepth {
-  /** Takes the next bytes; false once they are nested too deep. */
+  /** Reads the next bytes; false once they are nested too deep. */
   readonly take: (bytes: Uint8Array) => boolean
 }
 

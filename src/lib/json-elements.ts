@@ -4,7 +4,7 @@ export interface JsonElement {
   readonly end: number
 }
 
-/** What the first byte of a value says of it. */
+/** The kind of a value, by its first byte. */
 export const [quote, openList, openObject] = [0x22, 0x5b, 0x7b]
 const [openNull, backslash, comma, space, closeList, closeObject] = [0x6e, 0x5c, 0x2c, 0x20, 0x5d, 0x7d]
 

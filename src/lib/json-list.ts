@@ -1,24 +1,24 @@
 import { setImmediate } from 'node:timers/promises'
 
 /**
- * Parses a long list one item at a time and lets the event loop turn between them: `JSON.parse` of 4 MB of `[],`
- * takes 140 ms. What stands between the items is checked here, what stands in them by `JSON.parse`.
+ * Parses a long list one item at a time and yields to the event loop between them: `JSON.parse` of 4 MB of `[],` takes
+ * 140 ms. The commas and brackets between the items are checked here, the items by `JSON.parse`.
  */
 export type ListParsing =
   | { readonly kind: 'parsed'; readonly items: unknown[] }
   | { readonly kind: 'invalid' }
-  /** The item at this place is larger than any may be. */
+  /** The item at this index is larger than the bound of an item. */
   | { readonly kind: 'item_too_large'; readonly index: number }
 
 export interface ListBounds {
-  /** Reading stops after so many: give one more than is allowed, to tell that there were too many. */
+  /** Reading stops after this many items: give one more than is allowed, to detect that there are too many. */
   readonly itemsMax: number
   readonly itemBytesMax: number
 }
 
-/** What is walked or parsed between two turns of the event loop. */
+/** Bytes that are scanned or parsed between two turns of the event loop. */
 const sliceBytes = 64 * 1024
-/** Parsing a small item costs as much as walking so many bytes. */
+/** Parsing a small item costs as much as scanning this many bytes. */
 const itemCostBytes = 256
 
 const [quote, backslash, comma, openList, closeList] = [0x22, 0x5c, 0x2c, 0x5b, 0x5d]

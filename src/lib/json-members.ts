@@ -3,13 +3,12 @@ import { setImmediate } from 'node:timers/promises'
 import { createJsonScanner, type JsonScanner } from './json-scanner.ts'
 
 /**
- * Finds the top-level members of a JSON object in its bytes, without parsing what they hold. A request of 10 MB
- * must not stall the others as `JSON.parse` would, and a body that has to be changed is spliced, not
- * re-serialised.
+ * Finds the top-level members of a JSON object in its bytes, without parsing what they hold. A request of 10 MB must
+ * not stall the others as `JSON.parse` would, and a body that has to be changed is spliced, not re-serialised.
  *
- * A member that stands twice is refused: parsers differ on which one counts, so a caller could show one model to
- * us and another to the upstream. Small bodies are checked in full. In large ones only the inside of strings is
- * not looked at (a bad escape there is the upstream's to refuse: it moves no member).
+ * A member that occurs twice is refused: parsers differ on which one counts, so a body could show one model to Tollgate
+ * and another to the upstream. Small bodies are checked in full. In large ones the inside of strings is not checked: a
+ * bad escape there does not move a member, and the upstream refuses it.
  */
 export interface JsonMember {
   /** Decoded key. */
@@ -32,17 +31,19 @@ export type MembersReading =
 
 /** Up to here `JSON.parse` takes about a millisecond. */
 const smallBytesMax = 256 * 1024
-/** What is scanned between two turns of the event loop: under a millisecond where it is dense, far less in prose. */
+/**
+ * Bytes that are scanned between two turns of the event loop: under a millisecond for dense JSON, far less for prose.
+ */
 const sliceBytes = 128 * 1024
 /** UTF-8 is checked natively, some 10 GB a second. */
 const utf8SliceBytes = 4 * 1024 * 1024
 
-/** Places of a name that are looked at; no answer has as many behind the one that counts. */
+/** How many occurrences of a name are examined; no answer has as many after the one that counts. */
 const looksMax = 1024
 
 const notUtf8 = 'The body is not valid UTF-8.'
 
-/** Reads a request's members; lets the event loop turn while the body is large. */
+/** Reads a request's members; yields to the event loop while the body is large. */
 export async function scanMembers(body: Buffer, smallMax = smallBytesMax): Promise<MembersReading> {
   if (body.length <= smallMax) return readMembers(body)
   if (!(await isWellEncoded(body))) return invalid(notUtf8)
@@ -51,7 +52,7 @@ export async function scanMembers(body: Buffer, smallMax = smallBytesMax): Promi
   return readingOf(scanner)
 }
 
-/** Whether it is UTF-8; lets the event loop turn while it is large. */
+/** Whether it is UTF-8; yields to the event loop while it is large. */
 export async function isWellEncoded(body: Buffer): Promise<boolean> {
   for (let start = 0; start < body.length; ) {
     const end = characterStart(body, Math.min(body.length, start + utf8SliceBytes))
@@ -62,7 +63,7 @@ export async function isWellEncoded(body: Buffer): Promise<boolean> {
   return true
 }
 
-/** The same at once, for what is known to be small. */
+/** The same synchronously, for bodies that are known to be small. */
 export function readMembers(body: Buffer): MembersReading {
   if (!isUtf8(body)) return invalid(notUtf8)
   const scanner = createJsonScanner(body)
@@ -75,13 +76,13 @@ export function readMembers(body: Buffer): MembersReading {
 }
 
 /**
- * The last top-level member of this name in an object that is known to be valid JSON, found from its end: what
- * stands before it is not read, however long. The key must need no escapes.
+ * The last top-level member of this name in an object that is known to be valid JSON, found from its end: the part
+ * before it is not read, however long. The key must not need escapes.
  */
 export function findLastMember(body: Buffer, key: string): JsonMember | undefined {
   const quoted = quotedKey(key)
   let from = body.length
-  // Each look may read a thousand levels; objects in objects of this name would be read again for each of them.
+  // Each occurrence may be a thousand levels deep; nested objects of this name would be read again for each of them.
   let looks = 0
   while (from >= 0 && looks < looksMax) {
     const at = body.lastIndexOf(quoted, from)
@@ -90,7 +91,7 @@ export function findLastMember(body: Buffer, key: string): JsonMember | undefine
     // After a backslash the quote belongs to a longer string.
     if (at === 0 || body[at - 1] === 0x5c) continue
     looks += 1
-    // Only at the top level can what follows be members up to the closing brace and the end.
+    // Only a member at the top level is followed by members up to the closing brace and the end.
     const scanner = createJsonScanner(body, { afterKey: key, at: at + quoted.length })
     scanner.run(Number.POSITIVE_INFINITY)
     const member = scanner.message() === undefined ? scanner.byKey.get(key) : undefined

@@ -1,6 +1,6 @@
 /**
- * Walks over the bytes of a JSON object and notes where its top-level members lie. It checks the whole grammar
- * but the inside of strings, takes as many bytes at a time as it is given, and goes on where it stopped.
+ * Scans the bytes of a JSON object and notes where its top-level members lie. It checks the whole grammar except the
+ * inside of strings, takes any number of bytes at a time, and continues where it stopped.
  */
 export interface JsonScanner {
   /** Scans about this many bytes more; true once it is done, well or not. */
@@ -27,12 +27,14 @@ const commaOrEnd = 5
 const insideString = 6
 const nothing = 7
 
-// Bounds that no request reaches, so that hostile ones cost little memory and no long turn of the loop.
+// Bounds that no usual request reaches, so that a hostile one costs little memory and no long turn of the event loop.
 const depthMax = 1000
 const membersMax = 1000
 const keyBytesMax = 4096
 const numberBytesMax = 4096
-/** Strings are walked byte by byte this far, then searched natively: a call costs as much as some 100 bytes. */
+/**
+ * Strings are scanned byte by byte up to this length, then searched natively: a call costs as much as some 100 bytes.
+ */
 const walkBytes = 96
 const searchBytes = 512 * 1024
 
@@ -40,9 +42,7 @@ const [quote, backslash, openBrace, closeBrace] = [0x22, 0x5c, 0x7b, 0x7d]
 const [openBracket, closeBracket, comma, colonByte] = [0x5b, 0x5d, 0x2c, 0x3a]
 const literals = ['true', 'false', 'null'].map((word) => Buffer.from(word))
 
-/**
- * @param from start in the middle, just after a top-level key; what stands before is taken as right
- */
+/** @param from start in the middle, just after a top-level key; the bytes before are not checked */
 export function createJsonScanner(
   body: Buffer,
   from?: { readonly afterKey: string; readonly at: number },
@@ -214,9 +214,9 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39
 }
 
-/** The first byte after the number at `start`, -1 where it is none (RFC 8259, section 6). */
+/** The first byte after the number at `start`, -1 where it is not a number (RFC 8259, section 6). */
 function numberEnd(body: Buffer, start: number): number {
-  // One byte beyond the bound is enough to know that it is passed.
+  // One byte beyond the bound is enough to detect that it is passed.
   const limit = Math.min(body.length, start + numberBytesMax + 1)
   let at = start
   const digits = (): boolean => {

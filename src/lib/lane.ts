@@ -8,7 +8,7 @@ export function createLane(): Lane {
   return {
     run(work) {
       const done = last.then(work)
-      // Whoever comes next waits for the end, not for the success.
+      // The next piece of work waits for the end of this one, not for its success.
       last = done.catch(() => undefined)
       return done
     },

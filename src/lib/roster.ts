@@ -1,14 +1,14 @@
 /**
- * Who is here now, where many come and go: adding and removing take constant time and leave nothing behind. A Set
- * would do, but when V8 renews a Set's table the old one keeps pointing to the new one; under thousands of
- * changes a second those chains reach the old generation and keep everybody's garbage alive until the next full
- * collection (measured: half of what a request allocates).
+ * The members that are present now, where many come and go: adding and removing take constant time and leave no
+ * garbage. A Set would do, but when V8 renews a Set's table the old one keeps pointing to the new one. Under thousands
+ * of changes a second those chains reach the old generation and keep the garbage of all requests alive until the next
+ * full collection (measured: half of what a request allocates).
  */
 export interface Roster<T> {
-  /** Adds a member; call the answer to remove it, as often as you like. */
+  /** Adds a member; calling the returned function removes it, and repeating that is harmless. */
   readonly add: (member: T) => () => void
   readonly count: () => number
-  /** A copy, so that members may leave while it is walked. */
+  /** A copy, so that members may be removed during iteration. */
   readonly list: () => readonly T[]
 }
 

@@ -6,8 +6,8 @@ const pool = Buffer.allocUnsafe(9 * 512)
 let next = pool.length
 
 /**
- * An id of `prefix` and 24 characters, 48 bits of time and 72 random ones: rows that are written together lie
- * together in an index, and nobody can guess one.
+ * An id of `prefix` and 24 characters, 48 bits of time and 72 random ones: rows that are written together lie together
+ * in an index, and an id cannot be guessed.
  */
 export function createSortableId(prefix: string, now: number): string {
   if (next === pool.length) {
@@ -39,7 +39,7 @@ function sevenLetters(at: number, skippedBits: number): string {
   return text
 }
 
-/** What every id of `prefix` that is made from `at` on sorts after, and every earlier one before. */
+/** A text that sorts before every id of `prefix` that is made from `at` on, and after every earlier one. */
 export function sortableIdFrom(prefix: string, at: number): string {
   const time = Math.max(0, at)
   let text = ''
@@ -47,7 +47,7 @@ export function sortableIdFrom(prefix: string, at: number): string {
   return prefix + text
 }
 
-/** When an id of `prefix` was made, epoch milliseconds; undefined where a text is no such id. */
+/** When an id of `prefix` was made, epoch milliseconds; undefined where the text is not such an id. */
 export function timeOfSortableId(prefix: string, text: string): number | undefined {
   const written = text.slice(prefix.length)
   if (!text.startsWith(prefix) || !/^[0-9a-hjkmnp-tv-z]{24}$/.test(written)) return undefined

@@ -1,6 +1,6 @@
 /**
- * What has to be closed, gathered as it is opened and closed in reverse. A close that fails does not keep the
- * others from being closed; the first failure is thrown at the end.
+ * Collects what is opened and closes it in reverse order. A close that fails does not keep the others from being
+ * closed; the first failure is thrown at the end.
  */
 export interface Stopper {
   readonly add: (close: () => Promise<void> | void) => void

@@ -6,10 +6,10 @@ import type { AdminKeyStore } from '#storage/store.ts'
 const environmentId = 'adk_environment'
 
 /**
- * Who may administer: the keys in the store, and the one from the environment, which is never stored, so that
- * changing it there ends the old one with the next start. It is listed with the others, since whoever looks wants
- * to see every way in, but only the environment takes it away; and as it is one, the last of the others may go.
- * @param now since when this process has known it; nobody can say how old it is
+ * The admin keys: those in the store, and the one from the environment. That one is never stored, so that changing it
+ * there revokes the old one at the next start. It is listed with the others, because an administrator wants to see
+ * every key that is accepted, but it cannot be deleted here. While it is set, the last stored key may be deleted.
+ * @param now the start of this process, which stands for the key's age: its real age is not known
  */
 export function withConfiguredKey(
   keys: AdminKeyStore,
@@ -17,7 +17,7 @@ export function withConfiguredKey(
   now: number,
 ): AdminKeyStore {
   if (configured === undefined) return keys
-  // Digests are of one length, so that the comparison takes the same time whatever was sent.
+  // Digests have one length, so that the comparison takes the same time for every input.
   const expected = digestOf(configured)
   const isGuessable = !isLong(configured)
   const key: AdminKey = {
@@ -40,7 +40,7 @@ export function withConfiguredKey(
 const longFrom = 32
 const distinctFrom = 10
 
-/** What a generator makes, or a hand would not type: no number of guesses over a network finds it. */
+/** Long enough that guesses over a network do not find it. */
 function isLong(secret: string): boolean {
   return secret.length >= longFrom && new Set(secret).size >= distinctFrom
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-/** What stands where in the data folder. */
+/** Paths of the files in the data folder. */
 export function databasePathIn(dataDir: string): string {
   return join(dataDir, 'tollgate.db')
 }

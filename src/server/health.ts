@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { linger } from '#http/linger.ts'
 
 /**
- * For whoever restarts and balances: `/healthz` says that the process runs, `/readyz` that it can do its work,
- * which ends with the first sign of stopping so that a balancer looks elsewhere. Both tell what is known already: a
- * question costs the store nothing.
+ * For process supervisors and load balancers: `/healthz` says that the process runs, `/readyz` that it can admit
+ * requests. `/readyz` is 503 from the beginning of a stop, so that a balancer uses other instances. Both answer from
+ * known state: a probe costs the store nothing.
  */
 export interface Health {
   readonly takes: (path: string) => boolean
@@ -12,13 +12,13 @@ export interface Health {
   readonly stopping: () => void
 }
 
-/** By the name of each part `ok`, or in words what is wrong with it. They name no address, no path and no secret. */
+/** For each part `ok`, or a sentence that says what is wrong, without address, path or secret. */
 type Parts = Readonly<Record<string, string>>
 
 interface Sources {
-  /** Each of which it takes for an admission. */
+  /** The parts that an admission needs. */
   readonly parts: () => Parts
-  /** What works less well than it should; told beside `ready`, which it does not change. */
+  /** What works less well than it should; shown beside `ready`, which it does not change. */
   readonly notes: () => readonly string[]
 }
 

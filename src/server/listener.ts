@@ -14,10 +14,10 @@ export interface ListenerOptions {
   readonly port: number
 }
 
-/** Opens a listener; throws with one clear sentence where the address cannot be had. */
+/** Opens a listener; throws with one clear sentence where the address is not available. */
 export async function openListener(options: ListenerOptions, listen: RequestListener): Promise<Listener> {
   const server = createServer(
-    // Longer than the usual balancer's idle time, so that it is the balancer that closes first.
+    // Longer than the usual idle timeout of a balancer, so that the balancer closes first.
     { keepAliveTimeout: 75_000, headersTimeout: 60_000, requestTimeout: 300_000, noDelay: true },
     listen,
   )
@@ -52,7 +52,9 @@ function close(server: Server, graceMs: number): Promise<void> {
   })
 }
 
-/** What is no HTTP has no path and so no protocol: it gets the admin API's shape, which every client can read. */
+/**
+ * Bytes that are not HTTP have no path and so no protocol: they get the admin API's shape, which every client can read.
+ */
 function answerBroken(error: Error & { readonly code?: string }, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
@@ -62,10 +64,10 @@ function answerBroken(error: Error & { readonly code?: string }, socket: Socket)
 }
 
 type RawAnswer = readonly [status: string, code: string, message: string]
-/** What the same request sent again may mend. */
+/** The status after which sending the same request again may help. */
 const timedOut = '408 Request Timeout'
 
-/** Answers what never became a request, and closes. */
+/** Answers bytes that never became a request, and closes the connection. */
 function answerRaw(socket: Duplex, [status, code, message]: RawAnswer): void {
   const body = JSON.stringify({ error: message, code })
   socket.end(
@@ -75,7 +77,11 @@ function answerRaw(socket: Duplex, [status, code, message]: RawAnswer): void {
 }
 
 const brokenAnswer: RawAnswer = ['400 Bad Request', 'bad_request', 'That is not valid HTTP.']
-const notTunnel: RawAnswer = ['405 Method Not Allowed', 'method_not_allowed', 'This is no proxy for CONNECT.']
+const notTunnel: RawAnswer = [
+  '405 Method Not Allowed',
+  'method_not_allowed',
+  'CONNECT is not supported: Tollgate is not a forward proxy.',
+]
 const brokenAnswers: Readonly<Record<string, RawAnswer>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'bad_request', 'The headers are too large.'],
   ERR_HTTP_REQUEST_TIMEOUT: [timedOut, 'bad_request', 'The request did not arrive in time.'],
@@ -91,7 +97,9 @@ function explain(error: NodeJS.ErrnoException, { host, port }: ListenerOptions):
       })
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new Error(`HOST ${host} is no address of this machine`, { cause: error })
+      return new Error(`HOST ${host} is not an address of this machine: set HOST to one of its addresses`, {
+        cause: error,
+      })
     default:
       return error
   }

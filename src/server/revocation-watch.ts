@@ -4,20 +4,23 @@ import type { Gateway } from '#gateway/gateway.ts'
 import type { Store } from '#storage/store.ts'
 import { cutIfBarred } from './revocation.ts'
 
-/** No means no, now, also where another instance said it: whoever has something running here is looked at again. */
+/**
+ * Cuts running streams here when another instance has blocked their user: after a notification such users are looked up
+ * again.
+ */
 export interface RevocationWatch {
   /**
-   * To be called when a relay has started. What the store says of a change and what it says of an admission come by
-   * different ways: of a user who was let in before a change we may hear after it.
+   * To be called when a relay has started. Notifications and admissions use different connections, so the notification
+   * of a change may arrive before the answer to an admission that was decided before that change.
    */
   readonly started: (userId: string) => void
   readonly close: () => void
 }
 
-/** Longer than anybody waits for an admission. */
+/** Longer than the timeout of an admission. */
 const rememberedMs = 15_000
 const lookAgainMs = 400
-/** In one question, of which one follows the other: many who run here do not stand in the way of who administers. */
+/** Users in one query; queries run one after the other, so that many running users do not delay administrators. */
 const usersAtOnce = 500
 
 export function watchRevocations(
@@ -26,7 +29,7 @@ export function watchRevocations(
   clock: Clock,
   onFailure: (error: unknown) => void,
 ): RevocationWatch {
-  /** Who was changed lately, and until when that matters, by the clock that nobody sets; the oldest first. */
+  /** Recently changed users, and until when they are remembered, by the monotonic clock; the oldest first. */
   const changed = new Map<string, number>()
   let anybodyUntil = 0
   const waiting = new Set<string>()
@@ -60,7 +63,7 @@ export function watchRevocations(
       try {
         for (const bar of await store.users.findBars(ids)) cutIfBarred(bar, gateway, clock())
       } catch (error) {
-        // What was said stays said: they are asked after until there is an answer.
+        // The change must not be missed: the users are looked up again until that succeeds.
         onFailure(error)
         for (const id of ids) waiting.add(id)
         await wait(lookAgainMs, undefined, { ref: false })

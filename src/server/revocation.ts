@@ -6,9 +6,9 @@ import type { Gateway } from '#gateway/gateway.ts'
 import type { UserStore } from '#storage/store.ts'
 
 /**
- * No means no, now: whoever an administrator's change bars has their running streams cut as soon as the change is
- * written, or at the instant that it names. The next request is refused by the store itself; this is for those
- * that were let in before.
+ * Cuts the running streams of a user whom an administrator's change blocks, as soon as the change is written or at the
+ * instant that it names. The admission itself refuses the next request; this is about requests that were admitted
+ * before.
  */
 export function withRevocation(
   users: UserStore,
@@ -31,7 +31,7 @@ export function withRevocation(
   }
 }
 
-/** Cuts what runs for a user who is barred now, and notes when one will be. */
+/** Cuts the running streams of a user who is blocked now, or notes when the user will be. */
 export function cutIfBarred(user: UserBar, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, now: number): void {
   if (isDisabled(user, now)) gateway.cutUser(user.id, disabled(user.disabledReason))
   else if (isExpired(user, now)) gateway.cutUser(user.id, createProblem('user_expired'))
@@ -42,7 +42,7 @@ export function cutIfBarred(user: UserBar, gateway: Pick<Gateway, 'cutUser' | 'b
   }
 }
 
-/** What a holder is told whose stream is cut. */
+/** The problem that ends a cut stream. */
 export function disabled(reason: string | undefined): Problem {
   return createProblem('user_disabled', `This access token was disabled${reason ? `: ${reason}` : '.'}`)
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** The version in package.json, the only place where it stands. */
+/** The version in package.json, its only home. */
 export const version: string = readVersion()
 
 function readVersion(): string {

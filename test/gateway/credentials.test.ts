@@ -248,7 +248,7 @@ for (const database of databases) {
             },
           ),
         (error: Error) =>
-          /both want the authorization header/.test(error.message) && !/pa:ss/.test(error.message),
+          /both use the authorization header/.test(error.message) && !/pa:ss/.test(error.message),
       )
     })
 
