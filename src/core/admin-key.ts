@@ -1,4 +1,4 @@
-/** What a key opens: `admin` the admin API, `verifier` the endpoints for other gateways. */
+/** Where a key is accepted: `admin` at the admin API, `verifier` at the endpoints for other gateways. */
 export type Scope = 'admin' | 'verifier'
 export const scopes: readonly Scope[] = ['admin', 'verifier']
 
@@ -8,7 +8,7 @@ export interface AdminKey {
   readonly createdAt: number
   readonly expiresAt?: number
   readonly scopes: readonly Scope[]
-  /** An operator chose it, and it is short enough to be guessed in the end. */
+  /** An operator chose it, and it is short enough that it might be guessed. */
   readonly isGuessable?: boolean
 }
 

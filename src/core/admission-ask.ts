@@ -1,32 +1,32 @@
 import type { AdmissionRequest, Decision } from './admission.ts'
 import type { UserType } from './user.ts'
 
-/** One question for admission, as a relay asks it. */
+/** One question for admission, from a relay or another gateway. */
 export interface AdmissionAsk extends AdmissionRequest {
   readonly requestId: string
-  /** Who asks: the access token that was presented, or `userId` where the caller knows whose it was. */
+  /** The user: the access token that was presented, or `userId` where the caller knows it. */
   readonly accessToken?: string
   readonly userId?: string
-  /** Which of the gateway's operations it is, for the ledger; e.g. `/v1/messages`. */
+  /** The gateway's operation, for the ledger; e.g. `/v1/messages`. */
   readonly route: string
-  /** False for what is recorded but costs nothing (counting). */
+  /** False for requests that are recorded but cost nothing (counting tokens). */
   readonly isMetered: boolean
   /**
-   * The entry belongs to nobody's process but to this lease, epoch milliseconds: when it ends and nobody has
-   * settled, the entry is abandoned.
+   * The entry belongs to a lease that ends at this instant, epoch milliseconds, and not to a process: an entry that is
+   * not settled by then is abandoned.
    */
   readonly leaseUntil?: number
-  /** Only asked: nothing is counted, reserved or noted, whatever the answer. */
+  /** Decides only: the question is not counted, reserves nothing and writes nothing. */
   readonly isDry?: boolean
 }
 
-/** Who asked, where the access token was known. */
+/** The user of a known access token. */
 export interface AskedBy {
   readonly id: string
   readonly type: UserType
   readonly nickname: string | undefined
   readonly expiresAt: number | undefined
-  /** When this user will be barred without anybody's doing: the expiry, or a `disabledAt` to come. */
+  /** When this user will be blocked without a further change: the expiry, or a `disabledAt` in the future. */
   readonly barredFrom: number | undefined
 }
 

@@ -11,13 +11,12 @@ import { isDisabled, isExpired, UNLIMITED, type UserLimits, type UserType } from
 import { plainWeights, type WeightsOf } from './weights.ts'
 
 /**
- * The admission policy: may this request start? One pure function answers, in a fixed order, so that the same
- * history gives the same answers on every database: unknown, disabled, expired, address, model, rate,
- * concurrency, quota. Whoever calls it has loaded (and locked) the state and saves what the decision says; a
- * refusal changes nothing.
+ * The admission policy: may this request start? One pure function answers, in a fixed order, so that the same history
+ * gives the same answers on every database: unknown, disabled, expired, address, model, rate, concurrency, quota. The
+ * caller has loaded (and locked) the state and saves what the decision says; a refusal changes nothing.
  */
 
-/** What the operator's configuration says where a user's own limits are silent. */
+/** The operator's configuration, which applies where a user has no limit of their own. */
 export interface Policy {
   readonly families: readonly Family[]
   readonly limits: Readonly<Record<string, number>>
@@ -32,7 +31,7 @@ export interface Policy {
   readonly periodAt: (period: Period, now: number) => PeriodBounds
 }
 
-/** A user as the decision sees it. */
+/** The state of a user that the decision needs. */
 export interface UserState {
   readonly id: string
   readonly type: UserType
@@ -45,11 +44,11 @@ export interface UserState {
   /** The rate limit's theoretical arrival time. */
   readonly arrivalAt?: number
   /**
-   * Places (IPv4 addresses, IPv6 /64s) the user was seen at since an instant; asked only where their number is
+   * Places (IPv4 addresses, IPv6 /64s) at which the user was seen since an instant; read only where their number is
    * limited.
    */
   readonly places: (since: number) => ReadonlySet<string>
-  /** By family; absent where there is none. */
+  /** By family; a family without a limit is absent. */
   readonly quotas?: ReadonlyMap<string, QuotaState>
 }
 
@@ -64,35 +63,35 @@ export interface QuotaState {
 }
 
 /**
- * What is asked. With `units` for a request that is to be metered; with `pass` for one that somebody else serves
- * and nobody meters here: it counts towards the rate, and wants a quota that is not used up. With neither it is
- * only whether the holder may come in.
+ * The question. With `units` for a request that is to be metered. With `pass` for one that another gateway serves and
+ * that is not metered here: it counts towards the rate, and needs a quota that is not used up. With neither it only
+ * authenticates the user.
  */
 export interface AdmissionRequest {
-  /** Undefined where nobody can say where the request comes from: then no rule about addresses is asked. */
+  /** Undefined where the client's address is not known: then rules about addresses do not apply. */
   readonly address: string | undefined
   readonly pass?: { readonly model?: string; readonly family?: string }
   readonly units?: OutputAsked & {
     readonly model: string
-    /** The model's family, undefined where it belongs to none. */
+    /** The model's family; undefined where no family takes it. */
     readonly family: string | undefined
-    /** Models that it may reach beside that one; absent where it may not. */
+    /** Further models that it may reach; absent where it may reach only `model`. */
     readonly elsewhere?: {
       readonly models: readonly { readonly model: string; readonly family: string | undefined }[]
-      /** Some that the request does not name may be reached as well. */
+      /** Models that the request does not name may be reached as well. */
       readonly isOpen: boolean
     }
-    /** A name that nothing but catch-alls takes, and that no upstream lists: it may stand for any model. */
+    /** A name that only catch-alls match and that no upstream lists: it may stand for any model. */
     readonly isUnnamed?: boolean
   }
 }
 
-/** Where a family's quota stands after a decision. */
+/** The state of a family's quota after a decision. */
 export interface QuotaView {
   readonly family: string
   readonly used: number
   readonly reserved: number
-  /** With what was added for this period; undefined where there is no limit. */
+  /** With the units added for this period; undefined where the family is unlimited. */
   readonly limit: number | undefined
   /** What was added. */
   readonly extra: number
@@ -108,13 +107,13 @@ export interface RateView {
 
 export interface Admitted {
   readonly kind: 'admitted'
-  /** Units to reserve; 0 where nothing was asked. */
+  /** Units to reserve; 0 where the question has none. */
   readonly hold: number
-  /** The most output each answer may have, where that is not what the request says itself. */
+  /** The most output each answer may have, where it has to be written into the request. */
   readonly outputCap: number | undefined
-  /** The most output each answer may have within the hold; undefined where no limit holds. */
+  /** The most output each answer may have within the hold; undefined without a limit. */
   readonly outputMost: number | undefined
-  /** The bounds of the request's advisor within the hold; absent where it has none or no limit holds. */
+  /** The bounds of the request's advisor within the hold; absent without an advisor or without a limit. */
   readonly advisorMost?: AdvisorMost
   /** The rate limit's new arrival time, where a rate applies. */
   readonly arrivalAt: number | undefined
@@ -134,7 +133,7 @@ type RefusalCode =
   | 'concurrency_limited'
   | 'quota_exceeded'
 
-/** Whether it bars the holder as such, whatever is asked for. */
+/** Whether the refusal is about the user, whatever the request asks for. */
 export function isBarring(code: RefusalCode): boolean {
   switch (code) {
     case 'unknown_access_token':
@@ -151,7 +150,7 @@ export function isBarring(code: RefusalCode): boolean {
 interface Refused {
   readonly kind: 'refused'
   readonly code: RefusalCode
-  /** A sentence for the holder. */
+  /** A sentence for the user. */
   readonly message: string
   /** When asking again may succeed; absent where waiting does not help. */
   readonly retryAt?: number
@@ -209,7 +208,10 @@ const letIn: Admitted = {
   rate: undefined,
 }
 
-/** A request that somebody else serves: counted by the rate, and refused where its family's quota is used up. */
+/**
+ * A request that another gateway serves: it counts towards the rate, and is refused where its family's quota is used
+ * up.
+ */
 function decidePass(
   user: UserState,
   stored: QuotaState | undefined,
@@ -232,7 +234,7 @@ function decidePass(
   return { ...letIn, arrivalAt: rate?.arrivalAt, quota, rate: rate?.view }
 }
 
-/** A family's quota as it stands at `now`: counted from zero when the stored period is over. */
+/** A family's quota at `now`: it counts from zero when the stored period is over. */
 export function viewQuota(
   user: Pick<UserState, 'type' | 'limits'>,
   family: string,
@@ -254,7 +256,7 @@ export function viewQuota(
   }
 }
 
-/** The quota period that holds for a user. */
+/** The quota period that applies to a user. */
 export function periodOf(limits: UserLimits, policy: Policy): Period {
   return limits.period ?? policy.defaults.period ?? 'none'
 }
@@ -282,14 +284,14 @@ function whetherBarred(
   return whetherElsewhere(user, address, policy, now)
 }
 
-/** Whether it matters where a user comes from. */
+/** Whether the user's addresses are limited. */
 export function isPlaceLimited(user: UserState, policy: Policy): boolean {
   return numberLimit(user, user.limits.maxIps, policy.defaults.maxIps) !== undefined
 }
 
 const dayMs = 86_400_000
 
-/** From when on an address counts towards the user's limit of addresses; 0 where none is ever forgotten. */
+/** From which instant on a sighting of an address counts towards `maxIps`; 0 where addresses are never forgotten. */
 export function placesSince(limits: UserLimits, policy: Policy, now: number): number {
   const days = limits.ipWindowDays ?? policy.defaults.ipWindowDays ?? UNLIMITED
   return days === UNLIMITED ? 0 : now - days * dayMs
@@ -297,7 +299,7 @@ export function placesSince(limits: UserLimits, policy: Policy, now: number): nu
 
 const tooManyPlaces = 'IP address limit exceeded'
 
-/** A place beyond as many as the user may come from; those that are known stay welcome. */
+/** Refuses a new place beyond `maxIps`; requests from known places are still admitted. */
 function whetherElsewhere(
   user: UserState,
   address: string,
@@ -337,8 +339,8 @@ type Elsewhere = NonNullable<NonNullable<AdmissionRequest['units']>['elsewhere']
 
 /**
  * A request that may reach other models than its own. Each is subject to the user's list. What they use is counted to
- * the request's family, since an answer does not say reliably which of them used what; so that no limit of another
- * family is passed unseen, a model of such a family is refused.
+ * the request's family, since an answer does not say reliably which of them used what. So a model of another family
+ * with a limit is refused: its usage would not count there.
  */
 function whetherStraying(
   user: UserState,
@@ -365,15 +367,15 @@ function whetherStraying(
   return refuse('model_not_allowed', message)
 }
 
-/** Whether the user has a limit in another family, which a model that is not known could evade. */
+/** Whether the user has a limit in another family, which an unknown model could evade. */
 function isLimitedBeside(user: UserState, own: string, policy: Policy): boolean {
   const families = [...policy.families.map(({ name }) => name), ...(user.quotas?.keys() ?? [])]
   return families.some((family) => family !== own && isFamilyLimited(user, family, policy))
 }
 
 /**
- * Whether a name that no upstream lists may evade a limit: one that only a catch-all takes may be another spelling of any
- * model; one of a family without a limit may lead to what the catch-all's own limit is for.
+ * Whether a name that no upstream lists may evade a limit: a name that only a catch-all matches may be another spelling
+ * of any model; a name of a family without a limit may lead to a model that the catch-all's own limit is for.
  */
 function isEvasive(
   user: UserState,
@@ -395,7 +397,7 @@ function isFamilyLimited(user: UserState, family: string, policy: Policy): boole
   return limit !== UNLIMITED && user.type !== 'special'
 }
 
-/** Whether a holder may see and ask for a model: it belongs to a family, and no list of the user's excludes it. */
+/** Whether a user may see and ask for a model: it belongs to a family, and `allowedModels` does not exclude it. */
 export function maySeeModel(limits: UserLimits, model: string, policy: Policy): boolean {
   const family = familyOf(model, policy.families)
   return (
@@ -419,7 +421,7 @@ function decideRate(user: UserState, policy: Policy, now: number) {
   return { kind: 'within' as const, arrivalAt: answer.arrivalAt, view }
 }
 
-/** How soon a refusal that only running requests caused is worth asking again: nobody knows when one ends. */
+/** How soon to ask again after a refusal that only running requests caused: when one ends is not known. */
 const soonMs = 1000
 
 function whetherCrowded(user: UserState, policy: Policy, now: number): Refused | undefined {
@@ -431,7 +433,7 @@ function whetherCrowded(user: UserState, policy: Policy, now: number): Refused |
   return limit === 0 ? refused : { ...refused, retryAt: now + soonMs }
 }
 
-/** A number's limit that holds for this user; undefined where none does. */
+/** The limit of a number that applies to this user; undefined where it is unlimited. */
 function numberLimit(
   user: UserState,
   own: number | undefined,
@@ -442,8 +444,8 @@ function numberLimit(
 }
 
 /**
- * Where there is a limit, what is asked for has to fit. Without a limit a request is never refused for what it
- * asks, but holds no more than a figure may say, and never so much that the sum of what is held would saturate.
+ * With a limit the request has to fit. Without one it is never refused for its size, but it holds at most the bound of
+ * a figure, and never so much that the sum of holds would saturate.
  */
 function decideQuota(
   view: QuotaView,
@@ -465,7 +467,7 @@ function decideQuota(
     )
     return admit(Math.max(0, Math.min(wanted, unitsMax, sumMax - view.reserved)))
   }
-  // A quota may be overdrawn; what needs nothing (counting) is let in all the same.
+  // A quota may be overdrawn; a request that needs no units (counting tokens) is admitted all the same.
   const left = Math.max(0, limit - view.used - view.reserved)
   const need = needOf(asked, left, policy, weights)
   if (need.units <= Math.min(left, unitsMax)) {
@@ -478,7 +480,7 @@ function decideQuota(
   return refuseQuota(view, { ...need, isStated: asked.output !== undefined }, fitsInto, now)
 }
 
-/** Nothing of the quota is left, so that one unit would not fit. */
+/** The quota is used up: not even one unit would fit. */
 function refusePass(view: QuotaView, now: number): Refused {
   return refuseQuota(view, { units: 1, output: 0 }, (room) => room >= 1, now)
 }
@@ -489,13 +491,13 @@ interface Needed {
   readonly output: number
   /** The request says how much output it asks for. */
   readonly isStated?: boolean
-  /** The smallest bound of an answer that the provider takes, where that is what the need comes from. */
+  /** The smallest bound of an answer that the provider accepts, where the need results from it. */
   readonly least?: number
   /** How much of it is for the advisor, where it has one. */
   readonly advisor?: { readonly units: number }
 }
 
-/** @param fitsInto whether the request would fit where so much is left */
+/** @param fitsInto whether the request would fit if this much were left */
 function refuseQuota(
   view: QuotaView,
   { units: needed, output, isStated = true, least, advisor }: Needed,
@@ -503,9 +505,10 @@ function refuseQuota(
   now: number,
 ): Refused {
   const { limit = 0, family, used, reserved, resetAt } = view
-  // Only what other requests hold stands in the way: some of it comes back as soon as they end.
+  // Only the holds of running requests are in the way: some of them are freed as soon as these end.
   const fitsSoon = reserved > 0 && fitsInto(limit - used)
-  // Waiting for the next period helps only where the request fits into a whole one, without what was added to this.
+  // Waiting for the next period helps only where the request fits into a whole one, without the units added for this
+  // period.
   const fitsLater = Number.isFinite(resetAt) && fitsInto(limit - view.extra)
   const purpose = isStated
     ? `${output} of them for the output that it asks for`

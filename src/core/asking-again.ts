@@ -1,19 +1,19 @@
 import { type ErrorRow, errorTable, type Problem } from './errors.ts'
 
 /**
- * What an answer says of asking again, for every plane. Clients that were seen obey one of two headers, or none:
- * `retry-after` says that waiting helps and how long, `x-should-retry: false` that it does not. Never both: some
- * clients sleep through a `retry-after` of hours without a word, whatever stands beside it.
+ * The retry headers of an answer, for every plane. The observed clients obey one of two headers, or none: `retry-after`
+ * says that waiting helps and how long, `x-should-retry: false` that it does not. Never both: some clients wait
+ * silently for a `retry-after` of hours, whatever other header is sent.
  */
 
-/** Longer than this a program does not wait on its own: its user has to hear the refusal. */
+/** A program should not wait longer than this by itself: its user has to see the refusal. */
 const clientPatienceMs = 60_000
 
 /**
- * The headers for it, times in epoch milliseconds. Both are absent where nothing is known of when: then a client's own
- * pauses hold.
+ * The headers, times in epoch milliseconds. Both are absent where it is not known when asking again helps: then the
+ * client's own pauses apply.
  *
- * @param patienceMs beyond it a wait is told as one that does not help
+ * @param patienceMs a longer wait is sent as one that does not help
  */
 export function againHeaders(
   problem: Problem,
@@ -26,7 +26,7 @@ export function againHeaders(
   return isOpen(problem) ? {} : { 'x-should-retry': 'false' }
 }
 
-/** When trying again may help, also for what passes within seconds though no instant is known for it. */
+/** When trying again may help; for conditions that pass within seconds an instant is assumed. */
 function retryAtOf({ code, retryAt }: Problem, now: number): number | undefined {
   const row: ErrorRow = errorTable[code]
   return retryAt ?? (row.again === 'soon' ? now + 1000 : undefined)

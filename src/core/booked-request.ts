@@ -2,11 +2,11 @@ import type { Settlement } from './settlement.ts'
 import type { Usage } from './usage.ts'
 import type { UsageExtras } from './usage-extras.ts'
 
-/** How an entry of the ledger stands; the three that are closed are said at `Settlement`. */
+/** The state of an entry of the ledger; `Settlement` explains the three closed ones. */
 export type RequestState = 'open' | Settlement['ending']
 export const requestStates: readonly RequestState[] = ['open', 'settled', 'released', 'abandoned']
 
-/** One request as the ledger has it. What is not known (yet) is absent. */
+/** One request of the ledger. A field that is not known (yet) is absent. */
 export interface BookedRequest {
   readonly id: string
   readonly userId: string
@@ -17,14 +17,14 @@ export interface BookedRequest {
   readonly state: RequestState
   /** The figures are ours, not the provider's. */
   readonly isEstimated: boolean
-  /** Units that it held of its quota. */
+  /** Units of its quota that it held. */
   readonly hold: number
   readonly usage: Usage
-  /** What the provider states beside it and prices apart. */
+  /** Further figures of the provider that are priced apart. */
   readonly extras?: UsageExtras
-  /** What counts against the quota. */
+  /** The units that count against the quota. */
   readonly units: number
-  /** That the client got; 0 where it was gone before. */
+  /** The status that the client got; 0 where it hung up before. */
   readonly status?: number
   readonly code?: string
   readonly upstream?: string
@@ -36,7 +36,7 @@ export interface BookedRequest {
 
 export interface RequestFilter {
   readonly userId?: string
-  /** When it came in: from this instant, and before that one; epoch milliseconds. */
+  /** Requests that came in from this instant on, and before that one; epoch milliseconds. */
   readonly from?: number
   readonly to?: number
   readonly state?: RequestState
@@ -44,7 +44,7 @@ export interface RequestFilter {
   readonly code?: string
   readonly family?: string
   readonly model?: string
-  /** Empty for what was sent to none. */
+  /** Empty for requests that were sent to no upstream. */
   readonly upstream?: string
 }
 
@@ -57,6 +57,6 @@ export interface RequestQuestion {
 
 export interface RequestPage {
   readonly requests: readonly BookedRequest[]
-  /** Absent where there are no more. A page with a `next` may hold fewer than asked for, or none. */
+  /** Absent on the last page. A page with a `next` may hold fewer requests than asked for, or be empty. */
   readonly next?: string
 }

@@ -1,13 +1,13 @@
 /**
- * The one table of what can go wrong for a caller: code, HTTP status, whose fault it is. The three envelopes
- * (admin, and one per provider) are rendered from it; the reference in the docs is made from it. `message` is
- * what is said when the place that refuses has nothing more precise to say.
+ * The table of all errors: code, HTTP status, whose fault it is. The three envelopes (admin, and one per provider) are
+ * rendered from it, and so is the reference in the docs. `message` is used where the code that refuses has no more
+ * precise one.
  */
 type Fault = 'client' | 'quota' | 'upstream' | 'operator' | 'bug'
 
 /**
- * Whether asking the same again may help. `soon`: in a second. `told`: from the problem's `retryAt` on, and without one
- * never. `unknown`: it may, and nothing here says when, so that the client's own pauses are as good as any.
+ * Whether asking again may help. `soon`: in a second. `told`: from the problem's `retryAt` on, and without one never.
+ * `unknown`: it may, but it is not known when, so the client's own pauses apply.
  */
 type Again = 'soon' | 'told' | 'unknown'
 
@@ -34,8 +34,12 @@ export const errorTable = {
   model_not_served: { status: 404, fault: 'client', message: 'That model is not served here.' },
   model_not_allowed: { status: 404, fault: 'client', message: 'This access token may not use that model.' },
   method_not_allowed: { status: 405, fault: 'client', message: 'That method is not allowed here.' },
-  conflict: { status: 409, fault: 'client', message: 'That conflicts with what is there.' },
-  precondition_failed: { status: 412, fault: 'client', message: 'It was changed since you read it.' },
+  conflict: { status: 409, fault: 'client', message: 'The request conflicts with the current state.' },
+  precondition_failed: {
+    status: 412,
+    fault: 'client',
+    message: 'The user was changed since you read it (If-Match).',
+  },
   body_too_large: { status: 413, fault: 'client', message: 'The body is too large.' },
   unsupported_media_type: { status: 415, fault: 'client', message: 'Send application/json.' },
   host_not_served: { status: 421, fault: 'client', message: 'This host is not served here.' },
@@ -66,7 +70,7 @@ export const errorTable = {
   internal: {
     status: 500,
     fault: 'bug',
-    message: 'Something went wrong here. The request id names it in the log.',
+    message: 'Something went wrong here. The log has the cause under the request id.',
     again: 'unknown',
   },
   upstream_failed: {
@@ -78,7 +82,7 @@ export const errorTable = {
   upstream_refused: {
     status: 503,
     fault: 'operator',
-    message: "The upstream does not serve this gateway's account at present. Tell its operator.",
+    message: "The upstream does not serve this gateway's account at present. Tell the gateway's operator.",
     again: 'told',
   },
   store_unavailable: {
@@ -115,29 +119,32 @@ export interface Issue {
   readonly message: string
 }
 
-/** Which limit refused a request and how it stands, for whoever wants to know what would have to change. */
+/** The limit that refused a request and its state, so that a client can say what would have to change. */
 export interface LimitFacts {
   readonly name: 'quota' | 'requestsPerMinute' | 'concurrentRequests' | 'maxIps'
   readonly limit: number
-  /** What counts towards it now: units, requests or addresses. */
+  /** How much counts towards it now: units, requests or addresses. */
   readonly used: number
-  /** A quota's: whose it is, what running requests hold, what this request would need. */
+  /** Of a quota: its family, the units that running requests hold, the units that this request would need. */
   readonly family?: string
   readonly reserved?: number
   readonly needed?: number
   /** How much of that is the output that it asks for; absent where it asks for none. */
   readonly neededOutput?: number
-  /** When it counts from zero again, epoch milliseconds; absent where it never does, and where that would not help. */
+  /**
+   * When it counts from zero again, epoch milliseconds; absent where it never does, and where waiting for it would not
+   * help.
+   */
   readonly resetAt?: number
 }
 
-/** A refusal or failure as a value, on its way to a caller. Never holds a secret, nor a cause: causes are logged. */
+/** A refusal or failure as a value. It never holds a secret or a cause: causes are logged. */
 export interface Problem {
   readonly code: ErrorCode
   readonly message: string
-  /** When trying again may help, epoch milliseconds; absent when waiting does not help, or nothing is known. */
+  /** When trying again may help, epoch milliseconds; absent where waiting does not help or the time is not known. */
   readonly retryAt?: number
-  /** Waiting does not help this time, though the code alone leaves it open. */
+  /** Waiting does not help this time, although it may help for this code. */
   readonly isLasting?: boolean
   readonly issues?: readonly Issue[]
   readonly limit?: LimitFacts
@@ -164,7 +171,10 @@ export function createProblem(
   }
 }
 
-/** Also where it is known, and only nothing here serves it: that is the operator's business. */
+/**
+ * The same answer for an unknown model and for a known one without an upstream: only the operator is told the
+ * difference.
+ */
 export function createNotServed(model: string): Problem {
   return createProblem('model_not_served', `The model ${model} is not served here.`)
 }
@@ -176,7 +186,10 @@ export function createStoreUnavailable(now: number): Problem {
   return createProblem('store_unavailable', undefined, { retryAt: now + storeRetryMs })
 }
 
-/** Too many wrong credentials came from there; how long to wait is in the sentence, since no client waits for minutes. */
+/**
+ * Too many wrong credentials came from the address. The message says how long to wait, since no client waits for
+ * minutes by itself.
+ */
 export function createThrottled(waitMs: number, now: number): Problem {
   const seconds = Math.max(1, Math.ceil(waitMs / 1000))
   const message = `${errorTable.throttled.message.slice(0, -1)}: wait ${seconds} s.`

@@ -6,7 +6,7 @@ export interface Family {
   readonly name: string
   /** Globs over model names. */
   readonly models: readonly string[]
-  /** Left out of what is said of a user who has neither used it nor a limit for it. */
+  /** Not shown for a user who has neither used it nor a limit for it. */
   readonly isShownOnceUsed?: boolean
 }
 
@@ -14,9 +14,9 @@ export interface Family {
 const contractFamilies: readonly string[] = ['turbo', 'gpt4', 'gpt4-32k', 'claude']
 
 /**
- * Built-in families, in the order in which they are tried: the special cases stand before the general one. The last
- * takes every other name, so that whatever an upstream serves can be used; the contract's callers know nothing of
- * it, and see it only where it matters.
+ * Built-in families, in the order in which they are tried: special cases come before the general one. The last takes
+ * every other name, so that every model of an upstream can be used. Clients of the contract do not know it, and see it
+ * only where it was used or is limited.
  */
 export const builtInFamilies: readonly Family[] = [
   { name: 'gpt4-32k', models: ['gpt-4-32k*'] },
@@ -26,10 +26,10 @@ export const builtInFamilies: readonly Family[] = [
   { name: 'other', models: ['*'], isShownOnceUsed: true },
 ]
 
-/** Which family takes a name. */
+/** The family that takes a name. */
 interface Taken {
   readonly family: string
-  /** By a glob that takes every name: nothing is known of the model. */
+  /** Only a glob that takes every name matches: the model is not known. */
   readonly byCatchAll: boolean
 }
 
@@ -43,14 +43,14 @@ export function isCaughtAll(model: string, families: readonly Family[]): boolean
   return takerOf(model, families)?.byCatchAll === true
 }
 
-/** Every family name that the admin API speaks: the configured ones, then the contract's that they left out. */
+/** Every family name of the admin API: the configured ones, then those of the contract that are missing there. */
 export function familyNames(families: readonly Family[]): string[] {
   return [...new Set([...families.map((family) => family.name), ...contractFamilies])]
 }
 
 type Finder = (model: string) => Taken | undefined
 
-// Compiling the globs costs more than matching a name, and matching more than remembering what came of it.
+// Compiling the globs costs more than matching a name, and matching more than a look-up, so both are cached.
 const finders = new WeakMap<readonly Family[], Finder>()
 const rememberedMax = 2048
 const rememberedLengthMax = 128
@@ -83,7 +83,7 @@ function createFinder(families: readonly Family[]): Finder {
     if (model.length > rememberedLengthMax) return find(model)
     const known = remembered.get(model)
     if (known || remembered.has(model)) return known
-    // Clients may send any name: what is remembered is bounded, and a name that is asked for often comes back.
+    // Clients may send any name, so the cache is bounded; a name that is asked for often is soon cached again.
     if (remembered.size >= rememberedMax) remembered.clear()
     const taken = find(model)
     remembered.set(model, taken)

@@ -12,10 +12,10 @@ import {
 /**
  * How the estimate of a model's input is corrected by what its provider has counted.
  *
- * Users are spread over a few voices. Each voice moves its own factor of each kind towards what its requests came to, by a
- * bounded step; a kind's factor is the median of the voices that have spoken of it, where there are two the higher. So
- * what one user sends moves one voice of several, and an odd figure moves that a little. As long as fewer than three
- * voices have spoken, the factor stays nearer to 1: the requests of one user alone must not make a hold that is far too low.
+ * Users are divided into a few groups, called voices. Each voice moves its own factor of each kind towards what its
+ * requests came to, by a bounded step. A kind's factor is the median of the voices that have one; of two, the higher. So
+ * one user moves one voice of several, and an odd figure moves that voice only a little. While fewer than three voices
+ * have a factor, it stays nearer to 1: one user alone must not make a hold far too low.
  *
  * A request's error goes to its kinds in proportion to what they take of its estimate: of plain text alone to that, of a
  * line of text with an image to the image.
@@ -24,20 +24,17 @@ import {
  */
 export const voiceCount = 15
 
-/**
- * Of how many models something is kept. Names are the client's, and an upstream that accepts any sees as many as a client
- * can think of.
- */
+/** For how many models corrections are kept. Names come from clients, so their number must be bounded. */
 export const correctedModelsMax = 256
 
-/** What one voice says of one kind of a model's input. */
+/** The correction of one voice for one kind of a model's input. */
 export interface InputCorrection {
   readonly model: string
   readonly kind: CorrectedKind
   readonly voice: number
-  /** What the kind's estimate is multiplied by. */
+  /** The factor by which the kind's estimate is multiplied. */
   readonly factor: number
-  /** About how many requests of the model were learned from, to know which models matter. */
+  /** About how many requests of the model were used, which says which models matter. */
   readonly requests: number
 }
 
@@ -53,38 +50,40 @@ const boundsOfMany: Bounds = { min: 1 / 20, max: 20 }
 const plainBounds: Bounds = { min: 1 / 4, max: 4 }
 /** What is shown is a part of what is counted. */
 const hiddenMin = 1
-/** Beside an answer of a word the longest thought says little of what a long text hides. */
+/** An answer of one word with long hidden reasoning says little about long answers. */
 const outputPadding = 64
 
-/** What a request is told by that stands in no body: a template, a few units that no factor can say. */
+/**
+ * The units of a request that are not in its body, such as a model's template: a constant that no factor can express.
+ */
 const padding = 256
-/** Of the error that one request shows, so much is taken over, and of a larger one no more than of this. */
+/** The share of a request's error by which a factor moves, and the largest error that counts. */
 const rate = 0.25
 const errorMax = Math.log(4)
 /** A kind with less of a request's estimate learns nothing from it. */
 const shareMin = 0.02
 
-/** What a voice says: a factor for each kind of which it has seen something. */
+/** The factors of a voice, for each kind that it has seen. */
 export type Voice = Partial<Record<CorrectedKind, number>>
 
-/** Which voice a user has, for ever. */
+/** The voice of a user; it never changes. */
 export function voiceOf(userId: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < userId.length; at += 1) hash = Math.imul(hash ^ userId.charCodeAt(at), 0x01000193)
   return (hash >>> 0) % voiceCount
 }
 
-/** The factor nearest to one, be it from another process, that a voice may have. */
+/** The nearest factor within the bounds of a voice; factors of other processes are bounded too. */
 export function toFactor(kind: CorrectedKind, factor: number): number {
   const { min, max } = boundsOf(kind, voiceCount)
   return Math.min(max, Math.max(min, factor)) || 1
 }
 
 /**
- * What a voice says after a request, of the kinds about which that tells something.
+ * The factors of a voice after a request, for the kinds of which the request had enough.
  *
- * @param units what the request was estimated at, uncorrected
- * @param real what the provider has counted of its input, with what it read from and wrote to a cache
+ * @param units the request's uncorrected estimate
+ * @param real the provider's figure of the input, cache reads and writes included
  */
 export function heard(voice: Voice, shared: InputFactors, units: InputUnits, real: number): Voice {
   const factorOf = (kind: InputKind) => voice[kind] ?? shared[kind]
@@ -108,9 +107,9 @@ export function heard(voice: Voice, shared: InputFactors, units: InputUnits, rea
 }
 
 /**
- * What a voice says of the hidden output after an answer.
+ * The factor of a voice for hidden output, after an answer.
  *
- * @param factor what it said before, or what is said of the model
+ * @param factor its factor before, or the model's
  * @param shown units of the output that were shown
  * @param all units that the provider has counted
  */
@@ -121,7 +120,7 @@ export function heardHidden(factor: number, shown: number, all: number): number 
   return toFactor('hidden', factor * Math.exp(step))
 }
 
-/** What the voices come to; of the kinds that are named, while the others stay as they were. */
+/** The medians of the voices, for the named kinds; the other factors are unchanged. */
 export function factorsOf(
   voices: readonly Voice[],
   kinds: readonly CorrectedKind[] = correctedKinds,
@@ -137,7 +136,7 @@ export function factorsOf(
     }
     if (count === 0) continue
     const { min, max } = boundsOf(kind, count)
-    // Of two the higher.
+    // The higher of two.
     const median = said.subarray(0, count).sort()[count >> 1] ?? 1
     factors[kind] = Math.min(max, Math.max(min, median))
   }

@@ -1,7 +1,7 @@
 /**
- * Kinds of content that a request's input is estimated by, each with an error of its own: plain text, the definitions of
- * tools that the client runs and of those that the provider runs, images, documents and other files, sound, and what
- * the provider has sealed (encrypted reasoning, signatures), which is sent back as it came.
+ * Kinds of content of a request's input, each with an estimate of its own: plain text, definitions of tools that the
+ * client runs, and of those that the provider runs, images, documents and other files, sound, and content that the
+ * provider has encrypted (reasoning, signatures) and that is sent back unchanged.
  */
 export const inputKinds = ['plain', 'tools', 'serverTools', 'images', 'documents', 'audio', 'sealed'] as const
 
@@ -10,7 +10,7 @@ export type InputKind = (typeof inputKinds)[number]
 /** LLM units of each kind. */
 export type InputUnits = Readonly<Record<InputKind, number>>
 
-/** What each kind's estimate is multiplied by. */
+/** The factor of each kind's estimate. */
 export type InputFactors = Readonly<Record<InputKind, number>>
 
 /**

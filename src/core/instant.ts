@@ -1,7 +1,7 @@
 /**
- * Instants as they come from outside: epoch milliseconds, or text with its offset from UTC (ISO 8601 in the profile of
- * RFC 3339; seconds may be left out). What could mean two instants is refused: a date alone, and a time without an
- * offset. So is a number that is Unix time in seconds, since by milliseconds it lies in 1970.
+ * Instants from outside: epoch milliseconds, or text with its offset from UTC (ISO 8601 in the profile of RFC 3339;
+ * seconds may be left out). Ambiguous values are refused: a date alone, and a time without an offset. A number that is
+ * Unix time in seconds is refused too, since as milliseconds it would be in 1970.
  */
 
 /** The latest instant that a Date can hold (ECMA-262, 21.4.1.1), in epoch milliseconds. */
@@ -11,7 +11,7 @@ export type InstantReading =
   | { readonly kind: 'read'; readonly at: number }
   | { readonly kind: 'invalid'; readonly message: string }
 
-/** What is said of a value that is not an instant at all. */
+/** The message for a value that is not an instant. */
 export const instantMessage = `must be epoch milliseconds from 0 to ${instantMax}, or a time with its offset such as 2026-11-22T13:00:00Z`
 
 export function readInstant(value: unknown): InstantReading {
@@ -27,9 +27,9 @@ export function isInSeconds(value: number): boolean {
   return value >= 100_000_000 && value < 100_000_000_000
 }
 
-/** What is said of a time for which `isInSeconds` holds. */
+/** The message for a time for which `isInSeconds` is true. */
 export function secondsMessage(value: number): string {
-  return `is a time in seconds, and times are milliseconds here: send ${Math.round(value * 1000)}`
+  return `is a time in seconds, but times are in milliseconds: send ${Math.round(value * 1000)}`
 }
 
 /** Epoch milliseconds of a time with its offset; undefined where the text is not one. */
@@ -41,7 +41,7 @@ export function instantOfText(text: string): number | undefined {
   return Number.isNaN(at) ? undefined : at
 }
 
-/** Whether the calendar has it: 30 February would be taken for 2 March. */
+/** Whether the date exists: Date would read 30 February as 2 March. */
 export function isDate(date: string): boolean {
   const at = Date.parse(date)
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(date)

@@ -1,9 +1,9 @@
 import { createProblem, type Issue, type Problem } from './errors.ts'
 
-/** How many wrong things are named at once; a list of thousands may be wrong in each. */
+/** How many issues are named at once; a list of thousands of elements may be wrong in each. */
 export const issuesMax = 100
 
-/** 400 for an input in which something is wrong; the sentence names the first, `issues` all of them. */
+/** 400 for an invalid input; the sentence names the first issue, `issues` all of them. */
 export function badInput(issues: readonly Issue[]): Problem {
   const [first] = issues
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
@@ -17,7 +17,7 @@ export function issuesUnder(place: string, issues: readonly Issue[]): Issue[] {
   return issues.map(({ path, message }) => ({ path: joined(place, path), message }))
 }
 
-/** A place in a value as callers read it: `users[3].tokenLimits.claude`. */
+/** A path in a value, as callers read it: `users[3].tokenLimits.claude`. */
 export function pathOf(parts: readonly PropertyKey[]): string {
   return parts.reduce<string>(
     (text, part) => (typeof part === 'number' ? `${text}[${part}]` : joined(text, String(part))),

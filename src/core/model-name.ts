@@ -1,9 +1,9 @@
 import { matchesGlob } from '#lib/glob.ts'
 
 /**
- * Names of models, and which of them may be the same model. A limit that another spelling evades is no limit, so a
- * family takes a name in each of its forms; a permission reads the name as a whole, so that it never allows more than
- * it says. Neither looks at the case.
+ * Names of models, and which of them may be the same model. A family takes a name in each of its forms, so that no
+ * other spelling evades a limit. A permission matches the whole name, so that it never allows more than it says. Both
+ * ignore letter case.
  */
 
 /** A name or glob without its case; also the letters that fold to an ASCII one (U+017F, U+212A) as Go folds them. */
@@ -15,14 +15,14 @@ export function foldName(name: string): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII begins with them.
 const isAscii = /^[\x00-\x7f]*$/
 
-/** Whether a glob takes the whole name, in any case. */
+/** Whether a glob matches the whole name; letter case is ignored. */
 export function matchesName(glob: string, name: string): boolean {
   return matchesGlob(foldName(glob), foldName(name))
 }
 
 /**
- * The name in one spelling: without case, and without what Ollama (`library/`, `:latest`) and Google (`models/`) add to
- * a name that does not say it.
+ * The name in one spelling: in lower case, and without the parts that Ollama (`library/`, `:latest`) and Google
+ * (`models/`) add by default.
  */
 export function plainName(name: string): string {
   return foldName(name)
@@ -30,11 +30,14 @@ export function plainName(name: string): string {
     .replace(/(?<=.):latest$/, '')
 }
 
-/** Fine-tuned (`ft:base:organisation::id`), wherever a provider's prefix stands before it. */
+/** Fine-tuned (`ft:base:organisation::id`), also after a provider's prefix. */
 const fineTuned = /(^|\/)ft:([^:/]+)(?::[^/]*)?$/
-/** A tag, variant or revision behind the name: `:8b`, `:free`, `@20241022`. */
+/** A tag, variant or revision at the end of the name: `:8b`, `:free`, `@20241022`. */
 const variant = /(?<=[^/])[:@][^/]*$/
-/** A date or a number in its place behind the name, as providers write them: `-2024-07-18`, `-20241022`, `-0613`. */
+/**
+ * A date, or a number that stands for one, at the end of the name, as providers write them: `-2024-07-18`, `-20241022`,
+ * `-0613`.
+ */
 const dated = /-(?:latest|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4}|\d{2}-\d{4}|\d{2}-\d{2}|\d{8}|\d{6}|\d{3,4})$/
 /** The provider's name before the model's: `openai/gpt-4o`, `accounts/fireworks/models/llama`. */
 const path = /^.*\/(?=.)/
@@ -51,7 +54,7 @@ const reductions: readonly RegExp[] = [variant, dated, path, labels]
  */
 export function formsOf(name: string): readonly string[] {
   const forms = new Set([foldName(name)])
-  // No model has such a name, and each step reads all of it.
+  // No model has such a long name, and each step reads all of it.
   if (name.length > lengthMax) return [...forms]
   let form = foldName(name)
   const take = (next: string) => {

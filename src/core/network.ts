@@ -1,13 +1,16 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 /**
- * Addresses and networks. However an address is spelt, it is one: what is compared, counted or stored has the form of
- * RFC 5952. An IPv4 address that arrives mapped into IPv6 (`::ffff:192.0.2.1`, or `::ffff:c000:201`) is that IPv4
- * address; an IPv6 client is known by its /64, since it owns all of it.
+ * Addresses and networks. Each address is compared, counted and stored in one form, that of RFC 5952, however it was
+ * spelt. An IPv4 address that is mapped into IPv6 (`::ffff:192.0.2.1`, or `::ffff:c000:201`) becomes that IPv4 address.
+ * An IPv6 client counts by its /64, since it owns the whole network.
  */
 export type Networks = (address: string) => boolean
 
-/** A bare IPv4 or IPv6 address in its one form (RFC 5952, without a zone), or undefined where the text is no address. */
+/**
+ * A bare IPv4 or IPv6 address in its one form (RFC 5952, without a zone), or undefined where the text is not an
+ * address.
+ */
 export function parseAddress(text: string): string | undefined {
   if (isIPv4(text)) return text
   if (!isIPv6(text)) return undefined
@@ -15,7 +18,7 @@ export function parseAddress(text: string): string | undefined {
   return unmapped(written) ?? written
 }
 
-/** As RFC 5952, section 4, wants it: that is how the URL standard writes an IPv6 host as well. */
+/** The form of RFC 5952, section 4, in which the URL standard writes an IPv6 host as well. */
 function serialised(address: string): string {
   const [bare = ''] = address.split('%', 1)
   return new URL(`http://[${bare}]`).hostname.slice(1, -1)
@@ -34,7 +37,8 @@ const mappedBits = 96
 
 /**
  * A network such as `10.0.0.0/8` or `2001:db8::/32`, or one address, with the address in its one form; undefined where
- * the text is no network. Bits of the host may be set; they say nothing. A network of mapped addresses is that of IPv4.
+ * the text is not a network. Host bits may be set; they are ignored. A network of mapped addresses becomes the IPv4
+ * network.
  */
 export function parseNetwork(text: string): string | undefined {
   const [address = '', bits, ...more] = text.split('/')
@@ -51,7 +55,7 @@ export function isNetwork(text: string): boolean {
   return parseNetwork(text) !== undefined
 }
 
-/** Makes a test for membership in any of `networks`; those that are none must have been refused before. */
+/** Makes a test for membership in any of `networks`, which have been validated before. */
 export function createNetworks(networks: readonly string[]): Networks {
   const list = new BlockList()
   for (const network of networks) {
@@ -66,22 +70,22 @@ export function createNetworks(networks: readonly string[]): Networks {
   }
 }
 
-/** What limits count as one place: an IPv4 address, or an IPv6 /64 written as `2001:db8:0:1::/64`. */
+/** The place that limits count an address as: an IPv4 address, or an IPv6 /64 written as `2001:db8:0:1::/64`. */
 export function placeOf(address: string): string {
-  // Without a colon it is IPv4 in its one form, or no address at all.
+  // A text without a colon is an IPv4 address in its one form, or not an address.
   if (!address.includes(':')) return address
   const known = parseAddress(address)
   if (known === undefined || !isIPv6(known)) return known ?? address
   return `${firstGroups(known, 4)}::/64`
 }
 
-/** The /48 around an IPv6 place, which one guesser may have as a whole; undefined for every other place. */
+/** The /48 around an IPv6 place, which a single guesser may own; undefined for every other place. */
 export function widerPlaceOf(place: string): string | undefined {
   if (!place.endsWith('::/64')) return undefined
   return `${place.slice(0, -'::/64'.length).split(':').slice(0, 3).join(':')}::/48`
 }
 
-/** The first so many groups of an IPv6 address in its one form, none of them left out. */
+/** The first `count` groups of an IPv6 address, expanded. */
 function firstGroups(address: string, count: number): string {
   const [head = '', tail] = address.split('::')
   const before = head === '' ? [] : head.split(':')

@@ -3,25 +3,25 @@ import { type HeldWeights, outputWithin, plainWeights, toWhole } from './weights
 
 /**
  * How much output a limited user's request holds. Coding agents ask for 128,000 and use 500: holding all of it would
- * keep every other request of theirs out. So only what is at most `floor` is held as it is stated; more is lowered to
- * the larger of `floor` and a share of what is left, and the gateway writes that into the request. Whatever is held
- * has to fit, so that the sum of all holds never passes the limit.
+ * block their user's other requests. So a bound of at most `floor` is held as it is; a larger one is lowered to the
+ * larger of `floor` and a share of what is left, and the gateway writes that into the request. Every hold has to fit,
+ * so that the sum of all holds never passes the limit.
  */
 
 export interface OutputPolicy {
-  /** A bound of an answer up to here is held as it is, and no larger one is lowered below it. */
+  /** A bound of an answer up to this is held as it is, and a larger one is never lowered below this. */
   readonly floor: number
   /** The part of what is left, 0 to 1, that one request may hold for its output. */
   readonly share: number
   /** The most that is held for an answer without a bound. */
   readonly unstated: number
-  /** An answer without a bound that could have less than this is refused. */
+  /** A request without a bound is refused where its answer could have less than this. */
   readonly least: number
 }
 
 export const outputPolicyDefault: OutputPolicy = { floor: 8192, share: 0.25, unstated: 32_768, least: 64 }
 
-/** What a request asks for, in LLM units. */
+/** The units that a request asks for. */
 export interface OutputAsked {
   /** Estimated input. */
   readonly input: number
@@ -29,19 +29,19 @@ export interface OutputAsked {
   readonly outputAmongInput?: number
   /** The most output the request allows, over all its choices; undefined where it does not say. */
   readonly output: number | undefined
-  /** How many answers it asks for; a cap holds for each of them. */
+  /** How many answers it asks for; each of them has the cap. */
   readonly choices: number
   /** The smallest bound of an answer that the provider takes for this request; absent: any. */
   readonly leastCap?: number
   /** The largest bound that it takes where the request states none; absent: any. */
   readonly mostCap?: number
-  /** A stated bound may be lowered, since the caller writes the cap into the request. */
+  /** Whether a stated bound may be lowered: the caller writes the cap into the request. */
   readonly mayLower?: boolean
-  /** Another model that this one may ask on the way; the caller writes its bounds into the request. */
+  /** Another model that this one may consult; the caller writes its bounds into the request. */
   readonly advisor?: AdvisorAsked
 }
 
-/** What a request says of its advisor; undefined where it sets no bound. */
+/** The bounds of the advisor in a request; undefined where it sets none. */
 export interface AdvisorAsked {
   readonly uses: number | undefined
   /** The most output of each use. */
@@ -56,17 +56,17 @@ export interface AdvisorMost {
 
 /** Units are those of the quota; bounds of answers are LLM units, as they go into a request. */
 export interface OutputNeed {
-  /** Everything that has to fit, input and output. */
+  /** Input and output together, which have to fit. */
   readonly units: number
-  /** The output in it. */
+  /** The output in `units`. */
   readonly output: number
   /** The most output of each answer. */
   readonly most: number
-  /** The same where the request does not say it itself, so that it has to be written into it. */
+  /** The same, where it has to be written into the request. */
   readonly cap: number | undefined
-  /** `leastCap`, where nothing smaller was possible because of it. */
+  /** `leastCap`, where it is the reason why the need is not smaller. */
   readonly least?: number
-  /** The advisor's bounds, and how much of `units` is for it. */
+  /** The advisor's bounds, and its part of `units`. */
   readonly advisor?: AdvisorMost & { readonly units: number }
 }
 

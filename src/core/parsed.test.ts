@@ -51,7 +51,7 @@ describe('a value by a schema', () => {
       kind: 'invalid',
       issues: ['a', long.slice(0, 80)].map((path) => ({
         path,
-        message: 'is not a field that is known here',
+        message: 'is not a known field',
       })),
     })
     const inside = parseBy(failing({ ...unknown, path: ['tokenLimits'] }), {}, 'is no family')

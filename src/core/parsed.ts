@@ -2,7 +2,7 @@ import type { Issue } from './errors.ts'
 import { badInput, pathOf } from './issues.ts'
 import { type Reading, read, refused } from './reading.ts'
 
-/** What a text or a JSON value says, or all that is wrong with it. */
+/** A parsed text or JSON value, or all issues with it. */
 export type Parsed<T> = { readonly kind: 'parsed'; readonly value: T } | Invalid
 
 export interface Invalid {
@@ -18,17 +18,17 @@ export function invalid(path: string, message: string): Invalid {
   return { kind: 'invalid', issues: [{ path, message }] }
 }
 
-/** The same with what was said turned into something else. */
+/** The same with the value mapped. */
 export function mapped<T, U>(parsing: Parsed<T>, to: (value: T) => U): Parsed<U> {
   return parsing.kind === 'parsed' ? parsed(to(parsing.value)) : parsing
 }
 
-/** What a request that says this is refused for, or what it says. */
+/** The value, or the problem for which the request is refused. */
 export function toReading<T>(parsing: Parsed<T>): Reading<T> {
   return parsing.kind === 'parsed' ? read(parsing.value) : refused(badInput(parsing.issues))
 }
 
-/** A schema as far as it is used here; zod's are such. */
+/** The part of a schema that is used here; zod's schemas have it. */
 export interface Schema<T> {
   readonly safeParse: (
     value: unknown,
@@ -40,16 +40,16 @@ interface SchemaError {
     readonly code?: string | undefined
     readonly path: readonly PropertyKey[]
     readonly message: string
-    /** The members that are not known, where the code is `unrecognized_keys`. */
+    /** The unknown members, where the code is `unrecognized_keys`. */
     readonly keys?: readonly string[]
   }[]
 }
 
-const unknownField = 'is not a field that is known here'
+const unknownField = 'is not a known field'
 
 /**
- * A value by a schema, or what the schema finds wrong, in our own words and paths.
- * @param unknownInside what is said of a member that a strict object within the value does not know
+ * A value checked by a schema, or the schema's issues, in our own messages and paths.
+ * @param unknownInside the message for an unknown member of a strict object within the value
  */
 export function parseBy<T>(schema: Schema<T>, value: unknown, unknownInside = unknownField): Parsed<T> {
   const result = schema.safeParse(value)

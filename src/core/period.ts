@@ -1,8 +1,8 @@
 import { createWallClock } from './wall-clock.ts'
 
 /**
- * Quota periods. Nothing runs when a period ends: whoever touches or reads a quota asks for the bounds of the
- * current period and counts from zero when the stored start lies before them.
+ * Quota periods. No job runs when a period ends: code that uses or reads a quota asks for the bounds of the current
+ * period, and counts from zero where the stored start is before them.
  */
 export type Period = 'none' | 'hourly' | 'daily' | 'weekly' | 'monthly'
 export const periods: readonly Period[] = ['none', 'hourly', 'daily', 'weekly', 'monthly']
@@ -17,15 +17,15 @@ export interface PeriodBounds {
 const forEver: PeriodBounds = { startAt: 0, endAt: Number.POSITIVE_INFINITY }
 
 /**
- * Finds the period that `now` lies in, in the calendar of `timeZone`. Days that daylight saving makes 23 or 25
- * hours long are as long as they are; weeks begin on Monday; a month ends where the calendar's does.
+ * Finds the period that `now` lies in, in the calendar of `timeZone`. With daylight saving a day may have 23 or 25
+ * hours. Weeks begin on Monday, and months are those of the calendar.
  */
 export function createPeriods(timeZone: string): (period: Period, now: number) => PeriodBounds {
   const { wallOf, instantOf } = createWallClock(timeZone)
 
   function compute(period: Exclude<Period, 'none'>, now: number): PeriodBounds {
     if (period === 'hourly') {
-      // Hours are counted on the wall clock, but from the instant: half-hour zones begin at their own :00.
+      // Hours begin at :00 of the wall clock, also in zones with a half-hour offset.
       const intoHour = wallOf(now) % 3_600_000
       const startAt = Math.floor(now / 1000) * 1000 - intoHour
       return { startAt, endAt: startAt + 3_600_000 }
@@ -43,7 +43,7 @@ export function createPeriods(timeZone: string): (period: Period, now: number) =
     }
   }
 
-  // Calendar arithmetic costs tens of microseconds, and all requests of a period ask the same question.
+  // Calendar arithmetic costs tens of microseconds, and all requests of a period need the same answer, so it is cached.
   const known = new Map<Period, PeriodBounds>()
   return (period, now) => {
     if (period === 'none') return forEver

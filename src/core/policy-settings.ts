@@ -5,7 +5,7 @@ import { createPeriods } from './period.ts'
 import type { UserLimits } from './user.ts'
 import { createWeights, type WeightSettings } from './weights.ts'
 
-/** The policy as the configuration states it: plain data, so that it can be handed to another thread. */
+/** The configuration's policy as plain data, so that it can be passed to another thread. */
 export interface PolicySettings {
   readonly families: readonly Family[]
   /** Default quota limits by family; a family without one is unlimited. */

@@ -14,11 +14,11 @@ export type RateAnswer =
 
 const minuteMs = 60_000
 /**
- * By how much the clocks of those who ask about one user may differ: of machines, and of two questions of which the
- * later one was looked at first. Without it the one who is behind by a millisecond would take a full minute for stale.
+ * Tolerated clock skew: between machines, and between two questions of which the later one was decided first. Without
+ * it a question that is a millisecond behind would take a full minute for stale.
  */
 const skewMs = 60_000
-/** Sums of fractions: what differs by less is the same instant. */
+/** Rounding of fractions: instants that differ by less are equal. */
 const roundingMs = 1e-3
 
 /**
@@ -27,8 +27,8 @@ const roundingMs = 1e-3
  */
 export function takeRate(arrivalAt: number | undefined, perMinute: number, now: number): RateAnswer {
   const spacing = minuteMs / perMinute
-  // No request that was let in leaves a TAT beyond a minute from its own time: one that lies far beyond was left by
-  // a clock that has since been set back. It says nothing of the present, and must not lock a user out.
+  // An admitted request leaves a TAT of at most a minute after its own time. One far beyond was stored by a clock that
+  // has since been set back. It is ignored, so that it does not lock the user out.
   const isStale = arrivalAt !== undefined && arrivalAt > now + minuteMs + skewMs + roundingMs
   const from = isStale ? now : Math.max(arrivalAt ?? now, now)
   const next = from + spacing

@@ -1,6 +1,6 @@
 import type { Problem } from './errors.ts'
 
-/** What was read of a request: a value, or the problem for which the request is refused. */
+/** The result of reading a part of a request: a value, or the problem for which the request is refused. */
 export type Reading<T> = Read<T> | Refused
 
 interface Read<T> {

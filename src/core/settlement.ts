@@ -1,7 +1,7 @@
 import type { Usage } from './usage.ts'
 import type { UsageExtras } from './usage-extras.ts'
 
-/** What was known of a request when it was admitted: enough to book it where its entry was lost. */
+/** The facts of a request at its admission: enough to book it where its entry was lost. */
 export interface Opened {
   readonly userId: string
   readonly route: string
@@ -25,30 +25,32 @@ export const besideMax = 8
 /** How a request ended; closes its entry. */
 export interface Settlement {
   readonly requestId: string
-  /** `released` charges nothing; `abandoned` charges what the process that died had estimated. */
+  /** `released` charges nothing; `abandoned` charges the estimate of the process that died. */
   readonly ending: 'settled' | 'released' | 'abandoned'
   readonly usage: Usage
-  /** What is counted to other families, beside `usage`: each becomes an entry of its own, in the same transaction. */
+  /**
+   * The usage that counts to other families, beside `usage`: each becomes an entry of its own, in the same transaction.
+   */
   readonly beside?: readonly UsageBeside[]
-  /** What the provider states beside it and prices apart. */
+  /** Further figures of the provider that are priced apart. */
   readonly extras?: UsageExtras
   /** The figures are ours, not the provider's. */
   readonly isEstimated: boolean
-  /** HTTP status that the client got; 0 where it was gone before one was sent. */
+  /** HTTP status that the client got; 0 where it hung up before. */
   readonly status: number
   readonly errorCode?: string
   readonly upstream?: string
   readonly durationMs: number
   readonly firstByteMs?: number
   /**
-   * Whose entry it is, where this process opened it. A settlement that says so is booked also where its entry is gone:
-   * the database has lost its latest transactions.
+   * The facts of the admission, where this process opened the entry. With them a settlement can be booked although its
+   * entry is missing, because the database has lost its latest transactions.
    */
   readonly opened?: Opened
 }
 
 /**
- * `closed` now, `corrected` where the entry had been abandoned and its estimate now gives way to what was really
- * used, `repeated` where it was closed before, `unknown` where it was never opened, as far as anything says so.
+ * `closed` now, `corrected` where the entry had been abandoned and the real usage replaces its estimate, `repeated`
+ * where it was closed before, `unknown` where no such entry is known.
  */
 export type SettlementOutcome = 'closed' | 'corrected' | 'repeated' | 'unknown'

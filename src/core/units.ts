@@ -4,13 +4,13 @@
  * or written again.
  */
 
-/** The most that one figure from outside may say: far beyond any request, and far enough below 2^53 for sums. */
+/** The bound of one figure from outside: far beyond any request, and far enough below 2^53 for sums. */
 export const unitsMax = 1_000_000_000_000
 
-/** The most that a stored sum comes to: 64-bit columns hold more, but JavaScript's numbers are exact only up to here. */
+/** The bound of a stored sum: 64-bit columns hold more, but JavaScript's numbers are exact only up to this. */
 export const sumMax = Number.MAX_SAFE_INTEGER
 
-/** Whether a figure from outside can be used as it is: whole, not negative, within the bound. */
+/** Whether a figure from outside is valid: whole, not negative, within the bound. */
 export function isUnits(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= unitsMax
 }
@@ -23,7 +23,7 @@ export function addUnits(sum: number, units: number): number {
   return toSum(sum + units)
 }
 
-/** The nearest sum to any number: whole, exact at both ends; what is no number counts nothing. */
+/** The nearest valid sum to a number: whole, exact at both ends; NaN is 0. */
 export function toSum(value: number): number {
   if (Number.isSafeInteger(value)) return value
   return Math.max(-sumMax, Math.min(sumMax, Math.trunc(value) || 0))
@@ -34,14 +34,14 @@ export function toCount(value: number): number {
   return Math.max(0, toSum(value))
 }
 
-/** The nearest figure to any number: whole, not negative, within the bound; what is no number counts nothing. */
+/** The nearest valid figure to a number: whole, not negative, within the bound; NaN is 0. */
 export function toUnits(value: number): number {
   return Math.min(unitsMax, toCount(value))
 }
 
 /**
- * What a request asks for, where the reader of its figures let something absurd through: what is no number asks for
- * more than there is, so that a limit refuses it, and a part of a unit for a whole one.
+ * The units that a request asks for, where its reader returned an absurd figure. NaN becomes the bound, so that a limit
+ * refuses it; a fraction of a unit becomes a whole one.
  */
 export function toNeed(value: number): number {
   if (Number.isNaN(value)) return sumMax

@@ -1,8 +1,8 @@
 import type { Usage } from './usage.ts'
 
-/** What was used somewhere else and is only reported here; counted once for each `eventId`. */
+/** Usage that was metered elsewhere and is reported here; it counts once for each `eventId`. */
 export interface UsageEvent {
-  /** Names it for ever: a digest over whose event it is and its id. */
+  /** Identifies the event: a digest over its reporter and its id. */
   readonly eventId: string
   /** Names its entry in the ledger. */
   readonly requestId: string
@@ -15,7 +15,7 @@ export interface UsageEvent {
   readonly isEstimated: boolean
   readonly status: number
   readonly upstream?: string
-  /** When it happened, where that was said; it counts in the period in which it is reported. */
+  /** When it happened, where the reporter says so; it counts in the period in which it is reported. */
   readonly happenedAt?: number
 }
 

@@ -1,8 +1,8 @@
 import { isUnits } from './units.ts'
 
 /**
- * What a provider states beside its units and prices apart. None of it counts against a quota: cache writes, audio and
- * images are parts of the usage that `Usage` holds already, requests of tools are no units.
+ * Figures that a provider states beside its units and prices apart. They do not count against a quota: cache writes,
+ * audio and images are parts of the units of `Usage`, and requests of tools are not units.
  */
 export interface UsageExtras {
   /** Requests of the tools that the provider itself ran, by tool: `{ web_search: 3 }`. */
@@ -13,7 +13,7 @@ export interface UsageExtras {
   readonly audioOutput?: number
   readonly imageInput?: number
   readonly imageOutput?: number
-  /** In the provider's own word: `default`, `flex`, `priority`, `batch`, `fast` … */
+  /** The provider's own name: `default`, `flex`, `priority`, `batch`, `fast` … */
   readonly serviceTier?: string
 }
 
@@ -23,14 +23,14 @@ export type ExtraFigure = (typeof extraFigures)[number]
 const toolsMax = 16
 const word = /^[\w.-]{1,32}$/
 
-/** A word from outside that may be stored: short, and nothing but letters, digits and what joins them. */
+/** Whether a name from outside may be stored: short, and only letters, digits and separators. */
 function isExtraWord(value: unknown): value is string {
   return typeof value === 'string' && word.test(value)
 }
 
 /**
- * The same with whatever is absurd or says nothing left out; undefined where nothing is left. What comes from outside,
- * an answer or a stored row, is bounded here.
+ * The same without absurd and empty figures; undefined where none is left. Figures from outside, of an answer or a
+ * stored row, are bounded here.
  */
 export function toBoundedExtras(
   extras: UsageExtras | Readonly<Partial<Record<keyof UsageExtras, unknown>>>,

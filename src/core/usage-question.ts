@@ -17,13 +17,13 @@ export interface UsageQuestion {
   readonly model?: string
   readonly upstream?: string
   readonly status?: number
-  /** At most so many rows are answered; one more is asked for to know whether there were more. */
+  /** The most rows of an answer; one more is read to know whether there are more. */
   readonly limit: number
 }
 
-/** One bucket of one group; a dimension that was not grouped by is absent. */
+/** One bucket of one group; dimensions that are not grouped by are absent. */
 export interface UsageRow {
-  /** The bucket's first instant; days begin where the configured time zone's do. */
+  /** The bucket's first instant; days begin as in the configured time zone. */
   readonly at: number
   readonly userId?: string
   readonly family?: string

@@ -23,7 +23,7 @@ export function unitsOf({ input, cacheRead, cacheWritten, output, reasoning }: U
   return toSum(input + cacheRead + cacheWritten + output + reasoning)
 }
 
-/** The same with every figure as a sum can be: whole, not negative, exact. What comes from outside is bounded there. */
+/** The same with every figure bounded like a sum: whole, not negative, exact. */
 export function toBoundedUsage({ input, cacheRead, cacheWritten, output, reasoning }: Usage): Usage {
   return {
     input: toCount(input),

@@ -5,8 +5,8 @@ import { countMessage } from './units.ts'
 import type { User, UserLimits, UserType } from './user.ts'
 
 /**
- * What an administrator changes of a user. Absent means unchanged, `null` clears what may be absent. Maps merge
- * by family: a family that is named never touches another.
+ * An administrator's change of a user. Absent means unchanged, `null` clears an optional field. Maps merge by family: a
+ * named family never changes another.
  */
 export interface UserEdit {
   readonly type?: UserType
@@ -21,7 +21,7 @@ export interface UserEdit {
   readonly limits?: { readonly [Name in keyof UserLimits]?: UserLimits[Name] | null }
   /** Quota limits by family; `null` returns a family to the default. */
   readonly quotaLimits?: Readonly<Record<string, number | null>>
-  /** Adds to a family's limit until its period ends; less than nothing takes back what was added. */
+  /** Adds to a family's limit until its period ends; a negative number takes back what was added. */
   readonly quotaExtra?: Readonly<Record<string, number>>
   /** Counts these families from zero; 'all' of them. Recorded in the ledger as adjustments. */
   readonly quotaReset?: readonly string[] | 'all'
@@ -36,7 +36,7 @@ export interface UserEdit {
   readonly meta?: Readonly<Record<string, unknown>> | null
 }
 
-/** What of a user an edit can change without touching the account; the quotas go their own way. */
+/** The fields that an edit can change without touching the account; quotas are changed separately. */
 export type UserProfile = Omit<User, 'id' | 'accessToken' | 'quotas' | 'revision'>
 
 export type ProfileEdited =
@@ -46,7 +46,7 @@ export type ProfileEdited =
 /** How many addresses of a user are kept. */
 export const addressesMax = 256
 
-/** Applies an edit to a user, or to nobody, which makes a new one. Pure; times in epoch milliseconds. */
+/** Applies an edit to a user; undefined makes a new one. Pure; times in epoch milliseconds. */
 export function editProfile(current: UserProfile | undefined, edit: UserEdit, now: number): ProfileEdited {
   const type = edit.type ?? current?.type ?? 'normal'
   const expiresAt = chosen(edit.expiresAt, current?.expiresAt)
@@ -79,20 +79,23 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
 }
 
 /**
- * Whether an edit sets the user's expiry: by naming it (also as it was), or by making the user temporary, whose expiry
- * means more than before. The removal of expired users counts from the later of the expiry and this edit.
+ * Whether an edit sets the user's expiry: by stating it (also unchanged), or by making the user temporary, for whom the
+ * expiry also means removal. The removal of expired users counts from the later of the expiry and this edit.
  */
 export function setsExpiry(current: Pick<User, 'type'> | undefined, edit: UserEdit): boolean {
   const becomesTemporary = edit.type === 'temporary' && current?.type !== 'temporary'
   return typeof edit.expiresAt === 'number' || becomesTemporary
 }
 
-/** However they are spelt, each address once. Exports of other systems hold digests in their place: they stay. */
+/**
+ * Each address once, in its one form. Texts that are not addresses, such as the digests in exports of other systems,
+ * are kept.
+ */
 function oneOfEach(addresses: readonly string[]): readonly string[] {
   return [...new Set(addresses.map((address) => parseAddress(address) ?? address))]
 }
 
-/** Disables: a second time keeps the first instant, and changes the reason only where one is given. */
+/** Disables the user. A second time keeps the first instant, and changes the reason only where one is given. */
 export function disableEdit(
   current: Pick<User, 'disabledAt'>,
   reason: string | undefined,

@@ -26,7 +26,7 @@ export interface UserCursor {
 
 export interface UserPage {
   readonly users: readonly User[]
-  /** Ids of users whose rows cannot be read, where there are any: they are left out, and keep no other from being read. */
+  /** Ids of users whose rows cannot be read: they are left out, so that all others can be read. */
   readonly unreadable?: readonly string[]
   /** Absent on the last page. */
   readonly next?: UserCursor

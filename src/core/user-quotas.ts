@@ -7,7 +7,7 @@ export function quotaFamilies(user: Pick<User, 'quotas'>, policy: Policy): reado
   return [...new Set([...names, ...user.quotas.keys()])].filter((name) => isShown(name, user, policy))
 }
 
-/** Whether a family is told of: always, or where it says so of itself only once it was used or is limited. */
+/** Whether a family is shown: always, or for families with `isShownOnceUsed` only where it was used or is limited. */
 export function isShown(
   family: string,
   user: Pick<User, 'quotas'>,
@@ -20,7 +20,7 @@ export function isShown(
   return isTouched || limits[family] !== undefined
 }
 
-/** Where one family stands for a user, as whoever reports it says. */
+/** The state of one family for a user, as reports show it. */
 export function viewUserQuota(
   user: Pick<User, 'type' | 'limits' | 'quotas'>,
   family: string,
@@ -28,12 +28,12 @@ export function viewUserQuota(
   now: number,
 ): QuotaView {
   const quota = user.quotas.get(family)
-  // A user's quotas are already counted out: what is there belongs to the current period.
+  // A user's quotas are up to date: their counts belong to the current period.
   const stored = quota && { ...quota, periodStartedAt: Number.POSITIVE_INFINITY }
   return viewQuota(user, family, stored, policy, now)
 }
 
-/** What may still be reserved; undefined where there is no limit. */
+/** The units that may still be reserved; undefined where the family is unlimited. */
 export function remainingOf({ limit, used, reserved }: QuotaView): number | undefined {
   return limit === undefined ? undefined : Math.max(0, limit - used - reserved)
 }

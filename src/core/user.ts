@@ -3,15 +3,15 @@ import type { Period } from './period.ts'
 export type UserType = 'normal' | 'special' | 'temporary'
 export const userTypes: readonly UserType[] = ['normal', 'special', 'temporary']
 
-/** The limit that stands for "no limit", as the admin API's callers write it. */
+/** The value that means "unlimited" in the admin API. */
 export const UNLIMITED = -1
 
-/** Limits beside the quota. Absent means the configuration's default; UNLIMITED switches a number off. */
+/** Limits beside the quota. Absent means the configuration's default; UNLIMITED removes a limit. */
 export interface UserLimits {
   readonly requestsPerMinute?: number
   readonly concurrentRequests?: number
   readonly maxIps?: number
-  /** Days after which an address that was not seen again counts no more towards `maxIps`; absent: never. */
+  /** Days after which an address that was not seen again no longer counts towards `maxIps`; absent: never. */
   readonly ipWindowDays?: number
   /** What happens at an address beyond `maxIps`: refuse the request (the default), or disable the user as well. */
   readonly ipLimitAction?: IpLimitAction
@@ -25,7 +25,7 @@ export interface UserLimits {
 export type IpLimitAction = 'refuse' | 'disable'
 export const ipLimitActions: readonly IpLimitAction[] = ['refuse', 'disable']
 
-/** One family's quota of a user, as it stands now (a period that is over is already counted out). */
+/** One family's quota of a user, up to date: where a period is over, it counts from zero already. */
 export interface UserQuota {
   /** Own limit in units; absent: the configuration's default applies. */
   readonly limit?: number
@@ -54,11 +54,11 @@ export interface User {
   readonly quotas: ReadonlyMap<string, UserQuota>
   readonly adminNote?: string
   readonly meta?: Readonly<Record<string, unknown>>
-  /** Counts an administrator's edits, not the counters' changes; the ETag is made from it. */
+  /** Counts edits by administrators, not usage; the ETag is made from it. */
   readonly revision: number
 }
 
-/** What bars a user, now or at an instant to come. */
+/** The fields that block a user, now or at a future instant. */
 export type UserBar = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
 
 /** A user of whose row only this can be read: something else in it is damaged. */
@@ -73,7 +73,7 @@ export function isDisabled(user: Pick<User, 'disabledAt'>, now: number): boolean
   return user.disabledAt !== undefined && user.disabledAt <= now
 }
 
-/** When the user will be barred, by expiry or by a `disabledAt` to come; undefined where neither is set. */
+/** When the user will be blocked, by expiry or by a `disabledAt` in the future; undefined where neither is set. */
 export function barredFrom({
   disabledAt,
   expiresAt,
@@ -82,7 +82,7 @@ export function barredFrom({
   return Math.min(disabledAt, expiresAt)
 }
 
-/** Whether the user has expired at `now`; honoured on every type. */
+/** Whether the user has expired at `now`; every type of user may expire. */
 export function isExpired(user: Pick<User, 'expiresAt'>, now: number): boolean {
   return user.expiresAt !== undefined && user.expiresAt <= now
 }

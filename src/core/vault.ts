@@ -1,20 +1,22 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 
 /**
- * Secrets at rest. From the master key come separate keys for each purpose, so that none can be used for
- * another. Access tokens are looked up by a keyed hash, because chosen ones may be guessable and a bare hash
- * would give them away, and kept encrypted beside it, because the admin API's contract gives them back; the
- * user's id is bound in as associated data, so that two users' secrets cannot be exchanged in the database.
+ * Secrets at rest. A separate key for each purpose is derived from the master key. Access tokens are looked up by a
+ * keyed hash, because a bare hash of a guessable one could be reversed. They are also stored encrypted, because the
+ * admin API's contract gives them back; the user's id is the associated data, so that the secrets of two users cannot
+ * be exchanged in the database.
  */
 export interface Vault {
-  /** The key under which a secret is found again; the same secret always gives the same one. */
+  /** The hash by which a secret is looked up; the same secret always gives the same one. */
   readonly lookupOf: (secret: string) => string
   readonly seal: (plain: string, owner: string) => string
   /** Throws where the text was not sealed for this owner with this master key. */
   readonly unseal: (sealed: string, owner: string) => string
-  /** A key of its own for each purpose, the same wherever the master key is, that tells nothing of it. */
+  /**
+   * A key for one purpose, the same on every instance with this master key; it reveals nothing about the master key.
+   */
   readonly keyFor: (purpose: string) => string
-  /** Tells this master key from another without telling anything of it. */
+  /** Identifies this master key without revealing it. */
   readonly fingerprint: string
 }
 

@@ -1,6 +1,6 @@
-/** The clock on the wall in a time zone: its readings are written as if they were UTC, epoch milliseconds. */
+/** The wall clock of a time zone: its readings are represented as if they were UTC, in epoch milliseconds. */
 export interface WallClock {
-  /** What it reads at an instant. */
+  /** Its reading at an instant. */
   readonly wallOf: (at: number) => number
   /** The first instant at which it reads `wall` or later (it may skip it, or show it twice). */
   readonly instantOf: (wall: number) => number
