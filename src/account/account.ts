@@ -19,17 +19,18 @@ export interface AccountOptions extends PlainAppOptions {
   readonly users: Pick<UserStore, 'findUser'>
   readonly usage: UsageStore
   readonly policy: Policy
-  /** The gateway's own: both let the same credential in. */
+  /** Shared with the gateway: both accept the same credentials. */
   readonly throttle: Throttle
-  /** How often a holder may look; absent: one of its own. */
+  /** How often a user may read; absent: a rate of this app's own. */
   readonly readingRate?: ReadingRate
 }
 
 const usagePath = '/v1/usage'
 
 /**
- * What a holder may see: `GET /v1/usage`, the own usage by family, and over time where a parameter asks for it. Asking
- * is let in as a request to the gateway is, but reserves and counts nothing, so that it answers when the quota is spent.
+ * What the holder of an access token may see: `GET /v1/usage`, the user's own usage by family, and over time where a
+ * parameter asks for it. The request is authenticated as at the gateway, but it reserves nothing and is not counted, so
+ * that it is answered when the quota is used up.
  */
 export function createAccount(options: AccountOptions): PlainApp {
   const { clock, log, throttle, readingRate = createReadingRate(clock) } = options

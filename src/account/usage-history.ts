@@ -4,12 +4,12 @@ import { parseDimensions, parseUsageRange, type UsageRange } from '#metering/usa
 import { reportUsage, type UsageReportRow } from '#metering/usage-report.ts'
 import type { UsageStore } from '#storage/store.ts'
 
-/** What a holder used over time, where a parameter asks for it. */
+/** A user's own usage over time, where a parameter asks for it. */
 export interface UsageHistory extends UsageRange {
-  /** Days are those of this time zone. */
+  /** Days follow this time zone. */
   readonly timeZone: string
   readonly groupBy: readonly UsageDimension[]
-  /** In the order of time; what has no usage has no row. */
+  /** In the order of time; a bucket without usage has no row. */
   readonly rows: readonly UsageReportRow[]
   readonly truncated: boolean
 }
@@ -17,7 +17,7 @@ export interface UsageHistory extends UsageRange {
 export type HistoryQuestion = UsageRange & { readonly groupBy: readonly UsageDimension[] }
 
 const parameters = ['bucket', 'from', 'to', 'groupBy']
-/** Which upstream served a request is the operator's affair. */
+/** Without `upstream`: only the operator sees which upstream served a request. */
 const dimensions: readonly UsageDimension[] = ['family', 'model', 'status']
 const rowsMax = 10_000
 

@@ -2,7 +2,7 @@ import type { Policy } from '#core/admission.ts'
 import { isDisabled, isExpired, type User } from '#core/user.ts'
 import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
 
-/** What a holder sees of the own account. Times in epoch milliseconds; what is not set is absent. */
+/** A user's own account. Times in epoch milliseconds; a field that is not set is absent. */
 export interface UsageAnswer {
   readonly object: 'usage'
   readonly user: {
@@ -21,9 +21,9 @@ interface FamilyUsage {
   readonly used: number
   /** Held by requests that are running. */
   readonly reserved: number
-  /** Absent where there is no limit; so are `remaining`, and `resetAt` where no period ends. */
+  /** Absent without a limit, and so is `remaining`; `resetAt` is absent where the period is `none`. */
   readonly limit?: number
-  /** What of the limit was added for this period only; absent where nothing was. */
+  /** The part of the limit that was added for this period only; absent where nothing was added. */
   readonly extra?: number
   readonly remaining?: number
   readonly resetAt?: number

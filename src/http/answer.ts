@@ -1,7 +1,7 @@
 import { createProblem, type ErrorCode } from '#core/errors.ts'
 import { type Refused, refused } from '#core/reading.ts'
 
-/** What a handler of a plain app says, before it is rendered. */
+/** The answer of a handler of a plain app as a value, before it is rendered. */
 export type Answer = Answered | Refusal
 
 export interface Answered {
@@ -13,10 +13,10 @@ export interface Answered {
 }
 
 export interface Refusal extends Refused {
-  /** Instead of the status that the table of errors has for it. */
+  /** Replaces the status of the table of errors. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** How long the caller may be told to wait; absent: as long as a program waits by itself. */
+  /** The longest `retry-after` that the caller gets; absent: as long as a program should wait by itself. */
   readonly patienceMs?: number
 }
 

@@ -1,6 +1,6 @@
-/** What a base address holds besides the place: a query such as Azure's `api-version`, and a user and password. */
+/** The further parts of a base address: a query such as Azure's `api-version`, and a user and password. */
 
-/** Puts the base address' query on a path; of a parameter that both have, the base's counts. */
+/** Adds the base address' query to a path; it overrides parameters of the path. */
 export function createPathBuilder(base: URL): (path: string) => string {
   const own = base.search.slice(1)
   if (own === '') return (path) => path

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
 
-/** What a connection tells of itself when it fails. */
+/** Facts about a connection that failed. */
 export interface ConnectionFacts {
   /** It had answered a request before. */
   readonly hasServed: boolean
@@ -17,14 +17,14 @@ export function factsOf(error: Error): ConnectionFacts | undefined {
 }
 
 /**
- * Opens connections as undici does, and notes beside the error with which one ends what is known of it: the error of a
- * reset says nothing about its connection, and undici lets nothing else through to the request.
+ * Opens connections as undici does, and notes the facts of a connection beside the error that ends it. The error of a
+ * reset does not name its connection, and undici passes nothing else on to the request.
  */
 export function createConnector(options: buildConnector.BuildOptions): buildConnector.connector {
   return noting(buildConnector(options))
 }
 
-/** The same for connections that are opened in another way. */
+/** The same for connections that another connector opens. */
 export function noting(open: buildConnector.connector): buildConnector.connector {
   return (target, callback) => {
     const startedAt = performance.now()

@@ -2,26 +2,26 @@ import type { Transform } from 'node:stream'
 import { type Coding, createDecompressor, toCoding } from '#lib/content-coding.ts'
 
 /**
- * Decodes a copy of an answer that an upstream compressed although it was asked not to, so that its usage can be
- * read; the client gets the bytes as they came. Decoded bytes are bounded: what lies beyond is not read.
+ * Decodes a copy of an answer that an upstream compressed although it was asked not to, so that its usage can be read;
+ * the client gets the bytes as they came. The decoded size is bounded; bytes beyond it are not read.
  */
 export interface Decoder {
   readonly push: (chunk: Buffer) => void
-  /** Tells when everything that was pushed has come out, whole or not. */
+  /** Calls back when all pushed bytes are decoded, also where the data broke off. */
   readonly end: (whenDone: () => void) => void
   readonly destroy: () => void
 }
 
 const decodedBytesMax = 64 * 1024 * 1024
-/** Fewer pieces come out of a long answer than by zlib's own 16 KiB. */
+/** Larger than zlib's own 16 KiB, so that a long answer comes in fewer pieces. */
 const chunkSize = 64 * 1024
 
 interface DecoderOptions {
-  /** How much is decoded; more than that only for who keeps little of it. */
+  /** The most bytes that are decoded; a caller that keeps few of them may allow more. */
   readonly bytesMax?: number
 }
 
-/** Undefined where the encoding is none we know; `identity` must not come here. */
+/** Undefined for an unknown encoding; `identity` must not be passed. */
 export function openDecoder(
   encoding: string,
   onData: (chunk: Buffer) => void,
@@ -42,7 +42,7 @@ export function openDecoder(
     done?.()
   }
   function start(first: Buffer, by: Coding): Transform {
-    // An answer that broke off still gives what came before.
+    // An answer that broke off still gives its decoded beginning.
     const opened = createDecompressor(by, first, { takesPart: true, chunkSize })
     opened.on('data', (chunk: Buffer) => {
       decodedBytes += chunk.length

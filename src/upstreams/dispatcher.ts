@@ -2,11 +2,14 @@ import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
 import { connectTimeoutDefaultMs } from './config.ts'
 import { createConnector, noting } from './connector.ts'
 
-/** How an upstream is reached: by authorities of its own, and by a proxy, with the hosts that the proxy is not for. */
+/**
+ * How an upstream is reached: certificate authorities of its own, a proxy, and the hosts that are reached without the
+ * proxy.
+ */
 export interface Reach {
   /** PEM text of certificates that are trusted in place of the usual ones. */
   readonly ca?: string
-  /** `http` or `https`, with user and password where it wants them. */
+  /** `http` or `https`, with user and password where it needs them. */
   readonly proxy?: string
   /** Hosts that are reached without it, as `NO_PROXY` lists them. */
   readonly noProxy?: string
@@ -25,7 +28,7 @@ export function openDispatcher(origin: string, reach: Reach, options: Pool.Optio
     connect,
     requestTls: tls,
     proxyTls: { allowH2: false, timeout },
-    // The agent knows how to connect by the proxy; how connections are used is said here alone.
+    // The agent connects through the proxy; how connections are used is configured here.
     factory: (to, { connect: through }: Pool.Options) =>
       new Pool(to, { ...options, connect: typeof through === 'function' ? noting(through) : connect }),
     httpProxy: proxy,

@@ -3,9 +3,9 @@ import { factsOf } from './connector.ts'
 import type { Health } from './health.ts'
 import { type AnswerHeaders, retryAfterMs } from './retry-after.ts'
 
-/** What one request to an upstream tells, in order: sent, started, data, then end or failure, and nothing after. */
+/** The events of one request to an upstream, in order: sent, started, data, then one end or failure. */
 export interface Receiver {
-  /** The request is on a connection: from here on it may cost something. */
+  /** The request was written to a connection: from now on it may cost something. */
   readonly onSent: () => void
   readonly onStart: (status: number, headers: AnswerHeaders) => void
   readonly onData: (chunk: Buffer) => void
@@ -22,7 +22,7 @@ export interface SendFailure {
   readonly cause: unknown
   /** It may have worked on the request: sending that again could have it executed twice, and it may have cost. */
   readonly mayHaveWorked: boolean
-  /** A connection that had served before was closed as the request was written to it: a fresh one may well work. */
+  /** A connection that had served before was closed as the request was written to it: a new one may work. */
   readonly isStale: boolean
 }
 
@@ -30,18 +30,18 @@ export interface ExchangeOptions {
   readonly health: Health
   readonly now: () => number
   readonly headersTimeoutMs: number
-  /** Whose request it is; absent for the gateway's own. */
+  /** The user of the request; absent for the gateway's own requests. */
   readonly onBehalfOf?: string | undefined
 }
 
-/** An answer that nobody wants any more is read on to keep its connection, unless it is longer than this. */
+/** An answer that is no longer needed is read on to keep its connection, unless it is longer than this. */
 const discardBytesMax = 64 * 1024
 const discardMs = 1000
 
 /**
- * How soon after a request was written the end of its connection counts as having been on its way already. That is one
- * round trip, of which the time that the connection took to open is a measure, and something for a busy process. An
- * upstream that read the request and gave up later looks the same but for the time, so the bound is kept short.
+ * How soon after a request was written the end of its connection counts as having been on its way before. That is one
+ * round trip, which is estimated by the time that the connection took to open, and an allowance for a busy process. An
+ * upstream that read the request and closed later differs only in the time, so the bound is short.
  */
 const onItsWayMs = 200
 const onItsWayMaxMs = 1000
@@ -81,7 +81,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }, options.headersTimeoutMs)
   }
 
-  /** Ends it without a further word to the receiver. */
+  /** Ends it without a further call of the receiver. */
   abort(): void {
     if (this.#isOver && this.#discardedBytes < 0) return
     this.#close()
@@ -101,38 +101,32 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#discarded = onOver && { chunks: [], onOver }
     this.#timer = setTimeout(() => this.abort(), discardMs)
     this.#controller?.resume()
-  }
 
-  pause(): void {
+  pause(): void 
     if (!this.#isOver) this.#controller?.pause()
-  }
 
-  resume(): void {
-    // After the end the controller would resume whatever answer came next on the same connection.
+  resume(): void 
+    // After the end the controller would resume the next answer on the same connection.
     if (!this.#isOver) this.#controller?.resume()
-  }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(controller: Dispatcher.DispatchController): void 
     this.#controller = controller
     this.#writtenAt = performance.now()
     if (this.#isOver) controller.abort(new Error('aborted'))
     else this.#guard(() => this.#receiver.onSent())
-  }
 
   /** The first byte of an answer, or of an interim one. */
-  onResponseStarted(): void {
+  onResponseStarted(): void 
     this.#isAnswered = true
-  }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void 
     if (this.#isOver || status < 200) return
     clearTimeout(this.#timer)
     this.#hasStarted = true
     this.#noteHealth(status, headers)
     this.#guard(() => this.#receiver.onStart(status, headers))
-  }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void 
     if (this.#isOver) {
       if (this.#discardedBytes < 0) return
       this.#discardedBytes += chunk.length
@@ -146,7 +140,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#fail({ kind: 'fault', cause: error, mayHaveWorked: true })
       this.#controller?.abort(new Error('aborted'))
     }
-  }
 
   onResponseEnd(): void {
     const wasOver = this.#isOver
@@ -161,11 +154,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void 
     this.#endDiscard()
     clearTimeout(this.#timer)
     this.#fail(this.#failureOf(error))
-  }
 
   #failureOf(error: Error): Omit<SendFailure, 'isStale'> & { readonly isStale?: boolean } {
     if (this.#hasStarted) return { kind: 'broken', cause: error, mayHaveWorked: true }
@@ -240,7 +232,7 @@ function isOurFault(error: Error): boolean {
   return 'code' in error && (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED')
 }
 
-/** The connection ended, or its encryption was refused; not that bytes came which cannot be read. */
+/** The connection ended, or its encryption was refused; bytes that cannot be read are another failure. */
 function isClosing(error: Error): boolean {
   const code = 'code' in error ? String(error.code) : ''
   return closingCodes.has(code) || code.startsWith('ERR_SSL_')
@@ -248,12 +240,12 @@ function isClosing(error: Error): boolean {
 
 const closingCodes: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'ECONNABORTED', 'EPIPE'])
 
-/** It says itself that it serves no request now. */
+/** The upstream itself says that it cannot serve requests now. */
 function isUnavailable(status: number): boolean {
   return status === 429 || status === 503 || status === 529
 }
 
-/** It may be in trouble, or only have trouble with this request: a server may answer a malformed one with 500. */
+/** Either the upstream or only this request is at fault: a server may answer a malformed request with 500. */
 function isDoubtful(status: number): boolean {
   return status >= 500 || status === 401 || status === 402 || (status >= 300 && status < 400)
 }

@@ -1,12 +1,12 @@
 import type { AnswerHeaders } from './retry-after.ts'
 
 /**
- * Which headers cross the gateway: those that a list names, and of those none that `Connection` names (RFC 9110, 7.6.1)
- * nor any that could never be right on the other side. Lists of headers are flat (name, value, name, value), as
- * node:http and undici write them without further work.
+ * Which headers pass the gateway: those of an allow list, except those that `Connection` names (RFC 9110, 7.6.1) and
+ * those that would be wrong on the other side. Lists of headers are flat (name, value, name, value), as node:http and
+ * undici write them without further work.
  */
 const neverPassed: ReadonlySet<string> = new Set([
-  // Of one connection only.
+  // Hop-by-hop headers.
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -16,11 +16,12 @@ const neverPassed: ReadonlySet<string> = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-  // How a request was framed and addressed here. A compressed answer could not be metered as it passes.
+  // The framing and address of a request here. `accept-encoding`: a compressed answer could not be metered as it
+  // passes.
   'host',
   'expect',
   'accept-encoding',
-  // Credentials, of users here or of the operator there.
+  // Credentials, of users or of the operator.
   'authorization',
   'api-key',
   'x-api-key',
@@ -29,7 +30,7 @@ const neverPassed: ReadonlySet<string> = new Set([
   'x-tollgate-key',
   'cookie',
   'set-cookie',
-  // Where a user came from.
+  // Addresses of users.
   'cf-connecting-ip',
   'cf-connecting-ipv6',
   'fly-client-ip',
@@ -40,7 +41,7 @@ const neverPassed: ReadonlySet<string> = new Set([
   'x-cluster-client-ip',
   'x-original-forwarded-for',
   'x-real-ip',
-  // This gateway's own on every answer.
+  // Tollgate sets these itself on every answer.
   'server-timing',
   'x-request-id',
 ])
@@ -49,7 +50,7 @@ export interface HeaderList {
   readonly has: (lowerCaseName: string) => boolean
 }
 
-/** @param names lower-case; one that ends in `*` stands for all that begin so */
+/** @param names lower-case; one that ends in `*` stands for a prefix */
 export function createHeaderList(names: readonly string[]): HeaderList {
   const exact = new Set(names.filter((name) => !name.endsWith('*') && !isNeverPassed(name)))
   const starts = names.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))
@@ -59,7 +60,7 @@ export function createHeaderList(names: readonly string[]): HeaderList {
   }
 }
 
-/** Whether a header stays on its side whatever a list says. */
+/** Whether a header is never passed on, whatever a list says. */
 export function isNeverPassed(lowerCaseName: string): boolean {
   return neverPassed.has(lowerCaseName) || lowerCaseName.startsWith('x-forwarded-')
 }
@@ -74,7 +75,7 @@ export function requestHeaders(raw: readonly string[], passed: HeaderList): stri
   const list: string[] = []
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase()
-    // Its length is what is sent, whatever the client said.
+    // The length is that of the body that is sent, not the client's.
     if (!passed.has(name) || name === 'content-length' || named?.has(name)) continue
     list.push(name, raw[index + 1] ?? '')
   }
@@ -95,11 +96,11 @@ export function answerHeaders(headers: AnswerHeaders, passed: HeaderList): strin
   return list
 }
 
-/** What an upstream adds to every request, as flat lists of lower-case names and values. */
+/** The headers that an upstream adds to every request, as flat lists of lower-case names and values. */
 export interface OwnHeaders {
-  /** Stands whatever the client sent. */
+  /** Replaces the client's headers of the same names. */
   readonly credential: readonly string[]
-  /** Sent where the client did not say. */
+  /** Sent where the client sent none of the name. */
   readonly defaults: readonly string[]
 }
 

@@ -1,14 +1,14 @@
 import type { Clock } from '#core/clock.ts'
 
 /**
- * When an upstream rests. A failure (no connection, or it says that it serves nothing now: 429, 503, 529) sends it to
- * rest for a second, the next one after that for two, and so on to a minute; what it asks for by `Retry-After` is kept,
- * within bounds, since a wrong header must not take it out for a day. Many requests that fail at once are one failure,
- * and an answer to a request that was sent before the rest began proves nothing about now.
+ * When an upstream rests, that is, gets no requests. After a failure (no connection, or 429, 503, 529) it rests for a
+ * second, after the next one for two, and so on to a minute. Its `Retry-After` is obeyed within bounds, since a wrong
+ * header must not exclude it for a day. Many requests that fail at the same time are one failure, and an answer to a
+ * request that was sent before the rest began does not end the rest.
  *
- * A doubt (500, 502, an answer that broke off) may speak of the one request only, and one user's malformed requests
- * must not turn the upstream away from all others: it counts as a failure when another user has met one as well, and
- * no answer in between was good.
+ * A doubt (500, 502, an answer that broke off) may be the fault of the request, and one user's malformed requests must
+ * not exclude the upstream for all others. It counts as a failure when it happened to another user as well, without a
+ * good answer in between.
  */
 export interface Health {
   readonly isResting: () => boolean
@@ -37,7 +37,7 @@ export interface HealthWords {
 const restFirstMs = 1000
 const restMaxMs = 60_000
 const retryAfterMaxMs = 600_000
-/** A doubt older than the longest rest says nothing about now. */
+/** A doubt older than the longest rest no longer counts. */
 const doubtMs = restMaxMs
 
 export function createHealth(clock: Clock, words?: HealthWords): Health {
@@ -45,7 +45,7 @@ export function createHealth(clock: Clock, words?: HealthWords): Health {
   let restedFrom = 0
   let goneFrom = 0
   let until = 0
-  /** The latest of one user, and the latest of any other. */
+  /** The latest doubt of one user, and the latest of any other. */
   let doubt: Doubt | undefined
   let otherDoubt: Doubt | undefined
 
@@ -68,7 +68,7 @@ export function createHealth(clock: Clock, words?: HealthWords): Health {
     isResting: () => until > clock(),
     restsUntil: () => until,
     succeeded(sentAt) {
-      // That an answer begins says nothing of whether it will break off.
+      // An answer that has begun may still break off.
       if (!doubt?.isBroken) doubt = otherDoubt = undefined
       if (failures === 0 || sentAt < restedFrom) return
       failures = 0

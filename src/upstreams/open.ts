@@ -6,9 +6,9 @@ import { openUpstream, type Upstream } from './upstream.ts'
 
 export interface Upstreams {
   /**
-   * Who may serve a model on a protocol's operations, in the order in which to try them: as configured, without
-   * those that rest; when all of them rest, all, the one that is ready first before the others. Models that a request
-   * names beside its own are reached through the same upstream, so each must be one that it serves.
+   * The upstreams that may serve a model on a protocol's operations, in the order in which to try them: as configured,
+   * without those that rest. When all of them rest, all are returned, the one that is ready first before the others.
+   * The further models of a request are reached through the same upstream, so it must serve each of them.
    *
    * @param model undefined for a request that names none, which any upstream of the protocol may take
    * @param only name of the one upstream that may serve it

@@ -1,7 +1,7 @@
 import type { ListedModel, Provider } from '#providers/provider.ts'
 import type { Upstream } from './upstream.ts'
 
-/** What came of asking an upstream for its models. */
+/** The result of asking an upstream for its models. */
 export type Probe =
   | { readonly kind: 'listed'; readonly models: readonly ListedModel[] }
   /** `location`: where a redirect leads, as it says itself. */
@@ -13,7 +13,7 @@ const listBytesMax = 8 * 1024 * 1024
 
 /** Asks an upstream for its models. Never rejects. */
 export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Probe> {
-  // Long lists come in pages where a protocol has pages; the others ignore it.
+  // Asks for a large page, since one protocol sends long lists in pages; others ignore the parameter.
   const path = `${modelsPathOf(upstream.provider)}?limit=1000`
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
@@ -24,7 +24,7 @@ export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Prob
       resolve(probe)
     }
     const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
-    // Over the whole document, where the exchange's own time ends with the headers.
+    // A timeout for the whole document; the exchange's own timeout ends with the headers.
     const late = () => finish({ kind: 'failed', cause: new Error(`no answer within ${timeoutMs} ms`) })
     const timer = setTimeout(late, timeoutMs)
     const exchange = upstream.send(
@@ -41,7 +41,7 @@ export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Prob
           else chunks.push(chunk)
         },
         onEnd: () => finish(readList(Buffer.concat(chunks))),
-        // May come before `send` has returned.
+        // The event may come before `send` has returned.
         onFailure: ({ cause }) => setImmediate(finish, { kind: 'failed', cause }),
       },
     )
@@ -64,7 +64,7 @@ function isModel(value: unknown): value is { readonly id: string } {
   return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
 }
 
-/** A base address stands for the same part of the path on every operation, so one of them tells for all. */
+/** A base address replaces the same part of the path on every operation, so any operation shows it. */
 export function modelsPathOf(provider: Provider): string {
   const [endpoint] = provider.endpoints
   const shortened = endpoint ? endpoint.path.length - endpoint.upstreamPath.length : 0

@@ -1,7 +1,10 @@
-/** Under these names clients of other services put their credential into an address. */
+/** Parameters in which clients of other services send their credential. */
 const credentialNames = /^(api[-_]?key|key|(access[-_]?)?token|auth(orization)?|x[-_]api[-_]key)$/i
 
-/** A request's query, with its question mark, as it goes upstream: without what may hold a user's access token. */
+/**
+ * A request's query, with its question mark, as it is sent upstream: without parameters that may hold a user's access
+ * token.
+ */
 export function passedQuery(query: string): string {
   const parts = query.slice(1).split('&')
   const passed = parts.filter((part) => !credentialNames.test(part.split('=', 1)[0] ?? ''))

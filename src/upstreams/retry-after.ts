@@ -2,8 +2,8 @@
 export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>
 
 /**
- * How long an answer asks to be left alone, in milliseconds from `now`: `retry-after` in seconds or as a date
- * (RFC 9110, 10.2.3), or the finer `retry-after-ms` that some send beside it. Undefined where it does not say.
+ * How long an answer asks to wait, in milliseconds from `now`: `retry-after` in seconds or as a date (RFC 9110,
+ * 10.2.3), or the finer `retry-after-ms` that some send beside it. Undefined where it does not say.
  */
 export function retryAfterMs(headers: AnswerHeaders, now: number): number | undefined {
   const fine = numberOf(headers['retry-after-ms'])

@@ -3,20 +3,20 @@ import { matchesGlob, takesAnything } from '#lib/glob.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
 
-/** Which models an upstream serves, and by which names. */
+/** The models that an upstream serves, and their names there. */
 export interface ServedModels {
-  /** Whether it is asked for a model of this name, in any case. */
+  /** Whether it serves a model of this name; letter case is ignored. */
   readonly serves: (model: string) => boolean
-  /** Whether nothing but a glob that takes every name takes this one. */
+  /** Whether only a glob that takes every name matches this one. */
   readonly servesByCatchAll: (model: string) => boolean
   /** The name that the upstream itself has for it. */
   readonly upstreamNameOf: (model: string) => string
   /**
-   * Whether the operator or the upstream itself names this model. What neither names, a glob took: the upstream may
-   * answer it by any of its models.
+   * Whether the operator or the upstream itself names this model. Otherwise only a glob matches, and the upstream may
+   * answer the name with any of its models.
    */
   readonly names: (model: string, own: readonly ListedModel[]) => boolean
-  /** What it says of itself, under the names that are served here. */
+  /** The upstream's own list, under the names that are served here. */
   readonly offered: (own: readonly ListedModel[] | undefined) => readonly ListedModel[]
 }
 

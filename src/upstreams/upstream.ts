@@ -22,7 +22,7 @@ interface UpstreamRequest {
   /** Flat list of lower-case names and values, without a credential. */
   readonly headers: readonly string[]
   readonly body: Buffer | null
-  /** In place of the configured time, for what must not wait that long. */
+  /** Replaces the configured timeout, for requests that must not wait that long. */
   readonly headersTimeoutMs?: number
   /** Whose request it is; absent for the gateway's own. */
   readonly onBehalfOf?: string
@@ -34,7 +34,7 @@ export interface Upstream extends ServedModels {
   readonly outputCapMember: string | undefined
   readonly outputCapMax: number | undefined
   readonly refusesUnknown: boolean
-  /** It is the service that its protocol comes from. */
+  /** It is the official service of its protocol. */
   readonly isOfficial: boolean
   /** Whether a stream may be asked for its usage. */
   readonly takesStreamOptions: boolean
@@ -63,8 +63,8 @@ export function openUpstream(
   const options = { headersTimeoutMs: config.headersTimeoutMs ?? headersTimeoutDefaultMs }
   const dispatcher = openDispatcher(origin, config, {
     connections: config.connections ?? connectionsDefault,
-    // One request a connection: an answer that runs for minutes must not stand before others, nor may cutting
-    // it cut them. HTTP/2 would share one connection again, and brings nothing to answers made of small pieces.
+    // One request a connection: an answer that runs for minutes must not block others, and cutting it must not cut
+    // others. HTTP/2 would share one connection again, without a gain for answers of small pieces.
     pipelining: 1,
     allowH2: false,
     maxHeaderSize: answerHeadersBytesMax,
@@ -107,8 +107,10 @@ function ownHeaders(provider: Provider, config: UpstreamConfig, base: URL): OwnH
   const credential = apiKey === undefined ? {} : credentialHeadersOf(provider, apiKey, apiKeyHeader)
   const basic = basicCredential(base)
   if (basic !== undefined && 'authorization' in credential)
-    throw new TypeError(`${name}: apiKey and the user in baseUrl both want the authorization header`)
-  // What the operator says goes before what the protocol says.
+    throw new TypeError(
+      `${name}: apiKey and the user in baseUrl both use the authorization header: leave one out`,
+    )
+  // The operator's headers override the protocol's.
   const said = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
   const own = { ...credential, ...(basic !== undefined && { authorization: basic }), ...said }
   return { credential: flat(own), defaults: flat(provider.defaultHeaders) }

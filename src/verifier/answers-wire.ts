@@ -2,7 +2,9 @@ import type { QuotaView, RateView } from '#core/admission.ts'
 import type { AskedBy } from '#core/admission-ask.ts'
 import { remainingOf } from '#core/user-quotas.ts'
 
-/** What the verifier's answers say of a user and of the limits. Times in epoch milliseconds; what is not set is absent. */
+/**
+ * The user and the limits in the verifier's answers. Times in epoch milliseconds; a field that is not set is absent.
+ */
 
 export function toUserAnswer({ id, type, nickname, expiresAt }: AskedBy) {
   return {

@@ -6,16 +6,15 @@ import type { Visit } from '#http/visit.ts'
 import type { Asked } from '#metering/meter.ts'
 import type { VerifierContext } from './context.ts'
 
-/** An admission's answer with what a caller may be told of it. */
+/** An admission's answer, and the problem that the caller gets. */
 export type Verdict =
   | { readonly kind: 'admitted'; readonly outcome: Extract<Asked, { readonly kind: 'admitted' }> }
-  /** Without an outcome where nobody was asked. */
+  /** Without an outcome where the store was not asked. */
   | { readonly kind: 'refused'; readonly problem: Problem; readonly outcome: Asked | undefined }
 
 /**
- * Puts a question to the meter, the same one that decides for the gateway. Guesses at access tokens are throttled
- * by the end client's address where one is known; the asking gateway's own is no guesser's. Who is named by an id
- * presents nothing that could be guessed.
+ * Asks for an admission, by the same code as the gateway. Guesses at access tokens are throttled by the end client's
+ * address where it is known, never by the asking gateway's own. A question by user id is not a guess.
  *
  * @param guesser the end client's address
  */
@@ -47,7 +46,7 @@ function toVerdict(outcome: Asked, visit: Visit): Verdict {
   return { kind: 'refused', problem: createProblem(code, message, { retryAt, limit }), outcome }
 }
 
-/** As if the store had not been asked: a caller who has to wait is told nothing else. */
+/** The same answer as without asking the store: a throttled caller must not learn anything else. */
 function throttled(waitMs: number, { clock }: VerifierContext): Verdict {
   return { kind: 'refused', problem: createThrottled(waitMs, clock()), outcome: undefined }
 }

@@ -25,7 +25,7 @@ export function createCheckSchema(families: readonly Family[]) {
 
 export type CheckInput = z.output<ReturnType<typeof createCheckSchema>>
 
-/** What is the case now, without the request that was only asked about. */
+/** The state without the request that the question was about. */
 export function toCheckAnswer(verdict: Verdict) {
   const { outcome } = verdict
   const hold = verdict.kind === 'admitted' ? verdict.outcome.hold : 0

@@ -7,7 +7,10 @@ import type { VerifierContext } from './context.ts'
 import { toFamily, toHolder } from './fields-wire.ts'
 import { readParsed } from './request-body.ts'
 
-/** Whether somebody may, and why not; nothing is counted. The question itself was answered, so it is always 200. */
+/**
+ * Says whether a user may make a request, and why not. The question is not counted, and its answer is 200 in both
+ * cases.
+ */
 export async function check(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readParsed(visit.request, context, createCheckSchema(context.policy.families))
   if (reading.kind === 'refused') return reading
@@ -30,6 +33,6 @@ function whatFor(input: CheckInput, { policy }: VerifierContext): Pick<Admission
   const family = toFamily(input, policy.families)
   if (units === undefined)
     return { pass: { ...(model !== undefined && { model }), ...(family !== undefined && { family }) } }
-  // Only a family was said where there is no model; its name then stands for both.
+  // Without a model the question names a family only, whose name then stands for the model.
   return { units: { model: model ?? family ?? '', family, input: units, output: 0, choices: 1 } }
 }

@@ -11,7 +11,7 @@ export function eventFormOf(headers: IncomingHttpHeaders, mediaType: string): Ev
 
 const attributes = ['specversion', 'id', 'source', 'type', 'subject', 'time']
 
-/** Binary mode: the attributes stand in headers and the body is the data. As one object, like the structured mode. */
+/** Binary mode: the attributes are headers and the body is the data. Returns one object, as in the structured mode. */
 export function binaryEvent(headers: IncomingHttpHeaders, data: unknown): object {
   const found = attributes.flatMap((name) => {
     const value = headers[`ce-${name}`]
@@ -20,7 +20,7 @@ export function binaryEvent(headers: IncomingHttpHeaders, data: unknown): object
   return { ...Object.fromEntries(found), data }
 }
 
-/** Section 3.1.3.2: quotes are taken off, then percent-encoding is undone. */
+/** Section 3.1.3.2: removes quotes, then decodes percent-encoding. */
 function attributeOf(value: string): string {
   const quoted = /^"(.*)"$/.exec(value)?.[1]
   const text = quoted === undefined ? value : quoted.replace(/\\(.)/g, '$1')

@@ -10,7 +10,7 @@ import { readParsed } from './request-body.ts'
 import { type CourseInput, releaseSchema, renewalSchema, settlementSchema } from './reservation-wire.ts'
 import { reservationPrefix } from './reserve.ts'
 
-/** How a reservation goes on: settled with what was used, released without, or renewed for longer. */
+/** Ends or extends a reservation: settled with its usage, released without, or renewed. */
 export async function settle(visit: Visit, context: VerifierContext, id: string): Promise<Answer> {
   const reading = await readParsed(visit.request, context, settlementSchema)
   if (reading.kind === 'refused') return reading
@@ -43,7 +43,7 @@ export async function renew(visit: Visit, context: VerifierContext, id: string):
   }
 }
 
-const unknown = refuse('not_found', 'There is no such reservation.')
+const unknown = refuse('not_found', 'This reservation does not exist.')
 
 async function conclude(id: string, settlement: Settlement, context: VerifierContext): Promise<Answer> {
   if (madeAt(id) === undefined) return unknown
@@ -51,14 +51,14 @@ async function conclude(id: string, settlement: Settlement, context: VerifierCon
   return outcome === 'unknown' ? unknown : answered({ id, outcome }, outcome === 'accepted' ? 202 : 200)
 }
 
-/** The meter keeps a settlement until it is booked; while the store is away, nobody need wait for that. */
+/** A settlement is kept until it is booked, so while the store is unavailable the caller need not wait for that. */
 async function withinWait<Outcome>(
   settling: Promise<Outcome>,
   { settleWaitMs }: VerifierContext,
 ): Promise<Outcome | 'accepted'> {
   const stop = new AbortController()
   const tooLong = wait(settleWaitMs, 'accepted' as const, { signal: stop.signal })
-  // Ending the wait is no failure.
+  // A wait that is ended is not a failure.
   tooLong.catch(() => undefined)
   const outcome = await Promise.race([settling, tooLong])
   stop.abort()

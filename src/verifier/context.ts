@@ -6,7 +6,7 @@ import type { Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
 import type { AdminKeyStore, MeteringStore } from '#storage/store.ts'
 
-/** What every handler of the verifier works with. */
+/** The parts that every handler of the verifier uses. */
 export interface VerifierContext {
   readonly meter: Meter
   readonly adminKeys: Pick<AdminKeyStore, 'findAdminKey'>
@@ -14,12 +14,12 @@ export interface VerifierContext {
   readonly policy: Policy
   readonly clock: Clock
   readonly log: Log
-  /** The gateway's own: whoever guesses access tokens is one guesser, wherever it is tried. */
+  /** Shared with the gateway: guesses at access tokens count together on both planes. */
   readonly throttle: Throttle
   /** For wrong verifier keys. */
   readonly keyThrottle: Throttle
   readonly bodyBytesMax: number
-  /** What bodies may hold while they are read, together with those of the other planes. */
+  /** The memory of bodies that are being read, shared with the other planes. */
   readonly bodyBudget?: BodyBudget
   /** How long an answer waits for its settlement at most. */
   readonly settleWaitMs: number

@@ -9,13 +9,13 @@ import type { Visit } from '#http/visit.ts'
 import type { VerifierContext } from './context.ts'
 
 /**
- * Who may ask: a gateway with an admin key of the scope `verifier`. At `/auth/verify` the `Authorization` header
- * is the end client's, so a gateway shows its key in a header of its own; where it asks for itself it may use
- * either, and at the introspection endpoint HTTP Basic as well, which is what clients of RFC 7662 send.
+ * Authenticates the asking gateway, by an admin key of the scope `verifier`. At `/auth/verify` the `Authorization`
+ * header is the end client's, so the gateway sends its key in a header of its own. On other routes it may use either,
+ * and at the introspection endpoint HTTP Basic as well, as clients of RFC 7662 do.
  */
 const keyHeader = 'X-Tollgate-Key'
 
-/** Where a route finds the key. */
+/** Where a route reads the key. */
 export type FindsKey = (headers: IncomingHttpHeaders) => string | undefined
 
 export function keyOfProxy(headers: IncomingHttpHeaders): string | undefined {
@@ -27,7 +27,7 @@ export function keyOfCaller(headers: IncomingHttpHeaders): string | undefined {
   return keyOfProxy(headers) ?? bearerOf(headers.authorization)
 }
 
-/** RFC 7617; the name is the client's own affair, the password is the key. */
+/** RFC 7617; the name is ignored, the password is the key. */
 export function keyOfClient(headers: IncomingHttpHeaders): string | undefined {
   const basic = /^basic[ \t]+([a-z0-9+/]+=*)$/i.exec(headers.authorization?.trim() ?? '')?.[1]
   if (basic === undefined) return keyOfCaller(headers)
@@ -37,9 +37,9 @@ export function keyOfClient(headers: IncomingHttpHeaders): string | undefined {
 }
 
 /**
- * Lets a gateway in, before anything of a body is read. A right key is always let in: others may ask from the same
- * address (through the proxy that stands in front of both), and their guesses must not shut the gateway out. Who
- * is throttled hears the same whatever else was sent, so waiting guessers learn nothing of other keys either.
+ * Authenticates a gateway before its body is read. A valid key is always accepted: other clients may share the
+ * gateway's address (behind a proxy in front of both), and their guesses must not shut it out. A throttled caller gets
+ * the same answer whatever it sent, so that a guesser learns nothing about keys of other scopes.
  */
 export async function letIn(
   visit: Visit,

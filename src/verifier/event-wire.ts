@@ -21,8 +21,8 @@ import {
 } from './fields-wire.ts'
 
 /**
- * Usage that somebody else metered, as a plain object or as a CloudEvent 1.0 whose `data` says the same. An event
- * is named by its source and its id, as CloudEvents has it (section 3.1.1); a plain one may leave the source out.
+ * Usage that was metered elsewhere, as a plain object or as a CloudEvent 1.0 whose `data` holds the same members.
+ * Source and id identify an event, as in CloudEvents (section 3.1.1); a plain one may leave the source out.
  */
 export interface ReportedUsage {
   readonly id: string
@@ -70,7 +70,7 @@ export function createEventSchema(families: readonly Family[]) {
     )
 }
 
-/** The attributes that say what was used when by whom; `type` and extensions are the sender's own affair. */
+/** The attributes for usage, time and user; `type` and extensions are ignored. */
 export function createCloudEventSchema(families: readonly Family[]) {
   return z
     .object({
@@ -101,7 +101,7 @@ interface CloudEventInput {
   readonly data: { readonly token?: string | undefined; readonly userId?: string | undefined }
 }
 
-/** The subject may say whose it is; only by id, since brokers route by it and log it. */
+/** The subject may name the user; only by id, since brokers route by it and log it. */
 function holderOf({ subject, data }: CloudEventInput) {
   const { token, userId } = data
   const isSaid = token !== undefined || userId !== undefined

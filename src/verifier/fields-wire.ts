@@ -9,15 +9,15 @@ import { isUserId } from '#core/user-id.ts'
 import { holdsControl } from '#lib/control-characters.ts'
 
 /**
- * The fields that several of the verifier's bodies share. Unknown members are ignored everywhere but among the
- * figures of a usage: one that is spelled as another system spells it would be counted as nothing.
+ * The fields that several of the verifier's bodies share. Unknown members are ignored, except among the figures of a
+ * usage: a figure with another system's name would be counted as zero.
  */
 
 export function unitsField() {
   return wholeField(0, unitsMax)
 }
 
-/** A whole number within bounds; what is wrong with one is said once. */
+/** A whole number within bounds, with one message for every fault. */
 export function wholeField(min: number, max: number) {
   const error = `must be a whole number from ${min} to ${max}`
   return z.int({ error, abort: true }).min(min, error).max(max, error)
@@ -28,7 +28,7 @@ export function instantField() {
   return z.union([z.number(), z.string()], { error: instantMessage }).transform(toInstant)
 }
 
-/** As a format of text alone, such as CloudEvents prescribes (RFC 3339). */
+/** As text only, which CloudEvents prescribes (RFC 3339). */
 export function instantTextField() {
   return z.string({ error: instantMessage }).transform(toInstant)
 }
@@ -57,12 +57,12 @@ export function addressField() {
     .transform((text) => parseAddress(text) ?? text)
 }
 
-/** HTTP status; 0 where the client was gone before one was sent. */
+/** HTTP status; 0 where the client hung up before one was sent. */
 export function statusField() {
   return wholeField(0, 599)
 }
 
-/** Whose: the access token that was presented, or the id of a user whom the caller knows already. */
+/** The user: the access token that was presented, or an id that the caller knows already. */
 export const holderFields = {
   token: z.string().min(1).max(512).optional(),
   userId: z.string().max(64).refine(isUserId, "must be a user's id, such as usr_…").optional(),
@@ -75,7 +75,7 @@ interface HolderInput {
 
 export type Holder = { readonly accessToken: string } | { readonly userId: string }
 
-/** Call it with what `checkHolder` found right. */
+/** Expects a value that passed `checkHolder`. */
 export function toHolder({ token, userId }: HolderInput): Holder {
   return userId === undefined ? { accessToken: token ?? '' } : { userId }
 }
@@ -86,7 +86,7 @@ export function holderFault({ token, userId }: HolderInput): string | undefined 
   return undefined
 }
 
-/** A model, a family, or both; a family that is said wins over the one that the model belongs to. */
+/** A model, a family, or both; a given family overrides the model's own. */
 export function modelFields(families: readonly Family[]) {
   const names = families.map(({ name }) => name)
   const fault = `is not a known family; known are ${names.join(', ')}`
@@ -116,7 +116,7 @@ const figures = {
   reasoning: unitsField().optional(),
 }
 
-/** What was used: the figures one by one, or in `units` as one number, which then counts as input. */
+/** The usage: separate figures, or their sum in `units`, which counts as input. */
 export const usageFields = {
   usage: z
     .strictObject(figures)
@@ -141,7 +141,7 @@ export function toUsage({ usage = {}, units = 0 }: UsageInput): Usage {
   return { input, cacheRead, cacheWritten, output, reasoning }
 }
 
-/** Lets a schema say that one of two fields is wrong; `place` is where the field stands. */
+/** Adds to a schema a check over two fields; `place` is the path of the wrong one. */
 export function mustBe<T>(path: readonly string[], fault: (value: T) => string | undefined) {
   return (value: T, context: z.RefinementCtx<T>): void => {
     const message = fault(value)
@@ -149,7 +149,7 @@ export function mustBe<T>(path: readonly string[], fault: (value: T) => string |
   }
 }
 
-/** What a value is by a schema, or what is wrong with it, at paths such as `[3].usage.input`. */
+/** A value checked by a schema, or its issues, at paths such as `[3].usage.input`. */
 export function parse<T>(schema: Schema<T>, value: unknown): Parsed<T> {
   return parseBy(schema, value, `is not a known figure; known are ${Object.keys(figures).join(', ')}`)
 }

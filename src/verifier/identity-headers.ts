@@ -3,9 +3,9 @@ import type { AskedBy } from '#core/admission-ask.ts'
 import { remainingOf } from '#core/user-quotas.ts'
 
 /**
- * What `/auth/verify` tells a proxy of the user, for the server behind it. Every one of them is in every success,
- * empty where there is nothing to say: a proxy overwrites what it copies, so that a header that a client made up
- * never gets past it.
+ * The headers in which `/auth/verify` names the user, for the server behind the proxy. Every success has all of them,
+ * empty where there is no value: the proxy overwrites the client's headers with them, so that a forged one never gets
+ * past it.
  */
 export const identityHeaders = [
   'X-Tollgate-User',
@@ -44,7 +44,7 @@ function textOf(value: number | undefined): string {
   return value !== undefined && Number.isFinite(value) ? String(value) : ''
 }
 
-/** Percent-encoded where it is not printable ASCII; `%` itself too, so that decoding always gives it back. */
+/** Percent-encodes everything but printable ASCII, and `%` itself, so that decoding always gives the original. */
 export function headerText(text: string): string {
   return text.toWellFormed().replace(/[^\x20-\x7e]|%/gu, encodeURIComponent)
 }

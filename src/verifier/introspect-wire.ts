@@ -1,6 +1,9 @@
 import type { AskedBy } from '#core/admission-ask.ts'
 
-/** Times in seconds, as everywhere in OAuth. `exp` is when it ends by itself: by expiry or by a disabling to come. */
+/**
+ * Times in seconds, as everywhere in OAuth. `exp` is the known end of the access token: the expiry, or a `disabledAt`
+ * in the future.
+ */
 export function toIntrospection(user: AskedBy | undefined) {
   if (!user) return { active: false }
   const { id, nickname, type, barredFrom } = user

@@ -8,8 +8,9 @@ import { toIntrospection } from './introspect-wire.ts'
 import { readForm } from './request-body.ts'
 
 /**
- * RFC 7662, for whatever speaks it. Section 2.2: an access token that may not be used is `{"active": false}` and
- * nothing more, whether it is unknown, disabled or expired. No address is known here, and no rule about one asked.
+ * RFC 7662, for resource servers that support it. Section 2.2: for an access token that may not be used the answer is
+ * only `{"active": false}`, whether it is unknown, disabled or expired. The client's address is not known here, so
+ * rules about addresses do not apply.
  */
 export async function introspect(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readForm(visit.request, context)

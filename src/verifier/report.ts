@@ -18,8 +18,9 @@ import { mediaTypeOf, readJson } from './request-body.ts'
 const eventsMax = 1000
 
 /**
- * Books what was used elsewhere. All events of a body are looked at before the first is counted; each is counted
- * once, however often and by how many senders at once it is told, so that whoever is unsure sends it again.
+ * Books usage that was metered elsewhere. All events of a body are validated before the first is counted. Each counts
+ * once, however often and by however many senders at once it is reported, so a sender that got no answer can report it
+ * again.
  */
 export async function report(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readEvents(visit, context)
@@ -27,7 +28,7 @@ export async function report(visit: Visit, context: VerifierContext): Promise<An
   const { events, isList } = reading.value
   const outcomes = await Promise.all(events.map((event) => countOne(event, visit, context)))
   if (outcomes.length === 1 && outcomes[0] === 'failed') return refuse('internal')
-  if (!isList && outcomes[0] === 'unknown_user') return refuse('not_found', 'There is no such user.')
+  if (!isList && outcomes[0] === 'unknown_user') return refuse('not_found', 'This user does not exist.')
   const countOf = (wanted: ReportOutcome) => outcomes.filter((outcome) => outcome === wanted).length
   return answered({
     counted: countOf('counted'),
@@ -59,7 +60,9 @@ async function readEvents({ request }: Visit, context: VerifierContext): Promise
   return read({ events: [parsed.value].flat(), isList })
 }
 
-/** One by one, so that others are served between them; stops where more issues are found than are answered. */
+/**
+ * One by one, so that other requests are served between them; stops where more issues are found than the answer holds.
+ */
 async function parseEvents(
   schema: z.ZodType<ReportedUsage>,
   values: readonly unknown[],
@@ -77,10 +80,10 @@ async function parseEvents(
   return issues.length > 0 ? refused(badInput(issues)) : read({ events, isList: true })
 }
 
-/** `kept`: set aside, since the store cannot book it now; `failed`: the same, but its reporter has to keep it. */
+/** `kept`: the store cannot book it now, and it is set aside here; `failed`: the reporter has to send it again. */
 type ReportOutcome = UsageEventOutcome | 'kept' | 'failed'
 
-/** One event that cannot be booked is nothing to those beside it. */
+/** An event that cannot be booked does not affect the others. */
 async function countOne(
   event: ReportedUsage,
   visit: Visit,
@@ -99,7 +102,7 @@ function toUsageEvent(event: ReportedUsage, visit: Visit, { clock }: VerifierCon
   return {
     ...figures,
     ...holder,
-    // Ids are unique among those of one sender; another gateway's may be the same by chance.
+    // Ids are unique for one sender only; another gateway may use the same id by chance.
     eventId: createHash('sha256').update(`${visit.adminKeyId}\n${source}\n${id}`).digest('hex'),
     requestId: createSortableId('evt_', clock()),
     route: visit.route,

@@ -15,20 +15,20 @@ import { parse } from './fields-wire.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** The media type that a request says it sends, without parameters; '' where it does not say. */
+/** The media type of a request's body, without parameters; '' where the header is missing. */
 export function mediaTypeOf(request: IncomingMessage): string {
   const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1)
   return type.trim().toLowerCase()
 }
 
-/** A batch may be so large: a thousand events of 4 KiB, and an event usually has 300 bytes. */
+/** The largest batch: a thousand events of 4 KiB, where an event usually has 300 bytes. */
 const batchBytesMax = 4 * 1024 * 1024
 
 type Bounds = Pick<VerifierContext, 'bodyBytesMax' | 'bodyBudget'>
 
 /**
- * Reads a JSON body of one item; one that does not say its type is taken for JSON.
- * @param more `empty`: what no body at all stands for, without it that is an error; `list`: it may be a batch
+ * Reads a JSON body of one item; a body without a type is taken for JSON.
+ * @param more `empty`: the value of a missing body, which is an error without it; `list`: the body may be a batch
  */
 export async function readJson(
   request: IncomingMessage,
@@ -75,5 +75,5 @@ export async function readForm(
   }
 }
 
-/** An access token of 512 characters, each of them four bytes and escaped, is a tenth of it. */
+/** Ten times an access token of 512 characters of four bytes each, percent-encoded. */
 const formBytesMax = 64 * 1024

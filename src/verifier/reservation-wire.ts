@@ -49,7 +49,7 @@ function millisecondsField() {
   return z.number({ error }).min(0, error).max(unitsMax, error)
 }
 
-/** What every end of a reservation may say of the request it was for. */
+/** The fields about the request that every end of a reservation may have. */
 const courseFields = {
   status: statusField().optional(),
   errorCode: lineField(80).optional(),

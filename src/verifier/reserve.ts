@@ -7,12 +7,12 @@ import { toFamily, toHolder } from './fields-wire.ts'
 import { readParsed } from './request-body.ts'
 import { createReservationSchema, toReservationAnswer } from './reservation-wire.ts'
 
-/** Only what this prefix names is closed here: our own gateway's entries are nobody else's to close. */
+/** Only entries with this prefix can be closed here: those of Tollgate's own gateway cannot be closed from outside. */
 export const reservationPrefix = 'res_'
 
 /**
- * Admits a request that another gateway will serve: the same question, the same transaction and the same entry in
- * the ledger as for one of our own, held by a lease instead of by this process.
+ * Admits a request that another gateway will serve: by the same question, transaction and ledger entry as a request of
+ * Tollgate's own gateway. A lease owns the entry instead of this process.
  */
 export async function reserve(visit: Visit, context: VerifierContext): Promise<Answer> {
   const reading = await readParsed(visit.request, context, createReservationSchema(context.policy.families))
@@ -39,7 +39,7 @@ export async function reserve(visit: Visit, context: VerifierContext): Promise<A
   }
   const verdict = await ask(question, input.address, visit, context)
   if (verdict.kind === 'refused') return verdict
-  // Whoever holds an id must find it again after a power cut.
+  // The caller must still find its reservation after a loss of power.
   await verdict.outcome.durable
   const { outcome } = verdict
   return answered(toReservationAnswer(id, outcome.user, outcome, leaseUntil), 201)

@@ -9,16 +9,16 @@ import { report } from './report.ts'
 import { reserve } from './reserve.ts'
 import { dressForProxy, verify } from './verify.ts'
 
-/** Every route of the verifier: its path, where its key stands, its handler. */
+/** Every route of the verifier: its path, where it reads the key, its handler. */
 export interface VerifierRoute {
   readonly method: 'ANY' | 'POST'
   /** For the log, the ledger and the documents. */
   readonly template: string
   readonly pattern: RegExp
   readonly keyOf: FindsKey
-  /** @param id what stands for `{id}` in the path */
+  /** @param id the value of `{id}` in the path */
   readonly handle: (visit: Visit, context: VerifierContext, id: string) => Promise<Answer>
-  /** Changes every answer of the route, also one that says that the key is wrong. */
+  /** Changes every answer of the route, also the one for a wrong key. */
   readonly dress?: (answer: Answer, visit: Visit) => Answer
 }
 

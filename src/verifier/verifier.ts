@@ -16,7 +16,7 @@ export interface VerifierOptions
   readonly keyThrottle?: Throttle
 }
 
-/** For other gateways: they ask here whom to let through, reserve, and report what was used. */
+/** The plane for other gateways: they verify access tokens, reserve, and report usage here. */
 export function createVerifier(options: VerifierOptions): PlainApp {
   const { clock, log } = options
   const context = { settleWaitMs: 1000, keyThrottle: createThrottle(clock), ...options }

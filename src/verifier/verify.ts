@@ -11,9 +11,9 @@ import type { VerifierContext } from './context.ts'
 import { toIdentityHeaders } from './identity-headers.ts'
 
 /**
- * Forward authentication: a proxy asks for each request of its clients whether it may pass. It is admitted as one
- * at our own gateway is, with rate, concurrency, addresses and a quota that is not used up; it counts towards the
- * rate, and reserves nothing, since nobody here sees what it will use.
+ * Forward authentication: a proxy asks for each request of its clients whether it is admitted. The rules are those of
+ * Tollgate's own gateway: rate, concurrency, addresses, and a quota that is not used up. The question counts towards
+ * the rate, but reserves nothing, since the request's usage is not seen here.
  */
 export async function verify(visit: Visit, context: VerifierContext): Promise<Answer> {
   const { requestId, address, route, request } = visit
@@ -26,15 +26,15 @@ export async function verify(visit: Visit, context: VerifierContext): Promise<An
   const verdict = await ask(question, visit.isForwarded ? address : undefined, visit, context)
   if (verdict.kind === 'refused') return verdict
   const { outcome } = verdict
-  if (!outcome.user) throw new Error('nobody was admitted')
+  if (!outcome.user) throw new Error('an admission without a user')
   return { kind: 'answered', status: 200, headers: toIdentityHeaders(outcome.user, outcome, requestId) }
 }
 
 type Pass = NonNullable<AdmissionRequest['pass']>
 
 /**
- * Which model or family it is about, where the proxy says. Some proxies (Envoy) put the client's whole target
- * behind our path; then the query is the client's, and only the headers are the proxy's.
+ * The model or family of the question, where the proxy names one. Some proxies (Envoy) append the client's whole target
+ * to our path; then the query is the client's, and only the headers are the proxy's.
  */
 function passOf({ path, query, request }: Visit, { policy }: VerifierContext): Reading<Pass> {
   const isOwnQuery = path === '/auth/verify'
@@ -54,9 +54,9 @@ function passOf({ path, query, request }: Visit, { policy }: VerifierContext): R
 }
 
 /**
- * Dresses an answer for a proxy. Refusals carry their code in a header, since few proxies look into bodies. With
- * `?deny=403` all but 401 become 403: nginx passes on these two, and makes 500 of everything else. A gateway whose
- * own key is wrong always gets 403: 401 would tell its clients that their access tokens are wrong.
+ * Adapts an answer for a proxy. Refusals have their code in a header, since few proxies read bodies. With `?deny=403`
+ * every status but 401 becomes 403: nginx passes on these two, and answers 500 for every other. A gateway whose own key
+ * is wrong always gets 403: a 401 would tell its clients that their access tokens are wrong.
  */
 export function dressForProxy(answer: Answer, { path, query }: Visit): Answer {
   if (answer.kind === 'answered') return answer

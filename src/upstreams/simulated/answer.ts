@@ -2,11 +2,11 @@ import type { Usage } from '#core/usage.ts'
 import type { Behaviour } from './behaviour.ts'
 import { answerTo, countInput } from './text.ts'
 
-/** What a request comes to, before a protocol puts it into its own words. */
+/** The content of an answer, before a protocol renders it. */
 export interface Answer {
   /** The request's number, from which ids are made. */
   readonly serial: number
-  /** The model's name as it was asked for. */
+  /** The model's name in the request. */
   readonly model: string
   readonly createdAt: number
   readonly behaviour: Behaviour
@@ -15,7 +15,7 @@ export interface Answer {
   /** The output was cut by the request's own bound. */
   readonly isCapped: boolean
   readonly choices: number
-  /** What it will have used when it is complete, over all choices. */
+  /** Its usage when it is complete, over all choices. */
   readonly usage: Usage
 }
 
@@ -25,7 +25,7 @@ export interface AnswerEvent {
   readonly data: string
   /** Units of visible output in it. */
   readonly units: number
-  /** What the caller knows to have used once it has this; absent where it says nothing new. */
+  /** The usage that the caller knows once it has this; absent where it states none. */
   readonly usage?: Usage | undefined
 }
 
@@ -33,23 +33,23 @@ export interface AnswerEvent {
 export interface Operation {
   readonly question: (request: RequestBody) => Question
   readonly body: (answer: Answer, request: RequestBody) => unknown
-  /** Undefined for what does not stream. */
+  /** Undefined for operations without streams. */
   readonly events: ((answer: Answer, request: RequestBody) => Iterable<AnswerEvent>) | undefined
   readonly hasOutput: boolean
-  /** Counts nothing against anybody. */
+  /** The operation costs nothing. */
   readonly isFree?: boolean
   readonly renderError: (status: number, message: string) => string
 }
 
 interface Question {
-  /** What the model reads. */
+  /** The model's input. */
   readonly text: string
   /** The most output of each choice. */
   readonly outputMax: number | undefined
   readonly choices?: number
 }
 
-/** A request's JSON; whatever is read of it is checked where it is read. */
+/** A request's JSON; its members are checked where they are read. */
 export type RequestBody = Readonly<Record<string, unknown>>
 
 export function createAnswer(
@@ -80,7 +80,7 @@ export function createAnswer(
   return { serial, model, createdAt, behaviour, pieces, isCapped, choices, usage }
 }
 
-/** All text in a value of whatever shape: strings under `content`, `text` and their like, in order. */
+/** All text in a value of any shape: strings under `content`, `text` and the like, in order. */
 export function textIn(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return 'unit'

@@ -1,7 +1,7 @@
 /**
- * What a request may ask of the simulated upstream, for one answer: by a header `x-simulate` (JSON, or
- * `key=value; key=value`), or by the end of the model's name after an `@` (`gpt-4o-mini@status=429,retry-after=2`).
- * A value of none is `true`. Unknown keys are ignored.
+ * The behaviour that a request may ask of the simulated upstream, for one answer: in a header `x-simulate` (JSON, or
+ * `key=value; key=value`), or at the end of the model's name after an `@` (`gpt-4o-mini@status=429,retry-after=2`). A
+ * missing value means `true`. Unknown keys are ignored.
  */
 export interface Behaviour {
   /** Answers with an error of this status. */
@@ -30,11 +30,11 @@ export interface Behaviour {
   readonly comments: boolean
   /** Ends the connection after this many units. */
   readonly cutAfter?: number
-  /** Says nothing more after this many units, and stays. */
+  /** Falls silent after this many units, and keeps the connection open. */
   readonly hangAfter?: number
   /** Never answers at all. */
   readonly hang: boolean
-  /** Answers what is no JSON, with status 200. */
+  /** Answers text that is not JSON, with status 200. */
   readonly badJson: boolean
   readonly gzip: boolean
 }
@@ -70,7 +70,9 @@ const numbers = {
   'cut-after': 'cutAfter',
   'hang-after': 'hangAfter',
 } as const
-/** What more of would harm this process: a timer's length, the length of a list, a status that cannot be sent. */
+/**
+ * Bounds of values that could harm this process: a timer's length, the length of a list, a status that cannot be sent.
+ */
 const most: Readonly<Record<string, number>> = {
   status: 599,
   delay: 2_147_483_647,
@@ -86,7 +88,7 @@ const switches = {
   gzip: 'gzip',
 } as const
 
-/** @param base what holds where the request says nothing */
+/** @param base the defaults */
 export function readBehaviour(model: string, header: string | undefined, base: Behaviour): Behaviour {
   const suffix = model.indexOf('@')
   if (suffix < 0 && header === undefined) return base

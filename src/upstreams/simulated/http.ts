@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, createGzip, gzipSync } from 'node:zlib'
 import type { RequestBody } from './answer.ts'
 
-/** The little of HTTP that the simulated upstream needs. */
+/** The parts of HTTP that the simulated upstream needs. */
 
 /** Compressed, and flushed at every write as providers do, so that events do not wait for a full block. */
 export function zipped(response: ServerResponse) {

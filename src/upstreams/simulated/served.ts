@@ -1,6 +1,6 @@
 import type { Usage } from '#core/usage.ts'
 
-/** What the simulated upstream did with one request: the truth that a ledger is compared with. */
+/** What the simulated upstream did with one request. Tests compare a ledger with it. */
 export interface ServedRequest {
   readonly serial: number
   readonly path: string
@@ -11,7 +11,7 @@ export interface ServedRequest {
   readonly body: string
   readonly startedAt: number
   status: number
-  /** What it told the caller; undefined until it has, and where it never did. */
+  /** The usage that it stated; undefined where it has not stated any. */
   usage: Usage | undefined
   /** Visible units that were written to the connection. */
   unitsSent: number

@@ -21,7 +21,7 @@ export interface SimulatedUpstream {
   readonly url: string
   readonly served: () => readonly ServedRequest[]
   readonly clearServed: () => void
-  /** Answers nothing from now on, until what it returns is called. */
+  /** Stops answering, until the returned function is called. */
   readonly hold: () => () => void
   readonly close: () => Promise<void>
 }
@@ -31,9 +31,9 @@ export interface SimulatedOptions {
   readonly port: number
   readonly host?: string
   readonly now?: Clock
-  /** The only credential it takes; any, or none, where it is absent. */
+  /** The only credential that it accepts; absent: any, or none. */
   readonly apiKey?: string
-  /** What holds where a request says nothing, e.g. `{ chunkMs: 0 }`. */
+  /** Defaults of the behaviour, e.g. `{ chunkMs: 0 }`. */
   readonly behaviour?: Partial<Behaviour>
 }
 
@@ -125,7 +125,7 @@ export async function openSimulatedUpstream(options: SimulatedOptions): Promise<
     served: ServedRequest,
     response: ServerResponse,
   ): Promise<void> {
-    // Only waiting needs to know when the client leaves; a plain answer is spared the listener.
+    // Only an answer that waits needs to know when the client leaves; a plain one has no listener.
     const signal = served.isStream || behaviour.hang || behaviour.delayMs > 0 ? signalOf(response) : undefined
     if (held) await held
     try {
@@ -209,14 +209,14 @@ async function stream(
   if (end === 'done') target.end()
   if (end === 'cut') {
     served.isCut = true
-    // What was written leaves first: the connection breaks, the bytes before do not.
+    // The bytes before are sent first, and then the connection breaks.
     await new Promise((resolve) => response.socket?.write('', resolve))
     response.req.destroy()
     response.destroy()
   }
 }
 
-/** Promises a whole body and breaks off in its middle. */
+/** Announces a whole body and breaks off in its middle. */
 function cut(response: ServerResponse, text: string, served: ServedRequest): void {
   served.usage = undefined
   served.unitsSent = 0

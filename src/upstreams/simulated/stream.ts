@@ -8,7 +8,7 @@ import type { ServedRequest } from './served.ts'
 /** How a stream ended: told to its end, cut off on request, or left by the client. */
 export type StreamEnd = 'done' | 'cut' | 'gone'
 
-/** Writes a stream at its pace, and with the accidents that were asked for. `signal` says that the client left. */
+/** Writes a stream at its pace, and with the faults that were asked for. `signal` says that the client left. */
 export async function writeStream(
   response: Writable,
   events: Iterable<AnswerEvent>,

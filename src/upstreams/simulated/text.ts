@@ -1,4 +1,4 @@
-/** What the simulated models say. Deterministic: the same question gets the same answer, and the same count. */
+/** The text of the simulated models. Deterministic: the same question gets the same answer, and the same count. */
 
 const openings = [
   'Thank you for asking.',
@@ -20,7 +20,7 @@ const endings = [
 const filler =
   'The gateway reserved units for this request before it was sent and settles them now that it has ended.'
 
-/** Shown of the question, so that one sees it arrived. */
+/** The part of the question that is shown in the answer. */
 const echoLengthMax = 60
 
 /** Output as pieces of one unit each: a word with the blank before it. */
