@@ -35,7 +35,7 @@ interface Limited {
   readonly close: () => Promise<void>
 }
 
-/** A store with users of each kind, that each has been asked once. */
+/** A store with users of each kind, each with one admission already. */
 async function openLimited(): Promise<Limited> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
   const store = await openBenchStore(folder)

@@ -8,9 +8,9 @@ import { rateOf, type Side, timeOf } from './support/side.ts'
 import { openBenchPostgres, writeBenchUsers } from './support/stores.ts'
 
 /**
- * What the account can do on PostgreSQL, synced to the disk and with its default settings: against plain updates of
- * a row on the same server, with several instances on it, and through the whole gateway against the embedded
- * database. Whoever asks shares the machine with the server.
+ * The speed of the account on PostgreSQL, synced to the disk and with default settings: against plain updates of a row
+ * on the same server, with several instances on it, and through the whole gateway against the embedded database. The
+ * load shares the machine with the server.
  */
 const users = 1000
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
@@ -95,7 +95,7 @@ async function byInstances(instances: readonly Instance[]): Promise<readonly Fig
   }))
 }
 
-/** Two instances that ask for the same quota at once get no more out of it than one would. */
+/** Two instances that use the same quota at once are admitted exactly as much as one. */
 async function onOneQuota(url: string, instances: readonly Instance[]): Promise<readonly Figure[]> {
   const store = await openBenchPostgres(url)
   const figures: Figure[] = []

@@ -95,8 +95,8 @@ export async function benchRelay(): Promise<boolean> {
 }
 
 /**
- * Until 50,000 requests were answered, V8 compiles what a request runs through again and again, and CPU a request falls
- * by half; where that ends differs from start to start.
+ * During the first 50,000 requests V8 recompiles the code of a request several times, and CPU a request falls by half;
+ * when that ends differs from start to start.
  */
 async function warmUp(server: Measured): Promise<void> {
   const { host } = new URL(server.url)
@@ -105,7 +105,7 @@ async function warmUp(server: Measured): Promise<void> {
   await runLoad({ url: server.url, connections, requests: 50_000, request })
 }
 
-/** Short rounds, many of which cancel what else the machine does. */
+/** Short rounds: over many of them the effect of other programs cancels out. */
 export async function openSide(): Promise<Side> {
   pin(process.pid, 1)
   const upstream = await startServer('upstream', [], { core: 1 })

@@ -34,7 +34,7 @@ if (unknown.length > 0) {
   )
   process.exit(2)
 }
-/** What says how the product bears hours, and not how fast it is, runs only where it is named. */
+/** A bench of endurance and not of speed runs only where it is named. */
 const usual = (Object.keys(benches) as Name[]).filter((name) => name !== 'soak')
 const names = asked.length > 0 ? asked.filter(isName) : usual
 let isAllMet = true

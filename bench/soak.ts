@@ -14,8 +14,9 @@ import { type Figure, report } from './support/report.ts'
 
 /**
  * Everything at once for SOAK_MINUTES: relays, streams, streams that their clients leave, reported usage, edits, a
- * forgotten client beside a good one, and a backup each minute. Says each minute how it stands, and at the end whether
- * anything grew, was lost or was refused that should not have been. Runs when it is named, since it takes half an hour.
+ * forgotten client beside a good one, and a backup each minute. Prints its progress each minute, and at the end whether
+ * memory grew, usage was lost, or a request was wrongly refused. It runs only when it is named, since it takes half an
+ * hour.
  */
 const minutes = Number(process.env.SOAK_MINUTES ?? 30)
 const isShared = process.env.SOAK_DATABASE === 'postgres'
@@ -69,7 +70,7 @@ async function untilMinute(minute: number, isOver: () => boolean): Promise<void>
   if (minute > minutes + 5) throw new Error('the soak does not end')
 }
 
-/** Writes the users and makes the verifier's key; answers it. */
+/** Writes the users and makes the verifier's key; returns the key. */
 async function prepare({ url, adminKey }: Product): Promise<string> {
   const users = (Object.keys(groups) as Group[]).flatMap((group) =>
     Array.from({ length: groups[group] }, (_, index) => ({

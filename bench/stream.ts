@@ -38,7 +38,7 @@ async function chunksPerSecond(
   return { perSecond: chunks / load.seconds, cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / chunks }
 }
 
-/** What an open stream that says nothing costs, in bytes. */
+/** The memory of an open, silent stream, in bytes. */
 async function idleBytes(server: Measured): Promise<number> {
   const { host, hostname, port } = new URL(server.url)
   const open = (count: number) =>
@@ -55,7 +55,7 @@ async function idleBytes(server: Measured): Promise<number> {
           }),
       ),
     )
-  // A first lot brings the code and its pools into memory, so that the second counts streams alone.
+  // A first group loads the code and its pools into memory, so that the second counts streams alone.
   const first = await open(idleStreams / 4)
   const before = await server.read('collect')
   const second = await open(idleStreams)

@@ -17,7 +17,7 @@ import { databaseIn, fillUsers, openBenchStore } from './support/stores.ts'
 const entries = Number(process.env.BENCH_ENTRIES ?? 10_000_000)
 const many = Number(process.env.BENCH_USERS ?? 1_000_000)
 const few = 1000
-/** Of a comparison with another revision, in which the ratio of both is asked and not what grows with entries. */
+/** For a comparison with another revision, which measures the ratio of both and not the growth with entries. */
 const ofSide = {
   users: Number(process.env.BENCH_USERS ?? 20_000),
   entries: Number(process.env.BENCH_ENTRIES ?? 200_000),

@@ -15,7 +15,7 @@ import { fillUsers, openBenchStore } from './support/stores.ts'
 const many = Number(process.env.BENCH_USERS ?? 1_000_000)
 const few = 1000
 const asksARound = 20_000
-/** Of a comparison with another revision, in which the ratio of both is asked and not what grows with users. */
+/** For a comparison with another revision, which measures the ratio of both and not the growth with users. */
 const manyOfSide = Number(process.env.BENCH_USERS ?? 20_000)
 
 /** A stride that visits users far from each other, as real traffic does. */
@@ -38,7 +38,7 @@ async function pageMs(store: Store, pages = 60): Promise<readonly number[]> {
     const begin = performance.now()
     const page = await store.users.listUsers({ limit: 50, now: Date.now(), ...(after && { after }) })
     times.push(performance.now() - begin)
-    // Leaps ahead, so that the last pages are looked at as well.
+    // Skips ahead, so that the last pages are measured as well.
     const leap = await store.users.listUsers({
       limit: Math.floor(total / pages) - 50,
       now: Date.now(),
@@ -50,7 +50,7 @@ async function pageMs(store: Store, pages = 60): Promise<readonly number[]> {
   return times.sort((a, b) => a - b)
 }
 
-/** Reads the whole list through the admin API; the server's memory is looked at while it streams. */
+/** Reads the whole list through the admin API; the server's memory is measured while it streams. */
 async function streamList(
   folder: string,
 ): Promise<{ readonly residentMb: number; readonly seconds: number; readonly users: number }> {
@@ -70,7 +70,7 @@ async function streamList(
       `${server.url}/admin/users`,
       { headers: { authorization: 'Bearer bench-admin-key-1' } },
       (response) => {
-        // What is cut between two pieces is put together again.
+        // A line that is cut between two pieces is joined again.
         const mark = '"promptCount"'
         let rest = ''
         response.on('data', (data: Buffer) => {

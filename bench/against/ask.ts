@@ -1,4 +1,4 @@
-/** What `npm run bench -- against REV [bench…]` was asked for. */
+/** The arguments of `npm run bench -- against REV [bench…]`. */
 export interface Ask {
   readonly kind: 'ask'
   readonly revision: string

@@ -8,10 +8,10 @@ import { checkOut, describeTree, findRevision } from './revision.ts'
 import { takeTurns } from './turns.ts'
 
 /**
- * `npm run bench -- against REV [bench…]`: the bench code of this tree over its own sources and over those of REV,
- * one short round of each in turns, so that both are measured on the same machine in the same minute.
+ * `npm run bench -- against REV [bench…]`: the bench code of this tree over its own sources and over those of REV, one
+ * short round of each in turns, so that both are measured on the same machine in the same minute.
  *
- * @returns the exit code: 0 where every figure is kept, 1 where one is not, 2 where the question is wrong
+ * @returns the exit code: 0 where every bar is met, 1 where one is not, 2 where the arguments are wrong
  */
 export async function runAgainst(args: readonly string[]): Promise<number> {
   const tree = join(import.meta.dirname, '..', '..')
@@ -49,7 +49,7 @@ function whyNot(error: unknown, revision: string): string {
   )
 }
 
-/** Runs something that writes into a temporary folder only, which goes with it, also at Ctrl-C. */
+/** Runs work with a temporary folder that is deleted afterwards, also at Ctrl-C. */
 async function inFolder(run: (folder: string, signal: AbortSignal) => Promise<number>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-against-'))
   const end = new AbortController()

@@ -1,7 +1,7 @@
 import { median } from '../support/report.ts'
 import type { Sample } from '../support/side.ts'
 
-/** What one round measured of this tree, and of the revision that it is held to. */
+/** The figures of one round, of this tree and of the other revision. */
 export interface Turn {
   readonly ours: readonly Sample[]
   readonly theirs: readonly Sample[]
@@ -13,20 +13,20 @@ export interface Comparison {
   /** Medians over the rounds. */
   readonly ours: number
   readonly theirs: number
-  /** Median over the rounds of each round's ratio; more than 1 is better, also where less of the figure is. */
+  /** Median over the rounds of each round's ratio. Above 1 is better, also for figures of which less is better. */
   readonly ratio: number
   readonly least: number
   readonly most: number
 }
 
-/** The speed that has to be kept: one figure of this tree against the same of the other revision. */
+/** The bar: one figure of this tree against the same of the other revision. */
 export const ratioLeast = 0.95
 
 export const isKept = ({ ratio }: Comparison): boolean => ratio >= ratioLeast
 
 /**
- * Ratios are taken within a round, since whatever else runs on the machine slows both sides of it; figures that only
- * one side has are left out.
+ * Ratios are taken within a round, since other programs on the machine slow both sides of it. Figures that only one
+ * side has are left out.
  */
 export function compareTurns(turns: readonly Turn[]): readonly Comparison[] {
   const names = turns[0]?.ours.map(({ what }) => what) ?? []
@@ -55,7 +55,7 @@ function ratioOf(our: Sample, their: Sample): number {
   return our.better === 'more' ? our.value / their.value : their.value / our.value
 }
 
-/** An even number of rounds has two ratios in the middle: neither side is given the better one. */
+/** An even number of rounds has two ratios in the middle; their mean favours neither side. */
 function middle(sorted: readonly number[]): number {
   const half = sorted.length / 2
   const [below, above] = [sorted[Math.ceil(half) - 1], sorted[Math.floor(half)]]

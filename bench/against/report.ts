@@ -1,7 +1,7 @@
 import { format } from '../support/report.ts'
 import { type Comparison, isKept, ratioLeast } from './ratio.ts'
 
-/** Prints each figure of both with its ratio, and the least and most of it; answers whether all are kept. */
+/** Prints each figure of both with its ratio, and the least and greatest ratio; returns whether all bars are met. */
 export function reportComparisons(title: string, comparisons: readonly Comparison[]): boolean {
   console.log(`\n${title}`)
   for (const line of comparisons.map(lineOf)) console.log(line)

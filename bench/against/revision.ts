@@ -7,7 +7,7 @@ import type { Refused } from './ask.ts'
 export interface Revision {
   readonly kind: 'revision'
   readonly commit: string
-  /** As few digits as tell it from others. */
+  /** The shortest unique prefix of its digest. */
   readonly short: string
 }
 
@@ -16,7 +16,7 @@ interface Ran {
   readonly said: string
 }
 
-/** @param revision whatever git takes for a commit: a digest, a branch, a tag, HEAD~3 */
+/** @param revision any name of a commit in git: a digest, a branch, a tag, HEAD~3 */
 export function findRevision(tree: string, revision: string): Revision | Refused {
   if (git(tree, ['rev-parse', '--git-dir']).status !== 0)
     return refused(`${tree} is no git repository, or git is not installed: run it in a clone`)
@@ -30,7 +30,7 @@ export function findRevision(tree: string, revision: string): Revision | Refused
   return { kind: 'revision', commit: commit.said, short: short.said }
 }
 
-/** What is measured of this tree: it as it stands, with what is not committed yet. */
+/** This tree as it is, with uncommitted changes. */
 export function describeTree(tree: string): string {
   const head = git(tree, ['rev-parse', '--short', 'HEAD']).said
   const changed = git(tree, ['status', '--porcelain'])
@@ -42,8 +42,8 @@ export function describeTree(tree: string): string {
 }
 
 /**
- * Writes the revision's files into a folder, with the packages that it locks. The bench code becomes that of this
- * tree, so that both are asked the same questions; `src` and what it runs on stay those of the revision.
+ * Writes the revision's files into a folder, with the packages that it locks. The bench code is replaced by this
+ * tree's, so that both sides are measured in the same way; `src` and its packages are those of the revision.
  */
 export function checkOut(
   tree: string,
@@ -72,7 +72,7 @@ function addPackages(tree: string, folder: string, say: (line: string) => void):
     return
   }
   say('its packages differ from those of this tree: npm ci')
-  // Under `npm run` the variables of this tree's npm would send it here.
+  // Under `npm run` the variables of this tree's npm would make npm work in this tree.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|config_local)/.test(name)),
   )

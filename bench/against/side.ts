@@ -13,7 +13,7 @@ export interface SideOptions {
   readonly signal: AbortSignal
 }
 
-/** Opens one side of a comparison in a process of its own. Throws what it failed with, and what it wrote. */
+/** Opens one side of a comparison in a process of its own. Throws its error, with its output. */
 export async function openSideOf(bench: SideName, { tree, env, signal }: SideOptions): Promise<Side> {
   const child = fork(join(tree, 'bench', 'servers', 'side.ts'), [bench], {
     cwd: tree,

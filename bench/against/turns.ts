@@ -6,8 +6,8 @@ import type { Turn } from './ratio.ts'
 import { openSideOf } from './side.ts'
 
 /**
- * How often both are opened anew: what V8 makes of the same sources differs from one process to the next, by 5 % and
- * more for as long as it lives, which no number of rounds of the same two processes would show.
+ * How often both are started anew: V8 compiles the same sources differently from one process to the next, and the speed
+ * differs by 5 % and more for the life of a process. More rounds of the same two processes would not show that.
  */
 const openings = 4
 
@@ -16,14 +16,14 @@ export interface Turns {
   readonly ours: string
   readonly theirs: string
   readonly rounds: number
-  /** What is written goes here. */
+  /** Folder for all files that are written. */
   readonly folder: string
   readonly signal: AbortSignal
 }
 
 /**
- * One round of each in turns. Which comes first changes from round to round, so that a machine that grows slower or
- * faster favours neither.
+ * One round of each in turns. The first of the two changes from round to round, so that a machine that becomes slower
+ * or faster favours neither.
  */
 export async function takeTurns(bench: SideName, turns: Turns): Promise<readonly Turn[]> {
   const taken: Turn[] = []
@@ -36,7 +36,7 @@ export async function takeTurns(bench: SideName, turns: Turns): Promise<readonly
   return taken
 }
 
-/** So many rounds over as many openings as there can be, none of them without a round. */
+/** Divides the rounds over the starts, with at least one round for each. */
 export function shareOut(rounds: number, openingsMost: number): readonly number[] {
   const count = Math.min(rounds, openingsMost)
   return Array.from({ length: count }, (_, index) => Math.floor((rounds + index) / count))

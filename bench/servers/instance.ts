@@ -6,7 +6,7 @@ import { openBenchPostgres } from '../support/stores.ts'
 
 /** An instance of its own over the PostgreSQL of `argv[2]`: admits and settles what it is told to, as fast as it can. */
 export type Work =
-  /** So long, over users `bench-0` to `bench-<users - 1>`; answers pairs of admission and settlement a second. */
+  /** For this long, over users `bench-0` to `bench-<users - 1>`; returns pairs of admission and settlement a second. */
   | { readonly kind: 'drive'; readonly users: number; readonly ms: number; readonly lanes?: number }
   /** Until the quota of one user is empty; answers the units that were admitted. */
   | { readonly kind: 'exhaust'; readonly accessToken: string }
@@ -32,7 +32,7 @@ async function drive(store: Store, { users, ms, lanes }: Work & { kind: 'drive' 
   return 1e6 / us
 }
 
-/** Each request uses all of what was reserved for it, so that whoever is refused once would be for ever. */
+/** Each request uses all of its reservation, so that a user who is refused once stays refused. */
 async function exhaust(store: Store, accessToken: string): Promise<number> {
   const meter = openMeter(store.metering, Date.now)
   let admitted = 0

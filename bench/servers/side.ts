@@ -7,7 +7,7 @@ export type SideMessage =
   | { readonly kind: 'round'; readonly samples: readonly Sample[] }
   | { readonly kind: 'failed'; readonly message: string }
 
-/** Each is loaded alone, so that sources which one bench does not fit can still be compared by the others. */
+/** Each bench is loaded alone, so that one that does not run over these sources does not stop the others. */
 const benches: Readonly<Record<SideName, () => Promise<{ readonly openSide: () => Promise<Side> }>>> = {
   relay: () => import('../relay.ts'),
   limits: () => import('../limits.ts'),

@@ -9,7 +9,7 @@ import { announce } from '../support/child.ts'
 
 /**
  * Tollgate as an operator runs it: everything on, on a database of its own, or the PostgreSQL that BENCH_DATABASE_URL
- * names; users have limits to be held to.
+ * names; the users have limits.
  */
 const upstream = process.argv[2] ?? ''
 const users = Number(process.argv[3] ?? 1000)

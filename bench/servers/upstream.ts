@@ -2,8 +2,8 @@ import { createServer, type Socket } from 'node:net'
 import { announce } from '../support/child.ts'
 
 /**
- * The cheapest upstream there can be: answers prepared bytes over raw sockets, so that what is measured is the
- * gateway and not this. The request's path says what it gets: `/small`, `/stream` or `/idle`.
+ * The cheapest possible upstream: it answers prepared bytes over raw sockets, so that its own cost is negligible. The
+ * request's path selects the answer: `/small`, `/stream` or `/idle`.
  */
 const usage = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 }
 const small = JSON.stringify({
@@ -49,7 +49,7 @@ const lastChunk = Buffer.concat([
   Buffer.from('e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n'),
 ])
 
-/** One chunk a turn of the event loop, as models send them; a full socket is waited for. */
+/** One chunk a turn of the event loop, as models send them; it waits where the socket is full. */
 function stream(socket: Socket): void {
   let left = streamChunks
   const next = () => {
@@ -82,7 +82,7 @@ const server = createServer({ noDelay: true }, (socket) => {
         const end = head.indexOf('\r\n\r\n')
         if (end < 0) return
         const text = head.toString('latin1', 0, end)
-        // Which answer is asked for stands in the base address; the path behind it is the protocol's.
+        // The base address selects the answer; the path after it is the protocol's.
         path = text.slice(0, text.indexOf('\r\n'))
         bodyLeft = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0)
         rest = head.subarray(end + 4)

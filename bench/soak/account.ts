@@ -1,11 +1,11 @@
-/** What clients were told, against which the account is held at the end. */
+/** The answers that clients got, with which the account is compared at the end. */
 export interface Account {
-  /** Units by access token, of users whose requests all came to their end. */
+  /** Units by access token, of users whose requests all ended. */
   readonly told: ReadonlyMap<string, number>
   readonly add: (accessToken: string, units: number) => void
-  /** Notes an answer, by who asked; 0 stands for a connection that broke. */
+  /** Notes an answer by client; 0 stands for a connection that broke. */
   readonly answered: (who: string, status: number) => void
-  /** Answers by who asked and status since the last question, such as `good 200`. */
+  /** Answers by client and status since the last call, such as `good 200`. */
   readonly takeAnswers: () => ReadonlyMap<string, number>
   readonly answers: ReadonlyMap<string, number>
 }

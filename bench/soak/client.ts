@@ -1,4 +1,4 @@
-/** What a client was told by one answer. */
+/** One answer as a client read it. */
 export interface Told {
   readonly status: number
   /** Units that the answer says were used; 0 where it says nothing. */
@@ -51,7 +51,7 @@ export const relayOf = (protocol: Protocol, key: string, stream: boolean): Quest
         body: { model: 'claude-sonnet-4', max_tokens: 900, messages: say, stream },
       }
 
-/** OpenAI says a total; Anthropic four figures, of which the last in a stream stand. */
+/** OpenAI states a total; Anthropic four figures, of which the last in a stream count. */
 export function unitsIn(text: string): number {
   const total = text.match(/"total_tokens":(\d+)/)?.[1]
   if (total !== undefined) return Number(total)

@@ -1,11 +1,11 @@
 import { type Figure, median } from '../support/report.ts'
 
-/** Below that, caches and V8's heap are still filling, and nothing can be said about growth. */
+/** In a shorter run caches and V8's heap are still filling, and growth cannot be judged. */
 const minutesOfGrowth = 6
 
 /**
  * The last third against the second, by medians: the first third fills caches, the page cache and V8's heap, and a
- * median ignores the moments before a collection. What leaks evenly is seen from 12 % of the memory in a third of the
+ * median ignores the moments before a collection. An even leak is detected from 12 % of the memory in a third of the
  * time on.
  */
 export function growth(resident: readonly number[], minutes: number): readonly Figure[] {

@@ -2,15 +2,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Account } from './account.ts'
 import { ask, type Protocol, relayOf } from './client.ts'
 
-/**
- * Everything that asks at the same time, from one address: a bounded load, since what is asked is how the product
- * bears hours of it and not how fast it is.
- */
+/** All clients at the same time, from one address: a bounded load, since the soak measures endurance and not speed. */
 export interface Soaked {
   readonly url: string
   readonly adminKey: string
   readonly verifierKey: string
-  /** An access token that was right once. */
+  /** An access token that was valid once. */
   readonly staleToken: string
   readonly account: Account
   readonly isOver: () => boolean
@@ -18,11 +15,11 @@ export interface Soaked {
   readonly goodTook: (ms: number) => void
 }
 
-/** The users, by what is done with them; what `edited` and `cut` use is not known to their clients. */
+/** The users, by their role; the usage of `edited` and `cut` is not known to their clients. */
 export const groups = { good: 1, plain: 50, streaming: 50, reported: 200, cut: 20, edited: 40 } as const
 export type Group = keyof typeof groups
 export const nameOf = (group: Group, index: number) => `soak-${group}-${index % groups[group]}`
-/** Those whose clients are told all that they use. */
+/** The users whose clients know all of their usage. */
 export const exact: readonly Group[] = ['good', 'plain', 'streaming', 'reported']
 
 const eventsABatch = 50
@@ -30,7 +27,7 @@ const protocolOf = (index: number): Protocol => (index % 2 === 0 ? 'openai' : 'a
 const between = (least: number, most: number) => Math.round(least + Math.random() * (most - least))
 const pick = <T>(values: readonly T[]): T | undefined => values[Math.floor(Math.random() * values.length)]
 
-/** Runs until the time is over, and then until the last answer is there. */
+/** Runs until the time is over and the last answer has come. */
 export async function runSoak(soaked: Soaked): Promise<void> {
   const many = (count: number, run: (index: number) => Promise<void>) =>
     Array.from({ length: count }, (_, index) => run(index))
@@ -96,7 +93,7 @@ async function good({ url, account, isOver, goodTook }: Soaked): Promise<void> {
   }
 }
 
-/** A client that was left running somewhere, with an access token that is right no more. */
+/** A forgotten client with an access token that is no longer valid. */
 async function forgotten({ url, account, staleToken, isOver }: Soaked): Promise<void> {
   while (!isOver()) {
     const told = await ask(url, relayOf('openai', staleToken, false)).catch(() => undefined)

@@ -5,20 +5,20 @@ import pg from 'pg'
 import { startDatabaseServer } from '../../test/support/database-server.ts'
 import { type Program, runProgram, startProgram } from '../../test/support/process.ts'
 
-/** The program as users start it, on a database of its own, and what can be seen of it from outside. */
+/** The program as users start it, on a database of its own, and its observable state. */
 export interface Product {
   readonly url: string
   readonly program: Program
   readonly adminKey: string
-  /** What the database holds of requests that have not ended. */
+  /** Open entries and reservations in the database. */
   readonly look: () => Promise<{ readonly open: number; readonly reserved: number }>
   /** Bytes of SQLite's log; undefined where the database has none. */
   readonly logBytes: () => number | undefined
-  /** Makes a backup into a file; undefined where that is not Tollgate's to do. */
+  /** Makes a backup into a file; undefined for a database that Tollgate does not back up. */
   readonly backUp:
     | ((file: string) => Promise<{ readonly code: number | null; readonly output: string }>)
     | undefined
-  /** Stops it as an operator does; answers its exit code. */
+  /** Stops it as an operator does; returns its exit code. */
   readonly stop: () => Promise<number | null>
   readonly close: () => Promise<void>
 }
@@ -41,7 +41,7 @@ export async function startProduct(folder: string, upstream: string, isShared: b
   const env = {
     ...{ PORT: '0', DATA_DIR: dataDir, ADMIN_KEY: adminKey },
     ...{ OPENAI_BASE_URL: `${upstream}/v1`, ANTHROPIC_BASE_URL: upstream },
-    // What `npm start` gives to node.
+    // The arguments that `npm start` passes to node.
     NODE_OPTIONS: '--max-semi-space-size=32',
     ...database.env,
   }
@@ -72,7 +72,7 @@ export async function startProduct(folder: string, upstream: string, isShared: b
 function embeddedDatabase(dataDir: string): Database {
   return {
     env: {},
-    // Opened for each question, so that no reader is there that a checkpoint would have to wait for.
+    // Opened for each query, so that a checkpoint need not wait for a reader.
     async ask(sql) {
       const db = new DatabaseSync(join(dataDir, 'tollgate.db'), { readOnly: true, timeout: 2000 })
       try {

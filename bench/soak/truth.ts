@@ -3,7 +3,7 @@ import { ask } from './client.ts'
 import { exact, groups, nameOf } from './load.ts'
 import type { Product } from './product.ts'
 
-/** Users whose account differs from what their clients were told, with both figures. */
+/** Users whose account differs from the answers of their clients, with both figures. */
 export async function differences(product: Product, account: Account): Promise<readonly string[]> {
   const found: string[] = []
   for (const group of exact)

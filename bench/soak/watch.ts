@@ -5,12 +5,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Product } from './product.ts'
 
-/** What is seen of the product from outside while the load runs. */
+/** Observations of the product while the load runs. */
 export interface Watch {
   /** Resident bytes, one figure a second. */
   readonly resident: readonly number[]
   readonly logBytesMost: () => number
-  /** Questions to /readyz that were not answered with 200. */
+  /** Probes of /readyz that were not answered with 200. */
   readonly unready: () => number
   readonly backups: readonly Backup[]
   readonly backUp: () => Promise<void>

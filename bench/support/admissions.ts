@@ -4,11 +4,11 @@ import type { Store } from '#storage/store.ts'
 export interface Drive {
   readonly accessTokenAt: (number: number) => string
   readonly asks: number
-  /** How many ask at the same time. */
+  /** Admissions at the same time. */
   readonly atOnce?: number
   readonly addressAt?: (number: number) => string
   readonly requestIdAt?: (number: number) => string
-  /** Ends it before all were asked. */
+  /** Ends it early. */
   readonly goesOn?: () => boolean
   /** Told how long each admission took, until it was on the disk. */
   readonly took?: (ms: number) => void

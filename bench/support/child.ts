@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** What a measured process tells of itself when it is asked. */
+/** The figures that a measured process reports about itself. */
 export interface Reading {
   readonly cpuMs: number
   readonly residentBytes: number
@@ -25,7 +25,7 @@ export function announce(facts: { readonly url: string }): void {
     delay.reset()
     process.send?.(reading)
   })
-  // A process that started this and was ended by hand is gone before it could stop it.
+  // Stops where the parent has gone: a parent that was killed could not stop this process.
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.send?.(facts)
 }

@@ -2,8 +2,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 
 /**
- * A ledger as months of traffic leave it, written past the program: entries, and what they add up to in the places
- * in which upkeep would have it by now.
+ * A ledger as months of traffic leave it, written directly into the tables: entries, and their totals where upkeep
+ * would have put them by now.
  */
 export interface LedgerSize {
   readonly entries: number
@@ -13,7 +13,7 @@ export interface LedgerSize {
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-/** Who is there at the same hour, and how far the next hour's are from them. */
+/** The users of one hour, and the step to those of the next hour. */
 const usersAnHour = 400
 const activeUsers = 5000
 
@@ -58,7 +58,7 @@ export function fillLedger(path: string, { entries, days, now }: LedgerSize): st
       hourAt += hourMs
     }
     const hour = (hourAt - from) / hourMs
-    // The first is always there; the others come and go. Everybody has three kinds of requests.
+    // The first user is active in every hour; the others come and go. Each user has three kinds of requests.
     const who = index % usersAnHour
     const userId = userIds[who === 0 ? 0 : (hour * 97 + who) % userIds.length] ?? ''
     const kind = kinds[(who + (index % 3) * 5) % kinds.length] ?? kinds[0]

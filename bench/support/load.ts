@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net'
 
 /**
- * A load over raw sockets: prepared request bytes, and answers looked at only as far as is needed to know where
- * they end, so that the generator costs a fraction of what it measures.
+ * A load over raw sockets: prepared request bytes, and answers that are scanned only for their end, so that the
+ * generator costs a fraction of what it measures.
  */
 export interface LoadResult {
   readonly requests: number
@@ -84,7 +84,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
 
 const chunkedEnd = Buffer.from('0\r\n\r\n')
 
-/** Follows one answer; gives its status once it is whole. */
+/** Follows one answer; returns its status once it is complete. */
 function createAnswer(): { readonly take: (data: Buffer) => number | undefined } {
   let status = 0
   let left = -1

@@ -1,4 +1,4 @@
-/** One measured figure, and the bar that it is held to. */
+/** One measured figure, and its bar. */
 export interface Figure {
   readonly what: string
   readonly value: number
@@ -12,7 +12,7 @@ export function isMet({ value, atLeast, atMost }: Figure): boolean {
   return !(atLeast !== undefined && value < atLeast) && !(atMost !== undefined && value > atMost)
 }
 
-/** Prints figures as they stand, with what they are held to; answers whether all are met. */
+/** Prints figures with their bars; returns whether all are met. */
 export function report(title: string, figures: readonly Figure[]): boolean {
   console.log(`\n${title}`)
   for (const figure of figures) {

@@ -6,11 +6,11 @@ import pg from 'pg'
 import { foldersOfMachine } from '../../test/support/database-programs.ts'
 
 /**
- * The least that could count: one plain `update … where id = …` a transaction, over 16 connections at once. By
- * `pgbench` where there is one, and otherwise by a loop here, which asks less fast.
+ * The smallest possible account: one plain `update … where id = …` a transaction, over 16 connections at once. By
+ * `pgbench` where it is installed, and otherwise by a loop here, which is slower.
  */
 export interface RowUpdates {
-  /** What asks. */
+  /** The program that asks. */
   readonly by: string
   /** Transactions a second over so many rows. */
   readonly run: (rows: number, seconds: number) => Promise<number>

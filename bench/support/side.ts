@@ -3,7 +3,7 @@ export interface Sample {
   readonly what: string
   readonly value: number
   readonly unit: string
-  /** Rates are better when they are more; times, CPU and memory when they are less. */
+  /** `more` for rates; `less` for times, CPU and memory. */
   readonly better: 'more' | 'less'
 }
 
