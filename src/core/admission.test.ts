@@ -38,7 +38,7 @@ interface Case {
   readonly advisor?: AdvisorMost
   readonly retryAt?: number
   readonly disables?: string
-  /** Null: nobody knows it. */
+  /** Null: not known. */
   readonly address?: null
 }
 
@@ -145,12 +145,12 @@ const cases: readonly Case[] = [
     expect: 'address_limit',
   },
   {
-    name: 'a network that is not allowed disables nobody',
+    name: 'a network that is not allowed disables no user',
     user: { limits: { allowedNetworks: ['10.0.0.0/8'], ipLimitAction: 'disable', maxIps: 0 } },
     expect: 'address_not_allowed',
   },
   {
-    name: 'an address that nobody knows meets no rule about addresses',
+    name: 'without a known address no rule about addresses applies',
     address: null,
     user: { limits: { allowedNetworks: ['10.0.0.0/8'], maxIps: 0 } },
     expect: 'admitted',
@@ -944,7 +944,7 @@ const passes: readonly PassCase[] = [
   { name: 'disabled', pass: claude, user: { disabledAt: now }, expect: 'user_disabled' },
 ]
 
-describe('a request that somebody else serves', () => {
+describe('a request that another gateway serves', () => {
   for (const one of passes) {
     it(one.name, () => {
       const state = { ...user, ...one.user }

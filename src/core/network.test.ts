@@ -88,7 +88,7 @@ describe('networks', () => {
     for (const [spelt, written] of spellings) assert.equal(parseNetwork(spelt), written, spelt)
   })
 
-  it('knows a network from what is none', () => {
+  it('tells a network from other texts', () => {
     for (const network of ['10.0.0.0/8', '192.0.2.1', '2001:db8::/32', '::/0', '0.0.0.0/0'])
       assert.ok(isNetwork(network), network)
     for (const none of [

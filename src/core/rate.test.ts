@@ -65,7 +65,7 @@ describe('takeRate', () => {
     }
   })
 
-  it('locks nobody out for longer than two minutes after the clock stepped back', () => {
+  it('locks a user out for two minutes at most after the clock stepped back', () => {
     const now = 1_000_000_000_000
     const answer = takeRate(now + 3_600_000, 60, now)
     assert.equal(answer.kind, 'within')

@@ -14,7 +14,7 @@ describe('a sortable id', () => {
     assert.deepEqual(ids.toSorted(), ids)
   })
 
-  it('is none with another prefix, length or letter', () => {
+  it('has no time with another prefix, length or letter', () => {
     const id = createSortableId('res_', 1)
     for (const text of [
       '',

@@ -11,7 +11,7 @@ function openWatch() {
   const failures: unknown[] = []
   const disabled = new Set<string>()
   let failing = 0
-  let say: (ids: readonly string[] | 'anybody') => void = () => assert.fail('nobody listens')
+  let say: (ids: readonly string[] | 'anybody') => void = () => assert.fail('no listener')
   const watch = watchRevocations(
     {
       users: {
@@ -44,7 +44,7 @@ function openWatch() {
 }
 
 describe('a watch over who is changed elsewhere', () => {
-  it('looks at those who run here, and at nobody else', async () => {
+  it('looks up the users who run here, and no others', async () => {
     const { running, disabled, say, asked, cut } = openWatch()
     running.add('ann').add('bob')
     disabled.add('ann')
