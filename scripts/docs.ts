@@ -19,13 +19,13 @@ import {
 import { verifierRoutes } from '#verifier/routes.ts'
 
 /**
- * Writes the parts of the reference that the code knows best: run `node scripts/docs.ts` after changing an error,
- * a route, a field of a user or a setting. Each part stands between two markers; what is around them is written by
- * hand. What a table says of a thing in words is written here, and a thing without words stops the run.
+ * Generates the parts of the reference that follow from the code: run `node scripts/docs.ts` after changing an error, a
+ * route, a field of a user or a setting. Each part is between two markers; the text around them is written by hand. The
+ * descriptions in the tables are written here, and an item without one stops the run.
  */
 export const root = join(import.meta.dirname, '..')
 
-/** The made parts by name, and the file each stands in. */
+/** The generated parts by name, and the file of each. */
 export const parts: Readonly<Record<string, { readonly file: string; readonly make: () => string }>> = {
   errors: { file: 'docs/reference/errors.md', make: errorRows },
   limits: { file: 'docs/reference/errors.md', make: limitRows },
@@ -43,7 +43,7 @@ export const parts: Readonly<Record<string, { readonly file: string; readonly ma
   pages: { file: 'docs/reference/http.md', make: pageRows },
 }
 
-/** A file's text with every made part in it as the code has it now. Throws where a marker is missing. */
+/** A file's text with every part generated anew. Throws where a marker is missing. */
 export function withParts(file: string, text: string): string {
   return Object.entries(parts)
     .filter(([, part]) => part.file === file)

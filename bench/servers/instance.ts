@@ -4,7 +4,10 @@ import type { Store } from '#storage/store.ts'
 import { admissionUs } from '../support/admissions.ts'
 import { openBenchPostgres } from '../support/stores.ts'
 
-/** An instance of its own over the PostgreSQL of `argv[2]`: admits and settles what it is told to, as fast as it can. */
+/**
+ * An instance of its own over the PostgreSQL of `argv[2]`: admits and settles on the parent's orders, as fast as it
+ * can.
+ */
 export type Work =
   /** For this long, over users `bench-0` to `bench-<users - 1>`; returns pairs of admission and settlement a second. */
   | { readonly kind: 'drive'; readonly users: number; readonly ms: number; readonly lanes?: number }

@@ -12,7 +12,7 @@ import { foldersOfMachine } from '../../test/support/database-programs.ts'
 export interface RowUpdates {
   /** The program that asks. */
   readonly by: string
-  /** Transactions a second over so many rows. */
+  /** Transactions a second over `rows` rows. */
   readonly run: (rows: number, seconds: number) => Promise<number>
 }
 

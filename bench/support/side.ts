@@ -7,7 +7,7 @@ export interface Sample {
   readonly better: 'more' | 'less'
 }
 
-/** A bench that is open over the sources beside it, and measures one short round whenever it is asked. */
+/** A bench over the sources beside it, which measures one short round on each call. */
 export interface Side {
   readonly round: () => Promise<readonly Sample[]>
   readonly close: () => Promise<void>
@@ -27,7 +27,7 @@ export const rateOf = (what: string, value: number, unit: string): Sample => ({
   better: 'more',
 })
 
-/** Microseconds of CPU that all threads of this process spend on one of so many. */
+/** Microseconds of CPU of all threads of this process for each of `count` items. */
 export async function cpuUsEach(count: number, run: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage()
   await run()

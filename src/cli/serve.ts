@@ -9,7 +9,7 @@ import { greeting } from './greeting.ts'
 import { onStopSignal } from './stop-signals.ts'
 import { print } from './terminal.ts'
 
-/** `tollgate start`: runs until it is told to stop, by SIGTERM, Ctrl-C or SIGHUP; a second signal ends it at once. */
+/** `tollgate start`: runs until SIGTERM, Ctrl-C or SIGHUP asks it to stop; a second signal ends it at once. */
 export async function serve(env: Environment, { isDemo }: { readonly isDemo: boolean }): Promise<number> {
   const demo: Demo | undefined = isDemo ? await openDemo(env) : undefined
   try {

@@ -61,7 +61,7 @@ function isJson(contentType: string): boolean {
   return /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i.test(contentType.trim())
 }
 
-/** Reads a JSON body, whose type the caller has looked at; without a `list`, of at most `itemBytesMax` bytes. */
+/** Reads a JSON body, whose type the caller has checked; without a `list`, of at most `itemBytesMax` bytes. */
 export async function readJson(request: IncomingMessage, bounds: JsonBounds): Promise<JsonReading> {
   const bytesMax = bytesMaxOf(bounds)
   const depth = createJsonDepth(depthMax)

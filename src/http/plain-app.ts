@@ -23,8 +23,8 @@ export interface PlainApp {
 }
 
 /**
- * The life of a request from its arrival to its line in the log, with an answer that is a value until it is sent.
- * @param answerTo may note of the visit its route, user and key; where it rejects, the connection ends
+ * Handles a request from its arrival to its log line; the answer is a value until it is sent.
+ * @param answerTo may set route, user and key of the visit; where it rejects, the connection is closed
  */
 export function createPlainApp(
   { clock, log, clientAddress }: PlainAppOptions,
@@ -68,7 +68,7 @@ export function createPlainApp(
       requestId,
       method: request.method ?? '',
       route,
-      // nginx's 499: the client was gone before it was answered.
+      // nginx's 499: the client hung up before the answer.
       status: response.headersSent ? response.statusCode : 499,
       code,
       durationMs: performance.now() - arrivedAt,

@@ -12,17 +12,17 @@ export interface Visit {
   /** Of the request's target, as it was sent. */
   readonly path: string
   readonly query: URLSearchParams
-  /** Where the request comes from, by the connection or by a trusted proxy. */
+  /** The client's address, by the connection or by a trusted proxy. */
   readonly address: string
-  /** `address` was written by a trusted proxy: it is not that of the connection. */
+  /** `address` was written by a trusted proxy: it is not the connection's own. */
   readonly isForwarded: boolean
   /** `performance.now()` at its arrival. */
   readonly arrivedAt: number
-  /** The route's template, for the log and the ledger; never the path, which may hold what a client wrote. */
+  /** The route's template, for the log and the ledger; never the path, which may hold text of the client. */
   route: string
   userId: string | undefined
   adminKeyId: string | undefined
-  /** Why it was refused. */
+  /** The code of the refusal. */
   code: ErrorCode | undefined
 }
 

@@ -67,7 +67,10 @@ export async function letIn(
 
 const missing = `Send an admin key of the scope "verifier" as "${keyHeader}: <key>".`
 
-/** The asking gateway itself was refused, not the user it asks for: nothing of it goes on to that user's client. */
+/**
+ * The asking gateway itself was refused, not the user that it asks about, so the answer is not passed on to that user's
+ * client.
+ */
 export interface OfGateway extends Refusal {
   readonly isOfGateway: true
 }
