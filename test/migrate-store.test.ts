@@ -82,7 +82,7 @@ describe('tollgate migrate-store', () => {
       assert.match(moved.output, /users +1 of 1/)
       assert.match(moved.output, /users +compared: 1 rows/)
       assert.match(moved.output, /Everything is there: \d+ rows of \d+ tables/)
-      assert.match(moved.output, /needs DATA_DIR=.*data: a journal/)
+      assert.match(moved.output, /needs DATA_DIR=.*data: the journal/)
       assert.ok(!moved.output.includes(new URL(url).password))
       const keyFile = /MASTER_KEY_FILE=(\S+),/.exec(moved.output)?.[1] ?? assert.fail(moved.output)
 
@@ -149,7 +149,7 @@ describe('tollgate migrate-store', () => {
       const secret = 'a-secret-word'
       const url = `postgres://me:${secret}@127.0.0.1:1/none`
       const cases = [
-        [[], {}, 2, /DATABASE_URL: or --to says where to move to/],
+        [[], {}, 2, /DATABASE_URL: or --to must name the target/],
         [['--to', `mysql://me:${secret}@host/db`], {}, 2, /--to: must be postgres:/],
         [[], { DATABASE_URL: secret }, 2, /DATABASE_URL: must be postgres:/],
         [['--undo', '--to', url], {}, 2, /--undo takes no --to/],

@@ -99,8 +99,8 @@ describe('readConfig', () => {
     const at = (more: string) =>
       `upstreams: [{name: a, provider: openai, baseUrl: "http://a.example/v1", ${more}}]`
     const cases: readonly (readonly [Environment, string, RegExp])[] = [
-      [{ OPENAI_API_KEY: 'sk-\nsecret' }, '', /no header may hold/],
-      [{ OPENAI_API_KEY: 'sk-€secret' }, '', /no header may hold/],
+      [{ OPENAI_API_KEY: 'sk-\nsecret' }, '', /a header cannot hold/],
+      [{ OPENAI_API_KEY: 'sk-€secret' }, '', /a header cannot hold/],
       [{}, at('apiKey: secret, headers: {authorization: x}'), /same header/],
       [{}, at('apiKey: secret, apiKeyHeader: X-Key, headers: {x-key: x}'), /same header/],
       [{}, at('apiKey: secret, apiKeyHeader: content-type'), /cannot carry a credential/],
