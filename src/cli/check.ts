@@ -128,7 +128,7 @@ function advise(status: number, { apiKey, baseUrl }: UpstreamConfig): string {
       ? 'there is no list of models at this address: check baseUrl'
       : 'there is no list of models at this address: should baseUrl end in /v1?'
   if (status === 429) return 'it is rate limited, or the account is used up'
-  return 'read its log'
+  return 'read its own log'
 }
 
 function adviceFor(code: string, text: string, { proxy, baseUrl }: UpstreamConfig): readonly string[] {

@@ -101,32 +101,38 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#discarded = onOver && { chunks: [], onOver }
     this.#timer = setTimeout(() => this.abort(), discardMs)
     this.#controller?.resume()
+  }
 
-  pause(): void 
+  pause(): void {
     if (!this.#isOver) this.#controller?.pause()
+  }
 
-  resume(): void 
+  resume(): void {
     // After the end the controller would resume the next answer on the same connection.
     if (!this.#isOver) this.#controller?.resume()
+  }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void 
+  onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     this.#writtenAt = performance.now()
     if (this.#isOver) controller.abort(new Error('aborted'))
     else this.#guard(() => this.#receiver.onSent())
+  }
 
   /** The first byte of an answer, or of an interim one. */
-  onResponseStarted(): void 
+  onResponseStarted(): void {
     this.#isAnswered = true
+  }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void 
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (this.#isOver || status < 200) return
     clearTimeout(this.#timer)
     this.#hasStarted = true
     this.#noteHealth(status, headers)
     this.#guard(() => this.#receiver.onStart(status, headers))
+  }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void 
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver) {
       if (this.#discardedBytes < 0) return
       this.#discardedBytes += chunk.length
@@ -140,6 +146,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#fail({ kind: 'fault', cause: error, mayHaveWorked: true })
       this.#controller?.abort(new Error('aborted'))
     }
+  }
 
   onResponseEnd(): void {
     const wasOver = this.#isOver
@@ -154,10 +161,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void 
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.#endDiscard()
     clearTimeout(this.#timer)
     this.#fail(this.#failureOf(error))
+  }
 
   #failureOf(error: Error): Omit<SendFailure, 'isStale'> & { readonly isStale?: boolean } {
     if (this.#hasStarted) return { kind: 'broken', cause: error, mayHaveWorked: true }
@@ -227,7 +235,7 @@ function reasonOf({ kind, cause }: Pick<SendFailure, 'kind' | 'cause'>): string 
   return `${kind}${code}`
 }
 
-/** undici refused what we gave it. */
+/** undici refused the arguments of the request. */
 function isOurFault(error: Error): boolean {
   return 'code' in error && (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED')
 }

@@ -20,7 +20,7 @@ export interface Health {
   readonly completed: () => void
   /** @param reason in a few words, for the operator */
   readonly failed: (retryAfterMs?: number, reason?: string) => void
-  /** @param by whose request it was; a request of the gateway's own counts for nothing */
+  /** @param by the user of the request; the gateway's own requests do not count */
   readonly doubted: (
     by: string | undefined,
     doubt?: { retryAfterMs?: number | undefined; isBroken?: boolean; reason?: string },

@@ -31,7 +31,7 @@ export type UpstreamNews =
   | { readonly kind: 'rests'; readonly upstream: string; readonly reason: string | undefined }
   | { readonly kind: 'returned'; readonly upstream: string; readonly forMs: number }
 
-/** Opens every configured upstream. Throws where one names a provider that there is not, or no address. */
+/** Opens every configured upstream. Throws where one names an unknown provider or an invalid address. */
 export function openUpstreams(
   configs: readonly UpstreamConfig[],
   options: {

@@ -6,7 +6,7 @@ export type Probe =
   | { readonly kind: 'listed'; readonly models: readonly ListedModel[] }
   /** `location`: where a redirect leads, as it says itself. */
   | { readonly kind: 'answered'; readonly status: number; readonly location?: string }
-  /** `isNoList`: it answered well, and with something else. */
+  /** `isNoList`: the answer was successful but not a list of models. */
   | { readonly kind: 'failed'; readonly cause: unknown; readonly isNoList?: boolean }
 
 const listBytesMax = 8 * 1024 * 1024

@@ -45,7 +45,7 @@ export interface Upstream extends ServedModels {
   readonly close: () => Promise<void>
 }
 
-/** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is no address. */
+/** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is not a valid URL. */
 export function openUpstream(
   config: UpstreamConfig,
   provider: Provider,
