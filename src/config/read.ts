@@ -142,7 +142,10 @@ function weightsOf({ weights }: ConfigFile, known: readonly string[]): WeightSet
   const { families = {}, ...all } = weights
   const unknown = Object.keys(families).find((family) => !known.includes(family))
   if (unknown !== undefined)
-    throw new ConfigError(`weights.families.${unknown}`, `no such family; there are ${known.join(', ')}`)
+    throw new ConfigError(
+      `weights.families.${unknown}`,
+      `is not a family; the families are ${known.join(', ')}`,
+    )
   const named = Object.entries(families).map(([family, own]) => [family, definedOnly(own)] as const)
   return { all: definedOnly(all), families: Object.fromEntries(named) }
 }

@@ -25,7 +25,7 @@ export interface Policy {
   readonly output: OutputPolicy
   /** Of a family; absent where every unit counts as one. */
   readonly weightsOf?: WeightsOf
-  /** IANA name; days and the periods of quotas are its calendar's. */
+  /** IANA name; days and the periods of quotas follow its calendar. */
   readonly timeZone: string
   /** Bounds of the period that `now` lies in. */
   readonly periodAt: (period: Period, now: number) => PeriodBounds

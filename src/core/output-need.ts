@@ -70,7 +70,7 @@ export interface OutputNeed {
   readonly advisor?: AdvisorMost & { readonly units: number }
 }
 
-/** What a request needs of a quota in which `left` units are left. */
+/** The need of a request in a quota of which `left` units are left. */
 export function needOf(
   asked: OutputAsked,
   left: number,
@@ -78,7 +78,7 @@ export function needOf(
   weights: HeldWeights = plainWeights,
 ): OutputNeed {
   if (!asked.advisor) return answerNeedOf(asked, left, policy, weights).need
-  // The other half is the advisor's.
+  // The other half is for the advisor.
   const { need, size } = answerNeedOf(asked, Math.floor(left / 2), policy, weights)
   const advisor = advisorNeedOf(asked.advisor, size, left - need.units, left, policy, weights)
   return { ...need, units: addUnits(need.units, advisor.units), advisor }
@@ -101,8 +101,8 @@ const [advisorUsual, advisorLeast] = [2048, 1024]
 const advisorUsesFree = 1000
 
 /**
- * Each use reads the whole conversation, at most everything that is held for the answer, and what was advised before. As
- * many uses are held as a share of what is left has room for, but one at least.
+ * Each use reads the whole conversation, at most the units held for the answer, and the advice of earlier uses. As many
+ * uses are held as fit into the share of what is left, but at least one.
  *
  * @param reads LLM units of the conversation
  * @param room what is left beside the answer
