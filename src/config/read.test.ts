@@ -366,7 +366,7 @@ describe('readConfig', () => {
       ],
       [
         '{ families: { cluade: { output: 2 } } }',
-        /weights\.families\.cluade: no such family; there are .*claude/,
+        /weights\.families\.cluade: is not a family; the families are .*claude/,
       ],
     ] as const)
       assert.throws(() => read({}, `weights: ${weights}`), { name: 'ConfigError', message })
