@@ -4,7 +4,7 @@ import { type Scope, scopes } from '#core/admin-key.ts'
 import { systemClock } from '#core/clock.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
-import { createAdminKey } from '#storage/admin-key-create.ts'
+import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { complain, print } from './terminal.ts'
 
 interface KeyOptions {

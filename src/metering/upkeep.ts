@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
+import { gatheredAfterMs } from '#storage/ledger/user-requests.ts'
 import type { UpkeepStore } from '#storage/store.ts'
-import { gatheredAfterMs } from '#storage/user-requests.ts'
 
 /**
  * What a running instance does to its ledger now and then: gathers a day's minutes into hours, removes what is kept

@@ -1,8 +1,8 @@
-import type { Values } from './ledger-rows.ts'
-import { differencesOf, type MovedTable } from './moved-table.ts'
-import type { Step } from './postgres/moving.ts'
+import type { Values } from '#storage/ledger/rows.ts'
+import type { Step } from '#storage/postgres/move/moving.ts'
+import { differencesOf, type MovedTable } from '#storage/schema/moved-table.ts'
+import { type MoveSource, openMoveSource, takeBack } from '#storage/sqlite/move/source.ts'
 import { type MoveTarget, openMoveTarget } from './postgres/target.ts'
-import { type MoveSource, openMoveSource, takeBack } from './sqlite/source.ts'
 
 export { takeBack }
 

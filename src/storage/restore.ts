@@ -13,9 +13,10 @@ import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { createVault } from '#core/vault.ts'
+import { migrations } from '#storage/schema/migrations/list.ts'
+import { assertNotMoved } from '#storage/sqlite/move/moved.ts'
 import type { CopyingProgress } from './backup.ts'
 import { damaged, explained, faultOf, noDatabase } from './fault.ts'
-import { migrations } from './migrations/list.ts'
 import {
   checkCopy,
   copyDatabase,
@@ -27,7 +28,6 @@ import {
 } from './sqlite/copy.ts'
 import { holdFile } from './sqlite/hold.ts'
 import { type Identity, identityOf } from './sqlite/identity.ts'
-import { assertNotMoved } from './sqlite/moved.ts'
 
 /**
  * Puts a backup in the place of the embedded database. Everything that could be wrong with it is looked at before

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Scope } from '#core/admin-key.ts'
 import { withConfiguredKey } from '#server/configured-key.ts'
-import { createAdminKey } from '#storage/admin-key-create.ts'
+import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { databases, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')

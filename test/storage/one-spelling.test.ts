@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, it } from 'node:test'
-import { foundation } from '#storage/migrations/0001-foundation.ts'
-import { metering } from '#storage/migrations/0002-metering.ts'
 import { openStore } from '#storage/open.ts'
+import { foundation } from '#storage/schema/migrations/0001-foundation.ts'
+import { metering } from '#storage/schema/migrations/0002-metering.ts'
 import { databases, type TestDatabase } from '../support/stores.ts'
 
 /** A database as the version left it that took every spelling of an address for another one. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
-import { bounds } from '#storage/migrations/0003-bounds.ts'
+import { bounds } from '#storage/schema/migrations/0003-bounds.ts'
 import type { Store } from '#storage/store.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 

@@ -1,7 +1,7 @@
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
-import { createAdminKey } from '#storage/admin-key-create.ts'
+import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { keySchemas } from './schemas.ts'
 import { parseNewKey, toKey } from './wire.ts'
 

@@ -5,8 +5,7 @@ import { addUnits } from '#core/units.ts'
 import { UNLIMITED } from '#core/user.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
-import { createAddressBook } from '../address-book.ts'
-import { integer, text } from '../columns.ts'
+import { createAddressBook } from '#storage/ledger/address-book.ts'
 import {
   applyBatch,
   type LedgerChanges,
@@ -16,7 +15,8 @@ import {
   type MeteringDecisions,
   type OpenEntry,
   type SeenAddress,
-} from '../ledger.ts'
+} from '#storage/ledger/batch.ts'
+import { type RollUp, rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
   addingUsage,
   addingWeighed,
@@ -41,12 +41,12 @@ import {
   userColumns,
   type Values,
   weighedColumns,
-} from '../ledger-rows.ts'
-import { addUpReserved, isPlausible } from '../reserved.ts'
-import { type RollUp, rollUpsOf } from '../roll-ups.ts'
+} from '#storage/ledger/rows.ts'
+import { belowFact, lateRequests } from '#storage/ledger/user-requests.ts'
+import { announceOn } from '#storage/postgres/channel/announce.ts'
+import { integer, text } from '#storage/schema/columns.ts'
+import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
-import { belowFact, lateRequests } from '../user-requests.ts'
-import { announceOn } from './announce.ts'
 import { arrayOf, columnsOf, insertMany, updateMany } from './many.ts'
 import { beginOn, nameOn } from './session.ts'
 

@@ -1,4 +1,4 @@
-import type { Values } from '../ledger-rows.ts'
+import type { Values } from '#storage/ledger/rows.ts'
 
 /**
  * Statements over many rows at once: each column is one parameter, an array, so that the text stays the same

@@ -1,5 +1,5 @@
-import { integer } from '../columns.ts'
-import { migrate } from '../migrate.ts'
+import { integer } from '#storage/schema/columns.ts'
+import { migrate } from '#storage/schema/migrate.ts'
 import { connect, endConnection } from './connect.ts'
 import type { Servers } from './servers.ts'
 import { beginOn } from './session.ts'

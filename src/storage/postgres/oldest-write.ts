@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '#storage/schema/tables.ts'
 
 /**
  * How long ago the oldest transaction began that has written something and has not ended, in milliseconds; 0 where there

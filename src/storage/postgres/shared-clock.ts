@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Clock } from '#core/clock.ts'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '#storage/schema/tables.ts'
 
 /**
  * The database's clock is the one that all instances share. Where this machine's differs from it by more than

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
-import { text } from '../columns.ts'
+import { text } from '#storage/schema/columns.ts'
 
 /**
  * The thread that checks a copy, since reading all of it takes long and can be stopped only from outside. The copy

@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { Kysely, type SelectModifierNode, SqliteDialect, SqliteQueryCompiler } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '#storage/schema/tables.ts'
 import { allNamed } from './rows.ts'
 
 const statementsKept = 256

@@ -1,4 +1,4 @@
-import type { LoadedUser, SeenAddress } from '../ledger.ts'
+import type { LoadedUser, SeenAddress } from '#storage/ledger/batch.ts'
 
 /** A user as a batch left it, and what leads to its row without a look at the index over ids. */
 export interface HeldUser {

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { integer, text } from '../columns.ts'
+import { integer, text } from '#storage/schema/columns.ts'
 
 /** What a file says of itself before anything of it is used. */
 export interface Identity {

@@ -3,8 +3,7 @@ import type { Policy } from '#core/admission.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSecretMemo, type SecretMemo } from '#lib/secret-memo.ts'
-import { createAddressBook, isRecent } from '../address-book.ts'
-import { integer, text } from '../columns.ts'
+import { createAddressBook, isRecent } from '#storage/ledger/address-book.ts'
 import {
   applyBatch,
   createPlaces,
@@ -15,7 +14,8 @@ import {
   type MeteringDecisions,
   type OpenEntry,
   type Seen,
-} from '../ledger.ts'
+} from '#storage/ledger/batch.ts'
+import { rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
   addingUsage,
   addingWeighed,
@@ -40,11 +40,11 @@ import {
   userColumns,
   type Values,
   weighedColumns,
-} from '../ledger-rows.ts'
-import { addUpReserved, isPlausible } from '../reserved.ts'
-import { rollUpsOf } from '../roll-ups.ts'
+} from '#storage/ledger/rows.ts'
+import { belowFact, lateRequests } from '#storage/ledger/user-requests.ts'
+import { integer, text } from '#storage/schema/columns.ts'
+import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
-import { belowFact, lateRequests } from '../user-requests.ts'
 import { createHeldUsers, type HeldUser, type HeldUsers } from './held-users.ts'
 import { allRows, oneRow } from './rows.ts'
 

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { createLane, type Lane } from '#lib/lane.ts'
-import { integer } from '../columns.ts'
-import type { BackgroundWork } from './background.ts'
+import { integer } from '#storage/schema/columns.ts'
+import type { BackgroundWork } from '#storage/sqlite/threads/background.ts'
+import type { Thread } from '#storage/sqlite/threads/thread.ts'
+import type { WriterWork } from '#storage/sqlite/threads/writer.ts'
 import type { Disk } from './disk.ts'
-import type { Thread } from './thread.ts'
-import type { WriterWork } from './writer.ts'
 
 /**
  * The write-ahead log is moved into the database by the lane, which holds the right to write: after each write, from

@@ -3,12 +3,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import type { Lane } from '#lib/lane.ts'
+import type { WriterSettings } from '#storage/sqlite/threads/writer.ts'
 import { faultOf, locked } from '../fault.ts'
 import type { MeteringBatch, MeteringStore } from '../store.ts'
 import type { Disk } from './disk.ts'
 import { failureOf } from './failure.ts'
 import { createSqliteLedger } from './ledger.ts'
-import type { WriterSettings } from './writer.ts'
 
 /**
  * Batches of admissions and settlements, each one transaction on this thread: tens of microseconds of work, while

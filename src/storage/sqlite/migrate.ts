@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { integer } from '../columns.ts'
-import { migrate } from '../migrate.ts'
+import { integer } from '#storage/schema/columns.ts'
+import { migrate } from '#storage/schema/migrate.ts'
 
 /** Brings the schema up to date. */
 export async function migrateSqlite(db: DatabaseSync): Promise<void> {

@@ -1,6 +1,6 @@
 import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
-import { integer } from '../columns.ts'
-import type { Values } from '../ledger-rows.ts'
+import type { Values } from '#storage/ledger/rows.ts'
+import { integer } from '#storage/schema/columns.ts'
 
 /**
  * Reading rows in which an integer may lie beyond 2^53. The driver refuses to give such a row as numbers, and giving

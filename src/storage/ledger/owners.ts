@@ -1,0 +1,176 @@
+import { type Kysely, sql } from 'kysely'
+import type { Settlement } from '#core/settlement.ts'
+import { noUsage } from '#core/usage.ts'
+import { doApart } from '#lib/apart.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import type { MeteringStore, OpenedEntries } from '#storage/store.ts'
+
+/**
+ * Who answers for the open entries. A relay's entry is its process', which says that it lives by a heartbeat; an
+ * entry that was reserved for another gateway is a lease's, which that gateway prolongs.
+ */
+export interface Owners
+  extends Pick<MeteringStore, 'beat' | 'renewLease'>,
+    Pick<OpenedEntries, 'openEntries'> {
+  /** At the start of the only process there can be: whoever else opened an entry is dead. */
+  readonly outliveAll: (now: number) => Promise<void>
+  /** Says that this process will not settle anything any more: what it left open is anybody's at once. */
+  readonly leave: () => Promise<void>
+  /**
+   * Closes some of the open entries that no instance will settle any more and answers how many; `seenBefore` is by the
+   * clock of the heartbeats. One that cannot be closed is passed over, until it is told of by `takeFaults`.
+   */
+  readonly abandonSome: (
+    now: number,
+    seenBefore: number,
+    books: {
+      readonly book: (settlements: readonly Settlement[]) => Promise<unknown>
+      readonly isFault: (error: unknown) => boolean
+    },
+  ) => Promise<number>
+  /** What could not be closed since this was asked last. */
+  readonly takeFaults: () => readonly EntryFault[]
+  /** Forgets processes that were silent for so long and some time more, and have no open entry left. */
+  readonly forgetDead: (seenBefore: number) => Promise<void>
+}
+
+const abandonedAtOnce = 500
+/** One that was only frozen may wake, open an entry and die before it says that it lives: it is to be known then. */
+const rememberedMs = 600_000
+
+/** How an entry ends that nobody settled: by the estimate that it began with. */
+function toAbandonment(requestId: string): Settlement {
+  return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
+}
+
+/** An entry that cannot be read or written. */
+export interface EntryFault {
+  readonly id: string
+  readonly error: unknown
+}
+
+/** Literal, so that it meets the partial indexes over open entries. */
+const isOpen = sql<boolean>`state = 'open'`
+
+/** @param instance the process itself, which is alive whatever the table says */
+export function createOwners(db: Kysely<Schema>, instance: string): Owners {
+  const dead = (seenBefore: number) =>
+    db.selectFrom('instances').select('id').where('id', '<>', instance).where('seen_at', '<=', seenBefore)
+
+  const faults = new Map<string, unknown>()
+
+  async function ownerless(now: number, seenBefore: number): Promise<readonly string[]> {
+    const limit = abandonedAtOnce + faults.size
+    const leased = await db
+      .selectFrom('entries')
+      .select('id')
+      .where(isOpen)
+      .where('lease_until', '<=', now)
+      .limit(limit)
+      .execute()
+    const left = await db
+      .selectFrom('entries')
+      .select('id')
+      .where(isOpen)
+      .where('instance', 'in', dead(seenBefore))
+      .limit(limit)
+      .execute()
+    const ids = [...leased, ...left].map(({ id }) => id)
+    return ids.filter((id) => !faults.has(id)).slice(0, abandonedAtOnce)
+  }
+
+  const owners: Owners = {
+    async beat(now) {
+      await db
+        .insertInto('instances')
+        .values({ id: instance, started_at: now, seen_at: now })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
+        .execute()
+    },
+
+    async outliveAll(now) {
+      // Also those of a version that left no heartbeat.
+      const opened = await db
+        .selectFrom('entries')
+        .select('instance')
+        .distinct()
+        .where(isOpen)
+        .where('lease_until', 'is', null)
+        .execute()
+      for (const { instance: id } of opened) {
+        const row = { id, started_at: 0, seen_at: 0 }
+        await db
+          .insertInto('instances')
+          .values(row)
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+      }
+      await db.updateTable('instances').set({ seen_at: 0 }).where('id', '<>', instance).execute()
+      await owners.beat(now)
+    },
+
+    async leave() {
+      await db.updateTable('instances').set({ seen_at: 0 }).where('id', '=', instance).execute()
+    },
+
+    async abandonSome(now, seenBefore, { book, isFault }) {
+      for (;;) {
+        const ids = await ownerless(now, seenBefore)
+        if (ids.length === 0) return 0
+        const before = faults.size
+        const close = async (some: readonly string[]) => void (await book(some.map(toAbandonment)))
+        await doApart(ids, close, isFault, (id, error) => void faults.set(id, error))
+        const closed = ids.length - (faults.size - before)
+        if (closed > 0) return closed
+      }
+    },
+
+    takeFaults() {
+      const taken = [...faults].map(([id, error]) => ({ id, error }))
+      faults.clear()
+      return taken
+    },
+
+    async openEntries() {
+      const rows = await db
+        .selectFrom('entries')
+        .select('id')
+        .where(isOpen)
+        .where('instance', '=', instance)
+        .execute()
+      return rows.map(({ id }) => id)
+    },
+
+    async forgetDead(seenBefore) {
+      await db
+        .deleteFrom('instances')
+        .where('id', 'in', dead(seenBefore - rememberedMs))
+        .where((e) =>
+          e.not(
+            e.exists(
+              e
+                .selectFrom('entries')
+                .select('entries.id')
+                .where(isOpen)
+                .whereRef('entries.instance', '=', 'instances.id'),
+            ),
+          ),
+        )
+        .execute()
+    },
+
+    async renewLease(requestId, leaseUntil) {
+      const { numUpdatedRows } = await db
+        .updateTable('entries')
+        .set({ lease_until: leaseUntil })
+        .where('id', '=', requestId)
+        .where(isOpen)
+        .where('lease_until', 'is not', null)
+        .executeTakeFirst()
+      if (numUpdatedRows > 0n) return 'renewed'
+      const entry = await db.selectFrom('entries').select('id').where('id', '=', requestId).executeTakeFirst()
+      return entry ? 'closed' : 'unknown'
+    },
+  }
+  return owners
+}

@@ -1,0 +1,216 @@
+import { type Kysely, type RawBuilder, type Selectable, type SelectQueryBuilder, sql } from 'kysely'
+import {
+  type BookedRequest,
+  type RequestFilter,
+  type RequestPage,
+  type RequestQuestion,
+  requestStates,
+} from '#core/booked-request.ts'
+import { type RequestPrefix, requestPrefixes } from '#core/request-prefixes.ts'
+import { sortableIdFrom } from '#lib/sortable-id.ts'
+import { integer, optional, units } from '#storage/schema/columns.ts'
+import type { EntryRow, Schema } from '#storage/schema/tables.ts'
+import type { RequestStore } from '#storage/store.ts'
+import { parseExtras } from './rows.ts'
+import { placeOf, readBelow } from './user-requests.ts'
+
+/**
+ * The ledger's entries, newest first. Ids begin with the time behind a prefix that says where the request came in, so
+ * that time and place are found by the key of the table. A user's stand in `user_requests`, up to the place to which
+ * they were gathered. What no index knows (a model, a status; of a user the newest) is looked for among so many entries a
+ * page: a page may then hold less than was asked for, and still have a next.
+ */
+
+/** Few enough to be read in some milliseconds. */
+const lookedAtMax = 20_000
+/** Sorts after every id. */
+const beyondAll = '~'
+
+/** Ids of one prefix: from `least`, and before `below`. */
+interface Range {
+  readonly least: string
+  readonly below: string
+}
+
+type Row = Selectable<EntryRow>
+
+export function createEntryReader(db: Kysely<Schema>): RequestStore {
+  return {
+    async findRequest(id) {
+      if (!requestPrefixes.some((prefix) => id.startsWith(prefix))) return undefined
+      const row = await db.selectFrom('entries').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && toBooked(row)
+    },
+
+    async listRequests(question) {
+      const { userId, state } = question.filter
+      // Read before the entries: what is gathered meanwhile is on this side of it all the same.
+      const gathered = userId === undefined || state === 'open' ? undefined : await readBelow(db)
+      const found = await Promise.all(
+        requestPrefixes.flatMap((prefix) => {
+          const range = rangeOf(prefix, question)
+          if (state === 'open') return [lookAmongOpen(db, range, question)]
+          if (userId === undefined || gathered === undefined) return [lookAmongAll(db, range, question)]
+          const border = prefix + gathered
+          return [
+            lookAmongAll(db, { ...range, least: later(range.least, border) }, question),
+            lookInUser(db, { ...range, below: earlier(range.below, border) }, question, userId),
+          ]
+        }),
+      )
+      return pageOf(found, question.limit)
+    },
+  }
+}
+
+const earlier = (a: string, b: string) => (a < b ? a : b)
+const later = (a: string, b: string) => (a > b ? a : b)
+
+function rangeOf(prefix: RequestPrefix, { filter: { from = 0, to }, after }: RequestQuestion): Range {
+  const until = to === undefined ? beyondAll : sortableIdFrom('', to)
+  return { least: sortableIdFrom(prefix, from), below: prefix + earlier(until, after ?? beyondAll) }
+}
+
+interface Found {
+  readonly rows: readonly Row[]
+  /** The place down to which was looked, where there may be more below it. */
+  readonly lookedTo?: string
+}
+
+/** By the key of the table. */
+async function lookAmongAll(db: Kysely<Schema>, range: Range, question: RequestQuestion): Promise<Found> {
+  const base = db.selectFrom('entries').where('id', '>=', range.least).where('id', '<', range.below)
+  const ids = base.select('id').orderBy('id', 'desc')
+  const conditions = conditionsOf(question.filter)
+  const boundary = conditions.length > 0 ? await boundaryOf(ids) : undefined
+  const rows = await (boundary === undefined ? base : base.where('id', '>=', boundary))
+    .where(allOf(conditions))
+    .selectAll()
+    .orderBy('id', 'desc')
+    .limit(question.limit + 1)
+    .execute()
+  return { rows, ...(boundary !== undefined && { lookedTo: placeOf(boundary) }) }
+}
+
+/** Open ones are few: an index that holds those alone finds them. */
+async function lookAmongOpen(db: Kysely<Schema>, range: Range, question: RequestQuestion): Promise<Found> {
+  const id = sql<string>`id || ''`
+  const rows = await db
+    .selectFrom('entries')
+    .where(id, '>=', range.least)
+    .where(id, '<', range.below)
+    .where(sql<boolean>`state = 'open'`)
+    .where(allOf(conditionsOf(question.filter)))
+    .selectAll()
+    .orderBy(id, 'desc')
+    .limit(question.limit + 1)
+    .execute()
+  return { rows }
+}
+
+/** Those that were gathered. */
+async function lookInUser(
+  db: Kysely<Schema>,
+  range: Range,
+  question: RequestQuestion,
+  userId: string,
+): Promise<Found> {
+  const base = db
+    .selectFrom('user_requests')
+    .where('user_requests.user_id', '=', userId)
+    .where('user_requests.id', '>=', range.least)
+    .where('user_requests.id', '<', range.below)
+  const ids = base.select('user_requests.id').orderBy('user_requests.id', 'desc')
+  const { userId: _, ...others } = question.filter
+  const conditions = conditionsOf(others)
+  const boundary = conditions.length > 0 ? await boundaryOf(ids) : undefined
+  const rows = await (boundary === undefined ? base : base.where('user_requests.id', '>=', boundary))
+    .crossJoin('entries')
+    .whereRef('entries.id', '=', 'user_requests.id')
+    .where(allOf(conditions))
+    .selectAll('entries')
+    .orderBy('user_requests.id', 'desc')
+    .limit(question.limit + 1)
+    .execute()
+  return { rows, ...(boundary !== undefined && { lookedTo: placeOf(boundary) }) }
+}
+
+/** The last id that is looked at for one page; undefined where there are not so many. */
+async function boundaryOf(
+  ids: SelectQueryBuilder<Schema, never, { id: string }>,
+): Promise<string | undefined> {
+  const row = await ids
+    .limit(1)
+    .offset(lookedAtMax - 1)
+    .executeTakeFirst()
+  return row?.id
+}
+
+/** What entries have to be looked at for, one by one. */
+function conditionsOf({ userId, state, ...others }: RequestFilter): readonly RawBuilder<boolean>[] {
+  const { status, code, family, model, upstream } = others
+  const equal = {
+    user_id: userId,
+    state: state === 'open' ? undefined : state,
+    ...{ status, error_code: code, family, model },
+    upstream: upstream === '' ? undefined : upstream,
+  }
+  const conditions = Object.entries(equal).flatMap(([column, value]) =>
+    value === undefined ? [] : [sql<boolean>`${sql.ref(`entries.${column}`)} = ${value}`],
+  )
+  return upstream === '' ? [...conditions, sql<boolean>`entries.upstream is null`] : conditions
+}
+
+function allOf(conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> {
+  return conditions.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(conditions, sql` and `)}`
+}
+
+/** The newest of all sources, down to where each of them was looked through. */
+function pageOf(found: readonly Found[], limit: number): RequestPage {
+  const lookedTo = found.flatMap((each) => each.lookedTo ?? []).reduce((a, b) => (a > b ? a : b), '')
+  const rows = found
+    .flatMap((each) => each.rows)
+    .filter(({ id }) => placeOf(id) >= lookedTo)
+    .toSorted((a, b) => (placeOf(a.id) < placeOf(b.id) ? 1 : -1))
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  const next = rows.length > limit && last ? placeOf(last.id) : lookedTo
+  return { requests: page.map(toBooked), ...(next !== '' && { next }) }
+}
+
+function toBooked(row: Row): BookedRequest {
+  const extras = parseExtras(row.extras)
+  const state = requestStates.find((each) => each === row.state)
+  if (!state) throw new TypeError(`stored ${row.state} is no state of an entry`)
+  const figure = <Name extends string>(name: Name, value: unknown) => {
+    const read = optional(value, integer)
+    return read === null ? {} : ({ [name]: read } as Record<Name, number>)
+  }
+  return {
+    id: row.id,
+    userId: row.user_id,
+    startedAt: integer(row.started_at),
+    route: row.route,
+    family: row.family,
+    model: row.model,
+    state,
+    isEstimated: integer(row.is_estimated) !== 0,
+    hold: units(row.hold),
+    usage: {
+      input: units(row.input),
+      cacheRead: units(row.cache_read),
+      cacheWritten: units(row.cache_written),
+      output: units(row.output),
+      reasoning: units(row.reasoning),
+    },
+    units: integer(row.units),
+    ...(extras && { extras }),
+    ...figure('status', row.status),
+    ...figure('endedAt', row.ended_at),
+    ...figure('durationMs', row.duration_ms),
+    ...figure('firstByteMs', row.first_byte_ms),
+    ...(row.error_code !== null && { code: row.error_code }),
+    ...(row.upstream !== null && { upstream: row.upstream }),
+    ...(row.address !== null && { address: row.address }),
+  }
+}

@@ -1,0 +1,113 @@
+import { addUnits } from '#core/units.ts'
+import { noUsage, type Usage } from '#core/usage.ts'
+import type { LedgerChanges } from './batch.ts'
+
+/**
+ * What a batch adds to the totals that reports are read from. Requests of the same minute, model, upstream and
+ * status share a row, so that a batch touches each row once. Amounts may be below zero: an abandoned entry that
+ * was settled after all is taken out of the minute in which its estimate was counted.
+ */
+export interface RollUp {
+  readonly userId: string
+  readonly minuteAt: number
+  readonly family: string
+  readonly model: string
+  readonly upstream: string
+  readonly status: number
+  requests: number
+  estimated: number
+  usage: Usage
+  /** What weights add to the sum of `usage`, or take away from it. */
+  weighing: number
+}
+
+const minuteMs = 60_000
+
+/** @returns rows by user, and the same summed up over all users (their `userId` says nothing) */
+export function rollUpsOf({
+  closed,
+  beside,
+  counted,
+}: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>): {
+  readonly users: readonly RollUp[]
+  readonly totals: readonly RollUp[]
+} {
+  const [users, totals] = [new Map<string, RollUp>(), new Map<string, RollUp>()]
+  function add(row: RollUp): void {
+    const { minuteAt, family, model, upstream, status } = row
+    const key = `${minuteAt} ${status} ${upstream} ${family} ${model}`
+    addTo(totals, key, row)
+    addTo(users, `${row.userId} ${key}`, row)
+  }
+  for (const { entry, settlement, usage, weighing, endedAt } of closed) {
+    const { userId, family, model, charged } = entry
+    if (!entry.isMetered) continue
+    const { status, upstream = '', isEstimated } = settlement
+    const about = { userId, family, model }
+    add({
+      ...about,
+      minuteAt: minuteOf(endedAt),
+      upstream,
+      status,
+      requests: 1,
+      estimated: Number(isEstimated),
+      usage,
+      weighing,
+    })
+    if (!charged) continue
+    const taken = { ...noUsage, input: -entry.inputEstimate }
+    const untaken = entry.inputEstimate - charged.units
+    const minuteAt = minuteOf(charged.endedAt)
+    add({
+      ...about,
+      minuteAt,
+      upstream: '',
+      status: 0,
+      requests: -1,
+      estimated: -1,
+      usage: taken,
+      weighing: untaken,
+    })
+  }
+  // Of no request of its own: that is counted where it was admitted.
+  for (const { entry, settlement, beside: other, usage, weighing, endedAt } of beside) {
+    const { status, upstream = '' } = settlement
+    const about = { userId: entry.userId, family: other.family, model: other.model, upstream, status }
+    add({ ...about, minuteAt: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
+  }
+  for (const { event, usage, weighing, userId, endedAt } of counted) {
+    const { family, model, upstream = '', status, isEstimated } = event
+    const about = { userId, family, model, upstream, status }
+    add({
+      ...about,
+      minuteAt: minuteOf(endedAt),
+      requests: 1,
+      estimated: Number(isEstimated),
+      usage,
+      weighing,
+    })
+  }
+  return { users: [...users.values()], totals: [...totals.values()] }
+}
+
+function minuteOf(at: number): number {
+  return Math.floor(at / minuteMs) * minuteMs
+}
+
+function addTo(rows: Map<string, RollUp>, key: string, row: RollUp): void {
+  const known = rows.get(key)
+  if (!known) {
+    rows.set(key, { ...row })
+    return
+  }
+  known.requests += row.requests
+  known.estimated += row.estimated
+  known.weighing = addUnits(known.weighing, row.weighing)
+  known.usage = {
+    input: addUnits(known.usage.input, row.usage.input),
+    cacheRead: addUnits(known.usage.cacheRead, row.usage.cacheRead),
+    cacheWritten: addUnits(known.usage.cacheWritten, row.usage.cacheWritten),
+    output: addUnits(known.usage.output, row.usage.output),
+    reasoning: addUnits(known.usage.reasoning, row.usage.reasoning),
+  }
+}

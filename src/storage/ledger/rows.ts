@@ -1,0 +1,354 @@
+import { toCount, toSum, toUnits } from '#core/units.ts'
+import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
+import { integer, optional, saturating, saturatingBoth, text, units } from '#storage/schema/columns.ts'
+import { parseType, toLimits } from '#storage/users/rows.ts'
+import {
+  type Adjustment,
+  type ClosedEntry,
+  type CountedEvent,
+  createPlaces,
+  type EntryBeside,
+  type LoadedQuota,
+  type LoadedUser,
+  type NewEntry,
+  type OpenEntry,
+  type SeenAddress,
+} from './batch.ts'
+import type { RollUp } from './roll-ups.ts'
+
+/**
+ * Between the ledger's rows and what `applyBatch` works with. Rows come and go as lists of values in the order of
+ * the columns that are named here, since every request reads and writes some and names cost more than places.
+ */
+export type Values = readonly unknown[]
+type Value = string | number | null
+
+/** Stands for the instance of an entry that no process owns, but a lease. */
+const noInstance = ''
+
+export const userColumns = `id, type, disabled_at, disabled_reason, expires_at, requests_per_minute, concurrent_requests,
+  max_ips, allowed_networks, allowed_models, period, arrival_at, last_used_at, prompt_count,
+  nickname, ip_window_days, ip_limit_action`
+export const quotaColumns = 'family, quota_limit, used, reserved, open_requests, period_started_at, extra'
+export const entryColumns =
+  'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at'
+
+/** What a batch writes of a quota: its values, then its key. */
+export const quotaValueColumns = [
+  'extra',
+  'used',
+  'reserved',
+  'open_requests',
+  'period_started_at',
+  'user_id',
+  'family',
+] as const
+
+export function toLoadedUser(
+  id: string,
+  row: Values,
+  quotas: readonly LoadedQuota[],
+  addresses: () => readonly SeenAddress[],
+): LoadedUser {
+  const limits = toLimits({
+    requests_per_minute: optional(row[5], integer),
+    concurrent_requests: optional(row[6], integer),
+    max_ips: optional(row[7], integer),
+    ip_window_days: optional(row[15], integer),
+    ip_limit_action: optional(row[16], text),
+    allowed_networks: optional(row[8], text),
+    allowed_models: optional(row[9], text),
+    period: optional(row[10], text),
+  })
+  const disabledAt = optional(row[2], integer)
+  const disabledReason = optional(row[3], text)
+  const expiresAt = optional(row[4], integer)
+  const arrivalAt = row[11]
+  const nickname = optional(row[14], text)
+  return {
+    id,
+    type: parseType(text(row[1])),
+    limits,
+    quotas: new Map(quotas.map((quota) => [quota.family, quota])),
+    openRequests: quotas.reduce((sum, quota) => sum + quota.openRequests, 0),
+    lastUsedAt: optional(row[12], integer),
+    promptCount: integer(row[13]),
+    isChanged: false,
+    isBarred: false,
+    places: createPlaces(addresses),
+    ...(nickname !== null && { nickname }),
+    ...(disabledAt !== null && { disabledAt }),
+    ...(disabledReason !== null && { disabledReason }),
+    ...(expiresAt !== null && { expiresAt }),
+    ...(typeof arrivalAt === 'number' && { arrivalAt }),
+  }
+}
+
+export function toLoadedQuota(row: Values): LoadedQuota {
+  const limit = optional(row[1], integer)
+  return {
+    family: text(row[0]),
+    isStored: true,
+    used: toCount(integer(row[2])),
+    reserved: integer(row[3]),
+    openRequests: integer(row[4]),
+    periodStartedAt: integer(row[5]),
+    extra: integer(row[6]),
+    isChanged: false,
+    ...(limit !== null && { limit }),
+  }
+}
+
+export function toSeenAddress(row: Values): SeenAddress {
+  return { address: text(row[0]), lastSeenAt: integer(row[1]) }
+}
+
+export function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
+  const state = text(row[7])
+  if (state !== 'open' && state !== 'abandoned') return 'closed'
+  return {
+    id,
+    userId: text(row[0]),
+    family: text(row[1]),
+    model: text(row[2]),
+    isMetered: text(row[3]) === 'metered',
+    hold: units(row[4]),
+    inputEstimate: units(row[5]),
+    startedAt: integer(row[6]),
+    ...(state === 'abandoned' && { charged: { units: integer(row[8]), endedAt: integer(row[9]) } }),
+  }
+}
+
+/** Of an entry that is opened. */
+export const openedColumns = [
+  'id',
+  'user_id',
+  'kind',
+  'route',
+  'family',
+  'model',
+  'state',
+  'hold',
+  'input_estimate',
+  'address',
+  'instance',
+  'started_at',
+  'lease_until',
+] as const
+
+export function toOpenedValues(entry: NewEntry, instance: string, now: number): readonly Value[] {
+  const { ask } = entry
+  return [
+    ask.requestId,
+    entry.userId,
+    ask.isMetered ? 'metered' : 'free',
+    ask.route,
+    entry.family,
+    entry.model,
+    'open',
+    entry.hold,
+    entry.inputEstimate,
+    ask.address ?? null,
+    ask.leaseUntil === undefined ? instance : noInstance,
+    entry.startedAt ?? now,
+    ask.leaseUntil ?? null,
+  ]
+}
+
+/** Of an entry that is closed: all but the last, its id, are written. */
+export const closedColumns = [
+  'state',
+  'is_estimated',
+  'input',
+  'cache_read',
+  'cache_written',
+  'output',
+  'reasoning',
+  'units',
+  'status',
+  'error_code',
+  'upstream',
+  'ended_at',
+  'duration_ms',
+  'first_byte_ms',
+  'extras',
+  'id',
+] as const
+
+export function toClosedValues(closed: ClosedEntry): readonly Value[] {
+  const { entry, settlement, usage, endedAt } = closed
+  return [
+    settlement.ending,
+    settlement.isEstimated ? 1 : 0,
+    usage.input,
+    usage.cacheRead,
+    usage.cacheWritten,
+    usage.output,
+    usage.reasoning,
+    closed.units,
+    toUnits(settlement.status),
+    settlement.errorCode ?? null,
+    settlement.upstream ?? null,
+    endedAt,
+    toUnits(settlement.durationMs),
+    settlement.firstByteMs === undefined ? null : toUnits(settlement.firstByteMs),
+    toExtrasText(settlement.extras),
+    entry.id,
+  ]
+}
+
+function toExtrasText(extras: UsageExtras | undefined): string | null {
+  const bounded = extras && toBoundedExtras(extras)
+  return bounded ? JSON.stringify(bounded) : null
+}
+
+/** Reads what `toExtrasText` wrote; what cannot be read says nothing. */
+export function parseExtras(stored: string | null): UsageExtras | undefined {
+  if (stored === null) return undefined
+  try {
+    return toBoundedExtras(JSON.parse(stored) as Partial<Record<keyof UsageExtras, unknown>>)
+  } catch {
+    return undefined
+  }
+}
+
+/** Of an entry that begins closed: something was used elsewhere, or is only counted. */
+export const bookedColumns = [
+  'id',
+  'user_id',
+  'kind',
+  'route',
+  'family',
+  'model',
+  'state',
+  'hold',
+  'input_estimate',
+  'is_estimated',
+  'input',
+  'cache_read',
+  'cache_written',
+  'output',
+  'reasoning',
+  'units',
+  'status',
+  'upstream',
+  'instance',
+  'started_at',
+  'ended_at',
+] as const
+
+export function toBookedEvent(counted: CountedEvent, instance: string): readonly Value[] {
+  const { event, usage, userId, endedAt } = counted
+  const { input, cacheRead, cacheWritten, output, reasoning } = usage
+  return [
+    event.requestId,
+    userId,
+    'metered',
+    event.route,
+    event.family,
+    event.model,
+    'settled',
+    0,
+    0,
+    event.isEstimated ? 1 : 0,
+    input,
+    cacheRead,
+    cacheWritten,
+    output,
+    reasoning,
+    counted.units,
+    toUnits(event.status),
+    event.upstream ?? null,
+    instance,
+    event.happenedAt === undefined ? endedAt : toSum(event.happenedAt),
+    endedAt,
+  ]
+}
+
+export function toBookedBeside(booked: EntryBeside, instance: string): readonly Value[] {
+  const { entry, settlement, beside, usage, endedAt } = booked
+  return [
+    booked.id,
+    entry.userId,
+    'metered',
+    settlement.opened?.route ?? '',
+    beside.family,
+    beside.model,
+    'settled',
+    0,
+    0,
+    settlement.isEstimated ? 1 : 0,
+    usage.input,
+    usage.cacheRead,
+    usage.cacheWritten,
+    usage.output,
+    usage.reasoning,
+    booked.units,
+    toUnits(settlement.status),
+    settlement.upstream ?? null,
+    instance,
+    entry.startedAt,
+    endedAt,
+  ]
+}
+
+export function toBookedAdjustment(adjusted: Adjustment, instance: string): readonly Value[] {
+  const { id, userId, family, at } = adjusted
+  const kind = ['adjustment', '/usage', family, '', 'settled'] as const
+  return [id, userId, ...kind, 0, 0, 0, 0, 0, 0, 0, 0, adjusted.units, null, null, instance, at, at]
+}
+
+const usageSums = [
+  'requests',
+  'estimated',
+  'input',
+  'cache_read',
+  'cache_written',
+  'output',
+  'reasoning',
+] as const
+
+/** Of a row of usage, behind what is its own: whose it is, or of which time. */
+export const usageColumns = ['family', 'model', 'upstream', 'status', ...usageSums] as const
+
+export function toUsageValues(row: RollUp): readonly Value[] {
+  const { family, model, upstream, status, requests, estimated, usage } = row
+  const { input, cacheRead, cacheWritten, output, reasoning } = usage
+  return [
+    family,
+    model,
+    upstream,
+    status,
+    requests,
+    estimated,
+    input,
+    cacheRead,
+    cacheWritten,
+    output,
+    reasoning,
+  ]
+}
+
+/** The same of a row with weights: most have none, and are written without that column. */
+export const weighedColumns = [...usageColumns, 'weighing'] as const
+
+export function toWeighedValues(row: RollUp): readonly Value[] {
+  return [...toUsageValues(row), row.weighing]
+}
+
+/**
+ * What happens to a row of usage that is there already: the sums are added up, and saturate.
+ *
+ * @param own the columns before the shared ones
+ */
+export function addingUsage(table: string, own: readonly string[], more: readonly string[] = []): string {
+  const key = [...own, 'family', 'model', 'upstream', 'status', ...more]
+  const added = usageSums.map((sum) => `${sum} = ${saturating(`${table}.${sum}`, `excluded.${sum}`)}`)
+  return `on conflict (${key.join(', ')}) do update set ${added.join(', ')}`
+}
+
+/** What `addingUsage` says, for a row with weights. */
+export function addingWeighed(table: string, own: readonly string[], more: readonly string[] = []): string {
+  const weighing = saturatingBoth(`${table}.weighing`, 'excluded.weighing')
+  return `${addingUsage(table, own, more)}, weighing = ${weighing}`
+}

@@ -1,0 +1,75 @@
+import { Worker } from 'node:worker_threads'
+import { StoreFault, StoreUnavailable } from '#storage/store.ts'
+import type { BackgroundWork } from './background.ts'
+import type { WorkDone, WorkerSettings, WorkOrder } from './worker.ts'
+import type { WriterSettings, WriterWork } from './writer.ts'
+
+/** What each kind of thread does, by name. */
+interface Kinds {
+  readonly writer: WriterWork
+  readonly background: BackgroundWork
+}
+
+/** Hands work to a thread and brings the answers back. Rejects with `StoreUnavailable` or `StoreFault`. */
+export interface Thread<Work> {
+  readonly run: <Name extends keyof Work>(
+    name: Name,
+    ...args: ArgsOf<Work[Name]>
+  ) => Promise<ValueOf<Work[Name]>>
+  readonly close: () => Promise<void>
+}
+
+export type ArgsOf<Method> = Method extends (...args: infer Args) => unknown ? Args : never
+export type ValueOf<Method> = Method extends (...args: never[]) => Promise<infer Value> ? Value : never
+
+interface Waiting {
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Starts a thread and waits until its database is open; throws what opening it threw. */
+export async function openThread<Kind extends keyof Kinds>(
+  work: Kind,
+  settings: WriterSettings,
+): Promise<Thread<Kinds[Kind]>> {
+  const workerData: WorkerSettings = { work, settings }
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
+  const waiting = new Map<number, Waiting>()
+  let lastId = 0
+  let goneBecause: unknown
+
+  function failAll(error: unknown): void {
+    goneBecause = error
+    for (const { reject } of waiting.values()) reject(new StoreUnavailable(error))
+    waiting.clear()
+  }
+  worker.on('error', failAll)
+  worker.on('exit', (code) => failAll(goneBecause ?? new Error(`the ${work} ended with code ${code}`)))
+  worker.on('message', (done: WorkDone) => {
+    const caller = waiting.get(done.id)
+    waiting.delete(done.id)
+    if (done.kind === 'failed' && done.error instanceof Error && done.errcode !== undefined)
+      Object.assign(done.error, { errcode: done.errcode })
+    if (done.kind === 'done') caller?.resolve(done.value as never)
+    else if (done.id === 0) caller?.reject(done.error)
+    else caller?.reject(done.isFault ? new StoreFault(done.error) : new StoreUnavailable(done.error))
+  })
+
+  await new Promise<unknown>((resolve, reject) => waiting.set(0, { resolve, reject }))
+
+  function order(name: string, args: readonly unknown[]): Promise<never> {
+    if (goneBecause !== undefined) return Promise.reject(new StoreUnavailable(goneBecause))
+    const id = ++lastId
+    return new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject })
+      worker.postMessage({ id, name, args } satisfies WorkOrder)
+    })
+  }
+  return {
+    run: (name, ...args) => order(String(name), args),
+    async close() {
+      if (goneBecause === undefined) await order('close', [])
+      await worker.terminate()
+    },
+  }
+}

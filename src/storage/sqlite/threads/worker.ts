@@ -1,0 +1,79 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { isFault } from '#storage/sqlite/failure.ts'
+import { openBackground } from './background.ts'
+import { openWriter, type WriterSettings } from './writer.ts'
+
+/** A thread that does one thing after the other, in the order in which it came. */
+export interface WorkOrder {
+  readonly id: number
+  readonly name: string
+  readonly args: readonly unknown[]
+}
+
+export type WorkDone =
+  | { readonly id: number; readonly kind: 'done'; readonly value: unknown }
+  /** An error loses on its way to another thread what it says beside its message. */
+  | {
+      readonly id: number
+      readonly kind: 'failed'
+      readonly error: unknown
+      readonly errcode: unknown
+      readonly isFault: boolean
+    }
+
+export interface WorkerSettings {
+  readonly work: 'writer' | 'background'
+  readonly settings: WriterSettings
+}
+
+type Work = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>
+
+function failed(id: number, error: unknown): WorkDone {
+  const errcode = error instanceof Error && 'errcode' in error ? error.errcode : undefined
+  return { id, kind: 'failed', error, errcode, isFault: isFault(error) }
+}
+
+/** The order 0 is opening the database; its answer is sent first. */
+async function serve(
+  port: NonNullable<typeof parentPort>,
+  { work, settings }: WorkerSettings,
+): Promise<void> {
+  const orders: WorkOrder[] = []
+  let isBusy = true
+  let doer: Work = {}
+  port.on('message', (order: WorkOrder) => {
+    orders.push(order)
+    if (!isBusy) void runAll()
+  })
+
+  async function run({ id, name, args }: WorkOrder): Promise<void> {
+    try {
+      const step = doer[name]
+      if (!step) throw new Error(`there is no work ${name}`)
+      // The proxy on the other side is typed by the same interface, so the arguments are the method's own.
+      const value = await step(...(args as never[]))
+      port.postMessage({ id, kind: 'done', value } satisfies WorkDone)
+    } catch (error) {
+      port.postMessage(failed(id, error))
+    }
+    if (name === 'close') port.close()
+  }
+
+  async function runAll(): Promise<void> {
+    isBusy = true
+    for (let order = orders.shift(); order; order = orders.shift()) await run(order)
+    isBusy = false
+  }
+
+  try {
+    doer = { ...(await (work === 'writer' ? openWriter(settings) : openBackground(settings))) }
+    port.postMessage({ id: 0, kind: 'done', value: undefined } satisfies WorkDone)
+  } catch (error) {
+    port.postMessage(failed(0, error))
+    port.close()
+    return
+  }
+  await runAll()
+}
+
+if (parentPort) void serve(parentPort, workerData)

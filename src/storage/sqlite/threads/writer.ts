@@ -1,0 +1,107 @@
+import { DatabaseSync } from 'node:sqlite'
+import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
+import type { Settlement } from '#core/settlement.ts'
+import { createVault } from '#core/vault.ts'
+import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
+import { createOwners, type EntryFault } from '#storage/ledger/owners.ts'
+import { integer } from '#storage/schema/columns.ts'
+import { holdMasterKey } from '#storage/schema/held-key.ts'
+import { createKysely } from '#storage/sqlite/dialect.ts'
+import { isFault } from '#storage/sqlite/failure.ts'
+import { createSqliteLedger } from '#storage/sqlite/ledger.ts'
+import { fileBytes } from '#storage/sqlite/log.ts'
+import { migrateSqlite } from '#storage/sqlite/migrate.ts'
+import { refuseMoved } from '#storage/sqlite/move/moved.ts'
+import type { AdminKeyStore, CorrectionStore, MeteringStore } from '#storage/store.ts'
+import { createUpkeepWriter, type UpkeepWriter } from '#storage/upkeep/write.ts'
+import { createCorrectionTable } from '#storage/usage/corrections.ts'
+import { createUserWriter, type UserWriter } from '#storage/users/write.ts'
+
+/**
+ * What the control plane writes. It has a connection and a thread of its own, so that ten
+ * thousand users in one transaction stop no stream; a lane on the other side sees to it that only one of the two
+ * connections writes at a time, so that nobody ever waits for a lock.
+ */
+export interface WriterSettings {
+  readonly path: string
+  readonly masterKey: Uint8Array
+  readonly policy: PolicySettings
+  /** Names this process in the entries that it opens. */
+  readonly instance: string
+}
+
+/** What the writer does for others, by name. */
+export interface WriterWork
+  extends UserWriter,
+    UpkeepWriter,
+    Pick<AdminKeyStore, 'insertAdminKey' | 'deleteAdminKey'>,
+    Pick<CorrectionStore, 'writeCorrections'>,
+    Pick<MeteringStore, 'beat' | 'renewLease'> {
+  /** Closes some of the entries that nobody will settle; 0 when there are no more. */
+  readonly abandonSome: (now: number, silentMs: number) => Promise<number>
+  /** Those that could not be closed. */
+  readonly takeFaults: () => Promise<readonly EntryFault[]>
+  /** Moves the rest of the log and begins it anew, while no write runs. False where a reader stays for too long. */
+  readonly emptyLog: () => Promise<boolean>
+  /** Cuts the file of a log that has begun anew. */
+  readonly cutLog: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+const busyMs = 2_000
+const emptyMsMax = 50
+
+/** Opens and migrates the database. Throws where that cannot be done; the message says why. */
+export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
+  const db = new DatabaseSync(settings.path)
+  // FULL syncs every commit: what was answered is on the disk. Checkpoints are asked for, never automatic.
+  db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
+  db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
+  db.exec(`pragma journal_size_limit = ${fileBytes}`)
+  await migrateSqlite(db)
+  refuseMoved(db, settings.path)
+  const vault = createVault(settings.masterKey)
+  const kysely = createKysely(db)
+  await holdMasterKey(kysely, vault.fingerprint)
+  const policy = createPolicy(settings.policy)
+  const users = createUserWriter(kysely, vault, policy, settings.instance)
+  const adminKeys = createAdminKeyTable(kysely, vault)
+  const ledger = createSqliteLedger(db, vault, policy, settings.instance)
+  const owners = createOwners(kysely, settings.instance)
+  await owners.outliveAll(Date.now())
+  // What an earlier process left there, before any request waits for it.
+  db.exec('pragma wal_checkpoint(truncate)')
+  return {
+    ...users,
+    ...createUpkeepWriter(kysely),
+    writeCorrections: createCorrectionTable(kysely).writeCorrections,
+    beat: owners.beat,
+    renewLease: owners.renewLease,
+    insertAdminKey: adminKeys.insertAdminKey,
+    deleteAdminKey: adminKeys.deleteAdminKey,
+    async abandonSome(now, silentMs) {
+      const seenBefore = now - silentMs
+      const book = async (settlements: readonly Settlement[]) =>
+        ledger.runBatch({ now, settlements, asks: [] })
+      const closed = await owners.abandonSome(now, seenBefore, { book, isFault })
+      if (closed === 0) await owners.forgetDead(seenBefore)
+      return closed
+    },
+    takeFaults: async () => owners.takeFaults(),
+    async emptyLog() {
+      // Everybody who writes is waiting.
+      db.exec(`pragma busy_timeout = ${emptyMsMax}`)
+      try {
+        return integer(db.prepare('pragma wal_checkpoint(restart)').get()?.busy) === 0
+      } finally {
+        db.exec(`pragma busy_timeout = ${busyMs}`)
+      }
+    },
+    async cutLog() {
+      // The first write after the log began anew cuts its file; this one changes nothing else.
+      const version = integer(db.prepare('pragma user_version').get()?.user_version)
+      db.exec(`pragma user_version = ${version}`)
+    },
+    close: async () => db.close(),
+  }
+}

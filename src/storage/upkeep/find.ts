@@ -1,0 +1,162 @@
+import { type Kysely, sql } from 'kysely'
+import type { Policy } from '#core/admission.ts'
+import { UNLIMITED } from '#core/user.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+
+/**
+ * Finding what upkeep has to do something about, where no index knows it. Reading a piece of a table at a time and
+ * going on after it, in a thread that no request waits for; whoever acts on what was found looks again at whether
+ * it still is so.
+ */
+export interface UpkeepFinder {
+  /** Hours of users of which there are minutes although they began before; `before` is a whole hour. */
+  readonly findOldMinutes: (before: number, after: string) => Promise<Found<OldMinutes, string>>
+  /** Temporary users whose expiry lies before, and was written before. */
+  readonly findExpiredUsers: (
+    expiredBefore: number,
+    after: ExpiryKey,
+  ) => Promise<Found<ExpiredUser, ExpiryKey>>
+  readonly findOldAddresses: (now: number, after: AddressKey) => Promise<Found<OldAddress, AddressKey>>
+}
+
+export interface Found<Item, Place> {
+  readonly items: readonly Item[]
+  /** Where it goes on; absent at the end. */
+  readonly next?: Place
+}
+
+export interface OldMinutes {
+  readonly userId: string
+  readonly hourAt: number
+  readonly rows: number
+}
+
+export interface ExpiredUser {
+  readonly id: string
+  readonly expiresAt: number
+  /** When that was written; null where an earlier version wrote it, as one that had not passed yet. */
+  readonly setAt: number | null
+}
+
+export interface ExpiryKey {
+  readonly id: string
+  readonly expiresAt: number
+}
+
+export interface AddressKey {
+  readonly userId: string
+  readonly address: string
+}
+
+export interface OldAddress extends AddressKey {
+  /** As it was read: an address that was seen since is not old any more. */
+  readonly lastSeenAt: number
+}
+
+const hourMs = 3_600_000
+const dayMs = 86_400_000
+/** Few milliseconds of reading. */
+const usersAtOnce = 1000
+const rowsAtOnce = 5000
+
+export function createUpkeepFinder(db: Kysely<Schema>, policy: Policy): UpkeepFinder {
+  return {
+    async findOldMinutes(before, after) {
+      // From user to user by two look-ups each, over all the minutes between that are not old.
+      const { rows } = await sql<{ user_id: string; oldest_at: number }>`
+        with recursive heads (user_id) as (
+          select min(user_id) from usage_minutes where user_id > ${after}
+          union all
+          select (select min(user_id) from usage_minutes where user_id > heads.user_id)
+            from heads where heads.user_id is not null
+        ), next_ones as (select user_id from heads where user_id is not null limit ${sql.lit(usersAtOnce)})
+        select user_id, (select min(minute_at) from usage_minutes m where m.user_id = next_ones.user_id) as oldest_at
+          from next_ones`.execute(db)
+      const old = rows.filter((row) => row.oldest_at < before).map((row) => row.user_id)
+      const last = rows.length === usersAtOnce ? rows.at(-1) : undefined
+      return { items: await hoursOf(db, old, before), ...(last && { next: last.user_id }) }
+    },
+
+    async findExpiredUsers(expiredBefore, after) {
+      const rows = await db
+        .selectFrom('users')
+        .select(['id', 'expires_at', 'expiry_set_at', 'type'])
+        .where('expires_at', '<', expiredBefore)
+        .where(sql<boolean>`(expires_at, id) > (${after.expiresAt}, ${after.id})`)
+        .orderBy('expires_at')
+        .orderBy('id')
+        .limit(rowsAtOnce)
+        .execute()
+      const items = rows.map((row) => ({
+        id: row.id,
+        expiresAt: row.expires_at ?? 0,
+        setAt: row.expiry_set_at,
+        type: row.type,
+      }))
+      const last = items.length === rowsAtOnce ? items.at(-1) : undefined
+      return {
+        items: items
+          .filter(({ type, setAt }) => type === 'temporary' && (setAt ?? 0) < expiredBefore)
+          .map(({ id, expiresAt, setAt }) => ({ id, expiresAt, setAt })),
+        ...(last && { next: { id: last.id, expiresAt: last.expiresAt } }),
+      }
+    },
+
+    async findOldAddresses(now, after) {
+      // Each user by a look-up of its own: joined, all the users before this piece were read as well.
+      const rows = await db
+        .selectFrom('addresses')
+        .select((e) => [
+          'user_id',
+          'address',
+          'last_seen_at',
+          e
+            .selectFrom('users')
+            .select('ip_window_days')
+            .whereRef('users.id', '=', 'addresses.user_id')
+            .as('ip_window_days'),
+        ])
+        .where(sql<boolean>`(user_id, address) > (${after.userId}, ${after.address})`)
+        .orderBy('user_id')
+        .orderBy('address')
+        .limit(rowsAtOnce)
+        .execute()
+      const items = rows.map((row) => {
+        const days = row.ip_window_days ?? policy.defaults.ipWindowDays ?? UNLIMITED
+        const since = days === UNLIMITED ? Number.NEGATIVE_INFINITY : now - days * dayMs
+        const isOld = row.last_seen_at < since
+        return { userId: row.user_id, address: row.address, lastSeenAt: row.last_seen_at, isOld }
+      })
+      const last = items.length === rowsAtOnce ? items.at(-1) : undefined
+      return {
+        items: items
+          .filter(({ isOld }) => isOld)
+          .map(({ userId, address, lastSeenAt }) => ({ userId, address, lastSeenAt })),
+        ...(last && { next: { userId: last.userId, address: last.address } }),
+      }
+    },
+  }
+}
+
+async function hoursOf(
+  db: Kysely<Schema>,
+  userIds: readonly string[],
+  before: number,
+): Promise<readonly OldMinutes[]> {
+  if (userIds.length === 0) return []
+  const hour = sql<number>`minute_at - minute_at % ${sql.lit(hourMs)}`
+  const rows = await db
+    .selectFrom('usage_minutes')
+    .select((e) => ['user_id', hour.as('hour_at'), e.fn.countAll<number>().as('count')])
+    .where('user_id', 'in', userIds)
+    .where('minute_at', '<', before)
+    .groupBy(['user_id', hour])
+    .orderBy('user_id')
+    .orderBy(hour)
+    .execute()
+  return rows.map((row) => ({
+    userId: row.user_id,
+    hourAt: Number(row.hour_at),
+    rows: Number(row.count),
+  }))
+}

@@ -1,0 +1,63 @@
+import { type Kysely, sql } from 'kysely'
+import type { InputCorrection } from '#core/input-correction.ts'
+import { correctedModelsMax } from '#core/input-correction.ts'
+import { correctedKinds } from '#core/input-kinds.ts'
+import { toCount } from '#core/units.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import type { CorrectionStore } from '#storage/store.ts'
+
+/** What has been learned of how models count their input. No request waits for any of it. */
+export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {
+  return {
+    async readCorrections(since) {
+      const rows = await db
+        .selectFrom('input_corrections')
+        .select(['model', 'kind', 'voice', 'factor', 'requests'])
+        .where('updated_at', '>=', since)
+        .execute()
+      return rows.flatMap((row) => {
+        // One that a later version has added is none of ours.
+        const kind = correctedKinds.find((one) => one === row.kind)
+        return kind
+          ? [{ ...row, kind, voice: Number(row.voice), requests: toCount(Number(row.requests)) }]
+          : []
+      })
+    },
+
+    async writeCorrections(corrections, now) {
+      if (corrections.length === 0) return
+      // In one order, so that two instances that write the same do not wait for each other in a circle.
+      const rows = corrections.toSorted(byKey).map((one) => ({ ...one, updated_at: now }))
+      await db
+        .insertInto('input_corrections')
+        .values(rows)
+        .onConflict((conflict) =>
+          conflict.columns(['model', 'kind', 'voice']).doUpdateSet({
+            factor: (e) => e.ref('excluded.factor'),
+            requests: (e) => e.ref('excluded.requests'),
+            updated_at: (e) => e.ref('excluded.updated_at'),
+          }),
+        )
+        .execute()
+    },
+  }
+}
+
+/** Removes those of models that were not used since, and of the rest all but the models that are used most. */
+export async function removeCorrections(db: Kysely<Schema>, before: number, limit: number): Promise<number> {
+  const key = sql.raw('model, kind, voice')
+  const removed = await sql`delete from input_corrections where (${key}) in (
+    select ${key} from input_corrections where updated_at < ${before} or model not in (
+      select model from input_corrections where updated_at >= ${before}
+      group by model order by max(requests) desc, model limit ${correctedModelsMax})
+    limit ${limit})`.execute(db)
+  return Number(removed.numAffectedRows ?? 0)
+}
+
+function byKey(one: InputCorrection, other: InputCorrection): number {
+  const [a, b] = [one, other].map(({ model, kind, voice }) => `${model}\n${kind}\n${voice}`) as [
+    string,
+    string,
+  ]
+  return a < b ? -1 : Number(a > b)
+}

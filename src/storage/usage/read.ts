@@ -1,0 +1,195 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { Policy } from '#core/admission.ts'
+import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow } from '#core/usage-question.ts'
+import { integer, weighedSum, wideSum } from '#storage/schema/columns.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import type { UsageStore } from '#storage/store.ts'
+
+/**
+ * Usage in buckets of time, read from what requests were added up to and never from the requests themselves. What
+ * all users used together has tables of its own, by minute and by hour, with few rows; what is asked of one user,
+ * or by user, stands in minutes until upkeep gathers them into hours, so that both are read and added up. A row
+ * is in one of the two at any moment, and one statement sees one moment.
+ *
+ * Minutes of a user therefore reach back only as far as upkeep leaves them, and the totals' as far as they are
+ * kept; hours and days reach back to the first request.
+ */
+const bucketMs: Readonly<Record<Exclude<UsageBucket, 'day'>, number>> = { minute: 60_000, hour: 3_600_000 }
+const hourMs = bucketMs.hour
+
+const columns: Readonly<Record<UsageDimension, 'user_id' | 'family' | 'model' | 'upstream' | 'status'>> = {
+  user: 'user_id',
+  family: 'family',
+  model: 'model',
+  upstream: 'upstream',
+  status: 'status',
+}
+
+/** A piece of the time that was asked for, read by one statement; both ends are whole hours, or minutes. */
+interface Range {
+  readonly from: number
+  readonly to: number
+  /** The bucket that all of it belongs to; absent where each row says its own. */
+  readonly at?: number
+  /** Whether a user's usage of that time may still stand in minutes. */
+  readonly hasMinutes: boolean
+}
+
+export function createUsageReader(db: Kysely<Schema>, policy: Policy): UsageStore {
+  async function rangesOf(question: UsageQuestion): Promise<readonly Range[]> {
+    const { bucket } = question
+    if (bucket === 'minute') return [wholeRange(question, bucketMs.minute)]
+    const isOfEverybody = isByUser(question) && question.userId === undefined
+    // Minutes have no index by time: all of them are looked through, so only for hours that can have some.
+    const minutesFrom = isOfEverybody ? await oldestMinute(db) : 0
+    if (bucket === 'day') return dayRanges(question, policy, minutesFrom)
+    return isOfEverybody ? hourRanges(question, minutesFrom) : [wholeRange(question, hourMs)]
+  }
+
+  return {
+    async readUsage(question) {
+      const rows: UsageRow[] = []
+      for (const range of await rangesOf(question)) {
+        if (rows.length >= question.limit) break
+        const { rows: found } = await statement(question, range, question.limit - rows.length).execute(db)
+        for (const row of found) rows.push(toUsageRow(row, question.groupBy, range))
+      }
+      return rows
+    },
+  }
+}
+
+function isByUser({ userId, groupBy }: UsageQuestion): boolean {
+  return userId !== undefined || groupBy.includes('user')
+}
+
+function wholeRange({ from, to }: UsageQuestion, lengthMs: number): Range {
+  return { from: floorTo(from, lengthMs), to: ceilTo(to, lengthMs), hasMinutes: true }
+}
+
+/**
+ * Days as the configured time zone has them. Each is a statement of its own: that takes a third of the time of
+ * one that has to sort all hours into days. An hour belongs to the day in which it begins.
+ */
+function dayRanges(question: UsageQuestion, policy: Policy, minutesFrom: number): readonly Range[] {
+  const ranges: Range[] = []
+  let day = policy.periodAt('daily', question.from)
+  while (day.startAt < question.to) {
+    const to = ceilTo(day.endAt, hourMs)
+    ranges.push({ at: day.startAt, from: ceilTo(day.startAt, hourMs), to, hasMinutes: to > minutesFrom })
+    day = policy.periodAt('daily', day.endAt)
+  }
+  return ranges
+}
+
+/** Hour by hour, so that whoever asks for everybody's usage gets the first rows without all being sorted. */
+function hourRanges(question: UsageQuestion, minutesFrom: number): readonly Range[] {
+  const { from, to } = wholeRange(question, hourMs)
+  const withMinutesFrom = Math.min(to, Math.max(from, floorTo(minutesFrom, hourMs)))
+  const ranges: Range[] = []
+  for (let at = from; at < withMinutesFrom; at += hourMs)
+    ranges.push({ at, from: at, to: at + hourMs, hasMinutes: false })
+  return [...ranges, { from: withMinutesFrom, to, hasMinutes: true }]
+}
+
+/** Infinity where there is none. */
+async function oldestMinute(db: Kysely<Schema>): Promise<number> {
+  const { at } = await db
+    .selectFrom('usage_minutes')
+    .select((e) => e.fn.min<number | null>('minute_at').as('at'))
+    .executeTakeFirstOrThrow()
+  return at === null ? Number.POSITIVE_INFINITY : integer(at)
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+function statement(question: UsageQuestion, range: Range, limit: number): RawBuilder<Row> {
+  const groups = question.groupBy.map((dimension) => sql.ref(columns[dimension]))
+  const keys = range.at === undefined ? [sql.ref('at'), ...groups] : groups
+  const grouped = keys.length === 0 ? sql`` : sql`group by ${sql.join(keys)}`
+  const ordered = keys.length === 0 ? sql`` : sql`order by ${sql.join(keys)}`
+  const selected = sql.join([...keys, ...sums])
+  // What was counted and taken out again is no row, and without a group nothing would be one as well.
+  return sql<Row>`select ${selected} from (${sourceOf(question, range)}) as rolled_up
+    ${grouped} having ${requests} <> 0 or ${kinds} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
+}
+
+const figures = sql.raw('requests, estimated, input, cache_read, cache_written, output, reasoning, weighing')
+const requests = sql.raw(wideSum('requests'))
+const kinds = sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))
+const units = sql.raw(wideSum(weighedSum))
+const dimensions = sql.raw('family, model, upstream, status')
+const sumsOfKinds = [
+  'requests',
+  'estimated',
+  'input',
+  'cache_read',
+  'cache_written',
+  'output',
+  'reasoning',
+].map((name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`)
+const sums = [...sumsOfKinds, sql`${units} as units`]
+
+function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
+  const { bucket } = question
+  const those = (at: string) => conditions(question, sql.ref(at), range)
+  if (!isByUser(question)) {
+    const [table, at] = bucket === 'minute' ? ['total_minutes', 'minute_at'] : ['total_hours', 'hour_at']
+    return sql`select ${sql.ref(at)} as at, ${dimensions}, ${figures} from ${sql.table(table)} where ${those(at)}`
+  }
+  const hourOfMinute = sql`minute_at - minute_at % ${sql.lit(hourMs)}`
+  const minutes = (at: RawBuilder<unknown>) =>
+    sql`select ${at} as at, user_id, ${dimensions}, ${figures} from usage_minutes where ${those('minute_at')}`
+  if (bucket === 'minute') return minutes(sql.ref('minute_at'))
+  const hours = sql`select hour_at as at, user_id, ${dimensions}, ${figures} from usage_hours where ${those('hour_at')}`
+  return range.hasMinutes ? sql`${hours} union all ${minutes(hourOfMinute)}` : hours
+}
+
+function conditions(
+  question: UsageQuestion,
+  at: RawBuilder<unknown>,
+  { from, to }: Range,
+): RawBuilder<unknown> {
+  const { userId, family, model, upstream, status } = question
+  const wanted = { user_id: userId, family, model, upstream, status }
+  const equal = Object.entries(wanted).flatMap(([name, value]) =>
+    value === undefined ? [] : [sql`${sql.ref(name)} = ${value}`],
+  )
+  return sql.join([sql`${at} >= ${from}`, sql`${at} < ${to}`, ...equal], sql` and `)
+}
+
+function toUsageRow(row: Row, groupBy: readonly UsageDimension[], range: Range): UsageRow {
+  const text = (dimension: UsageDimension) => {
+    if (!groupBy.includes(dimension)) return undefined
+    const value = row[columns[dimension]]
+    if (typeof value !== 'string') throw new TypeError(`stored usage has no ${dimension}`)
+    return value
+  }
+  const [userId, family, model, upstream] = [text('user'), text('family'), text('model'), text('upstream')]
+  return {
+    at: range.at ?? integer(row.at),
+    ...(userId !== undefined && { userId }),
+    ...(family !== undefined && { family }),
+    ...(model !== undefined && { model }),
+    ...(upstream !== undefined && { upstream }),
+    ...(groupBy.includes('status') && { status: integer(row.status) }),
+    requests: integer(row.requests),
+    estimated: integer(row.estimated),
+    usage: {
+      input: integer(row.input),
+      cacheRead: integer(row.cache_read),
+      cacheWritten: integer(row.cache_written),
+      output: integer(row.output),
+      reasoning: integer(row.reasoning),
+    },
+    units: integer(row.units),
+  }
+}
+
+function floorTo(at: number, lengthMs: number): number {
+  return Math.floor(at / lengthMs) * lengthMs
+}
+
+function ceilTo(at: number, lengthMs: number): number {
+  return Math.ceil(at / lengthMs) * lengthMs
+}

@@ -1,0 +1,37 @@
+import type { Kysely } from 'kysely'
+import type { QuotaRow, Schema } from '#storage/schema/tables.ts'
+import { chunksOf } from './quota-changes.ts'
+import { toBoundedQuota } from './rows.ts'
+
+/** What belongs to users and lies in tables of its own. */
+export interface UserParts {
+  readonly quotasOf: (userId: string) => readonly QuotaRow[]
+  /** In the order in which they were first seen. */
+  readonly addressesOf: (userId: string) => readonly string[]
+}
+
+/** A statement names no more users than this: databases bound how many values it may have. */
+const usersAtOnce = 1_000
+
+export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]): Promise<UserParts> {
+  const quotas: QuotaRow[] = []
+  const addresses: { readonly user_id: string; readonly address: string }[] = []
+  for (const chunk of chunksOf(ids, usersAtOnce)) {
+    const stored = await db.selectFrom('quotas').selectAll().where('user_id', 'in', chunk).execute()
+    quotas.push(...stored.map(toBoundedQuota))
+    const seen = await db
+      .selectFrom('addresses')
+      .select(['user_id', 'address'])
+      .where('user_id', 'in', chunk)
+      .orderBy('first_seen_at')
+      .orderBy('address')
+      .execute()
+    addresses.push(...seen)
+  }
+  const quotasById = Map.groupBy(quotas, (quota) => quota.user_id)
+  const addressesById = Map.groupBy(addresses, (row) => row.user_id)
+  return {
+    quotasOf: (userId) => quotasById.get(userId) ?? [],
+    addressesOf: (userId) => (addressesById.get(userId) ?? []).map(({ address }) => address),
+  }
+}

@@ -1,0 +1,206 @@
+import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
+import type { Policy } from '#core/admission.ts'
+import type { UnreadableUser, User, UserBar } from '#core/user.ts'
+import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserSortField } from '#core/user-list.ts'
+import type { UserRef } from '#core/user-ref.ts'
+import type { Vault } from '#core/vault.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import { readUserParts } from './parts.ts'
+import { type StoredUser, toBar, toUnreadable, toUser } from './rows.ts'
+
+/** Reading users: one by its id or access token, and pages of them in keyset order. */
+export interface UserReader {
+  readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
+  /** The same, and what bars a user of whose row something cannot be read. */
+  readonly findKnown: (id: string, now: number) => Promise<User | UnreadableUser | undefined>
+  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
+  readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
+  readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
+  readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
+  /** Users of rows that were read elsewhere, in the rows' order. */
+  readonly withParts: (rows: readonly StoredUser[], now: number) => Promise<readonly User[]>
+}
+
+type SortColumn = 'created_at' | 'last_used_at' | 'expires_at' | 'nickname' | 'prompt_count'
+
+const sortColumns: Record<UserSortField, SortColumn> = {
+  createdAt: 'created_at',
+  lastUsedAt: 'last_used_at',
+  expiresAt: 'expires_at',
+  nickname: 'nickname',
+  promptCount: 'prompt_count',
+}
+
+export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Policy): UserReader {
+  async function readerOf(rows: readonly StoredUser[], now: number): Promise<(row: StoredUser) => User> {
+    const parts = await readUserParts(
+      db,
+      rows.map((row) => row.id),
+    )
+    const known = { vault, policy, now }
+    return (row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known)
+  }
+
+  async function withParts(rows: readonly StoredUser[], now: number): Promise<readonly User[]> {
+    return rows.map(await readerOf(rows, now))
+  }
+
+  /** All that can be read; the others are named. */
+  async function readable(
+    rows: readonly StoredUser[],
+    now: number,
+  ): Promise<{ readonly users: readonly User[]; readonly unreadable: readonly string[] }> {
+    const read = await readerOf(rows, now)
+    const users: User[] = []
+    const unreadable: string[] = []
+    for (const row of rows) {
+      try {
+        users.push(read(row))
+      } catch {
+        unreadable.push(row.id)
+      }
+    }
+    return { users, unreadable }
+  }
+
+  return {
+    withParts,
+
+    async findUser(ref, now) {
+      const query = db.selectFrom('users').selectAll()
+      const row = await ('id' in ref
+        ? query.where('id', '=', ref.id)
+        : query.where('lookup', '=', vault.lookupOf(ref.accessToken))
+      ).executeTakeFirst()
+      return row && (await withParts([row], now))[0]
+    },
+
+    async findKnown(id, now) {
+      const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+      if (!row) return undefined
+      try {
+        return (await withParts([row], now))[0]
+      } catch (error) {
+        // What the rows' readers throw; the database's own errors are of other classes.
+        if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error
+        return toUnreadable(row, vault)
+      }
+    },
+
+    async findBars(ids) {
+      if (ids.length === 0) return []
+      const rows = await db
+        .selectFrom('users')
+        .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
+        .where('id', 'in', ids)
+        .execute()
+      return rows.map(toBar)
+    },
+
+    async listUsers(request) {
+      const rows = await readPage(db, request)
+      const { users, unreadable } = await readable(rows.slice(0, request.limit), request.now)
+      const last = rows[request.limit - 1]
+      return {
+        users,
+        ...(unreadable.length > 0 && { unreadable }),
+        ...(rows.length > request.limit && last && { next: cursorAt(last, request) }),
+      }
+    },
+
+    async countUsers(filter, now) {
+      const query = filtered(db.selectFrom('users'), filter, now)
+      const row = await query.select((e) => e.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
+      return Number(row.count)
+    },
+
+    async knowsAccessToken(accessToken) {
+      const lookup = vault.lookupOf(accessToken)
+      return (
+        (await db.selectFrom('users').select('id').where('lookup', '=', lookup).executeTakeFirst()) !==
+        undefined
+      )
+    },
+  }
+}
+
+type UserQuery<Selected> = SelectQueryBuilder<Schema, 'users', Selected>
+
+/**
+ * One row more than asked for, to know whether a page follows. Users without the field that is sorted by stand
+ * at the end in either direction; they are a second range, since an index cannot compare with null.
+ */
+async function readPage(db: Kysely<Schema>, request: UserPageRequest): Promise<readonly StoredUser[]> {
+  const { field, descending } = request.sort ?? { field: 'createdAt' as const, descending: false }
+  const column = sortColumns[field]
+  const { after } = request
+  const direction = descending ? 'desc' : 'asc'
+  const wanted = request.limit + 1
+  const base = () => filtered(db.selectFrom('users').selectAll(), request.filter ?? {}, request.now)
+
+  const valued =
+    after?.value === null
+      ? []
+      : await beyond(base().where(column, 'is not', null), column, after, descending)
+          .orderBy(column, direction)
+          .orderBy('id', direction)
+          .limit(wanted)
+          .execute()
+  if (valued.length >= wanted || column === 'created_at' || column === 'prompt_count') return valued
+  const unset = base().where(column, 'is', null)
+  const from = after?.value === null ? unset.where('id', descending ? '<' : '>', after.id) : unset
+  const rest = await from
+    .orderBy('id', direction)
+    .limit(wanted - valued.length)
+    .execute()
+  return [...valued, ...rest]
+}
+
+function beyond<Selected>(
+  query: UserQuery<Selected>,
+  column: SortColumn,
+  after: UserCursor | undefined,
+  descending: boolean,
+): UserQuery<Selected> {
+  if (!after) return query
+  const sign = sql.raw(descending ? '<' : '>')
+  return query.where(sql<boolean>`(${sql.ref(column)}, id) ${sign} (${after.value}, ${after.id})`)
+}
+
+function cursorAt(row: StoredUser, request: UserPageRequest): UserCursor {
+  return { value: row[sortColumns[request.sort?.field ?? 'createdAt']], id: row.id }
+}
+
+function filtered<Selected>(
+  query: UserQuery<Selected>,
+  filter: UserFilter,
+  now: number,
+): UserQuery<Selected> {
+  let narrowed = query
+  if (filter.type !== undefined) narrowed = narrowed.where('type', '=', filter.type)
+  if (filter.text !== undefined && filter.text !== '') {
+    // LIKE's own wildcards in the text stand for themselves.
+    const pattern = `%${filter.text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`
+    narrowed = narrowed.where(sql<boolean>`search like ${pattern} escape '\\'`)
+  }
+  if (filter.state !== undefined) narrowed = narrowed.where((e) => inState(e, filter.state ?? 'active', now))
+  return narrowed
+}
+
+function inState(
+  e: ExpressionBuilder<Schema, 'users'>,
+  state: NonNullable<UserFilter['state']>,
+  now: number,
+) {
+  switch (state) {
+    case 'disabled':
+      return e('disabled_at', '<=', now)
+    case 'expired':
+      return e('expires_at', '<=', now)
+    case 'active':
+      return e.and([
+        e.or([e('disabled_at', 'is', null), e('disabled_at', '>', now)]),
+        e.or([e('expires_at', 'is', null), e('expires_at', '>', now)]),
+      ])
+  }
+}

@@ -1,0 +1,66 @@
+import type { Kysely, Transaction } from 'kysely'
+import { type Policy, periodOf } from '#core/admission.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import type { UsageReset } from '#storage/store.ts'
+import { adjustUsed, rollQuota, saveAdjustments, saveQuotas } from './quota-changes.ts'
+import { toBoundedQuota, toLimits } from './rows.ts'
+
+const route = '/admin/quota/reset'
+
+export interface UsedUsers {
+  readonly ids: readonly string[]
+  /** The last of them, where more follow. */
+  readonly next?: string
+}
+
+/**
+ * The next users whose count is not zero. Apart from the reset itself, since where most stand at zero it reads a
+ * long way, and whoever writes must not wait for it.
+ */
+export async function findUsedUsers(db: Kysely<Schema>, request: UsageReset): Promise<UsedUsers> {
+  const { families, after, limit } = request
+  let query = db.selectFrom('quotas').select('user_id').distinct().where('used', '<>', 0)
+  if (after !== undefined) query = query.where('user_id', '>', after)
+  if (families !== 'all') query = query.where('family', 'in', [...families])
+  const rows = await query
+    .orderBy('user_id')
+    .limit(limit + 1)
+    .execute()
+  const ids = rows.slice(0, limit).map((row) => row.user_id)
+  const last = ids.at(-1)
+  return { ids, ...(rows.length > ids.length && last !== undefined && { next: last }) }
+}
+
+/** Counts users from zero, in one transaction, and answers how many were not. No edit of theirs: revisions stay. */
+export type ResetUsers = (
+  ids: readonly string[],
+  families: readonly string[] | 'all',
+  now: number,
+) => Promise<number>
+
+export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: string): ResetUsers {
+  async function reset(trx: Transaction<Schema>, ...[ids, families, now]: Parameters<ResetUsers>) {
+    const users = await trx
+      .selectFrom('users')
+      .selectAll()
+      .where('id', 'in', ids)
+      .orderBy('id')
+      .forUpdate()
+      .execute()
+    const startOf = new Map(
+      users.map((row) => [row.id, policy.periodAt(periodOf(toLimits(row), policy), now).startAt]),
+    )
+    const query = trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).where('used', '<>', 0)
+    const stored = await (families === 'all' ? query : query.where('family', 'in', [...families])).execute()
+    const quotas = stored.map(toBoundedQuota)
+    const adjustments = quotas.flatMap((quota) => {
+      rollQuota(quota, startOf.get(quota.user_id) ?? 0)
+      return adjustUsed(quota, 0, { instance, route, now }) ?? []
+    })
+    await saveQuotas(trx, quotas)
+    await saveAdjustments(trx, adjustments)
+    return new Set(adjustments.map((entry) => entry.user_id)).size
+  }
+
+  return (...args) => db.transaction().execute((trx) => reset(trx, ...args))
+}

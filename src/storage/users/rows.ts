@@ -1,0 +1,228 @@
+import type { Selectable } from 'kysely'
+import { shownPartOf } from '#core/access-token.ts'
+import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
+import { type Period, periods } from '#core/period.ts'
+import { toCount } from '#core/units.ts'
+import {
+  type IpLimitAction,
+  ipLimitActions,
+  type UnreadableUser,
+  type User,
+  type UserBar,
+  type UserLimits,
+  type UserQuota,
+  type UserType,
+  userTypes,
+} from '#core/user.ts'
+import type { UserProfile } from '#core/user-edit.ts'
+import type { Vault } from '#core/vault.ts'
+import { integer, optional } from '#storage/schema/columns.ts'
+import type { QuotaRow, UserRow } from '#storage/schema/tables.ts'
+
+/** Between the rows of a user and the user. A row that holds what it never may is a bug, and is said aloud. */
+export type StoredUser = Selectable<UserRow>
+
+/** Columns that an administrator's edit writes; the rate's state is not among them. */
+export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
+
+export function toUser(
+  row: StoredUser,
+  quotas: readonly QuotaRow[],
+  addresses: readonly string[],
+  parts: { readonly vault: Vault; readonly policy: Policy; readonly now: number },
+): User {
+  const profile = toProfile(row, addresses)
+  const view = (quota: QuotaRow): UserQuota => {
+    const state = toQuotaState(quota)
+    const { used, reserved, extra } = viewQuota(profile, quota.family, state, parts.policy, parts.now)
+    return {
+      used,
+      reserved,
+      extra,
+      openRequests: quota.open_requests,
+      ...(quota.quota_limit !== null && { limit: quota.quota_limit }),
+    }
+  }
+  return {
+    ...profile,
+    id: row.id,
+    accessToken: unsealed(row, parts.vault),
+    quotas: new Map(quotas.map((quota) => [quota.family, view(quota)])),
+    revision: integer(row.revision),
+  }
+}
+
+/** Throws where the row was not sealed for this user. */
+export function unsealed({ id, sealed }: StoredUser, vault: Vault): string {
+  try {
+    return vault.unseal(sealed, id)
+  } catch (cause) {
+    throw new TypeError(`the access token of ${id} cannot be unsealed`, { cause })
+  }
+}
+
+export function toBar(
+  row: Pick<StoredUser, 'id' | 'disabled_at' | 'disabled_reason' | 'expires_at'>,
+): UserBar {
+  return {
+    id: row.id,
+    ...(row.disabled_at !== null && { disabledAt: row.disabled_at }),
+    ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
+    ...(row.expires_at !== null && { expiresAt: row.expires_at }),
+  }
+}
+
+/** Of a row in which something else is damaged. */
+export function toUnreadable(row: StoredUser, vault: Vault): UnreadableUser {
+  try {
+    return { ...toBar(row), isUnreadable: true, accessToken: unsealed(row, vault) }
+  } catch {
+    return { ...toBar(row), isUnreadable: true }
+  }
+}
+
+export function toProfile(row: StoredUser, addresses: readonly string[]): UserProfile {
+  return {
+    type: parseType(row.type),
+    addresses,
+    promptCount: integer(row.prompt_count),
+    createdAt: integer(row.created_at),
+    limits: toLimits(row),
+    ...(row.nickname !== null && { nickname: row.nickname }),
+    ...(row.last_used_at !== null && { lastUsedAt: integer(row.last_used_at) }),
+    ...(row.disabled_at !== null && { disabledAt: integer(row.disabled_at) }),
+    ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
+    ...(row.expires_at !== null && { expiresAt: integer(row.expires_at) }),
+    ...(row.admin_note !== null && { adminNote: row.admin_note }),
+    ...(row.meta !== null && { meta: parseMeta(row.meta) }),
+  }
+}
+
+type LimitColumns = Pick<
+  StoredUser,
+  | 'requests_per_minute'
+  | 'concurrent_requests'
+  | 'max_ips'
+  | 'ip_window_days'
+  | 'ip_limit_action'
+  | 'allowed_networks'
+  | 'allowed_models'
+  | 'period'
+>
+
+export function toLimits(row: LimitColumns): UserLimits {
+  return {
+    ...(row.requests_per_minute !== null && { requestsPerMinute: integer(row.requests_per_minute) }),
+    ...(row.concurrent_requests !== null && { concurrentRequests: integer(row.concurrent_requests) }),
+    ...(row.max_ips !== null && { maxIps: integer(row.max_ips) }),
+    ...(row.ip_window_days !== null && { ipWindowDays: integer(row.ip_window_days) }),
+    ...(row.ip_limit_action !== null && { ipLimitAction: parseIpLimitAction(row.ip_limit_action) }),
+    ...(row.allowed_networks !== null && { allowedNetworks: parseList(row.allowed_networks) }),
+    ...(row.allowed_models !== null && { allowedModels: parseList(row.allowed_models) }),
+    ...(row.period !== null && { period: parsePeriod(row.period) }),
+  }
+}
+
+export function toColumns(
+  profile: UserProfile,
+  draft: {
+    readonly id: string
+    readonly accessToken: string
+    readonly lookup: string
+    readonly sealed: string
+    readonly expirySetAt: number | null
+    readonly revision: number
+  },
+): ProfileColumns {
+  const { limits } = profile
+  const shown = shownPartOf(draft.accessToken)
+  return {
+    id: draft.id,
+    lookup: draft.lookup,
+    sealed: draft.sealed,
+    shown,
+    search: [profile.nickname ?? '', draft.id, shown].join('\n').toLowerCase(),
+    type: profile.type,
+    nickname: profile.nickname ?? null,
+    prompt_count: profile.promptCount,
+    created_at: profile.createdAt,
+    last_used_at: profile.lastUsedAt ?? null,
+    disabled_at: profile.disabledAt ?? null,
+    disabled_reason: profile.disabledReason ?? null,
+    expires_at: profile.expiresAt ?? null,
+    expiry_set_at: draft.expirySetAt,
+    requests_per_minute: limits.requestsPerMinute ?? null,
+    concurrent_requests: limits.concurrentRequests ?? null,
+    max_ips: limits.maxIps ?? null,
+    ip_window_days: limits.ipWindowDays ?? null,
+    ip_limit_action: limits.ipLimitAction ?? null,
+    allowed_networks: limits.allowedNetworks ? JSON.stringify(limits.allowedNetworks) : null,
+    allowed_models: limits.allowedModels ? JSON.stringify(limits.allowedModels) : null,
+    period: limits.period ?? null,
+    revision: draft.revision,
+    admin_note: profile.adminNote ?? null,
+    meta: profile.meta ? JSON.stringify(profile.meta) : null,
+  }
+}
+
+/** Any stored quota with its figures in their bounds. */
+export function toBoundedQuota(row: QuotaRow): QuotaRow {
+  return {
+    ...row,
+    quota_limit: optional(row.quota_limit, integer),
+    extra: integer(row.extra),
+    used: toCount(integer(row.used)),
+    reserved: toCount(integer(row.reserved)),
+    open_requests: toCount(integer(row.open_requests)),
+    period_started_at: integer(row.period_started_at),
+  }
+}
+
+export function toQuotaState(row: QuotaRow): QuotaState {
+  return {
+    extra: row.extra,
+    used: row.used,
+    reserved: row.reserved,
+    periodStartedAt: row.period_started_at,
+    ...(row.quota_limit !== null && { limit: row.quota_limit }),
+  }
+}
+
+export function parseType(text: string): UserType {
+  const type = userTypes.find((known) => known === text)
+  if (!type) throw new TypeError(`a stored user has the type ${text}`)
+  return type
+}
+
+function parseIpLimitAction(text: string): IpLimitAction {
+  const action = ipLimitActions.find((known) => known === text)
+  if (!action) throw new TypeError(`a stored user has the IP limit's action ${text}`)
+  return action
+}
+
+function parsePeriod(text: string): Period {
+  const period = periods.find((known) => known === text)
+  if (!period) throw new TypeError(`a stored user has the period ${text}`)
+  return period
+}
+
+/** The lists that users were loaded with lately: few, and asked for with every request. */
+const lists = new Map<string, readonly string[]>()
+const listsMax = 1000
+
+function parseList(text: string): readonly string[] {
+  const known = lists.get(text)
+  if (known) return known
+  const list: unknown = JSON.parse(text)
+  if (!Array.isArray(list)) throw new TypeError('a stored list is not a list')
+  if (lists.size >= listsMax) lists.clear()
+  const parsed = Object.freeze(list.map(String))
+  lists.set(text, parsed)
+  return parsed
+}
+
+function parseMeta(text: string): Record<string, unknown> {
+  const meta: unknown = JSON.parse(text)
+  if (typeof meta !== 'object' || meta === null) throw new TypeError('a stored meta is no object')
+  return { ...meta }
+}
