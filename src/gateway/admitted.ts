@@ -6,22 +6,22 @@ import type { Endpoint, ModelRequest } from '#providers/provider.ts'
 import type { Bar } from './relays.ts'
 import type { Visit } from './visit.ts'
 
-/** A request that was let in: everything its relay has to know. Its entry is open and wants a settlement. */
+/** An admitted request with all that its relay needs. Its entry is open and must be settled. */
 export interface AdmittedRequest {
   readonly visit: Visit
   readonly endpoint: Endpoint
   readonly userId: string
-  /** When the user will be barred, where that is known already. */
+  /** The coming block of its user, if its time is known already. */
   readonly bar: Bar | undefined
   readonly body: Buffer
-  /** None where the body is a form. */
+  /** Empty if the body is a form. */
   readonly members: JsonMembers
   readonly form?: Form
   readonly request: ModelRequest
   readonly inputEstimate: number
-  /** What each kind of content was estimated at; absent where the body does not hold all that is read. */
+  /** The estimate for each kind of content; absent if the body does not hold all of the model's input. */
   readonly inputUnits: InputUnits | undefined
   readonly decision: Admitted
-  /** When the reservation is on the disk; the answer may begin then. */
+  /** Resolves when the reservation is durable. The answer must not begin before. */
   readonly durable: Promise<void>
 }

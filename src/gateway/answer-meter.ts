@@ -4,7 +4,7 @@ import { openDecoder } from '#upstreams/decoder.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 import { type Figures, noFigures } from './charge.ts'
 
-/** Follows one answer as it passes, to know its usage at its end. */
+/** Reads one answer as it passes, to know its usage at its end. */
 export interface AnswerMeter {
   readonly isStream: boolean
   /** Whether the client can read an event that the gateway adds at the end. */
@@ -16,36 +16,39 @@ export interface AnswerMeter {
   /** Calls back when the last bytes are understood: at once, unless they have to be decoded. */
   readonly whenRead: (done: () => void) => void
   readonly figures: () => Figures
-  /** Whether a stream has stated its last figures, should nothing more come; a whole answer never says so before its end. */
+  /** Whether a stream has stated its last figures, if nothing more comes; never true of a whole answer before its end. */
   readonly isComplete: () => boolean
-  /** Whether nothing more comes that could change them. */
+  /** Whether nothing can come any more that changes the figures. */
   readonly isOver: () => boolean
-  /** Whether it is known that the answer is more than an error; a whole answer is known at its end. */
+  /** Whether the answer is known to be more than an error; of a whole answer this is known at its end. */
   readonly hasBegun: () => boolean
   readonly isError: () => boolean
-  /** A stream holds an error that speaks of the operator's account; it does not pass, nor what comes after it. */
+  /** Set if a stream holds an error about the operator's account. Neither this error passes, nor what comes after it. */
   readonly refusal: () => OperatorRefusal | undefined
-  /** A whole answer that is an error, decoded. */
+  /** The decoded body, if a whole answer is an error. */
   readonly wholeError: () => Buffer | undefined
   readonly close: () => void
 }
 
-/** A whole answer is kept up to here to find its usage; of a longer one the end, where usage stands as a rule, and the start. */
+/**
+ * A whole answer is kept up to this size, to find its usage. Of a longer one the start is kept, and the end, where usage
+ * usually stands.
+ */
 const wholeBytesMax = 4 * 1024 * 1024
 const tailBytesMin = 256 * 1024
 const headBytes = 64 * 1024
 
-/** Of a compressed answer so much is decoded, some seconds of another thread's work; its start and its end are kept. */
+/** The most of a compressed answer that is decoded, some seconds of another thread's work; its start and end are kept. */
 const decodedBytesMax = 1024 * 1024 * 1024
 
-/** An answer that is longer is no error. */
+/** A longer answer is not an error. */
 const errorBytesMax = 64 * 1024
 
 const nothing = Buffer.alloc(0)
 
 /**
- * @param options how to read a stream. The usage that the gateway itself asked for cannot be taken out again where the
- *   upstream compressed its answer in spite of us: then the client gets that chunk too.
+ * @param options how to read a stream. If the upstream compressed its answer although the gateway did not ask for that,
+ *   the usage that the gateway itself requested cannot be taken out again, and the client gets that chunk too.
  */
 export function openAnswerMeter(
   endpoint: Endpoint,
@@ -112,7 +115,7 @@ function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
     return figuresNow
   }
 
-  /** Adds which models it is of, where that matters: they stand where a stream's event has them. */
+  /** Adds which models answered, where that matters. A whole answer names them in the same members as a stream's event. */
   function modelled(reading: Figures): Figures {
     if (!options.namesModels) return reading
     const { models } = figuresOfEvents(endpoint, kept.head() ?? kept.body(), options)
@@ -147,7 +150,7 @@ function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
   }
 }
 
-/** Some servers stream without a word about it in their headers. */
+/** Some servers send a stream without saying so in their headers. */
 function startsEvent(body: Buffer): boolean {
   const start = body.toString('latin1', 0, 6)
   return start.startsWith('data:') || start === 'event:' || start.startsWith(':')
@@ -163,13 +166,13 @@ function figuresOfEvents(endpoint: Endpoint, body: Buffer, options: StreamOption
 interface KeptEnd {
   readonly add: (chunk: Buffer) => void
   readonly body: () => Buffer
-  /** The first bytes of an answer of which only the end is kept. */
+  /** The first bytes of an answer that was too long to be kept whole. */
   readonly head: () => Buffer | undefined
-  /** How many there were. */
+  /** The length of the whole answer. */
   readonly bytes: () => number
 }
 
-/** Keeps an answer's bytes: all of a short one, else its end. */
+/** Keeps an answer's bytes: all of a short one, else its start and its end. */
 function keepEnd(): KeptEnd {
   let chunks: Buffer[] = []
   let bytes = 0
@@ -182,7 +185,7 @@ function keepEnd(): KeptEnd {
       keptBytes += chunk.length
       chunks.push(chunk)
       if (keptBytes <= wholeBytesMax) return
-      // In one piece, so that a chunk of a few bytes does not keep a large one alive.
+      // The tail is copied, so that a chunk of a few bytes does not keep a large buffer alive.
       const all = Buffer.concat(chunks)
       head ??= Buffer.from(all.subarray(0, headBytes))
       const tail = all.subarray(-tailBytesMin)
@@ -200,7 +203,7 @@ function keepEnd(): KeptEnd {
   }
 }
 
-/** Reads a decoded copy; the client's bytes stay as they came. */
+/** Reads a decoded copy; the client gets the bytes unchanged. */
 function openDecoded(reader: Reader, encoding: string, isStream: boolean): AnswerMeter {
   const decoder = openDecoder(encoding, (chunk) => reader.push(chunk), { bytesMax: decodedBytesMax })
   let bytes = 0
@@ -210,7 +213,7 @@ function openDecoded(reader: Reader, encoding: string, isStream: boolean): Answe
     push(chunk) {
       bytes += chunk.length
       if (decoder) decoder.push(chunk)
-      // An encoding nobody knows still passes, and is estimated by its bytes.
+      // An unknown encoding still passes; its usage is estimated from its bytes.
       else reader.push(chunk)
       return chunk
     },
@@ -224,7 +227,7 @@ function openDecoded(reader: Reader, encoding: string, isStream: boolean): Answe
       else read()
     },
     figures: reader.figures,
-    // What has passed may not be decoded yet.
+    // Bytes that have passed may not be decoded yet.
     isComplete: () => false,
     isOver: () => false,
     hasBegun: () => isStream || bytes > errorBytesMax,

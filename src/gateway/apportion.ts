@@ -6,18 +6,18 @@ import type { AnswerModels, ModelRequest } from '#providers/provider.ts'
 import type { Upstream } from '#upstreams/upstream.ts'
 import type { Charge } from './charge.ts'
 
-/** What a charge is told apart by. */
+/** What decides to which families a charge counts. */
 export interface Asked {
   readonly request: Pick<ModelRequest, 'model' | 'elsewhere'>
   readonly families: readonly Family[]
-  /** The one that answered. */
+  /** The upstream that answered. */
   readonly upstream: Pick<Upstream, 'upstreamNameOf'> | undefined
 }
 
 /**
- * Sets apart what models of other families used, where a request named some and the answer says which of them it is of.
- * The rest stays with the request's own family, whose quota holds it: so does whatever is of a name that is not known, or
- * of a family that the request did not name, since the user may have a limit there that was not asked.
+ * Takes the usage of other families' models out of a charge, if the request named such models and the answer says which
+ * of them ran. The rest stays with the request's own family, where it was reserved. So does the usage of an unknown
+ * model, or of a family that the request did not name: the user may have a limit there that was not checked.
  */
 export function apportion(charge: Charge, models: AnswerModels, asked: Asked): Charge {
   if (charge.ending !== 'settled') return charge
@@ -25,7 +25,7 @@ export function apportion(charge: Charge, models: AnswerModels, asked: Asked): C
   let own = noUsage
   let left = charge.usage
 
-  /** Counts so much of what is left to a model's family. */
+  /** Counts this much of the remaining usage to a model's family. */
   function count(model: string, usage: Usage): void {
     const share = shareOf(model, asked)
     const counted = leastOf(left, usage)
@@ -40,13 +40,13 @@ export function apportion(charge: Charge, models: AnswerModels, asked: Asked): C
   }
 
   for (const { model, usage } of models.beside) count(model, usage)
-  // With what was used on the way by models that are not known.
+  // This includes what unknown models used on the way.
   if (models.answered !== undefined) count(models.answered, left)
   if (shares.size === 0) return charge
   return { ...charge, usage: addUsage(own, left), beside: [...shares.values()] }
 }
 
-/** The other family that a model counts to, and its name; undefined where its name says nothing. */
+/** The other family that a model counts to, and the model's name; undefined if its family cannot be told. */
 function shareOf(
   model: string,
   { request, families, upstream }: Asked,
@@ -54,7 +54,7 @@ function shareOf(
   const { names = [], isOpen = false } = request.elsewhere ?? {}
   const forms = new Set(formsOf(model))
   const isSame = (name: string) => formsOf(name).some((form) => forms.has(form))
-  // First the request's own, so that no other name for it leads to another quota.
+  // The request's own model is compared first, so that no alias of it counts to another quota.
   if (isSame(request.model) || (upstream && isSame(upstream.upstreamNameOf(request.model)))) return 'own'
   const named = names.find(isSame)
   const family =

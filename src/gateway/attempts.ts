@@ -8,10 +8,13 @@ import type { Upstream } from '#upstreams/upstream.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { noteSent } from './visit.ts'
 
-/** A restart of an upstream, or of what stands before it, may leave many connections that only look open. */
+/**
+ * How often one upstream is tried again after a connection turned out to be closed: a restart of the upstream, or of a
+ * proxy in front of it, may leave many such connections in the pool.
+ */
 const staleMax = 3
 
-/** Sends one request to the upstreams that serve its model, one after the other, as far as its relay wants. */
+/** Sends one request to the upstreams that serve its model, one after the other, each when the relay asks for it. */
 export class Attempts {
   readonly #job: AdmittedRequest
   readonly #candidates: readonly Upstream[]
@@ -35,7 +38,7 @@ export class Attempts {
     return this.#next < this.#candidates.length
   }
 
-  /** The one that was tried last. */
+  /** The upstream that was tried last. */
   get upstream(): Upstream | undefined {
     return this.#candidates[this.#next - 1]
   }
@@ -52,7 +55,7 @@ export class Attempts {
     this.#send(upstream, receiver)
   }
 
-  /** Sends to the same one again: for a connection that turned out to be at its end. False after some of these. */
+  /** Retries at the same upstream after a pooled connection turned out to be closed. False if the retries are used up. */
   sendAgain(receiver: Receiver): boolean {
     const { upstream } = this
     if (this.#staleCount >= staleMax || !upstream) return false
@@ -77,16 +80,16 @@ export class Attempts {
       onBehalfOf: this.#job.userId,
     } as const
     const exchange = upstream.send(request, receiver)
-    // One that failed at once may have been followed by the next already.
+    // An attempt that failed at once may already have started the next one, whose exchange must stay.
     if (this.#count === attempt) this.#exchange = exchange
   }
 
-  /** The most output that each answer may have, where that was written into what was sent last. */
+  /** The output cap of each answer, if one was written into the request that was sent last. */
   get outputWritten(): number | undefined {
     return this.#outputWritten
   }
 
-  /** The client's own bytes wherever nothing has to be changed. */
+  /** The body to send: the client's own bytes if nothing has to be changed. */
   #bodyFor(upstream: Upstream): Buffer {
     const { body, members, request, decision, endpoint } = this.#job
     const { outputMost, advisorMost } = decision
@@ -105,7 +108,7 @@ export class Attempts {
   }
 }
 
-/** The model by the name that the upstream has for it, and without the member that it refuses. */
+/** Names the model as the upstream does, and removes the member that the upstream refuses. */
 function editsForUpstream(
   upstream: Upstream,
   { body, members, request, form }: AdmittedRequest,
@@ -120,7 +123,7 @@ function editsForUpstream(
   ]
 }
 
-/** In a form a field stands as it is, without quotes. */
+/** A field of a form holds its plain value, without quotes. */
 function editsOfForm(form: Form, name: string): readonly BodyEdit[] {
   const model = form.fields.get('model')
   return model ? [{ start: model.start, end: model.end, text: name }] : []

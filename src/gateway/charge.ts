@@ -5,17 +5,17 @@ import type { AnswerModels, PassedUnits } from '#providers/provider.ts'
 
 /** What is known of an answer when its relay ends. */
 export interface Figures {
-  /** The provider's own, as far as it has stated them. */
+  /** The provider's own figures, as far as it has stated them. */
   readonly usage: Usage | undefined
-  /** What it states beside them. */
+  /** What the provider states beside them. */
   readonly extras: UsageExtras | undefined
-  /** Its last word was said: nothing has to be estimated. */
+  /** The provider has stated its final figures: nothing has to be estimated. */
   readonly isComplete: boolean
-  /** Units that passed, estimated from bytes. */
+  /** An estimate, from the bytes, of the units that passed. */
   readonly passed: PassedUnits
-  /** All that came is an error, whatever its status. */
+  /** The whole answer is an error, whatever its status. */
   readonly isError: boolean
-  /** Where the request may have led to other models than its own. */
+  /** Which models answered; present if the request may have led to others than its own. */
   readonly models?: AnswerModels
 }
 
@@ -29,18 +29,18 @@ export const noFigures: Figures = {
 
 export interface Course {
   readonly isMetered: boolean
-  /** Where the provider states no figure, it counts as a request, with no units. */
+  /** Without figures of the provider it counts as one request with no units. */
   readonly isByRequest?: boolean | undefined
-  /** The request had been handed to an upstream, so that it may have cost something. */
+  /** The request was handed to an upstream, so it may have cost something. */
   readonly wasSent: boolean
   /** The upstream's status; 0 where it gave none. */
   readonly upstreamStatus: number
-  /** It ended while the upstream was at work, or may have been. */
+  /** The relay ended while the upstream was working, or may have been. */
   readonly wasCutShort: boolean
   readonly inputEstimate: number
-  /** The most output that the request allows, over all its answers; undefined where nobody bounded it. */
+  /** The most output that the request allows, over all its answers; undefined if it is unbounded. */
   readonly outputBound: number | undefined
-  /** What the model's output comes to over what is shown of it, where that was learned; absent: as much. */
+  /** The learned ratio of the model's whole output to the output that its streams show; absent: 1. */
   readonly hiddenFactor?: number
 }
 
@@ -49,9 +49,9 @@ export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated' | 'extr
 const nothing: Charge = { ending: 'released', usage: noUsage, isEstimated: false }
 
 /**
- * What a relay is charged. The provider's own final figure wherever there is one, with whatever status. Else
- * nothing, where the upstream never took the request, or answered with an error, be it in an answer of status 200; else
- * the usage it stated so far, and for the rest an estimate from the bytes.
+ * What a relay is charged. Final figures of the provider are charged whatever the status. Without them nothing is charged
+ * if the upstream never took the request, or answered with an error (also one in an answer of status 200). Otherwise the
+ * usage stated so far is charged, completed by an estimate from the bytes.
  */
 export function chargeOf(course: Course, figures: Figures): Charge {
   const { upstreamStatus, wasSent } = course
@@ -72,19 +72,19 @@ export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
 }
 
-/** No output beside something that was written: a server without figures that states them all the same. */
+/** Whether no output is stated although some passed: servers that do not count state zeros. */
 function saysNothing({ output, reasoning }: Usage, { passed }: Figures): boolean {
   return output + reasoning === 0 && passed.output + passed.reasoning > 0
 }
 
-/** An error that states zeros failed as one that states nothing. */
+/** Whether this is an error with zero usage; it is treated like an error without figures. */
 function isFreeError(usage: Usage, { isError }: Figures): boolean {
   return isError && unitsOf(usage) === 0
 }
 
 /**
- * Without figures a whole answer has no units. One that was cut short may have had some: it is charged what was held, since
- * otherwise hanging up would be a way to have an image, or a speech, for nothing.
+ * Without figures a complete answer has no units. One that was cut short is charged what was reserved: otherwise hanging
+ * up would be a way to get an image or a speech for free.
  */
 function chargeOfRequest({ wasCutShort, inputEstimate, outputBound = 0 }: Course): Charge {
   if (!wasCutShort) return { ending: 'settled', usage: noUsage, isEstimated: false }
@@ -103,7 +103,10 @@ export function shownOf(
   return { shown: output + Math.min(reasoning, passed.reasoning), all: output + reasoning }
 }
 
-/** Reasoning that was not shown, by what such answers hide, within what was allowed. What is stated is not estimated. */
+/**
+ * Estimates the reasoning that the stream did not show, by the model's learned factor and within the request's bound.
+ * Stated reasoning is not estimated.
+ */
 function hiddenIn(known: Usage, passed: PassedUnits, { hiddenFactor = 1, outputBound }: Course): number {
   if (known.reasoning > 0 || hiddenFactor <= 1) return 0
   const shown = passed.output + passed.reasoning
@@ -112,13 +115,13 @@ function hiddenIn(known: Usage, passed: PassedUnits, { hiddenFactor = 1, outputB
 }
 
 /**
- * Completes what a provider has said so far: it states the input first, and the output as it grows. Reasoning that it
- * stated counts also where nothing of it was shown; else what the model's answers hide as a rule.
+ * Completes the usage that a provider has stated so far: it states the input first, and the output as it grows. Stated
+ * reasoning counts also if the stream showed nothing of it. Otherwise hidden reasoning is estimated.
  */
 function estimateOf(stated: Usage | undefined, passed: PassedUnits, course: Course): Usage {
   const known = stated ?? noUsage
   const hasInput = known.input + known.cacheRead + known.cacheWritten > 0
-  // An estimate must not come to more than the upstream was allowed to answer, and so was reserved.
+  // An estimate must not exceed the output that the upstream was allowed, which is what was reserved.
   const bound = course.outputBound ?? Number.POSITIVE_INFINITY
   const reasoning = Math.max(
     known.reasoning,

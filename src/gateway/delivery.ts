@@ -3,10 +3,10 @@ import type { ServerResponse } from 'node:http'
 const comment = ': keep-alive\n\n'
 
 /**
- * The client's side of a relay. Bytes are written as they come, but the last of them waits for `finish`, which is
- * called when the settlement is durable: what a client saw finished is booked. The last is the end of a chunked
- * answer, or the bytes that complete a `content-length`; and from `hold` on everything, since to most clients a
- * stream has ended with its last event, whatever becomes of the connection.
+ * The client's side of a relay. Bytes are written as they arrive, but the last of them wait for `finish`, which is called
+ * when the settlement is durable: an answer that a client saw complete is booked. The last bytes are the end of a chunked
+ * answer, or those that complete a `content-length`. After `hold` all bytes wait, since most clients take a stream for
+ * ended at its last event, even while the connection is open.
  */
 export class Delivery {
   readonly #response: ServerResponse
@@ -16,14 +16,14 @@ export class Delivery {
   #held: Buffer | undefined
   #isHolding = false
   #stall: NodeJS.Timeout | undefined
-  /** The last four bytes that were written, to know whether a stream stands between two events. */
+  /** The last four bytes that were written; they tell whether a stream is between two events. */
   #tail = 0
   #hasBody = false
   #quiet: NodeJS.Timeout | undefined
   #quietMs = 0
   #isEarly = false
 
-  /** @param onDrain the client has taken what was waiting for it */
+  /** @param onDrain called when the client has read its backlog */
   constructor(response: ServerResponse, stalledMs: number, onDrain: () => void) {
     this.#response = response
     this.#stalledMs = stalledMs
@@ -33,28 +33,32 @@ export class Delivery {
     })
   }
 
-  /** Whether the client may have seen something of an answer. Until then another can still be given. */
+  /** Whether the client may have received bytes of an answer. Before that another answer can still be given. */
   get hasStarted(): boolean {
     return this.#response.headersSent && !this.#isEarly
   }
 
-  /** A stream was begun of which nothing but comments has gone out: what follows has to be events. */
+  /** Whether a stream was begun of which only comments were sent. Only events may follow. */
   get isEarly(): boolean {
     return this.#isEarly
   }
 
-  /** Whether a stream may be ended by an event of ours: the last one was whole, and nobody said how long it is. */
+  /**
+   * Whether the gateway may end the stream by an event of its own: the last event is complete, and no `content-length`
+   * was sent.
+   */
   get isBetweenEvents(): boolean {
     if (this.#left >= 0) return false
     return !this.#hasBody || (this.#tail & 0xffff) === 0x0a0a || this.#tail === 0x0d0a0d0a
   }
 
-  /** @param contentLength -1 where nobody knows */
+  /** @param contentLength -1 if it is unknown */
   start(status: number, headers: string[], contentLength: number, isStream: boolean): void {
     if (this.#isEarly) return
     this.#left = contentLength
     this.#head = { status, headers }
-    // Headers go with the first bytes where those are here already; a stream's must not wait for later ones.
+    // The headers go out with the first bytes if these are here already. A stream's headers must not wait for later
+    // bytes.
     if (isStream && !this.#isHolding) process.nextTick(flush, this)
   }
 
@@ -64,7 +68,8 @@ export class Delivery {
       this.#writeHead()
       this.#response.flushHeaders()
     } catch {
-      // A header that node:http will not write; nobody above could catch it.
+      // node:http refuses to write some headers. This runs from a tick or an event, where no caller could catch the
+      // error.
       this.destroy()
     }
   }
@@ -76,8 +81,8 @@ export class Delivery {
   }
 
   /**
-   * Sends a comment, which no client of server-sent events tells its program of, whenever nothing has come for so long,
-   * since balancers and browsers give up a connection that is silent. Never within an event, nor where a length was said.
+   * Sends a comment whenever the stream was silent for so long, since balancers and browsers close a silent connection.
+   * Clients of server-sent events ignore comments. It is never sent within an event, nor after a `content-length`.
    */
   keepAlive(quietMs: number): void {
     this.#quietMs = quietMs
@@ -88,7 +93,7 @@ export class Delivery {
     }, quietMs).unref()
   }
 
-  /** Begins a stream of which nothing is known yet, and keeps it alive. */
+  /** Begins a stream before the upstream has answered, and keeps it alive. */
   startEarly(headers: string[], quietMs: number): void {
     if (this.#response.destroyed) return
     this.#response.writeHead(200, headers)
@@ -103,10 +108,10 @@ export class Delivery {
     if (mayWrite && this.isBetweenEvents && !response.destroyed) response.write(comment)
   }
 
-  /** False where the client is slower than the upstream: wait for `onDrain`. */
+  /** False if the client is slower than the upstream: wait for `onDrain`. */
   write(chunk: Buffer): boolean {
     const { length } = chunk
-    // Once destroyed it takes nothing more, though its `close` may come later.
+    // A destroyed response takes no more bytes, though its `close` event may come later.
     if (length === 0 || this.#response.destroyed) return true
     this.#hasBody = true
     this.#quiet?.refresh()
@@ -121,7 +126,7 @@ export class Delivery {
     this.#isEarly = false
     if (this.#response.write(chunk)) return true
     clearTimeout(this.#stall)
-    // A client that reads nothing at all would keep its quota's hold and a connection upstream for ever.
+    // A client that stops reading would keep its reservation and an upstream connection for ever.
     this.#stall = setTimeout(() => this.#response.destroy(), this.#stalledMs)
     return false
   }
@@ -131,16 +136,16 @@ export class Delivery {
     return true
   }
 
-  /** From here on everything waits for `letGo` or `finish`. */
+  /** From now on all bytes wait for `letGo` or `finish`. */
   hold(): void {
     this.#isHolding = true
   }
 
-  /** @param isFollowed more is written at once, which the head goes out with */
+  /** @param isFollowed more bytes are written right after this; the headers go out with them */
   letGo(isFollowed = false): void {
     this.#isHolding = false
     if (isFollowed && this.#held === undefined) return
-    // The bytes that complete a length are the answer's end, and wait for that.
+    // The bytes that complete a `content-length` end the answer, so they wait for `finish`.
     if (this.#left === 0 || this.#response.destroyed) return
     if (this.#held === undefined) this.flushHead()
     else {
@@ -149,7 +154,7 @@ export class Delivery {
     }
   }
 
-  /** Forgets an answer of which nothing has gone out: another takes its place. */
+  /** Drops an answer of which nothing was sent, so that another can take its place. */
   reset(): void {
     this.close()
     this.#head = undefined
@@ -176,13 +181,13 @@ export class Delivery {
     this.#response.end(last ?? this.#held)
   }
 
-  /** Breaks the connection off, so that the client sees an answer that is not whole. */
+  /** Closes the connection, so that the client sees that its answer is incomplete. */
   destroy(): void {
     this.close()
     this.#response.destroy()
   }
 
-  /** Nothing of what was begun goes out any more; an answer that has not begun can be given in another way. */
+  /** Stops the timers. If the answer has not begun, another can still be given. */
   close(): void {
     clearTimeout(this.#stall)
     clearTimeout(this.#quiet)

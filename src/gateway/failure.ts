@@ -18,9 +18,9 @@ export function problemOfFailure(failure: SendFailure): Problem {
 }
 
 /**
- * What the client is told of an answer that speaks of the operator's credential or account: such an answer often holds
- * a part of the key or the organisation's name; passed on, it would tell holders to throw away access tokens that are
- * good, or that a quota of theirs is spent.
+ * What the client is told instead of an error about the operator's credential or account. Such an error often holds a
+ * part of the key or the organisation's name. Passed on, it would make users throw away good access tokens, or believe
+ * that their own quota is spent.
  */
 export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | undefined): Problem {
   switch (refusal) {
@@ -35,7 +35,10 @@ export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | und
   }
 }
 
-/** What a client is told of an upstream's error within a stream that has begun already: its words, where they can be read. */
+/**
+ * What a client is told of an upstream's error within a stream that has begun already: the error's own message, if it can
+ * be read.
+ */
 export function problemOfError(status: number, { headers, body }: HeldAnswer): Problem {
   const isPlain = headers['content-encoding'] === undefined
   const message =
@@ -44,7 +47,10 @@ export function problemOfError(status: number, { headers, body }: HeldAnswer): P
   return createProblem(isOfRequest ? 'bad_request' : 'upstream_failed', message)
 }
 
-/** Followed, a redirect would take the prompt, and by some clients the access token, to wherever it leads. */
+/**
+ * A redirect is not passed on: following it would send the prompt, and with some clients the access token, to another
+ * address.
+ */
 export const redirected: Problem = createProblem(
   'upstream_failed',
   'The upstream redirects elsewhere, so its address is not right. Tell the operator of this gateway.',

@@ -34,28 +34,28 @@ import { baseAddressAdvice, misaddressed, notServedAdvice } from './wrong-paths.
 export interface GatewayOptions {
   readonly meter: Meter
   readonly upstreams: Upstreams
-  /** In the order in which they are asked whether a request is theirs, where a path does not say. */
+  /** In the order in which they are asked whether a request is theirs, if its path does not tell. */
   readonly providers: readonly Provider[]
   readonly policy: Policy
   readonly clock: Clock
   readonly log: Log
   readonly throttle: Throttle
-  /** How often a holder may ask for the models; absent: one of the gateway's own. */
+  /** The rate limit on listing models; absent: the gateway makes its own. */
   readonly readingRate?: ReadingRate
   readonly clientAddress: ClientAddress
   readonly bodyBytesMax: number
-  /** What bodies may hold while they are read, together with those of the other planes. */
+  /** The memory for bodies that are being read, shared with the other planes. */
   readonly bodyBudget?: BodyBudget
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
-  /** Told whose relay has started, when it is among those that run. */
+  /** Called with the user's id when a relay has started and is among the running ones. */
   readonly onStarted?: (userId: string) => void
   readonly onDisconnect?: 'abort' | 'drain'
   readonly inputEstimate?: EstimateMode
   /** What has been learned of how models count their input. */
   readonly corrections: InputCorrections
   readonly keepAliveMs?: number
-  /** Of a request that names a stored prompt and no model. */
+  /** The model of a request that names a stored prompt and no model. */
   readonly promptModel?: string | undefined
   readonly passThrough?: readonly PassedRoute[]
   readonly drainMs?: number
@@ -67,19 +67,25 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** Whether a path outside `/v1` is one of the gateway's below a wrong base address, so that it is told so here. */
+  /**
+   * Whether a path outside `/v1` is one of the gateway's under a wrong base address, so that the gateway answers with
+   * advice.
+   */
   readonly isMeant: (url: string) => boolean
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
-  /** What the operator should know, in sentences without addresses or secrets. */
+  /** Warnings for the operator, in sentences without addresses or secrets. */
   readonly notes: () => readonly string[]
   readonly openRelays: () => number
-  /** Whose relays are running. */
+  /** The users of the running relays. */
   readonly runningUsers: () => ReadonlySet<string>
-  /** Cuts the running relays of one user, each with this problem; answers how many there were. */
+  /** Cuts the running relays of one user, each with this problem; returns how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
-  /** Says from when on a user will be barred, or that he will not; running relays are cut when it comes. */
+  /** Sets or clears the coming block of a user; running relays are cut when it comes. */
   readonly barUser: (userId: string, bar: Bar | undefined) => void
-  /** Refuses what is new, waits for what runs, and after the grace cuts the rest. Resolves when all is settled. */
+  /**
+   * Refuses new requests, waits for running relays, and cuts the rest after the grace period. Resolves when all are
+   * settled.
+   */
   readonly drain: (graceMs: number) => Promise<void>
 }
 
@@ -97,7 +103,7 @@ const defaults = {
   noUpstreamAdvice: 'add one',
 } as const
 
-/** The data plane: tells requests apart, takes them in, and runs a relay for each that was admitted. */
+/** The data plane: routes requests, admits or refuses them, and runs a relay for each that was admitted. */
 export function createGateway(given: GatewayOptions): Gateway {
   const options = { ...defaults, ...given }
   const { clock, log, providers } = options
@@ -121,14 +127,14 @@ export function createGateway(given: GatewayOptions): Gateway {
     directory: createModelDirectory(options.upstreams, lists),
   }
   const visits = createRoster<Visit>()
-  // Nobody asks again while a stream runs, so its user's end has to be watched for.
+  // A running stream makes no further admission, so a timer checks whether its user is blocked by now.
   const barWatch = setInterval(() => relays.cutBarred(clock()), barLookMs).unref()
   let isDraining = false
   let isCutting = false
 
   function handle(request: IncomingMessage, response: ServerResponse): void {
     if (response.socket === null) {
-      // Sent behind another on the same connection: until its turn comes nobody would tell that the client went.
+      // A pipelined request has no socket before its turn comes, so no event would tell that its client has disconnected.
       response.once('socket', () => handle(request, response))
       return
     }
@@ -138,7 +144,7 @@ export function createGateway(given: GatewayOptions): Gateway {
       logVisit(visit)
       leave()
     })
-    // What fails in writing to a client that has gone is told by `close`.
+    // Writing to a client that has disconnected fails here; `close` is the event that handles it.
     response.on('error', () => {})
     serve(visit).catch((error: unknown) => fail(visit, error))
   }
@@ -213,7 +219,7 @@ export function createGateway(given: GatewayOptions): Gateway {
     if (isCutting) started.cut(createProblem('shutting_down'))
   }
 
-  /** A path that can be told from others is answered in its own protocol, any other in that of the headers. */
+  /** A path that belongs to one protocol is answered in that protocol, any other in the protocol of its headers. */
   function notFound(visit: Visit): Problem {
     const { request } = visit
     const meant = misaddressed(pathOf(request.url ?? ''), [visit.provider, ...providers])
@@ -240,7 +246,7 @@ export function createGateway(given: GatewayOptions): Gateway {
       route: template,
       // nginx's 499: the client was gone before it was answered.
       status: response.headersSent ? response.statusCode : 499,
-      // Its relay hears of a client that has gone after this.
+      // The relay learns only after this that the client has disconnected.
       code: code ?? (response.writableEnded ? undefined : 'client_gone'),
       durationMs: performance.now() - arrivedAt,
       address,
@@ -255,7 +261,7 @@ export function createGateway(given: GatewayOptions): Gateway {
     await waitUntil(isIdle, graceMs)
     isCutting = true
     relays.cutAll(createProblem('shutting_down'))
-    // Those that were cut get a moment to be told so.
+    // Give the cut relays a moment to tell their clients.
     await waitUntil(isIdle, tellingMs)
     for (const { request } of visits.list()) request.socket.destroy()
     await waitUntil(isIdle, Number.POSITIVE_INFINITY)
@@ -268,20 +274,20 @@ export function createGateway(given: GatewayOptions): Gateway {
 }
 
 /**
- * RFC 9110, 15.5.22: what the client should speak instead is named. The connection ends, since node:http reads nothing
- * more of one on which another protocol was asked for.
+ * The answer names the protocol to use instead (RFC 9110, 15.5.22). The connection is closed, since node:http reads
+ * nothing more of one on which another protocol was asked for.
  */
 const onlyHttp = [
   ['upgrade', 'HTTP/1.1'],
   ['connection', 'upgrade, close'],
 ] as const
 
-/** Codex asks so first, and goes over to HTTP at once where it is told 426. */
+/** Codex tries WebSocket first, and falls back to HTTP at once on a 426. */
 function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/** Looks now and then: this is for a process that stops, where nobody counts milliseconds. */
+/** Polls every 10 ms: it runs only when a process stops, where this delay does not matter. */
 async function waitUntil(isSo: () => boolean, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs
   while (!isSo() && performance.now() < until) await setTimeout(10)

@@ -2,12 +2,12 @@ import { decompress, toCoding } from '#lib/content-coding.ts'
 import { type OperatorRefusal, operatorRefusalIn, withoutOperatorNames } from '#providers/operator-refusal.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 
-/** No provider's error is so long; a longer one does not pass, since it could not be looked at. */
+/** No provider's error is so long. A longer one is not passed on, since it cannot be checked. */
 const heldBytesMax = 512 * 1024
 
 /**
- * An upstream's error, held back until it is whole: only its words tell whether it speaks of the user's request, and is
- * the user's to read, or of the operator's account.
+ * An upstream's error, held until it is complete. Only its text tells whether it is about the user's request, and may be
+ * passed on, or about the operator's account.
  */
 export class HeldError {
   readonly status: number
@@ -20,14 +20,14 @@ export class HeldError {
     this.#headers = headers
   }
 
-  /** False where it has become too long to be held. */
+  /** False if the error has become too long to be held. */
   push(chunk: Buffer): boolean {
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     return this.#bytes <= heldBytesMax
   }
 
-  /** What it says when it is whole; `answer` is what a user may read of it. Undefined where it cannot be read. */
+  /** Reads the complete error. `answer` is what a user may see of it. Undefined if it cannot be read. */
   judge(): { readonly refusal: OperatorRefusal | undefined; readonly answer: HeldAnswer } | undefined {
     const answer = { headers: this.#headers, body: Buffer.concat(this.#chunks) }
     const decoded = decode(answer.body, String(this.#headers['content-encoding'] ?? ''))
@@ -47,7 +47,7 @@ export interface HeldAnswer {
   readonly body: Buffer
 }
 
-/** So small that it may be decoded at once. Undefined where it cannot be read. */
+/** Decodes synchronously, since the body is small. Undefined if it cannot be decoded. */
 function decode(body: Buffer, encoding: string): Buffer | undefined {
   const name = encoding.trim().toLowerCase()
   if (name === '' || name === 'identity' || body.length === 0) return body

@@ -38,7 +38,7 @@ export interface IntakeContext {
   readonly corrections: InputCorrections
   readonly named: NamedModels
   readonly promptModel?: string | undefined
-  /** The cheap question before a large body is read. */
+  /** A cheap look-up that is made before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
   readonly log: Log
 }
@@ -47,16 +47,16 @@ export type Refusal = { readonly kind: 'refused'; readonly problem: Problem; rea
 type Gone = { readonly kind: 'gone' }
 export type Intake = { readonly kind: 'admitted'; readonly job: AdmittedRequest } | Refusal | Gone
 
-const otherCoding = `The body is coded in a way that is not read here: send it plain, or in one of ${codingsText}.`
-const brokenCoding = 'The body is not what its content-encoding says, or not whole.'
+const otherCoding = `This content-encoding is not supported: send the body without one, or with one of ${codingsText}.`
+const brokenCoding = 'The body cannot be decoded by its content-encoding: it is damaged or incomplete.'
 
-/** Up to here a body is read before anybody has asked whose it is: that costs less than the question. */
+/** A body up to this size is read before its access token is looked up: reading it costs less than the look-up. */
 const smallBodyBytes = 64 * 1024
 
 /**
- * From an arrived request to its admission: whose it is, what it asks for, whether it may. Nothing is read of a
- * large body before its access token is known to be one, and what waits for its turn behind guesses is not read at all.
- * When this answers `admitted`, an entry is open that wants a settlement.
+ * Takes a request from its arrival to its admission: reads its access token, reads its body, and asks the account. A
+ * large body is read only after its access token was found, and a request that waits behind wrong guesses is not read at
+ * all. `admitted` means that an entry is open, which must be settled.
  */
 export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeContext): Promise<Intake> {
   const caller = await identify(visit, context)
@@ -79,7 +79,7 @@ async function takeInFrom(
     visit.response.setHeader('accept-encoding', codingsText)
     return refused(createProblem('unsupported_media_type', otherCoding))
   }
-  // A coded body is larger than it looks.
+  // A compressed body grows when it is decoded, so it counts as large.
   if (guess.isAwaited || isLarge(visit) || coding !== 'identity') {
     const known = await answerOf(context.knowsAccessToken(accessToken), visit, context)
     if (known.kind === 'refused') return known
@@ -121,8 +121,8 @@ async function takeInFrom(
 }
 
 /**
- * Lists of models are asked for only where the names that the request names are what it was refused for: most users have
- * no limit that such a name could evade, and wait for no list.
+ * The upstreams' lists of models are fetched only if the request was refused because no list names its model. Most users
+ * have no limit that such a name could evade, and do not wait for a list.
  */
 async function admit(
   parsed: Parsed,
@@ -146,7 +146,7 @@ function decode(body: Buffer, coding: Coding, context: IntakeContext): Promise<C
   return context.bodyDecoder.decode(body, coding, context.bodyBytesMax)
 }
 
-/** Whether the holder of the request's access token may come in at all; nothing is reserved or counted. */
+/** Authenticates a request and checks that its user may use the gateway at all. Nothing is reserved or counted. */
 export async function welcome(
   visit: Visit,
   context: IntakeContext,
@@ -166,7 +166,10 @@ export async function welcome(
   }
 }
 
-/** What the store says; where it cannot, the gateway says no: it fails closed, and never as if nobody were known. */
+/**
+ * Waits for an answer of the store. If the store fails, the request is refused as a failure of the store (the gateway
+ * fails closed), and never as if its access token were unknown.
+ */
 export async function answerOf<T>(
   question: Promise<T>,
   visit: Visit,
@@ -183,18 +186,18 @@ export async function answerOf<T>(
 
 type Caller = { readonly kind: 'caller'; readonly accessToken: string; readonly guess: Guess }
 
-/** Takes up the access token as a guess, which the caller has to end. */
+/** Reads the access token and registers it with the throttle as a guess, which the caller of this function must end. */
 async function identify(visit: Visit, context: IntakeContext): Promise<Caller | Refusal> {
   const accessToken = credentialOf(visit.request.headers)
   if (accessToken === undefined) return refused(createProblem('missing_credential'))
   const taking = context.throttle.take(visit.address, accessToken, isOwnAccessToken)
-  // As a rule it is known at once, and waiting for what is there already costs a turn of the microtasks.
+  // The throttle usually answers at once. Awaiting a value that is there already would cost a turn of the microtasks.
   const taken = taking instanceof Promise ? await taking : taking
   if (taken.kind === 'closed') return refuseThrottled(taken.waitMs, context)
   return { kind: 'caller', accessToken, guess: taken.guess }
 }
 
-/** Whether a body is large, or does not say how large it is; without either header there is no body (RFC 9112, 6.3). */
+/** Whether a body is large or of unknown length. Without either header there is no body (RFC 9112, 6.3). */
 function isLarge({ request: { headers } }: Visit): boolean {
   const length = headers['content-length']
   if (length === undefined) return headers['transfer-encoding'] !== undefined
@@ -203,7 +206,7 @@ function isLarge({ request: { headers } }: Visit): boolean {
 
 type Parsed = {
   readonly kind: 'parsed'
-  /** As it was sent, or with the model of a stored prompt. */
+  /** The client's bytes, or these with the configured model of stored prompts written in. */
   readonly body: Buffer
   readonly endpoint: Endpoint
   readonly members: JsonMembers
@@ -224,7 +227,7 @@ async function parse(
   const mediaType = visit.request.headers['content-type']
   const boundary = endpoint.formFields && boundaryOf(mediaType)
   if (endpoint.formFields && boundary !== undefined) return parseForm(body, boundary, endpoint)
-  // What is no JSON names no model.
+  // A body that is not JSON names no model.
   if (withoutModel && !mayBeJson(mediaType)) return parse(body, visit, withoutModel, context)
   const scan = await scanMembers(body)
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
@@ -232,7 +235,7 @@ async function parse(
   if (withoutModel && !members.byKey.has('model')) return parse(body, visit, withoutModel, context)
   const { promptModel } = context
   if (promptModel !== undefined && lacksModel(members, endpoint)) {
-    // Written into the body: what was admitted is then what runs, whatever the stored prompt names.
+    // The model is written into the body, so that the upstream runs the admitted model whatever the stored prompt names.
     const stated = applyEdits(body, [editForMember(members, 'model', JSON.stringify(promptModel))])
     return parse(stated, visit, endpoint, context)
   }
@@ -240,7 +243,7 @@ async function parse(
   if (reading.kind === 'refused') return reading
   const { request } = reading
   const estimate = endpoint.isMetered ? await estimateOf(body, members, request, context) : noEstimate
-  // What other answers count says nothing of texts.
+  // Figures of such endpoints (images, speech) say nothing about text, so the input corrections must not learn from them.
   return {
     kind: 'parsed',
     body,
@@ -270,28 +273,31 @@ async function estimateOf(
   const units = unitsByKind(size, model)
   const usual = usualEstimate(units, corrections.factorsOf(model))
   const input = inputEstimate === 'bound' ? Math.max(usual, boundEstimate(size, model)) : usual
-  // Another model may answer in its place, whose figures would say nothing of this one.
+  // If another model may answer in its place, the figures say nothing about this one.
   const isOfThisModel = size.isWhole && !advisor && !mayStray(elsewhere)
   return { input, inputUnits: isOfThisModel ? units : undefined }
 }
 
-/** Of an image or a sound in a form. */
+/** The estimated input units of one image or sound in a form. */
 const fileUnits = 1600
 
 const noMembers: JsonMembers = { byKey: new Map(), insertAt: 0, isEmpty: true }
 const noBytes = Buffer.alloc(0)
 
-/** A request of which nothing is read: it counts as one, whatever its body holds. */
+/** A request whose body is not read. It counts as one request, whatever its body holds. */
 function parsedAs(request: ModelRequest, body: Buffer, endpoint: Endpoint): Parsed {
   return { kind: 'parsed', body, endpoint, members: noMembers, request, ...noEstimate }
 }
 
-/** Some servers read a body as JSON where its type is missing, or says that it is text or a plain form. */
+/**
+ * Some servers read a body as JSON also if its type is missing, text or a plain form. Only types that rule JSON out are
+ * excluded.
+ */
 function mayBeJson(mediaType: string | undefined): boolean {
   return !/^\s*(?:application\/octet-stream|multipart\/|audio\/|image\/|video\/)/i.test(mediaType ?? '')
 }
 
-/** A form is read as the JSON that says the same, and goes on as it came. */
+/** Reads the fields of a form as the equivalent JSON. The form itself is sent on unchanged. */
 function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): Parsed | Refusal {
   const read = readForm(body, boundary)
   if (read.kind === 'invalid') return refused(createProblem('bad_request', read.message))
@@ -300,7 +306,7 @@ function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): Parsed |
     return parsedAs(endpoint.withoutModel.standIn, body, endpoint.withoutModel)
   const names = endpoint.formFields ?? []
   const twice = names.find((name) => form.repeated.has(name))
-  if (twice !== undefined) return refused(createProblem('bad_request', `The field ${twice} stands twice.`))
+  if (twice !== undefined) return refused(createProblem('bad_request', `The field ${twice} is given twice.`))
   const values = names.flatMap((name) => {
     const field = form.fields.get(name)
     return field && field.value !== '' ? [[name, name === 'model' ? field.value : jsonOf(field.value)]] : []
@@ -339,7 +345,8 @@ function askOf(
       model,
       family: familyOf(model, context.families),
       ...(parsed.isUnnamed && { isUnnamed: true }),
-      // Where nothing bounds the output it is held beside the input, which nothing lowers.
+      // Output that the request cannot bound is reserved as a part of the input, since the reserved output may be
+      // lowered.
       input: toUnits(parsed.input + outputAmongInput),
       ...(outputAmongInput > 0 && { outputAmongInput }),
       output: isBounded ? output : 0,
@@ -378,13 +385,13 @@ function judge(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContex
       bar: outcome.user && barAhead(outcome.user),
     }
   const { code, message, retryAt, limit, quota, rate } = outcome
-  // Headers about a reset that would not help would only make clients wait for it.
+  // If the quota's reset would not help, its time is left out: clients would wait for it.
   const isForGood = code === 'quota_exceeded' && retryAt === undefined
   const shown = quota && isForGood ? { ...quota, resetAt: Number.POSITIVE_INFINITY } : quota
   return { ...refused(createProblem(code, message, { retryAt, limit })), limits: { quota: shown, rate } }
 }
 
-/** A user who will be barred without anybody's doing, at an instant that is known now. */
+/** The block of this user that is known in advance: an expiry, or a disabling at a set time. */
 function barAhead({ barredFrom: at, expiresAt }: AskedBy): Bar | undefined {
   if (at === undefined) return undefined
   return { at, problem: createProblem(at === expiresAt ? 'user_expired' : 'user_disabled') }

@@ -5,21 +5,21 @@ import { type Probe, probeModels } from '#upstreams/probe.ts'
 import type { Upstream } from '#upstreams/upstream.ts'
 
 /**
- * Which models there are on a protocol's operations: what its upstreams say of themselves, as far as their globs
- * let it through, and of one that cannot be asked the names that its configuration spells out.
+ * The models that a protocol's operations serve: those that its upstreams list and that their globs allow. An upstream
+ * that cannot be asked adds the names that its configuration spells out.
  */
 export type ModelDirectory = (provider: Provider) => Promise<readonly ListedModel[]>
 
 const keptMs = 60_000
-/** An upstream that could not be asked is asked again sooner. */
+/** A failure is cached for a shorter time. */
 const keptAfterFailureMs = 5000
 const askTimeoutMs = 3000
 
-/** What one upstream says of itself. */
+/** The list of models that one upstream gives. */
 export interface OwnList {
-  /** Undefined where it cannot be asked. */
+  /** Undefined if the upstream cannot be asked. */
   readonly models: readonly ListedModel[] | undefined
-  /** It can be asked, and has no such list. */
+  /** The upstream answers, but has no such list. */
   readonly hasNone: boolean
 }
 
@@ -28,7 +28,7 @@ interface Kept {
   until: number
 }
 
-/** What each upstream says of itself, asked again after a while. */
+/** Each upstream's own list, cached for a while. */
 export type ModelLists = (upstream: Upstream) => Promise<OwnList>
 
 export function createModelLists(clock: Clock): ModelLists {
@@ -62,7 +62,7 @@ async function ask(upstream: Upstream): Promise<OwnList> {
   return { models: probe.kind === 'listed' ? probe.models : undefined, hasNone: hasNoList(probe) }
 }
 
-/** Not there, not for reading, not built: what servers say that know no such operation. */
+/** Statuses of servers without this operation: not found, method not allowed, not implemented. */
 const unknownOperation: readonly number[] = [404, 405, 501]
 
 function hasNoList(probe: Probe): boolean {

@@ -20,7 +20,7 @@ export interface ModelsContext {
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
 }
 
-/** `GET /v1/models`: the models that are served here and that this holder may ask for. */
+/** `GET /v1/models`: the models that are served here and that this user may ask for. */
 export async function listModels(visit: Visit, context: ModelsContext): Promise<Refusal | undefined> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
@@ -28,7 +28,7 @@ export async function listModels(visit: Visit, context: ModelsContext): Promise<
   return undefined
 }
 
-/** `GET /v1/models/{id}`. A model that the holder may not see is not there. */
+/** `GET /v1/models/{id}`. A model that the user may not see is answered as not found. */
 export async function showModel(
   visit: Visit,
   id: string,

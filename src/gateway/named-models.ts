@@ -6,25 +6,24 @@ import type { Upstream } from '#upstreams/upstream.ts'
 import type { ModelLists, OwnList } from './model-directory.ts'
 
 /**
- * Whether what would serve a model names it: by its configuration, or in its own list. A name that nothing names may be
- * another spelling of any model (Ollama ignores case, llama.cpp answers every name), so that a limit on one of them
- * could be evaded by it. Asked for are
+ * Whether the upstreams that would serve a model name it, in their configuration or in their own lists. A name that
+ * stands in neither may be another spelling of any model (Ollama ignores case, llama.cpp answers every name), so it could
+ * evade a limit on that model. Lists are fetched for
  *
- * - names that only a family's `*` takes, at each upstream that serves them;
- * - names of any other family, at each upstream that takes them by nothing but `*`. Left out are the services that a
- *   protocol comes from, which refuse names that they do not know, and servers without any list: they would serve no
- *   user with limits at all.
+ * - names that only a family's `*` matches, from each upstream that serves them;
+ * - other names, from each upstream that matches them only by `*`. Left out are the services that a protocol comes from,
+ *   which refuse unknown names, and servers without any list, which could otherwise serve no user with limits.
  */
 export interface NamedModels {
-  /** By what is known already. */
+  /** Answers from the cache. */
   readonly areKnown: (provider: Provider, models: readonly string[]) => boolean
-  /** Asks for the lists first, where those that are known do not name a model. Never rejects. */
+  /** Fetches the lists first, if the cached ones do not name a model. Never rejects. */
   readonly areNamed: (provider: Provider, models: readonly string[]) => Promise<boolean>
 }
 
-/** How soon a name that was not there is looked for again. */
+/** How soon a list is fetched again for a name that it did not hold. */
 const againMs = 5000
-/** Clients may send any name: what is remembered is bounded. */
+/** Clients may send any name, so the cache is bounded. */
 const rememberedMax = 2048
 
 interface Known extends OwnList {
@@ -38,14 +37,14 @@ export function createNamedModels(
   clock: Clock,
 ): NamedModels {
   const known = new Map<string, Known>()
-  // By protocol and name; what a list says may change with the next one.
+  // By protocol and name; cleared when a list changes.
   const remembered = new Map<string, Map<string, boolean>>()
 
   async function ask(upstream: Upstream): Promise<void> {
     const before = known.get(upstream.name)
     if (before && clock() - before.askedAt < againMs) return
     const { models, hasNone } = await listOf(upstream)
-    // What an upstream said stays true for as long as it cannot be asked.
+    // The last list of an upstream stays valid while the upstream cannot be asked.
     const kept = models ?? before?.models
     const now: Known = {
       models: kept,
@@ -56,18 +55,18 @@ export function createNamedModels(
     if (now.models !== before?.models || now.hasNone !== before?.hasNone) remembered.clear()
   }
 
-  /** Those that may answer the name by another model. */
+  /** The upstreams that may answer this name with another model. */
   function unsureOf(provider: Provider, model: string): readonly Upstream[] {
     const isUnknown = isCaughtAll(model, families)
     const family = familyOf(model, families)
-    // One of no family is refused whatever a list says.
+    // A model of no family is refused whatever a list says.
     if (family === undefined) return []
     return upstreams.speaking(provider.name).filter((upstream) => {
       if (!upstream.serves(model)) return false
       const list = known.get(upstream.name)
       const resolvesNone = upstream.isOfficial || !upstream.servesByCatchAll(model) || list?.hasNone === true
       if (!isUnknown && resolvesNone) return false
-      // A form of the name is the same model only where it counts to the same quota.
+      // Another form of the name is the same model only if it counts to the same quota.
       const own = list?.models?.filter(({ id }) => familyOf(id, families) === family)
       return !upstream.names(model, own ?? [])
     })

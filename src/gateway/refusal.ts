@@ -25,17 +25,17 @@ export function refuse(visit: Visit, problem: Problem, limits: LimitsView | unde
   sendWhole(visit, status, headers, wordsOf(visit).renderProblem(problem, requestId))
 }
 
-/** What ends a running stream that has to be cut, as the endpoint's clients read it. */
+/** The text that ends a stream which is cut, in the form that the endpoint's clients read. */
 export function streamRefusal(visit: Visit, problem: Problem, opening: Buffer): string {
   return wordsOf(visit).renderStreamProblem(problem, visit.requestId, opening)
 }
 
-/** Clients of some endpoints read problems in a shape of their own; the others in that of their protocol. */
+/** Clients of some endpoints read errors in a format of their own, all others in that of their protocol. */
 function wordsOf({ endpoint, provider }: Visit): ProblemWords {
   return endpoint?.problems ?? provider
 }
 
-/** Sends a whole answer of our own. */
+/** Sends a complete answer of the gateway's own. */
 export function sendWhole(visit: Visit, status: number, headers: string[], body: string): void {
   const { response } = visit
   headers.push('content-length', String(Buffer.byteLength(body)))

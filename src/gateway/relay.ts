@@ -39,50 +39,55 @@ export interface RelayContext {
   readonly relays: Relays
   readonly clock: Clock
   readonly log: Log
-  /** What happens to an answer whose client has gone: end it, or read it on for its own figures. */
+  /**
+   * What happens to an answer whose client has disconnected: abort it, or read it to the end for the provider's figures.
+   */
   readonly onDisconnect: 'abort' | 'drain'
-  /** How far it is read on. */
+  /** The limits of this reading to the end. */
   readonly drainBytesMax: number
   readonly drainMs: number
-  /** A client that takes nothing for so long is taken for gone. */
+  /** A client that reads nothing for so long is disconnected. */
   readonly stalledMs: number
   /** A stream that is silent for so long gets a comment; 0: never. */
   readonly keepAliveMs: number
-  /** How long an answer's end waits for its settlement at most. */
+  /** The longest that an answer's end waits for its settlement. */
   readonly settleWaitMs: number
   /** Told of models that no upstream serves. */
   readonly unserved: Unserved
 }
 
-/** How a relay ended. `gone` and `cut` stop an upstream that is at work; the others find it at its own end. */
+/** How a relay ended. With `gone` and `cut` the upstream was still working and is stopped. */
 type Ending =
   | { readonly kind: 'complete' }
   | { readonly kind: 'gone' }
   | { readonly kind: 'failed' | 'cut'; readonly problem: Problem }
 
-/** How long a stream's end may come after its last event before that is booked without it. */
+/** How long the relay waits for a stream's end after its last event, before it settles without the end. */
 const lastWordsMs = 20
 
-/** How long an answer's head waits for its first words, since another answer can be given in the place of an error. */
+/**
+ * How long an answer's headers wait for its first content: until they are sent, another upstream's answer can replace an
+ * error.
+ */
 const firstWordsMs = 100
 
 const nothing = Buffer.alloc(0)
 
-/** Answers after which another upstream may do better, besides those that speak of the operator's account. */
+/** Statuses after which another upstream is tried, besides errors about the operator's account. */
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
 
 const nothingPassed: HeaderList = { has: () => false }
-/** Bodies of JSON start so. */
+/** The first byte of a JSON object, and of any JSON body. */
 const jsonStart = 0x7b
 const jsonStarts: ReadonlySet<number> = new Set([jsonStart, 0x5b])
 
-/** The first byte that is no white space; 0 where there is none. */
+/** The first byte that is not white space; 0 if all of it is white space. */
 function firstWord(chunk: Buffer): number {
   for (const byte of chunk) if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) return byte
   return 0
 }
 
-/** One JSON text on each line is a stream as well. */
+/** Whether the answer is a stream of JSON texts, one on each line. */
 function isOfLines(headers: AnswerHeaders): boolean {
   return /ndjson|jsonl|json-seq|stream/i.test(String(headers['content-type'] ?? ''))
 }
@@ -90,9 +95,9 @@ function isOfLines(headers: AnswerHeaders): boolean {
 const isRedirect = (status: number) => status >= 300 && status < 400
 
 /**
- * One request from its admission to its settlement. It moves on from upstream to upstream until one answers,
- * passes that answer through, and ends in `#conclude`, once, whatever happens: the answer's end, a failure, a
- * client that hangs up, or being cut.
+ * One request from its admission to its settlement. It tries one upstream after the other until one answers, and passes
+ * that answer through. Whatever happens, it ends once, in `#conclude`: by the answer's end, a failure, a client that
+ * hangs up, or a cut.
  */
 export class Relay implements Receiver {
   readonly userId: string
@@ -108,15 +113,18 @@ export class Relay implements Receiver {
   #mayHaveCost = false
   #upstreamStatus = 0
   #firstByteAt: number | undefined
-  /** The answer's first bytes, where its endpoint's clients want them again in an error at its end. */
+  /** The answer's first bytes, if its endpoint's clients expect fields of them in an error at its end. */
   #opening: Buffer = nothing
   #settling: Promise<unknown> | undefined
   #lastWordsTimer: NodeJS.Timeout | undefined
-  /** What goes out: everything; nothing while this may be the end; everything but the end, which did not come. */
+  /**
+   * What is sent. `open`: all bytes. `held`: nothing, since the last event may have come. `let go`: all bytes again,
+   * after the wait for the stream's end ran out.
+   */
   #flow: 'open' | 'held' | 'let go' = 'open'
   #firstWordsTimer: NodeJS.Timeout | undefined
   #earlyTimer: NodeJS.Timeout | undefined
-  /** A whole answer that may be an error: it waits for its end, or until it is too long for one. */
+  /** The answer is not a stream and may be an error: it is held to its end, or until it is too long for an error. */
   #mayBeError = false
   #isWaiting = false
   #answer: { readonly status: number; readonly headers: AnswerHeaders } | undefined
@@ -146,7 +154,7 @@ export class Relay implements Receiver {
     this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#attempts.exchange?.resume())
   }
 
-  /** Sends the request on. Never throws: whatever fails ends in a settlement. */
+  /** Sends the request to an upstream. Never throws: every failure ends in a settlement. */
   start(): void {
     const { visit } = this.#job
     this.#leave = this.#context.relays.add(this)
@@ -169,7 +177,9 @@ export class Relay implements Receiver {
     }
   }
 
-  /** The upstream has been silent since it was asked: the client's stream begins, with comments until there is more. */
+  /**
+   * Begins the client's stream after the upstream was silent for `keepAliveMs`, with comments until the upstream answers.
+   */
   #startEarly(quietMs: number): void {
     if (this.#isConcluded || this.#isClientGone || this.#answer) return
     if (!this.#isOnDisk || this.#held || this.#meter) {
@@ -180,7 +190,7 @@ export class Relay implements Receiver {
     this.#delivery.startEarly([...head, ...this.#ownHeaders()], quietMs)
   }
 
-  /** What every answer says of its request. */
+  /** The headers that every answer has. */
   #ownHeaders(): string[] {
     const { visit, decision } = this.#job
     const list = ['x-request-id', visit.requestId, 'server-timing', timingOf(visit)]
@@ -229,7 +239,7 @@ export class Relay implements Receiver {
     else this.#held = new HeldError(status, headers)
   }
 
-  /** Lets the answer begin. */
+  /** Begins to pass the answer on, once the reservation is durable. */
   #open(status: number, headers: AnswerHeaders): void {
     const { endpoint, request } = this.#job
     const namesModels = mayStray(request.elsewhere)
@@ -240,12 +250,12 @@ export class Relay implements Receiver {
       this.#startAnswer(status, headers, isStream)
       return
     }
-    // Nothing goes out that the account could forget: the answer waits where it is.
+    // Pause the upstream until the reservation is durable; no byte may reach the client before.
     this.#startLater = () => this.#startAnswer(status, headers, isStream)
     this.#attempts.exchange?.pause()
   }
 
-  /** Logs an answer that gives way to another upstream's when it is over: often its words alone say what it is about. */
+  /** Logs an answer that another upstream's replaces, when it has ended: often only its text says what is wrong. */
   #troubleOf(status: number, headers: AnswerHeaders, known: OperatorRefusal | undefined) {
     const log = this.#troubleLog()
     return (body: Buffer) => {
@@ -257,9 +267,9 @@ export class Relay implements Receiver {
   }
 
   /**
-   * Goes on to the next upstream with a request that this one refused; false where there is none.
+   * Sends a request that this upstream refused to the next one; false if no other upstream may be tried.
    *
-   * @param onOver told what else came of the answer
+   * @param onOver called with the rest of the refused answer
    */
   #moveOn(onOver?: (body: Buffer) => void): boolean {
     if (!this.#mayGoOn()) return false
@@ -271,7 +281,7 @@ export class Relay implements Receiver {
     return true
   }
 
-  /** An error is whole: it goes out, unless it speaks of the operator's account. */
+  /** Passes a complete error on, unless it is about the operator's account. */
   #judgeError(held: HeldError): void {
     const judged = held.judge()
     if (!judged) {
@@ -288,7 +298,7 @@ export class Relay implements Receiver {
     else this.#release(held.status, answer, () => this.onEnd())
   }
 
-  /** What cannot be looked at might hold the operator's names: only its status is told. */
+  /** An error that cannot be read might hold the operator's names, so the client is told only its status. */
   #failUnread({ status }: HeldError): void {
     this.#logTrouble({ status, failure: 'an error that cannot be read' })
     this.#fail(
@@ -296,7 +306,7 @@ export class Relay implements Receiver {
     )
   }
 
-  /** Lets go what was held of an error, when the admission is on the disk. */
+  /** Sends an error that was held, once the reservation is durable. */
   #release(status: number, { headers, body }: HeldAnswer, then: () => void): void {
     this.#held = undefined
     const letGo = () => {
@@ -351,9 +361,9 @@ export class Relay implements Receiver {
   }
 
   /**
-   * The figures are final should nothing more come, so that this may be the stream's last event: it goes out when it is
-   * booked, which is when the upstream has ended as well, or a moment later where it stays connected. Where more may
-   * follow that changes the figures (usage of another answer) only the upstream's end is the end.
+   * The figures are final if nothing more comes, so this may be the stream's last event. It is held until it is booked:
+   * when the upstream has ended as well, or a moment later if it stays connected. If more may come that changes the
+   * figures (usage of another answer), only the upstream's end counts.
    */
   #mayBeOver(meter: AnswerMeter): void {
     if (this.#flow === 'held' || (this.#flow === 'let go' && !meter.isOver())) return
@@ -376,7 +386,7 @@ export class Relay implements Receiver {
     this.#delivery.letGo()
   }
 
-  /** Holds an answer's head back until it is known to be no error: else another upstream is asked. */
+  /** Holds an answer's headers back until it is known not to be an error; if it is one, another upstream is tried. */
   #awaitFirstWords(): void {
     this.#delivery.hold()
     this.#firstWordsTimer = setTimeout(() => this.#endWait(), firstWordsMs)
@@ -389,8 +399,8 @@ export class Relay implements Receiver {
   }
 
   /**
-   * A whole answer is of use to its client at its end, so that one which may be an error can wait for that. White space
-   * before it keeps a connection open, and passes; what does not begin like JSON is no error.
+   * Holds an answer that is not a stream while it may be an error: its client can use it only at its end anyway. White
+   * space before it keeps a connection open, and passes. An answer that does not begin like JSON is not an error.
    */
   #holdIfError(chunk: Buffer, meter: AnswerMeter): void {
     if (meter.hasBegun()) {
@@ -401,7 +411,7 @@ export class Relay implements Receiver {
     }
     if (this.#isWaiting) return
     const coding = String(this.#answer?.headers['content-encoding'] ?? 'identity')
-    // What is compressed shows itself at its end.
+    // A compressed answer can be read only at its end.
     const first = /^\s*(identity)?\s*$/i.test(coding) ? firstWord(chunk) : jsonStart
     if (jsonStarts.has(first)) {
       this.#isWaiting = true
@@ -411,14 +421,14 @@ export class Relay implements Receiver {
     } else if (first !== 0) this.#mayBeError = false
   }
 
-  /** A stream speaks of the operator's account; what came before has passed. */
+  /** Ends an answer that holds an error about the operator's account; the bytes before it have passed. */
   #endByRefusal(refusal: OperatorRefusal, passing: Buffer): void {
     this.#logTrouble({ status: this.#upstreamStatus, refusal })
     if (!this.#isClientGone) this.#delivery.write(passing)
     this.#fail(problemOfRefusal(refusal, this.#retryAt(this.#answer?.headers ?? {})))
   }
 
-  /** A whole answer is an error in spite of its status; true where it ends in another way than as it came. */
+  /** Handles an answer that is an error in spite of its status; true if it was ended here. */
   #judgeWhole(meter: AnswerMeter): boolean {
     if (this.#isConcluded || !isSuccess(this.#upstreamStatus) || !this.#answer) return false
     const error = this.#figures().isError ? meter.wholeError() : undefined
@@ -444,7 +454,7 @@ export class Relay implements Receiver {
     return false
   }
 
-  /** An answer that is an error in spite of its status gives way to another upstream's, where none of it has gone out. */
+  /** Replaces an answer that is an error in spite of its status by another upstream's, if no byte of it was sent. */
   #replace(meter: AnswerMeter): boolean {
     if (this.#isConcluded || this.#delivery.hasStarted || !this.#mayGoOn()) return false
     if (!isSuccess(this.#upstreamStatus) || !meter.isError()) return false
@@ -513,13 +523,13 @@ export class Relay implements Receiver {
       return
     }
     const { request } = this.#job
-    // A length that will not hold, since a chunk is taken out again, must not be said.
+    // If a chunk is taken out again, the upstream's length is wrong and must not be sent.
     const { 'content-length': length, ...unframed } = headers
     const keepsLength = typeof length === 'string' && !(isStream && request.lacksUsage)
     const passed = this.#attempts.upstream?.passed.answer ?? nothingPassed
     const list = answerHeaders(keepsLength ? headers : unframed, passed)
     for (const text of this.#ownHeaders()) list.push(text)
-    // Of a known length the last bytes wait for the end anyway.
+    // With a known length the last bytes wait for the end anyway.
     if (isSuccess(status) && (isStream || (!keepsLength && this.#mayGoOn()))) this.#awaitFirstWords()
     this.#mayBeError = !isStream && isSuccess(status) && !isOfLines(headers)
     this.#answer = { status, headers }
@@ -528,7 +538,7 @@ export class Relay implements Receiver {
       this.#delivery.keepAlive(this.#context.keepAliveMs)
   }
 
-  /** Sends a request that no upstream has taken again; false where there is nowhere to send it. */
+  /** Retries a request that no upstream has taken; false if no upstream is left for it. */
   #sendElsewhere(isStale: boolean): boolean {
     if (this.#isClientGone) return false
     if (isStale && this.#attempts.sendAgain(this)) return true
@@ -537,7 +547,7 @@ export class Relay implements Receiver {
     return true
   }
 
-  /** Whether another upstream may be tried: there is one, and somebody still waits for its answer. */
+  /** Whether another upstream may be tried: one is left, and the client is still connected. */
   #mayGoOn(): boolean {
     return this.#attempts.hasNext && !this.#isClientGone
   }
@@ -561,7 +571,10 @@ export class Relay implements Receiver {
     this.#conclude({ kind: 'failed', problem })
   }
 
-  /** The one end of every relay: the upstream is let go, the entry closed, and then the client's answer ended. */
+  /**
+   * The one end of every relay: the entry is settled and the upstream stopped; the client's answer ends when the
+   * settlement is durable, or `settleWaitMs` later.
+   */
   #conclude(ending: Ending): void {
     if (this.#isConcluded) return
     this.#isConcluded = true
@@ -606,7 +619,7 @@ export class Relay implements Receiver {
       inputEstimate,
       outputBound:
         outputMost === undefined || !request.hasOutput ? request.output : outputMost * request.choices,
-      // Another model may have answered, of which nothing is known.
+      // Another model may have answered, whose factor is unknown.
       hiddenFactor: figures.models ? 1 : this.#context.corrections.factorsOf(request.model).hidden,
     }
     const isFalse = figures.isError && isSuccess(this.#upstreamStatus)
@@ -629,7 +642,7 @@ export class Relay implements Receiver {
     }
   }
 
-  /** What the provider has counted corrects the estimates of requests to come. */
+  /** Corrects the estimates of later requests by what the provider has counted. */
   #learnFrom({ ending, isEstimated, usage }: Charge, { models, passed }: Figures): void {
     const { inputUnits, request, userId } = this.#job
     const { corrections } = this.#context
@@ -641,7 +654,7 @@ export class Relay implements Receiver {
       corrections.learnHidden({ userId, model, ...shownOf(usage, passed) })
   }
 
-  /** Reading an answer must never keep its relay from being settled. */
+  /** An answer that cannot be read must not keep its relay from being settled. */
   #figures(): Figures {
     try {
       return this.#meter?.figures() ?? noFigures
@@ -654,7 +667,7 @@ export class Relay implements Receiver {
     }
   }
 
-  /** What the client gets, or got. */
+  /** The status that the client gets, or got; 0 if it gets no answer. */
   #statusFor(ending: Ending): number {
     if (this.#delivery.hasStarted || (ending.kind === 'complete' && !this.#isClientGone))
       return this.#upstreamStatus
@@ -684,7 +697,7 @@ export class Relay implements Receiver {
     this.#troubleLog()(details)
   }
 
-  /** For what is known only when another upstream has been asked. */
+  /** A log of trouble with the present upstream, also for lines that are written after the next upstream was tried. */
   #troubleLog(): (details: Readonly<Record<string, unknown>>) => void {
     const about = { requestId: this.#job.visit.requestId, upstream: this.#attempts.upstream?.name }
     return (details) => this.#context.log.warn({ ...about, ...details }, 'upstream trouble')

@@ -1,40 +1,40 @@
 import type { Problem } from '#core/errors.ts'
 import { createRoster } from '#lib/roster.ts'
 
-/** From when on a user is barred, and what those are told whose relays are cut then. */
+/** When a user becomes blocked, and the problem that running relays are cut with then. */
 export interface Bar {
   readonly at: number
   readonly problem: Problem
 }
 
-/** A relay as far as others may touch it. */
+/** The part of a relay that the list of relays uses. */
 interface Cuttable {
   readonly userId: string
-  /** Known already, though it lies ahead: an expiry, or a disabling at a set time. */
+  /** A coming block: an expiry, or a disabling at a set time. */
   bar: Bar | undefined
-  /** Ends it now, with this problem where the client can still be told; it settles as every end does. */
+  /** Ends the relay now and settles it. The client gets this problem if it can still be told. */
   readonly cut: (problem: Problem) => void
 }
 
 /** The relays that are open now. */
 export interface Relays {
-  /** Call the answer when the relay has ended. */
+  /** Returns the function to call when the relay has ended. */
   readonly add: (relay: Cuttable) => () => void
   readonly count: () => number
-  /** Cuts those of one user; answers how many there were. */
+  /** Cuts the relays of one user; returns how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
-  /** Says from when on a user will be barred, or that he will not; for `cutBarred`. */
+  /** Sets or clears the coming block of a user, for `cutBarred`. */
   readonly barUser: (userId: string, bar: Bar | undefined) => void
-  /** Whose they are. */
+  /** The users of the open relays. */
   readonly users: () => ReadonlySet<string>
-  /** Cuts those whose user is barred by now; answers how many there were. */
+  /** Cuts the relays whose user is blocked by now; returns how many there were. */
   readonly cutBarred: (now: number) => number
   readonly cutAll: (problem: Problem) => number
 }
 
 export function createRelays(): Relays {
   const roster = createRoster<Cuttable>()
-  // Seldom asked, so it may look at all of them; a list by user would cost every relay.
+  // This is rare, so a scan of all relays will do; an index by user would cost every relay.
   const ofUser = (userId: string) => roster.list().filter((relay) => relay.userId === userId)
   function cutEach(relays: readonly Cuttable[], problem: Problem): number {
     for (const relay of relays) relay.cut(problem)

@@ -2,7 +2,7 @@ import { createPathTest, type PassedMethod, type PassedRoute, standInOf } from '
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { withoutModel } from '#providers/without-model.ts'
 
-/** What the gateway answers. Everything else is 404, or 405 where only the method is wrong. */
+/** The paths that the gateway answers. Any other is 404, or 405 if only the method is wrong. */
 export type Route =
   | {
       readonly kind: 'relay'
@@ -33,7 +33,7 @@ export function createRouter(
     }
   }
   const others = passed.map((route) => createPassed(route, providers))
-  // What is spelt out goes before what a * takes.
+  // Exact paths go before those with a *.
   others.sort((one, other) => Number(one.template.includes('*')) - Number(other.template.includes('*')))
   return (method, url) => {
     const path = pathOf(url)

@@ -2,8 +2,8 @@ import type { Clock } from '#core/clock.ts'
 import type { Log } from '#http/log.ts'
 
 /**
- * Models that belong to a family and that no upstream serves. Those who ask are told what they are told of any unknown
- * model; that an upstream is missing is for the operator, and stands in the log and at `/readyz`.
+ * Models that belong to a family but that no upstream serves. The client gets the same error as for any unknown model.
+ * The log and `/readyz` tell the operator that an upstream is missing.
  */
 export interface Unserved {
   readonly note: (asked: Asked) => void

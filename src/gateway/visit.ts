@@ -14,7 +14,7 @@ export interface Visit {
   waitedMs: number
   /** Milliseconds that the gateway itself took before it sent the request on; undefined until it has. */
   ownMs: number | undefined
-  /** In whose shape it is answered. */
+  /** The provider in whose format the request is answered. */
   provider: Provider
   /** The operation that was called; undefined where the path is not one. */
   endpoint: Endpoint | undefined
@@ -25,12 +25,12 @@ export interface Visit {
   code: ErrorCode | undefined
 }
 
-/** Notes that the request leaves for an upstream now; what comes after is the upstream's time. */
+/** Notes that the request is sent to an upstream now; the time after this is the upstream's. */
 export function noteSent(visit: Visit): void {
   visit.ownMs ??= performance.now() - visit.arrivedAt - visit.waitedMs
 }
 
-/** `server-timing` (W3C): anyone can check by it what the gateway adds. */
+/** `server-timing` (W3C): shows every client how much time the gateway adds. */
 export function timingOf(visit: Visit): string {
   const ms = visit.ownMs ?? performance.now() - visit.arrivedAt - visit.waitedMs
   return `tollgate;dur=${ms.toFixed(2)}`

@@ -3,12 +3,12 @@ import type { Endpoint, Provider } from '#providers/provider.ts'
 import { modelsPathOf } from '#upstreams/probe.ts'
 
 /**
- * What a path that is not served was meant to be. Nearly always a client's base address is wrong, by a `/v1` too many
- * or too few: clients add the rest of the path themselves, some with `/v1` and some without, and print no more of a 404
- * than its number unless the answer says what to change.
+ * The operation that a path was meant for, though the path is not served. Nearly always the client's base address has a
+ * `/v1` too many or too few: clients add the rest of the path themselves, some with `/v1` and some without. They print
+ * only the number of a 404, unless the answer says what to change.
  */
 export interface Misaddressed {
-  /** Whose operation it was meant to be. */
+  /** The provider whose operation was meant. */
   readonly provider: Provider
   /** The path that the base address should have, e.g. `/v1` or nothing. */
   readonly basePath: string
@@ -20,8 +20,8 @@ const version = '/v1'
 const modelsPath = '/v1/models'
 
 /**
- * Which operation a path would be below another base address; undefined where it is none of them. The list of models
- * is that of the first provider.
+ * The operation that a path would be under another base address; undefined if there is no such operation. The list of
+ * models is that of the first provider.
  */
 export function misaddressed(path: string, providers: readonly Provider[]): Misaddressed | undefined {
   const operations = providers.flatMap((provider) =>
@@ -39,8 +39,8 @@ export function misaddressed(path: string, providers: readonly Provider[]): Misa
 }
 
 /**
- * Clients of one protocol differ: Anthropic's own add `/v1/messages` to the base address, others `/messages`. So the
- * end of the path tells what this client adds, up to what the protocol's own clients do.
+ * Clients of one protocol differ: Anthropic's own add `/v1/messages` to the base address, others `/messages`. So the end
+ * of the path tells what this client adds; at most that is what the protocol's own clients add.
  */
 function below(path: string, { path: whole, upstreamPath: usual }: Pick<Endpoint, 'path' | 'upstreamPath'>) {
   const least = whole.slice(version.length)
@@ -56,14 +56,14 @@ export function baseAddressAdvice({ basePath, added }: Misaddressed, request: In
   return `There is no such path here. Set the base address to ${address}: the client adds ${added} itself.`
 }
 
-/** As the client wrote it; a proxy in front may have said that the client's side is encrypted. */
+/** The address as the client wrote it; a proxy in front may have stated that the client's side is encrypted. */
 function originOf({ headers }: IncomingMessage): string {
   const { host = '' } = headers
   if (!/^[\w.:[\]-]{1,255}$/.test(host)) return 'the address of this server'
   return `${headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'}://${host}`
 }
 
-/** Says what there is instead, for the protocol of the caller. */
+/** Says what is served instead, for the protocol of the caller. */
 export function notServedAdvice({ endpoints }: Provider): string {
   const served = endpoints.map(({ path }) => `POST ${path}`)
   return `This is not served here. Served are ${served.join(', ')}, GET /v1/models and GET /v1/usage.`

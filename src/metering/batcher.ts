@@ -12,23 +12,26 @@ import { createRunning } from './running.ts'
 import type { SetAside } from './set-aside.ts'
 
 /**
- * Gathers admissions and settlements into batches: while one batch is being written the next one fills, so a
- * busy gateway pays for one transaction where it had fifty, and an idle one waits for nothing.
+ * Gathers admissions and settlements into batches. While one batch is being written the next one fills. So a busy gateway
+ * writes one transaction instead of fifty, and an idle one does not wait.
  */
 export interface MeterOptions {
-  /** A batch's most questions; what is more goes into the next one. */
+  /** The most questions in one batch; the rest go into the next one. */
   readonly batchMax?: number
-  /** Told of each failed batch; the callers know only that the store was away. */
+  /** Called for each failed batch; its callers learn only that the store was unavailable. */
   readonly onFailure?: (error: unknown) => void
-  /** Told of each question that the store cannot book though it works, by its id. */
+  /** Called for each question that the store cannot book although it works, with the request's id. */
   readonly onFault?: (requestId: string, error: StoreFault) => void
-  /** Keeps settlements on this machine while the store is away. */
+  /** Keeps settlements on this machine while the store is unavailable. */
   readonly journal?: Journal
   /** Keeps what the store cannot book. */
   readonly setAside?: SetAside
-  /** Told of each user whom an admission has disabled. */
+  /** Called for each user whom an admission has disabled. */
   readonly onDisabled?: (userId: string, reason: string) => void
-  /** After how long whoever asks is told that the store is away, whatever becomes of the question. */
+  /**
+   * The deadline of a question: after this time its caller gets `StoreUnavailable`, whether or not the store answers
+   * later.
+   */
   readonly patienceMs?: number
 }
 
@@ -40,7 +43,7 @@ interface Asking extends Waiting {
 interface Settling {
   readonly settlement: Settlement
   readonly resolve: (outcome: Awaited<ReturnType<Meter['settle']>>) => void
-  /** In the journal, or on its way there. */
+  /** The settlement is in the journal, or is being written there. */
   isWrittenDown: boolean
   isKept: boolean
 }
@@ -50,7 +53,7 @@ interface Counting extends Waiting {
   readonly resolve: (outcome: UsageEventOutcome | 'kept') => void
 }
 
-/** What is booked together. */
+/** The questions that are booked in one transaction. */
 interface Part {
   readonly settling: readonly Settling[]
   readonly counting: readonly Counting[]
@@ -58,8 +61,8 @@ interface Part {
 }
 
 /**
- * From so many questions a millisecond on a batch waits a millisecond to fill: each transaction and each sync to
- * the disk costs the same for one question as for fifty. Below, nobody waits for anybody.
+ * At this many questions a millisecond, a batch waits a millisecond to fill: each transaction and each sync to the disk
+ * costs the same for one question as for fifty. At a lower rate a batch does not wait.
  */
 const busyPerMs = 6
 const gatherMs = 1
@@ -69,30 +72,33 @@ const lastRetryMs = 5_000
 const patienceMsDefault = 5_000
 
 /**
- * A transaction whose answer was lost may still be on its way, and come to its end after the store was asked again;
- * no store keeps one for longer than this.
+ * A transaction whose answer was lost may still be running, and commit after the store was asked again. No store runs one
+ * for longer than this.
  */
 const doubtMs = 30_000
 const doubtLookMs = 2_000
 
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): RecoveringMeter {
   const { lanes = 1, mayLoseBooked: mayLose = false } = store
-  // Where several run at a time, one must not take all that there is and leave nothing to the others.
+  // If several batches run at a time, one must not take all questions and leave the others empty.
   const { batchMax = lanes > 1 ? 128 : 256, patienceMs = patienceMsDefault } = options
   const { onFailure, journal, setAside } = options
   const asks: Asking[] = []
   const events: Counting[] = []
   let settlements: Settling[] = []
-  /** What the batches under way are about; few, as there are few lanes. */
+  /** The questions of the running batches; there are few, one for each lane. */
   const underWay: (readonly Waiting[])[] = []
   let busyLanes = 0
   let isClosed = false
   let isScheduled = false
-  /** The store failed: settlements rest until this timer ends; asks go on, to be told at once how it stands. */
+  /**
+   * Set after the store failed: settlements wait until this timer ends, the backoff. Admissions still go to the store, so
+   * that their callers learn at once whether it answers.
+   */
   let rest: NodeJS.Timeout | undefined
   let retryMs = firstRetryMs
   let idle: (() => void)[] = []
-  /** Whether the journal holds something. */
+  /** Whether the journal holds settlements. */
   let isJournaled = false
 
   const running = createRunning({ abandonment, mayLose })
@@ -101,7 +107,10 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   const isWorkLeft = () => asks.length > 0 || events.length > 0 || (settlements.length > 0 && !rest)
 
-  /** Requests that came in the same turn of the event loop share a batch, so the first one waits for its end. */
+  /**
+   * Requests that arrive in the same turn of the event loop share a batch, so the first one waits for the end of the
+   * turn.
+   */
   function schedule(): void {
     if (busyLanes >= lanes || isScheduled) return
     isScheduled = true
@@ -150,7 +159,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     }
   }
 
-  /** Takes apart what the store cannot book as a whole; answers false where the store is away. */
+  /** Books a part, and halves it as long as the store cannot book it whole. Returns false if the store is unavailable. */
   async function runPart(part: Part): Promise<boolean> {
     const { settling, counting, asking } = part
     try {
@@ -187,7 +196,10 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     }
   }
 
-  /** Callers who ask get to know at once; what was settled has happened and is kept until it is booked. */
+  /**
+   * Rejects the questions of callers at once. Settlements state what has happened, so they are kept until they are
+   * booked.
+   */
   function lose({ settling, counting, asking }: Part, error: unknown): void {
     for (const { ask } of asking) running.ended(ask.requestId)
     for (const { reject } of [...asking, ...counting]) reject(error)
@@ -196,7 +208,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     if (kept.length > 0) keep(kept)
   }
 
-  /** The one question that the store cannot book, though it works: it must not stand in the way of others. */
+  /** Sets aside the one question that the store cannot book although it works, so that it does not block the others. */
   async function setAsideOne({ settling, counting, asking }: Part, error: StoreFault): Promise<void> {
     for (const { ask, reject } of asking) {
       options.onFault?.(ask.requestId, error)
@@ -205,7 +217,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     }
     for (const one of counting) {
       options.onFault?.(one.event.requestId, error)
-      // One that is named by its secret is written nowhere: who reported it has to keep it.
+      // An event that carries an access token is not written to disk: its reporter must keep it and report it again.
       if (setAside === undefined || one.event.accessToken !== undefined) one.reject(error)
       else await setAside.add({ event: one.event }, error).then(() => one.resolve('kept'), one.reject)
     }
@@ -221,7 +233,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     }
   }
 
-  /** Nobody hears of this admission; if it was made, or is made after all, nobody else would ever end it. */
+  /** The caller got an error, but the admission may have been committed, or may be later: a release ends it. */
   function releaseOf({ ask: { requestId, units, isDry = false } }: Asking): readonly Settling[] {
     if (!units || isDry) return []
     const nothing = {
@@ -285,7 +297,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
     retryMs = Math.min(retryMs * 2, lastRetryMs)
   }
 
-  /** Puts what is not in the journal yet there, so that it survives this process as well. */
+  /** Writes settlements that are not in the journal yet to it, so that they survive this process. */
   function writeDown(settling: readonly Settling[]): void {
     const fresh = settling.filter(({ isWrittenDown }) => !isWrittenDown)
     if (!journal || fresh.length === 0) return
@@ -300,7 +312,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
         if (rest) endIfIdle()
       },
       (error: unknown) => {
-        // It stays in memory, and is written down when the store fails again.
+        // The settlements stay in memory, and are written when the store fails again.
         for (const one of fresh) one.isWrittenDown = false
         onFailure?.(error)
       },
@@ -346,7 +358,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   }
 }
 
-/** The first half of the questions and the rest, in their order; undefined where there is only one. */
+/** The first half of the questions and the rest, in their order; undefined if there is only one. */
 function halvesOf({ settling, counting, asking }: Part): readonly [Part, Part] | undefined {
   const half = (settling.length + counting.length + asking.length) >> 1
   if (half === 0) return undefined
@@ -368,7 +380,9 @@ function halvesOf({ settling, counting, asking }: Part): readonly [Part, Part] |
 
 const isWaiting = ({ isGivenUp }: Waiting) => !isGivenUp
 
-/** How an entry of this process ends of which it knows nothing any more: by the estimate that it began with. */
+/**
+ * The settlement of an entry that this process opened and no longer knows: it is charged the estimate that it began with.
+ */
 function abandonment(requestId: string): Settlement {
   return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
 }
@@ -377,7 +391,7 @@ function unanswered(): StoreUnavailable {
   return new StoreUnavailable(new Error('the store left a question unanswered'))
 }
 
-/** How many questions come, as a moving average over some ten batches. */
+/** The rate of questions, as a moving average over about ten batches. */
 function createPace() {
   let perMs = 0
   let lastAt = performance.now()
@@ -385,7 +399,7 @@ function createPace() {
     isBusy: () => perMs > busyPerMs,
     took(questions: number): void {
       const now = performance.now()
-      // Two batches in the same instant say nothing of the pace.
+      // Two batches in the same instant must not divide by zero.
       perMs += (questions / Math.max(0.05, now - lastAt) - perMs) / 10
       lastAt = now
     },

@@ -4,14 +4,14 @@ import type { MeteringStore, OnFault, Store } from '#storage/store.ts'
 
 export interface HeartbeatOptions {
   readonly clock: Clock
-  /** How often this process says that it lives and looks for those that do not; 2 s and 5 s where nothing is said. */
+  /** How often this process writes its heartbeat and looks for dead processes; absent: every 2 s and every 5 s. */
   readonly everyMs?: number
-  /** After how long a silence a process is taken for dead. */
+  /** The time without a heartbeat after which a process counts as dead. */
   readonly silentMs?: number
-  /** Done after each beat: the store is there. */
+  /** Called after each search for dead processes, when the store has answered. */
   readonly onBeat?: () => Promise<void>
   readonly onAbandoned?: (entries: number) => void
-  /** Told once of each entry that cannot be closed; it is tried again with every beat. */
+  /** Called once for each entry that cannot be closed. Closing it is tried again with every search. */
   readonly onFault?: OnFault
   readonly onFailure?: (error: unknown) => void
 }
@@ -19,19 +19,19 @@ export interface HeartbeatOptions {
 export const silentMsDefault = 15_000
 const everyMsDefault = 2_000
 const tidyMsDefault = 5_000
-/** Entries whose fault is remembered as told. */
+/** The most entries whose fault is remembered as reported. */
 const toldMax = 10_000
-/** A part that has not answered for so long is taken for one that does not; requests are told the same by then. */
+/** A part that has not answered for so long counts as failed; the deadline of requests is as long. */
 const answerMsMax = 5_000
-/** Under load a store that is away fails many times a second. */
+/** The least time between two checks: under load an unavailable store fails many times a second. */
 const lookMsLeast = 250
 
 export interface Heartbeat {
-  /** What an admission needs, each part `ok` or in words what is wrong with it, as of the last beat. */
+  /** The state of each part that an admission needs, as of the last beat: `ok`, or in words what is wrong with it. */
   readonly parts: () => Readonly<Record<Part, string>>
-  /** Something failed elsewhere: looks again at once. Never rejects. */
+  /** Checks again at once, for callers whose own query has failed. Never rejects. */
   readonly look: () => Promise<void>
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when the running beat has ended. */
   readonly close: () => Promise<void>
 }
 
@@ -39,8 +39,8 @@ export interface Heartbeat {
 type Part = 'heartbeat' | 'admissions'
 
 /**
- * Says that this process lives, and closes what the dead have left open and leases that have run out. Each beat shows
- * as well whether a request could be admitted now, so that asking for that costs the store nothing.
+ * Writes this process's heartbeat, and closes the entries of dead processes and leases that have run out. Each beat also
+ * records whether a request could be admitted now, so that readiness checks cost the store nothing.
  */
 export function openHeartbeat(
   store: Pick<MeteringStore, 'beat' | 'abandonEntries'> & Partial<Pick<Store, 'check'>>,
@@ -48,7 +48,7 @@ export function openHeartbeat(
 ): Heartbeat {
   const { clock, everyMs = everyMsDefault, silentMs = silentMsDefault } = options
   const tidyMs = options.everyMs === undefined ? tidyMsDefault : 0
-  /** Since when every beat went through, by the clock that nobody sets; undefined while the store is away. */
+  /** Since when every beat has succeeded, by the monotonic clock; undefined while the store is unavailable. */
   let steadySince: number | undefined
   let running: Promise<void> | undefined
   const parts = createParts()
@@ -80,7 +80,10 @@ export function openHeartbeat(
 
   let tidiedAt = Number.NEGATIVE_INFINITY
 
-  /** Less often than it beats, unless the store was away: it asks for more than a write. */
+  /**
+   * Searches for dead processes less often than it beats, unless the store was unavailable: the search costs more than a
+   * write.
+   */
   async function tidyNowAndThen(): Promise<void> {
     if (steadySince !== undefined && performance.now() - tidiedAt < tidyMs) return
     tidiedAt = performance.now()
@@ -90,7 +93,8 @@ export function openHeartbeat(
   async function tidy(): Promise<void> {
     try {
       steadySince ??= performance.now()
-      // Where the store was away nobody could say that he lives: everybody gets as long to say it again.
+      // While the store was unavailable no process could write its heartbeat: after an outage each gets `silentMs` to do
+      // so.
       const graceMs = performance.now() - steadySince
       const patience = graceMs >= silentMs ? silentMs : Number.MAX_SAFE_INTEGER
       const entries = await store.abandonEntries(clock(), patience, onFault)

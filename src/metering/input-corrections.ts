@@ -11,21 +11,21 @@ import {
 } from '#core/input-correction.ts'
 import { type CorrectionFactors, type InputUnits, inputKinds, noFactors } from '#core/input-kinds.ts'
 
-/** What has been learned of how models count their input: in memory, so that an admission only looks it up. */
+/** What has been learned of how models count their input. It is in memory, so that an admission only looks it up. */
 export interface InputCorrections {
   readonly factorsOf: (model: string) => CorrectionFactors
   readonly learn: (counted: CountedInput) => void
-  /** From an answer of which it is known how much of its output was shown. */
+  /** Learns from an answer how much of its output was shown. */
   readonly learnHidden: (counted: CountedOutput) => void
-  /** What has changed here and is stored nowhere yet, at most so many; handed out once. */
+  /** What has changed here since it was last stored, at most `limit` of them. Each is returned once. */
   readonly takeChanged: (limit: number) => readonly InputCorrection[]
-  /** They could not be stored: they are to be handed out again. */
+  /** Marks corrections that could not be stored as changed again. */
   readonly putBack: (corrections: readonly InputCorrection[]) => void
-  /** Takes over what others have learned; what has changed here since it was stored stays. */
+  /** Takes over what other instances have learned. What has changed here since it was stored stays. */
   readonly merge: (corrections: readonly InputCorrection[]) => void
 }
 
-/** One request of which the provider has counted the input. */
+/** A request whose input the provider has counted. */
 interface CountedInput {
   readonly userId: string
   readonly model: string
@@ -33,7 +33,7 @@ interface CountedInput {
   readonly real: number
 }
 
-/** One streamed answer of which the provider has counted the output, in units. */
+/** A streamed answer whose output the provider has counted, in units. */
 interface CountedOutput {
   readonly userId: string
   readonly model: string
@@ -41,12 +41,15 @@ interface CountedOutput {
   readonly all: number
 }
 
-/** A voice that has heard so many requests hears one of so many more: it has little to learn, and each costs microseconds. */
+/**
+ * A voice that has learned from `wellHeard` requests learns only from one of `oneOf` more: each costs microseconds and
+ * changes little.
+ */
 const [wellHeard, oneOf] = [64, 8]
 
 interface Learned {
   readonly voices: Map<number, Voice>
-  /** How many requests each voice has heard since the start. */
+  /** How many requests each voice has counted since the start. */
   readonly heard: Float64Array
   readonly heardHidden: Float64Array
   readonly changed: Set<string>
@@ -54,7 +57,7 @@ interface Learned {
   requests: number
 }
 
-/** Counts one more for a voice; answers whether it is one that is heard. */
+/** Counts a request for a voice; returns whether the voice learns from it. */
 function isDue(heard: Float64Array, voice: number): boolean {
   const count = (heard[voice] ?? 0) + 1
   heard[voice] = count
@@ -80,7 +83,7 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
     return made
   }
 
-  /** A name that was made up is used less than one that a model has. */
+  /** Drops the least used model: clients may make names up, and such names are used less than real ones. */
   function forgetLeastUsed(): void {
     let least: string | undefined
     let requests = Number.POSITIVE_INFINITY
@@ -115,7 +118,7 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
       learned.factors = factorsOf([...learned.voices.values()], kinds, learned.factors)
     },
     learnHidden({ userId, model, shown, all }) {
-      // Most models hide nothing, and of those nothing is kept.
+      // Most models hide no output; for those nothing is stored.
       if (shown <= 0 || (all <= shown && (models.get(model)?.factors.hidden ?? 1) === 1)) return
       const learned = learnedOf(model)
       const number = voiceOf(userId)

@@ -2,7 +2,10 @@ import type { Clock } from '#core/clock.ts'
 import type { CorrectionStore } from '#storage/store.ts'
 import type { InputCorrections } from './input-corrections.ts'
 
-/** Keeps what this process learns of the models' input, and takes over what others learn: now and then, in the background. */
+/**
+ * Stores what this process learns of the models' input, and takes over what other instances learn, at intervals in the
+ * background.
+ */
 export interface InputExchangeOptions {
   readonly clock: Clock
   readonly everyMs?: number
@@ -12,16 +15,16 @@ export interface InputExchangeOptions {
 export interface InputExchange {
   /** Writes and reads now. Never rejects. */
   readonly exchange: () => Promise<void>
-  /** Writes what is left; waits no longer than a moment for a store that is away. */
+  /** Stops the timer, and writes what is left. */
   readonly close: () => Promise<void>
 }
 
 const everyMsDefault = 10_000
 const rowsAtOnce = 200
-/** What was written by an instance whose clock is behind, or in a transaction that took its time. */
+/** Reads overlap by this much, for rows of an instance whose clock is behind or of a slow transaction. */
 const overlapMs = 60_000
 
-/** Resolves when what was stored has been read; where that fails it is read later. */
+/** Resolves after the first read of what is stored; if that fails, it is read later. */
 export async function openInputExchange(
   store: CorrectionStore,
   corrections: InputCorrections,

@@ -2,8 +2,8 @@ import { besideMax, type Settlement } from '#core/settlement.ts'
 import { isUnits } from '#core/units.ts'
 
 /**
- * Reads a settlement back that was written as a line of JSON. Nothing absurd comes in this way: a version without
- * bounds may have written it, and what is not a settlement with figures in their bounds is left to who reads the file.
+ * Reads a settlement back that was written as a line of JSON. A version without bounds may have written it, so its
+ * figures are checked. A line that is not a settlement within the bounds is left to the operator.
  */
 export function parseSettlement(line: string): Settlement | undefined {
   try {

@@ -9,21 +9,23 @@ import { isSettlement, parseSettlement } from './journal-line.ts'
 import type { Kept, takeSetAside } from './set-aside.ts'
 
 /**
- * Settlements that the store could not take, on this machine's disk until it can: one line of JSON each. They hold
- * figures and ids, no secret. A settlement closes its entry once, so that one which is in both places does no harm.
+ * Settlements that the store could not take, kept on this machine's disk until it can: one line of JSON each. They hold
+ * figures and ids, no secret. A settlement closes its entry once, so one that is in the journal and in the store does no
+ * harm.
  */
 export interface Journal {
-  /** Resolves when they are on the disk. */
+  /** Resolves when the settlements are on the disk. */
   readonly append: (settlements: readonly Settlement[]) => Promise<void>
-  /** To be called when everything in it is booked. */
+  /** Empties the journal; to be called when all that it holds is booked. */
   readonly clear: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/** Opens the journal at `path`, which is made, as is its folder, with the first settlement that it has to keep. */
+/** Opens the journal at `path`. The file and its folder are created with the first settlement that it has to keep. */
 export function openJournal(path: string): Journal {
   let file: FileHandle | undefined
-  // One after the other, in the order of the calls: what is cleared was there before.
+  // The operations run one after the other in the order of the calls, so that `clear` removes only what was written
+  // before it.
   let last: Promise<unknown> = Promise.resolve()
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(work, work)
@@ -52,7 +54,7 @@ export function openJournal(path: string): Journal {
   }
 }
 
-/** Where the account is on a server, nothing else may ever have needed the folder. */
+/** With PostgreSQL the data folder may not exist yet, so it is created here. */
 async function make(path: string): Promise<FileHandle> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   return open(path, 'a', 0o600)
@@ -63,7 +65,7 @@ export function journalPathIn(folder: string, instance: string): string {
   return join(folder, `settlements-${instance}.journal`)
 }
 
-/** Paths of all that are in a folder, whoever left them. */
+/** The paths of all journals in a folder, of this process and of others. */
 export async function journalsIn(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => [])
   return names.filter((name) => name.endsWith('.journal')).map((name) => join(folder, name))
@@ -71,16 +73,19 @@ export async function journalsIn(folder: string): Promise<readonly string[]> {
 
 export interface Replayed {
   readonly settlements: number
-  /** Lines that are no settlement; a crash in the middle of writing leaves one at most. */
+  /** Lines that are not a settlement; a crash in the middle of writing leaves one at most. */
   readonly unreadable: number
 }
 
-/** What becomes of that which cannot be booked. */
+/** Keeps a settlement or event that cannot be booked. */
 type PutAside = (kept: Kept, why: unknown) => Promise<void>
 
 const putNowhere: PutAside = () => Promise.resolve()
 
-/** Books what all journals in a folder hold: those of processes that are dead, and no harm to one that lives. */
+/**
+ * Books what all journals in a folder hold. They are left by dead processes; replaying one of a live process does no
+ * harm.
+ */
 export async function replayJournals(
   folder: string,
   store: MeteringStore,
@@ -97,8 +102,8 @@ export async function replayJournals(
 }
 
 /**
- * Books what an earlier process left in its journal, before anything is taken for abandoned. Rejects with
- * `StoreUnavailable`, and then everything stays where it is; what cannot be booked is put aside.
+ * Books what an earlier process left in its journal, before entries are closed as abandoned. Rejects with
+ * `StoreUnavailable`, and then the journal stays as it is. What cannot be booked is set aside.
  */
 export async function replayJournal(
   path: string,
@@ -120,9 +125,9 @@ export async function replayJournal(
   return { settlements: settlements.length, unreadable: unreadable.length }
 }
 
-const unreadableLine = 'the line is no settlement with figures that can be booked'
+const unreadableLine = 'the line is not a settlement with figures that can be booked'
 
-/** Tries once more what was set aside before; answers how much of it is booked now. */
+/** Tries again to book what was set aside before; returns how many of these are booked now. */
 export async function replaySetAside(
   files: Awaited<ReturnType<typeof takeSetAside>>,
   store: MeteringStore,

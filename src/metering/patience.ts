@@ -1,21 +1,21 @@
 import { StoreUnavailable } from '#storage/store.ts'
 
-/** Somebody who waits for an answer of the store. */
+/** A question that waits for an answer of the store. */
 export interface Waiting {
-  /** By the clock that nobody sets, milliseconds. */
+  /** By the monotonic clock, milliseconds. */
   readonly since: number
   readonly reject: (error: unknown) => void
-  /** Has been told that the store is away, whatever becomes of the question. */
+  /** Its deadline has passed and its caller was told so, whether or not the store answers later. */
   isGivenUp: boolean
 }
 
 const lookMs = 250
 
 /**
- * Tells whoever has waited for `ms` that the store is away: a connection that the network has swallowed says nothing
- * for long.
+ * Rejects each question that has waited for `ms` with `StoreUnavailable`: a connection that the network has dropped may
+ * stay silent for long.
  *
- * @param lists all who wait now; in each the one who waits longest stands first
+ * @param lists all waiting questions, the oldest first in each list
  */
 export function openPatience(
   ms: number,

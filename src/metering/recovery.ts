@@ -6,10 +6,9 @@ interface RecoveryLog {
 }
 
 /**
- * Puts the account right after the database has lost its latest transactions, as it may when a standby takes over:
- * entries of this process that are open again are settled again, and where the database says itself that it is in
- * another history, everything that was booked lately is booked once more. A settlement closes its entry once, so that
- * this does no harm to what is there.
+ * Corrects the account after the database has lost its latest transactions, as it may when a standby takes over. Entries
+ * of this process that are open again are settled again. If the database reports another history, all that was booked
+ * lately is booked again. A settlement closes its entry once, so entries that were not lost stay as they are.
  */
 export function createRecovery(
   store: OpenedEntries,
@@ -18,7 +17,7 @@ export function createRecovery(
 ): () => Promise<void> {
   let known: string | undefined
   return async () => {
-    // A database that does not tell its history is taken to have the known one.
+    // If the database does not tell its history, it is taken to be the known one.
     const history = await store.history().catch(() => known)
     if (known !== undefined && history !== known) {
       const settlements = meter.settleLatelyAgain()

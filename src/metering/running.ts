@@ -2,41 +2,41 @@ import type { AdmissionAsk } from '#core/admission-ask.ts'
 import type { Opened, Settlement } from '#core/settlement.ts'
 
 /**
- * Which requests this process answers for, the one place that knows: those that are asked for, that run, or whose
- * settlement is on its way; and for a while the settlements that were booked. A database that lost its latest
- * transactions, as a standby may that was promoted, has entries open that were settled, and others not at all.
+ * The requests that this process is responsible for: those that wait for admission, that run, or whose settlement is
+ * being booked. It also keeps booked settlements for a while: a database that lost its latest transactions, such as a
+ * promoted standby, has settled entries open again, and lacks others entirely.
  */
 export interface Running {
-  /** From when a request is asked for. */
+  /** To be called when a request asks for admission. */
   readonly began: (ask: AdmissionAsk) => void
   readonly admitted: (ask: AdmissionAsk, userId: string, now: number) => void
-  /** It was not admitted, or its asker was told so. */
+  /** To be called when a request was not admitted, or its caller was told so. */
   readonly ended: (requestId: string) => void
-  /** Its settlement, with what was known at its admission. */
+  /** Returns the settlement with what was known at the admission. */
   readonly settling: (settlement: Settlement) => Settlement
   readonly booked: (settlement: Settlement) => void
-  /** How open entries of this process that it is not running are to be ended. */
+  /** The settlements that end open entries of this process which it is not running. */
   readonly leftOpen: (requestIds: readonly string[]) => readonly Settlement[]
-  /** What was booked lately. */
+  /** The settlements that were booked lately. */
   readonly lately: () => readonly Settlement[]
 }
 
-/** Longer than a standby that takes over lags behind, and than an admission may be in doubt. */
+/** Longer than the lag of a standby that takes over, and than an admission may be in doubt. */
 const latelyMs = 120_000
-/** What lives longer than the garbage of a request costs each request: 20,000 took a tenth of an admission's time. */
+/** Objects that outlive their request make garbage collection slower: 20,000 took a tenth of an admission's time. */
 const latelyMax = 2_000
-/** Reservations of other gateways may be settled at another instance, and then are never heard of here. */
+/** Reservations of other gateways may be settled at another instance, which this one does not learn of. */
 const leasedMax = 10_000
 
 export interface RunningOptions {
-  /** How an entry ends of which nothing is known any more. */
+  /** The settlement of an entry of which nothing is known any more. */
   readonly abandonment: (requestId: string) => Settlement
   /** Whether the database may lose what was booked while this process lives on. */
   readonly mayLose: boolean
 }
 
 export function createRunning({ abandonment, mayLose }: RunningOptions): Running {
-  /** Undefined while it is asked for, and where its settlement is all that is known of it. */
+  /** Undefined while a request waits for admission, and if only its settlement is known. */
   const running = new Map<string, Opened | undefined>()
   const leased = new Map<string, Opened>()
   const booked = new Map<string, { readonly settlement: Settlement; readonly at: number }>()
@@ -91,7 +91,7 @@ export function createRunning({ abandonment, mayLose }: RunningOptions): Running
   }
 }
 
-/** Whether an entry is opened for it. */
+/** Whether this admission opens an entry. */
 function holds({ units, isDry = false }: AdmissionAsk): boolean {
   return units !== undefined && !isDry
 }

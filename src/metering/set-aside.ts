@@ -4,18 +4,19 @@ import type { Settlement } from '#core/settlement.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
 
 /**
- * What the store cannot book although it works: kept in a file beside the journal, one line of JSON each, so that it
- * stands in no other request's way and is not lost. Every start tries once more. The lines hold figures and ids, no secret.
+ * Settlements and events that the store cannot book although it works. They are kept in a file beside the journal, one
+ * line of JSON each, so that they are not lost and block no other request. Every start tries to book them again. The
+ * lines hold figures and ids, no secret.
  */
 export interface SetAside {
-  /** Resolves when it is on the disk. */
+  /** Resolves when the line is on the disk. */
   readonly add: (kept: Kept, why: unknown) => Promise<void>
 }
 
 export type Kept =
   | { readonly settlement: Settlement }
   | { readonly event: UsageEvent }
-  /** A line of a journal that is no settlement. */
+  /** A line of a journal that is not a settlement. */
   | { readonly line: string }
 
 const prefix = 'set-aside-'
@@ -25,20 +26,20 @@ export function setAsidePathIn(folder: string, instance: string): string {
   return join(folder, `${prefix}${instance}${suffix}`)
 }
 
-/** The file is made, as is its folder, with the first that it has to keep. */
+/** The file and its folder are created with the first line. */
 export function openSetAside(folder: string, instance: string, clock: () => number): SetAside {
   const path = setAsidePathIn(folder, instance)
   return {
     async add(kept, why) {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       const line = { at: clock(), why: reasonOf(why), ...kept }
-      // Opened for each: a start that tries again takes the file away.
+      // The file is opened for each line, since a start that tries again renames it.
       await appendFile(path, `${JSON.stringify(line)}\n`, { mode: 0o600, flush: true })
     },
   }
 }
 
-/** What an id is to an operator who looks for it in the log. */
+/** The request id by which an operator finds it in the log. */
 export function idOf(kept: Kept): string {
   if ('settlement' in kept) return kept.settlement.requestId
   return 'event' in kept ? kept.event.requestId : ''
@@ -50,8 +51,8 @@ function reasonOf(why: unknown): string {
 }
 
 /**
- * Takes every file of what was set aside, by whichever process, for one more try. A line stays in the file that `done` takes
- * away until it was tried; an unfinished try is made again by the next start, which does no harm.
+ * Takes every file that was set aside, by any process, for another try. The lines stay in a renamed file until `done`
+ * removes it. A try that was not finished is made again by the next start, which does no harm.
  */
 export async function takeSetAside(
   folder: string,
@@ -77,7 +78,7 @@ function parseKept(line: string): Kept {
     if (typeof event === 'object' && event !== null) return { event }
     if (typeof settlement === 'object' && settlement !== null) return { settlement }
   } catch {
-    // Written halfway.
+    // The line was cut off while it was written.
   }
   return { line }
 }

@@ -4,9 +4,10 @@ import { gatheredAfterMs } from '#storage/ledger/user-requests.ts'
 import type { UpkeepStore } from '#storage/store.ts'
 
 /**
- * What a running instance does to its ledger now and then: gathers a day's minutes into hours, removes what is kept
- * no longer, and, more often, gathers requests by user. A pass does one thing after the other in batches of a few milliseconds, and rests between two of them
- * for at least as long as the last one took, so that it never takes more than half of anything.
+ * The periodic upkeep of the ledger: gathers a day's minutes into hours, removes rows whose retention has ended, and,
+ * more often, gathers requests by user. A pass runs one task after the other in batches of a few milliseconds. Between
+ * two batches it pauses for at least as long as the last one took, so that it never takes more than half of the store's
+ * time.
  */
 interface UpkeepSettings {
   /** Days that closed entries, and which events were counted, are kept; 0: for ever. */
@@ -31,7 +32,7 @@ export interface UpkeepOptions extends UpkeepSettings {
 /** What a pass does; requests are gathered more often. */
 type TaskName = Exclude<keyof UpkeepStore, 'gatherRequests'>
 
-/** How many rows each task of a pass was about; what had nothing to do is absent. */
+/** How many rows each task of a pass has changed; a task without rows is absent. */
 export type UpkeepDone = Readonly<Partial<Record<TaskName, number>>>
 
 const minuteMs = 60_000
@@ -39,17 +40,17 @@ const hourMs = 3_600_000
 const dayMs = 86_400_000
 
 const batchRows = 500
-/** Of each kind of request; a few milliseconds. */
+/** Rows of each kind of request in one batch; it takes a few milliseconds. */
 const gatheredRows = 250
 const gatherMs = 10_000
-/** After so long a model's provider may count in another way. */
+/** A correction that is older is removed: its provider may count in another way by now. */
 const correctionsMs = 90 * dayMs
-/** A chart by the minute reaches back this far: for one user, and for everybody together. */
+/** How far back a chart by the minute reaches: for one user, and for all users together. */
 const userMinutesMs = dayMs
 const totalMinutesMs = 7 * dayMs
 
 export interface Upkeep {
-  /** Waits for the batch that is under way; no other begins. */
+  /** Starts no further batch, and waits for the running one. */
   readonly close: () => Promise<void>
 }
 
@@ -66,11 +67,11 @@ export function openUpkeep(store: UpkeepStore, options: UpkeepOptions): Upkeep {
   let failed = false
   async function gather(): Promise<void> {
     try {
-      // Looked for among entries until then: the sooner the better.
+      // Until a request is gathered, a list by user searches the entries for it, so this runs soon after the start.
       await repeat(() => store.gatherRequests(clock() - gatheredAfterMs, gatheredRows), { pauseMs, signal })
       failed = false
     } catch (error) {
-      // While a database is away it is said once.
+      // An unavailable database is reported once, until it answers again.
       if (!failed) options.onFailure?.(error)
       failed = true
     }
@@ -88,7 +89,7 @@ export function openUpkeep(store: UpkeepStore, options: UpkeepOptions): Upkeep {
   }
 }
 
-/** Does something again and again, one after the other. */
+/** Repeats a task, each run after the last one has ended. */
 function openLoop(
   work: () => Promise<void>,
   times: { readonly firstMs: number; readonly everyMs: number; readonly signal: AbortSignal },
@@ -101,7 +102,7 @@ function openLoop(
     if (!times.signal.aborted) schedule(times.everyMs)
   }
 
-  /** Instances that were started together need not do it together. */
+  /** The times vary, so that instances which were started together do not run their passes together. */
   function schedule(ms: number): void {
     timer = setTimeout(
       () => {
@@ -124,12 +125,12 @@ function openLoop(
 export interface UpkeepPass extends UpkeepSettings {
   readonly now: number
   readonly pauseMs: number
-  /** Ends the pass after the batch that is under way. */
+  /** Ends the pass after the running batch. */
   readonly signal?: AbortSignal
   readonly onFailure?: (error: unknown) => void
 }
 
-/** One pass. A task that fails is left to the next pass, and does not keep the others from being done. */
+/** Runs one pass. A task that fails is left to the next pass, and the others still run. */
 export async function runUpkeep(store: UpkeepStore, pass: UpkeepPass): Promise<UpkeepDone> {
   const done: Partial<Record<TaskName, number>> = {}
   for (const [name, batch] of tasksOf(store, pass)) {
@@ -146,7 +147,7 @@ export async function runUpkeep(store: UpkeepStore, pass: UpkeepPass): Promise<U
 type Task = readonly [name: TaskName, batch: () => Promise<number>]
 
 function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: UpkeepPass): readonly Task[] {
-  // Only whole hours are gathered, so that an hour's minutes are all there or none.
+  // Only whole hours are gathered, so that an hour has either all of its minutes or just its sum.
   const gatherBefore = Math.floor((now - userMinutesMs) / hourMs) * hourMs
   const keptSince = now - retentionDays * dayMs
   const tasks: Task[] = [
@@ -179,7 +180,7 @@ async function repeat(
   return rows
 }
 
-/** Ends early when everything ends; the timer keeps no process alive. */
+/** Ends early when the upkeep is closed. The timer does not keep the process alive. */
 function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return wait(ms, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined)
 }

@@ -5,8 +5,8 @@ import { type UsageBucket, type UsageDimension, usageBuckets } from '#core/usage
 import { createWallClock } from '#core/wall-clock.ts'
 
 /**
- * The time that a report is asked for, as text: `from` and `to` (which is the first instant after it) and the
- * length of its buckets. Every report is bounded, so that no question can be made to cost more than a chart.
+ * The time range of a report: `from`, `to` (the first instant after it) and the length of its buckets. Every report is
+ * bounded, so that no query can cost more than a chart.
  */
 export interface UsageRange {
   readonly bucket: UsageBucket
@@ -18,9 +18,9 @@ export interface RangeDefaults {
   readonly now: number
   /** IANA name; a date alone begins where its day begins there. */
   readonly timeZone: string
-  /** From so long before `to`, where `from` is not given. */
+  /** The length of the range if `from` is not given. */
   readonly lengthMs: number
-  /** Absent: one that suits the length. */
+  /** Absent: a bucket that suits the length. */
   readonly bucket?: UsageBucket
 }
 
@@ -79,7 +79,7 @@ export function parseAskedTime(name: string, text: string, timeZone: string): Pa
   return parsed(at)
 }
 
-/** Dimensions as a list with commas, each at most once; an empty text is none. */
+/** A list of dimensions with commas, each at most once; an empty text is an empty list. */
 export function parseDimensions(
   text: string | undefined,
   allowed: readonly UsageDimension[],
@@ -100,7 +100,7 @@ function bucketFor(lengthMs: number, { bucket }: RangeDefaults): UsageBucket {
 const timeMessage =
   'must be epoch milliseconds, a date such as 2026-11-22, or a time such as 2026-11-22T13:00:00Z, before the year 10000'
 
-/** What is wrong with a time that was asked for; undefined where it is fine. */
+/** What is wrong with a requested time; undefined if it is valid. */
 function faultOf(text: string, at: number | undefined): string | undefined {
   if (at === undefined || at < 0 || at > latestAsked) return timeMessage
   return isDigits(text) && isInSeconds(at) ? secondsMessage(at) : undefined

@@ -1,7 +1,7 @@
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import type { UsageStore } from '#storage/store.ts'
 
-/** A row as it is answered, to administrators and holders alike; a dimension that was not grouped by is absent. */
+/** A row as it is answered, to administrators and to users. A dimension that was not grouped by is absent. */
 export interface UsageReportRow {
   /** The bucket's first instant, epoch milliseconds. */
   readonly at: number
@@ -11,7 +11,7 @@ export interface UsageReportRow {
   readonly upstream?: string
   readonly status?: number
   readonly requests: number
-  /** Requests whose figures are ours, not the provider's. */
+  /** Requests whose figures are estimates of the gateway, not the provider's. */
   readonly estimated: number
   readonly input: number
   readonly cacheRead: number
@@ -24,7 +24,7 @@ export interface UsageReportRow {
 
 export interface UsageReport {
   readonly rows: readonly UsageReportRow[]
-  /** There were more rows than were to be answered. */
+  /** There were more rows than the limit. */
   readonly truncated: boolean
 }
 

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { AdminKey } from '#core/admin-key.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
 
-/** Names the key from the environment, which is in no table. */
+/** The id of the key from the environment, which is in no table. */
 const environmentId = 'adk_environment'
 
 /**

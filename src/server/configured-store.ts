@@ -5,7 +5,7 @@ import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { databasePathIn, masterKeyPathIn } from './data-folder.ts'
 
-/** The store as the configuration states it, with its master key found or made; for the server and the commands. */
+/** Opens the store of the configuration, and reads or creates its master key; for the server and the commands. */
 export async function openConfiguredStore(
   config: Config,
   instance: string,

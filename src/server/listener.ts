@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 /** One listening socket. */
 export interface Listener {
   readonly url: string
-  /** Takes no new connections, lets running requests end within the grace, and then closes what is left. */
+  /** Accepts no new connections, lets running requests end within the grace period, and then closes the rest. */
   readonly close: (graceMs: number) => Promise<void>
 }
 
@@ -40,7 +40,7 @@ const idleLookMs = 50
 
 function close(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    // A kept-alive connection becomes idle when its request ends, which may be after this began.
+    // A kept-alive connection becomes idle when its request ends, which may be after the close began.
     const sweep = setInterval(() => server.closeIdleConnections(), idleLookMs)
     const end = setTimeout(() => server.closeAllConnections(), graceMs)
     server.close(() => {

@@ -57,7 +57,7 @@ describe('a watch over who is changed elsewhere', () => {
   })
 
   for (const said of [['ann'], 'anybody'] as const)
-    it(`cuts who starts only after word of a change came: ${said === 'anybody' ? said : 'this user'}`, async () => {
+    it(`cuts a user who starts only after the notification of a change: ${said === 'anybody' ? said : 'this user'}`, async () => {
       const { disabled, say, asked, cut, watch } = openWatch()
       disabled.add('ann')
       watch.started('ann')
