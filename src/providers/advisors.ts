@@ -8,19 +8,19 @@ import { boundOf } from './output-bounds.ts'
 import type { BodyEdit } from './provider.ts'
 
 /**
- * Anthropic's advisor (`advisor_20260301`): a tool that has another model read the conversation, as often as `max_uses`
- * allows, and write up to `max_tokens` each time. Without these nothing bounds it. The request's own `max_tokens` does not.
- * A use beyond `max_uses` is answered with an error, and the model goes on without it.
+ * Anthropic's advisor (`advisor_20260301`): a tool that lets another model read the conversation, at most `max_uses`
+ * times, and write up to `max_tokens` each time. Without these two members it is unbounded: the request's own
+ * `max_tokens` does not apply to it. A use beyond `max_uses` is answered with an error, and the model goes on without it.
  */
 const advisorType = /^advisor(_|$)/
 const boundNames = ['max_uses', 'max_tokens'] as const
 
-/** Tools are read only where one of them may be an advisor. */
+/** The longest list of tools that is read; it is read only if one of them may be an advisor. */
 const toolsBytesMax = 512 * 1024
-/** Also where its letters are escaped. */
+/** The word `advisor`, plain or with escaped letters. */
 const marks = ['advisor', '\\u006', '\\u007']
 
-/** What the request says of its advisor; undefined where it has none. More than one is refused. */
+/** What the request says of its advisor; undefined without one. More than one advisor is refused. */
 export function readAdvisor(
   read: MemberReader,
   body: Buffer,
@@ -38,7 +38,7 @@ export function readAdvisor(
   return { uses: statedOf(advisor, 'max_uses'), output: statedOf(advisor, 'max_tokens') }
 }
 
-/** The edits after which the advisor has no wider bounds than these. */
+/** The edits that lower the advisor's bounds to these. */
 export function advisorEdits(
   body: Buffer,
   members: JsonMembers,
@@ -62,7 +62,7 @@ interface Advisor {
   readonly members: JsonMembers
 }
 
-/** A bound that is one: a positive whole number. */
+/** A valid bound: a positive whole number. Undefined otherwise. */
 function statedOf({ text, members }: Advisor, name: string): number | undefined {
   const member = members.byKey.get(name)
   const value = member ? (boundOf(text, member) ?? 0) : 0
@@ -86,7 +86,7 @@ function findAdvisors(
     if (text[0] !== openObject || !mayBe(text)) continue
     const reading = readMembers(text)
     if (reading.kind !== 'members')
-      refuse('Among the tools an advisor must be an object whose members stand once.')
+      refuse('Among the tools an advisor must be an object in which each member is given once.')
     else if (advisorType.test(typeOf(text, reading.members)))
       found.push({ text, start, members: reading.members })
   }

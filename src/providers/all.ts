@@ -2,7 +2,7 @@ import { anthropic } from './anthropic/provider.ts'
 import { openai } from './openai/provider.ts'
 import type { Preset, Provider } from './provider.ts'
 
-/** Every protocol; the one that claims whatever is left stands last. */
+/** Every protocol. The one that claims all remaining requests must be the last. */
 export const providers: readonly Provider[] = [anthropic, openai]
 
 /** Every service and local server that is known by name. */

@@ -285,14 +285,14 @@ describe('usage of whole answers', () => {
     assert.ok(performance.now() - startedAt < 200)
   })
 
-  it('of what is no JSON is none', () => {
+  it('does not exist for a body that is not JSON', () => {
     for (const text of ['', 'upstream error', '{"usage":{', '"usage"', '[{"usage":{"prompt_tokens":1}}]x']) {
       assert.equal(endpointAt('/v1/chat/completions').readAnswer(Buffer.from(text)).usage, undefined)
     }
   })
 })
 
-describe('answers of status 200 that are none', () => {
+describe('answers of status 200 that are only errors', () => {
   const chat = '/v1/chat/completions'
   const zeros = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
   const said = { choices: [{ message: { role: 'assistant', content: 'hello' }, finish_reason: 'stop' }] }

@@ -1,7 +1,7 @@
 import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
 import type { BodyEdit } from './provider.ts'
 
-/** Splices edits into a body. They must not overlap; those at the same place stand in the order given. */
+/** Splices edits into a body. They must not overlap; edits at the same place keep their order. */
 export function applyEdits(body: Buffer, edits: readonly BodyEdit[]): Buffer {
   if (edits.length === 0) return body
   const pieces: Buffer[] = []
@@ -16,12 +16,13 @@ export function applyEdits(body: Buffer, edits: readonly BodyEdit[]): Buffer {
   return Buffer.concat(pieces)
 }
 
-/** The edit that gives a top-level member this value (JSON text), whether it is there or not. */
+/** The edit that sets a top-level member to this value (JSON text); a missing member is inserted. */
 export function editForMember(members: JsonMembers, key: string, json: string): BodyEdit {
   const member = members.byKey.get(key)
   if (member) return { start: member.start, end: member.end, text: json }
   const { insertAt } = members
-  // Without members a second insertion would need a comma; a body that is read always has its model.
+  // In an object without members a second insertion would need a comma; this does not happen, since every body here has a
+  // model.
   return {
     start: insertAt,
     end: insertAt,
@@ -39,11 +40,12 @@ export function renameMember(body: Buffer, member: JsonMember, key: string): Bod
   return { start, end, text: JSON.stringify(key) }
 }
 
-/** The edit that takes a top-level member out, with one comma; undefined where it is not there. Stands behind all others. */
+/** The edit that removes a top-level member with one comma; undefined if it is absent. It must be the last edit. */
 export function removalOf(body: Buffer, members: JsonMembers, key: string): BodyEdit | undefined {
   const member = members.byKey.get(key)
   if (!member) return undefined
-  // Back over the colon and the key. No key that is asked for holds a quotation mark, so the second one opens it.
+  // Search back over the colon and the key. The keys that are removed hold no quotation mark, so the second one opens the
+  // key.
   const closing = body.lastIndexOf(0x22, member.start - 1)
   const start = body.lastIndexOf(0x22, closing - 1)
   const next = afterSpace(body, member.end)

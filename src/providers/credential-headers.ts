@@ -3,7 +3,7 @@ import type { Provider } from './provider.ts'
 /**
  * The headers that carry an upstream's credential, by their names in lower case.
  *
- * @param header the operator's own in place of the protocol's
+ * @param header the header that the operator has set in place of the protocol's
  */
 export function credentialHeadersOf(
   provider: Provider,

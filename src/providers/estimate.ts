@@ -4,30 +4,30 @@ import { unitsOfSealed } from './input-walk.ts'
 import { isClaude } from './model-names.ts'
 
 /**
- * What the input of a request will about amount to, before the provider has counted it.
+ * Estimates the input of a request before the provider has counted it.
  *
- * `usual`: bytes of ASCII / 4, other bytes / 3, an amount for each image, file and tool, each kind corrected by what
- * the provider has counted before.
- * `bound`: one unit per byte, base64 too, and the most for each image and tool besides. What the body only points to (a
- * stored file, an earlier answer, what a search will find), and how many pages a file unpacks to, no reading bounds.
+ * `usual`: bytes of ASCII / 4, other bytes / 3, an amount for each image, file and tool, each kind corrected by what the
+ * provider has counted before. `bound`: one unit per byte, base64 too, and the most for each image and tool besides.
+ * Content that the body only points to (a stored file, an earlier answer, the results of a search) and the number of
+ * pages in a compressed file cannot be bounded by reading the body.
  */
 export type EstimateMode = 'usual' | 'bound'
 
 /**
- * Where the corrections start: what a kind costs at a usual size, of which the provider's manuals or its own figures say
- * the most that is certain. Nothing here has to be right; it only has to be near enough for the first requests.
+ * The values before any correction: what each kind costs at a usual size, by the provider's manuals or its own figures.
+ * They only have to be near enough for the first requests.
  */
 const start = {
-  /** What Claude is told of how tools are used: 300 to 700. */
+  /** The prompt that tells Claude how to use tools: 300 to 700. */
   claudeTools: 500,
   /** A shell or an editor: 250 to 750. */
   clientTool: 600,
-  /** A search or a fetch: 2,200 of Claude's; what it finds comes on top. */
+  /** A search or a fetch: 2,200 at Claude's provider; its results come on top. */
   serverTool: 2500,
-  /** A page of text or two, and for base64 so many bytes a unit: a page of 100 kB is some 2,000. */
+  /** A page or two of text, and one unit for so many bytes of base64: a page of 100 kB is about 2,000. */
   document: 1600,
   documentBytesPerUnit: 100,
-  /** Ten units for a second, of which sound of a good quality takes 20 kB. */
+  /** Ten units a second; a second of good quality takes 20 kB. */
   sound: 100,
   audioBytesPerUnit: 2000,
 } as const
@@ -36,24 +36,24 @@ const start = {
 const imageUnits: readonly (readonly [RegExp, number])[] = [
   // Two tiles of 5,667 on a base of 2,833.
   [/gpt-4o-mini/i, 14_167],
-  // Patches, times what makes a small model's tokens count as much as a large one's.
+  // Patches, times the factor by which the provider scales tokens of small models.
   [/(gpt-4\.1|gpt-5)[\w.]*-nano/i, 3_800],
   [/(gpt-4\.1|gpt-5|o4)[\w.]*-mini/i, 2_500],
 ]
 /** "Pixels / 750" at most; 765 to 1,105 by the tiles of the other protocol. */
 const imageUnitsElsewhere = 1600
 
-/** The most that is known of: eight tiles of gpt-4o-mini, and the largest image of models that are served locally. */
+/** The largest known values: eight tiles of gpt-4o-mini, and the largest image of models that are served locally. */
 const imageBound: readonly (readonly [RegExp, number])[] = [[/gpt-4o-mini/i, 48_169]]
 const imageBoundElsewhere = 16_384
-/** A template that a model puts before everything; what it is told of tools; sound that is only named. */
+/** The template that precedes every prompt, the prompt about tools, and sound that the body only names. */
 const templateBound = 96
 const toolsBound = 1000
 const clientToolBound = 1000
 const serverToolBound = 4000
 const soundBound = 2000
 
-/** What each kind of content comes to, uncorrected. */
+/** The uncorrected estimate of each kind of content. */
 export function unitsByKind(size: InputSize, model: string): InputUnits {
   const { ascii, other, numbers, toolAscii, toolOther, functionTools, clientTools, serverTools } = size
   const media = mediaOf(size)
@@ -73,9 +73,9 @@ export function unitsByKind(size: InputSize, model: string): InputUnits {
   }
 }
 
-/** LLM units of the input: of what each kind comes to, corrected. */
+/** LLM units of the input: the sum of the corrected estimates. */
 export function usualEstimate(units: InputUnits, factors: InputFactors): number {
-  // Written out: a loop over the names costs each small request a microsecond.
+  // Written out, since a loop over the names would cost each small request a microsecond.
   return Math.ceil(
     units.plain * factors.plain +
       units.tools * factors.tools +
@@ -87,7 +87,7 @@ export function usualEstimate(units: InputUnits, factors: InputFactors): number 
   )
 }
 
-/** LLM units that the input will not pass, as far as the body says how much it is. */
+/** LLM units that the input cannot exceed, as far as the body holds it. */
 export function boundEstimate(size: InputSize, model: string): number {
   const { bytes, numbers, functionTools, clientTools, serverTools } = size
   const { images, documents, audio } = mediaOf(size)
@@ -113,8 +113,8 @@ interface Media extends MediaCount {
 const noMedia: Media = { images: 0, documents: 0, audio: 0, documentBytes: 0, audioBytes: 0, sealed: 0 }
 
 /**
- * How many there are of each: a part has a type, or base64, or both. Base64 that does not say what it is belongs to a part
- * that has none, else it is something sealed.
+ * Counts the media of each kind: a part has a type, or base64, or both. Base64 of an unknown kind is counted to a part
+ * without base64, or else as sealed content.
  */
 function mediaOf(size: InputSize): Media {
   const { parts, payloads, documentBytes, audioBytes, looseCount, looseBytes } = size

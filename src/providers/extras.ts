@@ -4,9 +4,9 @@ import { type JsonRecord, recordOf } from './figures.ts'
 
 /** Gathers what an answer states beside its units, in one form for all protocols. */
 export interface ExtrasGatherer {
-  /** The figure of the part at hand; a later one takes its place. */
+  /** Sets a figure of the present part; a later value replaces it. */
   readonly set: (key: ExtraFigure, figure: number | undefined) => void
-  /** Every count in it; `web_search`, `web_search_requests` and `web_search_calls` are one name. */
+  /** Takes every count of this object; `web_search`, `web_search_requests` and `web_search_calls` are one name. */
   readonly setTools: (counts: JsonRecord | undefined) => void
   readonly setTier: (tier: unknown) => void
   /** See `UsageReader`. */
@@ -17,7 +17,7 @@ export interface ExtrasGatherer {
 const countSuffix = /_(?:requests|calls|queries)$/
 
 export function createExtrasGatherer(): ExtrasGatherer {
-  // Most answers state nothing of it: the maps are made when the first figure comes.
+  // Most answers state no extras, so the maps are created with the first figure.
   let before: Map<ExtraFigure, number> | undefined
   let figures: Map<ExtraFigure, number> | undefined
   let tools: Map<string, number> | undefined

@@ -4,10 +4,9 @@ import { createMemberReader, type MemberReader } from './member-reader.ts'
 import { otherSpelling } from './spellings.ts'
 
 /**
- * What a request says of each model that may take over: its members stand in place of the request's own, so they are
- * read as those are.
+ * Reads the members of each fallback model: they replace the request's own, so the same rules hold for them.
  *
- * @param take reads one of them; what it refuses is refused as a member of `fallbacks`
+ * @param take reads one fallback; what it refuses is reported as a problem of `fallbacks`
  */
 export function readFallbacks(
   read: MemberReader,
@@ -22,7 +21,7 @@ export function readFallbacks(
     const text = body.subarray(start, end)
     const reading = readMembers(text)
     if (reading.kind !== 'members') {
-      read.refuse('fallbacks', 'Among the fallbacks each must be an object whose members stand once.')
+      read.refuse('fallbacks', 'Among the fallbacks each must be an object in which each member is given once.')
       continue
     }
     const other = otherSpelling(reading.members)

@@ -1,7 +1,7 @@
 import { isUnits } from '#core/units.ts'
 import { quote } from '#lib/json-elements.ts'
 
-/** What answers hold is not ours: whatever is not of the expected shape is as good as absent. */
+/** Answers come from outside: a value that does not have the expected shape counts as absent. */
 
 export type JsonRecord = Readonly<Record<string, unknown>>
 
@@ -16,7 +16,7 @@ export function parseRecord(bytes: Buffer): JsonRecord | undefined {
   return recordOf(parse(bytes))
 }
 
-/** Whatever JSON these bytes hold; undefined where they hold none. */
+/** The JSON value that these bytes hold; undefined if they are not JSON. */
 export function parse(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString())
@@ -25,15 +25,15 @@ export function parse(bytes: Buffer): unknown {
   }
 }
 
-/** The string that these bytes hold; undefined where they hold none. */
+/** The string that these bytes hold; undefined if they are not a JSON string. */
 export function stringOf(bytes: Buffer): string | undefined {
   const value = bytes[0] === quote ? parse(bytes) : undefined
   return typeof value === 'string' ? value : undefined
 }
 
 /**
- * A count that can be booked: whole, not negative, within the bound of every figure from outside. One beyond it says
- * nothing of what was used, so that the estimate stands in its place.
+ * A count that can be booked: whole, not negative, within the bound of every figure from outside. A count beyond it says
+ * nothing about the real usage, so the estimate is used instead.
  */
 export function figureOf(record: JsonRecord | undefined, key: string): number | undefined {
   const value = record?.[key]
@@ -41,8 +41,8 @@ export function figureOf(record: JsonRecord | undefined, key: string): number | 
 }
 
 /**
- * Whether one of these members is a number that is no count. Taken for absent it would be charged as nothing, though
- * the rest of the record looks whole: the record as a whole then counts as not stated.
+ * Whether one of these members is a number that is not a valid count. Treated as absent it would be free, although the
+ * rest of the record looks complete. So the whole record then counts as not stated.
  */
 export function holdsAbsurd(record: JsonRecord, keys: readonly string[]): boolean {
   return keys.some((key) => typeof record[key] === 'number' && !isUnits(record[key]))

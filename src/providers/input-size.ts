@@ -3,18 +3,18 @@ import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
 import { openTextWalk, toolMembers } from './input-walk.ts'
 
 /**
- * How much of each kind of content stands in a request's body, found in one pass over its bytes. A tokeniser takes
- * 7-30 ms for 100 kB of prose and seconds for hostile text; this takes 0.1 ms, and the provider's own figure settles.
+ * The amount of each kind of content in a request's body, measured in one pass over its bytes. A tokeniser takes 7-30 ms
+ * for 100 kB of prose, and seconds for hostile text; this takes 0.1 ms. The provider's own figure is charged in the end.
  */
 export interface InputSize {
-  /** All bytes of text and payload that stand there, whatever the provider reads of them. */
+  /** All bytes of text and payload, whether or not the provider reads them. */
   bytes: number
   /** Plain text: characters of ASCII, and bytes of others; without payload, escapes resolved. */
   ascii: number
   other: number
-  /** Text that came as tokens. */
+  /** Numbers in text that was sent as tokens. */
   numbers: number
-  /** The same two of the definitions of tools, and how many tools there are. */
+  /** The same two for the definitions of tools, and the number of tools. */
   toolAscii: number
   toolOther: number
   /** Defined by the client, by a schema of its own. */
@@ -23,18 +23,18 @@ export interface InputSize {
   clientTools: number
   /** Run by the provider (a search, a code interpreter). */
   serverTools: number
-  /** Parts by their `type`, and base64 by what it says that it is. */
+  /** The number of parts by their `type`, and of base64 by its stated kind. */
   readonly parts: MediaCount
   readonly payloads: MediaCount
-  /** Bytes of base64 whose kind matters by its size. */
+  /** Bytes of base64 of the kinds that are estimated by size. */
   documentBytes: number
   audioBytes: number
-  /** Base64 that does not say what it is. */
+  /** Base64 of an unknown kind. */
   looseCount: number
   looseBytes: number
-  /** LLM units that sealed reasoning comes to. */
+  /** LLM units of sealed reasoning. */
   sealed: number
-  /** Whether all that the provider reads stands in the body: nothing of it is only named, as an earlier answer is. */
+  /** Whether the body holds all that the provider reads; false if some of it is only named, such as an earlier answer. */
   isWhole: boolean
 }
 
@@ -44,7 +44,7 @@ export interface MediaCount {
   audio: number
 }
 
-/** Members that no model reads. */
+/** Members that are not part of the model's input. */
 const unread: ReadonlySet<string> = new Set(
   (
     'model user metadata stream stream_options store service_tier logit_bias previous_response_id conversation ' +
@@ -115,10 +115,10 @@ function moveToTools(size: InputSize, ascii: number, other: number): void {
   size.other = other
 }
 
-/** Takes about so many bytes more; true at the end. */
+/** Reads about this many further bytes; true at the end. */
 export type Walk = (bytes: number) => boolean
 
-/** Whether a list starts with a number, be it in a list of its own. */
+/** Whether a list starts with a number, also one in a nested list. */
 function isNumbers(body: Buffer, { start, end }: JsonMember): boolean {
   for (let at = start; at < end; at += 1) {
     const byte = body[at] ?? 0
@@ -136,7 +136,8 @@ function createNumberWalk(body: Buffer, { start, end }: JsonMember, size: InputS
     for (; at < sliceEnd; at += 1) {
       const byte = body[at] ?? 0
       const separates = byte === 0x2c || byte === openBracket || byte === 0x5d || byte <= 0x20
-      // A list that only starts with a number must not hide text: whatever is no number is a unit a byte.
+      // A list that only starts with a number must not hide text: each byte that is not part of a number counts as a
+      // unit.
       if (!separates && (!inNumber || byte > 0x39)) size.numbers += 1
       inNumber = !separates
     }

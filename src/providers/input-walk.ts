@@ -12,25 +12,29 @@ const partTypes: ReadonlyMap<string, keyof MediaCount> = new Map([
     .map((name) => [name, 'documents'] as const),
 ])
 
-/** Names under which base64 stands, bare or as a data URL. */
+/** Members that hold base64, bare or as a data URL. */
 const payloadKeys: ReadonlySet<string> = new Set(['url', 'image_url', 'data', 'file_data'])
-/** Names under which stands what the provider has sealed. */
+/** Members that hold content which the provider has sealed. */
 const sealedKeys: ReadonlySet<string> = new Set(['signature', 'thought_signature', 'thoughtSignature'])
 /**
- * In `input` reasoning; elsewhere what a search has found, which is read as text and about as long.
+ * In `input` this is reasoning. Elsewhere it is the result of a search, which is counted as text, since it is about as
+ * long.
  */
 const sealedInInput = 'encrypted_content'
-/** Shorter values are not worth telling from text. */
+/** Shorter values count as text. */
 const payloadBytesMin = 64
 
-/** Bytes of what is sealed that hold no text, and of the rest for each unit. Measured on answers of two providers. */
+/**
+ * The bytes of sealed content that hold no text, and the bytes for each unit of the rest. Measured on answers of two
+ * providers.
+ */
 const [sealedHead, sealedBytesPerUnit] = [1000, 5.5]
 
-/** Types of tools that are the client's own; one without a type is too. */
+/** Types of tools that the client defines; a tool without a type is such a tool as well. */
 const functionTypes: ReadonlySet<string> = new Set(['', 'function', 'custom', 'namespace'])
-/** Those of which the model knows how they are used, and that the client runs. */
+/** Tools that the model knows by name, and that the client runs. */
 const clientType = /^(bash|text_editor|computer|memory|local_shell|shell|apply_patch)/
-/** Only says which of the tools of a server are meant, which is counted where it is named. */
+/** Only selects tools of a server, which is counted where it is named. */
 const toolsetType = 'mcp_toolset'
 
 const reasoningBytesMax = 4096
@@ -38,8 +42,8 @@ const reasoningBytesMax = 4096
 const [quote, backslash, openBrace, closeBrace] = [0x22, 0x5c, 0x7b, 0x7d]
 
 /**
- * Counts a member's bytes as text, and recognises on the way what costs something else than its text: images, documents
- * and sound with their base64, tools, sealed reasoning, and history that the provider has put a summary in place of.
+ * Counts a member's bytes as text. On the way it recognises content that does not cost what its text does: images,
+ * documents and sound in base64, tools, sealed reasoning, and history that the provider has replaced by a summary.
  */
 export function openTextWalk(
   body: Buffer,
@@ -56,19 +60,19 @@ export function openTextWalk(
   let at = member.start
   let depth = 0
   let stringStart = -1
-  /** Where base64 that is being read started, and how far it has been read. */
+  /** The start of the base64 that is being read, and how far it has been read. */
   let payloadFrom = -1
   let payloadAt = -1
   let isSealed = false
   let key = ''
   let block = noBlock
   let compactedAt = -1
-  /** Units of sealed reasoning since the user last spoke. */
+  /** Units of sealed reasoning since the user's last message. */
   let turnSealed = 0
 
-  /** Counts up to the closing quote; false where the slice ends before. An escape is taken whole. */
+  /** Counts up to the closing quote; false if the slice ends before. An escape is read whole. */
   function walkString(sliceEnd: number): boolean {
-    // Locals: variables that outlive the call cost twice as much in the loop.
+    // Locals, since variables that outlive the call cost twice as much in the loop.
     const from = at
     let next = at
     let other = 0
@@ -86,7 +90,7 @@ export function openTextWalk(
       next += 1
       closed = kind === 2
       if (closed) break
-      // Six bytes of `\u4e2d` stand for three of UTF-8, two of `\n` for one.
+      // The six bytes of `\u4e2d` are three in UTF-8, the two of `\n` are one.
       const isCode = body[next] === 0x75
       if (isCode) unicode += 1
       saved += isCode ? 6 : 1
@@ -98,7 +102,7 @@ export function openTextWalk(
     return closed
   }
 
-  /** Goes on in what may be base64; false where the slice ends before that is known. */
+  /** Continues in what may be base64; false if the slice ends before that is known. */
   function walkPayload(sliceEnd: number): boolean {
     let next = payloadAt
     while (next < sliceEnd && isBase64[body[next] ?? 0] === 1) next += 1
@@ -136,7 +140,7 @@ export function openTextWalk(
     if (blocks && depth === blockDepth) block.type = type
   }
 
-  /** Answers where to go on, if that is elsewhere. */
+  /** Returns the offset to continue at, if the block has to be read again. */
   function endBlock(): number | undefined {
     const { start, type, sealed } = block
     switch (blocks?.kind) {
@@ -148,7 +152,7 @@ export function openTextWalk(
       case 'parts':
         size.sealed += sealed
         if (type !== 'compaction' || !block.hasContent || start === compactedAt) break
-        // The summary may stand before its type: what comes before the block is forgotten, and the block read again.
+        // The summary may precede its type: all counts from before the block are dropped, and the block is read again.
         restore(size, blocks.before)
         compactedAt = start
         return start
@@ -163,7 +167,7 @@ export function openTextWalk(
     return undefined
   }
 
-  /** Goes on to the next string. */
+  /** Continues to the next string. */
   function walkStructure(sliceEnd: number): void {
     const from = at
     let next = at
@@ -172,7 +176,7 @@ export function openTextWalk(
     size.ascii += next - from
   }
 
-  /** The same, and looks at each object at one depth as a whole. */
+  /** The same, and also handles each object at one depth as a block. */
   function walkBlocks(sliceEnd: number): void {
     let from = at
     let next = at
@@ -226,7 +230,7 @@ export function openTextWalk(
   }
 }
 
-/** Which objects of a member are looked at as a whole: a tool, a part of a message, an item. */
+/** Which objects of a member are blocks: a tool, a part of a message, an item. */
 type Blocks = { readonly depth: number } & (
   | { readonly kind: 'tools' }
   | { readonly kind: 'parts'; readonly before: Counted }
@@ -236,7 +240,7 @@ type Blocks = { readonly depth: number } & (
 /** Members whose text defines tools. */
 export const toolMembers: ReadonlySet<string> = new Set(['tools', 'functions', 'plugins', 'mcp_servers'])
 
-/** Undefined where none matters, which is found out by a search that costs a hundredth of the walk. */
+/** Undefined if no block matters; a search finds that out at a hundredth of the walk's cost. */
 function blocksOf(
   body: Buffer,
   members: JsonMembers,
@@ -256,14 +260,14 @@ function blocksOf(
   return undefined
 }
 
-/** Whether the model reads the reasoning of all earlier answers again, not only that since the user last spoke. */
+/** Whether the model reads the reasoning of all earlier answers again, not only that since the user's last message. */
 function keepsReasoning(body: Buffer, { byKey }: JsonMembers): boolean {
   const member = byKey.get('reasoning')
   if (!member || member.end - member.start > reasoningBytesMax) return false
   return body.toString('latin1', member.start, member.end).includes('"all_turns"')
 }
 
-/** One of them: what is known of it so far, and what was counted before it. */
+/** One block: what is known of it so far, and what was counted before it. */
 interface Block {
   readonly start: number
   readonly ascii: number
@@ -307,7 +311,7 @@ function notePayload(size: InputSize, kind: keyof MediaCount | 'loose', bytes: n
   else if (kind === 'audio') size.audioBytes += bytes
 }
 
-/** LLM units of so many bytes that the provider has sealed. */
+/** LLM units of this many sealed bytes. */
 export function unitsOfSealed(bytes: number): number {
   return Math.max(0, bytes - sealedHead) / sealedBytesPerUnit
 }
@@ -325,7 +329,7 @@ function restore(size: InputSize, { figures, parts, payloads }: Counted): void {
   Object.assign(size.payloads, payloads)
 }
 
-/** The name if it is one of those that matter; most are told apart by their length and first letter. */
+/** The name, if it is one of those that matter; most others are excluded by length and first letter. */
 function keyOf(body: Buffer, start: number, end: number, names: Uint8Array): string {
   const length = end - start
   const mayMatter = length <= nameBytesMax && names[length * 256 + (body[start] ?? 0)] === 1
@@ -362,6 +366,6 @@ for (const byte of Buffer.from('{[')) steps[byte] = 1
 for (const byte of Buffer.from('}]')) steps[byte] = -1
 
 const isBase64 = new Uint8Array(256)
-// The backslash because some escape the slash.
+// The backslash is included since some encoders escape the slash.
 for (const byte of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\\'))
   isBase64[byte] = 1

@@ -4,9 +4,9 @@ import { type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { boundOf } from './output-bounds.ts'
 
 /**
- * The smallest bound of an answer that providers take for a request: they refuse one that does not exceed what the
- * request sets aside for thinking (`thinking.budget_tokens`, OpenRouter's `reasoning.max_tokens`), and vLLM one below
- * `min_tokens`. 1 where the request asks for nothing of the kind.
+ * The smallest output bound that providers accept for a request. They refuse a bound that does not exceed the request's
+ * budget for thinking (`thinking.budget_tokens`, OpenRouter's `reasoning.max_tokens`), and vLLM one below `min_tokens`. 1
+ * for a request without such members.
  */
 export function leastCapOf(body: Buffer, members: JsonMembers): number {
   const wholeOf = (key: string) => numberIn(body, members, key)
@@ -33,7 +33,7 @@ function beyond(budget: number): number {
   return budget > 0 ? budget + 1 : 0
 }
 
-/** A positive whole number; 0 where it is none. */
+/** A positive whole number; any other value reads as 0. */
 function numberIn(text: Buffer, { byKey }: JsonMembers, key: string): number {
   const member = byKey.get(key)
   return member ? toUnits(Math.max(0, boundOf(text, member) ?? 0)) : 0

@@ -5,20 +5,20 @@ import type { JsonMembers } from '#lib/json-members.ts'
 import { otherSpelling } from './spellings.ts'
 
 /**
- * Reads the few members of a request that the gateway has to know; only their bytes are parsed. The first one
- * that is wrong becomes the `problem`, and whoever reads asks for it once, at the end.
+ * Reads the few members of a request that the gateway has to know; only their bytes are parsed. The first wrong member
+ * becomes the `problem`, which the caller checks once, at the end.
  */
 export interface MemberReader {
   readonly problem: () => Problem | undefined
-  /** The model's name; empty where there is a problem. */
+  /** The model's name; empty if there is a problem. */
   readonly model: () => string
-  /** Undefined where it is absent or null. */
+  /** Undefined if it is absent or null. */
   readonly boolean: (key: string) => boolean | undefined
   readonly integer: (key: string, bounds: IntegerBounds) => number | undefined
   /**
-   * How much a request asks for. What is beyond the bound of every figure asks for more than there is, and reads as that
-   * bound: whether it is a request at all is for the provider to say, who gets it as it was sent. Below 0 it asks for
-   * whatever there is, as if it were not there.
+   * An amount that a request asks for. A value above the bound of every figure reads as that bound; the provider gets it
+   * as it was sent, and decides whether it is valid. A value below 0 means "without a bound", as if the member were
+   * absent.
    */
   readonly units: (key: string) => number | undefined
   /** Notes that a member is wrong. */
@@ -31,7 +31,7 @@ interface IntegerBounds {
 }
 
 const modelLengthMax = 256
-/** No member that is read here needs more. */
+/** The members that are read here are shorter than this. */
 const memberBytesMax = 4096
 
 export function createMemberReader(body: Buffer, members: JsonMembers): MemberReader {
@@ -41,7 +41,7 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
     problem ??= createProblem('bad_request', message, { issues: [{ path: key, message }] })
   }
 
-  /** The parsed value; undefined where it is absent, null, or refused. */
+  /** The parsed value; undefined if it is absent, null or refused. */
   function read(key: string): unknown {
     const member = members.byKey.get(key)
     if (!member) return undefined

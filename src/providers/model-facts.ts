@@ -2,8 +2,8 @@ import type { JsonRecord } from './figures.ts'
 import { withoutOperatorNames } from './operator-refusal.ts'
 
 /**
- * What a server says of a model and its users may read: what the model can do, and how much. Servers put other things
- * beside it, such as paths on their disk, their command line, who may train on what, or what the operator pays.
+ * The members about a model that users may read: its abilities and its limits. Servers state other things beside them,
+ * such as paths on their disk, their command line, training policies, or the operator's prices.
  */
 const names: ReadonlySet<string> = new Set([
   'name',
@@ -48,19 +48,19 @@ export function modelFacts(source: JsonRecord | undefined): JsonRecord {
   )
 }
 
-/** Whose it is, where that is a maker's name and not the account of an operator. */
+/** The owner of a model, if it is its maker's name and not an operator's account. */
 export function ownerOf(source: JsonRecord | undefined): string {
   const owner = source?.owned_by
   return typeof owner === 'string' && withoutOperatorNames(owner) === owner ? owner : 'system'
 }
 
-/** Deeper ones say nothing of a model. */
+/** Values nested deeper are left out. */
 const depthMax = 6
 const placeNames = /path|file|dir|folder|cmd|command|args|argv|url|host/i
 /** A path on the server's disk. */
 const place = /^(?:\/|~\/|[A-Za-z]:[\\/]|file:)/
 
-/** A value without places on the server and without the operator's names; undefined where nothing is left. */
+/** A value without paths on the server and without the operator's names; undefined if nothing is left. */
 function shown(value: unknown, depth: number): unknown {
   if (depth === 0) return undefined
   if (typeof value === 'string') return place.test(value) ? undefined : withoutOperatorNames(value)

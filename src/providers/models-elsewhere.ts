@@ -5,18 +5,18 @@ import type { MemberReader } from './member-reader.ts'
 
 /**
  * Models that a body names beside its own: an advisor's among the tools, those that a provider falls back to
- * (`fallbacks`), a router's list (`models`). They are held to the same rules as the one in `model`. What only names
- * a setting kept at the provider (`preset`, `fallbacks: "default"`) may lead to any model.
+ * (`fallbacks`), a router's list (`models`). They are held to the same rules as the one in `model`. A member that names a
+ * setting kept at the provider (`preset`, `fallbacks: "default"`) may lead to any model.
  *
  * Advisors: Anthropic's tool has a `model`, OpenRouter's tools and plugins also lists of them, in `parameters` or beside.
  */
 export interface ModelsElsewhere {
   readonly names: readonly string[]
-  /** Some that no member names may be reached as well. */
+  /** Models that the body does not name may be reached as well. */
   readonly isOpen: boolean
 }
 
-/** Whether an answer may be of another model than the request's own. */
+/** Whether another model than the request's own may answer. */
 export function mayStray(elsewhere: ModelsElsewhere | undefined): elsewhere is ModelsElsewhere {
   return elsewhere !== undefined && (elsewhere.isOpen || elsewhere.names.length > 0)
 }
@@ -24,7 +24,7 @@ export function mayStray(elsewhere: ModelsElsewhere | undefined): elsewhere is M
 const none: ModelsElsewhere = { names: [], isOpen: false }
 
 const listBytesMax = 16 * 1024
-/** Tools are read only where one of them may name a model; up to here that takes a few milliseconds. */
+/** The longest list of tools that is read, in a few milliseconds; it is read only if one of them may name a model. */
 const toolsBytesMax = 512 * 1024
 
 export function readModelsElsewhere(
@@ -78,8 +78,8 @@ export function readModelsElsewhere(
 }
 
 /**
- * What routers (LiteLLM above all) read beside `fallbacks`: further models, in forms of their own, or another list of
- * models altogether.
+ * Members that routers (mainly LiteLLM) read beside `fallbacks`: further models in their own formats, or another list of
+ * models.
  */
 const routing: ReadonlySet<string> = new Set(
   (
@@ -93,16 +93,16 @@ function hasRouting(body: Buffer, byKey: JsonMembers['byKey']): boolean {
   return false
 }
 
-/** Members that name models, in any case, as servers written in Go read them. */
+/** Members that name models; letter case does not matter, since servers written in Go ignore it. */
 const naming = /^(?:preset|fallbacks|.*models?)$/i
 
 /**
- * Whether there are names of models deeper than where they are read one by one. A list of a user's, or a limit of another
- * family, then refuses the request as one that may lead to any model.
+ * Whether names of models are nested deeper than they are read one by one. The request then counts as one that may lead
+ * to any model, and is refused for users with a list of models or a limit on another family.
  */
 function leadsOn(body: Buffer, member: JsonElement | undefined, read: Read): boolean {
   if (!member || (body[member.start] !== openList && body[member.start] !== openObject)) return false
-  // What is longer is refused, or was not read at all.
+  // A longer member is refused, or was not read at all.
   if (member.end - member.start > toolsBytesMax) return true
   const value = parse(body.subarray(member.start, member.end))
   if (value === undefined) return true
@@ -110,7 +110,10 @@ function leadsOn(body: Buffer, member: JsonElement | undefined, read: Read): boo
   return tops.some((top) => names(top, 0, read))
 }
 
-/** What is read at the top of an entry, name by name: `model`, members such as `analysis_models` too, or nothing. */
+/**
+ * Which members at the top of an entry are read name by name: only `model`, also members such as `analysis_models`, or
+ * nothing.
+ */
 type Read = 'model' | 'models' | undefined
 
 function isReadAsName(key: string, value: unknown, read: Read): boolean {
@@ -139,8 +142,8 @@ function isThere(body: Buffer, member: JsonElement | undefined): boolean {
 }
 
 /**
- * Whether any name in there may end so, also where its letters are escaped (which are all `\u006…` and `\u0073`). Natively,
- * some microseconds for the tools of a coding agent.
+ * Whether any member's name may end in `model` or `models`, also with escaped letters (which are all `\u006…` and
+ * `\u0073`). The native search takes some microseconds for the tools of a coding agent.
  */
 function mayName(body: Buffer, { start, end }: JsonElement): boolean {
   const slice = body.subarray(start, end)
@@ -149,14 +152,14 @@ function mayName(body: Buffer, { start, end }: JsonElement): boolean {
 
 const marks = ['model"', 'models"', '\\u006', '\\u0073']
 
-/** A name that stands there, or in its member `model`; undefined where neither is one, null where it is null. */
+/** The name in a string, or in an object's member `model`; undefined if there is no name, null if the value is null. */
 function nameIn(body: Buffer, element: JsonElement): unknown {
   if (isNull(body, element)) return null
   const text = body.subarray(element.start, element.end)
   return text[0] === quote ? stringOf(text) : memberOf(text, 'model')
 }
 
-/** Answers whether it names some deeper than they are read. */
+/** Returns whether the tool names models deeper than they are read. */
 function takeTool(
   read: MemberReader,
   key: string,
@@ -168,13 +171,13 @@ function takeTool(
   const tool = body.subarray(element.start, element.end)
   const reading = readMembers(tool)
   const refuse = () =>
-    read.refuse(key, `What names a model among the ${key} must be an object whose members stand once.`)
+    read.refuse(key, `What names a model among the ${key} must be an object in which each member is given once.`)
   if (reading.kind !== 'members') {
     refuse()
     return false
   }
   takeNamed(tool, reading.members, add)
-  // A function's `parameters` are a schema, in which `model` is a name of its own.
+  // A function's `parameters` are a schema, in which `model` is only the name of a parameter.
   const type = reading.members.byKey.get('type')
   const settings = reading.members.byKey.get('parameters')
   if (!type || !settings || !stringOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:'))

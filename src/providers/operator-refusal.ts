@@ -1,13 +1,13 @@
 import { type JsonRecord, recordOf } from './figures.ts'
 
 /**
- * Errors that speak of the operator's own account at the provider, in whichever protocol's shape: they are for the
- * operator, and mean nothing to a user, whose own quota and access token are as good as before. Providers say it by
- * 402 and 401, and as often by 400, 403, 412 or 429, where only the words tell it from an error of the request.
+ * Errors about the operator's own account at the provider, in the format of any protocol. They are for the operator: the
+ * user's own quota and access token are not concerned. Providers send them with 402 and 401, and as often with 400, 403,
+ * 412 or 429, where only the text distinguishes them from an error of the request.
  */
 export type OperatorRefusal = 'credential' | 'account'
 
-/** By the status alone, before the body is there. */
+/** Recognises such an error by the status alone, before its body has arrived. */
 export function operatorRefusalByStatus(status: number): OperatorRefusal | undefined {
   if (status === 401 || status === 407) return 'credential'
   return status === 402 ? 'account' : undefined
@@ -24,12 +24,12 @@ export function operatorRefusalIn(text: string): OperatorRefusal | undefined {
   return messages.some((message) => accountWords.test(message)) ? 'account' : undefined
 }
 
-/** What an error says in words, at most 2,000 characters; undefined where it is in none of the known shapes. */
+/** An error's message, at most 2,000 characters; undefined if the error has no known format. */
 export function errorMessageIn(text: string): string | undefined {
   return rootOf(text) && readError(text).messages[0]?.slice(0, 2000)
 }
 
-/** @param event one server-sent event, or JSON that came in the place of one */
+/** @param event one server-sent event, or JSON that was sent instead of one */
 export function operatorRefusalInEvent(event: string): OperatorRefusal | undefined {
   const data = event.split(/\r\n|\n|\r/).flatMap((line) => (/^data:/.test(line) ? [line.slice(5)] : []))
   return operatorRefusalIn(data.length === 0 ? event : data.join('\n'))
@@ -66,7 +66,7 @@ const accountCodes: ReadonlySet<string> = new Set([
 
 const credentialWords = /\bapi key not valid\b|\b(incorrect|invalid) api key\b|\bapi key (has )?expired\b/i
 
-/** Whole phrases: the error of a malformed request may repeat words of that request. */
+/** Only whole phrases, since the error of a malformed request may repeat words of that request. */
 const accountWords = new RegExp(
   [
     'credit balance is too low',
@@ -98,14 +98,14 @@ const accountWords = new RegExp(
   'i',
 )
 
-/** Every place in which one of the known shapes has its code and its message. */
+/** Reads the code and the message from all places where the known formats have them. */
 function readError(text: string): {
   readonly codes: readonly string[]
   readonly messages: readonly string[]
 } {
   const root = rootOf(text)
   const inner = recordOf(root?.error)
-  // An event of responses has its error within the response.
+  // On `/v1/responses` an event has its error within the response.
   const response = recordOf(root?.response)
   const records = [root, inner, recordOf(inner?.error), recordOf(response?.error)].filter(
     (record) => record !== undefined,
@@ -137,7 +137,7 @@ function textsOf(record: JsonRecord, keys: readonly string[]): readonly string[]
   return keys.map((key) => record[key]).filter((value) => typeof value === 'string')
 }
 
-/** Names by which providers know the operator: of an organisation, project, team, user or workspace, or of a key. */
+/** Names that identify the operator at a provider: of an organisation, project, team, user or workspace, or of a key. */
 const operatorNames = new RegExp(
   [
     '\\b(org|proj|team|acct|wrkspc)[-_][A-Za-z0-9]{6,}',
@@ -149,7 +149,7 @@ const operatorNames = new RegExp(
   'gi',
 )
 
-/** An error's text without those names; the same string where there is none. */
+/** An error's text without those names; the same string if it holds no such name. */
 export function withoutOperatorNames(text: string): string {
   return text.replace(operatorNames, '(hidden)')
 }

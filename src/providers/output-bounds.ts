@@ -6,10 +6,10 @@ import type { MemberReader } from './member-reader.ts'
 import type { BodyEdit, RequestChanges } from './provider.ts'
 
 /**
- * What bounds an answer is the member that the upstream obeys, and servers of one protocol obey different ones: a
- * body may say `max_completion_tokens: 1` to a server that reads only `max_tokens`, or hide llama.cpp's `n_predict`
- * behind both. So every member that bounds output anywhere is found here. For a limited user each of them is lowered
- * to what the quota holds, and the one that the upstream obeys is written where it is missing.
+ * Servers of one protocol obey different members as the output bound. A body may say `max_completion_tokens: 1` to a
+ * server that reads only `max_tokens`, or add llama.cpp's `n_predict` to both. So this file finds every member that any
+ * server takes for a bound. For a user with a limit each of them is lowered to what the quota holds, and the one that the
+ * upstream obeys is added if it is missing.
  */
 
 /**
@@ -23,27 +23,30 @@ const boundNames: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** Objects whose members some servers take for the request's own. */
+/** Objects whose members some servers merge into the request. */
 const containerNames: ReadonlySet<string> = new Set(
   (
     'options extra_body parameters generation_config generationConfig sampling_params extra_params ' +
     'optional_params litellm_params'
   ).split(' '),
 )
-/** What such an object must not say otherwise than the request itself, which is held to what it says. */
+/** Members that such an object must not set differently from the request, by which the quota is checked. */
 const neverInside: ReadonlySet<string> = new Set(
   'model models preset fallbacks tools n best_of n_cmpl num_return_sequences stream stream_options prompt prompt_embeds messages input'.split(
     ' ',
   ),
 )
-/** What a fallback must not say: it would change what is held. Its model, texts and choices are read where they stand. */
+/**
+ * Members that a fallback must not set, since they would change the reservation. Its model, texts and choices are read in
+ * place.
+ */
 const neverInFallback: ReadonlySet<string> = new Set(
   'models preset fallbacks tools stream stream_options prompt prompt_embeds'.split(' '),
 )
 const containerBytesMax = 64 * 1024
 const containerDepthMax = 3
 
-/** Every name that this file looks for at the top level of a body. */
+/** Every name that this file searches for at the top level of a body. */
 export const outputMemberNames: ReadonlySet<string> = new Set([...boundNames, ...containerNames])
 
 interface Bound {
@@ -51,9 +54,9 @@ interface Bound {
   /** Where its value lies in the body. */
   readonly start: number
   readonly end: number
-  /** 0 or less, a fraction or a text bounds nothing on some servers; it reads as 0 or as -1. */
+  /** 0 or less, a fraction or a text is not a bound on some servers; it reads as 0 or as -1. */
   readonly value: number
-  /** That of a fallback holds for its model alone. */
+  /** The bound of a fallback holds for its model alone. */
   readonly place: 'top' | 'merged' | 'fallback'
 }
 
@@ -61,17 +64,17 @@ interface Bound {
 export interface BoundRule {
   /** The members that the protocol's own service obeys here; the first is the one to write. */
   readonly official: readonly string[]
-  /** What other servers obey here, unless they are configured otherwise. */
+  /** The member that other servers obey here, unless one is configured. */
   readonly elsewhere: string
-  /** Such a service ends an answer without any bound early enough by itself. */
+  /** The official service itself ends an answer without a bound early enough. */
   readonly isBoundByDefault?: boolean
-  /** It takes 0 for the bound that it says. Other servers may take it for none. */
+  /** The official service takes 0 for a bound of 0. Other servers may take it for no bound. */
   readonly takesZero?: boolean
-  /** The configured member takes the place of `elsewhere`, instead of standing beside it. */
+  /** The configured member replaces `elsewhere`, instead of being used beside it. */
   readonly isConfigurable?: boolean
 }
 
-/** The smallest bound of each answer that the request states, at least 1; undefined where it states none. */
+/** The smallest bound of each answer that the request states, at least 1; undefined without a bound. */
 export function readBound(
   read: MemberReader,
   body: Buffer,
@@ -82,14 +85,14 @@ export function readBound(
   let smallest: number | undefined
   for (const bound of findBounds(body, members, { refuse: read.refuse })) {
     if (bound.place === 'fallback') continue
-    // An upstream that may take 0 for no bound gets 1 in its place.
+    // An upstream that may take 0 for no bound gets 1 instead.
     const stated = isZeroBound(bound, rule) ? 1 : bound.value
     if (stated >= 1) smallest = Math.min(smallest ?? stated, stated)
   }
   return smallest === undefined ? undefined : toUnits(smallest)
 }
 
-/** The edits after which no server gives any answer more output than `outputMost`; none where that is so already. */
+/** The edits after which no server gives any answer more output than `outputMost`; an empty list if that is so already. */
 export function boundEdits(
   body: Buffer,
   members: JsonMembers,
@@ -116,7 +119,7 @@ export function boundEdits(
   const wanted =
     isOfficial && !isSaid ? missingThere(present, rule) : obeyedBy(rule, outputCapMember, refusesUnknown)
   for (const name of wanted.filter((each) => !present.has(each))) {
-    // Beside its other name some services refuse a request, so the one that stands there takes the right name.
+    // Some services refuse a request with both names of a bound, so the present member is renamed.
     const mayRename = wanted.length === 1 && !members.byKey.has(name)
     const alias = mayRename ? aliasOf(name, present) : undefined
     const member = alias && members.byKey.get(alias)
@@ -132,14 +135,14 @@ export function boundEdits(
   return edits
 }
 
-/** What bounds an answer at the protocol's own service, where the body does not bound it there. */
+/** The member that bounds an answer at the protocol's own service, if the body has no such bound. */
 function missingThere(present: ReadonlyMap<string, Bound>, rule: BoundRule): readonly string[] {
   const stated = rule.official.flatMap((name) => present.get(name) ?? [])
   if (stated.some((bound) => bound.value >= 1 || isZeroBound(bound, rule))) return []
   return stated.length === 0 && rule.isBoundByDefault ? [] : rule.official.slice(0, 1)
 }
 
-/** What every other server is taken to obey. */
+/** The members that every other server is assumed to obey. */
 function obeyedBy(
   { elsewhere, isConfigurable }: BoundRule,
   configured: string | undefined,
@@ -154,19 +157,19 @@ function isZeroBound({ name, value, place }: Bound, rule: BoundRule): boolean {
   return value === 0 && place === 'top' && rule.takesZero === true && rule.official.includes(name)
 }
 
-/** The two names that one bound of the same endpoint has. */
+/** The two names of one bound at the same endpoint. */
 const aliases = ['max_tokens', 'max_completion_tokens']
 
 function aliasOf(name: string, present: ReadonlyMap<string, Bound>): string | undefined {
   return aliases.includes(name) ? aliases.find((other) => other !== name && present.has(other)) : undefined
 }
 
-/** Those that are there and not null, in the order in which they stand. */
+/** The bounds of a body that are not null, in their order. */
 function findBounds(
   body: Buffer,
   members: JsonMembers,
   options: {
-    /** Bounds output as well, whatever its name. */
+    /** A configured member that bounds output as well. */
     readonly configured?: string | undefined
     readonly refuse?: (name: string, message: string) => void
   },
@@ -186,7 +189,7 @@ function findBounds(
     for (const member of byKey.values()) {
       const { key: name } = member
       if (boundNames.has(name) || name === options.configured) {
-        // Inside an object that is taken for the request, null takes the place of the bound outside.
+        // In an object that is merged into the request, null replaces the bound outside.
         const value = boundOf(text, member) ?? (depth === 0 ? null : -1)
         if (value !== null) add(member, offset, value, depth === 0 ? 'top' : inside)
       } else if (name === 'fallbacks' && depth === 0) openEach(text, member)
@@ -207,7 +210,7 @@ function findBounds(
     found.push({ name, start: start + offset, end: end + offset, value, place })
   }
 
-  /** Each may bound the answer of its own model otherwise than the request does, also with what is merged into it. */
+  /** Each fallback may set a different bound for its own model, also in an object that is merged into it. */
   function openEach(text: Buffer, list: JsonMember): void {
     if (text[list.start] !== openList || list.end - list.start > containerBytesMax) return
     for (const { start, end } of elementsOf(text, list)) {
@@ -235,7 +238,7 @@ function findBounds(
 
 const numberBytesMax = 64
 
-/** Null where it is absent all the same; what is no whole number may be read as anything. */
+/** Null if the member counts as absent. A value that is not a whole number may be read as anything. */
 export function boundOf(text: Buffer, member: JsonMember): number | null {
   if (isNull(text, member)) return null
   const { start, end } = member

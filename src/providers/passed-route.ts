@@ -1,4 +1,4 @@
-/** Methods of which a request to a route that is let through may be. */
+/** The methods that a passed route may have. */
 export const passedMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type PassedMethod = (typeof passedMethods)[number]
 
@@ -7,23 +7,26 @@ export function hasNoBody(method: PassedMethod): boolean {
   return method === 'GET' || method === 'DELETE'
 }
 
-/** Routes that the operator lets through beside those that are known here. */
+/** A route that the operator passes through, beside the known endpoints. */
 export interface PassedRoute {
   /** The protocol's name. */
   readonly provider: string
-  /** Path on the gateway. A `*` stands for one of its segments; at the end for one or more. */
+  /** Path on the gateway. A `*` stands for one segment, at the end for one or more. */
   readonly path: string
-  /** POST where it does not say. */
+  /** Absent: POST. */
   readonly methods?: readonly PassedMethod[]
-  /** The name that requests count as which name no model; absent: one with a body has to name one. */
+  /** The model that requests without a model count as; absent: a request with a body must name its model. */
   readonly model?: string | undefined
-  /** Name of the one upstream that they go to; absent: the first that is ready. */
+  /** The only upstream that requests go to; absent: the first one that is ready. */
   readonly upstream?: string | undefined
-  /** What is posted may have models run that it does not name; true where it does not say. */
+  /** A request may start models that it does not name; absent: true. */
   readonly runsModels?: boolean
 }
 
-/** As which model a request counts that names none; without a body it names none, and the path stands for it. */
+/**
+ * The model that a request without a model counts as. For a method without a body that is the path, unless a model is
+ * configured.
+ */
 export function standInOf(
   { model, path }: Pick<PassedRoute, 'model' | 'path'>,
   method: PassedMethod,
@@ -32,8 +35,8 @@ export function standInOf(
 }
 
 /**
- * Whether a path is one of a template. Segments that a `*` takes hold no `%`, and are not `.` or `..`: an upstream might
- * read them as another path, which is not let through.
+ * Tests whether a path matches a template. Segments that a `*` matches hold no `%`, and are not `.` or `..`: an upstream
+ * might read them as another path, which is not to be passed.
  */
 export function createPathTest(template: string): (path: string) => boolean {
   const one = '(?!\\.+(?:/|$))[\\w.:~@=+,-]+'

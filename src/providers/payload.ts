@@ -1,10 +1,10 @@
 import type { MediaCount } from './input-size.ts'
 
-/** Base64 as it stands in a request: where it starts, and what it says that it is. */
+/** Base64 in a request: where it starts, and its stated kind. */
 
 const headBytesMax = 160
 
-/** Where base64 would start in a string: at once, or after the head of a data URL. */
+/** The offset where base64 would start in a string: at its start, or after the head of a data URL. */
 export function payloadStart(body: Buffer, at: number): number {
   if (body.toString('latin1', at, at + 5) !== 'data:') return at
   const head = /^data:[\w.+/;=-]*;base64,/.exec(body.toString('latin1', at, at + headBytesMax))

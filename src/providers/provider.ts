@@ -9,33 +9,38 @@ import type { OperatorRefusal } from './operator-refusal.ts'
 import type { PassedMethod } from './passed-route.ts'
 
 /**
- * The seam that every wire protocol fills: one folder each, the same files in each (request, usage, stream,
- * errors), gathered in its `provider`. All of it is pure; the gateway asks these objects what
- * they can do and never which one they are.
+ * The interface that every wire protocol implements: one folder each with the same files (request, usage, stream,
+ * errors), gathered in its `provider`. All of it is pure. The gateway asks these objects what they can do, and never
+ * which protocol they are.
  */
 export interface Provider extends ProblemWords {
   readonly name: string
-  /** Base address of the service this protocol comes from, for an upstream that states none. */
+  /** Base address of the service that this protocol comes from, for an upstream without an address. */
   readonly publicBaseUrl: string
-  /** Whether a host is that service, and so obeys and refuses what its reference says. */
+  /** Whether a host is that service, and so behaves as its reference says. */
   readonly isOfficialHost: (hostname: string) => boolean
-  /** Services and local servers that speak it. */
+  /** Services and local servers that speak this protocol. */
   readonly presets: readonly Preset[]
-  /** What this protocol's clients call. */
+  /** The operations that this protocol's clients call. */
   readonly endpoints: readonly Endpoint[]
-  /** One that is none of them, for an operator who lets it through: its model and its figures are where others have them. */
+  /**
+   * An endpoint for a route that the operator passes through; its model and its usage are read as in the known endpoints.
+   */
   readonly passedEndpoint: (path: string) => Endpoint
   /** Headers that carry an upstream's credential. */
   readonly credentialHeaders: (apiKey: string) => Readonly<Record<string, string>>
-  /** Headers that the protocol requires, sent where the client sent none of that name: its own win. */
+  /** Headers that the protocol requires. Each is added unless the client sent a header of that name. */
   readonly defaultHeaders: Readonly<Record<string, string>>
   /** Whether a request with these headers speaks this protocol, for paths that two of them share. */
   readonly claims: (headers: Readonly<Record<string, unknown>>) => boolean
-  /** Under which header this protocol's clients look for a request's id. */
+  /** The header in which this protocol's clients expect a request's id. */
   readonly requestIdHeader: string
-  /** This protocol's rate-limit headers, so that its clients know where they stand. */
+  /** This protocol's rate-limit headers, from which clients learn their limits. */
   readonly limitHeaders: (limits: LimitsView, now: number) => Readonly<Record<string, string>>
-  /** Headers of a request that go to an upstream, and of an answer that go to the client; `x-*` for all that begin so. */
+  /**
+   * Headers of a request that go to an upstream, and of an answer that go to the client; `x-*` stands for all names that
+   * begin so.
+   */
   readonly requestHeaders: readonly string[]
   readonly answerHeaders: readonly string[]
   /** The list that `GET /v1/models` answers, and one of its elements. */
@@ -44,22 +49,22 @@ export interface Provider extends ProblemWords {
 }
 
 /**
- * What is known of a service or a local server, so that an operator need not look it up: where it is, what it obeys, and
- * the variables of the environment that add it without any file.
+ * The known settings of a service or local server: its address, the members that it obeys, and the environment variables
+ * that add it without a file.
  */
 export interface Preset {
   readonly name: string
   /** Name of the protocol. */
   readonly provider: string
-  /** Absent where each account has its own address. */
+  /** Absent if each account has its own address. */
   readonly baseUrl?: string
   /** `…_API_KEY` and `…_BASE_URL` add an upstream. */
   readonly variable: string
-  /** Runs on a machine of the operator's: needs no key, and its address alone adds it. */
+  /** The server runs on a machine of the operator's: it needs no key, and its address alone adds it. */
   readonly isLocal?: true
-  /** Of one that runs on a machine of the operator's: the service of its maker, which a key alone stands for. */
+  /** For a local server: the hosted service of its maker, which a key alone adds. */
   readonly hostedUrl?: string
-  /** The models of its maker, for where the environment names several services. */
+  /** The maker's models, to choose the service if the environment names several. */
   readonly models: readonly string[]
   readonly settings: {
     readonly apiKeyHeader?: string
@@ -72,16 +77,16 @@ export interface Preset {
   }
 }
 
-/** How much of a stream's beginning is kept for its end. */
+/** How many bytes of a stream's beginning are kept for an error at its end. */
 export const openingBytesMax = 1024
 
-/** How a refusal or failure is put for clients. */
+/** The format in which clients read refusals and failures. */
 export interface ProblemWords {
-  /** In their own shape (JSON text). The status is `errorTable`'s. */
+  /** The problem as JSON text. Its status is that of `errorTable`. */
   readonly renderProblem: (problem: Problem, requestId: string) => string
   /**
-   * What ends a running stream when it has to be cut: events that these clients raise as an error. `opening` is what
-   * the stream began with, at most `openingBytesMax`.
+   * The events that end a stream which is cut; clients raise them as an error. `opening` is the beginning of the stream,
+   * at most `openingBytesMax`.
    */
   readonly renderStreamProblem: (problem: Problem, requestId: string, opening: Buffer) => string
 }
@@ -93,7 +98,7 @@ export interface LimitsView {
 
 export interface ListedModel {
   readonly id: string
-  /** What the upstream itself said of it, where it was asked. */
+  /** What the upstream's own list says about the model, if the upstream was asked. */
   readonly source?: Readonly<Record<string, unknown>>
 }
 
@@ -103,68 +108,71 @@ export interface Endpoint {
   readonly path: string
   /** Absent: POST. */
   readonly method?: PassedMethod
-  /** Nothing is read of a request's body, and none is sent on. */
+  /** A request's body is neither read nor sent on. */
   readonly hasNoBody?: true
   /** Path below an upstream's base address, e.g. `/chat/completions`. */
   readonly upstreamPath: string
-  /** Where this operation's clients read problems in another shape than the protocol's. */
+  /** Present if this operation's clients read problems in another format than the protocol's. */
   readonly problems?: ProblemWords
   /** False for what costs nothing (counting): admitted and recorded, but nothing is reserved or charged. */
   readonly isMetered: boolean
-  /** Where the provider states no figure a request counts as one, with no units; absent: what came is estimated. */
+  /**
+   * Without figures of the provider a request counts as one with no units; absent: its usage is estimated from the
+   * answer.
+   */
   readonly isByRequest?: boolean
-  /** Fields of a form that are read as members of the same names are; absent where it takes no form. */
+  /** Fields of a form that are read like members of the same names; absent if the operation takes no form. */
   readonly formFields?: readonly string[]
-  /** A member that may stand for the model: what the provider keeps under it names one. */
+  /** A member that may replace the model: the provider keeps a prompt under it that names one. */
   readonly modelMayBeIn?: string
-  /** As what a request counts that names no model; absent where each has to name one. */
+  /** How a request without a model is treated; absent if each request must name one. */
   readonly withoutModel?: Endpoint
-  /** What is asked where no request of this operation names a model. */
+  /** The request that is assumed if requests of this operation never name a model. */
   readonly standIn?: ModelRequest
-  /** Name of the one upstream that it goes to; absent: whichever serves the model. */
+  /** The only upstream that requests go to; absent: any that serves the model. */
   readonly upstream?: string
   /** Reads what the gateway has to know from the body's top-level members. */
   readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
-  /** What has to be changed in the body before it is sent on; none where nothing has to. */
+  /** The changes that the body needs before it is sent on; often an empty list. */
   readonly editsFor: (body: Buffer, members: JsonMembers, changes: RequestChanges) => readonly BodyEdit[]
   /**
-   * Reads a whole answer's body (decoded). Of a long one only the end may be given.
+   * Reads a whole answer's body (decoded). Of a long answer only the end may be given.
    *
-   * @param bytes how many there were, where that is more
+   * @param bytes the length of the whole answer, if it is longer than `body`
    */
   readonly readAnswer: (body: Buffer, bytes?: number) => AnswerReading
-  /** Follows one streamed answer. */
+  /** Opens a meter for one streamed answer. */
   readonly openStream: (options: StreamOptions) => StreamMeter
 }
 
 export interface StreamOptions {
-  /** Takes the event of usage out again that the gateway asked for. */
+  /** Removes the usage event that the gateway itself requested. */
   readonly withholdsUsage: boolean
-  /** How many answers the stream may hold (`n`); any number where that is not said. */
+  /** How many answers the stream may hold (`n`); absent: any number. */
   readonly answers?: number
-  /** Reads which models the answer says that it is of: the request may have led to others than its own. */
+  /** Reads which models the answer names, since other models than the request's own may have answered. */
   readonly namesModels?: boolean
 }
 
-/** What an answer says of itself, as far as it was read. */
+/** What was read from an answer. */
 export interface AnswerReading {
-  /** The provider's own figures; undefined where it states none. */
+  /** The provider's own figures; undefined if it states no usage. */
   readonly usage: Usage | undefined
   readonly extras: UsageExtras | undefined
   readonly passed: PassedUnits
-  /** It is an error and nothing else, in spite of its status. */
+  /** The whole answer is an error, whatever its status. */
   readonly isError: boolean
 }
 
-/** Which models an answer says that its usage is of. */
+/** The models to which an answer attributes its usage. */
 export interface AnswerModels {
-  /** The one that answered; undefined where that is not said. */
+  /** The model that answered; undefined if the answer does not name it. */
   readonly answered: string | undefined
-  /** What others used on the way. It is within the answer's usage. */
+  /** What other models used on the way. It is included in the answer's usage. */
   readonly beside: readonly { readonly model: string; readonly usage: Usage }[]
 }
 
-/** Units of what was written, estimated from its bytes. Reasoning counts as far as it was shown. */
+/** An estimate, from the bytes, of the units that the model wrote. Reasoning counts as far as it was shown. */
 export interface PassedUnits {
   readonly output: number
   readonly reasoning: number
@@ -176,28 +184,28 @@ export type RequestReading =
 
 export interface ModelRequest {
   readonly model: string
-  /** The name stands for a request that names no model: any upstream of the protocol may take it. */
+  /** The name is a stand-in for a request without a model: any upstream of the protocol may serve it. */
   readonly isStandIn?: true
   readonly isStream: boolean
-  /** The most output units the request allows, over all its choices; undefined where it does not say. */
+  /** The most output units that the request allows, over all its choices; undefined if it states no bound. */
   readonly output: number | undefined
   /** Number of answers asked for (`n`), at least 1. */
   readonly choices: number
-  /** The smallest bound of an answer that providers take for this request; 1 where any will do. */
+  /** The smallest output bound that providers accept for this request; 1 if they accept any. */
   readonly leastCap: number
-  /** The largest that they take, where one has to be written and it is known. */
+  /** The largest bound that they accept, if it is known and a bound has to be written. */
   readonly mostCap?: number
   /** Models that the request may reach beside its own. */
   readonly elsewhere?: ModelsElsewhere
-  /** A tool that has another model read the conversation and answer. */
+  /** A tool that lets another model read the conversation and answer. */
   readonly advisor?: AdvisorAsked
-  /** The answer has no output that could be bound: no cap may be written in, and `output` is held as it is. */
+  /** Whether the output can be bounded. If not, no cap is written into the body, and `output` is reserved as it is. */
   readonly hasOutput: boolean
   /** The stream would end without usage unless the gateway asks for it. */
   readonly lacksUsage: boolean
 }
 
-/** What is asked where an answer has no output. */
+/** The request for an answer without output. */
 export const noOutput: Omit<ModelRequest, 'model'> = {
   isStream: false,
   output: 0,
@@ -208,19 +216,19 @@ export const noOutput: Omit<ModelRequest, 'model'> = {
 }
 
 export interface RequestChanges {
-  /** No answer may have more output than this, whatever the body says; absent where no limit holds. */
+  /** No answer may have more output than this, whatever the body says; absent without a limit. */
   readonly outputMost?: number
-  /** The bounds that its advisor has to keep; absent where it has none or no limit holds. */
+  /** The bounds of its advisor; absent without an advisor or a limit. */
   readonly advisorMost?: AdvisorMost
-  /** Name of the member that bounds it, where the operator knows which one this upstream obeys. */
+  /** The member that this upstream obeys as the bound, if the operator has configured it. */
   readonly outputCapMember?: string
-  /** The largest bound that this upstream takes, where the operator knows it. */
+  /** The largest bound that this upstream accepts, if the operator has configured it. */
   readonly outputCapMax?: number
-  /** This upstream refuses members that it does not know. */
+  /** This upstream refuses unknown members. */
   readonly refusesUnknown?: boolean
-  /** It goes to the service that the protocol comes from, which refuses what it does not know. */
+  /** The upstream is the service that the protocol comes from, which refuses unknown members. */
   readonly isOfficial?: boolean
-  /** Asks a stream for its usage. */
+  /** Whether to ask a stream for its usage. */
   readonly addsUsage?: boolean
 }
 
@@ -229,33 +237,33 @@ export interface BodyEdit {
   readonly start: number
   readonly end: number
   readonly text: string
-  /** The bound of each answer's output that it writes. */
+  /** The bound of each answer's output that this edit writes. */
   readonly bound?: number
 }
 
-/** Follows a stream as it passes, without taking it apart event by event. */
+/** Meters a stream as it passes, without parsing each event. */
 export interface StreamMeter {
   /**
-   * Takes the next bytes from the upstream and returns those to send on. That is the same buffer, unless the
-   * usage chunk that the gateway asked for has to be taken out again, or an error has what is the operator's.
+   * Takes the next bytes from the upstream and returns those to send on. That is the same buffer, unless the usage chunk
+   * that the gateway asked for has to be removed, or an error holds the operator's names.
    */
   readonly push: (chunk: Buffer) => Buffer
   /** Bytes still held back when the upstream ends. */
   readonly end: () => Buffer
-  /** The provider's own figures so far (the last word where they are cumulative). */
+  /** The provider's own figures so far (the last ones if they are cumulative). */
   readonly usage: () => Usage | undefined
   readonly extras: () => UsageExtras | undefined
-  /** Says something only where `namesModels` asked for it. */
+  /** Filled only if `namesModels` is set. */
   readonly models: () => AnswerModels
-  /** Whether the figures are final, should nothing more come, so that nothing has to be estimated. */
+  /** Whether the figures are final if nothing more comes, so that nothing has to be estimated. */
   readonly isComplete: () => boolean
-  /** Whether nothing more comes that could change them. */
+  /** Whether nothing can come any more that changes the figures. */
   readonly isOver: () => boolean
-  /** Whether an event has come that is more than a comment. */
+  /** Whether an event other than a comment has arrived. */
   readonly hasBegun: () => boolean
-  /** Whether all that came is an error. */
+  /** Whether the whole answer so far is an error. */
   readonly isError: () => boolean
-  /** An error came that speaks of the operator's account: nothing passes from there on. */
+  /** Set after an error about the operator's account: neither this error passes, nor what comes after it. */
   readonly refusal: () => OperatorRefusal | undefined
   readonly passed: () => PassedUnits
 }

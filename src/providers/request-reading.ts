@@ -5,7 +5,7 @@ import { readModelsElsewhere } from './models-elsewhere.ts'
 import { type BoundRule, boundEdits } from './output-bounds.ts'
 import type { BodyEdit, ModelRequest, RequestChanges, RequestReading } from './provider.ts'
 
-/** What every request says besides what its endpoint reads; the first thing that is wrong with any of it refuses it. */
+/** Reads what every request states, beside what its endpoint has read. The first problem of either refuses the request. */
 export function concludeReading(
   read: MemberReader,
   body: Buffer,
@@ -18,7 +18,7 @@ export function concludeReading(
   return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, elsewhere, ...rest } }
 }
 
-/** Bounds the answer, and the advisor that it may ask. */
+/** The edits that bound the answer and its advisor. */
 export function outputEdits(
   body: Buffer,
   members: JsonMembers,

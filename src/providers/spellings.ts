@@ -2,8 +2,8 @@ import type { JsonMembers } from '#lib/json-members.ts'
 import { outputMemberNames } from './output-bounds.ts'
 
 /**
- * Go's JSON reader, and so Ollama and many gateways, takes `Max_Tokens` for `max_tokens` and the last of them that
- * stands there. As with a member that stands twice, a body could show one value to us and another to the upstream.
+ * Go's JSON reader, and so Ollama and many gateways, takes `Max_Tokens` for `max_tokens`, and the last of several. As
+ * with a member that is given twice, a body could show one value to the gateway and another to the upstream.
  */
 const guarded: ReadonlyMap<string, string> = new Map(
   [
@@ -16,12 +16,12 @@ const guarded: ReadonlyMap<string, string> = new Map(
 )
 const exact: ReadonlySet<string> = new Set(guarded.values())
 
-/** A member that some servers would take for one of another name that is read here. */
+/** A member that some servers would take for a differently spelled one that is read here. */
 export function otherSpelling(
   members: JsonMembers,
 ): { readonly key: string; readonly name: string } | undefined {
   for (const key of members.byKey.keys()) {
-    // Nearly every name: lower case throughout has no other spelling.
+    // Nearly every name ends here: one in lower case has no other spelling.
     if (!mayFold.test(key) || exact.has(key)) continue
     const name = guarded.get(fold(key))
     if (name !== undefined) return { key, name }
@@ -31,7 +31,7 @@ export function otherSpelling(
 
 const mayFold = /[^a-z0-9_]/
 
-/** Letters as Go compares them: the long s and the Kelvin sign are an s and a k. */
+/** Folds letters as Go compares them: the long s equals s, and the Kelvin sign equals k. */
 function fold(name: string): string {
   return name.toUpperCase().toLowerCase()
 }

@@ -5,44 +5,44 @@ import { createStreamScanner, noted, type StreamWords, type TextBytes } from './
 import { unitsOfMedia, unitsOfText } from './text-units.ts'
 import type { UsageReader } from './usage-reader.ts'
 
-/** What a protocol's streams are like. */
+/** The form of a protocol's streams. */
 export interface StreamGrammar {
   readonly words: StreamWords
   readonly createUsageReader: () => UsageReader
-  /** Whether the figures are the last word, should nothing more come; of so many answers in one stream. */
+  /** Whether the figures are final if nothing more comes, with this many answers in one stream. */
   readonly isFinal: (seen: StreamNotes, answers: number) => boolean
-  /** Whether, where the figures are final, nothing more comes that could change them. */
+  /** Whether nothing can come any more that changes final figures. */
   readonly isOver: (seen: StreamNotes) => boolean
 }
 
-/** What was noted in all events so far. */
+/** What was noted in all events up to now. */
 interface StreamNotes {
   hasUsage: boolean
   hasTopUsage: boolean
-  /** The last event that said something had usage and nothing else. */
+  /** The last event with content had usage only. */
   endsInUsage: boolean
-  /** Text came after the last usage. */
+  /** Text has arrived after the last usage. */
   hasTextSince: boolean
   stops: number
   status: string
   isDone: boolean
-  /** The upstream has ended the stream, and did not break off. */
+  /** The upstream has ended the stream properly, not by breaking the connection. */
   isEnded: boolean
   isError: boolean
-  /** Something came that is more than a comment. */
+  /** An event other than a comment has arrived. */
   hasData: boolean
 }
 
-/** Past this a held-back event is let through as it is. */
+/** A held event that is longer passes as it is. */
 const heldBytesMax = 32 * 1024 * 1024
 
 const nothing = Buffer.alloc(0)
 
 /**
- * Meters a stream as it passes. With `withholdsUsage` it takes out the event that the gateway asked for and the
- * client did not: the one with usage and choices that say nothing. An event is held back only until it is known
- * not to be that one, which is as soon as its choices say something. An error loses the names by which the provider
- * knows the operator; one that speaks of the operator's account does not pass, nor does what comes after it.
+ * Meters a stream as it passes. With `withholdsUsage` it removes the event that the gateway asked for and the client did
+ * not: the one with usage and empty choices. An event is held only until it is known not to be that one, which is as soon
+ * as its choices have content. The operator's names are removed from an error. An error about the operator's account does
+ * not pass, nor does what comes after it.
  */
 export function openStreamMeter(
   grammar: StreamGrammar,
@@ -77,7 +77,7 @@ export function openStreamMeter(
       reasoning.note(written.reasoning)
       details.note(written.details)
     }
-    // Most events are this: text, and nothing else.
+    // The common case: an event with text and nothing else.
     if ((notes & ~noted.choices) === plainText && scanner.stops() === 0 && !parts.isClosed()) noteText(notes)
     else noteMore(notes)
     scanner.nextEvent()
@@ -116,7 +116,7 @@ export function openStreamMeter(
     isFinal = reader.usage() !== undefined && grammar.isFinal(seen, answers)
   }
 
-  /** Usage without a figure, or of zeros, states nothing. */
+  /** The units stated so far. Usage without figures, or of zeros, counts as not stated. */
   function statedUnits(): number {
     const usage = reader.usage()
     return usage ? unitsOf(usage) : 0
@@ -141,13 +141,15 @@ export function openStreamMeter(
     return sieve.take()
   }
 
-  /** How much of an event that is not whole is held back: an error to its end, what may be unwanted until it says something. */
+  /**
+   * How much of an incomplete event is held: an error to its end, and an event that may be unwanted until it has content.
+   */
   function mostHeld(notes: number): number {
     if ((notes & noted.error) !== 0) return heldBytesMax
     return withholdsUsage && (notes & noted.choices) === 0 && !sieve.isPartlyOut() ? heldBytesMax : 0
   }
 
-  /** The event at hand is an error, and ends here. */
+  /** Passes or withholds an error event, which ends here. */
   function passError(at: number): void {
     const event = sieve.event(at)
     const shown = shownOf(event)
@@ -155,7 +157,7 @@ export function openStreamMeter(
     if (shown !== event) sieve.put(shown)
   }
 
-  /** What passes of an error: the same bytes where there is nothing to hide. */
+  /** What passes of an error: the same bytes if they hold nothing of the operator's. */
   function shownOf(event: Buffer): Buffer {
     const text = event.toString()
     refusal = operatorRefusalInEvent(text)
@@ -175,7 +177,7 @@ export function openStreamMeter(
   return {
     push,
     end() {
-      // A last event whose blank line never came; most clients take it for one.
+      // The last event has no blank line after it; most clients accept it all the same.
       const notes = scanner.notes()
       const isOurs = withholdsUsage && isUsageOnly(notes) && scanner.isWhole()
       const held = refusal || isOurs ? nothing : sieve.end()
@@ -199,7 +201,7 @@ export function openStreamMeter(
 
 const plainText = noted.text | noted.data
 
-/** It has usage at the top level, and neither says something nor fails. */
+/** Whether an event has usage at the top level, no text and no error. */
 function isUsageOnly(notes: number): boolean {
   return (notes & (noted.topUsage | noted.choices | noted.error)) === noted.topUsage
 }
@@ -208,11 +210,11 @@ function totalOf(texts: readonly TextBytes[]): number {
   return texts.reduce((sum, { ascii, other }) => sum + ascii + other, 0)
 }
 
-/** Units of the text of one kind: at least one for each event in which some of it came. */
+/** Counts units of one kind of text: at least one for each event that holds some of it. */
 interface EventCount {
-  /** An event with text is over. */
+  /** To be called when an event with text has ended. */
   readonly note: (bytes: TextBytes) => void
-  /** @param isOpen the event at hand has text, and is not over */
+  /** @param isOpen the present event has text and has not ended */
   readonly units: (bytes: TextBytes, isOpen: boolean) => number
 }
 
@@ -232,12 +234,12 @@ function createEventCount(): EventCount {
 }
 
 /**
- * Of several answers in one stream some servers send one after the other, each with an end and an event of usage of its
- * own. Usage that comes after both is another part, and not more of the same.
+ * Some servers send several answers in one stream one after the other, each with its own end and its own event of usage.
+ * Usage after both of these belongs to another part, and is not an update of the first.
  */
 interface Parts {
   readonly note: (notes: number, stops: number) => void
-  /** What comes next may be of another answer. */
+  /** Whether the next events may belong to another answer. */
   readonly isClosed: () => boolean
 }
 
@@ -260,37 +262,37 @@ function createParts(reader: UsageReader, answers: number): Parts {
   }
 }
 
-/** Lets bytes through in order, but for events that turn out to be unwanted. */
+/** Passes bytes in order, except events that turn out to be unwanted. */
 interface Sieve {
   /** Takes a chunk; returns where to start reading it. */
   readonly start: (chunk: Buffer) => number
-  /** What is here of the event that ends here. */
+  /** The bytes of the event that ends at this offset, as far as they are held. */
   readonly event: (at: number) => Buffer
-  /** The event at hand ends here. What is out of an unwanted one stays out. */
+  /** To be called where an event ends. Bytes of an unwanted event that have passed cannot be taken back. */
   readonly endEvent: (at: number, isUnwanted: boolean) => void
-  /** Part of the event at hand has gone out. */
+  /** Whether a part of the present event has passed. */
   readonly isPartlyOut: () => boolean
-  /** Lets this through in the place of an event that was taken out. */
+  /** Passes these bytes in place of an event that was removed. */
   readonly put: (bytes: Buffer) => void
-  /** The chunk ends within an event, of which no more than this is held back. */
+  /** To be called where a chunk ends within an event, of which at most this much is held. */
   readonly endChunk: (mostHeld: number) => void
-  /** What passes. */
+  /** The bytes that pass now. */
   readonly take: () => Buffer
-  /** What is held back still. */
+  /** The bytes that are still held. */
   readonly end: () => Buffer
 }
 
 function createSieve(): Sieve {
   let chunk: Buffer = nothing
-  /** Bytes of the chunk from here to `eventStart` pass. */
+  /** The bytes of the chunk from here to `eventStart` pass. */
   let passFrom = 0
   let eventStart = 0
   let passed: Buffer[] = []
   let held: Buffer[] = []
   let heldBytes = 0
-  /** Part of the event has gone out. */
+  /** A part of the event has passed. */
   let isPartlyOut = false
-  /** The event that was taken out ended in a CR at the chunk's end: its LF may come yet. */
+  /** The removed event ended in a CR at the chunk's end; its LF may follow. */
   let dropsLineFeed = false
 
   function release(): void {

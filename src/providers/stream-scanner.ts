@@ -2,60 +2,63 @@ import { type JsonRecord, parse, parseRecord } from './figures.ts'
 import type { UsageReader } from './usage-reader.ts'
 
 /**
- * Follows server-sent events byte by byte, without taking them apart: at every byte it knows where in the event's
- * JSON it stands, notes the few things that metering needs, and keeps nothing but a usage object while that
- * passes. Its state carries over, so it does not matter where the network cuts the chunks.
+ * Scans server-sent events byte by byte, without parsing them. At every byte it knows its place in the event's JSON,
+ * notes the few things that metering needs, and keeps only a usage object while that passes. The state carries over to
+ * the next chunk, so it does not matter where the network cuts the stream.
  *
- * Only JSON in `data:` lines is looked at. The end of a line closes every string (JSON has none that goes on), so
- * a line that is no JSON cannot put the rest out of step.
+ * Only JSON in `data:` lines is read. The end of a line closes every string (a JSON string cannot span lines), so a line
+ * that is not JSON cannot affect the following ones.
  */
 
-/** What one protocol's events say, by the names of their members. */
+/** The names of the members in one protocol's events. */
 export interface StreamWords {
-  /** Members whose string value is text that the model wrote; those in which it reasoned. */
+  /** Members whose string value is text that the model wrote; below, those that hold its reasoning. */
   readonly text: readonly string[]
   readonly reasoning: readonly string[]
   /**
-   * Members whose object holds what the model wrote. A string in it is text under whatever name, but for those that
-   * label it; what stands within a label is no text either.
+   * Members whose object holds what the model wrote. Every string in it is text, whatever its name, except labels;
+   * strings within a label are not text either.
    */
   readonly grows?: readonly string[]
   readonly labels?: readonly string[]
-  /** Within such an object: members that tell the same reasoning once more, in parts. */
+  /** Within such an object: members that repeat the reasoning in parts. */
   readonly details?: readonly string[]
   /** Members whose string holds audio or an image in base64: everywhere, and within such an object. */
   readonly media?: readonly string[]
   readonly innerMedia?: readonly string[]
-  /** Where `usage` may stand: `''` for the top level, else the top-level member that holds it. */
+  /** The places of `usage`: `''` for the top level, else the top-level member that holds it. */
   readonly usageIn: readonly string[]
-  /** At the same places: what tools of the provider used, and how the request was served. */
+  /** At the same places: the usage of the provider's tools, and the service tier. */
   readonly tools?: string
   readonly tier?: string
-  /** A member whose string value says that the answer, or one of several, is over. */
+  /** A member whose string value says that the answer, or one of several, has ended. */
   readonly stop?: string
-  /** At the places of usage: a member whose word says how far the answer is. */
+  /** At the places of usage: a member whose value is the status of the answer. */
   readonly status?: string
   /** At the places of usage: a member that names the model that answers. */
   readonly model?: string
-  /** A top-level member that names what the event is, and the words that make it an error. */
+  /** A top-level member that names the kind of event, and the kinds that are errors. */
   readonly kind?: string
 }
 
-/** What was noted in an event, as the bits of one number: an object for each event would cost more than reading it. */
+/**
+ * What was noted in an event, as the bits of one number: creating an object for each event would cost more than scanning
+ * it.
+ */
 export const noted = {
-  /** A usage object at one of its places; at the top level. */
+  /** A usage object at one of its places; below, one at the top level. */
   usage: 1,
   topUsage: 2,
-  /** `choices` hold a string: something is said or told in them. */
+  /** `choices` hold a string that is not empty. */
   choices: 4,
   /** `[DONE]`. */
   done: 8,
   text: 16,
-  /** It is an error. */
+  /** The event is an error. */
   error: 32,
-  /** It holds JSON, so that it is more than a comment. */
+  /** The event holds JSON, so it is more than a comment. */
   data: 64,
-  /** By its kind its text is base64 of audio. */
+  /** By its kind the event's text is base64 of audio. */
   media: 128,
 } as const
 
@@ -64,11 +67,11 @@ export interface StreamScanner {
   readonly scan: (chunk: Buffer, from: number) => number
   /** Whether the last `scan` stopped at an event's end. */
   readonly isAtEventEnd: () => boolean
-  /** Of the event at hand: what was noted (`noted`), how many answers ended in it, and how far it says that they are. */
+  /** Of the present event: what was noted (`noted`), how many answers ended in it, and the status that it states. */
   readonly notes: () => number
   readonly stops: () => number
   readonly status: () => string
-  /** All its brackets are closed. */
+  /** Whether all brackets of the event are closed. */
   readonly isWhole: () => boolean
   readonly nextEvent: () => void
   /** What was written since the start, in bytes. */
@@ -79,7 +82,7 @@ export interface StreamScanner {
 interface Written {
   readonly text: TextBytes
   readonly reasoning: TextBytes
-  /** Reasoning as it stands in details, as a rule the same once more. */
+  /** Reasoning in details, which usually repeats the other. */
   readonly details: TextBytes
   /** Base64 of audio and images. */
   readonly media: TextBytes
@@ -90,7 +93,7 @@ export interface TextBytes {
   other: number
 }
 
-// Where in a line the scanner stands.
+// The scanner's place in a line.
 const field = 0
 const skipping = 1
 const json = 2
@@ -98,7 +101,7 @@ const inString = 3
 const afterBackslash = 4
 const naming = 5
 
-// What a member's name means.
+// The meaning of a member's name.
 const unknown = 0
 const usage = 1
 const tools = 2
@@ -109,7 +112,7 @@ const grows = 6
 const label = 7
 const details = 8
 const innerMedia = 9
-// From here on a string as its value means something, wherever the chunk is cut.
+// From this meaning on, the string value of a member matters, even if a chunk's end cuts it.
 const firstOfStrings = 10
 const text = 10
 const media = 11
@@ -118,7 +121,7 @@ const detail = 13
 const lastOfText = 13
 const stop = 14
 const failure = 15
-// From here on the string itself does.
+// From this meaning on, the content of the string matters as well.
 const firstOfWords = 16
 const tier = 16
 const status = 17
@@ -139,7 +142,7 @@ const modelBytesMax = 300
 /** A usage object has a few hundred bytes; a hostile one must not grow without bound. */
 const usageBytesMax = 64 * 1024
 
-/** An opening that is not met so often in a row is not looked for any more. */
+/** After so many misses in a row an opening is no longer compared. */
 const missesMax = 16
 const openingBytesMax = 2048
 
@@ -151,7 +154,7 @@ interface Opening {
   readonly growsAt: number
   readonly innerAt: number
   readonly within: number
-  /** Whose text it is. */
+  /** The meaning of that text. */
   readonly meaning: number
   readonly notes: number
 }
@@ -159,14 +162,17 @@ interface Opening {
 /** The kind of an event whose text is base64. */
 const audioKind = 'response.audio.delta'
 
-/** In a string: 0 ASCII, 1 other, 2 what needs a look. Outside of one: 0 what does not matter. */
+/**
+ * Bytes in a string: 0 ASCII, 1 other, 2 a byte that is handled separately. Outside of a string: 0 a byte that does not
+ * matter.
+ */
 const stringKinds = new Uint8Array(256).fill(1, 0x80)
 const jsonKinds = new Uint8Array(256)
 for (const byte of [lineFeed, carriageReturn, quote, backslash]) stringKinds[byte] = 2
 for (const byte of [lineFeed, carriageReturn, quote, openBrace, closeBrace]) jsonKinds[byte] = 1
 for (const byte of [openBracket, closeBracket, comma, colon, letterD]) jsonKinds[byte] = 1
 
-/** @param isWholeBody follows one JSON text instead of events */
+/** @param isWholeBody scans one JSON text instead of events */
 export function createStreamScanner(
   words: StreamWords,
   reader: UsageReader,
@@ -176,7 +182,7 @@ export function createStreamScanner(
   const usageAtTop = words.usageIn.includes('')
   const usageInChoices = words.usageIn.includes('choices')
 
-  // The line and the event. What starts like an object is one, and no stream: an error, as a rule.
+  // The line and the event. An answer that starts like an object is one JSON text and not a stream, usually an error.
   let isBody = isWholeBody
   let isAtStart = !isWholeBody
   let mode = isWholeBody ? json : field
@@ -193,7 +199,7 @@ export function createStreamScanner(
   const detailBytes: TextBytes = { ascii: 0, other: 0 }
   const mediaBytes: TextBytes = { ascii: 0, other: 0 }
 
-  // The place in its JSON: the last byte that counts, the last name, the last one at the top level.
+  // The place in the JSON: the last significant byte, the last name, and the last name at the top level.
   let depth = 0
   let last = 0
   let meaning = unknown
@@ -202,23 +208,24 @@ export function createStreamScanner(
   let isText = false
   let isWord = false
 
-  // The object of text that it stands in, its depth, and that of details or a label within; what an unknown name means there.
+  // The depth of the enclosing object of text, that of details or a label within it, and what an unknown name means
+  // there.
   let growsAt = -1
   let innerAt = -1
   let within = unknown
 
-  // A name, or a word, that may be cut by a chunk's end.
+  // A name or a word, which a chunk's end may cut.
   let nameStart = -1
   const wordBytesMax = words.model === undefined ? nameBytesMax : modelBytesMax
   const carried = Buffer.alloc(wordBytesMax)
   let carriedBytes = 0
 
-  // How text events start: with the same bytes as the one before, as a rule. Then its state is known at once.
+  // Text events usually start with the same bytes as the one before. The state after these bytes is then known at once.
   let eventAt = -1
   let opening: Opening | undefined
   let misses = 0
 
-  // A usage object that is passing, or one of tools.
+  // The usage object that passes now, or the object of tools.
   let usageDepth = -1
   let isTools = false
   let usageFrom = -1
@@ -247,7 +254,7 @@ export function createStreamScanner(
   function collectUsage(chunk: Buffer, end: number): void {
     if (usageFrom < 0) return
     usageBytes += end - usageFrom
-    // A copy: what is kept must not hold a whole chunk.
+    // A copy, since a slice would keep the whole chunk in memory.
     if (usageBytes <= usageBytesMax) usagePieces.push(Buffer.from(chunk.subarray(usageFrom, end)))
     usageFrom = -1
   }
@@ -269,14 +276,14 @@ export function createStreamScanner(
     notes |= isTop ? noted.usage | noted.topUsage : noted.usage
   }
 
-  /** Whether a member of the object at hand stands where usage may. */
+  /** Whether the present object is a place of usage. */
   function isAtPlace(): boolean {
-    // A whole answer has it there.
+    // A whole answer has usage at the top level.
     if (depth === 1) return usageAtTop || isBody
     return (depth === 2 && topMeaning === holder) || (depth === 3 && topMeaning === choices && usageInChoices)
   }
 
-  /** Whether an error here is that of the answer: at the top level, in the member that holds usage, or in a choice. */
+  /** Whether an error at this place is the answer's: at the top level, in the member that holds usage, or in a choice. */
   function isOfError(): boolean {
     return depth === 1 || (depth === 2 && topMeaning === holder) || (depth === 3 && topMeaning === choices)
   }
@@ -292,7 +299,7 @@ export function createStreamScanner(
     else if (depth === 1 && word === audioKind) notes |= noted.media
   }
 
-  /** What a name means within an object of text. */
+  /** The meaning of a name within an object of text. */
   function placed(name: number): number {
     if (name === unknown) return within
     if (within === text) return name === innerMedia ? media : name
@@ -305,7 +312,7 @@ export function createStreamScanner(
     return meaning === media || (notes & noted.media) !== 0 ? mediaBytes : textBytes
   }
 
-  /** Remembers the event up to here, the start of its text, unless such events turned out to differ. */
+  /** Remembers the event up to the start of its text, unless the openings of such events turned out to differ. */
   function rememberOpening(chunk: Buffer, end: number): void {
     if (eventAt < 0 || misses > missesMax || end - eventAt > openingBytesMax) return
     if ((notes & (noted.text | noted.usage)) !== 0 || stops > 0 || usageDepth >= 0) return
@@ -313,7 +320,7 @@ export function createStreamScanner(
     opening = { bytes, depth, topMeaning, growsAt, innerAt, within, meaning, notes }
   }
 
-  /** At an event's start: skips its opening if it is the remembered one; returns where to go on. */
+  /** At an event's start: skips the opening if it is the remembered one; returns the offset to continue at. */
   function takeOpening(chunk: Buffer, at: number): number {
     eventAt = at
     if (!opening) return at
@@ -358,7 +365,7 @@ export function createStreamScanner(
     }
   }
 
-  /** A string that is not empty, whatever it says. */
+  /** Notes a string that is not empty. */
   function noteString(): void {
     if (meaning === stop) stops += 1
     else if (meaning === failure && isOfError()) notes |= noted.error
@@ -388,14 +395,14 @@ export function createStreamScanner(
     if (depth === 1) topMeaning = meaning
   }
 
-  /** A word that names the event, and is as long as one that matters. */
+  /** Notes the kind of the event, if the word is as long as one that matters. */
   function noteKind(chunk: Buffer, at: number, end: number): void {
     const word = chunk.toString('latin1', at, end)
     if (word === 'error') notes |= noted.error
     else if (word === audioKind) notes |= noted.media
   }
 
-  /** An object as the value of a member. */
+  /** Enters an object that is the value of a member. */
   function openMember(at: number): void {
     if (meaning === failure) {
       if (isOfError()) notes |= noted.error
@@ -409,7 +416,7 @@ export function createStreamScanner(
     }
   }
 
-  /** An object or a list as the value of a member within an object of text. */
+  /** Enters an object or a list that is the value of a member within an object of text. */
   function openInner(): void {
     if (within !== text || (meaning !== label && meaning !== details)) return
     innerAt = depth
@@ -426,7 +433,7 @@ export function createStreamScanner(
     }
   }
 
-  /** A byte of the JSON that is no part of a string, and counts. */
+  /** Takes a significant byte of the JSON outside of strings. */
   function takeStructure(chunk: Buffer, byte: number, at: number): void {
     switch (byte) {
       case quote:
@@ -479,7 +486,7 @@ export function createStreamScanner(
     return at + 1
   }
 
-  /** Goes on in a string to its end, the line's or the chunk's. */
+  /** Continues in a string to its end, the line's end or the chunk's end. */
   function takeString(chunk: Buffer, from: number): number {
     let at = from
     let other = 0
@@ -504,8 +511,8 @@ export function createStreamScanner(
   }
 
   /**
-   * Goes on in JSON to a line's end, a string that needs a look, or the chunk's end. This is the loop that most
-   * bytes pass through: whole strings are taken in place, and the state is in locals meanwhile.
+   * Continues in JSON to a line's end, a string that is handled separately, or the chunk's end. Most bytes pass through
+   * this loop: it reads whole strings in place, and keeps the state in locals meanwhile.
    */
   function takeJson(chunk: Buffer, from: number): number {
     const length = chunk.length
@@ -581,11 +588,11 @@ export function createStreamScanner(
     return at + 1
   }
 
-  /** Goes on in an event's name, as long as it may be that of an error. */
+  /** Continues in an event's name, as long as it may be that of an error. */
   function takeName(chunk: Buffer, at: number): number {
     const byte = chunk[at]
     if (byte === lineFeed || byte === carriageReturn) return takeLineEnd(chunk, at)
-    // The blank after the colon may be left out.
+    // The space after the colon is optional.
     if (fieldAt === eventFieldBytes && byte === errorEvent[fieldAt + 1]) fieldAt += 2
     else if (byte === errorEvent[fieldAt]) fieldAt += 1
     else mode = skipping
@@ -598,7 +605,7 @@ export function createStreamScanner(
     return at < chunk.length ? takeLineEnd(chunk, at) : at
   }
 
-  /** Keeps what the chunk's end cuts in two. */
+  /** Keeps the name or object that the chunk's end cuts in two. */
   function suspend(chunk: Buffer): void {
     if (usageFrom >= 0) {
       collectUsage(chunk, chunk.length)
@@ -611,7 +618,7 @@ export function createStreamScanner(
     nameStart = 0
   }
 
-  /** At the first byte of all: skips a byte order mark. */
+  /** At the stream's first byte: skips a byte order mark. */
   function takeStart(chunk: Buffer, from: number): number {
     isAtStart = false
     const at = chunk[from] === 0xef && chunk[from + 1] === 0xbb && chunk[from + 2] === 0xbf ? from + 3 : from
@@ -670,12 +677,12 @@ interface Name {
   readonly meaning: number
 }
 
-/** Names by their length. */
+/** Names, indexed by their length. */
 type Names = readonly (readonly Name[] | undefined)[]
 
 const knownNames = new WeakMap<StreamWords, Names>()
 
-/** Made once for each protocol: a stream that idles would hold four kilobytes of its own. */
+/** Created once for each protocol: otherwise each idle stream would hold four kilobytes. */
 function namesOf(words: StreamWords): Names {
   const known = knownNames.get(words)
   if (known) return known
@@ -707,7 +714,7 @@ function createNames(words: StreamWords): Names {
   return names
 }
 
-/** What a string of JSON says, from its bytes one by one. */
+/** The content of a JSON string that is given as one character for each byte. */
 function unescaped(word: string): string {
   const bytes = Buffer.from(word, 'latin1')
   if (!word.includes('\\')) return bytes.toString()

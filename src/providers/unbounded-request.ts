@@ -4,13 +4,13 @@ import { createMemberReader, type MemberReader } from './member-reader.ts'
 import { readModelsElsewhere } from './models-elsewhere.ts'
 import { noOutput, type RequestReading } from './provider.ts'
 
-/** Of a route that only the operator knows: some pages of text. */
+/** The units that are reserved for a route which only the operator knows: some pages of text. */
 const passedUnits = 4_096
 
 /**
- * A request whose output no member bounds. What it may come to is held as it is said here, and nothing is written into it.
+ * Reads a request whose output no member can bound. A fixed amount is reserved for it, and no bound is written into it.
  *
- * @param heldOf the units that are held for its output
+ * @param heldOf the units that are reserved for its output
  */
 export function readUnbounded(
   body: Buffer,

@@ -6,18 +6,18 @@ import type { StreamWords } from './stream-scanner.ts'
 import { unitsOfText } from './text-units.ts'
 import { readBodyUsage, type UsageMembers, type UsageReader } from './usage-reader.ts'
 
-/** What one endpoint's whole answers are like. */
+/** The form of one endpoint's whole answers. */
 export interface AnswerGrammar {
   readonly createUsageReader: () => UsageReader
   readonly members?: UsageMembers
-  /** Members that hold what the model wrote; undefined where an answer holds no text (embeddings). */
+  /** Members that hold what the model wrote; undefined if an answer holds no text (embeddings). */
   readonly words?: StreamWords
 }
 
-/** An error is short; longer answers are not looked at for one. */
+/** Errors are short: a longer answer is not checked for one. */
 const errorBytesMax = 64 * 1024
 
-/** Reads a whole answer. Its text is only looked at where nothing states its use. */
+/** Reads a whole answer. Its text is scanned only if it states no usage. */
 export function readWholeAnswer(
   { createUsageReader, members, words }: AnswerGrammar,
   body: Buffer,
@@ -28,11 +28,11 @@ export function readWholeAnswer(
   const usage = reader.usage()
   const reading = { extras: reader.extras(), passed: nothingPassed, isError: false }
   if (usage && usage.output + usage.reasoning > 0) return { ...reading, usage }
-  // Of an embedding the input is all that there is.
+  // An embedding has only input.
   if (usage && unitsOf(usage) > 0)
     return { ...reading, usage, passed: words ? estimateText(body, words) : nothingPassed }
   const passed = words ? estimateText(body, words) : nothingPassed
-  // Of a server that has no figures some state zeros. A request for embeddings always has an input.
+  // Some servers without figures state zeros. A request for embeddings always has an input.
   const saysNothing = usage === undefined || !words || hasPassed(passed)
   const isWhole = bytes === body.length
   if (!hasPassed(passed) && isWhole && isErrorBody(body))
@@ -41,18 +41,18 @@ export function readWholeAnswer(
   return { ...reading, usage: undefined, passed: words ? atLeast(passed, bytes, isWhole) : nothingPassed }
 }
 
-/** Where no text is found, or only a part was looked at, all bytes count as text. */
+/** If no text is found, or only a part was read, all bytes count as text. */
 function atLeast(passed: PassedUnits, bytes: number, isWhole: boolean): PassedUnits {
   return isWhole && hasPassed(passed) ? passed : { output: unitsOfText(bytes, 0), reasoning: 0 }
 }
 
-/** Reads an answer of counting: nothing is charged for it, and its figures are those of another request. */
+/** Reads an answer that counts units: it is free, and its figures describe another request. */
 export function readCounted(body: Buffer, bytes = body.length): AnswerReading {
   const isError = bytes === body.length && isErrorBody(body)
   return { usage: undefined, extras: undefined, passed: nothingPassed, isError }
 }
 
-/** Whether a body tells of an error, in one of the forms that servers have for it, and holds nothing else. */
+/** Whether a body is only an error, in one of the formats that servers use. */
 function isErrorBody(body: Buffer): boolean {
   if (body.length > errorBytesMax) return false
   const value = parse(body)
@@ -67,7 +67,7 @@ function holdsError({ error }: JsonRecord): boolean {
   return typeof error === 'string' ? error !== '' : typeof error === 'object' && error !== null
 }
 
-/** A router puts the error of the provider behind it into the choice, beside a message that is empty. */
+/** Whether the choices hold an error: a router puts the error of its provider into the choice, beside an empty message. */
 function haveFailed(choices: unknown): boolean {
   if (!Array.isArray(choices) || choices.length === 0) return false
   return choices.every((choice) => holdsError(recordOf(choice) ?? {}))

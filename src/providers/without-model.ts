@@ -4,16 +4,16 @@ import { noOutput } from './provider.ts'
 
 export interface WithoutModel {
   readonly method: PassedMethod
-  /** The name that a request counts as which names none itself; absent: each has to name one. */
+  /** The model that a request without a model counts as; absent: each request must name one. */
   readonly model: string | undefined
-  /** What such a request sends may have models run that it does not name (a batch). */
+  /** Such a request may start models that it does not name (a batch). */
   readonly runsModels: boolean
 }
 
 /**
- * An operation as its requests are read that may name no model. Such a request counts as one, under the name that stands
- * for the route, by which it is admitted. What its answer says was used is charged where something ran; what GET and
- * DELETE answer speaks of work that was charged when it ran, and is not charged again.
+ * An operation whose requests may name no model. Such a request counts as one, and is admitted under the name that stands
+ * for the route. Usage in its answer is charged if models ran. Usage in answers to GET and DELETE describes work that was
+ * charged when it ran, and is not charged again.
  */
 export function withoutModel(endpoint: Endpoint, { method, model, runsModels }: WithoutModel): Endpoint {
   const isBare = hasNoBody(method)
@@ -23,7 +23,7 @@ export function withoutModel(endpoint: Endpoint, { method, model, runsModels }: 
     ...noOutput,
     model,
     isStandIn: true,
-    // Refused to those whom a model that is not seen could lead past a list or a limit.
+    // Refused to users whose list of models or limits an unseen model could evade.
     ...(runsModels && !isBare && { elsewhere: { names: [], isOpen: true } }),
   }
   const byRequest: Endpoint = { ...shared, isByRequest: true, standIn }

@@ -14,7 +14,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   address_limit: 'permission_error',
   not_found: 'not_found_error',
   model_not_served: 'not_found_error',
-  // As the provider has it: a model that a holder may not use is not there.
+  // As at the provider: a model that the user may not use is reported as not found.
   model_not_allowed: 'not_found_error',
   method_not_allowed: 'invalid_request_error',
   conflict: 'conflict_error',
@@ -36,7 +36,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   upstream_timeout: 'timeout_error',
 }
 
-/** `limit` is ours, beside what the provider has. */
+/** `limit` is a member of Tollgate's own, beside the provider's. */
 export function renderProblem({ code, message, limit }: Problem, requestId: string): string {
   const error = { type: types[code], message, ...(limit && { limit }) }
   return JSON.stringify({ type: 'error', error, request_id: requestId })

@@ -15,7 +15,7 @@ export function limitHeaders({ quota, rate }: LimitsView): Readonly<Record<strin
   return headers
 }
 
-/** RFC 3339, in whole seconds, rounded up so that nobody comes back too early. */
+/** RFC 3339, in whole seconds, rounded up so that a client does not retry too early. */
 function renderTime(at: number): string {
   return new Date(Math.ceil(at / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }

@@ -2,7 +2,7 @@ import { figureOf, type JsonRecord } from '#providers/figures.ts'
 import { modelFacts } from '#providers/model-facts.ts'
 import type { ListedModel } from '#providers/provider.ts'
 
-/** Everything on one page: no operator serves so many models that a client would have to turn it. */
+/** All models on one page: an installation does not serve enough of them to need more. */
 export function renderModelList(models: readonly ListedModel[]): string {
   return JSON.stringify({
     data: models.map(modelOf),

@@ -34,7 +34,7 @@ const endpoints: readonly Endpoint[] = [
   },
 ]
 
-/** What states no figure is estimated by its text, so that nothing is free by accident. */
+/** An answer without figures is estimated by its text, so that it is not free by accident. */
 function passedEndpoint(path: string): Endpoint {
   return {
     path,
@@ -66,7 +66,7 @@ export const anthropic: Provider = {
     'anthropic-version',
     'anthropic-beta',
     'anthropic-dangerous-direct-browser-access',
-    // Claude Code, and programs that are made like it.
+    // Claude Code and similar programs.
     'x-app',
     'x-claude-code-*',
   ],

@@ -9,7 +9,7 @@ import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 
 /** What each endpoint's request says about itself, and what may be written into it. */
 
-/** The provider requires it, and says so itself; it allows 0 (which only fills the cache). */
+/** The provider requires the member and reports it if it is missing. It allows 0, which only fills the cache. */
 const messageBound: BoundRule = { official: ['max_tokens'], elsewhere: 'max_tokens', takesZero: true }
 
 export function readMessage(body: Buffer, members: JsonMembers): RequestReading {

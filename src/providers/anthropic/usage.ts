@@ -6,13 +6,13 @@ import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
  * Usage as this protocol states it: `input_tokens` is what was neither read from a cache nor written to one,
- * `output_tokens` includes the thinking. In a stream `message_start` states the input and `message_delta` the
- * output so far, and may restate the rest; all of it is cumulative, so the last value of each field stands, unless it
- * takes back what was stated.
+ * `output_tokens` includes the thinking. In a stream `message_start` states the input and `message_delta` the output so
+ * far, and may restate the rest; all of it is cumulative, so the last value of each field stands, unless it takes back
+ * what was stated.
  *
- * `iterations` lists each inference of its own. The top level sums up those that made the answer (`message`, or
- * `fallback_message` where another model made it); what else ran on the way (a compaction, an advisor) is charged
- * beside it. A fallback that declined is a `message` that the top level leaves out: it is not charged.
+ * `iterations` lists each inference separately. The top level sums up those that made the answer (`message`, or
+ * `fallback_message` if another model made it). Other inferences (a compaction, an advisor) are charged beside it. A
+ * fallback that declined is a `message` that the top level leaves out: it is not charged.
  */
 export function createUsageReader(): UsageReader {
   const extras = createExtrasGatherer()
@@ -31,14 +31,15 @@ export function createUsageReader(): UsageReader {
       const figure = figureOf(usage, field)
       if (figure !== undefined) next[field] = figure
     }
-    // An input that falls to nothing is taken back by a server that has no figure; any other restates how it divides.
+    // If the input falls to zero, a server without figures takes it back, so that is ignored. Any other change restates
+    // how the input divides.
     const restates = (figureOf(usage, 'input_tokens') ?? 0) > 0
     if (restates || inputOf(next) >= inputOf(input)) Object.assign(input, next)
   }
 
   return {
     take(usage) {
-      // What was stated before holds no longer, and what comes after may rest on it.
+      // Earlier figures no longer hold, and later ones may build on the absurd one.
       isAbsurd ||= holdsAbsurd(usage, fields)
       takeInput(usage)
       const stated = figureOf(usage, 'output_tokens')
@@ -97,7 +98,7 @@ function besideOf(iterations: readonly unknown[]): readonly JsonRecord[] {
   })
 }
 
-/** The model that answered in the place of the request's own; a stream names that one at its start. */
+/** The model that answered instead of the request's own; the start of a stream names only the latter. */
 function fallbackOf(iterations: readonly unknown[]): string | undefined {
   const last = iterations.map(recordOf).findLast((iteration) => iteration?.type === 'fallback_message')
   return toModelName(last?.model)

@@ -1,9 +1,9 @@
 import type { ErrorCode, Problem } from '#core/errors.ts'
 
 /**
- * This protocol's error object. Its official clients choose the exception by the status; programs look at `code`
- * (`insufficient_quota` and `rate_limit_exceeded` above all), so these are the provider's own words where it has
- * one, and ours where it has none.
+ * This protocol's error object. Its official clients choose the exception by the status. Programs look at `code`
+ * (`insufficient_quota` and `rate_limit_exceeded` above all), so these are the provider's codes where one fits, else
+ * Tollgate's own.
  */
 interface Wording {
   readonly type: string
@@ -28,7 +28,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   address_limit: denied('address_limit'),
   not_found: invalid('not_found'),
   model_not_served: invalid('model_not_found'),
-  // A model that a holder may not use is not there, as the provider has it: clients then ask for another one.
+  // As at the provider, a model that the user may not use is reported as not found: clients then try another one.
   model_not_allowed: invalid('model_not_found'),
   method_not_allowed: invalid('method_not_allowed'),
   conflict: invalid('conflict'),
@@ -50,19 +50,21 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   upstream_timeout: failed('upstream_timeout'),
 }
 
-/** `limit` is ours: inside `error`, which is what the official clients hand to a program. */
+/** `limit` is a member of Tollgate's own. It is inside `error`, which the official clients hand to a program. */
 export function errorOf({ code: ours, message, issues, limit }: Problem) {
   const { type, code } = wordings[ours]
   const param = issues?.[0]?.path ?? null
   return { message, type, param, code, ...(limit && { limit }) }
 }
 
-/** The request id goes in the header only, as the provider has it. */
+/** The request id is in the header only, as at the provider. */
 export function renderProblem(problem: Problem): string {
   return JSON.stringify({ error: errorOf(problem) })
 }
 
-/** The official clients raise an event whose data has an `error`; nothing may follow it, `[DONE]` least of all. */
+/**
+ * The official clients raise an error for an event whose data has an `error`. No event may follow it, not even `[DONE]`.
+ */
 export function renderStreamProblem(problem: Problem): string {
   return `data: ${renderProblem(problem)}\n\n`
 }

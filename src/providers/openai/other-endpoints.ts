@@ -28,15 +28,15 @@ const nothingStated: AnswerReading = {
   isError: false,
 }
 
-/** An answer may be sound or plain text, in which nothing is looked for. */
+/** An answer may be sound or plain text; usage is not searched for there. */
 function readStated(body: Buffer, bytes = body.length): AnswerReading {
-  // Of a long one only the end is here, and what ends like usage in an object is that.
+  // Of a long answer only the end was kept; usage at the end of an object is still found there.
   if (bytes === body.length && firstByte(body) !== openBrace) return nothingStated
   const reading = readWholeAnswer({ createUsageReader }, body, bytes)
   return reading.usage || reading.isError ? reading : { ...reading, usage: readBilled(body) }
 }
 
-/** Some that rerank say it so: `"meta": {"billed_units": {"input_tokens": 5}}`. */
+/** Some reranking services state usage as `"meta": {"billed_units": {"input_tokens": 5}}`. */
 function readBilled(body: Buffer): Usage | undefined {
   const member = findLastMember(body, 'meta')
   const meta = member && parseRecord(body.subarray(member.start, member.end))
@@ -49,7 +49,7 @@ function firstByte(body: Buffer): number | undefined {
   return body.subarray(0, 64).find((byte) => byte > 0x20)
 }
 
-/** What states no figure is estimated by its text, so that nothing is free by accident. */
+/** An answer without figures is estimated by its text, so that it is not free by accident. */
 export function passedEndpoint(path: string): Endpoint {
   return {
     path,
@@ -75,7 +75,7 @@ const shared = {
 const imageForm = ['model', 'n', 'stream']
 const soundForm = ['model', 'stream']
 
-/** What this protocol has beside texts and vectors. */
+/** The endpoints of this protocol for other content than texts and vectors. */
 export const otherEndpoints: readonly Endpoint[] = [
   {
     ...shared,

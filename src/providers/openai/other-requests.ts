@@ -2,9 +2,12 @@ import type { JsonMembers } from '#lib/json-members.ts'
 import type { RequestReading } from '#providers/provider.ts'
 import { readUnbounded } from '#providers/unbounded-request.ts'
 
-/** What requests that nothing bounds hold: the most that a usual one comes to; the provider's figure settles. */
+/**
+ * The units that are reserved for requests without a bound: the most that a usual one comes to. The provider's own figure
+ * is charged.
+ */
 
-/** A large image of the best quality comes to 6,240 (image generation guide). */
+/** A large image of the best quality is 6,240 units (image generation guide). */
 const imageUnits = 6_400
 const imagesMax = 128
 /** Some minutes of speech, written or spoken. */
@@ -28,7 +31,7 @@ export function readCompaction(body: Buffer, members: JsonMembers): RequestReadi
   return readUnbounded(body, members, () => compactionUnits)
 }
 
-/** What has no output: a judgement, an order, a count. */
+/** Requests without output: moderations, rerankings, counts. */
 export function readPlain(body: Buffer, members: JsonMembers): RequestReading {
   return readUnbounded(body, members, () => 0)
 }

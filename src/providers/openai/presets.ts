@@ -1,16 +1,16 @@
 import type { Preset } from '#providers/provider.ts'
 
-/** A model that has to be loaded and a long prompt take their time without a fast processor. */
+/** Without a fast processor it takes long to load a model and to read a long prompt. */
 const patient = { headersTimeoutMs: 1_800_000, idleTimeoutMs: 1_800_000 }
 const everything = ['*']
 
 /**
- * Services and local servers that speak this protocol, in the order in which those of the environment are tried. Facts
- * are of their own references.
+ * Services and local servers that speak this protocol, in the order in which those of the environment are tried. The
+ * settings are taken from their own references.
  */
 export const presets: readonly Preset[] = [
   {
-    // Models are named by their deployments, of which it has no list.
+    // Requests name deployments, which Azure does not list.
     name: 'azure',
     provider: 'openai',
     variable: 'AZURE_OPENAI',
@@ -29,7 +29,7 @@ export const presets: readonly Preset[] = [
     settings: {},
   },
   {
-    // Refuses members that it does not know, and states usage on a stream's last chunk without being asked.
+    // Mistral refuses unknown members, and states usage on a stream's last chunk unasked.
     name: 'mistral',
     provider: 'openai',
     baseUrl: 'https://api.mistral.ai/v1',
@@ -65,7 +65,7 @@ export const presets: readonly Preset[] = [
     settings: { outputCapMember: 'max_tokens' },
   },
   {
-    // Some of its models take no larger bound than 8,192, and it refuses one that is.
+    // Some of Groq's models accept a bound of at most 8,192, and it refuses a larger one.
     name: 'groq',
     provider: 'openai',
     baseUrl: 'https://api.groq.com/openai/v1',

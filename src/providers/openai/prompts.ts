@@ -14,7 +14,7 @@ export function countPrompts(body: Buffer, member: JsonMember | undefined, max: 
     const byte = body[at]
     if (byte === quote) at = stringEnd(body, at + 1)
     else if (byte === openBracket) at = body.indexOf(closeBracket, at)
-    // A number: the list is itself one prompt.
+    // A number means that the list itself is one prompt.
     else if (byte !== undefined && byte > 0x2c && byte < 0x3a) return 1
     if (byte === quote || byte === openBracket) count += 1
     at += 1
@@ -22,7 +22,7 @@ export function countPrompts(body: Buffer, member: JsonMember | undefined, max: 
   return Math.max(1, count)
 }
 
-/** Offset of the closing quote. The body was scanned: there is one. */
+/** The offset of the closing quote. The body was scanned before, so the quote is there. */
 function stringEnd(body: Buffer, from: number): number {
   for (let end = body.indexOf(quote, from); end >= 0; end = body.indexOf(quote, end + 1)) {
     let backslashes = 0

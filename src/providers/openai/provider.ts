@@ -26,7 +26,7 @@ const answers: AnswerGrammar = {
   words: answerWords,
 }
 
-/** What all endpoints have in common; each adds how its requests are read and edited, and how it streams. */
+/** The parts that all endpoints share; each adds how its requests are read and edited, and how it streams. */
 const shared = {
   isMetered: true,
   readAnswer: (body: Buffer, bytes?: number) => readWholeAnswer(answers, body, bytes),
@@ -71,7 +71,7 @@ const endpoints: readonly Endpoint[] = [
   ...otherEndpoints,
 ]
 
-/** Regions have hosts of their own, and the same models are served at Azure by the same rules. */
+/** Regions have separate hosts, and Azure serves the same models by the same rules. */
 const officialHosts = [
   'openai.com',
   'openai.azure.com',
@@ -92,7 +92,7 @@ export const openai: Provider = {
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   defaultHeaders: {},
-  // The common tongue: whatever no other protocol claims.
+  // This protocol claims every request that no other protocol claims.
   claims: () => true,
   requestIdHeader: 'x-request-id',
   renderProblem,
@@ -101,7 +101,7 @@ export const openai: Provider = {
   requestHeaders: [
     ...requestHeadersAnywhere,
     'openai-beta',
-    // Codex, and programs that are made like it.
+    // Codex and similar programs.
     'originator',
     'session_id',
     'session-id',

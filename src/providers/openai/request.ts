@@ -25,13 +25,15 @@ const promptsMax = 2048
 /** The service refuses a smaller `max_output_tokens` (API reference). */
 const responseLeastCap = 16
 
-/** Both names bound an answer at the service itself, which refuses them together and one of them with some models. */
+/** Both members bound an answer at the service itself. It refuses the two together, and with some models one of them. */
 const chatBound: BoundRule = {
   official: ['max_completion_tokens', 'max_tokens'],
   elsewhere: 'max_tokens',
   isConfigurable: true,
 }
-/** The service ends one without a bound after 16 tokens, and takes 0 for what only echoes the prompt. */
+/**
+ * The service ends a completion without a bound after 16 units, and accepts 0 for an answer that only echoes the prompt.
+ */
 const completionBound: BoundRule = {
   official: ['max_tokens'],
   elsewhere: 'max_tokens',
@@ -81,7 +83,7 @@ export function readResponse(body: Buffer, members: JsonMembers): RequestReading
   const leastCap = responseLeastCap
   const advisor = readAdvisor(read, body, members)
   if (read.boolean('background') === true) {
-    // It would go on after this connection has ended, where nothing can be metered.
+    // Such a response goes on after this connection has ended, where it cannot be metered.
     read.refuse(
       'background',
       'With background: true the answer could not be metered, so it is not served here. Use a stream.',
@@ -130,7 +132,7 @@ function readingOf(
   rest: Omit<ModelRequest, 'model'>,
 ): RequestReading {
   const reading = concludeReading(read, body, members, rest)
-  // A bound that the client stated itself is for the provider to refuse.
+  // If the client stated a bound itself, the provider decides whether to refuse it.
   if (reading.kind === 'refused' || rest.output !== undefined) return reading
   const { request } = reading
   const mostCap = outputMaximumOf(request.model)
@@ -140,15 +142,15 @@ function readingOf(
 const choiceNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences']
 
 /**
- * How many answers are written and paid for, whatever part of them is sent: of `best_of` the best `n` are, and llama.cpp
- * has a name of its own for `n`.
+ * How many answers are written and paid for, which may be more than are sent: of `best_of` answers the best `n` are sent.
+ * llama.cpp has its own name for `n`.
  */
 function choicesOf(read: MemberReader): number {
   const counts = choiceNames.map((key) => read.integer(key, { min: 1, max: choicesMax }) ?? 1)
   return Math.max(...counts)
 }
 
-/** The most of the request and of what may take its place. */
+/** The most answers of the request and of its fallbacks. */
 function mostChoices(read: MemberReader, body: Buffer, members: JsonMembers): number {
   let most = choicesOf(read)
   readFallbacks(read, body, members, (fallback) => {
@@ -182,7 +184,7 @@ function asksUsage(body: Buffer, members: JsonMembers, read: MemberReader): bool
   if (options?.kind !== 'members') {
     read.refuse(
       'stream_options',
-      'The member stream_options must be a short object whose members stand once.',
+      'The member stream_options must be a short object in which each member is given once.',
     )
     return false
   }

@@ -1,11 +1,11 @@
 import type { Problem } from '#core/errors.ts'
 import { errorOf, renderStreamProblem } from './errors.ts'
 
-/** How problems are put on `/v1/responses`, whose clients look for more than those of the other operations. */
+/** Problems in the format of `/v1/responses`, whose clients expect more members than those of other endpoints. */
 
 /**
- * Codex tells a spent quota by this type, and prints `resets_at` (epoch seconds); any other 429 it calls a plan that
- * does not suffice. The time is there where waiting for it helps.
+ * Codex recognises a spent quota by this type, and prints `resets_at` (epoch seconds). It reports any other 429 as an
+ * insufficient plan. The time is sent if waiting for it helps.
  */
 export function renderResponseProblem(problem: Problem): string {
   return JSON.stringify({ error: responseError(problem) })
@@ -19,13 +19,13 @@ function responseError(problem: Problem) {
   return { ...error, type: 'usage_limit_reached', ...resets }
 }
 
-/** Later than every event that went before; how many they were is not counted. */
+/** Higher than the number of every earlier event; events are not counted. */
 const lastNumber = 2 ** 31 - 1
 
 /**
- * The response ends as failed, which is what Codex looks for, and then with the error that the official clients raise.
- * Their helpers want the same response from its beginning to its end, so that the id is that of `opening`, the first
- * bytes that went out; where none did, the response is begun first.
+ * The stream ends with a failed response, which Codex looks for, and then with the error that the official clients raise.
+ * Their helpers expect one response id from beginning to end, so the id is taken from `opening`, the first bytes that
+ * were sent. If no bytes were sent, the response is begun first.
  */
 export function renderResponseStreamProblem(problem: Problem, requestId: string, opening: Buffer): string {
   const { message, code } = errorOf(problem)

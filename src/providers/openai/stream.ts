@@ -4,21 +4,21 @@ import { createUsageReader } from './usage.ts'
 
 const written = {
   text: ['content', 'refusal', 'arguments', 'text'],
-  // What vendors of this protocol call the reasoning that they show.
+  // The names that vendors of this protocol have for the reasoning that they show.
   reasoning: ['reasoning_content', 'reasoning', 'reasoning_text', 'thinking'],
   details: ['reasoning_details', 'thinking_blocks'],
   labels: [
     ...['type', 'role', 'id', 'name', 'format', 'status', 'expires_at', 'annotations', 'citations'],
     ...['signature', 'thought_signature', 'extra_content', 'provider_specific_fields'],
   ],
-  // Of audio its data; an image stands in a URL.
+  // Audio is in `data`, an image in a URL.
   innerMedia: ['data', 'url'],
 }
 
 /**
- * Chat and completions: the last event has usage and says nothing else; then comes `[DONE]`. Vendors differ: usage so
- * far on each event, in the last one that has choices, within those choices or in `x_groq`, no `[DONE]`, and an event
- * of usage for each of several answers.
+ * Chat and completions: the last event has usage and no text; then comes `[DONE]`. Vendors differ: some state the usage
+ * so far on each event, on the last one with choices, within those choices or in `x_groq`; some send no `[DONE]`; some
+ * send an event of usage for each of several answers.
  */
 export const chatStream: StreamGrammar = {
   words: {
@@ -32,14 +32,14 @@ export const chatStream: StreamGrammar = {
   createUsageReader,
   isFinal: ({ hasUsage, hasTextSince, endsInUsage, isDone, isEnded, stops }, answers) =>
     hasUsage && !hasTextSince && (isDone || isEnded || (endsInUsage && (answers === 1 || stops >= answers))),
-  // Usage of another answer may follow, and where it does the first is not the whole.
+  // Usage of another answer may follow; the first usage is then only a part.
   isOver: ({ isDone }) => isDone,
 }
 
 /** Responses: `response.usage` is null until the event that completes, fails or cuts off the answer. */
 export const responsesStream: StreamGrammar = {
   words: {
-    // Whatever its kind, an event of the answer's growth has it so.
+    // Every kind of event that extends the answer has this member.
     text: ['delta'],
     reasoning: [],
     media: ['partial_image_b64'],
@@ -52,7 +52,7 @@ export const responsesStream: StreamGrammar = {
   createUsageReader,
   isFinal: ({ hasUsage, hasTextSince, status }) =>
     hasUsage && !hasTextSince && status !== 'in_progress' && status !== 'queued',
-  // A server that does not say how far the answer is may state usage at its start.
+  // A server that does not state the answer's status may state usage at the start.
   isOver: ({ status }) => status !== '',
 }
 

@@ -6,13 +6,13 @@ import { toModelName } from '#providers/model-names.ts'
 import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
- * Usage as this protocol states it, in both of its dialects: `prompt_tokens` and `completion_tokens` (chat,
- * completions, embeddings), `input_tokens` and `output_tokens` (responses). The input includes what was read
- * from a cache and what was written to one, the output includes the reasoning. Where it stands several times in a
- * stream it is cumulative: the most that was stated holds, and of equals the last.
+ * Usage as this protocol states it, in both of its forms: `prompt_tokens` and `completion_tokens` (chat, completions,
+ * embeddings), `input_tokens` and `output_tokens` (responses). The input includes what was read from a cache and what was
+ * written to one, the output includes the reasoning. If a stream states it several times it is cumulative: the largest
+ * one holds, and of equal ones the last.
  *
- * Many vendors speak this protocol and draw the lines differently. What they charge is never less than the
- * `total_tokens` that they state, so that the total tells what the other two figures leave out.
+ * Vendors of this protocol divide usage differently. None charges less than the `total_tokens` that it states, so the
+ * total shows what the other two figures leave out.
  */
 export function createUsageReader(): UsageReader {
   const extras = createExtrasGatherer()
@@ -36,7 +36,7 @@ export function createUsageReader(): UsageReader {
 
   return {
     take(usage) {
-      // What was stated before holds no longer, and what comes after may rest on it.
+      // Earlier figures no longer hold, and later ones may build on the absurd one.
       isAbsurd = holdsAbsurd(usage, sums)
       const next = isAbsurd ? undefined : usageOf(usage)
       if (isAbsurd) latest = undefined
@@ -71,7 +71,7 @@ export function createUsageReader(): UsageReader {
     },
     usage() {
       const known = latest ?? (unitsOf(before) > 0 ? noUsage : undefined)
-      // What tools used is no figure of the answer as long as its own is not stated.
+      // The usage of tools alone is not the answer's usage, which must be stated too.
       if (!known || isAbsurd) return undefined
       return addUsage(addUsage(before, known), images?.usage ?? noUsage)
     },
@@ -80,7 +80,7 @@ export function createUsageReader(): UsageReader {
   }
 }
 
-/** The figures that everything else is a part of. */
+/** The sums; all other figures are parts of them. */
 const sums = ['prompt_tokens', 'input_tokens', 'completion_tokens', 'output_tokens', 'total_tokens']
 
 function usageOf(stated: JsonRecord): Usage | undefined {
@@ -88,7 +88,7 @@ function usageOf(stated: JsonRecord): Usage | undefined {
   const givenInput = figureOf(stated, 'prompt_tokens') ?? figureOf(stated, 'input_tokens')
   const givenOutput = figureOf(stated, 'completion_tokens') ?? figureOf(stated, 'output_tokens')
   if (givenInput === undefined && givenOutput === undefined && total === undefined) return undefined
-  // Where one of the two is not stated it is what the total leaves.
+  // If one of the two is not stated, it is the rest of the total.
   const output = givenOutput ?? (givenInput === undefined ? 0 : Math.max(0, (total ?? 0) - givenInput))
   const input = givenInput ?? Math.max(0, (total ?? 0) - output)
   const gap = Math.max(0, (total ?? 0) - input - output)
@@ -98,7 +98,7 @@ function usageOf(stated: JsonRecord): Usage | undefined {
 interface Sides {
   readonly input: number
   readonly output: number
-  /** What the total holds beside them. */
+  /** What the total holds beyond input and output. */
   readonly moreInput: number
   readonly moreOutput: number
   readonly moreReasoning: number
@@ -107,13 +107,13 @@ interface Sides {
 type More = Pick<Sides, 'moreInput' | 'moreOutput' | 'moreReasoning'>
 
 /**
- * What a total holds beyond input and output: the detail that is as large, since it stands beside them then and not
- * within; else reasoning that is told nowhere. Sound that is stated in seconds alone is input.
+ * What a total holds beyond input and output. A detail of the same size is then beside them, not a part of them.
+ * Otherwise it is reasoning that is not stated. Sound that is stated only in seconds is input.
  */
 function placeOf(gap: number, stated: JsonRecord, output: number): More {
   const none = { moreInput: 0, moreOutput: 0, moreReasoning: 0 }
   const reasoning = reasoningOf(stated)
-  // More reasoning than output cannot be a part of it, whatever the total says.
+  // If there is more reasoning than output, it cannot be a part of the output, whatever the total says.
   if (reasoning > output) return { ...none, moreReasoning: Math.max(gap, reasoning) }
   if (gap === 0) return none
   if (gap === reasoning) return { ...none, moreReasoning: gap }
@@ -129,7 +129,7 @@ function placeOf(gap: number, stated: JsonRecord, output: number): More {
 
 const media = ['audio_tokens', 'image_tokens', 'video_tokens']
 
-/** Sets apart what the sides hold, each unit once. */
+/** Divides input and output into their kinds, each unit once. */
 function split(stated: JsonRecord, sides: Sides): Usage {
   const allInput = addUnits(sides.input, sides.moreInput)
   const cached = cachedOf(stated)
@@ -149,7 +149,7 @@ function reasoningOf(stated: JsonRecord): number {
   return figureOf(outputDetailsOf(stated), 'reasoning_tokens') ?? figureOf(stated, 'reasoning_tokens') ?? 0
 }
 
-/** What was read from a cache and written to one, under the names that vendors have for them. */
+/** What was read from a cache and written to one, by the vendors' different names. */
 function cachedOf(stated: JsonRecord): { readonly read: number; readonly written: number } {
   const details = inputDetailsOf(stated)
   const first = (...figures: readonly (number | undefined)[]) => figures.find((one) => one !== undefined) ?? 0
@@ -187,7 +187,7 @@ interface ImageGeneration {
   readonly imageOutput: number | undefined
 }
 
-/** What images cost that the model had made by a tool: the answer's own usage leaves it out. */
+/** The usage of images that the model made by a tool; the answer's own usage does not include it. */
 function imageGenerationOf(stated: JsonRecord | undefined): ImageGeneration | undefined {
   const usage = stated && !holdsAbsurd(stated, sums) ? usageOf(stated) : undefined
   if (!stated || !usage) return undefined
