@@ -21,7 +21,10 @@ export function readFallbacks(
     const text = body.subarray(start, end)
     const reading = readMembers(text)
     if (reading.kind !== 'members') {
-      read.refuse('fallbacks', 'Among the fallbacks each must be an object in which each member is given once.')
+      read.refuse(
+        'fallbacks',
+        'Among the fallbacks each must be an object in which each member is given once.',
+      )
       continue
     }
     const other = otherSpelling(reading.members)

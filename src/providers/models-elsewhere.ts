@@ -171,7 +171,10 @@ function takeTool(
   const tool = body.subarray(element.start, element.end)
   const reading = readMembers(tool)
   const refuse = () =>
-    read.refuse(key, `What names a model among the ${key} must be an object in which each member is given once.`)
+    read.refuse(
+      key,
+      `What names a model among the ${key} must be an object in which each member is given once.`,
+    )
   if (reading.kind !== 'members') {
     refuse()
     return false

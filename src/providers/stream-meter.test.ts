@@ -450,7 +450,7 @@ const transcripts: readonly Transcript[] = [
     isComplete: true,
   },
   {
-    name: 'figures that are none',
+    name: 'figures that are not valid counts',
     path: chat,
     lines: [
       said('a', { usage: { prompt_tokens: -1, completion_tokens: 'x' } }),
