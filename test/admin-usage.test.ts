@@ -7,6 +7,8 @@ import { book, newUserId } from './support/ledger.ts'
 import { databases } from './support/stores.ts'
 
 const hourMs = 3_600_000
+/** Named by the configuration, so that reports show all of them. */
+const manyModels = Array.from({ length: 1203 }, (_, index) => `model-${index}`)
 let server: AdminServer
 let [ann, ben] = ['', '']
 let isAway = false
@@ -24,7 +26,7 @@ for (const database of databases) {
   describe(`usage over the admin API on ${database.name}`, () => {
     before(async () => {
       server = await openAdminServer(database, {
-        policy: { timeZone: 'Europe/Paris' },
+        policy: { timeZone: 'Europe/Paris', modelNames: manyModels },
         wrap: (store) => ({
           ...store,
           usage: {
@@ -133,7 +135,7 @@ for (const database of databases) {
       const many = await newUserId(server.store, startAt)
       const now = startAt
       const units = { family: 'claude', input: 1, output: 1, choices: 1 }
-      const asks = Array.from({ length: 1203 }, (_, index) => ({
+      const asks = manyModels.map((model, index) => ({
         ...{
           requestId: `many-${index}`,
           userId: many,
@@ -141,7 +143,7 @@ for (const database of databases) {
           route: '/v1/messages',
           isMetered: true,
         },
-        units: { ...units, model: `model-${index}` },
+        units: { ...units, model },
       }))
       const usage = { input: 0, cacheRead: 0, cacheWritten: 0, output: 0, reasoning: 0 }
       const ended = { ending: 'settled', usage, isEstimated: false, status: 200, durationMs: 1 } as const

@@ -21,6 +21,8 @@ export interface Policy {
   readonly families: readonly Family[]
   readonly limits: Readonly<Record<string, number>>
   readonly defaults: UserLimits
+  /** Models that the configuration names beside those of `families`; reports always show them. */
+  readonly modelNames?: readonly string[]
   /** How much output a request of a limited user may ask for. */
   readonly output: OutputPolicy
   /** Of a family; absent where every unit counts as one. */

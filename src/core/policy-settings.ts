@@ -11,6 +11,8 @@ export interface PolicySettings {
   /** Default quota limits by family; a family without one is unlimited. */
   readonly limits: Readonly<Record<string, number>>
   readonly defaults: UserLimits
+  /** Models that the configuration names beside those of `families`; reports always show them. */
+  readonly modelNames?: readonly string[]
   readonly output: OutputPolicy
   /** How much one unit of each kind counts in a quota; absent: as one. */
   readonly weights?: WeightSettings

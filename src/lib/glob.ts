@@ -21,3 +21,8 @@ export function matchesGlob(glob: string, text: string): boolean {
 export function takesAnything(glob: string): boolean {
   return /^\*+$/.test(glob)
 }
+
+/** Those that are no pattern: each takes one text alone. */
+export function spelledOut(globs: readonly string[]): readonly string[] {
+  return globs.filter((glob) => !glob.includes('*'))
+}

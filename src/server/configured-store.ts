@@ -1,5 +1,7 @@
 import { keepMasterKey, looseKeyFile } from '#config/master-key.ts'
 import type { Config } from '#config/settings.ts'
+import { spelledOut } from '#lib/glob.ts'
+import { standInOf } from '#providers/passed-route.ts'
 import { explained } from '#storage/fault.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
@@ -17,10 +19,19 @@ export async function openConfiguredStore(
   return openStore({
     database: databaseOf(config),
     masterKey,
-    policy: config.policy,
+    policy: { ...config.policy, modelNames: modelNamesIn(config) },
     instance,
     ...(warn && { warn }),
   })
+}
+
+/** What the operator spells out; requests that name no model count as one of these. */
+function modelNamesIn({ upstreams, passThrough, promptModel }: Config): readonly string[] {
+  const ofRoutes = passThrough.flatMap(({ model, path, methods = ['POST'] }) =>
+    methods.flatMap((method) => standInOf({ model, path }, method) ?? []),
+  )
+  const named = upstreams.flatMap(({ models }) => spelledOut(models))
+  return [...named, ...ofRoutes, ...(promptModel === undefined ? [] : [promptModel])]
 }
 
 function masterKeyOf({ masterKey, dataDir }: Config): Uint8Array {

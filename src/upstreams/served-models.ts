@@ -1,5 +1,5 @@
 import { foldName, formsOf, matchesName, plainName } from '#core/model-name.ts'
-import { matchesGlob, takesAnything } from '#lib/glob.ts'
+import { matchesGlob, spelledOut, takesAnything } from '#lib/glob.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
 
@@ -21,7 +21,7 @@ export interface ServedModels {
 }
 
 export function createServedModels({ models, aliases }: UpstreamConfig): ServedModels {
-  const spelledOut = models.filter((glob) => !glob.includes('*'))
+  const ownNames = spelledOut(models)
   const targets = new Map(Object.entries(aliases ?? {}).map(([alias, name]) => [foldName(alias), name]))
   const globs = models.map(foldName)
   const narrower = globs.filter((glob) => !takesAnything(glob))
@@ -41,12 +41,12 @@ export function createServedModels({ models, aliases }: UpstreamConfig): ServedM
     servesByCatchAll: (model) => serves(model) && !isTaken(model, narrower),
     upstreamNameOf: (model) => (targets.size === 0 ? model : (targets.get(foldName(model)) ?? model)),
     names(model, own) {
-      if (spelledOut.some((name) => matchesName(name, model))) return true
+      if (ownNames.some((name) => matchesName(name, model))) return true
       const forms = formsOf(model)
       return own.some(({ id }) => forms.includes(plainName(id)))
     },
     offered(own) {
-      if (!own) return spelledOut.map((id) => ({ id }))
+      if (!own) return ownNames.map((id) => ({ id }))
       if (aliases) return Object.entries(aliases).map(([alias, target]) => named(alias, target, own))
       return own.filter(({ id }) => serves(id))
     },

@@ -1,6 +1,7 @@
 import { addUnits } from '#core/units.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
 import type { LedgerChanges } from './batch.ts'
+import type { ReportedName, ReportedRequest } from './reported-models.ts'
 
 /**
  * What a batch adds to the totals that reports are read from. Requests of the same minute, model, upstream and
@@ -23,12 +24,18 @@ export interface RollUp {
 
 const minuteMs = 60_000
 
-/** @returns rows by user, and the same summed up over all users (their `userId` says nothing) */
-export function rollUpsOf({
-  closed,
-  beside,
-  counted,
-}: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>): {
+const abandoned = { isSettled: false, status: 0 } as const
+
+/**
+ * @param reportedName under which name a model is counted
+ * @param now of the batch
+ * @returns rows by user, and the same summed up over all users (their `userId` says nothing)
+ */
+export function rollUpsOf(
+  { closed, beside, counted }: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>,
+  reportedName: ReportedName,
+  now: number,
+): {
   readonly users: readonly RollUp[]
   readonly totals: readonly RollUp[]
 } {
@@ -40,12 +47,15 @@ export function rollUpsOf({
     addTo(users, `${row.userId} ${key}`, row)
   }
   for (const { entry, settlement, usage, weighing, endedAt } of closed) {
-    const { userId, family, model, charged } = entry
+    const { userId, family, charged } = entry
     if (!entry.isMetered) continue
     const { status, upstream = '', isEstimated } = settlement
-    const about = { userId, family, model }
+    const about = { userId, family }
+    const model = (request: Omit<ReportedRequest, 'userId'>) =>
+      reportedName(entry.model, { ...request, userId }, now)
     add({
       ...about,
+      model: model({ isSettled: settlement.ending === 'settled', status }),
       minuteAt: minuteOf(endedAt),
       upstream,
       status,
@@ -60,6 +70,7 @@ export function rollUpsOf({
     const minuteAt = minuteOf(charged.endedAt)
     add({
       ...about,
+      model: model(abandoned),
       minuteAt,
       upstream: '',
       status: 0,
@@ -72,11 +83,14 @@ export function rollUpsOf({
   // Of no request of its own: that is counted where it was admitted.
   for (const { entry, settlement, beside: other, usage, weighing, endedAt } of beside) {
     const { status, upstream = '' } = settlement
-    const about = { userId: entry.userId, family: other.family, model: other.model, upstream, status }
+    const { userId } = entry
+    const model = reportedName(other.model, { userId, isSettled: true, status }, now)
+    const about = { userId, family: other.family, model, upstream, status }
     add({ ...about, minuteAt: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
   }
   for (const { event, usage, weighing, userId, endedAt } of counted) {
-    const { family, model, upstream = '', status, isEstimated } = event
+    const { family, upstream = '', status, isEstimated } = event
+    const model = reportedName(event.model, { userId, isSettled: true, status }, now)
     const about = { userId, family, model, upstream, status }
     add({
       ...about,

@@ -16,6 +16,7 @@ import {
   type OpenEntry,
   type SeenAddress,
 } from '#storage/ledger/batch.ts'
+import { createReportedNames } from '#storage/ledger/reported-models.ts'
 import { type RollUp, rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
   addingUsage,
@@ -140,6 +141,7 @@ export function createPostgresLedger(
   settings: { readonly instance: string; readonly shard: number },
 ): PostgresLedger {
   const addresses = createAddressBook()
+  const reportedName = createReportedNames(policy)
   const shard = settings.shard % shards
   /** Whose look-up keys are whose, of users seen here; only where to look, as they may be gone by now. */
   const known = new Map<string, string>()
@@ -240,7 +242,7 @@ export function createPostgresLedger(
       ...changes.counted.map((counted) => toBookedEvent(counted, instance)),
       ...changes.adjusted.map((adjusted) => toBookedAdjustment(adjusted, instance)),
     ]
-    const { users: minutes, totals } = rollUpsOf(changes)
+    const { users: minutes, totals } = rollUpsOf(changes, reportedName, now)
     const due = changes.seen.map((seen) => ({ seen, due: addresses.due(seen, now) }))
     const seen = due.filter((one) => one.due !== undefined)
     const strangers = [...new Set(due.flatMap((one) => (one.due === 'new' ? [one.seen.userId] : [])))]

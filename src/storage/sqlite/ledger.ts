@@ -15,6 +15,7 @@ import {
   type OpenEntry,
   type Seen,
 } from '#storage/ledger/batch.ts'
+import { createReportedNames, type ReportedName } from '#storage/ledger/reported-models.ts'
 import { rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
   addingUsage,
@@ -69,6 +70,7 @@ export function createSqliteLedger(
 ): SqliteLedger {
   const sql = prepareAll(db)
   const addresses = createAddressBook()
+  const reportedName = createReportedNames(policy)
 
   /**
    * Entries that this process opened and did not close yet, and that no other process may have changed: a settlement need
@@ -122,7 +124,7 @@ export function createSqliteLedger(
     }
     for (const late of lateRequests(changes, below, now)) sql.insertLate.run(...late)
     for (const adjusted of changes.adjusted) sql.insertBooked.run(...toBookedAdjustment(adjusted, instance))
-    if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes)
+    if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes, reportedName, now)
     for (const { user, rowId } of loaded.users()) {
       if (user.isChanged) sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, rowId)
       if (user.isBarred) sql.barUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
@@ -327,8 +329,13 @@ function createState(
   return { state, users: () => users.values() }
 }
 
-function addUsage(sql: Statements, changes: LedgerChanges): void {
-  const { users, totals } = rollUpsOf(changes)
+function addUsage(
+  sql: Statements,
+  changes: LedgerChanges,
+  reportedName: ReportedName,
+  now: number,
+): void {
+  const { users, totals } = rollUpsOf(changes, reportedName, now)
   for (const row of users) {
     if (row.weighing === 0) sql.addUserMinute.run(row.userId, row.minuteAt, ...toUsageValues(row))
     else sql.weighUserMinute.run(row.userId, row.minuteAt, ...toWeighedValues(row))

@@ -1,0 +1,85 @@
+import type { Policy } from '#core/admission.ts'
+import { spelledOut } from '#lib/glob.ts'
+
+/**
+ * Under which name reports count a request. A model's name is text that a client writes, and each name is a row of the
+ * totals, which are kept for ever, so their number is bounded: names that the configuration spells out are always shown.
+ * Any other name needs one of `placesMax` places, which it keeps for as long as it is used every day. What finds no
+ * place is counted as `otherModel`. The entry of a request has the name as it was sent.
+ */
+export type ReportedName = (model: string, request: ReportedRequest, now: number) => string
+
+export interface ReportedRequest {
+  readonly userId: string
+  /** It was charged, not released or abandoned. */
+  readonly isSettled: boolean
+  /** HTTP status that the client got; 0 where it hung up before. */
+  readonly status: number
+}
+
+/** A family's name stands for a model where a request names none. */
+type KnownNames = Pick<Policy, 'modelNames' | 'families'>
+
+/** No provider names a model so: parentheses stand in none of their names. */
+export const otherModel = '(other)'
+
+/** Of one instance, at a time. */
+export const placesMax = 500
+/** Of these, what requests without an answer may take, and what one user may take in a day. */
+export const shareMax = 100
+/** Longer names are refused where they come in. */
+const lengthMax = 256
+
+const dayMs = 86_400_000
+
+export function createReportedNames({ modelNames = [], families }: KnownNames): ReportedName {
+  const always = new Set([
+    ...modelNames,
+    ...families.map(({ name }) => name),
+    ...families.flatMap(({ models }) => spelledOut(models)),
+  ])
+  /** Those that were used today, and the others that were used on the day before. */
+  let today = new Set<string>()
+  let before = new Set<string>()
+  let takenBy = new Map<string, number>()
+  let day = Number.NaN
+
+  function beginDay(now: number): void {
+    const current = Math.floor(now / dayMs)
+    if (current === day) return
+    day = current
+    before = today
+    today = new Set()
+    takenBy = new Map()
+  }
+
+  function takesPlace(model: string, request: ReportedRequest): boolean {
+    // The request may be refused for that very name.
+    if (isRefused(request.status) || model.length > lengthMax) return false
+    const taken = takenBy.get(request.userId) ?? 0
+    const places = isAnswered(request) ? placesMax : shareMax
+    if (taken >= shareMax || today.size + before.size >= places) return false
+    takenBy.set(request.userId, taken + 1)
+    today.add(model)
+    return true
+  }
+
+  return (model, request, now) => {
+    if (always.has(model)) return model
+    beginDay(now)
+    if (today.has(model)) return model
+    if (before.delete(model)) {
+      today.add(model)
+      return model
+    }
+    return takesPlace(model, request) ? model : otherModel
+  }
+}
+
+function isAnswered({ isSettled, status }: ReportedRequest): boolean {
+  return isSettled && status >= 200 && status < 300
+}
+
+function isRefused(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 429
+}
