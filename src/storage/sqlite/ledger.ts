@@ -329,12 +329,7 @@ function createState(
   return { state, users: () => users.values() }
 }
 
-function addUsage(
-  sql: Statements,
-  changes: LedgerChanges,
-  reportedName: ReportedName,
-  now: number,
-): void {
+function addUsage(sql: Statements, changes: LedgerChanges, reportedName: ReportedName, now: number): void {
   const { users, totals } = rollUpsOf(changes, reportedName, now)
   for (const row of users) {
     if (row.weighing === 0) sql.addUserMinute.run(row.userId, row.minuteAt, ...toUsageValues(row))
