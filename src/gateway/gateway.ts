@@ -19,7 +19,7 @@ import type { EstimateMode } from '#providers/estimate.ts'
 import type { PassedRoute } from '#providers/passed-route.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import type { Upstreams } from '#upstreams/open.ts'
-import { type IntakeContext, takeIn } from './intake.ts'
+import { admitRequest, type IntakeContext } from './intake.ts'
 import { createModelDirectory, createModelLists } from './model-directory.ts'
 import { listModels, type ModelsContext, showModel } from './models.ts'
 import { createNamedModels } from './named-models.ts'
@@ -209,7 +209,7 @@ export function createGateway(given: GatewayOptions): Gateway {
   }
 
   async function relay(visit: Visit, endpoint: Endpoint): Promise<void> {
-    const taken = await takeIn(visit, endpoint, intake)
+    const taken = await admitRequest(visit, endpoint, intake)
     if (taken.kind === 'refused') return refuse(visit, taken.problem, taken.limits, clock())
     if (taken.kind === 'gone') return
     // From here on an entry is open, and only the relay closes it.

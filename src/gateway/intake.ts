@@ -58,17 +58,21 @@ const smallBodyBytes = 64 * 1024
  * large body is read only after its access token was found, and a request that waits behind wrong guesses is not read at
  * all. `admitted` means that an entry is open, which must be settled.
  */
-export async function takeIn(visit: Visit, endpoint: Endpoint, context: IntakeContext): Promise<Intake> {
+export async function admitRequest(
+  visit: Visit,
+  endpoint: Endpoint,
+  context: IntakeContext,
+): Promise<Intake> {
   const caller = await identify(visit, context)
   if (caller.kind !== 'caller') return caller
   try {
-    return await takeInFrom(caller, visit, endpoint, context)
+    return await admitFrom(caller, visit, endpoint, context)
   } finally {
     caller.guess.dropped()
   }
 }
 
-async function takeInFrom(
+async function admitFrom(
   { accessToken, guess }: Caller,
   visit: Visit,
   endpoint: Endpoint,
