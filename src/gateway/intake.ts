@@ -151,10 +151,10 @@ function decode(body: Buffer, coding: Coding, context: IntakeContext): Promise<C
 }
 
 /** Authenticates a request and checks that its user may use the gateway at all. Nothing is reserved or counted. */
-export async function welcome(
+export async function authenticate(
   visit: Visit,
   context: IntakeContext,
-): Promise<Refusal | { readonly kind: 'welcome'; readonly accessToken: string }> {
+): Promise<Refusal | { readonly kind: 'authenticated'; readonly accessToken: string }> {
   const caller = await identify(visit, context)
   if (caller.kind !== 'caller') return caller
   const { accessToken, guess } = caller
@@ -164,7 +164,7 @@ export async function welcome(
     const outcome = await answerOf(asked, visit, context)
     if (outcome.kind === 'refused') return outcome
     const decided = judge(visit, guess, outcome.value, context)
-    return decided.kind === 'admitted' ? { kind: 'welcome', accessToken } : decided
+    return decided.kind === 'admitted' ? { kind: 'authenticated', accessToken } : decided
   } finally {
     guess.dropped()
   }

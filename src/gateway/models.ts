@@ -5,7 +5,7 @@ import type { UserLimits } from '#core/user.ts'
 import { credentialOf } from '#http/credential.ts'
 import type { ReadingRate } from '#http/reading-rate.ts'
 import type { ListedModel } from '#providers/provider.ts'
-import { answerOf, type IntakeContext, type Refusal, welcome } from './intake.ts'
+import { answerOf, authenticate, type IntakeContext, type Refusal } from './intake.ts'
 import type { ModelDirectory } from './model-directory.ts'
 import { sendWhole } from './refusal.ts'
 import { timingOf, type Visit } from './visit.ts'
@@ -50,13 +50,13 @@ async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal 
   const credential = credentialOf(visit.request.headers)
   const tooOften = credential === undefined ? undefined : context.readingRate.take(credential)
   if (tooOften) return { kind: 'refused', problem: tooOften }
-  const guest = await welcome(visit, context.intake)
-  if (guest.kind === 'refused') {
-    if (credential !== undefined && guest.problem.code === 'unknown_access_token')
+  const authenticated = await authenticate(visit, context.intake)
+  if (authenticated.kind === 'refused') {
+    if (credential !== undefined && authenticated.problem.code === 'unknown_access_token')
       context.readingRate.forget(credential)
-    return guest
+    return authenticated
   }
-  const limits = await answerOf(context.limitsOf(guest.accessToken), visit, context.intake)
+  const limits = await answerOf(context.limitsOf(authenticated.accessToken), visit, context.intake)
   if (limits.kind === 'refused') return limits
   const models = await context.directory(visit.provider)
   const own = limits.value ?? {}
