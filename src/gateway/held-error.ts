@@ -28,7 +28,7 @@ export class HeldError {
   }
 
   /** Reads the complete error. `answer` is what a user may see of it. Undefined if it cannot be read. */
-  judge(): { readonly refusal: OperatorRefusal | undefined; readonly answer: HeldAnswer } | undefined {
+  read(): { readonly refusal: OperatorRefusal | undefined; readonly answer: HeldAnswer } | undefined {
     const answer = { headers: this.#headers, body: Buffer.concat(this.#chunks) }
     const decoded = decode(answer.body, String(this.#headers['content-encoding'] ?? ''))
     if (!decoded) return undefined

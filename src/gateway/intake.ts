@@ -102,7 +102,7 @@ async function admitFrom(
   if (parsed.kind !== 'parsed') return parsed
   const outcome = await admit(parsed, visit, accessToken, context)
   if (outcome.kind === 'refused') return outcome
-  const decided = judge(visit, guess, outcome.value, context)
+  const decided = concludeAdmission(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
   const { decision, userId, bar } = decided
   const { durable } = outcome.value
@@ -163,7 +163,7 @@ export async function authenticate(
     const asked = context.meter.admit({ requestId, address, route, accessToken, isMetered: false })
     const outcome = await answerOf(asked, visit, context)
     if (outcome.kind === 'refused') return outcome
-    const decided = judge(visit, guess, outcome.value, context)
+    const decided = concludeAdmission(visit, guess, outcome.value, context)
     return decided.kind === 'admitted' ? { kind: 'authenticated', accessToken } : decided
   } finally {
     guess.dropped()
@@ -368,7 +368,7 @@ function toFamilies({ names, isOpen }: ModelsElsewhere, families: readonly Famil
   return { models: names.map((model) => ({ model, family: familyOf(model, families) })), isOpen }
 }
 
-type Judged =
+type Conclusion =
   | Refusal
   | {
       readonly kind: 'admitted'
@@ -377,7 +377,7 @@ type Judged =
       readonly bar: Bar | undefined
     }
 
-function judge(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContext): Judged {
+function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContext): Conclusion {
   visit.userId = outcome.user?.id
   const waitMs = endGuess(guess, outcome)
   if (waitMs !== undefined) return refuseThrottled(waitMs, context)

@@ -261,7 +261,7 @@ export class Relay implements Receiver {
     return (body: Buffer) => {
       const held = new HeldError(status, headers)
       held.push(body)
-      const refusal = known ?? held.judge()?.refusal
+      const refusal = known ?? held.read()?.refusal
       log({ status, ...(refusal && { refusal }) })
     }
   }
@@ -282,13 +282,13 @@ export class Relay implements Receiver {
   }
 
   /** Passes a complete error on, unless it is about the operator's account. */
-  #judgeError(held: HeldError): void {
-    const judged = held.judge()
-    if (!judged) {
+  #handleError(held: HeldError): void {
+    const reading = held.read()
+    if (!reading) {
       this.#failUnread(held)
       return
     }
-    const { refusal, answer } = judged
+    const { refusal, answer } = reading
     if (refusal) {
       this.#logTrouble({ status: held.status, refusal })
       if (!this.#moveOn()) this.#fail(problemOfRefusal(refusal, this.#retryAt(answer.headers)))
@@ -429,7 +429,7 @@ export class Relay implements Receiver {
   }
 
   /** Handles an answer that is an error in spite of its status; true if it was ended here. */
-  #judgeWhole(meter: AnswerMeter): boolean {
+  #handleWholeError(meter: AnswerMeter): boolean {
     if (this.#isConcluded || !isSuccess(this.#upstreamStatus) || !this.#answer) return false
     const error = this.#figures().isError ? meter.wholeError() : undefined
     if (!error) return false
@@ -490,7 +490,7 @@ export class Relay implements Receiver {
 
   onEnd(): void {
     if (this.#held && !this.#isConcluded) {
-      this.#judgeError(this.#held)
+      this.#handleError(this.#held)
       return
     }
     const meter = this.#meter
@@ -501,7 +501,7 @@ export class Relay implements Receiver {
       if (this.#replace(meter)) return
       const refusal = meter.refusal()
       if (refusal && !this.#isConcluded) this.#endByRefusal(refusal, nothing)
-      else if (!this.#judgeWhole(meter)) this.#conclude({ kind: 'complete' })
+      else if (!this.#handleWholeError(meter)) this.#conclude({ kind: 'complete' })
     })
   }
 
