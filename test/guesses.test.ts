@@ -153,11 +153,11 @@ for (const database of databases)
       it(`a disabled and an expired access token take no guess back at ${door.name}`, async () => {
         for (const edit of [{ disabledAt: 1 }, { type: 'temporary', expiresAt: 1 }]) {
           const address = elsewhere()
-          const barred = await planes.createUser(edit)
+          const blocked = await planes.createUser(edit)
           const statuses: number[] = []
           const since = performance.now()
           for (let time = 0; time < 40; time++) {
-            const told = await door.ask(address, barred)
+            const told = await door.ask(address, blocked)
             assert.ok(told === 403 || told === 429, String(told))
             if (told === 429) assert.ok(count(statuses, 401) >= 11, 'it is no guess itself')
             statuses.push(await door.ask(address, guess()))

@@ -117,8 +117,8 @@ for (const kind of databases) {
           server.clock.now += 1000
           const again = await ask(server, 'DELETE', `/admin/users/${id}`)
           assert.deepEqual([again.status, again.body], [200, body], 'the first instant stays')
-          const [bar] = await server.store.users.findBars([id])
-          assert.deepEqual(bar, said)
+          const [block] = await server.store.users.findBlocks([id])
+          assert.deepEqual(block, said)
         }
         assert.match(server.log(), /a user whose row cannot be read was disabled/)
         assert.equal((await ask(server, 'DELETE', '/admin/users/usr_000000000000000000000000')).status, 404)

@@ -27,7 +27,7 @@ export interface AskedBy {
   readonly nickname: string | undefined
   readonly expiresAt: number | undefined
   /** When this user will be blocked without a further change: the expiry, or a `disabledAt` in the future. */
-  readonly barredFrom: number | undefined
+  readonly blockedFrom: number | undefined
 }
 
 export type AdmissionOutcome = Decision & { readonly user: AskedBy | undefined }

@@ -177,8 +177,8 @@ export function decideAdmission(
   now: number,
 ): Decision {
   if (!user) return refuse('unknown_access_token', 'This access token is not known.')
-  const barred = whetherBarred(user, request.address, policy, now)
-  if (barred) return barred
+  const blocked = whetherBlocked(user, request.address, policy, now)
+  if (blocked) return blocked
   const asked = request.units
   if (!asked) return request.pass ? decidePass(user, quota, request.pass, policy, now) : letIn
   const { family } = asked
@@ -267,7 +267,7 @@ function refuse(code: RefusalCode, message: string): Refused {
   return { kind: 'refused', code, message }
 }
 
-function whetherBarred(
+function whetherBlocked(
   user: UserState,
   address: string | undefined,
   policy: Policy,

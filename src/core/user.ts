@@ -59,10 +59,10 @@ export interface User {
 }
 
 /** The fields that block a user, now or at a future instant. */
-export type UserBar = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
+export type UserBlock = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
 
 /** A user of whose row only this can be read: something else in it is damaged. */
-export interface UnreadableUser extends UserBar {
+export interface UnreadableUser extends UserBlock {
   readonly isUnreadable: true
   /** Absent where it cannot be unsealed either. */
   readonly accessToken?: string
@@ -74,7 +74,7 @@ export function isDisabled(user: Pick<User, 'disabledAt'>, now: number): boolean
 }
 
 /** When the user will be blocked, by expiry or by a `disabledAt` in the future; undefined where neither is set. */
-export function barredFrom({
+export function blockedFrom({
   disabledAt,
   expiresAt,
 }: Pick<User, 'disabledAt' | 'expiresAt'>): number | undefined {

@@ -3,7 +3,7 @@ import type { InputUnits } from '#core/input-kinds.ts'
 import type { Form } from '#lib/form-fields.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { Endpoint, ModelRequest } from '#providers/provider.ts'
-import type { Bar } from './relays.ts'
+import type { Block } from './relays.ts'
 import type { Visit } from './visit.ts'
 
 /** An admitted request with all that its relay needs. Its entry is open and must be settled. */
@@ -12,7 +12,7 @@ export interface AdmittedRequest {
   readonly endpoint: Endpoint
   readonly userId: string
   /** The coming block of its user, if its time is known already. */
-  readonly bar: Bar | undefined
+  readonly block: Block | undefined
   readonly body: Buffer
   /** Empty if the body is a form. */
   readonly members: JsonMembers

@@ -25,7 +25,7 @@ import { listModels, type ModelsContext, showModel } from './models.ts'
 import { createNamedModels } from './named-models.ts'
 import { refuse } from './refusal.ts'
 import { Relay, type RelayContext } from './relay.ts'
-import { type Bar, createRelays } from './relays.ts'
+import { type Block, createRelays } from './relays.ts'
 import { createRouter, pathOf, type Route } from './routes.ts'
 import { createUnserved } from './unserved.ts'
 import type { Visit } from './visit.ts'
@@ -81,7 +81,7 @@ export interface Gateway {
   /** Cuts the running relays of one user, each with this problem; returns how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
   /** Sets or clears the coming block of a user; running relays are cut when it comes. */
-  readonly barUser: (userId: string, bar: Bar | undefined) => void
+  readonly blockUser: (userId: string, block: Block | undefined) => void
   /**
    * Refuses new requests, waits for running relays, and cuts the rest after the grace period. Resolves when all are
    * settled.
@@ -91,7 +91,7 @@ export interface Gateway {
 
 const minuteMs = 60_000
 const tellingMs = 1000
-const barLookMs = 250
+const blockLookMs = 250
 const defaults = {
   onDisconnect: 'abort',
   inputEstimate: 'usual',
@@ -128,7 +128,7 @@ export function createGateway(given: GatewayOptions): Gateway {
   }
   const visits = createRoster<Visit>()
   // A running stream makes no further admission, so a timer checks whether its user is blocked by now.
-  const barWatch = setInterval(() => relays.cutBarred(clock()), barLookMs).unref()
+  const blockWatch = setInterval(() => relays.cutBlocked(clock()), blockLookMs).unref()
   let isDraining = false
   let isCutting = false
 
@@ -265,12 +265,12 @@ export function createGateway(given: GatewayOptions): Gateway {
     await waitUntil(isIdle, tellingMs)
     for (const { request } of visits.list()) request.socket.destroy()
     await waitUntil(isIdle, Number.POSITIVE_INFINITY)
-    clearInterval(barWatch)
+    clearInterval(blockWatch)
   }
 
-  const { cutUser, barUser, count: openRelays, users: runningUsers } = relays
+  const { cutUser, blockUser, count: openRelays, users: runningUsers } = relays
   const isMeant = (url: string) => misaddressed(pathOf(url), providers) !== undefined
-  return { isMeant, handle, notes: unserved.notes, openRelays, runningUsers, cutUser, barUser, drain }
+  return { isMeant, handle, notes: unserved.notes, openRelays, runningUsers, cutUser, blockUser, drain }
 }
 
 /**

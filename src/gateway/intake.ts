@@ -23,7 +23,7 @@ import { type ModelsElsewhere, mayStray } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { NamedModels } from './named-models.ts'
-import type { Bar } from './relays.ts'
+import type { Block } from './relays.ts'
 import type { Visit } from './visit.ts'
 
 export interface IntakeContext {
@@ -104,14 +104,14 @@ async function admitFrom(
   if (outcome.kind === 'refused') return outcome
   const decided = concludeAdmission(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
-  const { decision, userId, bar } = decided
+  const { decision, userId, block } = decided
   const { durable } = outcome.value
   const { members, request, input, inputUnits, form } = parsed
   const job = {
     visit,
     endpoint: parsed.endpoint,
     userId,
-    bar,
+    block,
     body: parsed.body,
     members,
     request,
@@ -374,7 +374,7 @@ type Conclusion =
       readonly kind: 'admitted'
       readonly decision: AdmittedRequest['decision']
       readonly userId: string
-      readonly bar: Bar | undefined
+      readonly block: Block | undefined
     }
 
 function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContext): Conclusion {
@@ -386,7 +386,7 @@ function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: 
       kind: 'admitted',
       decision: outcome,
       userId: outcome.user?.id ?? '',
-      bar: outcome.user && barAhead(outcome.user),
+      block: outcome.user && blockAhead(outcome.user),
     }
   const { code, message, retryAt, limit, quota, rate } = outcome
   // If the quota's reset would not help, its time is left out: clients would wait for it.
@@ -396,7 +396,7 @@ function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: 
 }
 
 /** The block of this user that is known in advance: an expiry, or a disabling at a set time. */
-function barAhead({ barredFrom: at, expiresAt }: AskedBy): Bar | undefined {
+function blockAhead({ blockedFrom: at, expiresAt }: AskedBy): Block | undefined {
   if (at === undefined) return undefined
   return { at, problem: createProblem(at === expiresAt ? 'user_expired' : 'user_disabled') }
 }

@@ -26,7 +26,7 @@ import { Delivery } from './delivery.ts'
 import { problemOfError, problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
 import { pushAll, refuse, streamRefusal } from './refusal.ts'
-import type { Bar, Relays } from './relays.ts'
+import type { Block, Relays } from './relays.ts'
 import type { Unserved } from './unserved.ts'
 import { isGone, timingOf } from './visit.ts'
 
@@ -101,7 +101,7 @@ const isRedirect = (status: number) => status >= 300 && status < 400
  */
 export class Relay implements Receiver {
   readonly userId: string
-  bar: Bar | undefined
+  block: Block | undefined
   readonly #context: RelayContext
   readonly #job: AdmittedRequest
   readonly #delivery: Delivery
@@ -138,7 +138,7 @@ export class Relay implements Receiver {
 
   constructor(job: AdmittedRequest, context: RelayContext) {
     this.userId = job.userId
-    this.bar = job.bar
+    this.block = job.block
     this.#job = job
     this.#context = context
     const { visit, endpoint, request } = job

@@ -2,7 +2,7 @@ import type { Problem } from '#core/errors.ts'
 import { createRoster } from '#lib/roster.ts'
 
 /** When a user becomes blocked, and the problem that running relays are cut with then. */
-export interface Bar {
+export interface Block {
   readonly at: number
   readonly problem: Problem
 }
@@ -11,7 +11,7 @@ export interface Bar {
 interface Cuttable {
   readonly userId: string
   /** A coming block: an expiry, or a disabling at a set time. */
-  bar: Bar | undefined
+  block: Block | undefined
   /** Ends the relay now and settles it. The client gets this problem if it can still be told. */
   readonly cut: (problem: Problem) => void
 }
@@ -23,12 +23,12 @@ export interface Relays {
   readonly count: () => number
   /** Cuts the relays of one user; returns how many there were. */
   readonly cutUser: (userId: string, problem: Problem) => number
-  /** Sets or clears the coming block of a user, for `cutBarred`. */
-  readonly barUser: (userId: string, bar: Bar | undefined) => void
+  /** Sets or clears the coming block of a user, for `cutBlocked`. */
+  readonly blockUser: (userId: string, block: Block | undefined) => void
   /** The users of the open relays. */
   readonly users: () => ReadonlySet<string>
   /** Cuts the relays whose user is blocked by now; returns how many there were. */
-  readonly cutBarred: (now: number) => number
+  readonly cutBlocked: (now: number) => number
   readonly cutAll: (problem: Problem) => number
 }
 
@@ -44,14 +44,14 @@ export function createRelays(): Relays {
     add: roster.add,
     count: roster.count,
     cutUser: (userId, problem) => cutEach(ofUser(userId), problem),
-    barUser(userId, bar) {
-      for (const relay of ofUser(userId)) relay.bar = bar
+    blockUser(userId, block) {
+      for (const relay of ofUser(userId)) relay.block = block
     },
     users: () => new Set(roster.list().map(({ userId }) => userId)),
-    cutBarred(now) {
+    cutBlocked(now) {
       const due = roster
         .list()
-        .flatMap((relay) => (relay.bar && relay.bar.at <= now ? [[relay, relay.bar] as const] : []))
+        .flatMap((relay) => (relay.block && relay.block.at <= now ? [[relay, relay.block] as const] : []))
       for (const [relay, { problem }] of due) relay.cut(problem)
       return due.length
     },

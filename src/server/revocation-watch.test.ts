@@ -15,7 +15,7 @@ function openWatch() {
   const watch = watchRevocations(
     {
       users: {
-        async findBars(ids) {
+        async findBlocks(ids) {
           asked.push(...ids)
           if (failing-- > 0) throw new Error('away')
           return ids.map((id) => ({ id, ...(disabled.has(id) && { disabledAt: 1 }) }))
@@ -29,7 +29,7 @@ function openWatch() {
     {
       runningUsers: () => running,
       cutUser: (id) => cut.push(id),
-      barUser: () => {},
+      blockUser: () => {},
     },
     () => 1000,
     (error) => failures.push(error),

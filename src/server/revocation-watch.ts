@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
 import type { Gateway } from '#gateway/gateway.ts'
 import type { Store } from '#storage/store.ts'
-import { cutIfBarred } from './revocation.ts'
+import { cutIfBlocked } from './revocation.ts'
 
 /**
  * Cuts running streams here when another instance has blocked their user: after a notification such users are looked up
@@ -24,8 +24,8 @@ const lookAgainMs = 400
 const usersAtOnce = 500
 
 export function watchRevocations(
-  store: { readonly users: Pick<Store['users'], 'findBars'>; readonly watchUsers: Store['watchUsers'] },
-  gateway: Pick<Gateway, 'cutUser' | 'barUser' | 'runningUsers'>,
+  store: { readonly users: Pick<Store['users'], 'findBlocks'>; readonly watchUsers: Store['watchUsers'] },
+  gateway: Pick<Gateway, 'cutUser' | 'blockUser' | 'runningUsers'>,
   clock: Clock,
   onFailure: (error: unknown) => void,
 ): RevocationWatch {
@@ -61,7 +61,7 @@ export function watchRevocations(
       const ids = waiting.values().take(usersAtOnce).toArray()
       for (const id of ids) waiting.delete(id)
       try {
-        for (const bar of await store.users.findBars(ids)) cutIfBarred(bar, gateway, clock())
+        for (const block of await store.users.findBlocks(ids)) cutIfBlocked(block, gateway, clock())
       } catch (error) {
         // The change must not be missed: the users are looked up again until that succeeds.
         onFailure(error)

@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
-import type { UserBar } from '#core/user.ts'
-import { barredFrom, isDisabled, isExpired } from '#core/user.ts'
+import type { UserBlock } from '#core/user.ts'
+import { blockedFrom, isDisabled, isExpired } from '#core/user.ts'
 import type { Gateway } from '#gateway/gateway.ts'
 import type { UserStore } from '#storage/store.ts'
 
@@ -12,10 +12,10 @@ import type { UserStore } from '#storage/store.ts'
  */
 export function withRevocation(
   users: UserStore,
-  gateway: Pick<Gateway, 'cutUser' | 'barUser'>,
+  gateway: Pick<Gateway, 'cutUser' | 'blockUser'>,
   clock: Clock,
 ): UserStore {
-  const look = (user: UserBar) => cutIfBarred(user, gateway, clock())
+  const look = (user: UserBlock) => cutIfBlocked(user, gateway, clock())
   return {
     ...users,
     async writeUsers(writes, now) {
@@ -32,13 +32,17 @@ export function withRevocation(
 }
 
 /** Cuts the running streams of a user who is blocked now, or notes when the user will be. */
-export function cutIfBarred(user: UserBar, gateway: Pick<Gateway, 'cutUser' | 'barUser'>, now: number): void {
+export function cutIfBlocked(
+  user: UserBlock,
+  gateway: Pick<Gateway, 'cutUser' | 'blockUser'>,
+  now: number,
+): void {
   if (isDisabled(user, now)) gateway.cutUser(user.id, disabled(user.disabledReason))
   else if (isExpired(user, now)) gateway.cutUser(user.id, createProblem('user_expired'))
   else {
-    const at = barredFrom(user)
+    const at = blockedFrom(user)
     const problem = at === user.expiresAt ? createProblem('user_expired') : disabled(user.disabledReason)
-    gateway.barUser(user.id, at === undefined ? undefined : { at, problem })
+    gateway.blockUser(user.id, at === undefined ? undefined : { at, problem })
   }
 }
 

@@ -7,7 +7,7 @@ import type { InputCorrection } from '#core/input-correction.ts'
 import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
-import type { UnreadableUser, User, UserBar, UserType } from '#core/user.ts'
+import type { UnreadableUser, User, UserBlock, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserFilter, UserPage, UserPageRequest } from '#core/user-list.ts'
 import type { UserRef } from '#core/user-ref.ts'
@@ -122,8 +122,8 @@ export type QuotaAdded =
 
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
-  /** What bars those users, of whom there may be thousands; those who are gone are left out. */
-  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
+  /** What blocks those users, of whom there may be thousands; those who are gone are left out. */
+  readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>

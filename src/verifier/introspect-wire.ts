@@ -6,14 +6,14 @@ import type { AskedBy } from '#core/admission-ask.ts'
  */
 export function toIntrospection(user: AskedBy | undefined) {
   if (!user) return { active: false }
-  const { id, nickname, type, barredFrom } = user
+  const { id, nickname, type, blockedFrom } = user
   return {
     active: true,
     sub: id,
     scope: 'llm',
     token_type: 'Bearer',
     ...(nickname !== undefined && { username: nickname }),
-    ...(barredFrom !== undefined && { exp: Math.floor(barredFrom / 1000) }),
+    ...(blockedFrom !== undefined && { exp: Math.floor(blockedFrom / 1000) }),
     user_type: type,
   }
 }

@@ -84,12 +84,12 @@ for (const database of databases) {
       })
 
       it('says why it refuses, on either protocol, and never with an empty list', async () => {
-        const barred = [
+        const blocked = [
           [{ disabledAt: 1, disabledReason: 'Left' }, /disabled: Left/],
           [{ type: 'temporary', expiresAt: 1 }, /expired/],
           [{ limits: { allowedNetworks: ['192.0.2.0/24'] } }, /may not be used from/],
         ] as const
-        for (const [edit, reason] of barred) {
+        for (const [edit, reason] of blocked) {
           const accessToken = await harness.createUser(edit)
           for (const path of ['/v1/models', '/v1/models/gpt-4o']) {
             for (const headers of [{}, { 'anthropic-version': '2023-06-01' }]) {

@@ -187,22 +187,22 @@ for (const { name, create: createDatabase } of databases) {
         assert.deepEqual([third?.disabledAt, third?.disabledReason], [now + 1, 'other'])
       }))
 
-    it('finds what bars many at once, and leaves out those who are not there', () =>
+    it('finds what blocks many at once, and leaves out those who are not there', () =>
       withStore(createDatabase, async (store) => {
         const free = await create(store)
         const late = await create(store, { expiresAt: now + 1000 })
         const out = await create(store)
         await store.users.disableUser({ id: out.id }, 'left', now)
-        const bars = await store.users.findBars([free.id, late.id, out.id, 'usr_none'])
+        const blocks = await store.users.findBlocks([free.id, late.id, out.id, 'usr_none'])
         assert.deepEqual(
-          bars.toSorted((a, b) => a.id.localeCompare(b.id)),
+          blocks.toSorted((a, b) => a.id.localeCompare(b.id)),
           [
             { id: free.id },
             { id: late.id, expiresAt: now + 1000 },
             { id: out.id, disabledAt: now, disabledReason: 'left' },
           ].toSorted((a, b) => a.id.localeCompare(b.id)),
         )
-        assert.deepEqual(await store.users.findBars([]), [])
+        assert.deepEqual(await store.users.findBlocks([]), [])
       }))
 
     it('answers a repeat with the first answer, and another request under the same key with a conflict', () =>

@@ -172,13 +172,13 @@ for (const database of databases) {
 
       it('never says why an access token is not active', async () => {
         const { now } = harness.clock
-        const barred = [
+        const blocked = [
           'nobody-has-this',
           verifierKey,
           (await harness.createUser({ disabledAt: now, disabledReason: 'Left' })).accessToken,
           (await harness.createUser({ type: 'temporary', expiresAt: now })).accessToken,
         ]
-        for (const token of barred) assert.equal((await introspect({ token })).text, '{"active":false}')
+        for (const token of blocked) assert.equal((await introspect({ token })).text, '{"active":false}')
       })
 
       it('knows no address and counts nothing', async () => {

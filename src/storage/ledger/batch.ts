@@ -6,7 +6,7 @@ import type { Settlement, SettlementOutcome, UsageBeside } from '#core/settlemen
 import { addUnits, toCount, toUnits } from '#core/units.ts'
 import { toBoundedUsage, type Usage } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
-import { barredFrom, type UserLimits } from '#core/user.ts'
+import { blockedFrom, type UserLimits } from '#core/user.ts'
 import { chargeOf, weighingOf } from '#core/weights.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { MeteringAnswer, MeteringBatch } from '#storage/store.ts'
@@ -30,7 +30,7 @@ export interface LoadedUser extends UserState {
   promptCount: number
   isChanged: boolean
   /** Was disabled by the batch itself. */
-  isBarred: boolean
+  isBlocked: boolean
 }
 
 /** The places a user came from, read when they are first asked for; who is admitted in a batch adds to them. */
@@ -193,7 +193,7 @@ function whose(
 
 function askedBy(user: LoadedUser): AskedBy {
   const { id, type, nickname, expiresAt } = user
-  return { id, type, nickname, expiresAt, barredFrom: barredFrom(user) }
+  return { id, type, nickname, expiresAt, blockedFrom: blockedFrom(user) }
 }
 
 function admit(
@@ -210,7 +210,7 @@ function admit(
   const by = user && askedBy(user)
   if (!user || ask.isDry) return { ...decision, user: by }
   if (decision.kind === 'refused') {
-    if (decision.disables !== undefined) bar(user, decision.disables, now)
+    if (decision.disables !== undefined) block(user, decision.disables, now)
     return { ...decision, user: by }
   }
   const { address } = ask
@@ -253,10 +253,10 @@ function addPlace(user: LoadedUser, address: string, policy: Policy, now: number
   return places.add(placeOf(address)).size > before
 }
 
-function bar(user: LoadedUser, reason: string, now: number): void {
+function block(user: LoadedUser, reason: string, now: number): void {
   user.disabledAt = now
   user.disabledReason = reason
-  user.isBarred = true
+  user.isBlocked = true
 }
 
 /**

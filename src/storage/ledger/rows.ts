@@ -74,7 +74,7 @@ export function toLoadedUser(
     lastUsedAt: optional(row[12], integer),
     promptCount: integer(row[13]),
     isChanged: false,
-    isBarred: false,
+    isBlocked: false,
     places: createPlaces(addresses),
     ...(nickname !== null && { nickname }),
     ...(disabledAt !== null && { disabledAt }),

@@ -98,7 +98,7 @@ export const statements = {
   close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
   event: insertMany('usage_events', ['id', 'counted_at']),
   user: updateMany('users', ['arrival_at', 'last_used_at', 'prompt_count', 'id'], ['id']),
-  bar: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
+  block: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
   // Updating what is there costs half of trying to insert it.
   quota: updateMany('quotas', quotaValueColumns, ['user_id', 'family']),
   newQuota: insertMany('quotas', quotaValueColumns),
@@ -246,7 +246,7 @@ export function createPostgresLedger(
     const due = changes.seen.map((seen) => ({ seen, due: addresses.due(seen, now) }))
     const seen = due.filter((one) => one.due !== undefined)
     const strangers = [...new Set(due.flatMap((one) => (one.due === 'new' ? [one.seen.userId] : [])))]
-    const barred = users.filter(({ isBarred }) => isBarred)
+    const blocked = users.filter(({ isBlocked }) => isBlocked)
     run(
       'open',
       openedColumns,
@@ -262,9 +262,9 @@ export function createPostgresLedger(
     )
     run('user', ['', '', '', ''], users.filter(({ isChanged }) => isChanged).map(toUserValues))
     run(
-      'bar',
+      'block',
       ['', '', ''],
-      barred.map((user) => [user.disabledAt ?? now, user.disabledReason ?? null, user.id]),
+      blocked.map((user) => [user.disabledAt ?? now, user.disabledReason ?? null, user.id]),
     )
     run(
       'quota',
@@ -304,11 +304,11 @@ export function createPostgresLedger(
       ),
     )
     if (strangers.length > 0) writes.push(() => execute(client, 'trim', [arrayOf(strangers)]))
-    if (barred.length > 0)
+    if (blocked.length > 0)
       writes.push(() =>
         announceOn(
           client,
-          barred.map(({ id }) => id),
+          blocked.map(({ id }) => id),
         ),
       )
     // None is sent before all of them can be.

@@ -113,7 +113,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
 
   const usersStore: UserStore = {
     findUser: (ref, now) => retryingWithin(askedMs, () => users.findUser(ref, now)),
-    findBars: (ids) => retryingWithin(askedMs, () => users.findBars(ids)),
+    findBlocks: (ids) => retryingWithin(askedMs, () => users.findBlocks(ids)),
     listUsers: (request) => retrying(() => users.listUsers(request)),
     countUsers: (filter, now) => retrying(() => users.countUsers(filter, now)),
     knowsAccessToken: (accessToken) => retryingWithin(askedMs, () => users.knowsAccessToken(accessToken)),

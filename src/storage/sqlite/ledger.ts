@@ -127,7 +127,7 @@ export function createSqliteLedger(
     if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes, reportedName, now)
     for (const { user, rowId } of loaded.users()) {
       if (user.isChanged) sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, rowId)
-      if (user.isBarred) sql.barUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
+      if (user.isBlocked) sql.blockUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
       for (const quota of user.quotas.values()) {
         if (!quota.isChanged) continue
         const { family, extra, used, reserved, openRequests, periodStartedAt } = quota
@@ -210,7 +210,7 @@ function prepareAll(db: DatabaseSync) {
     updateUser: prepare(
       'update users set arrival_at = ?, last_used_at = ?, prompt_count = ? where rowid = ?',
     ),
-    barUser: prepare(
+    blockUser: prepare(
       'update users set disabled_at = ?, disabled_reason = ?, revision = revision + 1 where id = ?',
     ),
     updateQuota: prepare(
@@ -299,7 +299,7 @@ function createState(
     const known = users.get(id)
     if (known) return known.user
     // The places are those of one batch's window.
-    const user = { ...before.user, isChanged: false, isBarred: false, places: createPlaces(addressesOf(id)) }
+    const user = { ...before.user, isChanged: false, isBlocked: false, places: createPlaces(addressesOf(id)) }
     users.set(id, { ...before, user })
     return user
   }

@@ -95,7 +95,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   return {
     users: {
       findUser: (ref, now) => fenced(() => users.findUser(ref, now)),
-      findBars: (ids) => fenced(() => users.findBars(ids)),
+      findBlocks: (ids) => fenced(() => users.findBlocks(ids)),
       listUsers: (request) => background.run('listUsers', request),
       countUsers: (filter, now) => background.run('countUsers', filter, now),
       knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),

@@ -1,19 +1,19 @@
 import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import type { UnreadableUser, User, UserBar } from '#core/user.ts'
+import type { UnreadableUser, User, UserBlock } from '#core/user.ts'
 import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { readUserParts } from './parts.ts'
-import { type StoredUser, toBar, toUnreadable, toUser } from './rows.ts'
+import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
 
 /** Reading users: one by its id or access token, and pages of them in keyset order. */
 export interface UserReader {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
-  /** The same, and what bars a user of whose row something cannot be read. */
+  /** The same, and what blocks a user of whose row something cannot be read. */
   readonly findKnown: (id: string, now: number) => Promise<User | UnreadableUser | undefined>
-  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
+  readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
@@ -87,14 +87,14 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
       }
     },
 
-    async findBars(ids) {
+    async findBlocks(ids) {
       if (ids.length === 0) return []
       const rows = await db
         .selectFrom('users')
         .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
         .where('id', 'in', ids)
         .execute()
-      return rows.map(toBar)
+      return rows.map(toBlock)
     },
 
     async listUsers(request) {

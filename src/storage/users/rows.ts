@@ -8,7 +8,7 @@ import {
   ipLimitActions,
   type UnreadableUser,
   type User,
-  type UserBar,
+  type UserBlock,
   type UserLimits,
   type UserQuota,
   type UserType,
@@ -61,9 +61,9 @@ export function unsealed({ id, sealed }: StoredUser, vault: Vault): string {
   }
 }
 
-export function toBar(
+export function toBlock(
   row: Pick<StoredUser, 'id' | 'disabled_at' | 'disabled_reason' | 'expires_at'>,
-): UserBar {
+): UserBlock {
   return {
     id: row.id,
     ...(row.disabled_at !== null && { disabledAt: row.disabled_at }),
@@ -75,9 +75,9 @@ export function toBar(
 /** Of a row in which something else is damaged. */
 export function toUnreadable(row: StoredUser, vault: Vault): UnreadableUser {
   try {
-    return { ...toBar(row), isUnreadable: true, accessToken: unsealed(row, vault) }
+    return { ...toBlock(row), isUnreadable: true, accessToken: unsealed(row, vault) }
   } catch {
-    return { ...toBar(row), isUnreadable: true }
+    return { ...toBlock(row), isUnreadable: true }
   }
 }
 
