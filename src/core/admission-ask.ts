@@ -21,7 +21,7 @@ export interface AdmissionAsk extends AdmissionRequest {
 }
 
 /** The user of a known access token. */
-export interface AskedBy {
+export interface AdmittedUser {
   readonly id: string
   readonly type: UserType
   readonly nickname: string | undefined
@@ -30,4 +30,4 @@ export interface AskedBy {
   readonly blockedFrom: number | undefined
 }
 
-export type AdmissionOutcome = Decision & { readonly user: AskedBy | undefined }
+export type AdmissionOutcome = Decision & { readonly user: AdmittedUser | undefined }

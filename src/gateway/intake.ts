@@ -1,5 +1,5 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
-import type { AdmissionAsk, AskedBy } from '#core/admission-ask.ts'
+import type { AdmissionAsk, AdmittedUser } from '#core/admission-ask.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
@@ -396,7 +396,7 @@ function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: 
 }
 
 /** The block of this user that is known in advance: an expiry, or a disabling at a set time. */
-function blockAhead({ blockedFrom: at, expiresAt }: AskedBy): Block | undefined {
+function blockAhead({ blockedFrom: at, expiresAt }: AdmittedUser): Block | undefined {
   if (at === undefined) return undefined
   return { at, problem: createProblem(at === expiresAt ? 'user_expired' : 'user_disabled') }
 }

@@ -1,12 +1,12 @@
 import type { QuotaView, RateView } from '#core/admission.ts'
-import type { AskedBy } from '#core/admission-ask.ts'
+import type { AdmittedUser } from '#core/admission-ask.ts'
 import { remainingOf } from '#core/user-quotas.ts'
 
 /**
  * The user and the limits in the verifier's answers. Times in epoch milliseconds; a field that is not set is absent.
  */
 
-export function toUserAnswer({ id, type, nickname, expiresAt }: AskedBy) {
+export function toUserAnswer({ id, type, nickname, expiresAt }: AdmittedUser) {
   return {
     id,
     type,

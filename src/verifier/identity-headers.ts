@@ -1,5 +1,5 @@
 import type { Admitted } from '#core/admission.ts'
-import type { AskedBy } from '#core/admission-ask.ts'
+import type { AdmittedUser } from '#core/admission-ask.ts'
 import { remainingOf } from '#core/user-quotas.ts'
 
 /**
@@ -23,7 +23,7 @@ type IdentityHeader = (typeof identityHeaders)[number]
 
 /** Times in epoch milliseconds. Without a limit there is neither limit nor remaining. */
 export function toIdentityHeaders(
-  user: AskedBy,
+  user: AdmittedUser,
   { quota }: Pick<Admitted, 'quota'>,
   requestId: string,
 ): Readonly<Record<IdentityHeader, string>> {

@@ -1,10 +1,10 @@
-import type { AskedBy } from '#core/admission-ask.ts'
+import type { AdmittedUser } from '#core/admission-ask.ts'
 
 /**
  * Times in seconds, as everywhere in OAuth. `exp` is the known end of the access token: the expiry, or a `disabledAt`
  * in the future.
  */
-export function toIntrospection(user: AskedBy | undefined) {
+export function toIntrospection(user: AdmittedUser | undefined) {
   if (!user) return { active: false }
   const { id, nickname, type, blockedFrom } = user
   return {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Admitted } from '#core/admission.ts'
-import type { AskedBy } from '#core/admission-ask.ts'
+import type { AdmittedUser } from '#core/admission-ask.ts'
 import type { Family } from '#core/family.ts'
 import { unitsMax } from '#core/units.ts'
 import { toQuotaAnswer, toRateAnswer, toUserAnswer } from './answers-wire.ts'
@@ -70,7 +70,7 @@ export const renewalSchema = z.object({ leaseSeconds: leaseField() })
 
 export function toReservationAnswer(
   id: string,
-  user: AskedBy | undefined,
+  user: AdmittedUser | undefined,
   { hold, outputCap, quota, rate }: Admitted,
   leaseUntil: number,
 ) {

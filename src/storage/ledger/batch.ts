@@ -1,6 +1,6 @@
 import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
 import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
-import type { AdmissionAsk, AdmissionOutcome, AskedBy } from '#core/admission-ask.ts'
+import type { AdmissionAsk, AdmissionOutcome, AdmittedUser } from '#core/admission-ask.ts'
 import { placeOf } from '#core/network.ts'
 import type { Settlement, SettlementOutcome, UsageBeside } from '#core/settlement.ts'
 import { addUnits, toCount, toUnits } from '#core/units.ts'
@@ -191,7 +191,7 @@ function whose(
   return ask.userId === undefined ? undefined : state.userById(ask.userId)
 }
 
-function askedBy(user: LoadedUser): AskedBy {
+function toAdmittedUser(user: LoadedUser): AdmittedUser {
   const { id, type, nickname, expiresAt } = user
   return { id, type, nickname, expiresAt, blockedFrom: blockedFrom(user) }
 }
@@ -207,7 +207,7 @@ function admit(
   const family = ask.units?.family ?? ask.pass?.family
   const quota = user && family !== undefined ? quotaOf(user, family) : undefined
   const decision: Decision = decideAdmission(user, quota, ask, policy, now)
-  const by = user && askedBy(user)
+  const by = user && toAdmittedUser(user)
   if (!user || ask.isDry) return { ...decision, user: by }
   if (decision.kind === 'refused') {
     if (decision.disables !== undefined) block(user, decision.disables, now)
