@@ -18,7 +18,7 @@ import { answerHeaders, type HeaderList } from '#upstreams/header-lists.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
-import { type AnswerMeter, openAnswerMeter } from './answer-meter.ts'
+import { type AnswerReader, openAnswerReader } from './answer-reader.ts'
 import { apportion } from './apportion.ts'
 import { Attempts } from './attempts.ts'
 import { type Charge, chargeOf, type Figures, isSuccess, noFigures, shownOf } from './charge.ts'
@@ -106,7 +106,7 @@ export class Relay implements Receiver {
   readonly #job: AdmittedRequest
   readonly #delivery: Delivery
   readonly #attempts: Attempts
-  #meter: AnswerMeter | undefined
+  #reader: AnswerReader | undefined
   #held: HeldError | undefined
   #wasSent = false
   /** The upstream failed while it may have been at work. */
@@ -182,7 +182,7 @@ export class Relay implements Receiver {
    */
   #startEarly(quietMs: number): void {
     if (this.#isConcluded || this.#isClientGone || this.#answer) return
-    if (!this.#isOnDisk || this.#held || this.#meter) {
+    if (!this.#isOnDisk || this.#held || this.#reader) {
       this.#earlyTimer?.refresh()
       return
     }
@@ -244,8 +244,8 @@ export class Relay implements Receiver {
     const { endpoint, request } = this.#job
     const namesModels = mayStray(request.elsewhere)
     const options = { withholdsUsage: request.lacksUsage, answers: request.choices, namesModels }
-    this.#meter = openAnswerMeter(endpoint, headers, options)
-    const { isStream } = this.#meter
+    this.#reader = openAnswerReader(endpoint, headers, options)
+    const { isStream } = this.#reader
     if (this.#isOnDisk) {
       this.#startAnswer(status, headers, isStream)
       return
@@ -341,19 +341,19 @@ export class Relay implements Receiver {
       if (!this.#held.push(chunk)) this.#failUnread(this.#held)
       return
     }
-    const meter = this.#meter
-    if (!meter || this.#isConcluded) return
+    const reader = this.#reader
+    if (!reader || this.#isConcluded) return
     this.#firstByteAt ??= performance.now()
-    const passing = meter.push(chunk)
-    if (this.#firstWordsTimer !== undefined && meter.isStream && this.#replace(meter)) return
-    const refusal = meter.refusal()
+    const passing = reader.push(chunk)
+    if (this.#firstWordsTimer !== undefined && reader.isStream && this.#replace(reader)) return
+    const refusal = reader.refusal()
     if (refusal) {
       this.#endByRefusal(refusal, passing)
       return
     }
-    if (this.#firstWordsTimer !== undefined && meter.hasBegun()) this.#endWait(passing.length > 0)
-    if (this.#mayBeError) this.#holdIfError(chunk, meter)
-    if (meter.isComplete()) this.#mayBeOver(meter)
+    if (this.#firstWordsTimer !== undefined && reader.hasBegun()) this.#endWait(passing.length > 0)
+    if (this.#mayBeError) this.#holdIfError(chunk, reader)
+    if (reader.isComplete()) this.#mayBeOver(reader)
     else if (this.#flow !== 'open') this.#goOn('open')
     if (this.#job.endpoint.problems && this.#opening.length < openingBytesMax) this.#keepOpening(passing)
     if (this.#isClientGone) this.#countDrained(chunk.length)
@@ -365,8 +365,8 @@ export class Relay implements Receiver {
    * when the upstream has ended as well, or a moment later if it stays connected. If more may come that changes the
    * figures (usage of another answer), only the upstream's end counts.
    */
-  #mayBeOver(meter: AnswerMeter): void {
-    if (this.#flow === 'held' || (this.#flow === 'let go' && !meter.isOver())) return
+  #mayBeOver(reader: AnswerReader): void {
+    if (this.#flow === 'held' || (this.#flow === 'let go' && !reader.isOver())) return
     if (this.#settling) return
     this.#flow = 'held'
     this.#delivery.hold()
@@ -374,7 +374,7 @@ export class Relay implements Receiver {
       const letGo = () => {
         if (!this.#isConcluded) this.#goOn('let go')
       }
-      if (!meter.isOver()) return letGo()
+      if (!reader.isOver()) return letGo()
       this.#lastWordsTimer = setTimeout(letGo, this.#context.settleWaitMs)
       this.#settle({ kind: 'complete' }).then(letGo, letGo)
     }, lastWordsMs)
@@ -402,8 +402,8 @@ export class Relay implements Receiver {
    * Holds an answer that is not a stream while it may be an error: its client can use it only at its end anyway. White
    * space before it keeps a connection open, and passes. An answer that does not begin like JSON is not an error.
    */
-  #holdIfError(chunk: Buffer, meter: AnswerMeter): void {
-    if (meter.hasBegun()) {
+  #holdIfError(chunk: Buffer, reader: AnswerReader): void {
+    if (reader.hasBegun()) {
       this.#mayBeError = false
       if (this.#isWaiting) this.#endWait(true)
       this.#isWaiting = false
@@ -429,9 +429,9 @@ export class Relay implements Receiver {
   }
 
   /** Handles an answer that is an error in spite of its status; true if it was ended here. */
-  #handleWholeError(meter: AnswerMeter): boolean {
+  #handleWholeError(reader: AnswerReader): boolean {
     if (this.#isConcluded || !isSuccess(this.#upstreamStatus) || !this.#answer) return false
-    const error = this.#figures().isError ? meter.wholeError() : undefined
+    const error = this.#figures().isError ? reader.wholeError() : undefined
     if (!error) return false
     const text = error.toString()
     const refusal = operatorRefusalIn(text)
@@ -455,15 +455,15 @@ export class Relay implements Receiver {
   }
 
   /** Replaces an answer that is an error in spite of its status by another upstream's, if no byte of it was sent. */
-  #replace(meter: AnswerMeter): boolean {
+  #replace(reader: AnswerReader): boolean {
     if (this.#isConcluded || this.#delivery.hasStarted || !this.#mayGoOn()) return false
-    if (!isSuccess(this.#upstreamStatus) || !meter.isError()) return false
+    if (!isSuccess(this.#upstreamStatus) || !reader.isError()) return false
     this.#logTrouble({ status: this.#upstreamStatus, failure: 'an error in an answer' })
     clearTimeout(this.#firstWordsTimer)
     this.#firstWordsTimer = undefined
     this.#attempts.exchange?.abort()
-    meter.close()
-    this.#meter = undefined
+    reader.close()
+    this.#reader = undefined
     this.#wasSent = false
     this.#upstreamStatus = 0
     this.#firstByteAt = undefined
@@ -493,15 +493,15 @@ export class Relay implements Receiver {
       this.#handleError(this.#held)
       return
     }
-    const meter = this.#meter
-    if (!meter || this.#isConcluded) return
-    const rest = meter.end()
+    const reader = this.#reader
+    if (!reader || this.#isConcluded) return
+    const rest = reader.end()
     if (!this.#isClientGone) this.#delivery.write(rest)
-    meter.whenRead(() => {
-      if (this.#replace(meter)) return
-      const refusal = meter.refusal()
+    reader.whenRead(() => {
+      if (this.#replace(reader)) return
+      const refusal = reader.refusal()
       if (refusal && !this.#isConcluded) this.#endByRefusal(refusal, nothing)
-      else if (!this.#handleWholeError(meter)) this.#conclude({ kind: 'complete' })
+      else if (!this.#handleWholeError(reader)) this.#conclude({ kind: 'complete' })
     })
   }
 
@@ -518,7 +518,7 @@ export class Relay implements Receiver {
 
   #startAnswer(status: number, headers: AnswerHeaders, isStream: boolean): void {
     if (this.#isClientGone) return
-    if (this.#delivery.isEarly && !this.#meter?.takesEvents) {
+    if (this.#delivery.isEarly && !this.#reader?.takesEvents) {
       this.#fail(createProblem('upstream_failed', 'The upstream answered with something else than a stream.'))
       return
     }
@@ -534,7 +534,7 @@ export class Relay implements Receiver {
     this.#mayBeError = !isStream && isSuccess(status) && !isOfLines(headers)
     this.#answer = { status, headers }
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
-    if (this.#context.keepAliveMs > 0 && this.#meter?.takesEvents)
+    if (this.#context.keepAliveMs > 0 && this.#reader?.takesEvents)
       this.#delivery.keepAlive(this.#context.keepAliveMs)
   }
 
@@ -585,7 +585,7 @@ export class Relay implements Receiver {
     clearTimeout(this.#earlyTimer)
     const settling = this.#settle(ending)
     this.#attempts.exchange?.abort()
-    this.#meter?.close()
+    this.#reader?.close()
     let isEnded = false
     const end = () => {
       if (isEnded) return
@@ -650,14 +650,14 @@ export class Relay implements Receiver {
     const { model } = request
     const real = usage.input + usage.cacheRead + usage.cacheWritten
     if (inputUnits) corrections.learn({ userId, model, units: inputUnits, real })
-    if (this.#meter?.isStream && !models)
+    if (this.#reader?.isStream && !models)
       corrections.learnHidden({ userId, model, ...shownOf(usage, passed) })
   }
 
   /** An answer that cannot be read must not keep its relay from being settled. */
   #figures(): Figures {
     try {
-      return this.#meter?.figures() ?? noFigures
+      return this.#reader?.figures() ?? noFigures
     } catch (error) {
       this.#context.log.error(
         { requestId: this.#job.visit.requestId, err: error },
@@ -688,7 +688,7 @@ export class Relay implements Receiver {
     if (ending.kind === 'complete') delivery.finish()
     else if (delivery.isEarly) delivery.finish(streamRefusal(visit, ending.problem, nothing))
     else if (!delivery.hasStarted) refuse(visit, ending.problem, decision, this.#context.clock())
-    else if (this.#meter?.takesEvents && delivery.isBetweenEvents) {
+    else if (this.#reader?.takesEvents && delivery.isBetweenEvents) {
       delivery.finish(streamRefusal(visit, ending.problem, this.#opening))
     } else delivery.destroy()
   }

@@ -5,7 +5,7 @@ import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 import { type Figures, noFigures } from './charge.ts'
 
 /** Reads one answer as it passes, to know its usage at its end. */
-export interface AnswerMeter {
+export interface AnswerReader {
   readonly isStream: boolean
   /** Whether the client can read an event that the gateway adds at the end. */
   readonly takesEvents: boolean
@@ -50,11 +50,11 @@ const nothing = Buffer.alloc(0)
  * @param options how to read a stream. If the upstream compressed its answer although the gateway did not ask for that,
  *   the usage that the gateway itself requested cannot be taken out again, and the client gets that chunk too.
  */
-export function openAnswerMeter(
+export function openAnswerReader(
   endpoint: Endpoint,
   headers: AnswerHeaders,
   options: StreamOptions,
-): AnswerMeter {
+): AnswerReader {
   const encoding = wordOf(headers['content-encoding'])
   const isStream = wordOf(headers['content-type']) === 'text/event-stream'
   if (encoding !== '' && encoding !== 'identity') {
@@ -65,7 +65,7 @@ export function openAnswerMeter(
   return { isStream, takesEvents: isStream, ...reader, whenRead: (done) => done(), close: () => {} }
 }
 
-type Reader = Omit<AnswerMeter, 'isStream' | 'takesEvents' | 'whenRead' | 'close'>
+type PlainReader = Omit<AnswerReader, 'isStream' | 'takesEvents' | 'whenRead' | 'close'>
 
 /** A header's first word without its parameters; media types and codings are the same in any case (RFC 9110). */
 function wordOf(value: string | string[] | undefined): string {
@@ -74,11 +74,11 @@ function wordOf(value: string | string[] | undefined): string {
   return (first ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
-function openReader(endpoint: Endpoint, isStream: boolean, options: StreamOptions): Reader {
+function openReader(endpoint: Endpoint, isStream: boolean, options: StreamOptions): PlainReader {
   return isStream ? readStream(endpoint.openStream(options), options) : readWhole(endpoint, options)
 }
 
-function readStream(meter: StreamMeter, { namesModels }: StreamOptions): Reader {
+function readStream(meter: StreamMeter, { namesModels }: StreamOptions): PlainReader {
   return {
     push: meter.push,
     end: meter.end,
@@ -99,7 +99,7 @@ function readStream(meter: StreamMeter, { namesModels }: StreamOptions): Reader 
   }
 }
 
-function readWhole(endpoint: Endpoint, options: StreamOptions): Reader {
+function readWhole(endpoint: Endpoint, options: StreamOptions): PlainReader {
   const kept = keepEnd()
   let read: Figures | undefined
   let hasEnded = false
@@ -204,7 +204,7 @@ function keepEnd(): KeptEnd {
 }
 
 /** Reads a decoded copy; the client gets the bytes unchanged. */
-function openDecoded(reader: Reader, encoding: string, isStream: boolean): AnswerMeter {
+function openDecoded(reader: PlainReader, encoding: string, isStream: boolean): AnswerReader {
   const decoder = openDecoder(encoding, (chunk) => reader.push(chunk), { bytesMax: decodedBytesMax })
   let bytes = 0
   return {
