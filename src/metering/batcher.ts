@@ -5,9 +5,9 @@ import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import { noUsage } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { type MeteringStore, StoreFault, StoreUnavailable } from '#storage/store.ts'
+import { openDeadlines, type Waiting } from './deadlines.ts'
 import type { Journal } from './journal.ts'
 import type { Asked, Meter, RecoveringMeter } from './meter.ts'
-import { openPatience, type Waiting } from './patience.ts'
 import { createRunning } from './running.ts'
 import type { SetAside } from './set-aside.ts'
 
@@ -32,7 +32,7 @@ export interface MeterOptions {
    * The deadline of a question: after this time its caller gets `StoreUnavailable`, whether or not the store answers
    * later.
    */
-  readonly patienceMs?: number
+  readonly deadlineMs?: number
 }
 
 interface Asking extends Waiting {
@@ -69,7 +69,7 @@ const gatherMs = 1
 
 const firstRetryMs = 50
 const lastRetryMs = 5_000
-const patienceMsDefault = 5_000
+const deadlineMsDefault = 5_000
 
 /**
  * A transaction whose answer was lost may still be running, and commit after the store was asked again. No store runs one
@@ -81,7 +81,7 @@ const doubtLookMs = 2_000
 export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): RecoveringMeter {
   const { lanes = 1, mayLoseBooked: mayLose = false } = store
   // If several batches run at a time, one must not take all questions and leave the others empty.
-  const { batchMax = lanes > 1 ? 128 : 256, patienceMs = patienceMsDefault } = options
+  const { batchMax = lanes > 1 ? 128 : 256, deadlineMs = deadlineMsDefault } = options
   const { onFailure, journal, setAside } = options
   const asks: Asking[] = []
   const events: Counting[] = []
@@ -103,7 +103,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
 
   const running = createRunning({ abandonment, mayLose })
   const pace = createPace()
-  const patience = openPatience(patienceMs, () => [asks, events, ...underWay])
+  const deadlines = openDeadlines(deadlineMs, () => [asks, events, ...underWay])
 
   const isWorkLeft = () => asks.length > 0 || events.length > 0 || (settlements.length > 0 && !rest)
 
@@ -351,7 +351,7 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
         schedule()
       })
       isClosed = true
-      patience.close()
+      deadlines.close()
       clearTimeout(rest)
       await journal?.close()
     },

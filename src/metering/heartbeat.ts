@@ -96,8 +96,8 @@ export function openHeartbeat(
       // While the store was unavailable no process could write its heartbeat: after an outage each gets `silentMs` to do
       // so.
       const graceMs = performance.now() - steadySince
-      const patience = graceMs >= silentMs ? silentMs : Number.MAX_SAFE_INTEGER
-      const entries = await store.abandonEntries(clock(), patience, onFault)
+      const allowedSilenceMs = graceMs >= silentMs ? silentMs : Number.MAX_SAFE_INTEGER
+      const entries = await store.abandonEntries(clock(), allowedSilenceMs, onFault)
       if (entries > 0) options.onAbandoned?.(entries)
       await options.onBeat?.().catch((error: unknown) => options.onFailure?.(error))
     } catch (error) {

@@ -17,7 +17,7 @@ describe('whoever asks the account', { skip: process.env.TEST_DATABASES === 'sql
     const store = await openStore(database.settings())
     const user = await newUser(store, 1000)
     const other = await newUser(store, 1000)
-    const meter = openMeter(store.metering, () => now, { patienceMs: 500 })
+    const meter = openMeter(store.metering, () => now, { deadlineMs: 500 })
     const locker = new pg.Client({ connectionString: database.url })
     await locker.connect()
     await locker.query('begin')
@@ -53,7 +53,7 @@ describe('whoever asks the account', { skip: process.env.TEST_DATABASES === 'sql
       database.settings({ database: { kind: 'postgres', url }, policy: testPolicy }),
     )
     const user = await newUser(store, 1000)
-    const meter = openMeter(store.metering, () => now, { patienceMs: 500 })
+    const meter = openMeter(store.metering, () => now, { deadlineMs: 500 })
     await meter.admit(ask('r1', user.accessToken))
     const heard = cut.cutAfter('commit')
     const asked = assert.rejects(meter.admit(ask('r2', user.accessToken)), StoreUnavailable)

@@ -17,7 +17,7 @@ const lookMs = 250
  *
  * @param lists all waiting questions, the oldest first in each list
  */
-export function openPatience(
+export function openDeadlines(
   ms: number,
   lists: () => Iterable<readonly Waiting[]>,
 ): { readonly close: () => void } {
