@@ -46,7 +46,7 @@ import { belowFact, lateRequests } from '#storage/ledger/user-requests.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
-import { createHeldUsers, type HeldUser, type HeldUsers } from './held-users.ts'
+import { type CachedUser, type CachedUsers, createCachedUsers } from './cached-users.ts'
 import { allRows, oneRow } from './rows.ts'
 
 /**
@@ -78,7 +78,7 @@ export function createSqliteLedger(
    */
   const open = new Map<string, OpenEntry>()
 
-  const held = createHeldUsers()
+  const held = createCachedUsers()
   const lookups = createSecretMemo(vault.lookupOf)
   let version: unknown
   /** The place below which all requests stand in the table by user. */
@@ -259,7 +259,7 @@ function inserting(table: string, columns: readonly string[]): string {
 
 interface Loaded {
   readonly state: LoadedState
-  readonly users: () => Iterable<HeldUser>
+  readonly users: () => Iterable<CachedUser>
 }
 
 /** Reads each row at most once a batch, when it is first asked for, and not at all of a user who is held. */
@@ -267,9 +267,9 @@ function createState(
   sql: Statements,
   lookups: SecretMemo<string>,
   open: ReadonlyMap<string, OpenEntry>,
-  held: HeldUsers,
+  held: CachedUsers,
 ): Loaded {
-  const users = new Map<string, HeldUser>()
+  const users = new Map<string, CachedUser>()
   const byAccessToken = new Map<string, LoadedUser | undefined>()
 
   const addressesOf = (id: string) => () =>
@@ -294,7 +294,7 @@ function createState(
     return user
   }
 
-  function again(before: HeldUser): LoadedUser {
+  function again(before: CachedUser): LoadedUser {
     const { id } = before.user
     const known = users.get(id)
     if (known) return known.user

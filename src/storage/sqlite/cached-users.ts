@@ -1,7 +1,7 @@
 import type { LoadedUser, SeenAddress } from '#storage/ledger/batch.ts'
 
 /** A user as a batch left it, and what leads to its row without a look at the index over ids. */
-export interface HeldUser {
+export interface CachedUser {
   readonly user: LoadedUser
   readonly lookup: string
   readonly rowId: number
@@ -12,11 +12,11 @@ export interface HeldUser {
  * when it began. Among a million users each of those reads is of pages that nobody else needs. Whoever holds them
  * forgets them all as soon as another connection has written anything, and when what was to be written was not.
  */
-export interface HeldUsers {
-  readonly byId: (id: string) => HeldUser | undefined
-  readonly byLookup: (lookup: string) => HeldUser | undefined
+export interface CachedUsers {
+  readonly byId: (id: string) => CachedUser | undefined
+  readonly byLookup: (lookup: string) => CachedUser | undefined
   /** Holds a user who has a request open, and lets go of one who has none. */
-  readonly keep: (held: HeldUser) => void
+  readonly keep: (held: CachedUser) => void
   /** Addresses of a user whose number of places is limited, read once for as long as nothing of them changes. */
   readonly addressesOf: (id: string, read: () => readonly SeenAddress[]) => readonly SeenAddress[]
   readonly forgetAddressesOf: (id: string) => void
@@ -26,9 +26,9 @@ export interface HeldUsers {
 /** Users whose addresses are remembered; each has a few. */
 const rememberedMax = 10_000
 
-export function createHeldUsers(): HeldUsers {
-  const byId = new Map<string, HeldUser>()
-  const byLookup = new Map<string, HeldUser>()
+export function createCachedUsers(): CachedUsers {
+  const byId = new Map<string, CachedUser>()
+  const byLookup = new Map<string, CachedUser>()
   const addresses = new Map<string, readonly SeenAddress[]>()
   return {
     byId: (id) => byId.get(id),
