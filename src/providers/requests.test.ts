@@ -517,7 +517,7 @@ it('finds a protocol by its name and by a request', () => {
     providers.map(({ name }) => findProvider(name)?.name),
     providers.map(({ name }) => name),
   )
-  assert.equal(findProvider('nobody'), undefined)
+  assert.equal(findProvider('unknown'), undefined)
   assert.equal(findClaimant({ 'anthropic-version': '2023-06-01' })?.name, 'anthropic')
   assert.equal(findClaimant({})?.name, 'openai')
 })

@@ -11,7 +11,7 @@ function openWatch() {
   const failures: unknown[] = []
   const disabled = new Set<string>()
   let failing = 0
-  let say: (ids: readonly string[] | 'anybody') => void = () => assert.fail('no listener')
+  let say: (ids: readonly string[] | 'all') => void = () => assert.fail('no listener')
   const watch = watchRevocations(
     {
       users: {
@@ -36,7 +36,7 @@ function openWatch() {
   )
   return {
     ...{ running, cut, asked, failures, disabled, watch },
-    say: (ids: readonly string[] | 'anybody') => say(ids),
+    say: (ids: readonly string[] | 'all') => say(ids),
     fail: (times: number) => {
       failing = times
     },
@@ -51,13 +51,13 @@ describe('a watch over who is changed elsewhere', () => {
     say(['ann', 'zoe'])
     await wait(5)
     assert.deepEqual([asked, cut], [['ann'], ['ann']])
-    say('anybody')
+    say('all')
     await wait(5)
     assert.deepEqual(asked.slice(1).toSorted(), ['ann', 'bob'])
   })
 
-  for (const said of [['ann'], 'anybody'] as const)
-    it(`cuts a user who starts only after the notification of a change: ${said === 'anybody' ? said : 'this user'}`, async () => {
+  for (const said of [['ann'], 'all'] as const)
+    it(`cuts a user who starts only after the notification of a change: ${said === 'all' ? 'all users' : 'this user'}`, async () => {
       const { disabled, say, asked, cut, watch } = openWatch()
       disabled.add('ann')
       watch.started('ann')

@@ -31,14 +31,14 @@ export function watchRevocations(
 ): RevocationWatch {
   /** Recently changed users, and until when they are remembered, by the monotonic clock; the oldest first. */
   const changed = new Map<string, number>()
-  let anybodyUntil = 0
+  let allUntil = 0
   const waiting = new Set<string>()
   let isLooking = false
   let isClosed = false
 
-  function remember(ids: readonly string[] | 'anybody'): void {
+  function remember(ids: readonly string[] | 'all'): void {
     const now = performance.now()
-    if (ids === 'anybody') anybodyUntil = now + rememberedMs
+    if (ids === 'all') allUntil = now + rememberedMs
     else
       for (const id of ids) {
         changed.delete(id)
@@ -75,11 +75,11 @@ export function watchRevocations(
   const stop = store.watchUsers((ids) => {
     remember(ids)
     const running = gateway.runningUsers()
-    lookAt(ids === 'anybody' ? running : ids.filter((id) => running.has(id)))
+    lookAt(ids === 'all' ? running : ids.filter((id) => running.has(id)))
   })
   return {
     started(userId) {
-      const until = Math.max(changed.get(userId) ?? 0, anybodyUntil)
+      const until = Math.max(changed.get(userId) ?? 0, allUntil)
       if (until > performance.now()) lookAt([userId])
     },
     close() {

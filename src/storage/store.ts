@@ -26,10 +26,10 @@ export interface Store {
   readonly usage: UsageStore
   readonly requests: RequestStore
   /**
-   * Tells of users whom other processes have changed: their ids, or `anybody` where that cannot be known. Answers how
+   * Tells of users whom other processes have changed: their ids, or `all` if they are not known. Answers how
    * to stop. What this process changes itself it knows already.
    */
-  readonly watchUsers: (onChanged: (ids: readonly string[] | 'anybody') => void) => () => void
+  readonly watchUsers: (onChanged: (ids: readonly string[] | 'all') => void) => () => void
   readonly signals: Signals
   /** A key that all who share this store have, and nothing else does. */
   readonly keyFor: (purpose: string) => string

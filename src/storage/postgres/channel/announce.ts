@@ -6,8 +6,8 @@ import type { Listener } from './listen.ts'
 /** The channel on which instances tell each other whom they have changed. */
 export const userChannel = 'tollgate_users'
 
-/** Says "anybody": more than fit into one message. */
-const anybody = '*'
+/** Stands for all users, if their ids do not fit into one message. */
+const allUsers = '*'
 
 /** A message holds 8000 bytes at most; an id has some 30. */
 const idsMax = 200
@@ -22,16 +22,16 @@ export function announceOn(client: pg.Client, ids: readonly string[]): Promise<u
 }
 
 function messageOf(ids: readonly string[]): string {
-  return ids.length > idsMax ? anybody : ids.join(' ')
+  return ids.length > idsMax ? allUsers : ids.join(' ')
 }
 
 /** Hears whom others have changed; answers how to stop. */
 export function hearOfUsers(
   listener: Listener,
-  onChanged: (ids: readonly string[] | 'anybody') => void,
+  onChanged: (ids: readonly string[] | 'all') => void,
 ): () => void {
   return listener.hear(userChannel, {
-    said: (words) => onChanged(words === anybody ? 'anybody' : words.split(' ')),
-    missed: () => onChanged('anybody'),
+    said: (words) => onChanged(words === allUsers ? 'all' : words.split(' ')),
+    missed: () => onChanged('all'),
   })
 }
