@@ -14,11 +14,12 @@ import {
   type SentRequest,
   startAt,
 } from './support/admin-server.ts'
-import { databases } from './support/stores.ts'
+import { databases, type TestDatabase } from './support/stores.ts'
 
 const contract = loadContract()
 const seen = new Set<string>()
 let server: AdminServer
+let tables: TestDatabase
 
 /** Where our own code or Node's would show. */
 const traces = /\bat .+:\d+:\d+|node:internal|\/src\/|\.ts\b/
@@ -97,7 +98,13 @@ for (const database of databases) {
   describe(`the admin API as the contract has it on ${database.name}`, () => {
     before(async () => {
       seen.clear()
-      server = await openAdminServer(database)
+      server = await openAdminServer({
+        name: database.name,
+        async create() {
+          tables = await database.create()
+          return tables
+        },
+      })
     })
     after(() => {
       assertCodes(server.log())
@@ -154,6 +161,20 @@ for (const database of databases) {
         /sentinel-4711|an-admin-key-for-tests|another-admin-key|a-verifier-key|tg[av]-\w|new-one|"url"|authorization/,
       )
       assert.ok(lines.length > 200)
+    })
+
+    it('says of a user whose row is damaged that DELETE without If-Match disables', async () => {
+      const path = '/admin/users/damaged-one'
+      await play({ send: { method: 'PUT', path, body: {} }, status: 200 })
+      const user = await server.store.users.findUser({ accessToken: 'damaged-one' }, server.clock.now)
+      assert.ok(user)
+      await tables.change(`update users set period = 'fortnightly' where id = '${user.id}'`)
+      const answer = { error: /DELETE without If-Match/, code: 'conflict' }
+      const headers = { 'if-match': '"1"' }
+      await play({ send: { method: 'PUT', path, body: { disabledReason: 'left' } }, status: 409, answer })
+      await play({ send: { method: 'DELETE', path, headers }, status: 409, answer })
+      await tables.change(`update users set period = null where id = '${user.id}'`)
+      await play({ send: { method: 'DELETE', path, headers }, status: 200 })
     })
 
     it('has shown every operation with every status that the contract names', () => {

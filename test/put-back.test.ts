@@ -50,8 +50,8 @@ for (const kind of databases) {
         await server.close()
       }
     }
-    const ask = async (server: AdminServer, method: string, path: string, body?: unknown) => {
-      const { status, text } = await server.send({ method, path, body })
+    const ask = async (server: AdminServer, method: string, path: string, body?: unknown, headers = {}) => {
+      const { status, text } = await server.send({ method, path, body, headers })
       return { status, body: JSON.parse(text) }
     }
 
@@ -107,6 +107,19 @@ for (const kind of databases) {
           const { id, accessToken } = created.user
           await database.change(`update users set ${damage} where id = '${id}'`)
           assert.equal((await ask(server, 'GET', `/admin/users/${id}`)).status, 500, damage)
+          // What has to read the row says what is left to do, and changes nothing.
+          for (const [method, headers, sent] of [
+            ['PUT', {}, { disabledReason: 'left' }],
+            ['PUT', {}, { disabledAt: startAt, token: accessToken }],
+            ['PUT', { 'if-match': '*' }, { nickname: 'Zoe' }],
+            ['DELETE', { 'if-match': '*' }, undefined],
+            ['DELETE', { 'if-match': '"1"' }, undefined],
+          ] as const) {
+            const refusal = await ask(server, method, `/admin/users/${id}`, sent, headers)
+            assert.deepEqual([refusal.status, refusal.body.code], [409, 'conflict'], `${method} ${damage}`)
+            assert.match(refusal.body.error, /DELETE without If-Match/)
+            assert.deepEqual(await server.store.users.findBars([id]), [{ id }])
+          }
           server.clock.now += 1000
           const by = damage.startsWith('period') ? accessToken : id
           const path = `/admin/users/${by}?disabledReason=left`

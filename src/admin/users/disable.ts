@@ -13,6 +13,7 @@ import type { UnreadableUser } from '#core/user.ts'
 import { disableEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import { answerUser, describeUser } from './answer.ts'
+import { unlessDamaged } from './damaged.ts'
 import { readUserRef } from './input.ts'
 import { userPath } from './schemas.ts'
 import { toUnreadable, type UserWire } from './wire.ts'
@@ -24,21 +25,24 @@ export function disableUser(wire: UserWire): Operation {
     summary: 'Disables the user with the given token',
     description:
       'A second time keeps the first `disabledAt`. PUT with `disabledAt: null` enables again. A user whose stored row is ' +
-      'damaged is disabled as well: the answer then holds what can be read of it.',
+      'damaged is disabled as well: the answer then holds what can be read of it. With `If-Match` such a user is 409, since ' +
+      'nothing can be compared.',
     request: {
       params: userPath,
       headers: ifMatchHeader,
       query: z.object({ disabledReason: z.string().max(1000).optional() }),
     },
     answer: describeUser(wire, 'The disabled user'),
-    refusals: ['bad_request', 'not_found', 'precondition_failed'],
+    refusals: ['bad_request', 'not_found', 'conflict', 'precondition_failed'],
     async handle(c, parts) {
       const ref = readUserRef(c)
       if (ref.kind === 'refused') return ref
       const reason = readQuery(c, parseReason)
       if (reason.kind === 'refused') return reason
       if (c.req.header('if-match') !== undefined)
-        return disableIfMatch(c, parts, wire, { ref: ref.value, reason: reason.value })
+        return unlessDamaged(c, parts, ref.value, () =>
+          disableIfMatch(c, parts, wire, { ref: ref.value, reason: reason.value }),
+        )
       const user = await parts.store.users.disableUser(ref.value, reason.value, parts.clock())
       return user && 'isUnreadable' in user ? answerUnreadable(c, parts, user) : answerUser(c, wire, user)
     },

@@ -9,6 +9,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'
 import { answerUser, describeUser } from './answer.ts'
+import { unlessDamaged } from './damaged.ts'
 import { problemOf, readUserRef } from './input.ts'
 import { userPath } from './schemas.ts'
 import type { UserWire } from './wire.ts'
@@ -20,18 +21,20 @@ export function writeUser(wire: UserWire): Operation {
     summary: 'Update a user by token',
     description:
       'Creates the user where the token is not known; an unknown id is 404. Maps merge by family. A `token` in the ' +
-      'body that is not the path’s is 400.',
+      'body that is not the path’s is 400. A user whose stored row is damaged is 409: only DELETE changes it.',
     request: { params: userPath, headers: ifMatchHeader, body: jsonBody(schemas.edit) },
     answer: { ...describeUser(wire, 'The updated user'), schema: schemas.written },
-    refusals: [...bodyRefusals, 'not_found', 'precondition_failed'],
+    refusals: [...bodyRefusals, 'not_found', 'conflict', 'precondition_failed'],
     async handle(c, parts) {
       const ref = readUserRef(c)
       if (ref.kind === 'refused') return ref
       const input = await readParsed(c, parts, wire.parseEdit)
       if (input.kind === 'refused') return input
       const { edit, accessToken, ignored } = input.value
-      if (await meansAnother(parts, ref.value, accessToken)) return refused(badInput([anotherToken]))
-      return answerWritten(c, wire, await writeIfMatch(c, parts, ref.value, edit), ignored)
+      return unlessDamaged(c, parts, ref.value, async () => {
+        if (await meansAnother(parts, ref.value, accessToken)) return refused(badInput([anotherToken]))
+        return answerWritten(c, wire, await writeIfMatch(c, parts, ref.value, edit), ignored)
+      })
     },
   }
 }
