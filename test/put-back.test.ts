@@ -118,7 +118,7 @@ for (const kind of databases) {
             const refusal = await ask(server, method, `/admin/users/${id}`, sent, headers)
             assert.deepEqual([refusal.status, refusal.body.code], [409, 'conflict'], `${method} ${damage}`)
             assert.match(refusal.body.error, /DELETE without If-Match/)
-            assert.deepEqual(await server.store.users.findBars([id]), [{ id }])
+            assert.deepEqual(await server.store.users.findBlocks([id]), [{ id }])
           }
           server.clock.now += 1000
           const by = damage.startsWith('period') ? accessToken : id
