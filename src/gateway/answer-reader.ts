@@ -31,8 +31,8 @@ export interface AnswerReader {
 }
 
 /**
- * A whole answer is kept up to this size, to find its usage. Of a longer one the start is kept, and the end, where usage
- * usually stands.
+ * A whole answer is kept up to this size, to find its usage. Of a longer one the start is kept, and the end, where the
+ * usage usually is.
  */
 const wholeBytesMax = 4 * 1024 * 1024
 const tailBytesMin = 256 * 1024

@@ -16,7 +16,7 @@ export interface ModelsContext {
   readonly policy: Policy
   readonly clock: Clock
   readonly readingRate: ReadingRate
-  /** The limits of the user whose access token it is. */
+  /** The limits of the user with this access token. */
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
 }
 

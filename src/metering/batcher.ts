@@ -399,7 +399,7 @@ function createPace() {
     isBusy: () => perMs > busyPerMs,
     took(questions: number): void {
       const now = performance.now()
-      // Two batches in the same instant must not divide by zero.
+      // Batches at almost the same time would distort the rate, so their distance counts as at least 0.05 ms.
       perMs += (questions / Math.max(0.05, now - lastAt) - perMs) / 10
       lastAt = now
     },

@@ -15,7 +15,7 @@ export interface InputExchangeOptions {
 export interface InputExchange {
   /** Writes and reads now. Never rejects. */
   readonly exchange: () => Promise<void>
-  /** Stops the timer, and writes what is left. */
+  /** Stops the timer, and tries once to write what is left. */
   readonly close: () => Promise<void>
 }
 

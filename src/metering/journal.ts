@@ -54,7 +54,7 @@ export function openJournal(path: string): Journal {
   }
 }
 
-/** With PostgreSQL the data folder may not exist yet, so it is created here. */
+/** With a database server the data folder may not exist yet, so it is created here. */
 async function make(path: string): Promise<FileHandle> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   return open(path, 'a', 0o600)

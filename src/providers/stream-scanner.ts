@@ -142,7 +142,7 @@ const modelBytesMax = 300
 /** A usage object has a few hundred bytes; a hostile one must not grow without bound. */
 const usageBytesMax = 64 * 1024
 
-/** After so many misses in a row an opening is no longer compared. */
+/** After this many misses in a row the opening is no longer compared. */
 const missesMax = 16
 const openingBytesMax = 2048
 

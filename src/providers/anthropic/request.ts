@@ -7,7 +7,7 @@ import { type BoundRule, readBound } from '#providers/output-bounds.ts'
 import { type BodyEdit, noOutput, type RequestChanges, type RequestReading } from '#providers/provider.ts'
 import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 
-/** What each endpoint's request says about itself, and what may be written into it. */
+/** Reads the requests of each endpoint, and makes the edits that bound their output. */
 
 /** The provider requires the member and reports it if it is missing. It allows 0, which only fills the cache. */
 const messageBound: BoundRule = { official: ['max_tokens'], elsewhere: 'max_tokens', takesZero: true }

@@ -7,7 +7,7 @@ import type { UsageReader } from '#providers/usage-reader.ts'
 /**
  * Usage as this protocol states it: `input_tokens` is what was neither read from a cache nor written to one,
  * `output_tokens` includes the thinking. In a stream `message_start` states the input and `message_delta` the output so
- * far, and may restate the rest; all of it is cumulative, so the last value of each field stands, unless it takes back
+ * far, and may restate the rest; all of it is cumulative, so the last value of each field counts, unless it takes back
  * what was stated.
  *
  * `iterations` lists each inference separately. The top level sums up those that made the answer (`message`, or

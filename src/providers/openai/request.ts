@@ -18,7 +18,7 @@ import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 import { outputMaximumOf } from './output-maximum.ts'
 import { countPrompts } from './prompts.ts'
 
-/** What each endpoint's request says about itself, and what may be written into it. */
+/** Reads the requests of each endpoint, and makes the edits that bound their output. */
 
 const choicesMax = 128
 const promptsMax = 2048
