@@ -1,6 +1,6 @@
 import type { LoadedUser, SeenAddress } from '#storage/ledger/batch.ts'
 
-/** A user as a batch left it, and what leads to its row without a look at the index over ids. */
+/** A user as a batch left it, with the row id that finds its row without the index over ids. */
 export interface CachedUser {
   readonly user: LoadedUser
   readonly lookup: string
@@ -8,22 +8,22 @@ export interface CachedUser {
 }
 
 /**
- * Users with a request open, as the last batch wrote them: the request ends soon, and what its end changes was read
- * when it began. Among a million users each of those reads is of pages that nobody else needs. Whoever holds them
- * forgets them all as soon as another connection has written anything, and when what was to be written was not.
+ * A cache of users with a running request, as the last batch wrote them: the request will end soon, and its
+ * settlement needs the same rows. Among a million users each of those reads would touch pages that no other request
+ * uses. The ledger clears the cache as soon as another connection has written anything, and when a batch fails.
  */
 export interface CachedUsers {
   readonly byId: (id: string) => CachedUser | undefined
   readonly byLookup: (lookup: string) => CachedUser | undefined
-  /** Holds a user who has a request open, and lets go of one who has none. */
-  readonly keep: (held: CachedUser) => void
-  /** Addresses of a user whose number of places is limited, read once for as long as nothing of them changes. */
+  /** Caches a user with a running request, and drops a user without one. */
+  readonly keep: (cached: CachedUser) => void
+  /** Addresses of a user whose number of places is limited; read once and cached until they change. */
   readonly addressesOf: (id: string, read: () => readonly SeenAddress[]) => readonly SeenAddress[]
   readonly forgetAddressesOf: (id: string) => void
   readonly forget: () => void
 }
 
-/** Users whose addresses are remembered; each has a few. */
+/** Users whose addresses are cached; each has a few. */
 const rememberedMax = 10_000
 
 export function createCachedUsers(): CachedUsers {
@@ -33,13 +33,13 @@ export function createCachedUsers(): CachedUsers {
   return {
     byId: (id) => byId.get(id),
     byLookup: (lookup) => byLookup.get(lookup),
-    keep(held) {
-      if (held.user.openRequests > 0) {
-        byId.set(held.user.id, held)
-        byLookup.set(held.lookup, held)
+    keep(cached) {
+      if (cached.user.openRequests > 0) {
+        byId.set(cached.user.id, cached)
+        byLookup.set(cached.lookup, cached)
       } else {
-        byId.delete(held.user.id)
-        byLookup.delete(held.lookup)
+        byId.delete(cached.user.id)
+        byLookup.delete(cached.lookup)
       }
     },
     addressesOf(id, read) {

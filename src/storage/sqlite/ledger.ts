@@ -46,7 +46,7 @@ import { belowFact, lateRequests } from '#storage/ledger/user-requests.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
-import { type CachedUser, type CachedUsers, createCachedUsers } from './cached-users.ts'
+import { createCachedUsers, type CachedUser, type CachedUsers } from './cached-users.ts'
 import { allRows, oneRow } from './rows.ts'
 
 /**
@@ -56,7 +56,7 @@ import { allRows, oneRow } from './rows.ts'
  */
 export interface SqliteLedger {
   readonly runBatch: (batch: MeteringBatch) => MeteringDecisions
-  /** To be called when addresses are written elsewhere. */
+  /** Call it when addresses were written elsewhere. */
   readonly forgetAddresses: () => void
 }
 
@@ -73,19 +73,19 @@ export function createSqliteLedger(
   const reportedName = createReportedNames(policy)
 
   /**
-   * Entries that this process opened and did not close yet, and that no other process may have changed: a settlement need
-   * not look for its own.
+   * Entries that this process opened and has not closed yet, and that no other process may have changed. A settlement
+   * of one of them needs no look-up.
    */
   const open = new Map<string, OpenEntry>()
 
-  const held = createCachedUsers()
+  const cached = createCachedUsers()
   const lookups = createSecretMemo(vault.lookupOf)
   let version: unknown
-  /** The place below which all requests stand in the table by user. */
+  /** Every request with an id below it stands in the table by user. */
   let below = ''
 
   function runBatch(batch: MeteringBatch): MeteringDecisions {
-    const loaded = createState(sql, lookups, open, held)
+    const loaded = createState(sql, lookups, open, cached)
     db.exec('begin immediate')
     try {
       forgetWhatOthersWrote()
@@ -93,21 +93,21 @@ export function createSqliteLedger(
       write(loaded, changes, batch.now)
       db.exec('commit')
       remember(changes, batch.now)
-      for (const user of loaded.users()) held.keep(user)
+      for (const user of loaded.users()) cached.keep(user)
       return decisions
     } catch (error) {
-      held.forget()
+      cached.forget()
       if (db.isTransaction) db.exec('rollback')
       addresses.forget()
       throw error
     }
   }
 
-  /** Within the transaction, so that nobody writes between this look and what is read. */
+  /** Inside the transaction, so that no other connection writes between this check and the reads. */
   function forgetWhatOthersWrote(): void {
     const current = oneRow(sql.version)?.[0]
     if (current !== version) {
-      held.forget()
+      cached.forget()
       open.clear()
       below = text(oneRow(sql.below)?.[0] ?? '')
     }
@@ -145,11 +145,11 @@ export function createSqliteLedger(
 
   function writeAddress({ userId, address }: Seen, due: 'new' | 'again', now: number): void {
     if (due === 'new') {
-      // What the memory lost, with a restart or with an administrator's edit, the disk may know.
+      // After a restart or an administrator's edit the memory is empty, but the address may be stored.
       const row = oneRow(sql.address, userId, address)
       if (row !== undefined && isRecent(integer(row[0]), now)) return
     }
-    held.forgetAddressesOf(userId)
+    cached.forgetAddressesOf(userId)
     sql.sawAddress.run(userId, address, now, now)
     if (due === 'new' && integer(oneRow(sql.countAddresses, userId)?.[0]) > addressesMax)
       sql.trimAddresses.run(userId, addressesMax)
@@ -158,7 +158,7 @@ export function createSqliteLedger(
   function remember(changes: LedgerChanges, now: number): void {
     for (const { ask, userId, family, model, hold, inputEstimate } of changes.opened) {
       const { requestId, isMetered, leaseUntil } = ask
-      // What is held by a lease may be abandoned without this process' knowing.
+      // An entry with a lease can be abandoned by another process at any time: it is not cached.
       if (leaseUntil !== undefined) continue
       open.set(requestId, {
         id: requestId,
@@ -189,7 +189,7 @@ function prepareAll(db: DatabaseSync) {
     return statement
   }
   return {
-    // Changes with whatever another connection commits, and with nothing else.
+    // Changes with every commit of another connection, and with nothing else.
     version: prepare('pragma data_version'),
     userByLookup: prepare(`select lookup, rowid, ${userColumns} from users where lookup = ?`),
     userById: prepare(`select lookup, rowid, ${userColumns} from users where id = ?`),
@@ -222,7 +222,7 @@ function prepareAll(db: DatabaseSync) {
     addUserMinute: prepare(
       `${inserting('usage_minutes', ['user_id', 'minute_at', ...usageColumns])} ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
     ),
-    // The shard is left at its default: here nobody writes beside anybody.
+    // The shard stays at its default: on SQLite there is one writer at a time.
     addTotalMinute: prepare(
       `${inserting('total_minutes', ['minute_at', ...usageColumns])} ${addingUsage('total_minutes', ['minute_at'], ['shard'])}`,
     ),
@@ -244,7 +244,8 @@ function prepareAll(db: DatabaseSync) {
       `insert into addresses (user_id, address, first_seen_at, last_seen_at) values (?, ?, ?, ?)
        on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
     ),
-    // Counted apart: the table that removing them needs is made for each statement, whether any are removed or not.
+    // Counted first: a delete makes a temporary table for its subquery each time, even when there is nothing to
+    // remove.
     countAddresses: prepare('select count(*) from addresses where user_id = ?'),
     trimAddresses: prepare(
       `delete from addresses where user_id = ?1
@@ -262,18 +263,18 @@ interface Loaded {
   readonly users: () => Iterable<CachedUser>
 }
 
-/** Reads each row at most once a batch, when it is first asked for, and not at all of a user who is held. */
+/** Reads each row at most once a batch, when it is first asked for. A cached user is not read at all. */
 function createState(
   sql: Statements,
   lookups: SecretMemo<string>,
   open: ReadonlyMap<string, OpenEntry>,
-  held: CachedUsers,
+  cached: CachedUsers,
 ): Loaded {
   const users = new Map<string, CachedUser>()
   const byAccessToken = new Map<string, LoadedUser | undefined>()
 
   const addressesOf = (id: string) => () =>
-    held.addressesOf(id, () => allRows(sql.addresses, id).map(toSeenAddress))
+    cached.addressesOf(id, () => allRows(sql.addresses, id).map(toSeenAddress))
 
   function quotasOf(id: string): readonly LoadedQuota[] {
     const quotas = allRows(sql.quotas, id).map(toLoadedQuota)
@@ -298,7 +299,7 @@ function createState(
     const { id } = before.user
     const known = users.get(id)
     if (known) return known.user
-    // The places are those of one batch's window.
+    // The places belong to one batch's time window.
     const user = { ...before.user, isChanged: false, isBlocked: false, places: createPlaces(addressesOf(id)) }
     users.set(id, { ...before, user })
     return user
@@ -308,14 +309,14 @@ function createState(
     userOf(accessToken) {
       if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
       const lookup = lookups.of(accessToken)
-      const before = held.byLookup(lookup)
+      const before = cached.byLookup(lookup)
       const user = before ? again(before) : loaded(oneRow(sql.userByLookup, lookup))
       byAccessToken.set(accessToken, user)
       if (user) lookups.keep(accessToken, lookup)
       return user
     },
     userById(id) {
-      const before = users.get(id) ?? held.byId(id)
+      const before = users.get(id) ?? cached.byId(id)
       return before ? again(before) : loaded(oneRow(sql.userById, id))
     },
     entryOf(requestId) {
