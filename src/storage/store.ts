@@ -91,11 +91,11 @@ export type UsersWritten =
   | { readonly kind: 'stale'; readonly index: number }
   | { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] }
 
-/** Names a POST that may be repeated: the same key with the same request gets the same answer. */
-export interface Repeat {
-  /** Whose key it is and the key, joined. */
+/** Makes a POST safe to retry: the same key with the same request gets the same answer. */
+export interface IdempotencyKey {
+  /** The admin key's id and the header's value, joined. */
   readonly key: string
-  /** Digest of the request that came with it. */
+  /** A digest of the request. */
   readonly fingerprint: string
 }
 
@@ -127,8 +127,8 @@ export interface UserStore {
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
-  /** Creates a user with a fresh access token. A repeat answers the user of the first time, as created then. */
-  readonly insertUser: (edit: UserEdit, now: number, repeat?: Repeat) => Promise<UserCreated>
+  /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
+  readonly insertUser: (edit: UserEdit, now: number, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
   /** Creates or merges all of them in order, in one transaction; one that is wrong changes nothing. */
   readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
   /**
@@ -140,12 +140,12 @@ export interface UserStore {
     reason: string | undefined,
     now: number,
   ) => Promise<User | UnreadableUser | undefined>
-  /** Adds to what a user may use in this period. A repeat adds nothing, and answers the user as of the first time. */
+  /** Adds to what a user may use in this period. A retry adds nothing, and gets the first answer. */
   readonly addToQuota: (
     ref: UserRef,
     addition: QuotaAddition,
     now: number,
-    repeat?: Repeat,
+    idempotencyKey?: IdempotencyKey,
   ) => Promise<QuotaAdded>
   /**
    * Counts from zero, all at once, the next `limit` users after `after` in the order of their ids who have used

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { noUsage } from '#core/usage.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type { Repeat, Store, UsageReset } from '#storage/store.ts'
+import type { IdempotencyKey, Store, UsageReset } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
@@ -223,15 +223,17 @@ for (const { name, create: createDatabase } of databases) {
     it('adds once under one key, also when many ask at once', () =>
       withStore(createDatabase, async (store) => {
         const ann = await create(store, { quotaLimits: { claude: 100 } })
-        const repeat: Repeat = { key: 'adk_1:key', fingerprint: 'a' }
+        const idempotencyKey: IdempotencyKey = { key: 'adk_1:key', fingerprint: 'a' }
         const addition = { family: 'claude', units: 7 }
         const answers = await Promise.all(
-          Array.from({ length: 20 }, () => store.users.addToQuota({ id: ann.id }, addition, now, repeat)),
+          Array.from({ length: 20 }, () =>
+            store.users.addToQuota({ id: ann.id }, addition, now, idempotencyKey),
+          ),
         )
         assert.equal(answers.filter((answer) => answer.kind === 'added' && !answer.repeated).length, 1)
         assert.equal(answers.filter((answer) => answer.kind === 'added' && answer.repeated).length, 19)
         assert.equal((await quotaOf(store, ann.id, 'claude'))?.extra, 7)
-        const other = { ...repeat, fingerprint: 'b' }
+        const other = { ...idempotencyKey, fingerprint: 'b' }
         assert.equal((await store.users.addToQuota({ id: ann.id }, addition, now, other)).kind, 'conflict')
       }))
 

@@ -1,6 +1,6 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
-import { idempotencyHeader, readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
+import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
 import { readNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
@@ -33,10 +33,10 @@ export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
       if (user.kind === 'refused') return user
       const { id } = user.value
       // By the id, so that what is kept of the request holds no secret.
-      const repeat = readRepeat(c, { operation: 'addToQuota', id, ...addition.value })
-      if (repeat.kind === 'refused') return repeat
+      const idempotencyKey = readIdempotencyKey(c, { operation: 'addToQuota', id, ...addition.value })
+      if (idempotencyKey.kind === 'refused') return idempotencyKey
       const { store, clock } = parts
-      const added = await store.users.addToQuota({ id }, addition.value, clock(), repeat.value)
+      const added = await store.users.addToQuota({ id }, addition.value, clock(), idempotencyKey.value)
       if (added.kind !== 'added') return refused(notAdded(added, addition.value))
       return answerQuota(parts, added.user, added.repeated)
     },
@@ -51,7 +51,7 @@ function notAdded(
     case 'unknown':
       return createProblem('not_found')
     case 'conflict':
-      return createProblem('conflict', repeatConflict)
+      return createProblem('conflict', idempotencyConflict)
     case 'invalid':
       return badInput(added.issues.map(({ message }) => ({ path: 'units', message })))
     case 'unlimited': {

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto'
 import { z } from '@hono/zod-openapi'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
-import type { Repeat } from '#storage/store.ts'
+import type { IdempotencyKey } from '#storage/store.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { AdminContext } from './context.ts'
 
 /**
- * What `Idempotency-Key` says of a request. The key belongs to the admin key that sent it, so that two
+ * Reads the header `Idempotency-Key`. It is stored together with the admin key that sent it, so that two
  * administrators cannot get each other's answers.
  *
- * @param request what is asked, as a value; the same key with another one is a conflict
+ * @param request the request as a value; the same key with a different one is a conflict
  */
-export function readRepeat(c: AdminContext, request: unknown): Reading<Repeat | undefined> {
+export function readIdempotencyKey(c: AdminContext, request: unknown): Reading<IdempotencyKey | undefined> {
   const key = c.req.header('idempotency-key')
   if (key === undefined) return read(undefined)
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
@@ -23,8 +23,8 @@ export function readRepeat(c: AdminContext, request: unknown): Reading<Repeat | 
   return read({ key: `${c.get('adminKey')?.id ?? ''}:${key}`, fingerprint })
 }
 
-/** What is said where the key came with another request before. */
-export const repeatConflict = 'This Idempotency-Key was used for another request.'
+/** The message of a 409. */
+export const idempotencyConflict = 'This Idempotency-Key was used for another request.'
 
 export const idempotencyHeader = z.object({
   'Idempotency-Key': z.string().min(1).max(255).optional().openapi({

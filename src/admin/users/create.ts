@@ -2,7 +2,7 @@ import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
 import { etagOf } from '#admin/request/etag.ts'
-import { idempotencyHeader, readRepeat, repeatConflict } from '#admin/request/idempotency.ts'
+import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
@@ -25,17 +25,17 @@ export function createUser(wire: UserWire): Operation {
       const input = await readParsed(c, parts, wire.parseNew)
       if (input.kind === 'refused') return input
       const { edit, ignored } = input.value
-      const repeat = readRepeat(c, edit)
-      if (repeat.kind === 'refused') return repeat
+      const idempotencyKey = readIdempotencyKey(c, edit)
+      if (idempotencyKey.kind === 'refused') return idempotencyKey
       const now = clock()
       const issues = expiryIssues(edit, now)
       if (issues.length > 0) return refused(badInput(issues))
-      const result = await store.users.insertUser(edit, now, repeat.value)
+      const result = await store.users.insertUser(edit, now, idempotencyKey.value)
       switch (result.kind) {
         case 'invalid':
           return refused(badInput(toWireIssues(result.issues)))
         case 'conflict':
-          return refused(createProblem('conflict', repeatConflict))
+          return refused(createProblem('conflict', idempotencyConflict))
         case 'created': {
           const { user } = result
           c.set('userId', user.id)

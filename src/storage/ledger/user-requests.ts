@@ -16,8 +16,8 @@ import type { LedgerChanges } from './batch.ts'
 
 const prefixLength = 4
 
-/** The fact that holds `below`; empty while nothing was gathered. */
-export const belowFact = 'user_requests_below'
+/** The metadata row that holds `below`; empty until requests were gathered for the first time. */
+export const belowName = 'user_requests_below'
 
 /** An id that is older when it is booked is written by the batch. */
 const lateMs = 20_000
@@ -50,7 +50,7 @@ export function lateRequests(
 }
 
 export async function readBelow(db: Kysely<Schema>): Promise<string> {
-  const row = await db.selectFrom('facts').select('value').where('name', '=', belowFact).executeTakeFirst()
+  const row = await db.selectFrom('facts').select('value').where('name', '=', belowName).executeTakeFirst()
   return row?.value ?? ''
 }
 
@@ -93,7 +93,7 @@ export function gatherRequests(db: Kysely<Schema>, before: number, limit: number
     if (count === 0) return 0
     await sql`insert into user_requests (user_id, id) select user_id, id from (${found}) as found
       where true order by user_id, id on conflict do nothing`.execute(trx)
-    await trx.updateTable('facts').set({ value: below }).where('name', '=', belowFact).execute()
+    await trx.updateTable('facts').set({ value: below }).where('name', '=', belowName).execute()
     return count
   })
 }
@@ -113,7 +113,7 @@ export async function lockBelow(trx: Kysely<Schema>): Promise<string> {
   const row = await trx
     .selectFrom('facts')
     .select('value')
-    .where('name', '=', belowFact)
+    .where('name', '=', belowName)
     .forUpdate()
     .executeTakeFirst()
   return row?.value ?? ''

@@ -43,7 +43,7 @@ import {
   type Values,
   weighedColumns,
 } from '#storage/ledger/rows.ts'
-import { belowFact, lateRequests } from '#storage/ledger/user-requests.ts'
+import { belowName, lateRequests } from '#storage/ledger/user-requests.ts'
 import { announceOn } from '#storage/postgres/channel/announce.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
@@ -82,7 +82,7 @@ const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
  */
 export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
-  users: `select ${userColumns}, (select value from facts where name = '${belowFact}'), lookup from users u where ${theirs} order by id || '' for update`,
+  users: `select ${userColumns}, (select value from facts where name = '${belowName}'), lookup from users u where ${theirs} order by id || '' for update`,
   quotas: `select user_id, ${quotaColumns} from quotas where user_id = any($1::text[])`,
   strangeQuotas: `select u.id, q.* from users u
     cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q

@@ -32,7 +32,7 @@ export interface MoveTarget {
 interface Source {
   readonly state: string
   /** By name: what has to be known here of what is in the tables. */
-  readonly facts: Readonly<Record<string, string>>
+  readonly metadata: Readonly<Record<string, string>>
   readonly tables: readonly MovedTable[]
 }
 
@@ -125,14 +125,14 @@ function targetOf(client: pg.Client, lock: Lock, where: string, close: () => Pro
     }
   }
 
-  async function clear({ state, facts, tables }: Source): Promise<void> {
+  async function clear({ state, metadata, tables }: Source): Promise<void> {
     moving = { state, steps: {}, isDone: false }
     await inTransaction(async () => {
       await client.query(`truncate ${tables.map(({ name }) => name).join(', ')}`)
       await client.query(
         `insert into facts (name, value) select * from unnest($1::text[], $2::text[])
          on conflict (name) do update set value = excluded.value`,
-        [Object.keys(facts), Object.values(facts)],
+        [Object.keys(metadata), Object.values(metadata)],
       )
       await writeMoving(client, moving)
     })

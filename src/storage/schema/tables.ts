@@ -15,7 +15,7 @@ export interface Schema {
   usage_events: UsageEventRow
   admin_keys: AdminKeyRow
   answers: AnswerRow
-  facts: FactRow
+  facts: MetadataRow
   input_corrections: InputCorrectionRow
 }
 
@@ -181,7 +181,7 @@ interface InputCorrectionRow {
   updated_at: number
 }
 
-interface FactRow {
+interface MetadataRow {
   name: string
   value: string
 }

@@ -42,11 +42,11 @@ import {
   type Values,
   weighedColumns,
 } from '#storage/ledger/rows.ts'
-import { belowFact, lateRequests } from '#storage/ledger/user-requests.ts'
+import { belowName, lateRequests } from '#storage/ledger/user-requests.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
-import { createCachedUsers, type CachedUser, type CachedUsers } from './cached-users.ts'
+import { type CachedUser, type CachedUsers, createCachedUsers } from './cached-users.ts'
 import { allRows, oneRow } from './rows.ts'
 
 /**
@@ -197,7 +197,7 @@ function prepareAll(db: DatabaseSync) {
     entry: prepare(`select ${entryColumns} from entries where id = ?`),
     event: prepare('select counted_at from usage_events where id = ?'),
     insertEntry: prepare(inserting('entries', openedColumns)),
-    below: prepare(`select value from facts where name = '${belowFact}'`),
+    below: prepare(`select value from facts where name = '${belowName}'`),
     insertLate: prepare(`${inserting('user_requests', ['user_id', 'id'])} on conflict do nothing`),
     insertBooked: prepare(inserting('entries', bookedColumns)),
     insertEvent: prepare(inserting('usage_events', ['id', 'counted_at'])),

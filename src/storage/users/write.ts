@@ -6,9 +6,9 @@ import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type {
+  IdempotencyKey,
   QuotaAdded,
   QuotaAddition,
-  Repeat,
   UserCreated,
   UserStore,
   UsersWritten,
@@ -16,10 +16,10 @@ import type {
 } from '#storage/store.ts'
 import { createDraftEditor, type Draft } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts, usersAtOnce } from './draft-rows.ts'
+import { findAnswer, keepAnswer } from './idempotency.ts'
 import { chunksOf } from './quota-changes.ts'
 import { createUserReader } from './read.ts'
 import { countUsedSince } from './recount.ts'
-import { rememberUser, repeatedUser } from './repeats.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
 import type { StoredUser } from './rows.ts'
 
@@ -90,9 +90,9 @@ export function createUserWriter(
     ref: UserRef,
     { family, units }: QuotaAddition,
     now: number,
-    repeat: Repeat | undefined,
+    idempotencyKey: IdempotencyKey | undefined,
   ): Promise<QuotaAdded> {
-    const before = repeat && (await repeatedUser(trx, vault, repeat, now))
+    const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
     if (before?.kind === 'other') return { kind: 'conflict' }
     if (before) return { kind: 'added', user: before.user, repeated: true }
     const draft = (await loadDrafts(trx, vault, [ref])).get(draftKeyOf(ref, vault))
@@ -102,7 +102,7 @@ export function createUserWriter(
     if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
     const user = result.kind === 'written' ? result.users[0] : undefined
     if (!user) throw new Error(`a known user was not written but ${result.kind}`)
-    if (repeat) await rememberUser(trx, vault, repeat, user, now)
+    if (idempotencyKey) await keepAnswer(trx, vault, idempotencyKey, user, now)
     return { kind: 'added', user, repeated: false }
   }
 
@@ -114,27 +114,27 @@ export function createUserWriter(
         (result) => result.kind === 'written',
       ),
 
-    insertUser: (edit, now, repeat) =>
+    insertUser: (edit, now, idempotencyKey) =>
       inTransaction<UserCreated>(
         db,
         async (trx) => {
-          const before = repeat && (await repeatedUser(trx, vault, repeat, now))
+          const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
           if (before?.kind === 'other') return { kind: 'conflict' }
           if (before) return { kind: 'created', user: before.user, repeated: true }
           const result = await write(trx, [{ ref: { accessToken: createAccessToken() }, edit }], now)
           if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
           const user = result.kind === 'written' ? result.users[0] : undefined
           if (!user) throw new Error(`a new user was not written but ${result.kind}`)
-          if (repeat) await rememberUser(trx, vault, repeat, user, now)
+          if (idempotencyKey) await keepAnswer(trx, vault, idempotencyKey, user, now)
           return { kind: 'created', user, repeated: false }
         },
         (result) => result.kind === 'created',
       ),
 
-    addToQuota: (ref, addition, now, repeat) =>
+    addToQuota: (ref, addition, now, idempotencyKey) =>
       inTransaction(
         db,
-        (trx) => add(trx, ref, addition, now, repeat),
+        (trx) => add(trx, ref, addition, now, idempotencyKey),
         (result) => result.kind === 'added',
       ),
 

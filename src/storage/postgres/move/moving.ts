@@ -21,10 +21,10 @@ export interface Step {
   readonly isDone: boolean
 }
 
-const fact = 'moving'
+const rowName = 'moving'
 
 export async function readMoving(ask: Pool['ask']): Promise<Moving | undefined> {
-  const { rows } = await ask('select value from facts where name = $1', [fact])
+  const { rows } = await ask('select value from facts where name = $1', [rowName])
   // Written below and by nobody else.
   return rows[0] && (JSON.parse(text(rows[0].value)) as Moving)
 }
@@ -32,7 +32,7 @@ export async function readMoving(ask: Pool['ask']): Promise<Moving | undefined> 
 export async function writeMoving(client: ClientBase, moving: Moving): Promise<void> {
   await client.query(
     'insert into facts (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value',
-    [fact, JSON.stringify(moving)],
+    [rowName, JSON.stringify(moving)],
   )
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { createStopper } from '#lib/stopper.ts'
 import type { Values } from '#storage/ledger/rows.ts'
-import { belowFact } from '#storage/ledger/user-requests.ts'
+import { belowName } from '#storage/ledger/user-requests.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { columnTypeOf, type MovedTable, type Sums, sumsOf } from '#storage/schema/moved-table.ts'
 import { holdFile } from '#storage/sqlite/hold.ts'
@@ -18,7 +18,7 @@ export interface MoveSource {
   /** Names its state: another one wherever a server or a command has used it since. */
   readonly state: string
   /** By name: what has to be known of what is in the tables. */
-  readonly facts: Readonly<Record<string, string>>
+  readonly metadata: Readonly<Record<string, string>>
   readonly count: (table: MovedTable) => number
   /** The next rows after the one that `after` is the key of. */
   readonly read: (table: MovedTable, after: Values | undefined, limit: number) => readonly Values[]
@@ -76,12 +76,12 @@ function sourceOf(db: DatabaseSync, close: () => Promise<void>): MoveSource {
     .map(([name]) => text(name))
     .filter((name) => !ownTables.has(name) && !name.startsWith('sqlite_'))
     .map((name) => tableOf(name, rowsOf('select name, type, pk from pragma_table_info(?)', name)))
-  const facts = Object.fromEntries(
-    rowsOf('select name, value from facts where name in (?, ?)', 'master_key', belowFact).map(
+  const metadata = Object.fromEntries(
+    rowsOf('select name, value from facts where name in (?, ?)', 'master_key', belowName).map(
       ([name, value]) => [text(name), text(value)],
     ),
   )
-  if (facts.master_key === undefined) throw new Error('nothing was ever in this database')
+  if (metadata.master_key === undefined) throw new Error('nothing was ever in this database')
   const moved = readNote(db, 'moved')
   if (moved !== undefined) throw new AlreadyMoved(moved)
   const known = readNote(db, 'moving')
@@ -90,7 +90,7 @@ function sourceOf(db: DatabaseSync, close: () => Promise<void>): MoveSource {
   return {
     tables,
     state,
-    facts,
+    metadata,
     count: ({ name }) => integer(rowsOf(`select count(*) from ${name}`)[0]?.[0]),
     read({ name, columns, key }, after, limit) {
       const from = after ? `where (${key.join(', ')}) > (${key.map(() => '?').join(', ')})` : ''

@@ -2,46 +2,46 @@ import type { Transaction } from 'kysely'
 import type { User } from '#core/user.ts'
 import type { Vault } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { Repeat } from '#storage/store.ts'
+import type { IdempotencyKey } from '#storage/store.ts'
 
 /**
- * Answers kept for repeats (`Idempotency-Key`). A kept answer holds an access token, so it is sealed; a day
- * later the key means nothing any more.
+ * Answers that are kept by `Idempotency-Key`. A kept answer holds an access token, so it is encrypted. It is deleted
+ * after a day; a request with the same key is a new one from then on.
  */
 const keptForMs = 24 * 3_600_000
 
-type Repeated = { readonly kind: 'same'; readonly user: User } | { readonly kind: 'other' }
+type EarlierAnswer = { readonly kind: 'same'; readonly user: User } | { readonly kind: 'other' }
 
-/** What the same key was answered before; `other` where it came with another request. */
-export async function repeatedUser(
+/** The answer kept under this key; `other` where the key was used for a different request. */
+export async function findAnswer(
   trx: Transaction<Schema>,
   vault: Vault,
-  repeat: Repeat,
+  idempotencyKey: IdempotencyKey,
   now: number,
-): Promise<Repeated | undefined> {
+): Promise<EarlierAnswer | undefined> {
   await trx
     .deleteFrom('answers')
     .where('created_at', '<=', now - keptForMs)
     .execute()
-  const id = vault.lookupOf(repeat.key)
+  const id = vault.lookupOf(idempotencyKey.key)
   const row = await trx.selectFrom('answers').selectAll().where('id', '=', id).executeTakeFirst()
   if (!row) return undefined
-  if (row.fingerprint !== repeat.fingerprint) return { kind: 'other' }
+  if (row.fingerprint !== idempotencyKey.fingerprint) return { kind: 'other' }
   const user: User & { quotas: [string, never][] } = JSON.parse(vault.unseal(row.sealed, id))
   return { kind: 'same', user: { ...user, quotas: new Map(user.quotas) } }
 }
 
-export async function rememberUser(
+export async function keepAnswer(
   trx: Transaction<Schema>,
   vault: Vault,
-  repeat: Repeat,
+  idempotencyKey: IdempotencyKey,
   user: User,
   now: number,
 ): Promise<void> {
-  const id = vault.lookupOf(repeat.key)
+  const id = vault.lookupOf(idempotencyKey.key)
   const sealed = vault.seal(JSON.stringify({ ...user, quotas: [...user.quotas] }), id)
   await trx
     .insertInto('answers')
-    .values({ id, fingerprint: repeat.fingerprint, sealed, created_at: now })
+    .values({ id, fingerprint: idempotencyKey.fingerprint, sealed, created_at: now })
     .execute()
 }
