@@ -16,17 +16,17 @@ import {
 import { identityOf } from './sqlite/identity.ts'
 
 /**
- * Copies the embedded database into one file, whether a server runs on it or not: it reads what is there at one
- * moment, beside everybody who writes, and needs nothing of the server. All of the copy is read again and checked
- * before it gets its name, so that a file of that name is a whole one.
+ * Copies the embedded database into one file, whether a server runs on it or not. It reads the state of one moment
+ * beside all writers, and needs nothing of the server. The whole copy is read again and checked before it gets its
+ * name, so a file with that name is complete.
  */
 export interface Backup {
   /** The database's path. */
   readonly from: string
   readonly to: string
-  /** What is at `to` already may be replaced. */
+  /** Whether an existing file at `to` may be replaced. */
   readonly mayReplace: boolean
-  /** Other files of the server that the copy may not replace, whatever `mayReplace` says. */
+  /** Other files of the server, which the copy must never replace, whatever `mayReplace` says. */
   readonly belongings: readonly string[]
   readonly signal: AbortSignal
   readonly onProgress: (progress: CopyingProgress) => void
@@ -36,14 +36,14 @@ export type CopyingProgress = ({ readonly kind: 'copied' } & CopyProgress) | { r
 
 export interface BackedUp {
   readonly bytes: number
-  /** The moment that it shows, epoch milliseconds. */
+  /** The moment that the copy shows, epoch milliseconds. */
   readonly asOf: number
 }
 
-/** A copy is written to all the while, and then read: even a large one is not left alone for so long. */
+/** A copy is written to all the time and then read; even a large one is never untouched for so long. */
 const deadAfterMs = 3_600_000
 
-/** Throws with one sentence where it cannot be made; what was at `to` is then as it was. */
+/** Throws with one sentence where the copy cannot be made; what was at `to` is then unchanged. */
 export async function makeBackup(backup: Backup): Promise<BackedUp> {
   refuseTarget(backup)
   const part = partOf(backup.to)
@@ -78,7 +78,7 @@ function refuseTarget({ from, to, mayReplace, belongings }: Backup): void {
     throw new Error(`${there} is there already: name another file, or add --force`)
 }
 
-/** Where a file of that name is, or would be, by whatever way the path leads there. */
+/** Where a file of that name is, or would be, with all links on its path resolved. */
 function placeOf(path: string): string {
   try {
     return join(realpathSync(dirname(path)), basename(path))
@@ -114,7 +114,7 @@ async function copyTo(part: string, { from, signal, onProgress }: Backup): Promi
 
 const busyMs = 10_000
 
-/** Open for writing, so that the last one who closes it tidies it up; nothing is written. */
+/** Open for writing, so that SQLite tidies up when the last connection closes; nothing is written. */
 function openSource(path: string): DatabaseSync {
   const db = new DatabaseSync(path)
   try {

@@ -1,9 +1,9 @@
 /**
- * A database's URL as libpq reads it: several hosts, socket folders, parameters. WHATWG's `URL` knows neither, and takes
- * a `#` or `/` in a password for something else. No message of this file holds a piece of what was given: any piece may
- * belong to a password.
+ * A database's URL as libpq reads it: several hosts, socket folders, parameters. WHATWG's `URL` supports neither
+ * several hosts nor socket folders, and misreads a `#` or `/` in a password. No message of this file quotes the URL:
+ * any piece of it may belong to a password.
  *
- * The source of each rule: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+ * Source of each rule: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
 export interface DatabaseUrl {
   /** In the order in which they are tried; never empty. */
@@ -12,24 +12,24 @@ export interface DatabaseUrl {
   readonly password?: string
   readonly database?: string
   readonly encryption?: Encryption
-  /** Paths of PEM files; `system` as `rootCertificate` means the certificates that the program trusts anyway. */
+  /** Paths of PEM files; `system` as `rootCertificate` means the certificates that the program trusts by default. */
   readonly rootCertificate?: string
   readonly certificate?: string
   readonly key?: string
   readonly isTlsAtOnce: boolean
   readonly bindsChannel: boolean
-  /** What the server is told at the start of a connection, as it was given. */
+  /** The startup options of a connection, as given. */
   readonly options?: string
-  /** What `options` and the parameters of the same names set, by the name of the setting. */
+  /** The settings from `options` and from the parameters of the same names. */
   readonly settings: ReadonlyMap<string, string>
   readonly applicationName?: string
-  /** For one host. */
+  /** For each host. */
   readonly connectTimeoutMs?: number
   readonly isShuffled: boolean
 }
 
 export interface DatabaseHost {
-  /** A name, an address, or the folder of a socket; undefined: the default of the machine. */
+  /** A name, an address, or the folder of a socket; undefined means the machine's default. */
   readonly host?: string
   readonly port?: number
 }
@@ -80,7 +80,7 @@ function parse(text: string): DatabaseUrl {
   if (/%(?![0-9a-f]{2})/i.test(rest))
     throw new Refusal(`holds a % without two hex digits behind it; ${encode}`)
   const [, authority = '', path, query] = /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ?? []
-  // After the last @ stand the hosts; what stands behind them has none that is not encoded.
+  // The hosts stand after the last @; an @ behind them must be percent-encoded.
   if (path?.includes('@') || query?.includes('@'))
     throw new Refusal(`has an @ behind its first / or ?; ${encode}`)
   const [credentials, hosts, more] = authority.includes('@')
@@ -103,14 +103,14 @@ function decode(text: string): string {
     const decoded = decodeURIComponent(text)
     if (!decoded.includes('\0')) return decoded
   } catch {
-    // Bytes that are no UTF-8.
+    // The bytes are not UTF-8.
   }
   throw new Refusal('holds percent-encoded bytes that are no text')
 }
 
-/** Settings that a parameter of the same name sets, as the driver always had it. */
+/** Settings that can be given as a parameter of the same name, as the driver allows. */
 const settingNames = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const
-/** What libpq knows and needs nothing of us. */
+/** Parameters that libpq knows and that need nothing from this program. */
 const idleNames = [
   ...[
     'fallback_application_name',
@@ -135,7 +135,7 @@ function parametersOf(query: string): Parameters {
     if (part === '') continue
     const [name = '', value, more] = part.split('=')
     if (value === undefined) throw new Refusal(`has a parameter without a value behind its ?; ${encode}`)
-    // `options=-c search_path=mine` is often written as it stands.
+    // `options=-c search_path=mine` is often written unencoded.
     if (more !== undefined && name !== 'options')
       throw new Refusal(`has a parameter with more than one =; write it %3D within a value`)
     if (!knownNames.includes(name) && !idleNames.includes(name))
@@ -175,13 +175,15 @@ function toUrl({ parameters, ...pieces }: Pieces): DatabaseUrl {
     ...(options !== '' && { options }),
     settings: settingsOf(options, parameters),
     ...(applicationName !== '' && { applicationName }),
-    // As libpq: 0 waits for ever, which is ours to bound.
+    // In libpq 0 waits for ever; here the default timeout applies.
     ...(timeout !== undefined && timeout > 0 && { connectTimeoutMs: timeout * 1000 }),
     isShuffled: oneOf(parameters, 'load_balance_hosts', ['disable', 'random']) === 'random',
   }
 }
 
-/** What a store writes to it can only write where the server takes it; which of the others it is says the server. */
+/**
+ * A store writes, so only targets that accept writes are allowed. The server itself tells which of the hosts that is.
+ */
 function checkTarget(target: string | undefined): void {
   if (target === undefined || ['any', 'read-write', 'primary'].includes(target)) return
   if (['read-only', 'standby', 'prefer-standby'].includes(target))
@@ -260,7 +262,7 @@ function encryptionOf(
     throw new Refusal('has sslrootcert=system, which goes with sslmode=verify-full only')
   if (certificate !== undefined && key === undefined) throw new Refusal('names an sslcert without its sslkey')
   return {
-    // With certificates and no mode, libpq would encrypt where it can; ours always has.
+    // With certificates and no mode, libpq would encrypt only where it can; this program always encrypts then.
     ...(encryption !== undefined
       ? { encryption }
       : (rootCertificate ?? certificate) !== undefined && { encryption: 'verify-full' as const }),

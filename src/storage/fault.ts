@@ -1,11 +1,11 @@
 /**
  * What is wrong with a disk or a database, in an operator's words. Errors of files, of the embedded database and of a
- * shared one come with codes; this is the one place that says what they mean.
+ * shared one come with codes; this is the one place that explains them.
  */
 export interface Fault {
-  /** For everybody: names no path, no address, no secret. */
+  /** For any reader: names no path, no address, no secret. */
   readonly what: string
-  /** For the operator, about the folder or file that it happened in. */
+  /** For the operator: what to do about the given folder or file. */
   readonly advice: (place: string) => string
 }
 
@@ -60,7 +60,7 @@ const handles: Fault = {
 
 export const unreachable = shared('the database server cannot be reached')
 
-/** What an operator has to look for at a server elsewhere. */
+/** A fault of a server elsewhere: the advice is what to check there. */
 function shared(what: string): Fault {
   return { what, advice: () => what }
 }
@@ -96,7 +96,7 @@ const byName: Readonly<Record<string, Fault>> = {
   '53300': shared('the database server has no connection left'),
   '57P01': shared('the database server is stopping'),
   '57P03': shared('the database server is starting'),
-  // What stands before it, by the words of the pooler or the driver: see postgres/reasons.ts.
+  // Faults of a pooler, found by its own or the driver's words: see postgres/reasons.ts.
   POOLER_SETTINGS: shared('the pooler before the database server refuses our settings'),
   POOLER_CLIENTS: shared('the pooler before the database server takes no more clients'),
   POOLER_POOL: shared('the pooler has no connection to the database server free'),
@@ -117,7 +117,7 @@ const byResult: Readonly<Record<number, Fault>> = {
   26: noDatabase,
 }
 
-/** What has no code: poolers and our own refusals say it in words. */
+/** Errors without a code: poolers and this program's own refusals are known by their words. */
 const byWords: readonly (readonly [RegExp, Fault])[] = [
   [/server only reads/, shared('the database server only reads')],
   [/unsupported startup parameter/, shared('the pooler before the database refuses our settings')],
@@ -127,7 +127,7 @@ const byWords: readonly (readonly [RegExp, Fault])[] = [
   ],
 ]
 
-/** Finds it in the error or in what caused it; undefined where it is of another kind. */
+/** Looks at the error and at its causes; undefined for any other kind of error. */
 export function faultOf(error: unknown): Fault | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const found = ownFaultOf(cause)
@@ -145,14 +145,14 @@ function ownFaultOf(error: Error): Fault | undefined {
   )
 }
 
-/** Why the store fails, for everybody. */
+/** Why the store fails, in words for any reader. */
 export function failureWords(error: unknown): string {
   return faultOf(error)?.what ?? 'the database does not answer'
 }
 
 /**
- * The error with its advice as the message. One of another kind stays as it is, and so does one that has a fault as its
- * cause only: its message says more of where it happened.
+ * The error with its advice as the message. An error of another kind stays as it is. So does one that has a fault
+ * only as its cause: its own message says more of where it happened.
  */
 export function explained(error: unknown, place: string): unknown {
   const fault = error instanceof Error ? ownFaultOf(error) : undefined

@@ -7,17 +7,17 @@ import { type MoveTarget, openMoveTarget } from './postgres/target.ts'
 export { takeBack }
 
 /**
- * Takes everything from the embedded database to a shared one: table by table in the order of its key, a few thousand
- * rows at a time, so that memory does not grow with what there is. How far it came stands in the target, in the
- * transaction of the rows themselves: whatever ends it, it goes on from there.
+ * Copies everything from the embedded database to a shared one: table by table in the order of the key, a few
+ * thousand rows at a time, so that memory use is constant. The progress is stored in the target, in the transaction
+ * of the rows themselves: after any interruption the move resumes from there.
  */
 export interface Move {
   readonly from: { readonly path: string }
   readonly to: { readonly url: string; readonly directUrl?: string }
-  /** Ends it after the rows that are on their way. */
+  /** Stops the move after the rows that are being written. */
   readonly signal: AbortSignal
   readonly onProgress: (progress: MoveProgress) => void
-  /** How many rows are on their way at once. */
+  /** How many rows one step copies. */
   readonly rowsAtOnce?: number
 }
 
@@ -35,7 +35,7 @@ interface MovedSoFar {
 export type Moved =
   | { readonly kind: 'moved'; readonly where: string; readonly rows: number; readonly tables: number }
   | { readonly kind: 'interrupted' }
-  /** What arrived is not what was sent: by table, the columns that differ. It is to be copied anew. */
+  /** The copy differs from the source: by table, the columns that differ. It has to be copied anew. */
   | { readonly kind: 'different'; readonly columns: Readonly<Record<string, readonly string[]>> }
 
 const rowsAtOnceDefault = 5_000
@@ -63,7 +63,7 @@ async function run(move: Move, source: MoveSource, target: MoveTarget): Promise<
     of: source.count(table),
   }))
   move.onProgress({ kind: 'begun', where: target.where, tables: counted })
-  // Whoever was interrupted after that may find instances at work there, and other sums.
+  // A move that was interrupted later than this may find running instances there, and so other sums.
   if (!moving.isDone) {
     for (const [index, table] of tables.entries()) {
       const step = moving.steps[table.name] ?? { rows: 0, isDone: false }
@@ -86,7 +86,7 @@ async function run(move: Move, source: MoveSource, target: MoveTarget): Promise<
   return { kind: 'moved', where: target.where, rows, tables: tables.length }
 }
 
-/** Reads on while the rows before are being written; answers false where it was told to end. */
+/** Reads the next rows while the rows before are being written; answers false where the signal stopped it. */
 async function copy(
   { signal, rowsAtOnce = rowsAtOnceDefault }: Move,
   source: MoveSource,
@@ -104,7 +104,7 @@ async function copy(
     const isDone = rows.length < rowsAtOnce
     step = { rows: step.rows + rows.length, isDone, ...(after && { after }) }
     const written = target.write(table, rows, step)
-    // What fails is told below; reading, which does not wait, must not be what nobody waits for.
+    // A failure is thrown where the write is awaited below; until then the rejection must not count as unhandled.
     written.catch(() => undefined)
     if (!isDone) rows = source.read(table, after, rowsAtOnce)
     await written
@@ -126,7 +126,7 @@ async function compare(
   for (const table of source.tables) {
     if (signal.aborted) return 'interrupted'
     const summed = target.sums(table)
-    // What fails is told below; adding up here, which does not wait, must not be what nobody waits for.
+    // A failure is thrown where the sums are awaited below; until then the rejection must not count as unhandled.
     summed.catch(() => undefined)
     const here = source.sums(table)
     const columns = differencesOf(table, here, await summed)

@@ -8,19 +8,19 @@ type DatabaseSettings =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: string; readonly directUrl?: string }
 
-/** Which database, and what the store has to know beside it. */
+/** Which database, and what else the store needs. */
 export interface StoreSettings {
   readonly database: DatabaseSettings
   /** 32 bytes. */
   readonly masterKey: Uint8Array
   readonly policy: PolicySettings
-  /** Names this process in the ledger. */
+  /** The name of this process in the ledger. */
   readonly instance: string
-  /** Told in a sentence what works less well than it should. */
+  /** Receives a sentence for each thing that works less well than it should. */
   readonly warn?: (sentence: string) => void
 }
 
-/** Opens the store and brings its schema up to date. Throws with one clear sentence where it cannot. */
+/** Opens the store and brings its schema up to date. Throws with one clear sentence where that fails. */
 export function openStore(settings: StoreSettings): Promise<Store> {
   const { database, warn, ...rest } = settings
   if (database.kind === 'postgres') {

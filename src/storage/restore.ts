@@ -30,17 +30,17 @@ import { holdFile } from './sqlite/hold.ts'
 import { type Identity, identityOf } from './sqlite/identity.ts'
 
 /**
- * Puts a backup in the place of the embedded database. Everything that could be wrong with it is looked at before
- * anything is touched; what was in its place is put aside and never removed.
+ * Replaces the embedded database by a backup. Everything that could be wrong with the backup is checked before any
+ * file is touched. The old database is put aside and never removed.
  */
 export interface Restore {
   readonly from: string
   /** The database's path. */
   readonly to: string
   readonly masterKey: Uint8Array
-  /** A folder for what was there before; made where there is something to put into it. */
+  /** A folder for the old files; created when there are any. */
   readonly aside: string
-  /** Other files that belong to the database that was there, and must not be taken for the restored one's. */
+  /** Other files that belong to the old database, which the restored one must not use. */
   readonly belongings: readonly string[]
   readonly signal: AbortSignal
   readonly onProgress: (progress: CopyingProgress) => void
@@ -51,7 +51,7 @@ export interface Restored extends Identity {
   readonly isAside: boolean
 }
 
-/** Throws with one sentence where it cannot be done; nothing is changed then. */
+/** Throws with one sentence where the restore cannot be done; nothing has been changed then. */
 export async function restoreBackup(restore: Restore): Promise<Restored> {
   const { from, to } = restore
   const folder = dirname(to)
@@ -61,7 +61,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
     const identity = lookAt(restore)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     letGo = holdFile(`${to}.lock`)
-    // None is being written while this process holds the folder.
+    // No part is being written while this process holds the folder.
     removeDeadParts(to, 0)
     await copyTo(part, restore)
     restore.onProgress({ kind: 'checking' })
@@ -79,7 +79,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
     letGo?.()
   }
 
-  /** What the backup says of itself, before anything is done with it. */
+  /** What the backup says about itself, read before anything is done with it. */
   function lookAt({ masterKey }: Restore): Identity {
     assertBackup(from, to)
     const db = openBackup(from)
@@ -105,7 +105,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
   }
 }
 
-/** Not what it holds, but that it is a file, and another one than the database. */
+/** Checks only that the path is a file, and not the database itself. */
 function assertBackup(path: string, database: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found) throw new Error(`there is no file ${path}: name a file that tollgate backup has made`)
@@ -115,7 +115,7 @@ function assertBackup(path: string, database: string): void {
     throw new Error(`${path} is the database itself: name a file that tollgate backup has made`)
 }
 
-/** The advice for a damaged database is to restore a backup, which is no advice about a backup. */
+/** The advice for a damaged database is to restore a backup, which does not help for the backup itself. */
 function asBackup(error: unknown, path: string): unknown {
   const fault = faultOf(error)
   if (fault !== damaged && fault !== noDatabase) return explained(error, path)
@@ -123,7 +123,10 @@ function asBackup(error: unknown, path: string): unknown {
   return new Error(`${path} ${says}: name another backup`, { cause: error })
 }
 
-/** A whole file is only read: neither it nor its folder has to be writable, and nothing is left beside it. */
+/**
+ * A complete file is opened read-only: neither the file nor its folder has to be writable, and no file is left beside
+ * it.
+ */
 function openBackup(path: string): DatabaseSync {
   const url = pathToFileURL(path)
   if (filesOf(path).length === 1) url.searchParams.set('immutable', '1')
@@ -135,8 +138,8 @@ function openBackup(path: string): DatabaseSync {
 }
 
 /**
- * Makes one file of the database that is there, which works only while no process has it open. One that cannot be read
- * is left as it is, with what stands beside it: it may be the reason for all this.
+ * Merges the old database into one file, which works only while no process has it open. A database that cannot be
+ * read is left as it is, with the files beside it: it may be the reason for this restore.
  */
 function closeOld(path: string): void {
   if (!beginsAsDatabase(path)) return
@@ -179,7 +182,7 @@ async function copyTo(part: string, { from, signal, onProgress }: Restore): Prom
   }
 }
 
-/** Answers whether there was anything. The database itself stays in its place as well, until the other replaces it. */
+/** Answers whether there were any files. The database itself also stays in its place until the backup replaces it. */
 function putAside({ to, aside, belongings }: Restore): boolean {
   const old = filesOf(to)
   if (old.length + belongings.length === 0) return false
@@ -197,12 +200,12 @@ function keepBoth(path: string, copy: string): void {
   try {
     linkSync(path, copy)
   } catch {
-    // Not every file system has two names for one file.
+    // Not every file system supports hard links.
     renameSync(path, copy)
   }
 }
 
-/** The administrator of a machine may run this for the user that the server runs as. */
+/** An administrator may run this as root for the user that the server runs as. */
 function giveToOwnerOf(folder: string, paths: readonly string[]): void {
   if (process.getuid?.() !== 0) return
   const { uid, gid } = statSync(folder)

@@ -13,9 +13,9 @@ import type { UserFilter, UserPage, UserPageRequest } from '#core/user-list.ts'
 import type { UserRef } from '#core/user-ref.ts'
 
 /**
- * What the rest of the program knows of storage. Everything here is plain data: rows, SQL and the name of the
- * database stay behind it. Methods reject only when the store itself fails (`StoreUnavailable`) or holds what
- * cannot be read (`StoreFault`); what a caller did wrong comes back as a value.
+ * The interface of storage to the rest of the program. Everything here is plain data: rows, SQL and the kind of
+ * database stay behind it. Methods reject only when the store itself fails (`StoreUnavailable`) or holds unreadable
+ * data (`StoreFault`); a caller's mistake is returned as a value.
  */
 export interface Store {
   readonly users: UserStore
@@ -31,30 +31,33 @@ export interface Store {
    */
   readonly watchUsers: (onChanged: (ids: readonly string[] | 'all') => void) => () => void
   readonly signals: Signals
-  /** A key that all who share this store have, and nothing else does. */
+  /** A key that only the processes of this store share. */
   readonly keyFor: (purpose: string) => string
-  /** The time that all processes agree on who share this store, made of this machine's. */
+  /** Corrects this machine's clock to the time that all processes of the store agree on. */
   readonly agreeOnTime: (clock: Clock) => Clock
-  /** What works less well than it should while everything is answered, in sentences for the operator. */
+  /** What works less well than it should while requests are answered, in sentences for the operator. */
   readonly notes: () => readonly string[]
-  /** Rejects where an admission could not be written now; asks by what admissions are written by, and writes nothing. */
+  /**
+   * Rejects where an admission could not be written now. It uses the same connections as admissions, and writes
+   * nothing.
+   */
   readonly check: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
 /**
- * What processes who share a store tell each other. Nothing of it is kept, nobody waits for it, and it may be lost; who
- * is alone tells nobody.
+ * Messages between the processes of a store. They are not stored, sending does not wait, and they may be lost. A
+ * single process sends them nowhere.
  */
 export interface Signals {
   readonly tell: (topic: string, words: string) => void
-  /** Answers how to stop. Nobody hears what was said here. */
+  /** Receives what other processes sent on a topic. Returns a function that stops it. */
   readonly hear: (topic: string, said: (words: string) => void) => () => void
 }
 
 /** The store did not answer, or refused to work; the cause is for the log, never for a caller. */
 export class StoreUnavailable extends Error {
-  /** The connection broke before the answer came: what was asked for may have been done. */
+  /** The connection broke before the answer came: the operation may have been done. */
   readonly mayHaveHappened: boolean
 
   constructor(cause: unknown, more: { readonly mayHaveHappened?: boolean } = {}) {
@@ -65,8 +68,8 @@ export class StoreUnavailable extends Error {
 }
 
 /**
- * The store works, but what was asked for cannot be read or written: a damaged row, a value that no column takes.
- * Asking again does not help, and nothing was changed. The cause is for the log.
+ * The store works, but this data cannot be read or written: a damaged row, a value that no column accepts. A retry
+ * does not help, and nothing was changed. The cause is for the log.
  */
 export class StoreFault extends Error {
   constructor(cause: unknown) {
@@ -80,13 +83,13 @@ export class StoreFault extends Error {
 export interface UserWrite {
   readonly ref: UserRef
   readonly edit: UserEdit
-  /** Refuse unless the user stands at this revision (`If-Match`); 'any' wants it only to exist. */
+  /** Refuse unless the user has this revision (`If-Match`); 'any' requires only that the user exists. */
   readonly expectedRevision?: number | 'any'
 }
 
 export type UsersWritten =
   | { readonly kind: 'written'; readonly users: readonly User[] }
-  /** Nothing was changed; `index` names the write that was wrong. */
+  /** Nothing was changed; `index` names the wrong write. */
   | { readonly kind: 'unknown'; readonly index: number }
   | { readonly kind: 'stale'; readonly index: number }
   | { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] }
@@ -105,7 +108,7 @@ export type UserCreated =
   /** The key was used for another request. */
   | { readonly kind: 'conflict' }
 
-/** Units to add to a family's limit until its period ends; less than nothing takes back what was added. */
+/** Units to add to a family's limit until its period ends; a negative number takes back what was added. */
 export interface QuotaAddition {
   readonly family: string
   readonly units: number
@@ -114,7 +117,7 @@ export interface QuotaAddition {
 export type QuotaAdded =
   | { readonly kind: 'added'; readonly user: User; readonly repeated: boolean }
   | { readonly kind: 'unknown' }
-  /** The family has no limit for this user, who may be of a type that has none at all. */
+  /** The family has no limit for this user; some types of users have no limits at all. */
   | { readonly kind: 'unlimited'; readonly type: UserType }
   | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
   /** The key was used for another request. */
@@ -122,18 +125,18 @@ export type QuotaAdded =
 
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
-  /** What blocks those users, of whom there may be thousands; those who are gone are left out. */
-  readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
+  /** What blocks these users, of whom there may be thousands; deleted users are left out. */
+  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
   readonly insertUser: (edit: UserEdit, now: number, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
-  /** Creates or merges all of them in order, in one transaction; one that is wrong changes nothing. */
+  /** Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. */
   readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
   /**
-   * Disables, keeping the first `disabledAt`, whatever else the row holds; undefined where there is no such user. The
-   * reason changes only where one is given.
+   * Disables a user whose other columns may be damaged. The first `disabledAt` stays, and the reason changes only
+   * where one is given. Undefined where the user does not exist.
    */
   readonly disableUser: (
     ref: UserRef,
@@ -148,11 +151,11 @@ export interface UserStore {
     idempotencyKey?: IdempotencyKey,
   ) => Promise<QuotaAdded>
   /**
-   * Counts from zero, all at once, the next `limit` users after `after` in the order of their ids who have used
-   * anything. Whoever resets everybody goes on with `next` until it is absent, and may do so after a break.
+   * Resets to zero the next `limit` users after `after`, in the order of their ids, that have used anything; in one
+   * transaction. To reset all users, call it again with `next` until that is absent; a pause between calls is fine.
    */
   readonly resetUsage: (request: UsageReset, now: number) => Promise<UsageWasReset>
-  /** Whether an access token is known at all: the cheap question before a large body is read. */
+  /** Whether the access token belongs to a user: a cheap check before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
 }
 
@@ -164,20 +167,20 @@ export interface UsageReset {
 
 export interface UsageWasReset {
   readonly users: number
-  /** The last id that was looked at; absent when there are no more. */
+  /** The id at which the next call continues; absent when there are no more. */
   readonly next?: string
 }
 
 // ---------------------------------------------------------------- admin keys
 
 export interface AdminKeyStore {
-  /** The key whose secret this is; compared by its hash, in constant time. */
+  /** The key with this secret, found by its keyed hash and compared in constant time. */
   readonly findAdminKey: (secret: string, now: number) => Promise<AdminKey | undefined>
   readonly countAdminKeys: () => Promise<number>
   readonly insertAdminKey: (key: NewAdminKey, now: number) => Promise<AdminKey>
-  /** All of them, oldest first; their secrets are nowhere. */
+  /** All of them, oldest first. Secrets are not stored. */
   readonly listAdminKeys: () => Promise<readonly AdminKey[]>
-  /** Takes a key away, but not the last one that administers, unless there is another way in (`mayBeLast`). */
+  /** Deletes a key. The last key with the admin scope stays, unless there is another way in (`mayBeLast`). */
   readonly deleteAdminKey: (
     id: string,
     now: number,
@@ -185,14 +188,17 @@ export interface AdminKeyStore {
   ) => Promise<AdminKeyDeletion>
 }
 
-/** `last`: without it nobody could administer; `configured`: it is in the configuration, and only there it ends. */
+/**
+ * `last`: it is the last key that can administer; `configured`: it comes from the configuration and can only be
+ * removed there.
+ */
 type AdminKeyDeletion = 'deleted' | 'unknown' | 'last' | 'configured'
 
 // ---------------------------------------------------------------- metering
 
 export interface MeteringBatch {
   readonly now: number
-  /** Applied first, so that what they free is there for the asks. */
+  /** Applied first, so that the asks can use what they free. */
   readonly settlements: readonly Settlement[]
   readonly events?: readonly UsageEvent[]
   readonly asks: readonly AdmissionAsk[]
@@ -203,41 +209,41 @@ export interface MeteringAnswer {
   readonly events: readonly UsageEventOutcome[]
   readonly asks: readonly AdmissionOutcome[]
   /**
-   * What is answered survives this process; when this resolves, the admissions are on the disk and survive the
-   * power as well. Nobody may be sent a byte that the account could forget, so an answer begins only then.
+   * The decisions survive this process at once. When this resolves, the admissions are on disk and survive a power
+   * loss. No byte may reach the client before that.
    */
   readonly durable: Promise<void>
 }
 
-/** Told of an entry that cannot be read or written. */
+/** Called with each entry that cannot be read or written. */
 export type OnFault = (requestId: string, error: unknown) => void
 
 export interface MeteringStore {
-  /** How many batches may run at the same time; 1 where nothing is said. */
+  /** How many batches may run at the same time; 1 by default. */
   readonly lanes?: number
-  /** Whether what was booked may be lost while this process lives on, as by a standby that takes over. */
+  /** Whether a committed booking can be lost while this process lives on, for example by a failover to a standby. */
   readonly mayLoseBooked?: boolean
-  /** All of a batch in one transaction; the answers stand in the order of the questions. */
+  /** Runs the whole batch in one transaction; the answers are in the order of the questions. */
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
-  /** Says that this process lives; who has not said so for `silentMs` is taken for dead. */
+  /** The heartbeat of this process; a process without one for `silentMs` is taken for dead. */
   readonly beat: (now: number) => Promise<void>
   /**
-   * Closes what nobody will settle: the open entries of processes that were silent for so long, and those whose
-   * lease has ended. Answers how many there were. Never this process' own. One that cannot be closed is left as it
-   * is, and told of.
+   * Closes entries that no process will settle any more: those of processes whose heartbeat is older than `silentMs`,
+   * and those with an expired lease. Never closes this process's own entries. An entry that cannot be closed stays as
+   * it is and is reported to `onFault`. Answers how many were closed.
    */
   readonly abandonEntries: (now: number, silentMs: number, onFault?: OnFault) => Promise<number>
   /** Prolongs the lease of an open entry. */
   readonly renewLease: (requestId: string, leaseUntil: number) => Promise<'renewed' | 'closed' | 'unknown'>
 }
 
-/** What a process asks to find out whether the database has lost something of its own. */
+/** How a process finds out whether the database has lost some of its entries. */
 export interface OpenedEntries {
-  /** The open entries that this process has opened, but those that are held by a lease. */
+  /** The open entries of this process, without those held by a lease. */
   readonly openEntries: () => Promise<readonly string[]>
   /**
-   * Names the history that the database is in: another one after a standby has taken over, which may have lost the
-   * latest transactions. Undefined where there is only one.
+   * Identifies the database's history. It changes when a standby takes over, which may have lost the latest
+   * transactions. Undefined where the database cannot fail over.
    */
   readonly history: () => Promise<string | undefined>
 }
@@ -245,32 +251,32 @@ export interface OpenedEntries {
 // ---------------------------------------------------------------- upkeep
 
 /**
- * What has to be done now and then, each in one small batch of at most `limit` rows; answers how many it was, so
- * that the caller goes on while there is more, and lets others have their turn between.
+ * Periodic upkeep. Each call is one small batch of at most `limit` rows and answers how many rows it was. The caller
+ * repeats it while there is more, and other work gets its turn in between.
  */
 export interface UpkeepStore {
-  /** Gathers usage by the minute that is older than `before`, a whole hour, into hours; whole hours of a user at a time. */
+  /** Gathers minutes of usage older than `before`, a whole hour, into hours; always whole hours of a user. */
   readonly gatherUsage: (before: number, limit: number) => Promise<number>
   /** Adds requests that came in before to the lists by user. */
   readonly gatherRequests: (before: number, limit: number) => Promise<number>
-  /** Removes minutes of the totals that are older. */
+  /** Removes older minutes of the totals. */
   readonly purgeMinutes: (before: number, limit: number) => Promise<number>
   /** Removes closed entries that began before; adjustments stay, since no total holds them. */
   readonly purgeEntries: (before: number, limit: number) => Promise<number>
-  /** Forgets which usage events were counted before. */
+  /** Forgets older usage events, by which duplicates are recognized. */
   readonly purgeEvents: (before: number, limit: number) => Promise<number>
   /** Removes temporary users who expired before; their usage stays in the totals. */
   readonly purgeUsers: (expiredBefore: number, limit: number) => Promise<number>
-  /** Removes addresses that their user's window has left behind. */
+  /** Removes addresses that have left their user's time window. */
   readonly purgeAddresses: (now: number, limit: number) => Promise<number>
-  /** Removes corrections of models that were not used since, and those of all but the models that are used most. */
+  /** Removes corrections of models that were not used since then, and those of all but the most used models. */
   readonly purgeCorrections: (before: number, limit: number) => Promise<number>
 }
 
 // ---------------------------------------------------------------- corrections of estimates
 
 export interface CorrectionStore {
-  /** Those that were written since; epoch milliseconds. */
+  /** Those that were written since then; epoch milliseconds. */
   readonly readCorrections: (since: number) => Promise<readonly InputCorrection[]>
   readonly writeCorrections: (corrections: readonly InputCorrection[], now: number) => Promise<void>
 }

@@ -4,7 +4,7 @@ import type { AdminKeyStore } from '#storage/store.ts'
 
 const randomLength = 40
 
-/** Makes and stores an admin key; the answer is the only time that its secret is seen. */
+/** Makes and stores an admin key. Only the returned value holds its secret. */
 export async function createAdminKey(
   keys: Pick<AdminKeyStore, 'insertAdminKey'>,
   key: Omit<NewAdminKey, 'secret'>,
@@ -14,7 +14,7 @@ export async function createAdminKey(
   return { key: await keys.insertAdminKey({ ...key, secret }, now), secret }
 }
 
-/** Whoever finds one, a secret scanner or a person, sees how much it opens. */
+/** The prefix shows a person or a secret scanner that finds a key what it allows. */
 function prefixFor(scopes: readonly Scope[]): string {
   return scopes.includes('admin') ? 'tga-' : 'tgv-'
 }

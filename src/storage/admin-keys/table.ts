@@ -6,7 +6,7 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
 
-/** Admin keys are kept as keyed hashes only: one that was lost is replaced, never shown again. */
+/** Admin keys are stored as keyed hashes only: a lost one is replaced, and can never be shown again. */
 export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyStore {
   return {
     async findAdminKey(secret, now) {
@@ -16,7 +16,8 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
         .selectAll()
         .where('lookup', '=', lookup)
         .executeTakeFirst()
-      // The index compared a keyed hash, which tells a guesser nothing; this holds whatever an index does.
+      // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever
+      // the index does.
       if (!row || !timingSafeEqual(Buffer.from(row.lookup), Buffer.from(lookup))) return undefined
       const key = toAdminKey(row)
       return isLive(key, now) ? key : undefined
@@ -39,7 +40,7 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
         created_at: now,
         expires_at: key.expiresAt ?? null,
       }
-      // Read back before it is written, so that what no later reading would take is never there.
+      // Parsed before it is written, so that no row is stored that a later read refuses.
       const made = toAdminKey(row)
       await db.insertInto('admin_keys').values(row).execute()
       return made
@@ -48,7 +49,7 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyS
     listAdminKeys: () => listKeys(db),
 
     deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
-      // Looking and deleting are one, so that two who delete at once cannot take the last two keys.
+      // One transaction looks and deletes, so that two deletions at once cannot remove the last two keys.
       db.transaction().execute(async (trx) => {
         const keys = await listKeys(trx, { areLocked: true })
         const key = keys.find((each) => each.id === id)
@@ -89,7 +90,7 @@ function toAdminKey(row: Schema['admin_keys']): AdminKey {
   }
 }
 
-/** Throws at what is none: a key must never open more than it was made for because nobody knows what it says. */
+/** Throws for an unknown scope: a key must never allow more than it was made for. */
 function parseScope(text: string): Scope {
   const scope = scopes.find((each) => each === text)
   if (scope === undefined)

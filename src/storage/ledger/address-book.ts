@@ -1,14 +1,17 @@
 import type { Seen } from './batch.ts'
 
-/** An address is written again at most this often; between, only the memory knows that it was seen. */
+/** A known address is written again at most this often; in between it is only remembered here. */
 const againMs = 60_000
 const remembered = 50_000
 
-/** Which addresses have to be written: those that are new to a user, and those not written for a while. */
+/** Decides which addresses have to be written: those new to a user, and those not written for a while. */
 export interface AddressBook {
-  /** `new` where nothing is known of it; undefined where it need not be written. Notes that it is written now. */
+  /**
+   * `new` where the address is not remembered, `again` where its last write is too old; undefined where no write is
+   * needed. Remembers it as written now.
+   */
   readonly due: (seen: Seen, now: number) => 'new' | 'again' | undefined
-  /** To be called when addresses were written elsewhere, and when what was due was not written after all. */
+  /** Call it when addresses were written elsewhere, and when a due address was not written after all. */
   readonly forget: () => void
 }
 
@@ -27,7 +30,7 @@ export function createAddressBook(): AddressBook {
   }
 }
 
-/** Whether an address that was written at `at` need not be written again yet. */
+/** Whether an address that was written at `at` is still fresh. */
 export function isRecent(at: number, now: number): boolean {
   return now - at < againMs && at <= now
 }

@@ -12,13 +12,13 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import type { MeteringAnswer, MeteringBatch } from '#storage/store.ts'
 
 /**
- * One batch of admissions and settlements over the state that a database has loaded and locked: settlements
- * first, so that what they free is there for the asks, then what was used elsewhere, then each ask in its turn
- * against what the ones before it left. It changes the loaded state in memory; whoever loaded it writes what changed, in one transaction.
- * Nothing here knows which database that is.
+ * One batch of admissions and settlements, applied to the state that a database has loaded and locked. Settlements
+ * come first, so that the asks can use what they free; then usage from elsewhere; then each ask in turn, against what
+ * the ones before it left. The batch changes the loaded state in memory. Its caller writes the changes in one
+ * transaction. Nothing here depends on the kind of database.
  */
 export interface LoadedUser extends UserState {
-  /** By family; one that was never used comes with the first question for it. */
+  /** By family; the quota of a family that was never used is added with the first ask for it. */
   readonly quotas: Map<string, LoadedQuota>
   readonly places: Places
   readonly nickname?: string
@@ -29,11 +29,11 @@ export interface LoadedUser extends UserState {
   lastUsedAt: number | null
   promptCount: number
   isChanged: boolean
-  /** Was disabled by the batch itself. */
+  /** The batch itself disabled the user. */
   isBlocked: boolean
 }
 
-/** The places a user came from, read when they are first asked for; who is admitted in a batch adds to them. */
+/** The places a user came from; read when first needed, and extended by the admissions of the batch. */
 export type Places = (since: number) => Set<string>
 
 export interface SeenAddress {
@@ -43,7 +43,7 @@ export interface SeenAddress {
 
 export function createPlaces(seen: () => readonly SeenAddress[]): Places {
   let places: Set<string> | undefined
-  // A batch happens at one instant, so that it asks for one window only.
+  // A batch happens at one instant, so all its questions are about one window.
   return (since) => {
     places ??= new Set(seen().flatMap((one) => (one.lastSeenAt >= since ? [placeOf(one.address)] : [])))
     return places
@@ -52,7 +52,7 @@ export function createPlaces(seen: () => readonly SeenAddress[]): Places {
 
 export interface LoadedQuota extends QuotaState {
   readonly family: string
-  /** There is a row of it. */
+  /** The quota has a stored row. */
   isStored: boolean
   extra: number
   used: number
@@ -62,7 +62,7 @@ export interface LoadedQuota extends QuotaState {
   isChanged: boolean
 }
 
-/** An entry that may still be settled: it is open, or was abandoned and waits for better knowledge. */
+/** An entry that may still be settled: it is open, or it was abandoned and can be corrected by a late settlement. */
 export interface OpenEntry {
   readonly id: string
   readonly userId: string
@@ -72,16 +72,16 @@ export interface OpenEntry {
   readonly hold: number
   readonly inputEstimate: number
   readonly startedAt: number
-  /** Where it was abandoned: what it was charged then, and when. */
+  /** For an abandoned entry: what it was charged then, and when. */
   readonly charged?: { readonly units: number; readonly endedAt: number }
 }
 
-/** What a batch has to know; each answer is the same object for the same question throughout the batch. */
+/** What a batch reads; the same question gets the same object throughout the batch. */
 export interface LoadedState {
-  /** The user whose access token it is. */
+  /** The user with this access token. */
   readonly userOf: (accessToken: string) => LoadedUser | undefined
   readonly userById: (id: string) => LoadedUser | undefined
-  /** The entry where it is open or was abandoned; `closed` where it was closed before. */
+  /** The entry where it is open or was abandoned; `closed` where it was settled before. */
   readonly entryOf: (requestId: string) => OpenEntry | 'closed' | undefined
   /** Whether an event was counted before. */
   readonly hasEvent: (eventId: string) => boolean
@@ -96,7 +96,7 @@ export interface NewEntry {
   readonly model: string
   readonly hold: number
   readonly inputEstimate: number
-  /** When it began, where that was before. */
+  /** When it began, where that was earlier. */
   readonly startedAt?: number
 }
 
@@ -119,7 +119,7 @@ export interface CountedEvent {
   readonly endedAt: number
 }
 
-/** What a request used of another family, as an entry beside its own. */
+/** The usage of another family within one request, as an entry beside the request's own. */
 export interface EntryBeside {
   readonly id: string
   readonly entry: OpenEntry
@@ -131,7 +131,7 @@ export interface EntryBeside {
   readonly endedAt: number
 }
 
-/** A difference that no request explains. */
+/** A difference in a count that no request explains. */
 export interface Adjustment {
   readonly id: string
   readonly userId: string
@@ -143,7 +143,7 @@ export interface Adjustment {
 export interface Seen {
   readonly userId: string
   readonly address: string
-  /** The place is stored nowhere yet and counts towards a limit, so that it has to be. */
+  /** The place is not stored yet and counts towards a limit, so it has to be stored. */
   readonly isNewPlace: boolean
 }
 
@@ -154,11 +154,11 @@ export interface LedgerChanges {
   readonly beside: EntryBeside[]
   readonly counted: CountedEvent[]
   readonly adjusted: Adjustment[]
-  /** Who came from where; only of those who were admitted. */
+  /** The address of each admitted user. */
   readonly seen: Seen[]
 }
 
-/** What was decided, before it is on the disk. */
+/** The decisions, before they are on disk. */
 export type MeteringDecisions = Omit<MeteringAnswer, 'durable'>
 
 export function applyBatch(
@@ -182,7 +182,7 @@ export function applyBatch(
 
 const noEvents: readonly UsageEvent[] = []
 
-/** Whom a question is about. */
+/** The user that a question is about. */
 function whose(
   ask: Pick<AdmissionAsk, 'accessToken' | 'userId'>,
   state: LoadedState,
@@ -229,7 +229,7 @@ function admit(
   quota.openRequests += 1
   quota.isChanged = true
   user.openRequests += 1
-  // The rest of the user is written when the request ends: one row less for every admission.
+  // The user's other counters are written when the request ends: that saves one row per admission.
   if (decision.arrivalAt !== undefined) {
     user.arrivalAt = decision.arrivalAt
     user.isChanged = true
@@ -245,7 +245,7 @@ function admit(
   return { ...decision, user: by }
 }
 
-/** Notes where a user came from, where the number of places is limited; answers whether that is a new one. */
+/** Notes a user's address where the number of places is limited; answers whether it is a new place. */
 function addPlace(user: LoadedUser, address: string, policy: Policy, now: number): boolean {
   if (!isPlaceLimited(user, policy)) return false
   const places = user.places(placesSince(user.limits, policy, now))
@@ -260,9 +260,9 @@ function block(user: LoadedUser, reason: string, now: number): void {
 }
 
 /**
- * Moves an entry's hold to what was really used. Guards nothing: what happened is booked, also beyond a limit
- * that was lowered meanwhile, in the period in which it ends and by the weights of now. What comes late, for an entry that was abandoned,
- * takes the place of the estimate that it was charged.
+ * Replaces an entry's reservation by what was really used. It checks no limit: usage that has happened is booked even
+ * beyond a limit that was lowered meanwhile. It is booked in the period in which the request ends, by the weights of
+ * now. A late settlement of an abandoned entry replaces the estimate that the entry was charged.
  */
 function settle(
   settlement: Settlement,
@@ -294,11 +294,11 @@ function settle(
     if (charged && charged.endedAt >= quota.periodStartedAt)
       takeBack(user.id, quota, charged.units, now, changes)
     units = charge(quota, units)
-    // A clock that was set back must not book into a period that the quota has left.
+    // After a clock was set back, the booking must not fall into a period that the quota has left.
     endedAt = Math.max(now, quota.periodStartedAt)
     quota.isChanged = true
     user.lastUsedAt = Math.max(user.lastUsedAt ?? 0, entry.startedAt)
-    // What was abandoned was counted as a prompt then.
+    // An abandoned request was counted as a prompt when it was abandoned.
     if (entry.isMetered) {
       const prompts = Number(settlement.ending !== 'released') - Number(Boolean(charged))
       user.promptCount = toUnits(user.promptCount + prompts)
@@ -312,8 +312,9 @@ function settle(
 }
 
 /**
- * Books what a request used of other families, each as an entry of its own. The request's entry is closed once, in the
- * same transaction, so that these are booked once as well. One request stays one prompt and one request of the reports.
+ * Books what a request used of other families, each as an entry of its own. The request's entry is closed once, in
+ * the same transaction, so these are booked once as well. The request still counts as one prompt and as one request
+ * in reports.
  */
 function bookBeside(
   entry: OpenEntry,
@@ -341,13 +342,13 @@ function bookBeside(
   }
 }
 
-/** Longer runs no relay, and no entry that began later has been removed. */
+/** No relay runs longer, and no entry that began later has been removed. */
 const lostMsMax = 86_400_000
 
 /**
- * An entry that this process had opened and that is gone: the database has lost its latest transactions, with what was
- * reserved. It is opened anew to be closed at once. Where nothing says that it ever was opened, or it may have been
- * removed since, nothing is booked.
+ * An entry that this process opened is gone: the database has lost its latest transactions and the reservation with
+ * them. The entry is opened again to be closed at once. Nothing is booked where no admission is known, or where the
+ * entry may have been removed since.
  */
 function openAgain(
   { requestId, opened }: Settlement,
@@ -363,8 +364,8 @@ function openAgain(
 }
 
 /**
- * Takes an estimate out of `used` again. Where an administrator has meanwhile counted it out already, taking it out
- * twice would give units away: what is missing is booked as an adjustment.
+ * Takes an estimate out of `used` again. Where an administrator has already lowered the count meanwhile, taking it
+ * out twice would give units away: the missing part is booked as an adjustment.
  */
 function takeBack(
   userId: string,
@@ -386,7 +387,7 @@ function takeBack(
   })
 }
 
-/** Books what was used elsewhere, in the period in which it is reported. */
+/** Books usage reported from elsewhere, in the period in which it is reported. */
 function countAll(
   events: readonly UsageEvent[],
   state: LoadedState,
@@ -448,14 +449,14 @@ function usageOf(settlement: Settlement, entry: OpenEntry): Usage {
   }
 }
 
-/** Adds units to what is used and answers how many there was room for: `used` stays the sum of its entries. */
+/** Adds units to `used` and answers how many fitted below the bound, so that `used` stays the sum of its entries. */
 function charge(quota: LoadedQuota, units: number): number {
   const before = quota.used
   quota.used = addUnits(before, units)
   return quota.used - before
 }
 
-/** A quota whose period is over counts from zero; what is reserved belongs to requests and stays. */
+/** A quota whose period is over counts from zero. Reservations belong to running requests and stay. */
 function rollOver(quota: LoadedQuota, limits: UserLimits, policy: Policy, now: number): void {
   const { startAt } = policy.periodAt(periodOf(limits, policy), now)
   if (quota.periodStartedAt >= startAt) return

@@ -6,19 +6,21 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store.ts'
 
 /**
- * Who answers for the open entries. A relay's entry is its process', which says that it lives by a heartbeat; an
- * entry that was reserved for another gateway is a lease's, which that gateway prolongs.
+ * Decides which process answers for an open entry. An entry of a relay belongs to its process, which shows by a
+ * heartbeat that it is alive. An entry that was reserved for another gateway has a lease, which that gateway renews.
  */
 export interface Owners
   extends Pick<MeteringStore, 'beat' | 'renewLease'>,
     Pick<OpenedEntries, 'openEntries'> {
-  /** At the start of the only process there can be: whoever else opened an entry is dead. */
+  /**
+   * Call it at the start of the only process that can use the database: every other owner of an open entry is dead.
+   */
   readonly outliveAll: (now: number) => Promise<void>
-  /** Says that this process will not settle anything any more: what it left open is anybody's at once. */
+  /** Marks this process as stopped: its open entries may be closed by any process at once. */
   readonly leave: () => Promise<void>
   /**
-   * Closes some of the open entries that no instance will settle any more and answers how many; `seenBefore` is by the
-   * clock of the heartbeats. One that cannot be closed is passed over, until it is told of by `takeFaults`.
+   * Closes some of the open entries that no instance will settle any more, and answers how many. `seenBefore` is by
+   * the clock of the heartbeats. An entry that cannot be closed is passed over until `takeFaults` has reported it.
    */
   readonly abandonSome: (
     now: number,
@@ -28,17 +30,17 @@ export interface Owners
       readonly isFault: (error: unknown) => boolean
     },
   ) => Promise<number>
-  /** What could not be closed since this was asked last. */
+  /** The entries that could not be closed since the last call. */
   readonly takeFaults: () => readonly EntryFault[]
-  /** Forgets processes that were silent for so long and some time more, and have no open entry left. */
+  /** Deletes processes whose last heartbeat is long past `seenBefore` and that have no open entry left. */
   readonly forgetDead: (seenBefore: number) => Promise<void>
 }
 
 const abandonedAtOnce = 500
-/** One that was only frozen may wake, open an entry and die before it says that it lives: it is to be known then. */
+/** A frozen process may wake, open an entry and die before its next heartbeat: its row must still exist then. */
 const rememberedMs = 600_000
 
-/** How an entry ends that nobody settled: by the estimate that it began with. */
+/** How an entry without a settlement ends: charged with the estimate that it began with. */
 function toAbandonment(requestId: string): Settlement {
   return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
 }
@@ -49,10 +51,10 @@ export interface EntryFault {
   readonly error: unknown
 }
 
-/** Literal, so that it meets the partial indexes over open entries. */
+/** A literal, so that the planner uses the partial indexes over open entries. */
 const isOpen = sql<boolean>`state = 'open'`
 
-/** @param instance the process itself, which is alive whatever the table says */
+/** @param instance this process, which is alive whatever the table says */
 export function createOwners(db: Kysely<Schema>, instance: string): Owners {
   const dead = (seenBefore: number) =>
     db.selectFrom('instances').select('id').where('id', '<>', instance).where('seen_at', '<=', seenBefore)
@@ -89,7 +91,7 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
     },
 
     async outliveAll(now) {
-      // Also those of a version that left no heartbeat.
+      // Includes entries of older versions, which wrote no heartbeat.
       const opened = await db
         .selectFrom('entries')
         .select('instance')

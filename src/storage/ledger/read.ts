@@ -15,13 +15,13 @@ import { parseExtras } from './rows.ts'
 import { placeOf, readBelow } from './user-requests.ts'
 
 /**
- * The ledger's entries, newest first. Ids begin with the time behind a prefix that says where the request came in, so
- * that time and place are found by the key of the table. A user's stand in `user_requests`, up to the place to which
- * they were gathered. What no index knows (a model, a status; of a user the newest) is looked for among so many entries a
- * page: a page may then hold less than was asked for, and still have a next.
+ * The ledger's entries, newest first. An id begins with a prefix that says where the request came in, then the time:
+ * the primary key finds both. The entries of one user stand in `user_requests`, up to the point to which they were
+ * gathered. A condition without an index (a model, a status; for one user the newest entries) is checked on a bounded
+ * number of entries a page. Such a page may hold fewer entries than asked for and still have a next page.
  */
 
-/** Few enough to be read in some milliseconds. */
+/** Few enough to be read within some milliseconds. */
 const lookedAtMax = 20_000
 /** Sorts after every id. */
 const beyondAll = '~'
@@ -44,7 +44,7 @@ export function createEntryReader(db: Kysely<Schema>): RequestStore {
 
     async listRequests(question) {
       const { userId, state } = question.filter
-      // Read before the entries: what is gathered meanwhile is on this side of it all the same.
+      // Read before the entries: an entry that is gathered meanwhile is then still found among all entries.
       const gathered = userId === undefined || state === 'open' ? undefined : await readBelow(db)
       const found = await Promise.all(
         requestPrefixes.flatMap((prefix) => {
@@ -73,11 +73,11 @@ function rangeOf(prefix: RequestPrefix, { filter: { from = 0, to }, after }: Req
 
 interface Found {
   readonly rows: readonly Row[]
-  /** The place down to which was looked, where there may be more below it. */
+  /** The id down to which entries were checked, where there may be more below it. */
   readonly lookedTo?: string
 }
 
-/** By the key of the table. */
+/** By the primary key. */
 async function lookAmongAll(db: Kysely<Schema>, range: Range, question: RequestQuestion): Promise<Found> {
   const base = db.selectFrom('entries').where('id', '>=', range.least).where('id', '<', range.below)
   const ids = base.select('id').orderBy('id', 'desc')
@@ -92,7 +92,7 @@ async function lookAmongAll(db: Kysely<Schema>, range: Range, question: RequestQ
   return { rows, ...(boundary !== undefined && { lookedTo: placeOf(boundary) }) }
 }
 
-/** Open ones are few: an index that holds those alone finds them. */
+/** Few entries are open: their partial index finds them. */
 async function lookAmongOpen(db: Kysely<Schema>, range: Range, question: RequestQuestion): Promise<Found> {
   const id = sql<string>`id || ''`
   const rows = await db
@@ -108,7 +108,7 @@ async function lookAmongOpen(db: Kysely<Schema>, range: Range, question: Request
   return { rows }
 }
 
-/** Those that were gathered. */
+/** Among the gathered requests of one user. */
 async function lookInUser(
   db: Kysely<Schema>,
   range: Range,
@@ -135,7 +135,7 @@ async function lookInUser(
   return { rows, ...(boundary !== undefined && { lookedTo: placeOf(boundary) }) }
 }
 
-/** The last id that is looked at for one page; undefined where there are not so many. */
+/** The last id that is checked for one page; undefined where fewer are left. */
 async function boundaryOf(
   ids: SelectQueryBuilder<Schema, never, { id: string }>,
 ): Promise<string | undefined> {
@@ -146,7 +146,7 @@ async function boundaryOf(
   return row?.id
 }
 
-/** What entries have to be looked at for, one by one. */
+/** The conditions that are checked entry by entry. */
 function conditionsOf({ userId, state, ...others }: RequestFilter): readonly RawBuilder<boolean>[] {
   const { status, code, family, model, upstream } = others
   const equal = {
@@ -165,7 +165,7 @@ function allOf(conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> 
   return conditions.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(conditions, sql` and `)}`
 }
 
-/** The newest of all sources, down to where each of them was looked through. */
+/** The newest entries of all sources, down to the point to which every source was searched. */
 function pageOf(found: readonly Found[], limit: number): RequestPage {
   const lookedTo = found.flatMap((each) => each.lookedTo ?? []).reduce((a, b) => (a > b ? a : b), '')
   const rows = found

@@ -4,9 +4,9 @@ import type { LedgerChanges } from './batch.ts'
 import type { ReportedName, ReportedRequest } from './reported-models.ts'
 
 /**
- * What a batch adds to the totals that reports are read from. Requests of the same minute, model, upstream and
- * status share a row, so that a batch touches each row once. Amounts may be below zero: an abandoned entry that
- * was settled after all is taken out of the minute in which its estimate was counted.
+ * What a batch adds to the totals behind the reports. Requests of the same minute, model, upstream and status share a
+ * row, so a batch updates each row once. Amounts can be negative: a late settlement of an abandoned entry takes its
+ * estimate out of the minute in which it was counted.
  */
 export interface RollUp {
   readonly userId: string
@@ -80,7 +80,7 @@ export function rollUpsOf(
       weighing: untaken,
     })
   }
-  // Of no request of its own: that is counted where it was admitted.
+  // These add no request: the request is counted with its own entry.
   for (const { entry, settlement, beside: other, usage, weighing, endedAt } of beside) {
     const { status, upstream = '' } = settlement
     const { userId } = entry

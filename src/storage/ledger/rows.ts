@@ -17,13 +17,13 @@ import {
 import type { RollUp } from './roll-ups.ts'
 
 /**
- * Between the ledger's rows and what `applyBatch` works with. Rows come and go as lists of values in the order of
- * the columns that are named here, since every request reads and writes some and names cost more than places.
+ * Converts between the ledger's rows and what `applyBatch` works with. A row is a list of values in the order of the
+ * columns named here: every request reads and writes some, and access by position is cheaper than by name.
  */
 export type Values = readonly unknown[]
 type Value = string | number | null
 
-/** Stands for the instance of an entry that no process owns, but a lease. */
+/** The instance of an entry that has a lease instead of an owning process. */
 const noInstance = ''
 
 export const userColumns = `id, type, disabled_at, disabled_reason, expires_at, requests_per_minute, concurrent_requests,
@@ -33,7 +33,7 @@ export const quotaColumns = 'family, quota_limit, used, reserved, open_requests,
 export const entryColumns =
   'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at'
 
-/** What a batch writes of a quota: its values, then its key. */
+/** The columns of a quota that a batch writes, then its key. */
 export const quotaValueColumns = [
   'extra',
   'used',
@@ -119,7 +119,7 @@ export function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
   }
 }
 
-/** Of an entry that is opened. */
+/** The columns of an entry that is opened. */
 export const openedColumns = [
   'id',
   'user_id',
@@ -155,7 +155,7 @@ export function toOpenedValues(entry: NewEntry, instance: string, now: number): 
   ]
 }
 
-/** Of an entry that is closed: all but the last, its id, are written. */
+/** The columns of an entry that is closed: all are written but the last, the id. */
 export const closedColumns = [
   'state',
   'is_estimated',
@@ -202,7 +202,7 @@ function toExtrasText(extras: UsageExtras | undefined): string | null {
   return bounded ? JSON.stringify(bounded) : null
 }
 
-/** Reads what `toExtrasText` wrote; what cannot be read says nothing. */
+/** Reads what `toExtrasText` wrote; undefined for text that cannot be read. */
 export function parseExtras(stored: string | null): UsageExtras | undefined {
   if (stored === null) return undefined
   try {
@@ -212,7 +212,7 @@ export function parseExtras(stored: string | null): UsageExtras | undefined {
   }
 }
 
-/** Of an entry that begins closed: something was used elsewhere, or is only counted. */
+/** The columns of an entry that is stored closed, such as usage from elsewhere or an adjustment. */
 export const bookedColumns = [
   'id',
   'user_id',
@@ -308,7 +308,7 @@ const usageSums = [
   'reasoning',
 ] as const
 
-/** Of a row of usage, behind what is its own: whose it is, or of which time. */
+/** The columns of a usage row that follow its own key (a user, a time). */
 export const usageColumns = ['family', 'model', 'upstream', 'status', ...usageSums] as const
 
 export function toUsageValues(row: RollUp): readonly Value[] {
@@ -329,7 +329,7 @@ export function toUsageValues(row: RollUp): readonly Value[] {
   ]
 }
 
-/** The same of a row with weights: most have none, and are written without that column. */
+/** The same for a row with weights. Most rows have no weights and are written without this column. */
 export const weighedColumns = [...usageColumns, 'weighing'] as const
 
 export function toWeighedValues(row: RollUp): readonly Value[] {
@@ -337,7 +337,7 @@ export function toWeighedValues(row: RollUp): readonly Value[] {
 }
 
 /**
- * What happens to a row of usage that is there already: the sums are added up, and saturate.
+ * The upsert clause for a usage row that exists already: the sums are added up, and saturate.
  *
  * @param own the columns before the shared ones
  */
@@ -347,7 +347,7 @@ export function addingUsage(table: string, own: readonly string[], more: readonl
   return `on conflict (${key.join(', ')}) do update set ${added.join(', ')}`
 }
 
-/** What `addingUsage` says, for a row with weights. */
+/** The same as `addingUsage`, for a row with weights. */
 export function addingWeighed(table: string, own: readonly string[], more: readonly string[] = []): string {
   const weighing = saturatingBoth(`${table}.weighing`, 'excluded.weighing')
   return `${addingUsage(table, own, more)}, weighing = ${weighing}`

@@ -5,13 +5,13 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { LedgerChanges } from './batch.ts'
 
 /**
- * The requests of each user, in the order of their ids, in a table beside the ledger. A request writes nothing to it:
- * in the order of users each row lies in another page. Upkeep gathers the rows of many requests at once, when their ids
- * are a minute old, and notes the place below which every request is there (`below`). A list looks for a user's
- * requests in the table below that place, and among all entries from there on.
+ * The requests of each user, in the order of their ids, in a table beside the ledger. A request does not write to it
+ * itself: in the order of users each row lies in another page. Upkeep gathers the rows of many requests at once, when
+ * their ids are a minute old, and stores the id below which every request is in the table (`below`). A list reads the
+ * table below that id, and all entries from there on.
  *
- * So that nothing is left behind, a batch that books an id of an earlier time (of a body that took long to come, of a
- * request whose entry was lost) writes its row itself.
+ * A batch may book an id that is older than that (a body that took long to arrive, a request whose entry was lost).
+ * It then writes the row itself.
  */
 
 const prefixLength = 4
@@ -19,20 +19,20 @@ const prefixLength = 4
 /** The metadata row that holds `below`; empty until requests were gathered for the first time. */
 export const belowName = 'user_requests_below'
 
-/** An id that is older when it is booked is written by the batch. */
+/** A batch itself writes the row of an id that is older than this when booked. */
 const lateMs = 20_000
 /**
- * Requests are gathered when they came in so long ago. What lies between is for how much the clocks of two instances may
- * differ, with the time that a batch takes to be written.
+ * Requests are gathered when they are this old. The difference to `lateMs` covers the clock skew between two
+ * instances and the time that a batch takes to be written.
  */
 export const gatheredAfterMs = 60_000
 
-/** What an id is without its prefix: when it was made, and what makes it unique. */
+/** An id without its prefix: the time at which it was made, and the part that makes it unique. */
 export function placeOf(id: string): string {
   return id.slice(prefixLength)
 }
 
-/** User and id of each request that a batch has to add to the table itself. */
+/** The user and id of each request that a batch has to add to the table itself. */
 export function lateRequests(
   { opened, counted }: LedgerChanges,
   below: string,
@@ -40,7 +40,7 @@ export function lateRequests(
 ): readonly (readonly [userId: string, id: string])[] {
   if (opened.length + counted.length === 0) return []
   const recent = sortableIdFrom('', now - lateMs)
-  // A clock that was set back makes ids that upkeep has passed already.
+  // A clock that was set back makes ids that upkeep has already passed.
   const since = below > recent ? below : recent
   const late: (readonly [string, string])[] = []
   for (const { ask, userId } of opened) if (placeOf(ask.requestId) < since) late.push([userId, ask.requestId])
@@ -55,9 +55,9 @@ export async function readBelow(db: Kysely<Schema>): Promise<string> {
 }
 
 /**
- * Adds the next requests that came in before; answers how many they were.
+ * Adds the next requests with an id below `before`; answers how many there were.
  *
- * @param limit of each prefix
+ * @param limit for each prefix
  */
 export function gatherRequests(db: Kysely<Schema>, before: number, limit: number): Promise<number> {
   return db.transaction().execute(async (trx) => {
@@ -89,7 +89,7 @@ export function gatherRequests(db: Kysely<Schema>, before: number, limit: number
       trx,
     )
     const count = Number(rows[0]?.count)
-    // The place is only moved where there was something: a database that is not used is not written to.
+    // `below` moves only when there was something to gather: an idle database is not written to.
     if (count === 0) return 0
     await sql`insert into user_requests (user_id, id) select user_id, id from (${found}) as found
       where true order by user_id, id on conflict do nothing`.execute(trx)
@@ -98,7 +98,7 @@ export function gatherRequests(db: Kysely<Schema>, before: number, limit: number
   })
 }
 
-/** Of entries that are removed, in the same transaction, under the lock of `lockBelow`. */
+/** Removes the rows of entries that are removed, in the same transaction, under the lock of `lockBelow`. */
 export async function removeUserRequests(
   trx: Kysely<Schema>,
   removed: readonly { readonly user_id: string; readonly id: string }[],
@@ -108,7 +108,7 @@ export async function removeUserRequests(
   await sql`delete from user_requests where (user_id, id) in (values ${keys})`.execute(trx)
 }
 
-/** One process at a time gathers or removes, so that none adds what another has just removed. */
+/** One process at a time gathers or removes: otherwise one could add a row that another has just removed. */
 export async function lockBelow(trx: Kysely<Schema>): Promise<string> {
   const row = await trx
     .selectFrom('facts')

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 
 /**
- * Ends a connection at once: what was not sent yet stays unsent, where a farewell would wait for a network that may be
- * gone. A socket that is ending already cannot be reset, and is destroyed.
+ * Ends a connection at once. Unsent data is dropped: an orderly end would wait for a network that may be gone. A
+ * socket that is already ending cannot be reset, so it is destroyed.
  */
 export function breakOffSocket(socket: Socket): void {
   if (socket.writableEnded) socket.destroy()

@@ -9,21 +9,24 @@ import { beginOn, byAnyWay, openSession, type Settings, sessionOf } from './sess
 
 const applicationName = 'tollgate'
 
-/** How long a request waits: one that cannot be admitted is to be told so, not to hang. */
+/** How long a request waits for a connection: it should be refused rather than hang. */
 const connectMs = 5_000
 const statementMs = 10_000
-/** An instance that freezes in the middle of a transaction has locks that others wait for. */
+/** An instance that freezes within a transaction holds locks that others wait for. */
 const idleMs = 3_000
-/** A server that is there answers a farewell at once. */
+/** A server that is there closes a connection at once. */
 const farewellMs = 1_000
 
-/** 64-bit numbers as JavaScript's. Beyond 2^53 none is exact: one row must not keep others from being read. */
+/**
+ * 64-bit numbers as JavaScript numbers. Beyond 2^53 they are rounded and bounded: one row must not make others
+ * unreadable.
+ */
 function toNumber(text: string): number {
   return toSum(Number(text))
 }
 
 const int8 = 20
-/** What sums of 64-bit numbers are; those of ours are whole. */
+/** The type of sums of 64-bit numbers; ours are whole numbers. */
 const numeric = 1700
 
 const types: pg.CustomTypesConfig = {
@@ -32,8 +35,8 @@ const types: pg.CustomTypesConfig = {
 }
 
 /**
- * What metering and upkeep ask is always about few rows that a key names. A plan that was made while a table was small,
- * or before the server counted how large it has become, would read all of it, under the locks of users.
+ * Metering and upkeep always read a few rows by a key. A plan made while a table was small, or before the server's
+ * statistics caught up, would scan the whole table while users are locked.
  */
 const byKeyOnly: Settings = {
   enable_seqscan: 'off',
@@ -61,7 +64,7 @@ function configOf(way: Way, { url }: Servers, more: pg.ClientConfig): pg.ClientC
   }
 }
 
-/** A few connections, for what an administrator and the background ask. */
+/** A few connections for administrators and background work. */
 export interface Pool {
   /** What Kysely asks of a pool. */
   readonly pool: {
@@ -69,9 +72,9 @@ export interface Pool {
     readonly end: () => Promise<void>
     readonly options: object
   }
-  /** A connection of it; rejects with `Unreachable`. */
+  /** Takes a connection; rejects with `Unreachable`. */
   readonly connect: () => Promise<pg.PoolClient>
-  /** One statement on a connection of it. */
+  /** Runs one statement on a connection of the pool. */
   readonly ask: (text: string, values?: unknown[]) => Promise<pg.QueryResult<Record<string, unknown>>>
   readonly close: () => Promise<void>
 }
@@ -83,10 +86,10 @@ export function openPool(
   const settings = settingsOf(statementMs, idleMs, options.isByKey)
   const config = {
     connectionTimeoutMillis: connectMs,
-    // Also where the network swallows everything and no answer ever comes.
+    // Applies also where the network drops everything and no answer can come.
     query_timeout: statementMs + 1000,
   }
-  /** The pool waits for what it answers, which its type does not say. */
+  /** The pool awaits what this hook returns, which its type does not say. */
   const hooks: { readonly onConnect: (client: pg.ClientBase) => unknown } = {
     onConnect: (client) => client instanceof pg.Client && openSession(client, servers, settings, connectMs),
   }
@@ -100,13 +103,13 @@ export function openPool(
     ...hooks,
     max: options.connections,
     idleTimeoutMillis: 60_000,
-    // None grows old: after a failover some may lead to a server that only reads.
+    // Connections are renewed: after a failover an old one may lead to a server that has become read-only.
     maxLifetimeSeconds: 60,
   })
   const clients = new Set<pg.Client>()
-  /** Their server told them to go, or only reads now. */
+  /** Connections whose server is shutting down or has become read-only. */
   const spoiled = new WeakSet<object>()
-  // What breaks is told by the next statement, or makes one fail; without a listener it ends the process.
+  // The next statement reports a broken connection; without a listener the event would end the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})
@@ -116,7 +119,7 @@ export function openPool(
       if (breaksConnection(error)) spoiled.add(client)
     })
   })
-  // The pool takes back none that is ending.
+  // The pool does not take back a connection that is ending.
   pool.on('release', (_, client) => {
     if (client instanceof pg.Client && spoiled.has(client)) void client.end().catch(() => undefined)
   })
@@ -159,8 +162,8 @@ export function openPool(
 }
 
 /**
- * Behind a pooler: a transaction begins with its settings, and so does each statement outside of one where the plan
- * depends on them.
+ * A connection behind a pooler: its settings are sent with each transaction, and with each statement outside of one
+ * whose plan depends on them.
  */
 function withSettings(client: pg.PoolClient, isByKey: boolean): pg.PoolClient {
   let isInTransaction = false
@@ -194,11 +197,11 @@ function withSettings(client: pg.PoolClient, isByKey: boolean): pg.PoolClient {
     isInTransaction = false
     client.release(destroy)
   }
-  // Kysely calls nothing else.
+  // These are the only methods that Kysely calls.
   return Object.create(client, { query: { value: query }, release: { value: release } })
 }
 
-/** The first connection; says why it cannot be made, in a sentence that names the `setting`. */
+/** Opens the first connection. On failure throws a sentence that begins with the name of `setting`. */
 export async function findDatabase<T>(open: () => Promise<T>, setting: string): Promise<T> {
   try {
     return await open()
@@ -212,14 +215,14 @@ export async function findDatabase<T>(open: () => Promise<T>, setting: string): 
   }
 }
 
-/** Ends a connection in order, or without where no answer comes. */
+/** Closes a connection in order, or breaks it off where the server does not answer. */
 export async function endConnection(client: pg.Client): Promise<void> {
   const timer = setTimeout(() => breakOff(client), farewellMs)
   await client.end().catch(() => undefined)
   clearTimeout(timer)
 }
 
-/** At once: a farewell would wait for a network that may be gone. What was not sent yet stays unsaid. */
+/** At once: an orderly end would wait for a network that may be gone. Unsent data is dropped. */
 export function breakOff({ connection }: pg.Client): void {
   const { stream } = connection
   if (stream instanceof Socket) breakOffSocket(stream)
@@ -227,17 +230,17 @@ export function breakOff({ connection }: pg.Client): void {
 }
 
 export interface ConnectionOptions {
-  /** How long a statement may take. */
+  /** The timeout of a statement. */
   readonly queryMs: number
   readonly connectMs?: number
-  /** How long a transaction may wait for its next statement before the server ends it; 0: for ever. */
+  /** How long a transaction may wait for its next statement before the server ends it; 0 for ever. */
   readonly idleMs?: number
   readonly isPipelined: boolean
-  /** What the server's administrator sees of it. */
+  /** The name that the server's administrator sees (`application_name`). */
   readonly name?: string
 }
 
-/** One connection for one purpose; on a pipelined one statements are sent without waiting for those before. */
+/** One connection for one purpose. A pipelined one sends statements without waiting for earlier answers. */
 export function connect(servers: Servers, options: ConnectionOptions): Promise<pg.Client> {
   const { queryMs, connectMs: timeoutMs = connectMs, idleMs: transactionMs = idleMs, isPipelined } = options
   const settings = settingsOf(queryMs, transactionMs, isPipelined)
@@ -250,7 +253,7 @@ export function connect(servers: Servers, options: ConnectionOptions): Promise<p
         ...(options.name !== undefined && { application_name: options.name }),
       }),
     )
-    // What breaks in between is told by the next statement.
+    // The next statement reports a broken connection.
     client.on('error', () => {})
     try {
       await client.connect()

@@ -52,33 +52,34 @@ import { arrayOf, columnsOf, insertMany, updateMany } from './many.ts'
 import { beginOn, nameOn } from './session.ts'
 
 /**
- * The ledger on PostgreSQL: one batch is one transaction of two round trips. The first locks the users whom it is
- * about, in the order of their ids, and reads all that belongs to them; the second writes what changed and commits.
- * Whatever is said of a user's account, here or by an administrator, is said under the lock of the user's row.
+ * The ledger on PostgreSQL: one batch is one transaction of two round trips. The first locks the batch's users in the
+ * order of their ids and reads everything that belongs to them. The second writes what changed and commits. Every
+ * change to a user's account, here or by an administrator, is made under the lock of the user's row.
  */
 export interface PostgresLedger {
   /**
-   * The first round trip: begins, locks, reads and decides. What it answers is the second one, which writes and
-   * commits: where that fails without an answer nobody knows what has happened, and before it nothing has.
+   * The first round trip: begins the transaction, locks, reads and decides. It returns the second one, which writes
+   * and commits. Where the second fails without an answer, the batch may have been committed; before it nothing has
+   * been.
    */
   readonly begin: (client: pg.Client, batch: MeteringBatch) => Promise<() => Promise<MeteringDecisions>>
-  /** To be called when addresses are written elsewhere. */
+  /** Call it when addresses were written elsewhere. */
   readonly forgetAddresses: () => void
 }
 
 const hourMs = 3_600_000
-/** Users whose ids are remembered. */
+/** Users whose ids are cached. */
 const knownMax = 50_000
-/** Rows of the totals that instances add to beside each other. */
+/** The rows of each total are split into shards, so that instances do not wait for each other's locks. */
 const shards = 1024
 
-/** Users whom a batch is about. */
+/** The users of a batch. */
 const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
 
 /**
- * Plans that were made while a table was small read all of it for ever after, unless there is no such way: what
- * belongs to users is looked for user by user, which `offset 0` keeps from being turned round, and users are not put
- * in order by walking along an index, of which `id || ''` is no part.
+ * A plan that was made while a table was small would scan all of it for ever after, so such plans are ruled out. What
+ * belongs to users is looked up user by user, and `offset 0` keeps the planner from reversing that. Users are sorted
+ * by `id || ''`, which no index holds, so that the planner does not walk an index to sort them.
  */
 export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
@@ -98,8 +99,8 @@ export const statements = {
   close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
   event: insertMany('usage_events', ['id', 'counted_at']),
   user: updateMany('users', ['arrival_at', 'last_used_at', 'prompt_count', 'id'], ['id']),
-  block: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
-  // Updating what is there costs half of trying to insert it.
+  bar: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
+  // Updating an existing row costs half of an upsert.
   quota: updateMany('quotas', quotaValueColumns, ['user_id', 'family']),
   newQuota: insertMany('quotas', quotaValueColumns),
   minute: `${insertMany('usage_minutes', ['user_id', 'minute_at', ...usageColumns])}
@@ -124,8 +125,8 @@ export const statements = {
 } as const
 
 /**
- * A name says which text it stands for: where a pooler hands connections round, another version of the program may have
- * prepared its own text under the same word.
+ * Each name contains a digest of its text: behind a pooler another version of the program may have prepared a
+ * different text under the same name.
  */
 const names = Object.fromEntries(
   Object.entries(statements).map(([name, text]) => [
@@ -134,7 +135,7 @@ const names = Object.fromEntries(
   ]),
 ) as Readonly<Record<keyof typeof statements, string>>
 
-/** @param settings.shard which rows of the totals this instance adds to */
+/** @param settings.shard the shard of the totals that this instance writes to */
 export function createPostgresLedger(
   vault: Vault,
   policy: Policy,
@@ -143,7 +144,7 @@ export function createPostgresLedger(
   const addresses = createAddressBook()
   const reportedName = createReportedNames(policy)
   const shard = settings.shard % shards
-  /** Whose look-up keys are whose, of users seen here; only where to look, as they may be gone by now. */
+  /** A cache from look-up keys to ids of users seen here. It is only a hint: a user may be gone by now. */
   const known = new Map<string, string>()
   const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
 
@@ -180,7 +181,7 @@ export function createPostgresLedger(
       events.length > 0 ? select(client, 'events', [arrayOf(events.map(({ eventId }) => eventId))]) : nothing,
     ])
     const found = new Set(account.users.map((row) => text(row.at(-1))))
-    // Who was removed and made again has another id.
+    // A user who was removed and created again has another id.
     const changed = wanted.filter((lookup) => !strange.has(lookup) && !found.has(lookup))
     const more = changed.length > 0 && (await accountsOf(client, changed, [], asks.length > 0))
     const accounts = more ? [account, more] : [account]
@@ -193,7 +194,7 @@ export function createPostgresLedger(
     })
   }
 
-  /** Locks users and reads what belongs to them: those of look-up keys, and those of ids. */
+  /** Locks users and reads what belongs to them. The users are named by look-up keys, or by ids. */
   async function accountsOf(
     client: pg.Client,
     lookups: readonly string[],
@@ -207,7 +208,7 @@ export function createPostgresLedger(
       lookups.length > 0 ? select(client, 'strangeQuotas', [arrayOf(lookups)]) : [],
       withPlaces ? select(client, 'addresses', [...whose, isPlaceLimited]) : [],
     ])
-    // Whoever is named by both is read twice.
+    // The quotas of a user who is named in both ways were read twice.
     const named = new Set(ids)
     const all = [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))]
     return { users, quotas: await plausible(client, all), places }
@@ -227,7 +228,7 @@ export function createPostgresLedger(
     for (const row of users) known.set(text(row.at(-1)), text(row[0]))
   }
 
-  /** Sent at once: none depends on what another answers. */
+  /** All writes are sent at once: none depends on another's answer. */
   function write(client: pg.Client, loaded: Loaded, changes: LedgerChanges, now: number): Promise<unknown> {
     const { instance } = settings
     const writes: (() => Promise<unknown>)[] = []
@@ -276,7 +277,7 @@ export function createPostgresLedger(
       quotaValueColumns,
       users.flatMap((user) => toQuotaValues(user, false)),
     )
-    // Rows without weights, which most instances write alone, need not say so.
+    // Rows without weights need no column for them; most instances write only such rows.
     const isWeighed =
       totals.some(({ weighing }) => weighing !== 0) || minutes.some(({ weighing }) => weighing !== 0)
     const [usage, valuesOf] = isWeighed ? [weighedColumns, toWeighedValues] : [usageColumns, toUsageValues]
@@ -311,7 +312,7 @@ export function createPostgresLedger(
           blocked.map(({ id }) => id),
         ),
       )
-    // None is sent before all of them can be.
+    // Nothing is sent before every statement has been built.
     return Promise.all([...writes.map((send) => send()), client.query('commit')])
   }
 
@@ -366,7 +367,7 @@ interface Accounts {
 interface Loaded {
   readonly state: LoadedState
   readonly users: ReadonlyMap<string, LoadedUser>
-  /** The place below which all requests stand in the table by user. */
+  /** Every request with an id below it stands in the table by user. */
   readonly below: string
 }
 
@@ -398,7 +399,7 @@ function toLoaded(rows: {
   const counted = new Set(rows.counted.map((row) => text(row[0])))
   return {
     users,
-    // In the transaction that writes, and before it writes: upkeep goes no further than it began.
+    // Read in the transaction that writes, before it writes: upkeep gathers no request that began later.
     below: text(rows.users[0]?.at(-2) ?? ''),
     state: {
       userOf: (accessToken) => byLookup.get(rows.lookups.get(accessToken) ?? ''),
@@ -421,7 +422,7 @@ function toQuotaValues(user: LoadedUser, isStored: boolean): Values[] {
   })
 }
 
-/** One statement may touch a row once: the minutes of an hour are added up before. */
+/** One statement may touch a row only once, so the minutes of an hour are added up first. */
 function* totalsByHour(
   totals: readonly RollUp[],
   shard: number,

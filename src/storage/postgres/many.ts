@@ -1,8 +1,8 @@
 import type { Values } from '#storage/ledger/rows.ts'
 
 /**
- * Statements over many rows at once: each column is one parameter, an array, so that the text stays the same
- * whatever the number of rows, and is prepared once.
+ * Statements over many rows at once. Each column is one parameter, an array: the text is the same for any number of
+ * rows, and is prepared once.
  */
 const texts: ReadonlySet<string> = new Set([
   ...['id', 'user_id', 'kind', 'route', 'family', 'model', 'state', 'address', 'instance'],
@@ -18,7 +18,7 @@ function arraysOf(columns: readonly string[], types: readonly string[]): string 
   return columns.map((_, index) => `$${index + 1}::${types[index]}[]`).join(', ')
 }
 
-/** @param types of the columns, where the table is not one that the ledger writes */
+/** @param types the columns' types, for a table that the ledger does not write */
 export function insertMany(
   table: string,
   columns: readonly string[],
@@ -27,7 +27,7 @@ export function insertMany(
   return `insert into ${table} (${columns.join(', ')}) select * from unnest(${arraysOf(columns, types)})`
 }
 
-/** Updates the rows that the `key` among the columns names. */
+/** Updates the rows that are named by the `key` columns. */
 export function updateMany(
   table: string,
   columns: readonly string[],
@@ -40,14 +40,14 @@ export function updateMany(
     from unnest(${arraysOf(columns, columns.map(typeOf))}) as given (${columns.join(', ')}) where ${same.join(' and ')}`
 }
 
-/** Rows turned into columns, each the parameter that it is. */
+/** Turns rows into columns, each an array parameter. */
 export function columnsOf(rows: readonly Values[], width: number): string[] {
   return Array.from({ length: width }, (_, column) => arrayOf(rows.map((row) => row[column])))
 }
 
 /**
- * An array as PostgreSQL reads it. The driver writes one as well, and looks at each character for that: a tenth of
- * what a batch took of this process.
+ * An array in PostgreSQL's text format. The driver can write one as well, but checks each character: that took a
+ * tenth of this process's time for a batch.
  */
 export function arrayOf(values: readonly unknown[]): string {
   return `{${values.map(elementOf).join(',')}}`

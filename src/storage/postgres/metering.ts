@@ -7,29 +7,29 @@ import { breaksConnection, createAttempts, failureOf, isMisplaced } from './retr
 import type { Servers } from './servers.ts'
 import { OnlyReads } from './session.ts'
 
-/** Runs each batch on a connection of its own; few at a time, so that each is full. */
+/** Runs each batch on a connection of its own. Few run at a time, so that each batch is full. */
 export interface PostgresMetering {
   readonly lanes: number
   readonly runBatch: (batch: MeteringBatch) => Promise<MeteringAnswer>
-  /** Resolves where a batch could be written now; else rejects with why not. */
+  /** Resolves where a batch could be written now; otherwise rejects with the reason. */
   readonly check: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/** A batch takes milliseconds; who waits longer is told that the store is away. */
+/** A batch takes milliseconds; after this timeout its callers are told that the store is unavailable. */
 const batchMs = 4_000
 const connectMs = 3_000
 /**
- * Between its two round trips a batch holds the locks of its users. Where the second never comes, since the network
- * or this process is gone, all others would wait for the first one's end.
+ * Between its two round trips a batch holds the locks of its users. If the second never comes, because the network or
+ * this process is gone, the server ends the transaction after this time and other batches go on.
  */
 const idleMs = 2_000
-/** For readiness: the store was there so lately. */
+/** The readiness check is skipped when a batch was written this recently. */
 const justNowMs = 500
-/** Measured: while one batch waits for the disk the next is read; a third brings nothing more. */
+/** Measured: while one batch waits for the disk, the next is read; a third lane adds nothing. */
 const lanes = 2
 
-/** Without names no statement is misplaced; a batch that was sent with some may be tried again once. */
+/** Statements without names cannot be misplaced; a batch that was sent with names may be retried. */
 const misplacedMax = 2
 
 type Attempt =
@@ -37,16 +37,16 @@ type Attempt =
   | {
       readonly kind: 'failed'
       readonly error: unknown
-      /** The connection was dead before: another one is worth a try. */
+      /** The connection was dead before the batch: it is worth another connection. */
       readonly isStale: boolean
-      /** The connection is good for more, and so nothing is left of the transaction. */
+      /** The connection can be used again, so the transaction has been rolled back. */
       readonly isGood: boolean
-      /** No answer to the commit has come: nobody knows whether it was one. */
+      /** The commit was sent and not answered: the batch may have been committed. */
       readonly isInDoubt: boolean
     }
 
 export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): PostgresMetering {
-  /** Connections that nobody uses; made as they are needed, and gone when they break. */
+  /** Idle connections; opened when needed, dropped when they break. */
   const free: pg.Client[] = []
   /** When the last batch was written, by the monotonic clock. */
   let doneAt = Number.NEGATIVE_INFINITY
@@ -85,7 +85,7 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
     }
   }
 
-  /** One at a time, however many ask: it may take a connection beyond those of the lanes. */
+  /** All callers share one check: it may need a connection beyond those of the lanes. */
   let checking: Promise<void> | undefined
   async function check(): Promise<void> {
     const { client, isFresh } = await take()
@@ -114,13 +114,13 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
           servers.forgoNames()
           continue
         }
-        // There are only so many stale ones.
+        // The retries end: each one uses up a stale connection.
         if (isStale || (isGood && (await attempts.again(error)))) continue
         throw failureOf(error, { mayHaveHappened: isInDoubt })
       }
     },
     async check() {
-      // All lanes are busy, and something was written just now.
+      // All lanes are busy, and a batch was written just now.
       if (free.length === 0 && performance.now() - doneAt < justNowMs) return
       checking ??= check().finally(() => {
         checking = undefined
@@ -133,7 +133,7 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
   }
 }
 
-/** Answers whether the connection is good for more. */
+/** Answers whether the connection can be used again. */
 async function rollBack(client: pg.Client): Promise<boolean> {
   try {
     await client.query('rollback')

@@ -4,21 +4,21 @@ import { connect, endConnection } from './connect.ts'
 import type { Servers } from './servers.ts'
 import { beginOn } from './session.ts'
 
-/** Any number: the same for all instances, so that of those that start at once one migrates and the others wait. */
+/** Any number, the same for all instances: of those that start at once one migrates and the others wait. */
 const lockKey = 7_164_911
 
-/** Waiting for another instance's migration may take longer than any statement of ours. */
+/** Waiting for another instance's migration may take longer than any other statement. */
 const queryMs = 3_600_000
 
 /**
- * Room in each page for the next version of a row: an update that stays in its page touches no index. With full pages
- * a batch of requests took a quarter longer.
+ * The fill factor leaves room in each page for the next version of a row: an update that stays in its page changes no
+ * index. With full pages a batch of requests took a quarter longer.
  */
 const room = { users: 60, quotas: 50, usage_minutes: 70 }
 
 /**
- * Brings the schema up to date. Texts compare by their bytes, as they do on the other database: ids are looked for
- * by what they begin with, and lists go on where they ended.
+ * Brings the schema up to date. Texts are compared by their bytes, as in SQLite: ids are searched by prefix, and
+ * pages of a list continue after the last id.
  */
 export async function migratePostgres(servers: Servers): Promise<void> {
   const client = await connect(servers, { queryMs, isPipelined: false, name: 'tollgate migration' })
@@ -26,7 +26,8 @@ export async function migratePostgres(servers: Servers): Promise<void> {
   async function inTransaction(work: () => Promise<void>): Promise<void> {
     await client.query(beginOn(client))
     try {
-      // Whatever the operator's default is: a snapshot of before the lock would know nothing of who had it.
+      // Whatever the operator's default is: a snapshot from before the lock would miss what the lock's last holder
+      // did.
       await client.query('set transaction isolation level read committed')
       await client.query('select pg_advisory_xact_lock($1)', [lockKey])
       await work()

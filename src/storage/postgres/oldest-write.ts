@@ -2,9 +2,9 @@ import { type Kysely, sql } from 'kysely'
 import type { Schema } from '#storage/schema/tables.ts'
 
 /**
- * How long ago the oldest transaction began that has written something and has not ended, in milliseconds; 0 where there
- * is no such one. What it wrote cannot be read yet: as while it waits for a standby that has to confirm it.
- * PostgreSQL does not show those of other roles.
+ * The age in milliseconds of the oldest unfinished transaction that has written; 0 without one. Its rows cannot be
+ * read yet, for example while it waits for a standby to confirm it. PostgreSQL does not show transactions of other
+ * roles.
  */
 export async function readOldestWriteMs(db: Kysely<Schema>): Promise<number> {
   const { rows } = await sql<{ age: unknown }>`

@@ -34,29 +34,29 @@ import { persisting, retrying, retryingWithin } from './retry.ts'
 import { openServers, type Servers } from './servers.ts'
 import { createSharedClock } from './shared-clock.ts'
 
-/** A request waits for no single row longer than for its admission. */
+/** The timeout of a single look-up for a request, the same as for its admission. */
 const askedMs = 5_000
-/** A balancer wants to know soon. */
+/** A load balancer needs an answer soon. */
 const checkMs = 2_000
 
 export interface PostgresSettings {
   /** `postgres://user:password@host:port/database?sslmode=…` */
   readonly url: string
-  /** The same database past a pooler, for what a pooler cannot do. */
+  /** The same database without the pooler, for what a pooler cannot do. */
   readonly directUrl?: string
-  /** Told in a sentence what works less well than it should. */
+  /** Receives a sentence for each thing that works less well than it should. */
   readonly warn?: (sentence: string) => void
   readonly masterKey: Uint8Array
   readonly policy: PolicySettings
   readonly instance: string
-  /** This machine's clock, where it is not the system's. */
+  /** This machine's clock; the system's where absent. */
   readonly localClock?: Clock
 }
 
 /**
- * PostgreSQL as the store of any number of processes. Metering has a connection of its own, on which one batch
- * follows the other; what the control plane asks shares a few. Every write may be asked for at the same time
- * elsewhere, and is tried again where two stood in each other's way.
+ * PostgreSQL as the store of any number of processes. Metering has connections of its own; the control plane shares a
+ * small pool. Other instances may write the same rows at the same time: a transaction that fails by such a conflict
+ * is retried.
  */
 export async function openPostgresStore(settings: PostgresSettings): Promise<Store> {
   const stopper = createStopper()
@@ -107,7 +107,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   stopper.add(signals.close)
   const shared = createSharedClock(db, settings.localClock)
   await owners.beat(await shared.read())
-  // Whoever cannot say so is silent soon enough.
+  // Where this fails, the other instances find out by the missing heartbeats.
   stopper.add(() => retryingWithin(checkMs, () => owners.leave()).catch(() => undefined))
   await refuseUnfinished(pool)
 
@@ -117,10 +117,11 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     listUsers: (request) => retrying(() => users.listUsers(request)),
     countUsers: (filter, now) => retrying(() => users.countUsers(filter, now)),
     knowsAccessToken: (accessToken) => retryingWithin(askedMs, () => users.knowsAccessToken(accessToken)),
-    insertUser: (edit, now, repeat) => retrying(() => writer.insertUser(edit, now, repeat)),
+    insertUser: (edit, now, idempotencyKey) => retrying(() => writer.insertUser(edit, now, idempotencyKey)),
     writeUsers: (writes, now) =>
       retrying(() => writer.writeUsers(writes, now)).finally(ledger.forgetAddresses),
-    addToQuota: (ref, addition, now, repeat) => retrying(() => writer.addToQuota(ref, addition, now, repeat)),
+    addToQuota: (ref, addition, now, idempotencyKey) =>
+      retrying(() => writer.addToQuota(ref, addition, now, idempotencyKey)),
     async resetUsage(request, now) {
       const { ids, ...more } = await retrying(() => findUsedUsers(db, request))
       const count = ids.length === 0 ? 0 : await retrying(() => writer.resetUsers(ids, request.families, now))
@@ -146,13 +147,13 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       lanes: metering.lanes,
       mayLoseBooked: true,
       runBatch: metering.runBatch,
-      // By the database's clock: those of the instances' machines may differ by more than a heartbeat.
+      // By the database's clock: the clocks of two machines may differ by more than a heartbeat.
       beat: () => retrying(async () => owners.beat(await shared.read())),
       openEntries: () => retrying(() => owners.openEntries()),
       history: () => retrying(() => readHistory(db)),
       renewLease: (requestId, leaseUntil) => retrying(() => owners.renewLease(requestId, leaseUntil)),
       async abandonEntries(now, silentMs, onFault) {
-        // Another instance may be about to do the same: an entry is closed once.
+        // Another instance may be closing the same entries: the settlement closes each one only once.
         const book = (settlements: readonly Settlement[]) => metering.runBatch({ now, settlements, asks: [] })
         const books = { book, isFault: (error: unknown) => error instanceof StoreFault }
         const count = await untilNone(async () => {
@@ -188,7 +189,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   }
 }
 
-/** The same server since the same start, and the same database in it. */
+/** Checks that both URLs lead to the same database of the same running server. */
 async function refuseOther(pool: Pool, direct: Servers): Promise<void> {
   const text =
     'select current_database() as name, extract(epoch from pg_postmaster_start_time())::text as started'
@@ -222,8 +223,8 @@ function deafness(hasDirect: boolean): string {
 }
 
 /**
- * The timeline, which is another one after each promotion: the first eight digits of the name of the file that the
- * server writes its log to (PostgreSQL's manual, 25.3.6).
+ * The timeline, which changes with each promotion of a standby: the first eight digits of the name of the current WAL
+ * file (PostgreSQL's manual, 25.3.6).
  */
 async function readHistory(db: Kysely<Schema>): Promise<string | undefined> {
   const { rows } = await sql<{ file: string }>`select pg_walfile_name(pg_current_wal_lsn()) as file`.execute(
@@ -236,7 +237,7 @@ function shardOf(instance: string): number {
   return createHash('sha256').update(instance).digest().readUInt16BE()
 }
 
-/** Every method of it tried again where that helps, and failing as the store does. */
+/** Wraps every method: it is retried where that helps, and fails with the store's own errors. */
 function fencedAll<T extends object>(of: T): T {
   const entries = Object.entries(of).map(
     ([name, method]: [string, (...args: unknown[]) => Promise<unknown>]) => [

@@ -4,12 +4,14 @@ const poolIsBusy = /timeout exceeded when trying to connect/
 
 interface Advice {
   readonly words: RegExp
-  /** What `fault.ts` knows it by, where readiness is to say more than that the database is away. */
+  /**
+   * The code under which `fault.ts` knows the failure, so that readiness can say more than that the database is away.
+   */
   readonly code?: string
   readonly say: (found: RegExpExecArray) => string
 }
 
-/** What an operator can do about a connection that cannot be had: each by the words of who refused. */
+/** What an operator can do about a failed connection, found by the words of the server, pooler or driver. */
 const advices: readonly Advice[] = [
   {
     words: /unsupported startup parameter(?: in options)?: ?"?([\w.]+)/,
@@ -66,9 +68,9 @@ interface Reason {
   readonly code?: string
 }
 
-/** What happened in the words of who said it, and what to do where that is known. Holds nothing of a URL. */
+/** What happened, in the original words, and what to do where that is known. Holds nothing of a URL. */
 function reasonOf(error: unknown): Reason {
-  // A name that stands for several addresses fails with all of their reasons, and none of its own.
+  // A name with several addresses fails with the errors of all of them, and has no message of its own.
   if (error instanceof AggregateError && error.errors.length > 0)
     return { said: [...new Set(error.errors.map((each) => reasonOf(each).said))].join('; ') }
   const said = error instanceof Error ? error.message : String(error)
@@ -81,7 +83,7 @@ function reasonOf(error: unknown): Reason {
   return { said }
 }
 
-/** Says as well what to do about it. */
+/** An error whose message also says what to do. */
 class Explained extends Error {
   readonly code: string | undefined
 
@@ -92,13 +94,13 @@ class Explained extends Error {
   }
 }
 
-/** The same error, or one that says as well what to do. */
+/** The same error, or one whose message also says what to do. */
 export function explained(error: unknown): unknown {
   const reason = reasonOf(error)
   return error instanceof Error && error.message === reason.said ? error : new Explained(reason, error)
 }
 
-/** Why no connection could be had, of all hosts that were tried. */
+/** No connection could be made; tells why for each host that was tried. */
 export class Unreachable extends Error {
   readonly code: string | undefined
 
@@ -112,7 +114,7 @@ export class Unreachable extends Error {
   }
 }
 
-/** A wrong password is wrong on the next server as well, and a pool that is used up waits for no server. */
+/** The next server would refuse a wrong password as well, and a busy pool is no fault of a server. */
 export function isRefusedForGood(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return (error.code ?? '').startsWith('28')
   return error instanceof Error && poolIsBusy.test(error.message)

@@ -4,18 +4,21 @@ import { StoreFault, StoreUnavailable } from '../store.ts'
 import { explained } from './reasons.ts'
 
 /**
- * Two stood in each other's way, by a serialization failure or a deadlock. One of them got through, so that each does
- * in the end: the busier a user is where every transaction is serializable, the later.
+ * Two transactions were in conflict: a serialization failure or a deadlock. One of them succeeded, so with retries
+ * each does in the end. Where every transaction is serializable, a busy user takes more retries.
  */
 const conflicts: ReadonlySet<string> = new Set(['40001', '40P01'])
-/** Two who wrote the same new row at once, of whom the second then finds it there; or a row that nobody may write. */
+/**
+ * Two transactions inserted the same new row at once; a retry then finds the row. Or the insert violates a constraint
+ * for good, so retries are few.
+ */
 const duplicate = '23505'
 const duplicatesMax = 6
 const waitMsMax = 100
 
-/** Whether and when one transaction is to be tried again, for so long and no longer. */
+/** Decides whether and when a transaction is retried, within a time limit. */
 export interface Attempts {
-  /** Resolves with false where trying again would not help, or time is up; else after a moment. */
+  /** Resolves with true after a pause where a retry may help; with false where it cannot, or time is up. */
   readonly again: (error: unknown) => Promise<boolean>
 }
 
@@ -41,7 +44,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
-/** A statement was prepared on another connection than the one that runs it: a pooler changes them in between. */
+/** A statement was prepared on another connection than the one that runs it: a pooler swapped them in between. */
 const misplaced: ReadonlySet<string> = new Set(['26000', '42P05'])
 
 export function isMisplaced(error: unknown): boolean {
@@ -49,17 +52,17 @@ export function isMisplaced(error: unknown): boolean {
 }
 
 const canceled = '57014'
-/** The server is somebody's copy now: another one takes what is written, and a new connection finds it. */
+/** The server has become a standby: another one accepts writes, and a new connection finds it. */
 const readOnly = '25006'
 const idleInTransaction = '25P03'
 
 /**
- * Classes of errors that speak of one statement and its values, and not of the server (PostgreSQL's manual, appendix
- * A): cardinality, data, integrity, functions of the database's owner, check options, limits of a row, and triggers.
+ * Classes of errors about one statement and its values, not about the server (PostgreSQL's manual, appendix A):
+ * cardinality, data, integrity, functions of the database's owner, check options, limits of a row, and triggers.
  */
 const ofStatement: ReadonlySet<string> = new Set(['21', '22', '23', '38', '39', '44', '54', 'P0'])
 
-/** What was to be read or written is at fault, and the server and the connection are as good as before. */
+/** The statement or its values are at fault; the server and the connection still work. */
 function isFault(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return ofStatement.has((error.code ?? '').slice(0, 2))
   return (
@@ -70,7 +73,7 @@ function isFault(error: unknown): boolean {
   )
 }
 
-/** What a failure means to who asked. */
+/** The store's own error for a failure. */
 export function failureOf(
   error: unknown,
   more: { readonly mayHaveHappened?: boolean } = {},
@@ -79,7 +82,7 @@ export function failureOf(
   return isFault(error) ? new StoreFault(error) : new StoreUnavailable(explained(error), more)
 }
 
-/** Whether the connection is no good any more: it broke, the server takes leave, or is not the one to ask. */
+/** Whether the connection is unusable: it broke, or its server is shutting down or read-only. */
 export function breaksConnection(error: unknown): boolean {
   if (isFault(error)) return false
   if (!(error instanceof pg.DatabaseError)) return true
@@ -88,10 +91,10 @@ export function breaksConnection(error: unknown): boolean {
   return code === readOnly || code === idleInTransaction || code.startsWith('08') || code.startsWith('57')
 }
 
-/** As long as anybody waits for a batch. */
+/** As long as a caller waits for a batch. */
 const retryMs = 4_000
 
-/** Runs one transaction, again where that may help. Rejects with what the last one failed with. */
+/** Runs one transaction, with retries. Rejects with the error of the last attempt. */
 export async function persisting<T>(transaction: () => Promise<T>): Promise<T> {
   const attempts = createAttempts(retryMs)
   for (;;) {
@@ -112,7 +115,10 @@ export async function retrying<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The same for what somebody waits for at a gateway: what takes longer counts as failed, whatever becomes of it. */
+/**
+ * The same with a timeout, for requests of the gateway. After the timeout it rejects; the transaction may still be
+ * committed.
+ */
 export async function retryingWithin<T>(ms: number, transaction: () => Promise<T>): Promise<T> {
   const timer = Promise.withResolvers<never>()
   const timeout = setTimeout(() => timer.reject(new StoreUnavailable(new Error(`no answer in ${ms} ms`))), ms)

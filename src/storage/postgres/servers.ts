@@ -3,23 +3,23 @@ import type pg from 'pg'
 import { type DatabaseHost, type DatabaseUrl, hostName, parseDatabaseUrl, whereOf } from '../database-url.ts'
 
 /**
- * The servers that a URL names, and what has been learned of them: which one takes what is written, and what the pooler
- * before them cannot do. Every connection of one URL shares it, so that after a failover one finds the new primary for
- * all.
+ * The servers that a URL names, and what has been learned about them: which one accepts writes, and what the pooler
+ * in front of them cannot do. All connections of one URL share this, so after a failover one connection finds the new
+ * primary for all.
  */
 export interface Servers {
   /** Hosts and database, without user and password. */
   readonly where: string
-  /** How many ways there are. */
+  /** The number of ways. */
   readonly count: number
   readonly url: DatabaseUrl
-  /** The way to try next: the one that led to a server that writes, as long as it does. */
+  /** The way to try next. Stays on the one that led to a writable server while that works. */
   readonly current: () => Way
-  /** It led nowhere: the next one is tried. */
+  /** The way failed: the next one is tried. */
   readonly leave: (way: Way) => void
   /** Whether statements may be prepared under a name. */
   readonly mayName: () => boolean
-  /** The pooler gives each transaction another server connection, and keeps no prepared statements for any. */
+  /** The pooler gives each transaction another server connection and does not keep prepared statements. */
   readonly forgoNames: () => void
 }
 
@@ -29,7 +29,7 @@ export interface Way {
   readonly config: pg.ClientConfig
 }
 
-/** @param setting where the URL was given, to begin sentences with. */
+/** @param setting the setting that holds the URL; messages begin with it */
 export function openServers(text: string, setting: string): Servers {
   const parsed = parseDatabaseUrl(text)
   if (parsed.kind === 'refused') throw new Error(`${setting}: ${parsed.reason}`)
@@ -99,8 +99,8 @@ function waysTo(
 }
 
 /**
- * What libpq means by each mode: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION. The
- * driver's own reading would take `require` for `verify-full`, and refuse certificates of an operator's own.
+ * The meaning of each mode in libpq: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION. The
+ * driver would treat `require` as `verify-full`, and so refuse certificates that an operator signed.
  */
 function encryptionsOf(url: DatabaseUrl, read: (parameter: string, path: string) => string): readonly Ssl[] {
   const { encryption, rootCertificate, certificate, key } = url

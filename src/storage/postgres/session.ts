@@ -3,9 +3,9 @@ import { isRefusedForGood, Unreachable } from './reasons.ts'
 import type { Servers, Way } from './servers.ts'
 
 /**
- * What a connection is made ready with. Settings go by a statement after connecting: poolers refuse them at its start.
- * Where a pooler is between, the next transaction may run on another connection to the database, and what was set for
- * this one would be another client's: there they are set for each transaction, in the message that begins it.
+ * Prepares a new connection. Settings are sent by a statement after connecting, since poolers refuse them as startup
+ * parameters. Behind a pooler the next transaction may run on another server connection, and a setting of the session
+ * would reach another client. There the settings are sent with each transaction, in the message that begins it.
  */
 export interface Session {
   /** Begins a transaction with its settings, in one message. */
@@ -26,7 +26,7 @@ export function beginOn(client: object): string {
   return sessions.get(client)?.begin ?? 'begin'
 }
 
-/** The name to prepare a statement under, where that may be. */
+/** The name to prepare a statement under; undefined where the pooler does not allow one. */
 export function nameOn(client: object, name: string): string | undefined {
   return sessions.get(client)?.servers.mayName() === false ? undefined : name
 }
@@ -39,18 +39,18 @@ export class OnlyReads extends Error {
   }
 }
 
-/** One round trip. Throws where the server only reads. */
+/** One round trip. Throws where the server is read-only. */
 export async function openSession(
   client: pg.Client,
   servers: Servers,
   ours: Settings,
   timeoutMs: number,
 ): Promise<void> {
-  // What the operator's URL says wins.
+  // The operator's URL takes precedence.
   const settings = Object.entries(ours).map(
     ([name, value]) => [name, servers.url.settings.get(name) ?? value] as const,
   )
-  // A pooler names no process of the database's, as it makes up the key by which statements are canceled.
+  // A pooler makes up the cancellation key, so its process id belongs to no process of the database.
   const pid = 'processID' in client ? Number(client.processID) : 0
   const set = settings.map(
     (_, index) => `set_config($${2 * index + 1}, $${2 * index + 2}, pg_backend_pid() <> ${pid})`,
@@ -73,7 +73,7 @@ export async function openSession(
   })
 }
 
-/** Tries each way once, from the one that was good last. */
+/** Tries each way once, starting with the last one that worked. */
 export async function byAnyWay<T>(servers: Servers, open: (way: Way) => Promise<T>): Promise<T> {
   const tried: { readonly name: string; readonly error: unknown }[] = []
   while (tried.length < servers.count) {

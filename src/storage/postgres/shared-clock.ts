@@ -3,23 +3,23 @@ import type { Clock } from '#core/clock.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 
 /**
- * The database's clock is the one that all instances share. Where this machine's differs from it by more than
- * networks explain, periods, expiries and rates would be another instance's by so much, and somebody who was disabled
- * there would still be let in here.
+ * All instances use the database's clock. Without it, the difference between two machines' clocks would shift
+ * periods, expiries and rates between them, and a user who was disabled on one instance would still be admitted by
+ * another.
  */
 export interface SharedClock {
-  /** The database's time, epoch milliseconds; looks how far this machine's is from it. */
+  /** The database's time, epoch milliseconds; also measures the difference to this machine's clock. */
   readonly read: () => Promise<number>
-  /** A clock of this machine, set right. */
+  /** Corrects a clock of this machine by the measured difference. */
   readonly correct: (clock: Clock) => Clock
 }
 
-/** What differs by less is left alone: it would only make a good clock jump. */
+/** Tolerated clock skew: correcting less would only make a good clock jump. */
 const toleratedMs = 250
-/** An answer that took longer says too little of when it was true. */
+/** An answer that took longer is too old to measure by. */
 const answerMsMax = 1_000
 
-/** @param local this machine's clock, which others may be told by `correct` to go by */
+/** @param local this machine's clock */
 export function createSharedClock(db: Kysely<Schema>, local: Clock = Date.now): SharedClock {
   let aheadMs = 0
   return {

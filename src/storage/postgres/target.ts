@@ -10,44 +10,44 @@ import { migratePostgres } from './migrate.ts'
 import { openServers, type Servers } from './servers.ts'
 import { beginOn, sessionOf } from './session.ts'
 
-/** The shared database as what is moved to. */
+/** The shared database as the target of a move. */
 export interface MoveTarget {
   /** Server and database, without user and password. */
   readonly where: string
   /**
-   * Makes it ready for all rows of a source in that state, and answers what is there of them already. What came from
-   * another state is thrown away. Throws where it holds anything else, or is in use.
+   * Prepares the target for all rows of a source in that state, and returns what it already holds of them. Rows that
+   * came from another state are deleted. Throws where the target holds other data, or is in use.
    */
   readonly begin: (source: Source) => Promise<Moving>
-  /** Writes rows and how far that is, in one transaction. */
+  /** Writes rows and the progress, in one transaction. */
   readonly write: (table: MovedTable, rows: readonly Values[], step: Step) => Promise<void>
   readonly sums: (table: MovedTable) => Promise<Sums>
-  /** Forgets how far it has come: whoever moves next begins anew. */
+  /** Forgets the progress: the next move begins anew. */
   readonly discard: () => Promise<void>
-  /** Lets it be used. */
+  /** Allows instances to use the database. */
   readonly finish: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
 interface Source {
   readonly state: string
-  /** By name: what has to be known here of what is in the tables. */
+  /** The rows of the metadata table that belong to the moved data, by name. */
   readonly metadata: Readonly<Record<string, string>>
   readonly tables: readonly MovedTable[]
 }
 
-/** Any number but that of migrations: one move at a time. */
+/** Any number other than the migrations': only one move runs at a time. */
 const lockKey = 7_164_912
-/** Longer than an instance is silent before it is taken for dead. */
+/** Longer than an instance may be silent before it is taken for dead. */
 const aliveMs = 15_000
-/** Between two statements of a transaction this process may be reading on. */
+/** Between two statements of a transaction this process may be reading the source. */
 const idleMs = 60_000
-/** Adding up a large table takes its time; no answer at all for so long means that there is nobody. */
+/** Adding up a large table takes long; without an answer in this time the server is gone. */
 const queryMs = 3_600_000
 
 const setting = 'the database to move to'
 
-/** @param at.directUrl the way past a pooler, where there is one */
+/** @param at.directUrl the URL that bypasses a pooler, where there is one */
 export async function openMoveTarget(at: {
   readonly url: string
   readonly directUrl?: string
@@ -69,14 +69,14 @@ export async function openMoveTarget(at: {
 }
 
 interface Lock {
-  /** Throws where it was lost. */
+  /** Throws where the lock was lost. */
   readonly check: () => void
   readonly close: () => Promise<void>
 }
 
 /**
- * Held by a transaction that does nothing else, on a connection of its own: a pooler keeps a lock of a session for the
- * client that happens to come next, and for good.
+ * Held by a transaction that does nothing else, on a connection of its own. A session's lock would stay with the
+ * pooler's server connection, and so with its next client, for good.
  */
 async function takeLock(servers: Servers): Promise<Lock> {
   const client = await connect(servers, {
@@ -166,7 +166,7 @@ function targetOf(client: pg.Client, lock: Lock, where: string, close: () => Pro
     async finish() {
       await client.query('analyze')
       await inTransaction(async () => {
-        // Whose requests were still running there is dead: the first instance here closes what they left.
+        // The instance of these running requests is dead: the first instance here closes their entries.
         await client.query(
           `insert into instances (id, started_at, seen_at)
            select distinct instance, 0, 0 from entries where state = 'open' and lease_until is null
@@ -187,7 +187,7 @@ async function insert(client: pg.Client, table: MovedTable, rows: readonly Value
     columns.map(({ type }) => type),
   )
   await client.query({
-    // Behind a pooler the next transaction may be another connection's.
+    // Behind a pooler the next transaction may use another server connection, without the prepared statement.
     ...(!sessionOf(client)?.isPooled && { name: `move ${name}` }),
     text: query,
     values: columnsOf(rows, columns.length),
@@ -204,7 +204,10 @@ async function refuseUsed(client: pg.Client, tables: readonly MovedTable[]): Pro
   }
 }
 
-/** After it was said that a move is going on: whoever starts later sees that, and who started before is seen here. */
+/**
+ * Call it after the move has stored that it is moving: an instance that starts later sees that, and one that started
+ * before is seen here.
+ */
 async function refuseLiving(client: pg.Client): Promise<void> {
   const { rowCount } = await client.query(
     'select 1 from instances where seen_at > extract(epoch from clock_timestamp()) * 1000 - $1 limit 1',

@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely'
 import type { Schema } from './tables.ts'
 
 /**
- * The database belongs to one master key: with another one every user would be unknown, and nobody would see why.
- * Throws where it is another.
+ * Binds the database to one master key. With another key every user would be unknown, without a visible reason.
+ * Throws where the key is another one.
  */
 export async function holdMasterKey(db: Kysely<Schema>, fingerprint: string): Promise<void> {
   await db

@@ -7,7 +7,7 @@ export interface Migratable {
   readonly exclusively: (work: () => Promise<void>) => Promise<void>
   readonly run: (statement: string) => Promise<void>
   readonly rows: MigrationRows
-  /** Numbers in the table of applied migrations. */
+  /** The numbers of the applied migrations. */
   readonly applied: () => Promise<readonly number[]>
   readonly claim: (migration: Migration, now: number) => Promise<void>
 }

@@ -1,11 +1,11 @@
 /**
- * A table whose rows are taken from one database to another, as the migrations made it in both: what is in its
- * columns is copied as it is, whatever it means.
+ * A table whose rows are copied from one database to another. The migrations made it alike in both; values are copied
+ * as they are, whatever they mean.
  */
 export interface MovedTable {
   readonly name: string
   readonly columns: readonly MovedColumn[]
-  /** Columns that name a row, in the order in which rows are read. */
+  /** The columns of the primary key, in the order in which rows are read. */
   readonly key: readonly string[]
 }
 
@@ -17,20 +17,20 @@ interface MovedColumn {
 const columnTypes = ['text', 'bigint', 'double precision'] as const
 type ColumnType = (typeof columnTypes)[number]
 
-/** Throws for a type that no migration has used yet: nobody knows then how it is to be compared. */
+/** Throws for a type that no migration has used yet: its comparison is not defined here. */
 export function columnTypeOf(declared: string): ColumnType {
   const type = columnTypes.find((one) => one === declared.toLowerCase())
-  if (type === undefined) throw new TypeError(`nobody knows how to move a column of the type ${declared}`)
+  if (type === undefined) throw new TypeError(`cannot move a column of the unknown type ${declared}`)
   return type
 }
 
-/** A prime, so that a difference in any place shows, and no sum of a billion rows leaves 64 bits. */
+/** A prime, so that a difference in any position shows; the sums of a billion rows stay within 64 bits. */
 const modulus = 1_000_003
 
-/** What a table comes to: how many rows, and for each column how many values and their sum. */
+/** A table's check sums: the number of rows, and for each column the number of values and their sum. */
 export type Sums = readonly number[]
 
-/** Asks for `Sums`, in words that both databases understand in the same way. */
+/** The query for `Sums`, in SQL that gives the same result in both databases. */
 export function sumsOf({ name, columns }: MovedTable): string {
   const sums = columns.flatMap(({ name: column, type }) => [
     `count(${column})`,
@@ -50,7 +50,7 @@ function numberOf(column: string, type: ColumnType): string {
   }
 }
 
-/** The columns in which two tables differ; 'rows' where there are more on one side. */
+/** The columns in which two tables differ; 'rows' where their numbers of rows differ. */
 export function differencesOf({ columns }: MovedTable, one: Sums, other: Sums): readonly string[] {
   const names = ['rows', ...columns.flatMap(({ name }) => [name, name])]
   return [...new Set(names.filter((_, index) => one[index] !== other[index]))]

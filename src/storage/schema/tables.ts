@@ -24,7 +24,7 @@ export interface UserRow {
   lookup: string
   sealed: string
   shown: string
-  /** What a search looks at: nickname, id and shown part, in lower case. */
+  /** The text that a search looks at: nickname, id and token hint, in lower case. */
   search: string
   type: string
   nickname: string | null
@@ -34,7 +34,7 @@ export interface UserRow {
   disabled_at: number | null
   disabled_reason: string | null
   expires_at: number | null
-  /** When `expires_at` was written; null where an earlier version wrote it, as one that had not passed yet. */
+  /** When `expires_at` was written; null where an earlier version wrote it, as one that was still ahead. */
   expiry_set_at: number | null
   requests_per_minute: number | null
   concurrent_requests: number | null
@@ -54,7 +54,7 @@ export interface QuotaRow {
   user_id: string
   family: string
   quota_limit: number | null
-  /** Added to the limit in the period that `period_started_at` began. */
+  /** Units added to the limit in the period that `period_started_at` began. */
   extra: number
   used: number
   reserved: number
@@ -98,11 +98,11 @@ export interface EntryRow {
   first_byte_ms: number | null
   /** JSON of `UsageExtras`. */
   extras: string | null
-  /** Set where no process owns the entry, but whoever renews this. */
+  /** Set for an entry that belongs to a lease instead of a process; renewing moves it. */
   lease_until: number | null
 }
 
-/** Which entries are a user's: those that `user-requests.ts` has gathered. */
+/** The entries of each user, as far as `user-requests.ts` has gathered them. */
 interface UserRequestRow {
   user_id: string
   id: string
@@ -114,7 +114,7 @@ interface InstanceRow {
   seen_at: number
 }
 
-/** Which requests a row of usage is about, and what they came to. */
+/** The key and sums that all usage tables share. */
 interface UsageColumns {
   family: string
   model: string

@@ -3,8 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { text } from '#storage/schema/columns.ts'
 
 /**
- * The thread that checks a copy, since reading all of it takes long and can be stopped only from outside. The copy
- * becomes one file that needs no other beside it.
+ * The input of the thread that checks a copy. Reading the whole copy takes long and can only be stopped from outside.
+ * The check also turns the copy into one file that needs no other beside it.
  */
 export interface Checking {
   readonly path: string
@@ -25,7 +25,7 @@ function check({ path }: Checking): Checked {
       db.close()
     }
   } catch (error) {
-    // A thread's message keeps of an error only what every error has.
+    // A message to another thread keeps only the standard fields of an error.
     return { kind: 'failed', error, errcode: (error as { readonly errcode?: unknown }).errcode }
   }
 }

@@ -14,32 +14,32 @@ import { backup, type DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import type { Checked, Checking } from './check.ts'
 
-/** How much of a copy is there, in bytes. */
+/** How much has been copied, in bytes. */
 export interface CopyProgress {
   readonly copied: number
   readonly of: number
 }
 
-/** Pages between two looks at whether to go on; 4 MB. */
+/** Pages between two checks of the signal; 4 MB. */
 const pagesAtOnce = 1_000
 
 /**
- * Copies a database that others may be writing to, as it is now. A copy of SQLite's that goes page by page begins anew
- * whenever another process has written, and so beside a busy server never ends. It does not where its connection has a
- * transaction open all the while: then it reads what was there when that began, and the writers go on in the log.
+ * Copies a database at one moment, while others may write to it. SQLite's page-by-page backup starts again whenever
+ * another process has written, so beside a busy server it would never end. With a read transaction open on its own
+ * connection it reads the snapshot of that transaction instead, and writers continue in the log.
  */
 export async function copyDatabase(
   db: DatabaseSync,
   to: string,
   options: { readonly signal: AbortSignal; readonly onProgress: (progress: CopyProgress) => void },
 ): Promise<void> {
-  // Made here, and so only for its owner.
+  // Created first, so that only its owner can read it.
   closeSync(openSync(to, 'wx', 0o600))
   const pageBytes = Number(db.prepare('pragma page_size').get()?.page_size)
   await backup(db, to, {
     rate: pagesAtOnce,
     progress({ totalPages, remainingPages }) {
-      // What is thrown here ends it.
+      // An error thrown here stops the backup.
       options.signal.throwIfAborted()
       const copied = (totalPages - remainingPages) * pageBytes
       options.onProgress({ copied, of: totalPages * pageBytes })
@@ -54,7 +54,7 @@ class DamagedCopy extends Error {
   }
 }
 
-/** Reads all of a copy. Throws where it is not whole, or was not read to its end because of `signal`. */
+/** Reads the whole copy. Throws where the copy is damaged, or where `signal` stopped the check. */
 export async function checkCopy(path: string, signal: AbortSignal): Promise<void> {
   const workerData: Checking = { path }
   const worker = new Worker(new URL('./check.ts', import.meta.url), { workerData })
@@ -77,15 +77,15 @@ function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** What a database has beside its file while it is open, and leaves there when it is not closed. */
+/** The suffixes of the files beside an open database; they stay when it is not closed. */
 const besides = ['-journal', '-wal', '-shm']
 
-/** Of a database's file and those beside it, the ones that are there. */
+/** The existing ones of a database's files. */
 export function filesOf(path: string): readonly string[] {
   return pathsOf(path).filter((file) => existsSync(file))
 }
 
-/** The paths of a database's file and of all that may stand beside it, whether they are there or not. */
+/** The paths of a database's file and of all files that may stand beside it, existing or not. */
 export function pathsOf(path: string): readonly string[] {
   return ['', ...besides].map((suffix) => path + suffix)
 }
@@ -94,16 +94,15 @@ export function removeCopy(path: string): void {
   for (const file of filesOf(path)) rmSync(file, { force: true })
 }
 
-/** What a copy is called until it is whole. In containers, process ids repeat: the name is random. */
+/** The name of a copy until it is complete. Process ids repeat across containers, so the name is random. */
 export function partOf(to: string): string {
   return `${to}.${randomBytes(4).toString('hex')}.part`
 }
 
 /**
- * Removes what earlier copies to the same path left, that were killed before they were whole: each is as large as the
- * database.
+ * Removes unfinished copies to the same path whose process was killed: each is as large as the database.
  *
- * @param untouchedMs how long a copy was not written to before it is taken for one that was killed
+ * @param untouchedMs how long a copy must not have been written to before it counts as left behind
  */
 export function removeDeadParts(to: string, untouchedMs: number): void {
   const before = Date.now() - untouchedMs
@@ -120,14 +119,15 @@ function partsBeside(to: string): readonly string[] {
       .filter((name) => name.startsWith(begin) && /^[0-9a-f]+\.part$/.test(name.slice(begin.length)))
       .map((name) => join(dirname(to), name))
   } catch {
-    // What is wrong with the folder is said when the copy is made in it; one that may only be written to is enough.
+    // Making the copy will report what is wrong with the folder; a folder that can be written but not listed is
+    // enough for that.
     return []
   }
 }
 
 /**
- * Puts a copy in the place of a file, so that after a loss of power there is the one or the other, and all of it. What
- * an older one has left beside it goes first: a log does not know which file it belongs to.
+ * Moves a copy into the place of a file. After a power loss either the old or the new file is there, and complete.
+ * The files beside the old one are removed first: a log does not know which database it belongs to.
  */
 export function moveIntoPlace(from: string, to: string): void {
   syncFile(from)

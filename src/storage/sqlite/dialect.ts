@@ -5,7 +5,7 @@ import { allNamed } from './rows.ts'
 
 const statementsKept = 256
 
-/** One writer at a time: there are no rows to lock, and no words for it. */
+/** SQLite has one writer at a time: row locks do not exist in its SQL, so they are left out. */
 class Compiler extends SqliteQueryCompiler {
   protected override visitSelectModifier(node: SelectModifierNode): void {
     if (node.modifier !== 'ForUpdate') super.visitSelectModifier(node)
@@ -19,8 +19,8 @@ class Dialect extends SqliteDialect {
 }
 
 /**
- * Kysely over `node:sqlite`: its own SQLite dialect, with the statements that Node prepares in the shape it
- * expects. Prepared statements are kept, since preparing costs more than running them.
+ * Kysely over `node:sqlite`: Kysely's own SQLite dialect, with Node's prepared statements in the shape it expects.
+ * Prepared statements are cached, since preparing costs more than running them.
  */
 export function createKysely(database: DatabaseSync): Kysely<Schema> {
   const kept = new Map<string, StatementSync>()

@@ -1,15 +1,15 @@
 import { closeSync, fdatasync, fstatSync, openSync } from 'node:fs'
 
 /**
- * Puts what was committed on the disk without stopping the thread that committed it. A commit without a sync is
- * in the operating system's hands, and survives the process; this makes it survive the power as well.
+ * Syncs commits to disk without blocking the thread that made them. A commit without a sync is held by the operating
+ * system and survives the process; the sync makes it survive a power loss.
  */
 export interface Disk {
-  /** Resolves when everything that was written before the call is on the disk. */
+  /** Resolves when everything that was written before the call is on disk. */
   readonly sync: () => Promise<void>
-  /** The same for what nobody waits for: at the latest after some milliseconds, with the next sync if one comes. */
+  /** The same without a promise: syncs after some milliseconds at the latest, or together with the next `sync`. */
   readonly syncSoon: () => void
-  /** Of the file now, in bytes. A look costs a microsecond or two. */
+  /** The file's current size in bytes. A call costs a microsecond or two. */
   readonly size: () => number
   readonly close: () => void
 }
@@ -32,7 +32,7 @@ export function openDisk(path: string): Disk {
     running = sync.finally(() => {
       running = undefined
     })
-    // Whoever waits is told; whoever does not must not end the process with its failure.
+    // Callers that await the sync get its failure; otherwise the rejection must not end the process.
     running.catch(() => undefined)
     sync.catch(() => undefined)
     return sync
@@ -40,7 +40,7 @@ export function openDisk(path: string): Disk {
 
   function sync(): Promise<void> {
     if (!running) return start()
-    // One that already runs may have passed what was written since; all who come meanwhile share the next.
+    // A running sync may have started before the latest write. All callers that arrive meanwhile share the next one.
     following ??= running
       .catch(() => undefined)
       .then(() => {

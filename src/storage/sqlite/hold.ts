@@ -2,9 +2,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { faultOf, locked } from '../fault.ts'
 
 /**
- * Holds a file for this process alone and answers how to let go. The lock is the operating system's, taken
- * through SQLite, so it is gone with the process however it ends. Throws where another process holds it: two
- * servers on one SQLite database would settle each other's running requests.
+ * Locks a file for this process and returns a function that unlocks it. The lock is the operating system's, taken
+ * through SQLite, so it ends with the process in any case. Throws where another process holds it: two servers on one
+ * SQLite database would settle each other's running requests.
  */
 export function holdFile(path: string): () => void {
   const db = new DatabaseSync(path)

@@ -1,17 +1,17 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { integer, text } from '#storage/schema/columns.ts'
 
-/** What a file says of itself before anything of it is used. */
+/** What a database file says about itself, read before anything else is done with it. */
 export interface Identity {
   /** The number of the last migration. */
   readonly schema: number
-  /** Tells the master key that it was made with from another one. */
+  /** Identifies the master key that the database was made with. */
   readonly keyFingerprint: string
-  /** The last time that a running instance said it lived, epoch milliseconds; 0 where none did. */
+  /** The last heartbeat of an instance, epoch milliseconds; 0 without one. */
   readonly seenAt: number
 }
 
-/** Undefined where the file is a database, but none of ours. Throws where it is no database. */
+/** Undefined for a database of another program. Throws where the file is not a database. */
 export function identityOf(db: DatabaseSync): Identity | undefined {
   const tables = db.prepare("select name from sqlite_schema where type = 'table'").all()
   const names = new Set(tables.map(({ name }) => text(name)))

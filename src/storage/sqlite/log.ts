@@ -7,29 +7,35 @@ import type { WriterWork } from '#storage/sqlite/threads/writer.ts'
 import type { Disk } from './disk.ts'
 
 /**
- * The write-ahead log is moved into the database by the lane, which holds the right to write: after each write, from
- * any caller and of any size, it looks at how much the log holds. As a rule it is moved beside the writers, who are
- * held up only while it begins anew; one that has grown too large holds them up until it is empty.
+ * Keeps the write-ahead log small by checkpoints. The lane that serializes all writes checks the log's size after
+ * each write, from any caller and of any size. Normally the checkpoint runs beside the writers, which wait only while
+ * the log restarts. A log that has grown too large stops them until it is empty.
  *
- * It begins anew long before its file is used up, so that the file neither grows nor is cut: a sync takes 0.8 ms where
- * the room is there, and 1.8 ms where the file grows by it.
+ * The log restarts long before its file is full, so the file neither grows nor is truncated: a sync takes 0.8 ms
+ * within existing space, and 1.8 ms where the file grows.
  */
 export interface KeptLog {
-  /** Every write goes through here. */
+  /** Every write goes through this lane. */
   readonly lane: Lane
   readonly close: () => Promise<void>
 }
 
 const megabyte = 1_000_000
-/** From here on it is moved beside the writers, who have the rest of the file while that takes. */
+/** Above this size a checkpoint runs beside the writers, which meanwhile use the rest of the file. */
 const moveBytes = 10 * megabyte
-/** The file that stays when the log begins anew, for all who write (`journal_size_limit`). */
+/** The size of the file after a restart of the log, for all connections that write (`journal_size_limit`). */
 export const fileBytes = 15 * megabyte
-/** From here on nothing is written until it is empty, so that it never comes to 64 MB but by a single transaction. */
+/** Above this size writers wait until the log is empty: only a single transaction can bring it to 64 MB. */
 const holdBytes = 48 * megabyte
-/** A look costs some microseconds, and a batch of a few requests writes little: what is written in this time is far less than a bound. */
+/**
+ * Reading the size costs some microseconds, and a batch writes little: what is written in this time is far below the
+ * bounds.
+ */
 const lookEveryMs = 10
-/** A reader who stays keeps the log from beginning anew; so long until the next try, and twice as long each time. */
+/**
+ * A long reader keeps the log from restarting. The first retry comes after this time, each next one after twice as
+ * long.
+ */
 const firstPinMs = 250
 const lastPinMs = 4_000
 
@@ -39,7 +45,7 @@ export function keepLog(parts: {
   /** What the log holds now, in bytes; its file may be larger. */
   readonly logBytes: () => number
   readonly logDisk: Disk
-  /** Of the database's own file. */
+  /** The database's own file. */
   readonly databaseDisk: Disk
 }): KeptLog {
   const { writer, background, logBytes, logDisk, databaseDisk } = parts
@@ -50,7 +56,7 @@ export function keepLog(parts: {
   let isClosed = false
   let nextLookAt = 0
 
-  /** Answers whether all of it was moved: then only those who read it now keep it from beginning anew. */
+  /** Answers whether the whole log is checkpointed: then only current readers keep it from restarting. */
   async function moveBeside(): Promise<boolean> {
     const { pages, moved } = await background.run('checkpoint')
     return moved >= pages
@@ -58,16 +64,17 @@ export function keepLog(parts: {
 
   async function move(): Promise<void> {
     await moveBeside()
-    // One that does not come to the log's end syncs nothing, and the one that does would wait for all of it.
+    // A checkpoint that does not reach the log's end does not sync, and the one that does would have to sync
+    // everything.
     await databaseDisk.sync()
-    // What came while that was moved: the less is left, the shorter the writers wait.
+    // A second checkpoint for what arrived meanwhile: the less is left, the shorter the writers wait.
     const isMoved = await moveBeside()
     if (!isMoved) return pin()
     await databaseDisk.sync()
     await turns.run(empty)
   }
 
-  /** While no write runs. */
+  /** Called while no write runs. */
   async function empty(): Promise<void> {
     if (!(await writer.run('emptyLog'))) return pin()
     pinMs = 0
@@ -79,7 +86,7 @@ export function keepLog(parts: {
     else pin()
   }
 
-  /** It is tried again though nothing more is written. */
+  /** Schedules a retry that needs no further write. */
   function pin(): void {
     pinMs = Math.min(Math.max(firstPinMs, pinMs * 2), lastPinMs)
     clearTimeout(pinned)
@@ -97,7 +104,7 @@ export function keepLog(parts: {
       })
   }
 
-  /** After each turn of the lane, still in it. What is answered is to be waited for before the next. */
+  /** Called after each turn of the lane, still within it. The next turn has to await the returned promise. */
   function look(): Promise<void> | undefined {
     if (isClosed || pinned) return undefined
     const now = performance.now()
@@ -130,12 +137,12 @@ export function keepLog(parts: {
   }
 }
 
-/** @param db any connection to the database: what the log holds is told without a lock, in some 3 microseconds */
+/** @param db any connection to the database: reading the log's size takes no lock, and about 3 microseconds */
 export function createLogBytes(db: DatabaseSync): () => number {
   const pageBytes = integer(db.prepare('pragma page_size').get()?.page_size) + frameHeaderBytes
   const state = db.prepare('pragma wal_checkpoint(noop)')
   return () => integer(state.get()?.log) * pageBytes
 }
 
-/** SQLite's file format, section 4.1: what stands before each page in the log. */
+/** The header of each page in the log (SQLite's file format, section 4.1). */
 const frameHeaderBytes = 24

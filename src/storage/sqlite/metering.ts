@@ -11,16 +11,16 @@ import { failureOf } from './failure.ts'
 import { createSqliteLedger } from './ledger.ts'
 
 /**
- * Batches of admissions and settlements, each one transaction on this thread: tens of microseconds of work, while
- * everything that waits for the disk (the sync, the checkpoint) happens elsewhere.
+ * Batches of admissions and settlements, each one transaction on this thread: tens of microseconds of work.
+ * Everything that waits for the disk (sync, checkpoint) happens elsewhere.
  */
 export interface SqliteMetering extends Pick<MeteringStore, 'runBatch'> {
-  /** Rejects where a batch could not begin, or would not come to the disk. */
+  /** Rejects where a batch could not begin, or could not be synced to disk. */
   readonly check: () => Promise<void>
   readonly forgetAddresses: () => void
 }
 
-/** Another process' lock is waited for as long as this, with a look every so often. */
+/** How long a batch waits for another process's lock, and how often it tries. */
 const lockedMs = 2_000
 const lockLookMs = 5
 
@@ -33,7 +33,7 @@ export function openMetering(
   const vault = createVault(settings.masterKey)
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
 
-  /** A backup or a shell may hold the lock for a moment: what waits for it is the batch, not this thread. */
+  /** A backup or a shell may hold the lock for a moment. The batch waits for it, without blocking this thread. */
   async function whenFree<T>(work: () => T): Promise<T> {
     const until = performance.now() + lockedMs
     for (;;) {
@@ -46,7 +46,7 @@ export function openMetering(
     }
   }
 
-  /** Only an answer waits for the disk, and only for its admission; what is settled may go there a little later. */
+  /** Only an admission's answer waits for the disk; settlements may be synced a little later. */
   function durableOf(batch: MeteringBatch): Promise<void> {
     if (batch.asks.length > 0) return logDisk.sync()
     logDisk.syncSoon()

@@ -16,7 +16,7 @@ export async function migrateSqlite(db: DatabaseSync): Promise<void> {
           throw error
         }
       },
-      // Rows in their key's own tree: half the pages that a request writes.
+      // Rows are stored in the tree of their key: that halves the pages a request writes.
       run: async (statement) => db.exec(statement.replace('/* clustered */', 'without rowid')),
       async rows(statement, values) {
         const prepared = db.prepare(statement.replaceAll('$', '?'))

@@ -22,19 +22,20 @@ import { createLogBytes, fileBytes, keepLog } from './log.ts'
 import { openMetering } from './metering.ts'
 
 /**
- * SQLite as the store of one process. Metering writes here, in batches of microseconds that are synced to the
- * disk off this thread; the control plane writes in a thread of its own, and a lane gives the two their turns, so
- * that nobody waits for a lock and the event loop never waits at all. Reading, which in WAL mode neither waits for
- * a writer nor makes one wait, has a connection here for single rows, and for what may take long a thread.
+ * SQLite as the store of one process. Metering writes on this thread, in batches of microseconds that are synced to
+ * disk elsewhere. The control plane writes in a thread of its own. A lane gives the two their turns, so that neither
+ * waits for a database lock and the event loop is never blocked. In WAL mode readers and writers do not wait for each
+ * other: single rows are read on a connection here, long reads in a background thread.
  */
 export async function openSqliteStore(settings: WriterSettings): Promise<Store> {
   const stopper = createStopper()
   try {
     mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 })
-    // Made here, and so only for its owner; SQLite gives the files beside it the same mode.
+    // Created first, so that only its owner can read it; SQLite gives the files beside it the same mode.
     closeSync(openSync(settings.path, 'a', 0o600))
     stopper.add(holdFile(`${settings.path}.lock`))
-    // Before every connection and so closed after them: closing a file gives up the locks that they hold on it.
+    // Opened before every connection and so closed after them: closing a file drops all locks that the process holds
+    // on it.
     const databaseDisk = openDisk(settings.path)
     stopper.add(databaseDisk.close)
     return await open(settings, stopper, databaseDisk)
@@ -99,11 +100,13 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       listUsers: (request) => background.run('listUsers', request),
       countUsers: (filter, now) => background.run('countUsers', filter, now),
       knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),
-      insertUser: (edit, now, repeat) => write('insertUser', edit, now, repeat),
-      // Forgotten before anybody else's turn: whoever comes from a removed address then is written down again.
+      insertUser: (edit, now, idempotencyKey) => write('insertUser', edit, now, idempotencyKey),
+      // Cleared within the same turn of the lane: the next batch then writes a removed address again when a request
+      // comes from it.
       writeUsers: (writes, now) =>
         lane.run(() => writer.run('writeUsers', writes, now).finally(metering.forgetAddresses)),
-      addToQuota: (ref, addition, now, repeat) => write('addToQuota', ref, addition, now, repeat),
+      addToQuota: (ref, addition, now, idempotencyKey) =>
+        write('addToQuota', ref, addition, now, idempotencyKey),
       async resetUsage(request, now) {
         const { ids, ...more } = await background.run('findUsedUsers', request)
         const users = ids.length === 0 ? 0 : await write('resetUsers', ids, request.families, now)
@@ -138,7 +141,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       readCorrections: (since) => fenced(() => corrections.readCorrections(since)),
       writeCorrections: (rows, now) => write('writeCorrections', rows, now),
     },
-    // There is no other process.
+    // SQLite has a single process.
     watchUsers: () => () => undefined,
     signals: { tell: () => undefined, hear: () => () => undefined },
     keyFor: vault.keyFor,

@@ -3,15 +3,15 @@ import type { Values } from '#storage/ledger/rows.ts'
 import { integer } from '#storage/schema/columns.ts'
 
 /**
- * Reading rows in which an integer may lie beyond 2^53. The driver refuses to give such a row as numbers, and giving
- * every integer as a BigInt would cost each request: a statement that met one is read again, and gives the nearest
- * number that is exact.
+ * Reads rows in which an integer may be beyond 2^53. The driver refuses to return such a row as numbers, and a BigInt
+ * for every integer would slow down each request. So only a statement that met one is read again, and returns the
+ * nearest exact number.
  */
 export function allRows(statement: StatementSync, ...values: SQLInputValue[]): SQLOutputValue[][] {
   return lenient(statement, () => statement.all(...values) as unknown as SQLOutputValue[][], narrowAll)
 }
 
-/** The same for one row; undefined where no row fits. */
+/** The same for one row; undefined where no row matches. */
 export function oneRow(statement: StatementSync, ...values: SQLInputValue[]): Values | undefined {
   const read = () => statement.get(...values) as unknown as SQLOutputValue[] | undefined
   return lenient(statement, read, narrowOne)
@@ -19,7 +19,7 @@ export function oneRow(statement: StatementSync, ...values: SQLInputValue[]): Va
 
 type NamedRow = Record<string, SQLOutputValue>
 
-/** The same for rows by name. */
+/** The same for rows by column name. */
 export function allNamed(statement: StatementSync, ...values: SQLInputValue[]): NamedRow[] {
   return lenient(
     statement,
@@ -31,7 +31,7 @@ export function allNamed(statement: StatementSync, ...values: SQLInputValue[]): 
   )
 }
 
-/** Rows with every integer beyond 2^53 as the BigInt that it is, for what is copied and not reckoned with. */
+/** Rows with every integer beyond 2^53 as an exact BigInt, for rows that are copied and not computed with. */
 export function allExact(statement: StatementSync, ...values: SQLInputValue[]): SQLOutputValue[][] {
   return lenient(
     statement,

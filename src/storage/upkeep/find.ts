@@ -4,14 +4,13 @@ import { UNLIMITED } from '#core/user.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 
 /**
- * Finding what upkeep has to do something about, where no index knows it. Reading a piece of a table at a time and
- * going on after it, in a thread that no request waits for; whoever acts on what was found looks again at whether
- * it still is so.
+ * Finds rows for upkeep where no index leads to them. It reads a piece of a table at a time, in a thread that no
+ * request waits for. The writer that acts on a finding checks again whether it still holds.
  */
 export interface UpkeepFinder {
-  /** Hours of users of which there are minutes although they began before; `before` is a whole hour. */
+  /** Hours for which users still have minutes, of those that began before; `before` is a whole hour. */
   readonly findOldMinutes: (before: number, after: string) => Promise<Found<OldMinutes, string>>
-  /** Temporary users whose expiry lies before, and was written before. */
+  /** Temporary users whose expiry lies before, and was also written before. */
   readonly findExpiredUsers: (
     expiredBefore: number,
     after: ExpiryKey,
@@ -21,7 +20,7 @@ export interface UpkeepFinder {
 
 export interface Found<Item, Place> {
   readonly items: readonly Item[]
-  /** Where it goes on; absent at the end. */
+  /** Where the search continues; absent at the end. */
   readonly next?: Place
 }
 
@@ -34,7 +33,7 @@ export interface OldMinutes {
 export interface ExpiredUser {
   readonly id: string
   readonly expiresAt: number
-  /** When that was written; null where an earlier version wrote it, as one that had not passed yet. */
+  /** When the expiry was written; null where an earlier version wrote it, as one that was still ahead. */
   readonly setAt: number | null
 }
 
@@ -49,20 +48,20 @@ export interface AddressKey {
 }
 
 export interface OldAddress extends AddressKey {
-  /** As it was read: an address that was seen since is not old any more. */
+  /** As it was read: an address that was seen since then is no longer old. */
   readonly lastSeenAt: number
 }
 
 const hourMs = 3_600_000
 const dayMs = 86_400_000
-/** Few milliseconds of reading. */
+/** Takes a few milliseconds to read. */
 const usersAtOnce = 1000
 const rowsAtOnce = 5000
 
 export function createUpkeepFinder(db: Kysely<Schema>, policy: Policy): UpkeepFinder {
   return {
     async findOldMinutes(before, after) {
-      // From user to user by two look-ups each, over all the minutes between that are not old.
+      // Two look-ups for each user, which skip all the minutes that are not old.
       const { rows } = await sql<{ user_id: string; oldest_at: number }>`
         with recursive heads (user_id) as (
           select min(user_id) from usage_minutes where user_id > ${after}
@@ -103,7 +102,7 @@ export function createUpkeepFinder(db: Kysely<Schema>, policy: Policy): UpkeepFi
     },
 
     async findOldAddresses(now, after) {
-      // Each user by a look-up of its own: joined, all the users before this piece were read as well.
+      // Each user by its own look-up: a join would also read all users before this piece.
       const rows = await db
         .selectFrom('addresses')
         .select((e) => [

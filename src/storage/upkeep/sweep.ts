@@ -4,9 +4,9 @@ import type { AddressKey, ExpiredUser, ExpiryKey, Found, OldMinutes, UpkeepFinde
 import type { UpkeepWriter } from './write.ts'
 
 /**
- * Upkeep in small batches. Where an index leads to what is to be done, writing finds it itself; elsewhere somebody
- * who holds nobody up reads through the table, a batch takes of what was found, and the reading goes on where it
- * was when that is used up. The end of the table is the end of a pass, and the next question begins another.
+ * Upkeep in small batches. Where an index leads to the rows, the writer finds them itself. Elsewhere a reader that
+ * blocks no request scans the table. Each batch takes some of the reader's findings; when they are used up, the scan
+ * continues where it stopped. The end of the table ends a pass, and the next call begins another.
  */
 export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepStore {
   const minutes = createSweep<OldMinutes, string>('', ({ rows }) => rows)
@@ -38,7 +38,7 @@ type Sweep<Item, Place> = (
   limit: number,
 ) => Promise<number>
 
-/** @param rowsOf what an item counts towards a batch's limit; a batch takes one item whatever it counts */
+/** @param rowsOf how much an item counts towards a batch's limit; a batch takes at least one item */
 function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number): Sweep<Item, Place> {
   let waiting: Item[] = []
   let next: Place | undefined = start
@@ -58,7 +58,7 @@ function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number):
   return async (find, apply, limit) => {
     for (;;) {
       if (waiting.length > 0) {
-        // What is gone by now counts nothing, and is no reason to believe that there is no more.
+        // An item that is gone by now counts nothing, but there may be more after it.
         let count = 0
         const some = async (items: readonly Item[]) => {
           count += await apply(items)
@@ -74,7 +74,7 @@ function createSweep<Item, Place>(start: Place, rowsOf: (item: Item) => number):
       } else {
         next = start
         if (fault === undefined) return 0
-        // Nothing is left but what cannot be read or written: the pass ends by saying so.
+        // Only items that cannot be read or written are left: the pass ends with their error.
         const error = fault
         fault = undefined
         throw error

@@ -1,4 +1,4 @@
-/** Does something piece by piece, so that it keeps nobody waiting, until nothing is left; answers how much it was. */
+/** Repeats a piece of work until nothing is left, so that other work gets its turn in between; answers the total. */
 export async function untilNone(some: () => Promise<number>): Promise<number> {
   let count = 0
   for (;;) {

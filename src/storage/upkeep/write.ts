@@ -8,11 +8,11 @@ import { removeCorrections } from '#storage/usage/corrections.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './find.ts'
 
 /**
- * Removing and gathering, each in one transaction of a few milliseconds: whoever asks sees to it that it is few
- * rows. Nothing here is lost with the power that would not be found again.
+ * Removes and gathers rows. Each call is one transaction of a few milliseconds, as long as its caller asks for few
+ * rows. A power loss loses nothing that the next pass would not find again.
  */
 export interface UpkeepWriter {
-  /** Adds those minutes to their hours and removes them, in one; answers how many minutes they were. */
+  /** Adds these minutes to their hours and removes them, in one transaction; answers how many minutes there were. */
   readonly gatherMinutes: (hours: readonly OldMinutes[]) => Promise<number>
   /** Adds requests that came in before to the table by user. */
   readonly gatherRequests: (before: number, limit: number) => Promise<number>
@@ -46,7 +46,7 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
       const theirs = sql`picked cross join usage_minutes m
         where m.user_id = picked.user_id and m.minute_at >= picked.hour_at and m.minute_at < picked.hour_at + 3600000`
       const figures = sql.join([...figureNames, 'weighing'].map((name) => sql.ref(name)))
-      // The minutes of one hour, each at its bound, are far from what 64 bits hold.
+      // The minutes of one hour, each at its bound, are far below the bound of 64 bits.
       const sums = sql.raw(
         [
           ...figureNames.map((name) => bounded(`sum(${bounded(`m.${name}`)})`)),
@@ -60,10 +60,10 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
         ].join(', '),
       )
       return db.transaction().execute(async (trx) => {
-        // What is booked between adding up and removing would be lost, and bookings ask for this lock first.
+        // A booking between adding up and removing would be lost; bookings take this lock first.
         const ids = [...new Set(hours.map(({ userId }) => userId))]
         await trx.selectFrom('users').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute()
-        // Nor may two processes add up the same minutes, also of users who are gone.
+        // Two processes must not add up the same minutes, including those of deleted users, who have no row to lock.
         await trx
           .selectFrom('usage_minutes')
           .select('user_id')
@@ -138,8 +138,8 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
 
     removeUsers: (users) =>
       db.transaction().execute(async (trx) => {
-        // Somebody may have been given more time, or another type, since they were found; and who still has a
-        // request running is there until it is booked.
+        // Since the search, a user may have got more time or another type. A user with a running request stays until
+        // the request is booked.
         const rows = await trx
           .selectFrom('users')
           .select(['id', 'expires_at', 'expiry_set_at'])
@@ -190,7 +190,7 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
 }
 
 function tuples(rows: readonly (readonly (string | number)[])[]): RawBuilder<unknown> {
-  // A database that wants to know a value's type cannot see it in a list of values.
+  // Some databases cannot infer the types of a list of values.
   const typed = (value: string | number) =>
     typeof value === 'number' ? sql`cast(${value} as bigint)` : sql`cast(${value} as text)`
   return sql.join(rows.map((row) => sql`(${sql.join(row.map(typed))})`))

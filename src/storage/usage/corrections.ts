@@ -6,7 +6,7 @@ import { toCount } from '#core/units.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { CorrectionStore } from '#storage/store.ts'
 
-/** What has been learned of how models count their input. No request waits for any of it. */
+/** What has been learned about how models count their input. No request waits for this table. */
 export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {
   return {
     async readCorrections(since) {
@@ -16,7 +16,7 @@ export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {
         .where('updated_at', '>=', since)
         .execute()
       return rows.flatMap((row) => {
-        // One that a later version has added is none of ours.
+        // A kind that a later version has added is skipped.
         const kind = correctedKinds.find((one) => one === row.kind)
         return kind
           ? [{ ...row, kind, voice: Number(row.voice), requests: toCount(Number(row.requests)) }]
@@ -26,7 +26,7 @@ export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {
 
     async writeCorrections(corrections, now) {
       if (corrections.length === 0) return
-      // In one order, so that two instances that write the same do not wait for each other in a circle.
+      // Sorted, so that two instances that write the same rows cannot deadlock.
       const rows = corrections.toSorted(byKey).map((one) => ({ ...one, updated_at: now }))
       await db
         .insertInto('input_corrections')
@@ -43,7 +43,9 @@ export function createCorrectionTable(db: Kysely<Schema>): CorrectionStore {
   }
 }
 
-/** Removes those of models that were not used since, and of the rest all but the models that are used most. */
+/**
+ * Removes corrections of models that were not used since then, and of the rest all but those of the most used models.
+ */
 export async function removeCorrections(db: Kysely<Schema>, before: number, limit: number): Promise<number> {
   const key = sql.raw('model, kind, voice')
   const removed = await sql`delete from input_corrections where (${key}) in (

@@ -6,13 +6,13 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageStore } from '#storage/store.ts'
 
 /**
- * Usage in buckets of time, read from what requests were added up to and never from the requests themselves. What
- * all users used together has tables of its own, by minute and by hour, with few rows; what is asked of one user,
- * or by user, stands in minutes until upkeep gathers them into hours, so that both are read and added up. A row
- * is in one of the two at any moment, and one statement sees one moment.
+ * Usage in buckets of time, read from roll-ups and never from single requests. The totals of all users have tables of
+ * their own, by minute and by hour, with few rows. The usage of one user, or by user, is stored in minutes until
+ * upkeep gathers them into hours, so both tables are read and added up. A row is in exactly one of the two, and one
+ * statement reads one snapshot.
  *
- * Minutes of a user therefore reach back only as far as upkeep leaves them, and the totals' as far as they are
- * kept; hours and days reach back to the first request.
+ * So minutes of a user reach back only until upkeep has gathered them, and minutes of the totals as long as they are
+ * kept. Hours and days reach back to the first request.
  */
 const bucketMs: Readonly<Record<Exclude<UsageBucket, 'day'>, number>> = { minute: 60_000, hour: 3_600_000 }
 const hourMs = bucketMs.hour
@@ -25,13 +25,13 @@ const columns: Readonly<Record<UsageDimension, 'user_id' | 'family' | 'model' | 
   status: 'status',
 }
 
-/** A piece of the time that was asked for, read by one statement; both ends are whole hours, or minutes. */
+/** A part of the requested time that one statement reads; both ends are whole hours, or whole minutes. */
 interface Range {
   readonly from: number
   readonly to: number
-  /** The bucket that all of it belongs to; absent where each row says its own. */
+  /** The bucket of the whole range; absent where each row has its own. */
   readonly at?: number
-  /** Whether a user's usage of that time may still stand in minutes. */
+  /** Whether a user's usage of that time may still be stored in minutes. */
   readonly hasMinutes: boolean
 }
 
@@ -40,7 +40,7 @@ export function createUsageReader(db: Kysely<Schema>, policy: Policy): UsageStor
     const { bucket } = question
     if (bucket === 'minute') return [wholeRange(question, bucketMs.minute)]
     const isOfEverybody = isByUser(question) && question.userId === undefined
-    // Minutes have no index by time: all of them are looked through, so only for hours that can have some.
+    // Minutes have no index by time and are scanned, so they are read only for hours that can have some.
     const minutesFrom = isOfEverybody ? await oldestMinute(db) : 0
     if (bucket === 'day') return dayRanges(question, policy, minutesFrom)
     return isOfEverybody ? hourRanges(question, minutesFrom) : [wholeRange(question, hourMs)]
@@ -68,8 +68,8 @@ function wholeRange({ from, to }: UsageQuestion, lengthMs: number): Range {
 }
 
 /**
- * Days as the configured time zone has them. Each is a statement of its own: that takes a third of the time of
- * one that has to sort all hours into days. An hour belongs to the day in which it begins.
+ * Days of the configured time zone. Each day is a statement of its own, which takes a third of the time of one
+ * statement that sorts all hours into days. An hour belongs to the day in which it begins.
  */
 function dayRanges(question: UsageQuestion, policy: Policy, minutesFrom: number): readonly Range[] {
   const ranges: Range[] = []
@@ -82,7 +82,7 @@ function dayRanges(question: UsageQuestion, policy: Policy, minutesFrom: number)
   return ranges
 }
 
-/** Hour by hour, so that whoever asks for everybody's usage gets the first rows without all being sorted. */
+/** Hour by hour: a report over all users returns its first rows before the rest is sorted. */
 function hourRanges(question: UsageQuestion, minutesFrom: number): readonly Range[] {
   const { from, to } = wholeRange(question, hourMs)
   const withMinutesFrom = Math.min(to, Math.max(from, floorTo(minutesFrom, hourMs)))
@@ -92,7 +92,7 @@ function hourRanges(question: UsageQuestion, minutesFrom: number): readonly Rang
   return [...ranges, { from: withMinutesFrom, to, hasMinutes: true }]
 }
 
-/** Infinity where there is none. */
+/** Infinity without any minute. */
 async function oldestMinute(db: Kysely<Schema>): Promise<number> {
   const { at } = await db
     .selectFrom('usage_minutes')
@@ -109,7 +109,7 @@ function statement(question: UsageQuestion, range: Range, limit: number): RawBui
   const grouped = keys.length === 0 ? sql`` : sql`group by ${sql.join(keys)}`
   const ordered = keys.length === 0 ? sql`` : sql`order by ${sql.join(keys)}`
   const selected = sql.join([...keys, ...sums])
-  // What was counted and taken out again is no row, and without a group nothing would be one as well.
+  // Usage that was counted and taken out again is no row. Without a group the sum of nothing would be a row as well.
   return sql<Row>`select ${selected} from (${sourceOf(question, range)}) as rolled_up
     ${grouped} having ${requests} <> 0 or ${kinds} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
 }

@@ -14,14 +14,14 @@ import { type ProfileColumns, type StoredUser, toColumns, toProfile, unsealed } 
 
 export const usersAtOnce = 200
 
-/** How a reference names its draft: by the id, or by the look-up key of the access token. */
+/** The key of a reference's draft: the id, or the look-up key of the access token. */
 export function draftKeyOf(ref: UserRef, vault: Vault): string {
   return 'id' in ref ? ref.id : vault.lookupOf(ref.accessToken)
 }
 
 /**
- * The users whom these references name, by id and by look-up key, locked: whatever is said of a user is said under
- * the lock of the row. Locks are taken in the order of the ids, by everybody.
+ * Loads and locks the users of these references, by id and by look-up key. Every change of a user is made under the
+ * lock of its row. Locks are always taken in the order of the ids, which avoids deadlocks.
  */
 export async function loadDrafts(
   trx: Transaction<Schema>,
@@ -83,7 +83,7 @@ async function addDrafts(
   }
 }
 
-/** A user who is not stored yet, with the access token of the reference or a fresh one. */
+/** A user who is not stored yet, with the access token of the reference or a new one. */
 export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: number): Draft {
   const id = createUserId(now)
   const accessToken = 'accessToken' in ref ? ref.accessToken : createAccessToken()
@@ -144,7 +144,7 @@ async function saveProfiles(trx: Transaction<Schema>, rows: readonly ProfileColu
     .execute()
 }
 
-/** Keeps when an address was last seen where it was there before; the order is the given one. */
+/** Replaces a user's addresses in the given order; an address that stays keeps the time at which it was last seen. */
 async function replaceAddresses(trx: Transaction<Schema>, draft: Draft, now: number): Promise<void> {
   const before = await trx.selectFrom('addresses').selectAll().where('user_id', '=', draft.id).execute()
   const seenAt = new Map(before.map((row) => [row.address, row.last_seen_at]))

@@ -6,7 +6,7 @@ import type { EntryRow, QuotaRow } from '#storage/schema/tables.ts'
 import { adjustUsed, emptyQuota, rollQuota } from './quota-changes.ts'
 import { toQuotaState } from './rows.ts'
 
-/** A user while edits are applied: what was read, and what is to be written. */
+/** A user while edits are applied: the rows as read, and the changes to write. */
 export interface Draft {
   readonly id: string
   readonly accessToken: string
@@ -15,7 +15,7 @@ export interface Draft {
   readonly sealed: string
   revision: number
   profile: UserProfile
-  /** When the expiry was written, epoch milliseconds; null where an earlier version wrote it, or it was never written. */
+  /** When the expiry was written, epoch milliseconds; null where an earlier version wrote it, or it was never set. */
   expirySetAt: number | null
   addressesChanged: boolean
   readonly quotas: Map<string, QuotaRow>
@@ -23,12 +23,12 @@ export interface Draft {
   readonly adjustments: EntryRow[]
 }
 
-/** Applies edits to drafts; nothing is read or written here but for what `countUsedSince` reads. */
+/** Applies edits to drafts; reads and writes no rows, except through `countUsedSince`. */
 export interface DraftEditor {
   /**
-   * Another period began at another instant: what was used since then stands in the ledger, not in the count.
-   * What was added for the period that runs now is kept, as whoever got it would lose it otherwise; it ends with
-   * the new one.
+   * A new kind of period begins at another instant: usage since then is counted from the ledger, not from the stored
+   * count. Units that were added for the current period are kept until the new period ends, so that the user does not
+   * lose them.
    */
   readonly recountIfPeriodChanged: (
     draft: Draft,
@@ -36,7 +36,7 @@ export interface DraftEditor {
     now: number,
     countUsedSince: (userId: string, family: string, startAt: number) => Promise<number>,
   ) => Promise<void>
-  /** Answers what is wrong with it, which only the stored quotas can tell. */
+  /** Returns the issues that only the stored quotas can show. */
   readonly applyEdit: (
     draft: Draft,
     edit: UserEdit,
@@ -44,20 +44,20 @@ export interface DraftEditor {
     now: number,
     isSecond: boolean,
   ) => readonly Issue[]
-  /** Whether the family has a limit, for this user, that could be added to. */
+  /** Whether this user has a limit on the family, to which units can be added. */
   readonly isLimited: (draft: Draft, family: string, now: number) => boolean
 }
 
 const routes = { edit: '/admin/users', reset: '/admin/users/{token}/quota/reset' } as const
 
-/** @param instance names this process in the entries of what is adjusted */
+/** @param instance the name of this process in the entries of adjustments */
 export function createDraftEditor(policy: Policy, instance: string): DraftEditor {
   function viewOf(draft: Draft, family: string, now: number) {
     const stored = draft.quotas.get(family)
     return viewQuota(draft.profile, family, stored && toQuotaState(stored), policy, now)
   }
 
-  /** A family's quota in the period that `now` lies in, about to be changed. */
+  /** A family's quota, rolled over to the period of `now`, so that it can be changed. */
   function currentQuota(draft: Draft, family: string, now: number): QuotaRow {
     const quota = quotaOf(draft, family)
     rollQuota(quota, policy.periodAt(periodOf(draft.profile.limits, policy), now).startAt)
@@ -94,7 +94,7 @@ export function createDraftEditor(policy: Policy, instance: string): DraftEditor
         quota.extra = viewQuota(draft.profile, quota.family, toQuotaState(quota), policy, now).extra
         quota.used = pending.reduce((sum, { units }) => addUnits(sum, units), booked)
         quota.period_started_at = startAt
-        // A count that was lowered in the longer period may have taken out what was used before the shorter one.
+        // The count may have been lowered by usage that the shorter period does not include.
         const entry = quota.used < 0 && adjustUsed(quota, 0, { instance, route: routes.edit, now })
         if (entry) draft.adjustments.push(entry)
         draft.quotasChanged.add(quota.family)
@@ -139,7 +139,7 @@ function quotaOf(draft: Draft, family: string): QuotaRow {
   return made
 }
 
-/** Whether an edit only looks after quotas: the user's version is over what is edited, not over the counters. */
+/** Whether an edit changes counters only: a user's revision covers the fields that are edited, not the counters. */
 function isUpkeep(edit: UserEdit): boolean {
   const names = Object.keys(edit)
   return names.length > 0 && names.every((name) => name === 'quotaReset' || name === 'quotaExtra')

@@ -3,14 +3,14 @@ import type { QuotaRow, Schema } from '#storage/schema/tables.ts'
 import { chunksOf } from './quota-changes.ts'
 import { toBoundedQuota } from './rows.ts'
 
-/** What belongs to users and lies in tables of its own. */
+/** The rows of other tables that belong to users. */
 export interface UserParts {
   readonly quotasOf: (userId: string) => readonly QuotaRow[]
   /** In the order in which they were first seen. */
   readonly addressesOf: (userId: string) => readonly string[]
 }
 
-/** A statement names no more users than this: databases bound how many values it may have. */
+/** The largest number of users in one statement: databases limit the number of parameters. */
 const usersAtOnce = 1_000
 
 export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]): Promise<UserParts> {

@@ -3,12 +3,12 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import type { EntryRow, QuotaRow, Schema } from '#storage/schema/tables.ts'
 
 /**
- * What an administrator changes of a quota. A count is never just written over: the difference is booked as an
+ * An administrator's changes of a quota. A count is never just overwritten: the difference is booked as an
  * adjustment, so that `used` stays the sum of the ledger.
  */
 export interface AdjustedBy {
   readonly instance: string
-  /** Template of the operation that asked for it. */
+  /** The route template of the operation. */
   readonly route: string
   readonly now: number
 }
@@ -26,7 +26,7 @@ export function emptyQuota(userId: string, family: string): QuotaRow {
   }
 }
 
-/** A quota whose period is over counts from zero, and what was added for it has ended with it. */
+/** A quota whose period is over counts from zero, and units added for that period end with it. */
 export function rollQuota(quota: QuotaRow, startAt: number): void {
   if (quota.period_started_at >= startAt) return
   quota.used = 0
@@ -34,12 +34,15 @@ export function rollQuota(quota: QuotaRow, startAt: number): void {
   quota.period_started_at = startAt
 }
 
-/** Sets the count of a quota whose period is current; answers the entry that explains it, where one is needed. */
+/**
+ * Sets the count of a quota whose period is current. Returns the adjustment that explains the difference, if there is
+ * one.
+ */
 export function adjustUsed(quota: QuotaRow, used: number, by: AdjustedBy): EntryRow | undefined {
   const units = used - quota.used
   if (units === 0) return undefined
   quota.used = used
-  // A clock that was set back must not book into a period that the quota has left.
+  // After a clock was set back, the booking must not fall into a period that the quota has left.
   return adjustment(quota, units, by, Math.max(by.now, quota.period_started_at))
 }
 
@@ -66,7 +69,7 @@ export async function saveAdjustments(trx: Transaction<Schema>, rows: readonly E
   for (const chunk of chunksOf(rows, rowsAtOnce)) await trx.insertInto('entries').values(chunk).execute()
 }
 
-/** Pieces of a list: a statement's parameters are limited. */
+/** Splits a list: databases limit the parameters of a statement. */
 export function chunksOf<T>(items: readonly T[], size: number): T[][] {
   const chunks: T[][] = []
   for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size))

@@ -8,16 +8,16 @@ import type { Schema } from '#storage/schema/tables.ts'
 import { readUserParts } from './parts.ts'
 import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
 
-/** Reading users: one by its id or access token, and pages of them in keyset order. */
+/** Reads users: one by its id or access token, and pages of them in keyset order. */
 export interface UserReader {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
-  /** The same, and what blocks a user of whose row something cannot be read. */
+  /** The same; for a user whose row is damaged it returns what blocks the user. */
   readonly findKnown: (id: string, now: number) => Promise<User | UnreadableUser | undefined>
   readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
-  /** Users of rows that were read elsewhere, in the rows' order. */
+  /** The users of rows that were read elsewhere, in the rows' order. */
   readonly withParts: (rows: readonly StoredUser[], now: number) => Promise<readonly User[]>
 }
 
@@ -45,7 +45,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
     return rows.map(await readerOf(rows, now))
   }
 
-  /** All that can be read; the others are named. */
+  /** All users whose rows can be read; the others are reported. */
   async function readable(
     rows: readonly StoredUser[],
     now: number,
@@ -81,7 +81,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
       try {
         return (await withParts([row], now))[0]
       } catch (error) {
-        // What the rows' readers throw; the database's own errors are of other classes.
+        // The errors that parsing a row throws; the database's own errors have other classes.
         if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error
         return toUnreadable(row, vault)
       }
@@ -127,8 +127,8 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
 type UserQuery<Selected> = SelectQueryBuilder<Schema, 'users', Selected>
 
 /**
- * One row more than asked for, to know whether a page follows. Users without the field that is sorted by stand
- * at the end in either direction; they are a second range, since an index cannot compare with null.
+ * Reads one row more than asked for, to know whether a page follows. Users without the field that is sorted by stand
+ * at the end in either direction. They are read as a second range, since an index cannot compare with null.
  */
 async function readPage(db: Kysely<Schema>, request: UserPageRequest): Promise<readonly StoredUser[]> {
   const { field, descending } = request.sort ?? { field: 'createdAt' as const, descending: false }
@@ -179,7 +179,7 @@ function filtered<Selected>(
   let narrowed = query
   if (filter.type !== undefined) narrowed = narrowed.where('type', '=', filter.type)
   if (filter.text !== undefined && filter.text !== '') {
-    // LIKE's own wildcards in the text stand for themselves.
+    // LIKE's wildcards within the text are escaped.
     const pattern = `%${filter.text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`
     narrowed = narrowed.where(sql<boolean>`search like ${pattern} escape '\\'`)
   }

@@ -6,15 +6,15 @@ import { weighedSum, wideSum } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 
 const hourMs = 3_600_000
-/** No relay runs for longer, so an entry that ended at some time began at most this long before. */
+/** No relay runs longer, so an entry began at most this long before it ended. */
 const relayMsMax = 24 * hourMs
 
 /**
- * What a user used of a family since `startAt`, counted anew from the ledger: for when a quota's period is
- * changed, and what is stored was counted since another instant. Whole hours come from what requests were added up
- * to, in minutes or in hours, wherever each stands by now, so that a year's worth of entries need not be read;
- * adjustments are few, and stand together. Zones that are half an hour off begin their days in the middle of one of
- * our hours: what ended in the rest of that one is read from the entries, while they are kept.
+ * Counts a user's usage of a family since `startAt` from the ledger. It is needed when a quota's kind of period
+ * changes, since the stored count began at another instant. Whole hours are read from the roll-ups, in minutes or
+ * hours, wherever each stands now, so a year of entries need not be read. Adjustments are few and indexed. In time
+ * zones that are half an hour off, a day begins in the middle of one of our hours: the rest of that hour is read from
+ * the entries, while they are kept.
  */
 export async function countUsedSince(
   db: Kysely<Schema>,
@@ -41,7 +41,7 @@ export async function countUsedSince(
       : await rolledUp(db, 'usage_hours', userId, family).where('hour_at', '=', hourAt).execute()
   const isGathered = gathered.some(({ units }) => units !== null)
   if (firstHourAt !== startAt && !isGathered) {
-    // Still minute by minute: exact, however long ago a request began.
+    // This hour is still stored by the minute, so the count is exact.
     const rest = await rolledUp(db, 'usage_minutes', userId, family)
       .where('minute_at', '>=', startAt)
       .where('minute_at', '<', firstHourAt)
@@ -70,7 +70,7 @@ function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
   return db
     .selectFrom<'usage_hours' | 'usage_minutes'>(table)
     .select(
-      // By the weights of when each request was charged, whatever they are now.
+      // By the weights at the time of each request, whatever they are now.
       sql<number | null>`${sql.raw(wideSum(weighedSum))}`.as('units'),
     )
     .where('user_id', '=', userId)

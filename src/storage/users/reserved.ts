@@ -3,12 +3,12 @@ import { unitsMax } from '#core/units.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 
 /**
- * `reserved` and the number of running requests are sums over open entries, kept beside them so that an admission
- * need not add up. Where they cannot be that, since a version without bounds or another program wrote them, they are
- * added up anew. To be done under the lock of the user.
+ * `reserved` and `open_requests` are sums over open entries, stored so that an admission need not add up. An older
+ * version without bounds, or another program, may have written impossible values. Those are added up again, under the
+ * lock of the user.
  */
 
-/** Whether the entries that are said to be open can hold that much. */
+/** Whether so many open entries can reserve so much. */
 export function isPlausible(reserved: number, openRequests: number): boolean {
   return openRequests >= 0 && reserved >= 0 && reserved <= openRequests * unitsMax
 }
@@ -17,7 +17,7 @@ const theirs =
   "from entries where state = 'open' and entries.user_id = quotas.user_id and entries.family = quotas.family"
 const hold = `case when hold > ${unitsMax} then ${unitsMax} when hold < 0 then 0 else hold end`
 
-/** Adds up anew; behind it belongs which quotas. */
+/** Adds up again; the caller appends a condition that selects the quotas. */
 export const addUpReserved = `update quotas set
   reserved = (select coalesce(sum(${hold}), 0) ${theirs}), open_requests = (select count(*) ${theirs})`
 

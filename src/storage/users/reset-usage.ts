@@ -9,13 +9,13 @@ const route = '/admin/quota/reset'
 
 export interface UsedUsers {
   readonly ids: readonly string[]
-  /** The last of them, where more follow. */
+  /** The last of these users, where more follow. */
   readonly next?: string
 }
 
 /**
- * The next users whose count is not zero. Apart from the reset itself, since where most stand at zero it reads a
- * long way, and whoever writes must not wait for it.
+ * The next users whose count is not zero. This search is separate from the reset itself: where most users are at zero
+ * it reads many rows, and no writer may wait for that.
  */
 export async function findUsedUsers(db: Kysely<Schema>, request: UsageReset): Promise<UsedUsers> {
   const { families, after, limit } = request
@@ -31,7 +31,10 @@ export async function findUsedUsers(db: Kysely<Schema>, request: UsageReset): Pr
   return { ids, ...(rows.length > ids.length && last !== undefined && { next: last }) }
 }
 
-/** Counts users from zero, in one transaction, and answers how many were not. No edit of theirs: revisions stay. */
+/**
+ * Resets users to zero in one transaction, and answers how many were not at zero. Revisions stay, since this is no
+ * edit.
+ */
 export type ResetUsers = (
   ids: readonly string[],
   families: readonly string[] | 'all',

@@ -19,10 +19,10 @@ import type { Vault } from '#core/vault.ts'
 import { integer, optional } from '#storage/schema/columns.ts'
 import type { QuotaRow, UserRow } from '#storage/schema/tables.ts'
 
-/** Between the rows of a user and the user. A row that holds what it never may is a bug, and is said aloud. */
+/** Converts between a user's rows and the user. A row with an invalid value is a bug, and throws. */
 export type StoredUser = Selectable<UserRow>
 
-/** Columns that an administrator's edit writes; the rate's state is not among them. */
+/** The columns that an administrator's edit writes, which excludes the rate limit's state. */
 export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
 
 export function toUser(
@@ -52,7 +52,7 @@ export function toUser(
   }
 }
 
-/** Throws where the row was not sealed for this user. */
+/** Throws where the token was not encrypted for this user. */
 export function unsealed({ id, sealed }: StoredUser, vault: Vault): string {
   try {
     return vault.unseal(sealed, id)
@@ -72,7 +72,7 @@ export function toBlock(
   }
 }
 
-/** Of a row in which something else is damaged. */
+/** Where only other columns of the row are damaged. */
 export function toUnreadable(row: StoredUser, vault: Vault): UnreadableUser {
   try {
     return { ...toBlock(row), isUnreadable: true, accessToken: unsealed(row, vault) }
@@ -165,7 +165,7 @@ export function toColumns(
   }
 }
 
-/** Any stored quota with its figures in their bounds. */
+/** Any stored quota with its figures bounded. */
 export function toBoundedQuota(row: QuotaRow): QuotaRow {
   return {
     ...row,
@@ -206,7 +206,7 @@ function parsePeriod(text: string): Period {
   return period
 }
 
-/** The lists that users were loaded with lately: few, and asked for with every request. */
+/** A cache of the lists that users were loaded with: there are few different ones, and each request reads some. */
 const lists = new Map<string, readonly string[]>()
 const listsMax = 1000
 

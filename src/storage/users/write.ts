@@ -23,13 +23,13 @@ import { countUsedSince } from './recount.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
 import type { StoredUser } from './rows.ts'
 
-/** Writing users: everything here happens in one transaction, wholly or not at all. */
+/** Writes users: each operation is one transaction, done completely or not at all. */
 export interface UserWriter extends Pick<UserStore, 'insertUser' | 'writeUsers' | 'addToQuota'> {
   readonly resetUsers: ResetUsers
   readonly disableUser: (ref: UserRef, reason: string | undefined, now: number) => Promise<string | undefined>
 }
 
-/** @param announce tells other processes of users that were changed, when the transaction commits */
+/** @param announce tells other processes about changed users when the transaction commits */
 export function createUserWriter(
   db: Kysely<Schema>,
   vault: Vault,
@@ -159,7 +159,7 @@ export function createUserWriter(
   }
 }
 
-/** Runs in a transaction, and takes it back where the result says that nothing may have been changed. */
+/** Runs in a transaction, and rolls back where the result says that nothing may be changed. */
 async function inTransaction<T>(
   db: Kysely<Schema>,
   work: (trx: Transaction<Schema>) => Promise<T>,

@@ -4,46 +4,48 @@ import { connect, endConnection } from '#storage/postgres/connect.ts'
 import type { Servers } from '#storage/postgres/servers.ts'
 
 /**
- * Hears what instances tell each other, over a connection of its own. A connection on which nothing comes says little: a
- * pooler that changes connections between transactions answers LISTEN and passes nothing on. So the channel is asked for
- * its own echo, and for as long as none is heard everything is taken to have been missed, again and again.
+ * Listens on the channels between instances, over a connection of its own. Silence on that connection proves nothing:
+ * a transaction pooler accepts LISTEN and delivers no notification. So the listener sends itself an echo through the
+ * channel. While no echo arrives, it keeps reporting that notifications may have been missed.
  */
 export interface Listener {
-  /** Answers how to stop. The connection is made with the first ears. */
+  /** Returns a function that stops it. The first listener opens the connection. */
   readonly hear: (channel: string, ears: Ears) => () => void
   readonly state: () => ChannelState
   readonly close: () => Promise<void>
 }
 
-/** `deaf`: the connection is there, and what is told over another one does not come. */
+/**
+ * `away`: there is no connection; `deaf`: there is one, but notifications sent over another connection do not arrive.
+ */
 export type ChannelState = 'away' | 'deaf' | 'heard'
 
 interface Ears {
   readonly said: (words: string) => void
-  /** Something may have been said and not been heard. */
+  /** Notifications may have been sent and not received. */
   readonly missed?: () => void
 }
 
 /** Well within the second in which a disabled user's streams have to end. */
 const pollMs = 400
 const echoEveryMs = 5_000
-/** How long an echo takes at most where the channel is good; the next one follows soon where it did not come. */
+/** An echo that takes longer counts as missing; the next one follows soon after. */
 const echoMs = 1_000
 const answerMs = 2_000
-/** A server that is busy may be late; a pooler that passes nothing on always is. */
+/** One late echo may come from a busy server; a pooler that drops notifications is late every time. */
 const deafAfter = 2
 
 export interface ListenerOptions {
   readonly channels: readonly string[]
-  /** Says something on a channel, over another connection. */
+  /** Sends a notification on a channel, over another connection. */
   readonly tell: (channel: string, words: string) => Promise<unknown>
-  /** Told when it has been found that nothing is heard, and when it is heard again. */
+  /** Called when notifications stop arriving, and when they arrive again. */
   readonly onChange?: (state: ChannelState) => void
 }
 
 export function createListener(servers: Servers, { channels, tell, onChange }: ListenerOptions): Listener {
   const all = new Map<string, Set<Ears>>(channels.map((channel) => [channel, new Set()]))
-  /** A channel of its own: no other instance has to read it. */
+  /** A channel of its own, which no other instance has to read. */
   const echoes = `tollgate_echo_${randomBytes(8).toString('hex')}`
   let client: pg.Client | undefined
   let state: ChannelState = 'away'
@@ -68,7 +70,7 @@ export function createListener(servers: Servers, { channels, tell, onChange }: L
     else if (poll) {
       clearInterval(poll)
       poll = undefined
-      // What was said just before this went unheard.
+      // Notifications that were sent just before this were not received.
       tellOfGap()
     }
     if (changed === state) return
@@ -85,7 +87,7 @@ export function createListener(servers: Servers, { channels, tell, onChange }: L
     start()
   }
 
-  /** `untold` where the other connection could not be had, which says nothing of this one. */
+  /** `untold`: no other connection could send the echo, which says nothing about this one. */
   async function awaitEcho(): Promise<'heard' | 'silent' | 'untold'> {
     const nonce = randomBytes(8).toString('hex')
     const { promise, resolve } = Promise.withResolvers<'heard' | 'silent' | 'untold'>()
@@ -102,7 +104,7 @@ export function createListener(servers: Servers, { channels, tell, onChange }: L
     if (isClosed || client !== at) return
     if (echo !== 'heard') {
       startPolling()
-      // The network may have swallowed the connection.
+      // The network may have dropped the connection without a word.
       const isThere = await at.query('select 1').then(
         () => true,
         () => false,

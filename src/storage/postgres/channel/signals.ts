@@ -2,20 +2,22 @@ import type { Pool } from '#storage/postgres/connect.ts'
 import type { Signals } from '#storage/store.ts'
 import type { Listener } from './listen.ts'
 
-/** The channel on which instances tell each other what nobody keeps. */
+/** The NOTIFY channel for signals between instances, which are stored nowhere. */
 export const signalChannel = 'tollgate_signals'
 
-/** Few enough messages for a server that passes each on to every instance, soon enough for who is attacked. */
+/** One message per interval keeps the load on the server low, and is soon enough for an instance under attack. */
 const gatherMs = 50
-/** A message holds 8000 bytes at most. What is more than one holds is forgotten, the oldest first: nobody relies on it. */
+/**
+ * The payload of a NOTIFY is limited to 8000 bytes. Beyond this the oldest signals are dropped: they are only hints.
+ */
 const bytesMax = 7_500
 
 type Said = readonly [topic: string, words: string]
 
 /**
- * Signals by NOTIFY, gathered. They are lost while the database is away, and nobody waits for them.
+ * Signals by NOTIFY, several in one message. They are lost while the database is away, and sending does not wait.
  *
- * @param instance whose own signals are not heard again
+ * @param instance the own instance, whose signals are ignored when they come back
  */
 export function createSignals(
   pool: Pool,
@@ -59,7 +61,7 @@ function messageOf(instance: string, said: readonly Said[]): string {
   return JSON.stringify([instance, kept])
 }
 
-/** Anybody who may connect to the database may send anything here. */
+/** Any client of the database can send on this channel, so every message is checked. */
 function read(message: string, instance: string): readonly Said[] {
   try {
     const [from, said]: unknown[] = JSON.parse(message)

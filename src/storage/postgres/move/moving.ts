@@ -4,11 +4,11 @@ import type { Pool } from '#storage/postgres/connect.ts'
 import { text } from '#storage/schema/columns.ts'
 
 /**
- * How far a move into this database has come, kept in it: each step is written in the transaction of the rows that it
- * is about, so that it is true whatever ends the move, and nobody begins to use what is not all there.
+ * The progress of a move into this database, stored in it. Each step is written in the transaction of its rows, so
+ * the progress is correct after any interruption, and no instance starts on half of the data.
  */
 export interface Moving {
-  /** The state of the source from which all these rows are. */
+  /** The state of the source that all these rows come from. */
   readonly state: string
   readonly steps: Readonly<Record<string, Step>>
   readonly isDone: boolean
@@ -16,7 +16,7 @@ export interface Moving {
 
 export interface Step {
   readonly rows: number
-  /** The key of the last row that was taken; absent where there was none. */
+  /** The key of the last row that was copied; absent before the first. */
   readonly after?: Values
   readonly isDone: boolean
 }
@@ -25,7 +25,7 @@ const rowName = 'moving'
 
 export async function readMoving(ask: Pool['ask']): Promise<Moving | undefined> {
   const { rows } = await ask('select value from facts where name = $1', [rowName])
-  // Written below and by nobody else.
+  // This module alone writes the value.
   return rows[0] && (JSON.parse(text(rows[0].value)) as Moving)
 }
 
@@ -36,7 +36,10 @@ export async function writeMoving(client: ClientBase, moving: Moving): Promise<v
   )
 }
 
-/** To be called by whoever has said that it is there, since a move looks for those after it has said the same. */
+/**
+ * Call it after this instance's row in `instances` is written: a move looks for running instances after it has stored
+ * that it is moving, so at least one of the two sees the other.
+ */
 export async function refuseUnfinished(pool: Pool): Promise<void> {
   const moving = await readMoving(pool.ask)
   if (!moving || moving.isDone) return

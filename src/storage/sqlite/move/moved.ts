@@ -2,14 +2,15 @@ import type { DatabaseSync } from 'node:sqlite'
 import { text } from '#storage/schema/columns.ts'
 
 /**
- * Notes in the database itself how far it was moved away. Until all of it has arrived it may be used as ever, which a
- * move that is taken up again has to know; from then on it may not, since two accounts of the same users are none.
+ * Notes in the database itself how far it was moved away. Until everything has arrived the database may still be
+ * used; a resumed move has to detect that. After that it must not be used: two places that both account for the same
+ * users would both be wrong.
  */
 type Note = 'moving' | 'moved'
 
 /**
- * To be called whenever a server or a command opens the database. Throws where all of it was moved; a move that was
- * broken off has to begin anew, as what it took may change now.
+ * Call it whenever a server or a command opens the database. Throws where everything was moved. An interrupted move
+ * has to begin anew, since the rows that it copied may change now.
  */
 export function refuseMoved(db: DatabaseSync, path: string): void {
   assertNotMoved(db, path)

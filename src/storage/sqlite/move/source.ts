@@ -11,19 +11,19 @@ import { migrateSqlite } from '#storage/sqlite/migrate.ts'
 import { allExact } from '#storage/sqlite/rows.ts'
 import { readNote, removeNote, writeNote } from './moved.ts'
 
-/** The embedded database as what is moved from: held for this process alone, at the current schema. */
+/** The embedded database as the source of a move: locked for this process, at the current schema. */
 export interface MoveSource {
-  /** All that hold rows of the account, as the schema has them. */
+  /** All tables that hold users and their account, as in the schema. */
   readonly tables: readonly MovedTable[]
-  /** Names its state: another one wherever a server or a command has used it since. */
+  /** Identifies the source's state; changes whenever a server or a command has used the database. */
   readonly state: string
-  /** By name: what has to be known of what is in the tables. */
+  /** The rows of the metadata table that belong to the moved data, by name. */
   readonly metadata: Readonly<Record<string, string>>
   readonly count: (table: MovedTable) => number
-  /** The next rows after the one that `after` is the key of. */
+  /** The next rows after the one whose key is `after`. */
   readonly read: (table: MovedTable, after: Values | undefined, limit: number) => readonly Values[]
   readonly sums: (table: MovedTable) => Sums
-  /** All of it is elsewhere now: nobody may use it here any more. */
+  /** Marks everything as moved: this database must not be used any more. */
   readonly leave: (where: string) => void
   readonly close: () => Promise<void>
 }
@@ -35,7 +35,7 @@ class AlreadyMoved extends Error {
   }
 }
 
-/** What is not copied: each database has its own. */
+/** Tables that are not copied: each database has its own. */
 const ownTables: ReadonlySet<string> = new Set(['migrations', 'facts', 'instances'])
 const cacheKb = 65_536
 
@@ -55,7 +55,7 @@ async function openDatabase(path: string): Promise<{ db: DatabaseSync; close: ()
   }
 }
 
-/** Throws with one sentence where there is none, another process uses it, or it was moved already. */
+/** Throws with one sentence where there is no database, another process uses it, or it was moved already. */
 export async function openMoveSource(path: string): Promise<MoveSource> {
   const { db, close } = await openDatabase(path)
   try {
@@ -123,7 +123,7 @@ function tableOf(name: string, columns: readonly Values[]): MovedTable {
   }
 }
 
-/** Lets a database that was moved be used again; false where it was not. */
+/** Allows a moved database to be used again; false where it was not moved. */
 export async function takeBack(path: string): Promise<boolean> {
   const { db, close } = await openDatabase(path)
   try {

@@ -11,25 +11,27 @@ import { createUserReader } from '#storage/users/read.ts'
 import { findUsedUsers, type UsedUsers } from '#storage/users/reset-usage.ts'
 import type { WriterSettings } from './writer.ts'
 
-/** What takes long and nobody's request waits for: long lists, searches, reports, checkpoints. In a thread of its own. */
+/**
+ * Long work that no request waits for: long lists, searches, reports, checkpoints. It runs in a thread of its own.
+ */
 export interface BackgroundWork
   extends Pick<UserStore, 'listUsers' | 'countUsers'>,
     UsageStore,
     RequestStore,
     UpkeepFinder {
   readonly findUsedUsers: (request: UsageReset) => Promise<UsedUsers>
-  /** Moves what the log holds into the database, as far as nobody reads it, and holds nobody up. */
+  /** Copies the log into the database as far as no reader needs it, without blocking others. */
   readonly checkpoint: () => Promise<CheckpointResult>
   readonly close: () => Promise<void>
 }
 
 interface CheckpointResult {
-  /** That the log held when it began, and how many of them are in the database now. */
+  /** Pages in the log when the checkpoint began, and how many of them are in the database now. */
   readonly pages: number
   readonly moved: number
 }
 
-/** Opens a connection to a database that is there and up to date. */
+/** Opens a connection to an existing, migrated database. */
 export async function openBackground(settings: WriterSettings): Promise<BackgroundWork> {
   const db = new DatabaseSync(settings.path)
   db.exec('pragma synchronous = full; pragma busy_timeout = 10000; pragma wal_autocheckpoint = 0')

@@ -4,13 +4,13 @@ import type { BackgroundWork } from './background.ts'
 import type { WorkDone, WorkerSettings, WorkOrder } from './worker.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
 
-/** What each kind of thread does, by name. */
+/** The interface of each kind of thread, by name. */
 interface Kinds {
   readonly writer: WriterWork
   readonly background: BackgroundWork
 }
 
-/** Hands work to a thread and brings the answers back. Rejects with `StoreUnavailable` or `StoreFault`. */
+/** Sends work to a thread and returns its answers. Rejects with `StoreUnavailable` or `StoreFault`. */
 export interface Thread<Work> {
   readonly run: <Name extends keyof Work>(
     name: Name,
@@ -27,7 +27,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Starts a thread and waits until its database is open; throws what opening it threw. */
+/** Starts a thread and waits until its database is open; throws the error of opening it. */
 export async function openThread<Kind extends keyof Kinds>(
   work: Kind,
   settings: WriterSettings,

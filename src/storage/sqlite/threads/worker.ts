@@ -3,7 +3,7 @@ import { isFault } from '#storage/sqlite/failure.ts'
 import { openBackground } from './background.ts'
 import { openWriter, type WriterSettings } from './writer.ts'
 
-/** A thread that does one thing after the other, in the order in which it came. */
+/** One piece of work for a thread, which does them in the order of arrival. */
 export interface WorkOrder {
   readonly id: number
   readonly name: string
@@ -12,7 +12,7 @@ export interface WorkOrder {
 
 export type WorkDone =
   | { readonly id: number; readonly kind: 'done'; readonly value: unknown }
-  /** An error loses on its way to another thread what it says beside its message. */
+  /** A message to another thread keeps only the standard fields of an error, so the codes are sent beside it. */
   | {
       readonly id: number
       readonly kind: 'failed'
@@ -33,7 +33,7 @@ function failed(id: number, error: unknown): WorkDone {
   return { id, kind: 'failed', error, errcode, isFault: isFault(error) }
 }
 
-/** The order 0 is opening the database; its answer is sent first. */
+/** Order 0 is opening the database; its answer is sent first. */
 async function serve(
   port: NonNullable<typeof parentPort>,
   { work, settings }: WorkerSettings,
@@ -50,7 +50,7 @@ async function serve(
     try {
       const step = doer[name]
       if (!step) throw new Error(`there is no work ${name}`)
-      // The proxy on the other side is typed by the same interface, so the arguments are the method's own.
+      // The calling side is typed by the same interface, so the arguments fit the method.
       const value = await step(...(args as never[]))
       port.postMessage({ id, kind: 'done', value } satisfies WorkDone)
     } catch (error) {

@@ -18,32 +18,34 @@ import { createCorrectionTable } from '#storage/usage/corrections.ts'
 import { createUserWriter, type UserWriter } from '#storage/users/write.ts'
 
 /**
- * What the control plane writes. It has a connection and a thread of its own, so that ten
- * thousand users in one transaction stop no stream; a lane on the other side sees to it that only one of the two
- * connections writes at a time, so that nobody ever waits for a lock.
+ * The writes of the control plane. They have a connection and a thread of their own, so that a transaction over ten
+ * thousand users stops no stream. A lane on the calling side lets only one of the two connections write at a time, so
+ * that neither waits for a database lock.
  */
 export interface WriterSettings {
   readonly path: string
   readonly masterKey: Uint8Array
   readonly policy: PolicySettings
-  /** Names this process in the entries that it opens. */
+  /** The name of this process in the entries that it opens. */
   readonly instance: string
 }
 
-/** What the writer does for others, by name. */
+/** The operations of the writer thread, by name. */
 export interface WriterWork
   extends UserWriter,
     UpkeepWriter,
     Pick<AdminKeyStore, 'insertAdminKey' | 'deleteAdminKey'>,
     Pick<CorrectionStore, 'writeCorrections'>,
     Pick<MeteringStore, 'beat' | 'renewLease'> {
-  /** Closes some of the entries that nobody will settle; 0 when there are no more. */
+  /** Closes some of the entries that no process will settle any more; 0 when none are left. */
   readonly abandonSome: (now: number, silentMs: number) => Promise<number>
-  /** Those that could not be closed. */
+  /** The entries that could not be closed. */
   readonly takeFaults: () => Promise<readonly EntryFault[]>
-  /** Moves the rest of the log and begins it anew, while no write runs. False where a reader stays for too long. */
+  /**
+   * Checkpoints the rest of the log and restarts it, while no write runs. False where a reader stays for too long.
+   */
   readonly emptyLog: () => Promise<boolean>
-  /** Cuts the file of a log that has begun anew. */
+  /** Truncates the file of a log that has restarted. */
   readonly cutLog: () => Promise<void>
   readonly close: () => Promise<void>
 }
@@ -51,10 +53,10 @@ export interface WriterWork
 const busyMs = 2_000
 const emptyMsMax = 50
 
-/** Opens and migrates the database. Throws where that cannot be done; the message says why. */
+/** Opens and migrates the database. Throws where that fails; the message says why. */
 export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
   const db = new DatabaseSync(settings.path)
-  // FULL syncs every commit: what was answered is on the disk. Checkpoints are asked for, never automatic.
+  // FULL syncs every commit, so that an answered write is on disk. Checkpoints are explicit, never automatic.
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
   db.exec('pragma wal_autocheckpoint = 0; pragma cache_size = -32768; pragma temp_store = memory')
   db.exec(`pragma journal_size_limit = ${fileBytes}`)
@@ -69,7 +71,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
   const owners = createOwners(kysely, settings.instance)
   await owners.outliveAll(Date.now())
-  // What an earlier process left there, before any request waits for it.
+  // Checkpoints what an earlier process left, before any request waits for it.
   db.exec('pragma wal_checkpoint(truncate)')
   return {
     ...users,
@@ -89,7 +91,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
     },
     takeFaults: async () => owners.takeFaults(),
     async emptyLog() {
-      // Everybody who writes is waiting.
+      // All writers are waiting.
       db.exec(`pragma busy_timeout = ${emptyMsMax}`)
       try {
         return integer(db.prepare('pragma wal_checkpoint(restart)').get()?.busy) === 0
@@ -98,7 +100,7 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
       }
     },
     async cutLog() {
-      // The first write after the log began anew cuts its file; this one changes nothing else.
+      // The first write after a restart of the log truncates its file; this one changes nothing else.
       const version = integer(db.prepare('pragma user_version').get()?.user_version)
       db.exec(`pragma user_version = ${version}`)
     },
