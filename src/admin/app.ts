@@ -15,15 +15,15 @@ import { parametersOf } from './operation.ts'
 import { type AdminRoute, createAdminRoutes } from './routes.ts'
 
 export interface AdminOptions extends AdminParts {
-  /** The contract's text, served byte for byte. */
+  /** The text of the contract, served byte for byte. */
   readonly contractText: string
   readonly version: string
 }
 
 /**
- * The control plane. Routes are matched on the path as it was sent, since an access token in it may hold
- * anything; the schemas of @hono/zod-openapi describe and check, but its body validators are not used: they read
- * a body of any size before they look at it.
+ * The control plane. Routes are matched on the path as it was sent, since an access token in it may hold any
+ * characters. The schemas of @hono/zod-openapi describe and check, but its body validators are not used: they read a
+ * body of any size before they check it.
  */
 export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   const { contractText, version, ...parts } = options
@@ -44,7 +44,7 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   for (const [path, beside] of Map.groupBy(routes, (route) => route.path)) {
     refuseOtherMethods(app, path, beside.flatMap(methodsOf), parts)
   }
-  // Whoever opens the bare address in a browser is looking for a way in.
+  // A browser at the bare address is sent to the console.
   app.get('/', (c) => {
     c.set('route', '/')
     return c.redirect('/docs', 302)
@@ -71,7 +71,7 @@ function addRoute(app: App, route: AdminRoute, parts: AdminParts): void {
   })
 }
 
-/** Registered after the handlers, so that it takes what they left. */
+/** Registered after the handlers, so that it gets only what no handler took. */
 function refuseOtherMethods(app: App, path: string, allowed: readonly string[], { clock }: AdminParts): void {
   app.all(patternOf(path), (c) => {
     c.set('route', path)

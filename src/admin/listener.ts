@@ -7,8 +7,8 @@ import { createRequestId } from '#http/request-id.ts'
 import { type AdminOptions, createAdminApp } from './app.ts'
 
 /**
- * The control plane as a listener of `node:http`. Requests that cannot even be made a URL of (no `Host`, a
- * target that is no path) never reach the app, and get the same envelope here.
+ * The control plane as a listener of `node:http`. Requests that cannot be turned into a URL (without `Host`, with a
+ * target that is not a path) never reach the app, and get the same error envelope here.
  */
 export function createAdminListener(options: AdminOptions): RequestListener {
   const app = createAdminApp(options)

@@ -4,7 +4,7 @@ import { statusField } from '#admin/wire/fields.ts'
 import { type ErrorCode, errorTable } from '#core/errors.ts'
 import type { AdminRoute } from './routes.ts'
 
-/** The OpenAPI 3.1 document of everything here, made of the schemas that check the requests. */
+/** The OpenAPI 3.1 document of this API, made from the schemas that check the requests. */
 export function describeApi(
   app: OpenAPIHono<AdminEnv>,
   routes: readonly AdminRoute[],
@@ -56,7 +56,7 @@ const errorSchema = z
 
 const problemSchema = errorSchema
   .extend({ type: z.string(), title: z.string(), status: statusField(), detail: z.string() })
-  .openapi('Problem', { description: 'The same with the members of RFC 9457.' })
+  .openapi('Problem', { description: 'The same error in the format of RFC 9457.' })
 
 const commonRefusals: readonly ErrorCode[] = [
   'missing_credential',
@@ -86,7 +86,7 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
   }
 }
 
-/** One response for each status, naming the codes that it may carry. */
+/** One response for each status, with the codes that it may carry. */
 function toResponses(own: readonly ErrorCode[]): RouteConfig['responses'] {
   const byStatus = Map.groupBy([...commonRefusals, ...own], (code) => errorTable[code].status)
   const content = {

@@ -3,17 +3,17 @@ import type { Answer } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import type { ErrorCode } from '#core/errors.ts'
 
-/** One operation of the API: what it does, and what the API's description says of it beyond its path. */
+/** One operation of the API: its handler, and its description beyond the path. */
 export interface Operation extends Pick<RouteConfig, 'summary' | 'description' | 'request'> {
-  /** Under which heading it stands; absent: users. */
+  /** The heading under which it is listed; users by default. */
   readonly tag?: string
   readonly answer: { readonly description: string; readonly schema: z.ZodType; readonly hasEtag?: boolean }
-  /** Refusals of its own, beside those that every operation may give. */
+  /** Its own refusals, beside those of every operation. */
   readonly refusals: readonly ErrorCode[]
   readonly handle: (c: AdminContext, parts: AdminParts) => Promise<Answer>
 }
 
-/** What every operation with a body may refuse. */
+/** The refusals of every operation with a body. */
 export const bodyRefusals: readonly ErrorCode[] = [
   'bad_request',
   'bad_json',
@@ -25,12 +25,13 @@ export function jsonBody<Schema extends z.ZodType>(schema: Schema) {
   return { content: { 'application/json': { schema } } }
 }
 
-/** The query of an operation that takes no parameters, and says so to a request that sends one. */
+/** The query of an operation without parameters that refuses any parameter. */
 export const noParameters = z.object({})
 
 /**
- * The query parameters that an operation knows, where it takes any: another one would be thought to have worked.
- * Operations of the contract that take none ignore the query, as they always did; ours that change much refuse it.
+ * The query parameters of an operation that refuses unknown ones: a client would believe that an ignored parameter
+ * worked. Operations of the contract without parameters ignore the query, as they always did; operations of ours that
+ * change much refuse it.
  */
 export function parametersOf({ request }: Operation): readonly string[] | undefined {
   return request?.query instanceof z.ZodObject ? Object.keys(request.query.shape) : undefined

@@ -21,16 +21,16 @@ import { familyNames } from '#core/family.ts'
 import type { Operation } from './operation.ts'
 
 export interface AdminRoute extends Operation {
-  /** The contract's name where it has one. */
+  /** The contract's name, where the operation is part of it. */
   readonly operationId: string
   readonly method: 'get' | 'post' | 'put' | 'delete'
-  /** Template, as the log and the API's description say it. */
+  /** The path's template, as in the log and the API's description. */
   readonly path: string
 }
 
 /**
- * Everything that an admin key opens, for one configuration of families. What needs none (the API's description)
- * stands in reference/pages.ts.
+ * All operations that need an admin key, for one configuration of families. The public pages (the API's description)
+ * are in reference/pages.ts.
  */
 export function createAdminRoutes({
   families,

@@ -5,11 +5,11 @@ import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { keySchemas } from './schemas.ts'
 import { parseNewKey, toKey } from './wire.ts'
 
-/** POST /admin/keys: a new key. Its secret is in this answer and in nothing that is kept. */
+/** POST /admin/keys: a new key. Only this answer holds its secret. */
 export const createKey: Operation = {
   tag: 'Admin keys',
   summary: 'Create an admin key',
-  description: 'The answer is the only time that the key itself is shown. An unknown field is an error here.',
+  description: 'The key itself is shown in this answer only. An unknown field is an error here.',
   request: { body: { ...jsonBody(keySchemas.input), required: true } },
   answer: { description: 'The key', schema: keySchemas.created },
   refusals: bodyRefusals,

@@ -5,14 +5,14 @@ import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
 import { keySchemas } from './schemas.ts'
 
-/** DELETE /admin/keys/{id}: the key opens nothing from now on. */
+/** DELETE /admin/keys/{id}: the key stops working at once. */
 export const deleteKey: Operation = {
   tag: 'Admin keys',
   summary: 'Delete an admin key',
   description:
-    'From now on it opens nothing. The last key with the scope `admin` stays, unless `ADMIN_KEY` is configured.',
+    'The key stops working at once. The last key with the scope `admin` stays, unless `ADMIN_KEY` is configured.',
   request: { params: keySchemas.path },
-  answer: { description: 'It is gone', schema: keySchemas.deleted },
+  answer: { description: 'The key was deleted', schema: keySchemas.deleted },
   refusals: ['not_found', 'conflict'],
   async handle(c, { store, clock }) {
     const id = decodeSegment(c.get('target').path.split('/').at(-1) ?? '')

@@ -3,11 +3,11 @@ import { answered } from '#admin/request/answer.ts'
 import { keySchemas } from './schemas.ts'
 import { toKey } from './wire.ts'
 
-/** GET /admin/keys: everyone's, oldest first; those that have expired are shown until they are deleted. */
+/** GET /admin/keys: all keys, oldest first; expired keys are shown until they are deleted. */
 export const listKeys: Operation = {
   tag: 'Admin keys',
   summary: 'List the admin keys',
-  description: 'All of them, also those that have expired, and the configured one as `adk_environment`.',
+  description: 'All keys, including expired ones, and the configured one as `adk_environment`.',
   answer: { description: 'The keys, without their secrets', schema: keySchemas.list },
   refusals: [],
   async handle(_c, { store }) {

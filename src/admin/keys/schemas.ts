@@ -2,11 +2,11 @@ import { z } from '@hono/zod-openapi'
 import { lengthField, lineField, timeField, timeInput } from '#admin/wire/fields.ts'
 import { scopes } from '#core/admin-key.ts'
 
-/** Admin keys on the wire. */
+/** The wire format of admin keys. */
 export type KeyAnswer = z.input<typeof answer>
 
 const scope = z.enum(scopes).openapi({
-  description: '`admin` opens this API, `verifier` the endpoints for other gateways.',
+  description: '`admin` allows this API, `verifier` the endpoints for other gateways.',
 })
 
 const answer = z
@@ -17,9 +17,9 @@ const answer = z
     createdAt: timeField(),
     expiresAt: timeField().optional(),
   })
-  .openapi('AdminKey', { description: 'What is known of a key; never the key itself.' })
+  .openapi('AdminKey', { description: 'A key without its secret.' })
 
-// Strict: a key made with a misspelt "scopes" or "expiresAt" would open more, or longer, than was meant.
+// Strict: a key made with a misspelt "scopes" or "expiresAt" would allow more, or live longer, than was meant.
 const input = z
   .strictObject({
     name: lineField(80).refine((text) => text.trim() !== '', 'must not be empty'),

@@ -2,7 +2,7 @@ import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
 import { invalid, type Parsed, parseBy, parsed } from '#core/parsed.ts'
 import { type KeyAnswer, keySchemas } from './schemas.ts'
 
-/** The key that a body asks for. */
+/** Parses the body that creates a key. */
 export function parseNewKey(value: unknown, now: number): Parsed<Omit<NewAdminKey, 'secret'>> {
   const input = parseBy(keySchemas.input, value)
   if (input.kind === 'invalid') return input

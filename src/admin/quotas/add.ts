@@ -10,13 +10,13 @@ import type { QuotaAdded, QuotaAddition } from '#storage/store.ts'
 import { answerQuota } from './answer.ts'
 import type { QuotaWire } from './wire.ts'
 
-/** POST /admin/users/{token}/quota/add: more for this period; safe to repeat under an `Idempotency-Key`. */
+/** POST /admin/users/{token}/quota/add: more for this period; safe to retry under an `Idempotency-Key`. */
 export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
   return {
     tag: 'Quotas',
     summary: 'Add to a limit for this period only',
     description:
-      'It ends with the period. Less than 0 takes back what was added, and no more than that. 409 where the ' +
+      'The units end with the period. Less than 0 takes back added units, at most all of them. 409 where the ' +
       'family is unlimited.',
     request: {
       params: userPath,
@@ -24,7 +24,7 @@ export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
       headers: idempotencyHeader,
       body: { ...jsonBody(schemas.addition), required: true },
     },
-    answer: { description: 'The quotas after it', schema: schemas.quota },
+    answer: { description: 'The quotas afterwards', schema: schemas.quota },
     refusals: [...bodyRefusals, 'not_found', 'conflict'],
     async handle(c, parts) {
       const addition = await readParsed(c, parts, parseAddition)
@@ -32,7 +32,7 @@ export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
       const user = await readNamedUser(c, parts)
       if (user.kind === 'refused') return user
       const { id } = user.value
-      // By the id, so that what is kept of the request holds no secret.
+      // By the id, so that the stored digest depends on no secret.
       const idempotencyKey = readIdempotencyKey(c, { operation: 'addToQuota', id, ...addition.value })
       if (idempotencyKey.kind === 'refused') return idempotencyKey
       const { store, clock } = parts

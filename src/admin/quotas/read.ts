@@ -8,7 +8,7 @@ import type { QuotaWire } from './wire.ts'
 export function readQuota({ schemas }: QuotaWire): Operation {
   return {
     tag: 'Quotas',
-    summary: 'How the quotas of a user stand',
+    summary: 'Get the quotas of a user',
     request: { params: userPath },
     answer: {
       description: 'Every family, limited or not; the built-in `other` where it was used or is limited',

@@ -6,19 +6,19 @@ import type { UsageWasReset } from '#storage/store.ts'
 import type { QuotaWire, ResetAll } from './wire.ts'
 
 /**
- * POST /admin/quota/reset: counts everybody from zero. In transactions of a few users each, so that running
- * requests are admitted between them; who was counted from zero before is passed over, so that a call which broke
- * off is simply made again, from the cursor of the last answer that came.
+ * POST /admin/quota/reset: resets all users to zero. It works in transactions of a few users each, so that running
+ * requests are admitted in between. Users at zero are skipped, so a call that was interrupted can be repeated from
+ * the last cursor received.
  */
 export function resetQuotas({ schemas, parseResetAll }: QuotaWire): Operation {
   return {
     tag: 'Quotas',
-    summary: 'Count all users from zero',
+    summary: 'Reset all users to zero',
     description:
       'In small transactions, up to `limit` users in a call: call again with `nextCursor` until it is absent. ' +
-      'Whoever stands at zero is passed over, so that repeating is harmless. An unknown field is an error here.',
+      'Users at zero are skipped, so a call can be retried. An unknown field is an error here.',
     request: { query: noParameters, body: jsonBody(schemas.resetAll) },
-    answer: { description: 'How far it came', schema: schemas.wasReset },
+    answer: { description: 'The progress', schema: schemas.wasReset },
     refusals: bodyRefusals,
     async handle(c, parts) {
       const asked = await readParsed(c, parts, parseResetAll)

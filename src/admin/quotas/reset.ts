@@ -6,16 +6,16 @@ import { refused } from '#core/reading.ts'
 import { answerQuota } from './answer.ts'
 import type { QuotaWire } from './wire.ts'
 
-/** POST /admin/users/{token}/quota/reset: counts from zero, all families or those that are named. */
+/** POST /admin/users/{token}/quota/reset: resets all families, or the named ones, to zero. */
 export function resetQuota({ schemas, parseReset }: QuotaWire): Operation {
   return {
     tag: 'Quotas',
-    summary: 'Count a user’s usage from zero',
+    summary: 'Reset a user’s usage to zero',
     description:
-      'What was used is taken out by an adjustment. What running requests hold stays, and so does what was added. ' +
+      'An adjustment takes the usage out. Units reserved by running requests stay, and so do added units. ' +
       'An unknown field is an error here.',
     request: { params: userPath, query: noParameters, body: jsonBody(schemas.reset) },
-    answer: { description: 'The quotas after it', schema: schemas.quota },
+    answer: { description: 'The quotas afterwards', schema: schemas.quota },
     refusals: [...bodyRefusals, 'not_found'],
     async handle(c, parts) {
       const families = await readParsed(c, parts, parseReset)

@@ -5,9 +5,7 @@ import { periods } from '#core/period.ts'
 import { unitsMax } from '#core/units.ts'
 import { isUserId } from '#core/user-id.ts'
 
-/**
- * Quotas on the wire. Bodies are strict: a misspelt `families` must not reset them all.
- */
+/** The wire format of quotas. Bodies are strict: a misspelt `families` must not reset all of them. */
 export type QuotaSchemas = ReturnType<typeof createQuotaSchemas>
 export type QuotaAnswer = z.input<QuotaSchemas['quota']>
 
@@ -27,14 +25,14 @@ export function createQuotaSchemas(familyNames: readonly string[]) {
     family: z.string(),
     limit: countField()
       .optional()
-      .openapi({ description: 'What holds: own or default, with what was added. Absent: unlimited.' }),
+      .openapi({ description: 'The limit in force: own or default, with added units. Absent: unlimited.' }),
     ownLimit: limitField().optional().openapi({ description: 'As set for this user; absent: the default.' }),
     extra: countField().openapi({ description: 'Added for this period only.' }),
     used: countField(),
-    reserved: countField().openapi({ description: 'Held by requests that are running.' }),
-    openRequests: countField().openapi({ description: 'Requests that are running.' }),
-    remaining: countField().optional().openapi({ description: 'What may still be reserved.' }),
-    resetAt: timeField().optional().openapi({ description: 'When it counts from zero; absent: never.' }),
+    reserved: countField().openapi({ description: 'Units reserved by running requests.' }),
+    openRequests: countField().openapi({ description: 'Running requests.' }),
+    remaining: countField().optional().openapi({ description: 'Units that can still be reserved.' }),
+    resetAt: timeField().optional().openapi({ description: 'When usage is reset to zero; absent: never.' }),
   })
   return {
     quota: z
@@ -50,7 +48,7 @@ export function createQuotaSchemas(familyNames: readonly string[]) {
         family,
         units: wholeField(-unitsMax, unitsMax).openapi({
           format: 'int64',
-          description: 'Added to the limit until the period ends; less than 0 takes back what was added.',
+          description: 'Added to the limit until the period ends; less than 0 takes back added units.',
         }),
       })
       .openapi('QuotaAddition'),
@@ -61,15 +59,15 @@ export function createQuotaSchemas(familyNames: readonly string[]) {
           .string()
           .refine(isUserId, 'is not one that this operation gave')
           .optional()
-          .openapi({ description: '`nextCursor` of the call before.' }),
+          .openapi({ description: '`nextCursor` of the previous call.' }),
         limit: wholeField(1, usersMax).default(usersDefault).openapi({
-          description: 'Most users in this call.',
+          description: 'The maximum number of users in this call.',
         }),
       })
       .openapi('QuotaResetAll'),
     wasReset: z
       .object({
-        users: countField().openapi({ description: 'How many were counted from zero.' }),
+        users: countField().openapi({ description: 'How many users were reset.' }),
         nextCursor: z.string().optional().openapi({ description: 'Absent when all are done.' }),
       })
       .openapi('QuotasReset'),

@@ -6,7 +6,7 @@ import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
 import type { QuotaAddition } from '#storage/store.ts'
 import { createQuotaSchemas, type QuotaAnswer, type QuotaSchemas } from './schemas.ts'
 
-/** Between the wire's quotas and ours, for one configuration of families. */
+/** Converts quotas between the wire and the domain, for one configuration of families. */
 export interface QuotaWire {
   readonly schemas: QuotaSchemas
   readonly parseReset: (value: unknown) => Parsed<readonly string[] | 'all'>
@@ -16,9 +16,9 @@ export interface QuotaWire {
 
 export interface ResetAll {
   readonly families: readonly string[] | 'all'
-  /** The last user that was looked at before. */
+  /** The last user of the call before. */
   readonly after: string | undefined
-  /** How many users in this call. */
+  /** The maximum number of users in this call. */
   readonly limit: number
 }
 
@@ -38,7 +38,7 @@ export function createQuotaWire(familyNames: readonly string[]): QuotaWire {
   }
 }
 
-/** How all of a user's quotas stand at `now`. */
+/** The state of all of a user's quotas at `now`. */
 export function toQuotaAnswer(user: User, policy: Policy, now: number): QuotaAnswer {
   const period = periodOf(user.limits, policy)
   return {

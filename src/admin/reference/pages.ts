@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** A page or document that anyone may read: it says how to ask, and holds nothing of anybody. */
+/** A public page or document: it describes the API and holds no data. */
 export interface ReferencePage {
   readonly path: string
   readonly type: string
@@ -8,7 +8,7 @@ export interface ReferencePage {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Nothing from elsewhere, nothing inline, and nobody may frame it: an admin key is typed into this page. */
+/** No foreign or inline resources, and no framing: an administrator types an admin key into this page. */
 const pageHeaders = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; " +
@@ -16,7 +16,7 @@ const pageHeaders = {
   'referrer-policy': 'no-referrer',
 }
 
-/** The contract as it was given, the description made from the code, and the page that shows it. */
+/** The contract as given, the description made from the code, and the page that shows it. */
 export function openReference(contractText: string, description: unknown): readonly ReferencePage[] {
   const asset = (name: string) => readFileSync(new URL(`./docs-page/${name}`, import.meta.url), 'utf8')
   return [

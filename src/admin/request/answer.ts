@@ -3,7 +3,7 @@ import type { Refused } from '#core/reading.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import type { AdminContext } from './context.ts'
 
-/** What a handler answers: 200 with this content, or the problem for which the request is refused. */
+/** A handler's answer: 200 with this content, or the problem for which the request is refused. */
 export type Answer = Answered | Refused
 
 interface Answered {
@@ -20,12 +20,12 @@ export function answered(body: object, headers: Headers = {}): Answered {
   return written(JSON.stringify(body), headers)
 }
 
-/** @param content is JSON already, unless the headers say otherwise */
+/** @param content JSON, unless the headers say otherwise */
 export function written(content: Answered['content'], headers: Headers = {}): Answered {
   return { kind: 'answered', content, headers: { ...json, ...headers } }
 }
 
-/** The one place that makes a response of what a handler answers. `now` in epoch milliseconds. */
+/** The one place that turns a handler's answer into a response. `now` in epoch milliseconds. */
 export function render(c: AdminContext, answer: Answer, now: number): Response {
   if (answer.kind === 'refused') return renderRefusal(c, answer.problem, now)
   return c.body(answer.content, 200, answer.headers)

@@ -9,10 +9,10 @@ import { addressOf } from './trace.ts'
 const notForThis = 'This key is not for the admin API: that takes one with the scope "admin".'
 
 /**
- * Lets administrators in and nobody else, before anything of the body is read. Only `Authorization: Bearer`
- * counts: no cookie and nothing in the URL. A missing credential is no guess, so it is not held against the
- * address; a wrong one is. A right key is let in even where others guess; what is not let in there is told to wait,
- * whatever it is. A key of another scope is let in nowhere here.
+ * Admits requests with an admin key only, before any of the body is read. Only `Authorization: Bearer` counts: no
+ * cookie, no part of the URL. A missing credential is not a guess and does not count against the address; a wrong one
+ * does. A valid key is admitted even from an address that is throttled for guessing; any other request from there is
+ * told to wait. A key of another scope is refused.
  */
 export function authenticate({ store, clock, throttle, clientAddress }: AdminParts) {
   return createMiddleware<AdminEnv>(async (c, next) => {

@@ -5,8 +5,8 @@ import { bytesMaxOf, type JsonList, readJson, toJson, whyNotJson } from '#http/j
 import type { AdminContext, AdminParts } from './context.ts'
 
 /**
- * Reads a request's JSON body, of which one that is left out is an empty object; call it only for a caller who is
- * known. Without a `list` it is one item, and bounded as one.
+ * Reads a request's JSON body; a missing body is an empty object. Call it only after authentication. Without a `list`
+ * the body is one item, and limited to the size of one.
  */
 export async function readJsonBody(
   c: AdminContext,
@@ -24,7 +24,7 @@ export async function readJsonBody(
   return reading.kind === 'empty' ? read({}) : reading
 }
 
-/** Reads the body as what its parser makes of it. */
+/** Reads the body through its parser. */
 export async function readParsed<T>(
   c: AdminContext,
   parts: AdminParts,
@@ -40,7 +40,7 @@ function hasBody(c: AdminContext): boolean {
   return c.req.header('transfer-encoding') !== undefined || (!c.env?.incoming && c.req.raw.body !== null)
 }
 
-/** The same bound for a request that came without a port. */
+/** The same limit for a request without a socket. */
 async function readWebBody(request: Request, bytesMax: number): Promise<BodyReading> {
   const chunks: Uint8Array[] = []
   let bytes = 0

@@ -1,4 +1,4 @@
-/** JSON with the members of every object in one order, so that equal values are equal texts. For shallow values. */
+/** JSON with the members of every object sorted, so that equal values give equal texts. For shallow values. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_name, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner

@@ -11,7 +11,7 @@ import type { Throttle } from '#http/throttle.ts'
 import type { Store } from '#storage/store.ts'
 import type { RequestTarget } from './target.ts'
 
-/** What every handler of the control plane works with. */
+/** What every handler of the control plane needs. */
 export interface AdminParts {
   readonly store: Store
   readonly policy: Policy
@@ -19,15 +19,15 @@ export interface AdminParts {
   readonly log: Log
   readonly throttle: Throttle
   readonly clientAddress: ClientAddress
-  /** How many users one bulk call may carry. */
+  /** The maximum number of users in one bulk call. */
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number
-  /** What bodies may hold while they are read, together with those of the other planes. */
+  /** The memory that request bodies may use while they are read, shared with the other planes. */
   readonly bodyBudget?: BodyBudget
 }
 
 export interface AdminEnv {
-  /** Absent where the app is called without a port, as tests do: read it as `c.env?.incoming`. */
+  /** Absent where the app is called without a socket, as tests do: read it as `c.env?.incoming`. */
   Bindings: Partial<HttpBindings>
   Variables: {
     requestId: string
@@ -36,7 +36,7 @@ export interface AdminEnv {
     route: string | undefined
     adminKey: AdminKey | undefined
     userId: string | undefined
-    /** Why it was refused, for the log. */
+    /** The code of the refusal, for the log. */
     code: ErrorCode | undefined
   }
 }

@@ -1,9 +1,9 @@
-/** A cursor as a client gets it: opaque, and in a query it needs no escape. */
+/** A cursor for a client: opaque, and safe in a query without escapes. */
 export function encodeCursor(fields: object): string {
   return Buffer.from(JSON.stringify(fields)).toString('base64url')
 }
 
-/** What a cursor says, for a schema to look at; undefined where the text is not even of that form. */
+/** The decoded cursor, to be checked by a schema; undefined where the text cannot be decoded. */
 export function decodeCursor(text: string): unknown {
   try {
     return JSON.parse(Buffer.from(text, 'base64url').toString())

@@ -2,9 +2,9 @@ import { z } from '@hono/zod-openapi'
 import type { User } from '#core/user.ts'
 
 /**
- * One user's version, made of what an administrator edits and not of the counters, which change with every
- * request: an edit must not fail because the user is at work. That makes it weak by the letter of RFC 9110 for
- * anyone who compares bytes; it is sent in the strong form because `If-Match` allows no other.
+ * The version of one user. It covers what an administrator edits and not the counters, which change with every
+ * request: an edit must not fail because the user is active. By the letter of RFC 9110 that makes the tag weak for a
+ * comparison by bytes; it is sent in the strong form because `If-Match` allows no other.
  */
 export function etagOf(user: Pick<User, 'revision'>): string {
   return `"${user.revision}"`
@@ -17,8 +17,8 @@ export const ifMatchHeader = z.object({
 export type IfMatch = 'any' | readonly number[]
 
 /**
- * The revisions that an `If-Match` header allows; undefined where there is none. Tags that are not ours match
- * nothing. `W/` is forgiven: proxies that compress weaken the tags that pass through them.
+ * The revisions that an `If-Match` header allows; undefined without the header. Foreign tags match nothing. A `W/`
+ * prefix is accepted: proxies that compress weaken the tags that pass through them.
  */
 export function parseIfMatch(header: string | undefined): IfMatch | undefined {
   if (header === undefined) return undefined

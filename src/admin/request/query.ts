@@ -3,7 +3,7 @@ import type { Reading } from '#core/reading.ts'
 import type { AdminContext } from './context.ts'
 import { parseQuery } from './target.ts'
 
-/** Reads the query as what its parser makes of it. */
+/** Reads the query through its parser. */
 export function readQuery<T>(
   c: AdminContext,
   parse: (values: ReadonlyMap<string, string>) => Parsed<T>,

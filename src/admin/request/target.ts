@@ -2,18 +2,18 @@ import type { Issue } from '#core/errors.ts'
 import { invalid, type Parsed, parsed } from '#core/parsed.ts'
 
 /**
- * The request line's target, taken apart as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive bad
- * escapes; an access token may be any of these, so that its path segment is taken raw and decoded once,
- * strictly. Routing works on the raw segments too: guard and handler see the same path.
+ * The target of the request line, split as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive broken
+ * escapes. An access token may contain any of these, so its path segment is taken raw and decoded once, strictly.
+ * Routing works on the raw segments too: authentication and handler see the same path.
  */
 export interface RequestTarget {
-  /** As sent, without the query; always begins with `/` unless the target is no path at all. */
+  /** As sent, without the query; begins with `/` unless the target is not a path. */
   readonly path: string
   /** As sent, without `?`. */
   readonly query: string
 }
 
-/** @param raw `/path?query`, or the absolute form that is meant for proxies and that every server has to take */
+/** @param raw `/path?query`, or the absolute form, which is meant for proxies and must be accepted by every server */
 export function parseRequestTarget(raw: string): RequestTarget {
   const relative = raw.replace(/^https?:\/\/[^/?#]*/i, '')
   const [sent = ''] = relative.split('#', 1)
@@ -33,7 +33,7 @@ export function decodeSegment(segment: string): string | undefined {
 
 const nameLengthMax = 80
 
-/** What is wrong with a query whose parameters are these; an unknown one (`?page=2`) would not do what it asks for. */
+/** What is wrong with these parameters; an unknown one (`?page=2`) is an error, since it would have no effect. */
 export function queryFault(query: string, known: readonly string[]): Issue | undefined {
   const parsing = parseQuery(query)
   if (parsing.kind === 'invalid') return parsing.issues[0]
@@ -46,7 +46,7 @@ export function queryFault(query: string, known: readonly string[]): Issue | und
   return { path: stray.slice(0, nameLengthMax).toWellFormed(), message }
 }
 
-/** Reads a query in which every name may stand once. */
+/** Reads a query in which every name may occur once. */
 export function parseQuery(query: string): Parsed<ReadonlyMap<string, string>> {
   const values = new Map<string, string>()
   for (const pair of query.split('&')) {

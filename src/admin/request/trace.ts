@@ -5,27 +5,27 @@ import { createRequestId } from '#http/request-id.ts'
 import type { AdminContext, AdminEnv, AdminParts } from './context.ts'
 import { parseRequestTarget } from './target.ts'
 
-/** Gives every request its id, every answer its common headers, and the log its line. */
+/** Gives every request its id, every answer its common headers, and the log one line a request. */
 export function trace(parts: AdminParts) {
   return createMiddleware<AdminEnv>(async (c, next) => {
     const startedAt = performance.now()
     c.set('requestId', createRequestId(parts.clock()))
     c.set('target', parseRequestTarget(c.env?.incoming?.url ?? pathAndQueryOf(c.req.raw.url)))
     await next()
-    // On the answer as it is, whoever made it: a handler, a refusal, or the handler of errors.
+    // Set on the final response, whether a handler, a refusal or the error handler made it.
     c.res.headers.set('x-request-id', c.get('requestId'))
     c.res.headers.set('cache-control', 'no-store')
     c.res.headers.set('x-content-type-options', 'nosniff')
     const { status } = c.res
     const log = () => writeLine(c, parts, status, performance.now() - startedAt)
-    // A streamed list ends long after its handler; the line says how long all of it took.
+    // A streamed list ends long after its handler; the logged duration includes the stream.
     const outgoing = c.env?.outgoing
     if (outgoing) outgoing.once('close', log)
     else log()
   })
 }
 
-/** The client's address, by the rules for proxies. */
+/** The client's address, by the rules for trusted proxies. */
 export function addressOf(c: AdminContext, clientAddress: ClientAddress): string {
   const incoming = c.env?.incoming
   return clientAddress(incoming?.socket.remoteAddress, incoming?.headers['x-forwarded-for'])

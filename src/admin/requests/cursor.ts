@@ -5,7 +5,7 @@ import { isUserId } from '#core/user-id.ts'
 import { present } from '#lib/present.ts'
 import { latestAsked } from '#metering/usage-range.ts'
 
-/** Where a list of requests goes on. It carries the whole question, so that it cannot be mixed up with another list. */
+/** Where a list of requests continues. It carries the whole query, so that it cannot be used with another list. */
 export interface RequestCursor {
   readonly filter: RequestFilter
   readonly after: string
@@ -31,7 +31,7 @@ export function encodeRequestCursor({ filter, after }: RequestCursor): string {
   return encodeCursor({ ...filter, after })
 }
 
-/** Undefined where the text is no cursor of ours. */
+/** Undefined where the text is not a cursor of this API. */
 export function parseRequestCursor(text: string): RequestCursor | undefined {
   const parsed = encoded.safeParse(decodeCursor(text))
   if (!parsed.success) return undefined

@@ -7,12 +7,12 @@ import { encodeRequestCursor } from './cursor.ts'
 import { parseRequestQuery, type RequestQuery } from './query.ts'
 import { type RequestAnswer, requestListSchema, requestQuerySchema } from './schemas.ts'
 
-/** GET /admin/requests: what the ledger has of single requests, newest first. */
+/** GET /admin/requests: single requests in the ledger, newest first. */
 export const listRequests: Operation = {
   tag: 'Usage',
   summary: 'Find single requests in the ledger',
   description:
-    'Newest first, in pages. Only what was admitted has an entry; what was refused before is in the log alone.',
+    'Newest first, in pages. Only admitted requests have an entry; refused ones are in the log alone.',
   request: { query: requestQuerySchema },
   answer: { description: 'Requests', schema: requestListSchema },
   refusals: ['bad_request'],

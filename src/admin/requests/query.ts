@@ -6,7 +6,7 @@ import { parseAskedTime } from '#metering/usage-range.ts'
 import { parseRequestCursor } from './cursor.ts'
 import { requestQuerySchema, requestsDefault } from './schemas.ts'
 
-/** What a query asks of the ledger: one entry, or a page of those that a filter leaves. */
+/** A query on the ledger: one entry, or a page of those that a filter selects. */
 export type RequestQuery =
   | { readonly kind: 'one'; readonly id: string }
   | { readonly kind: 'page'; readonly question: RequestQuestion }
@@ -44,7 +44,7 @@ export function parseRequestQuery(
   return page({ filter: place.filter, after: place.after, limit })
 }
 
-/** What a follow-up says again has to be what the cursor says; what it leaves out the cursor knows. */
+/** Parameters sent with a cursor must equal the cursor's; missing ones are taken from it. */
 function belongs(asked: RequestFilter, known: RequestFilter): boolean {
   const names = Object.keys(asked) as (keyof RequestFilter)[]
   return names.every((name) => asked[name] === known[name])

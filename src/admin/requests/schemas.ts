@@ -3,7 +3,7 @@ import { countField, lengthField, lineField, statusField, timeField } from '#adm
 import { requestStates } from '#core/booked-request.ts'
 import { isUserId } from '#core/user-id.ts'
 
-/** Entries of the ledger on the wire. */
+/** The wire format of ledger entries. */
 export type RequestAnswer = z.input<typeof requestSchema>
 
 export const requestsDefault = 100
@@ -23,12 +23,15 @@ export const requestQuerySchema = z.object({
     .string()
     .regex(/^(?:req|res|evt)_[0-9a-z]{24}(?:\.[1-9])?$/, 'must be the id of a request (req_…)')
     .optional()
-    .openapi({ description: 'The one with that id, as `x-request-id` and the log say it. Stands alone.' }),
+    .openapi({
+      description:
+        'The request with this id (`x-request-id`, also in the log). No other parameter is allowed.',
+    }),
   user: z
     .string()
     .refine(isUserId, 'must be a user’s id (usr_…)')
     .optional()
-    .openapi({ description: 'An id, also of a user who was removed.' }),
+    .openapi({ description: 'A user’s id, also of a deleted user.' }),
   state: z.enum(requestStates).optional(),
   status: z
     .string()
@@ -39,16 +42,18 @@ export const requestQuerySchema = z.object({
       type: 'integer',
       minimum: 0,
       maximum: 999,
-      description: 'That the client got; 0 where it was gone before.',
+      description: 'The status sent to the client; 0 where the client left before.',
     }),
   code: z
     .string()
     .regex(/^[a-z_]{1,64}$/, 'must be a code of an error, or client_gone')
     .optional()
-    .openapi({ description: 'Of an error, or `client_gone`.' }),
+    .openapi({ description: 'The code of an error, or `client_gone`.' }),
   family: lineField(256).optional(),
   model: lineField(256).optional(),
-  upstream: lineField(256).optional().openapi({ description: 'Empty for what was sent to none.' }),
+  upstream: lineField(256)
+    .optional()
+    .openapi({ description: 'Empty: requests that were sent to no upstream.' }),
   from: time('Came in at this instant or later.'),
   to: time('Came in before this instant.'),
   limit: z
@@ -58,7 +63,7 @@ export const requestQuerySchema = z.object({
     .refine((limit) => limit >= 1 && limit <= requestsMax, limitMessage)
     .optional()
     .openapi({ type: 'integer', minimum: 1, maximum: requestsMax, default: requestsDefault }),
-  cursor: z.string().max(4000).optional().openapi({ description: '`nextCursor` of the page before.' }),
+  cursor: z.string().max(4000).optional().openapi({ description: '`nextCursor` of the previous page.' }),
 })
 
 const figure = countField()
@@ -66,44 +71,51 @@ const figure = countField()
 const requestSchema = z
   .object({
     id: z.string().openapi({
-      description: 'Behind a point: what a request used of another family, as an entry beside its own.',
+      description: 'With a dot: the usage of another family within a request, as an entry beside its own.',
     }),
     user: z.string(),
     startedAt: timeField(),
     endedAt: timeField().optional(),
     route: z.string(),
     family: z.string(),
-    model: z.string().openapi({ description: 'As it was asked for.' }),
+    model: z.string().openapi({ description: 'The model as requested.' }),
     state: z.enum(requestStates).openapi({
       description: '`released` cost nothing; `abandoned` was left open by a process or a lease that ended.',
     }),
     status: statusField().optional(),
-    code: z.string().optional().openapi({ description: 'Why it failed or was cut off; `client_gone`.' }),
+    code: z
+      .string()
+      .optional()
+      .openapi({ description: 'Why the request failed or was cut off, or `client_gone`.' }),
     upstream: z.string().optional(),
     address: z.string().optional(),
-    isEstimated: z.boolean().openapi({ description: 'Whether the figures are ours, not the provider’s.' }),
-    hold: figure.openapi({ description: 'Units that it held of the quota while it ran.' }),
+    isEstimated: z
+      .boolean()
+      .openapi({ description: 'Whether the figures are estimates, not the provider’s.' }),
+    hold: figure.openapi({ description: 'Units reserved while the request ran.' }),
     input: figure.openapi({ description: 'Fresh input, neither read from nor written to a cache.' }),
     cacheRead: figure,
     cacheWritten: figure,
     output: figure.openapi({ description: 'Without reasoning.' }),
     reasoning: figure,
-    units: figure.openapi({ description: 'What counts against the quota.' }),
+    units: figure.openapi({ description: 'Units counted against the quota.' }),
     toolRequests: z
       .record(z.string(), figure)
       .optional()
-      .openapi({ description: 'Requests of the tools that the provider itself ran, by tool.' }),
+      .openapi({ description: 'Calls of tools that the provider ran itself, by tool.' }),
     cacheWritten1h: figure
       .optional()
-      .openapi({ description: 'Of `cacheWritten`, what stays in the cache for an hour.' }),
-    audioInput: figure.optional().openapi({ description: 'Parts of the units above, as the four are.' }),
+      .openapi({ description: 'The part of `cacheWritten` that is cached for an hour.' }),
+    audioInput: figure
+      .optional()
+      .openapi({ description: 'Audio and image figures are parts of the units above.' }),
     audioOutput: figure.optional(),
     imageInput: figure.optional(),
     imageOutput: figure.optional(),
     serviceTier: z
       .string()
       .optional()
-      .openapi({ description: 'How the provider says it served it, in its own word: `default`, `flex` …' }),
+      .openapi({ description: 'The provider’s own name for how it served the request: `default`, `flex` …' }),
     durationMs: figure.optional(),
     firstByteMs: figure.optional(),
   })
@@ -118,7 +130,7 @@ export const requestListSchema = z
       .optional()
       .openapi({
         description:
-          'Where it goes on. A page that has one may hold fewer requests than `limit`, or none: a page looks at a bounded ' +
+          'The cursor of the next page. A page with one may hold fewer requests than `limit`, or none: a page checks a bounded ' +
           'number of entries.',
       }),
   })

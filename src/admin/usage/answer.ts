@@ -7,7 +7,7 @@ import { csvHead, csvLine } from './csv.ts'
 import type { UsageQuery } from './query.ts'
 import { usageReportSchema } from './schemas.ts'
 
-/** A report of usage as the API's description says it. */
+/** A usage report in the API's description. */
 export const reportAnswer = { description: 'Rows, or the same as CSV', schema: usageReportSchema }
 
 export async function answerReport(
@@ -16,7 +16,7 @@ export async function answerReport(
   { question, format }: UsageQuery,
 ): Promise<Answer> {
   const report = await reportUsage(store.usage, question)
-  // A list of types in which CSV stands at all: nobody but who wants it names it.
+  // CSV anywhere in the list counts: only a client that wants CSV names it.
   const isCsv =
     format === 'csv' || (format === undefined && /\btext\/csv\b/i.test(c.req.header('accept') ?? ''))
   return isCsv ? answerCsv(question, report) : answerJson(question, report, policy.timeZone)
@@ -48,7 +48,7 @@ function answerCsv({ groupBy }: UsageQuestion, { rows, truncated }: UsageReport)
   return written(stream, {
     'content-type': 'text/csv; charset=utf-8; header=present',
     'content-disposition': 'attachment; filename="usage.csv"',
-    // A table has no other place for it.
+    // A CSV table has no other place for it.
     'x-truncated': String(truncated),
   })
 }

@@ -2,8 +2,8 @@ import type { UsageDimension } from '#core/usage-question.ts'
 import type { UsageReportRow } from '#metering/usage-report.ts'
 
 /**
- * A report as CSV (RFC 4180). A model's name is what a client wrote, and a spreadsheet takes a cell that begins
- * with one of a few characters for a formula: such a cell gets an apostrophe in front.
+ * A report as CSV (RFC 4180). A model's name is client input, and a spreadsheet evaluates a cell that begins with one
+ * of a few characters as a formula: such a cell gets a leading apostrophe.
  */
 export function csvHead(groupBy: readonly UsageDimension[]): string {
   return `${columnsOf(groupBy).join(',')}\r\n`

@@ -11,9 +11,7 @@ export interface UsageQuery {
 
 const dayMs = 86_400_000
 
-/**
- * What a query asks of usage. With `userId` it is one user's, and cannot be grouped by user.
- */
+/** A query on usage. With `userId` it is about one user, and cannot be grouped by user. */
 export function parseUsageQuery(
   values: ReadonlyMap<string, string>,
   known: { readonly now: number; readonly timeZone: string; readonly userId?: string },
@@ -29,7 +27,7 @@ export function parseUsageQuery(
     return { kind: 'invalid', issues }
   }
   const { limit, format } = asked.value
-  // Where the path names nobody the schema has looked at it.
+  // Without a user in the path, the schema has checked the parameter.
   const whose = userId ?? values.get('user')
   const question = {
     ...range.value,

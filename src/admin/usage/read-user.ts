@@ -6,10 +6,10 @@ import { answerReport, reportAnswer } from './answer.ts'
 import { parseUsageQuery } from './query.ts'
 import { userUsageQuerySchema } from './schemas.ts'
 
-/** GET /admin/users/{token}/usage: what one user used. Of one who was removed: /admin/usage?user=usr_…. */
+/** GET /admin/users/{token}/usage: the usage of one user. For a deleted user: /admin/usage?user=usr_…. */
 export const readUserUsage: Operation = {
   tag: 'Usage',
-  summary: 'What one user used, in buckets of time',
+  summary: 'Usage of one user, in buckets of time',
   request: { params: userPath, query: userUsageQuerySchema },
   answer: reportAnswer,
   refusals: ['bad_request', 'not_found'],

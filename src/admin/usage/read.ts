@@ -4,12 +4,12 @@ import { answerReport, reportAnswer } from './answer.ts'
 import { parseUsageQuery } from './query.ts'
 import { usageQuerySchema } from './schemas.ts'
 
-/** GET /admin/usage: what everybody used, in buckets of time. */
+/** GET /admin/usage: the usage of all users, in buckets of time. */
 export const readUsage: Operation = {
   tag: 'Usage',
-  summary: 'What was used, in buckets of time',
+  summary: 'Usage of all users, in buckets of time',
   description:
-    'Of everybody together, or by user. Read from totals, so that it costs the same however many requests ' +
+    'All users together, or by user. Read from totals, so that it costs the same however many requests ' +
     'there were, and reaches back further than single requests are kept.',
   request: { query: usageQuerySchema },
   answer: reportAnswer,

@@ -17,7 +17,7 @@ const time = (what: string) =>
       description: `${what} Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as 2026-11-22T13:00:00Z.`,
     })
 
-/** What both reports take; `bucket`, `from`, `to` and `groupBy` are read together, by the rules of their own. */
+/** The parameters of both reports; `bucket`, `from`, `to` and `groupBy` are checked together elsewhere. */
 const common = {
   bucket: z
     .string()
@@ -34,7 +34,7 @@ const common = {
   model: lineField(256).optional(),
   upstream: lineField(256)
     .optional()
-    .openapi({ description: 'Empty for what was sent to none, or nobody knows to which.' }),
+    .openapi({ description: 'Empty: requests that were sent to no upstream, or to an unknown one.' }),
   status: z
     .string()
     .regex(/^(?:0|[1-5]\d\d)$/, 'must be an HTTP status, or 0')
@@ -44,7 +44,7 @@ const common = {
       type: 'integer',
       minimum: 0,
       maximum: 599,
-      description: 'That the client got; 0 where it was gone before.',
+      description: 'The status sent to the client; 0 where the client left before.',
     }),
   limit: z
     .string()
@@ -72,10 +72,10 @@ export const usageQuerySchema = z.object({
     .string()
     .refine(isUserId, 'must be a user’s id (usr_…)')
     .optional()
-    .openapi({ description: 'An id, also of a user who was removed.' }),
+    .openapi({ description: 'A user’s id, also of a deleted user.' }),
 })
 
-/** Of one user, whom the path names. */
+/** The report of one user, who is named in the path. */
 export const userUsageQuerySchema = z.object({
   ...common,
   groupBy: listed(usageDimensions.filter((dimension) => dimension !== 'user')),
@@ -102,7 +102,7 @@ export const usageReportSchema = z
           status: statusField().optional(),
           requests: figure,
           estimated: figure.openapi({
-            description: 'Requests whose figures are ours, not the provider’s.',
+            description: 'Requests whose figures are estimates, not the provider’s.',
           }),
           input: figure.openapi({ description: 'Fresh input, neither read from nor written to a cache.' }),
           cacheRead: figure,
@@ -110,12 +110,11 @@ export const usageReportSchema = z
           output: figure.openapi({ description: 'Without reasoning.' }),
           reasoning: figure,
           units: figure.openapi({
-            description:
-              'What counted against quotas: all five together, each by its weight when it was charged.',
+            description: 'Units counted against quotas: the sum of all five, each by its weight at the time.',
           }),
         }),
       )
-      .openapi({ description: 'In the order of time, then of the groups; what has no usage has no row.' }),
+      .openapi({ description: 'Sorted by time, then by the groups; only buckets with usage have a row.' }),
     truncated: z.boolean().openapi({ description: 'Whether there were more rows than `limit`.' }),
   })
   .openapi('UsageReport')

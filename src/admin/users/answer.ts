@@ -9,9 +9,9 @@ import type { User } from '#core/user.ts'
 import type { UserWire } from './wire.ts'
 
 /**
- * The answer that is one user, as it stands and with its version; the log is told which.
- * @param user undefined where there is no such user
- * @param ignored members of the body that are not known
+ * The answer for one user, with its current version as ETag; also notes the user's id for the log.
+ * @param user undefined where the user does not exist
+ * @param ignored unknown members of the body
  */
 export function answerUser(
   c: AdminContext,
@@ -24,7 +24,7 @@ export function answerUser(
   return answered({ ...toUser(user), ...toIgnored(ignored) }, { etag: etagOf(user) })
 }
 
-/** The same as the API's description says it. */
+/** The same in the API's description. */
 export function describeUser({ schemas }: UserWire, description: string): Operation['answer'] {
   return { description, schema: schemas.user, hasEtag: true }
 }

@@ -11,7 +11,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { toWireIssues } from './input.ts'
 import type { UserWire } from './wire.ts'
 
-/** POST /admin/users: a new user with a fresh access token; safe to repeat under an `Idempotency-Key`. */
+/** POST /admin/users: a new user with a fresh access token; safe to retry under an `Idempotency-Key`. */
 export function createUser(wire: UserWire): Operation {
   const { schemas } = wire
   return {
@@ -48,7 +48,7 @@ export function createUser(wire: UserWire): Operation {
   }
 }
 
-/** A temporary user has to have a time to live; by PUT, where exports come back, it may lie in the past. */
+/** A new temporary user needs an expiry in the future; by PUT, which also imports exports, it may lie in the past. */
 function expiryIssues({ type, expiresAt }: UserEdit, now: number): readonly Issue[] {
   if (type !== 'temporary' || (typeof expiresAt === 'number' && expiresAt > now)) return []
   return [

@@ -5,8 +5,8 @@ import { isUserId } from '#core/user-id.ts'
 import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
 
 /**
- * Where a list of users goes on. The cursor carries the whole question (filter and sort) and what was counted
- * at its first page: a page deep down costs what the first one does, and cannot be mixed up with another list.
+ * Where a list of users continues. The cursor carries the whole query (filter and sort) and the count from the first
+ * page. So a late page costs as much as the first one, and a cursor cannot be used with another list.
  */
 export interface ListCursor {
   readonly total: number
@@ -41,12 +41,12 @@ export function encodeListCursor({ total, sort, filter, after }: ListCursor): st
   return encodeCursor(fields)
 }
 
-/** Undefined where the text is no cursor of ours. */
+/** Undefined where the text is not a cursor of this API. */
 export function parseListCursor(text: string): ListCursor | undefined {
   const parsed = encoded.safeParse(decodeCursor(text))
   if (!parsed.success) return undefined
   const { total, sort, q, type, state, value, id } = parsed.data
-  // A value of another kind than the column's would be an error in the database.
+  // A value of another type than the column's would be an error in the database.
   const isText = sort === 'nickname' || sort === '-nickname'
   if (value !== null && (typeof value === 'string') !== isText) return undefined
   const filter = {

@@ -19,14 +19,13 @@ import { userPath } from './schemas.ts'
 import { toUnreadable, type UserWire } from './wire.ts'
 import { answerWritten, writeIfMatch } from './write.ts'
 
-/** DELETE /admin/users/{token}: disables, with a reason where one is given. */
+/** DELETE /admin/users/{token}: disables the user, with an optional reason. */
 export function disableUser(wire: UserWire): Operation {
   return {
     summary: 'Disables the user with the given token',
     description:
-      'A second time keeps the first `disabledAt`. PUT with `disabledAt: null` enables again. A user whose stored row is ' +
-      'damaged is disabled as well: the answer then holds what can be read of it. With `If-Match` such a user is 409, since ' +
-      'nothing can be compared.',
+      'Disabling again keeps the first `disabledAt`. PUT with `disabledAt: null` enables again. A user whose stored row is ' +
+      'damaged is disabled as well: the answer then holds what can be read of it.',
     request: {
       params: userPath,
       headers: ifMatchHeader,
@@ -49,7 +48,10 @@ export function disableUser(wire: UserWire): Operation {
   }
 }
 
-/** Disabled all the same; the answer is what can be read, and the operator has to mend the row. */
+/**
+ * The user is disabled although the row is damaged. The answer holds what can be read; the operator has to repair the
+ * row.
+ */
 function answerUnreadable(c: AdminContext, { log }: AdminParts, user: UnreadableUser): Answer {
   c.set('userId', user.id)
   log.error(
@@ -59,7 +61,7 @@ function answerUnreadable(c: AdminContext, { log }: AdminParts, user: Unreadable
   return answered(toUnreadable(user))
 }
 
-/** What disabling changes depends on the user as it stands, and `If-Match` makes sure that it still stands so. */
+/** The change depends on the user's current state, and `If-Match` makes sure that it is still current. */
 async function disableIfMatch(
   c: AdminContext,
   parts: AdminParts,
@@ -73,7 +75,7 @@ async function disableIfMatch(
   return answerWritten(c, wire, await writeIfMatch(c, parts, { id: user.id }, edit))
 }
 
-/** An empty reason is none: a form that was left blank must not take the first one away. */
+/** An empty reason counts as absent: a form left blank must not erase the first reason. */
 function parseReason(values: ReadonlyMap<string, string>): Parsed<string | undefined> {
   const reason = parseBy(reasonField, values.get('disabledReason') || undefined)
   if (reason.kind === 'parsed') return reason

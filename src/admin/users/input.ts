@@ -9,9 +9,9 @@ import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'
 import { accessTokenIssues } from './wire.ts'
 
-/** The user that the path names, by access token or by id. */
+/** The user in the path, named by access token or by id. */
 export function readUserRef(c: AdminContext): Reading<UserRef> {
-  // The route matched these very segments: /admin/users/{token}, whatever stands behind.
+  // The route matched these segments: /admin/users/{token}, with or without more behind.
   const segment = c.get('target').path.split('/')[3] ?? ''
   const name = decodeSegment(segment)
   if (name === undefined)
@@ -22,7 +22,7 @@ export function readUserRef(c: AdminContext): Reading<UserRef> {
   return read({ accessToken: name })
 }
 
-/** The user that the path names, as the store has it; the log is told which. */
+/** Loads the user in the path; also notes the user's id for the log. */
 export async function readNamedUser(c: AdminContext, { store, clock }: AdminParts): Promise<Reading<User>> {
   const ref = readUserRef(c)
   if (ref.kind === 'refused') return ref
@@ -32,12 +32,12 @@ export async function readNamedUser(c: AdminContext, { store, clock }: AdminPart
   return read(user)
 }
 
-/** Issues that only the store could find, by the names of the wire. */
+/** The store's issues, with the field names of the wire. */
 export function toWireIssues(issues: readonly Issue[]): readonly Issue[] {
   return issues.map(({ path, message }) => ({ path: path.replace(/^quotaUsed\b/, 'tokenCounts'), message }))
 }
 
-/** Why the store wrote nothing. */
+/** The problem for a write that the store refused. */
 export function problemOf(
   result: Exclude<UsersWritten, { readonly kind: 'written' }>,
   place: string,

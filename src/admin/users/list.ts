@@ -11,12 +11,12 @@ import { type ListPageQuery, listQuerySchema, parseListQuery, toPageRequest } fr
 import { streamUsers } from './stream.ts'
 import type { UserWire } from './wire.ts'
 
-/** GET /admin/users: everybody, streamed; or one page where a parameter asks for it. */
+/** GET /admin/users: all users, streamed; or one page where a parameter asks for it. */
 export function listUsers(wire: UserWire): Operation {
   return {
     summary: 'List all users',
     description:
-      'Without parameters everybody, streamed. Any parameter asks for a page: `count` is then the length of ' +
+      'Without parameters all users, streamed. Any parameter asks for a page: `count` is then the length of ' +
       '`users`, `total` how many there are, `nextCursor` where it goes on.',
     request: { query: listQuerySchema },
     answer: { description: 'A list of users', schema: userList(wire.schemas.user) },
@@ -37,7 +37,7 @@ function userList(user: z.ZodType) {
   return z.object({ users, count: lengthField(), ...paging }).openapi('UserList')
 }
 
-/** Few enough that reading and unsealing a page does not hold up others. */
+/** Few enough that reading and decrypting a page does not delay other requests. */
 const streamPageSize = 200
 
 async function answerEverybody(
@@ -54,13 +54,13 @@ async function answerEverybody(
       requestId,
     )
   const stream = streamUsers({
-    // Read before the status is sent, so that a store that is down is a 503 and not a list that breaks off.
+    // Read before the status is sent, so that an unavailable store gives a 503 and not a list that breaks off.
     first: await page(),
     nextPage: page,
     toText: (user) => JSON.stringify(wire.toUser(user)),
     onFailure(error) {
       log.error({ err: error, requestId }, 'a list of users broke off')
-      // A connection that ends without the last chunk is how a client learns that this is not the whole list.
+      // Without the last chunk the client can tell that the list is incomplete.
       outgoing?.destroy()
       return outgoing ? 'cut' : 'open'
     },
@@ -68,7 +68,7 @@ async function answerEverybody(
   return written(stream)
 }
 
-/** A page, after the log was told of users who are missing from it. */
+/** Logs the users whose rows cannot be read, and returns the page. */
 function toldOf(page: UserPage, log: Log, requestId: string): UserPage {
   const { unreadable } = page
   if (unreadable)

@@ -5,7 +5,7 @@ import { userTypes } from '#core/user.ts'
 import type { UserFilter, UserPageRequest } from '#core/user-list.ts'
 import { type ListCursor, parseListCursor, sortFields, sortNames, userStates } from './cursor.ts'
 
-/** What a query asks of the list: all users, or one page. */
+/** A query on the list: all users, or one page. */
 export type ListQuery = { readonly kind: 'all' } | ListPageQuery
 
 export interface ListPageQuery {
@@ -28,16 +28,16 @@ export const listQuerySchema = z.object({
     .refine((limit) => limit >= 1 && limit <= limitMax, `must be a whole number from 1 to ${limitMax}`)
     .optional()
     .openapi({ type: 'integer', minimum: 1, maximum: limitMax, default: limitDefault }),
-  cursor: z.string().max(2000).optional().openapi({ description: '`nextCursor` of the page before.' }),
+  cursor: z.string().max(2000).optional().openapi({ description: '`nextCursor` of the previous page.' }),
   sort: z.enum(sortNames).optional().openapi({ description: 'A minus sign sorts descending.' }),
   q: lineField(200)
     .optional()
-    .openapi({ description: 'Part of a nickname, an id, or the shown part of a token.' }),
+    .openapi({ description: 'Part of a nickname, an id, or the visible part of a token.' }),
   type: z.enum(userTypes).optional(),
   state: z.enum(userStates).optional(),
 })
 
-/** Any of the parameters asks for a page; without them the list is everybody. */
+/** Any parameter asks for a page; without one the list has all users. */
 export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<ListQuery> {
   const fields = parseBy(listQuerySchema, Object.fromEntries(values))
   if (fields.kind === 'invalid') return fields
@@ -59,7 +59,7 @@ export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<List
   return parsed({ kind: 'page', limit, sort: cursor.sort, filter: cursor.filter, cursor })
 }
 
-/** The page as the store is asked for it. */
+/** The store's request for the page. */
 export function toPageRequest(query: ListPageQuery, now: number): UserPageRequest {
   const field = sortFields.find((name) => name === query.sort?.replace('-', ''))
   return {
@@ -71,7 +71,7 @@ export function toPageRequest(query: ListPageQuery, now: number): UserPageReques
   }
 }
 
-/** What a follow-up says again has to be what the cursor says; what it leaves out the cursor knows. */
+/** Parameters sent with a cursor must equal the cursor's; missing ones are taken from it. */
 function belongs(cursor: ListCursor, sort: string | undefined, asked: UserFilter): boolean {
   const { filter } = cursor
   return (

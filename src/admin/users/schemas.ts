@@ -16,15 +16,15 @@ import { periods } from '#core/period.ts'
 import { ipLimitActions, userTypes } from '#core/user.ts'
 
 /**
- * Users on the wire, by the contract's names and ours beside them. The maps by family know the operator's
- * families and the contract's four, so that the schemas are made for a configuration.
+ * The wire format of users: the contract's names, and ours beside them. The maps by family contain the operator's
+ * families and the contract's four, so the schemas depend on the configuration.
  */
 export type UserSchemas = ReturnType<typeof createUserSchemas>
 export type UserInput = z.output<UserSchemas['edit']>
 export type UserAnswer = z.input<UserSchemas['user']>
 export type CreatedAnswer = z.input<UserSchemas['created']>
 
-/** Members of answers that are not edited: an answer that is put back holds them. */
+/** Members of answers that cannot be edited: a client may send back an answer that holds them. */
 export const answeredBesides = { user: ['id'], list: ['count', 'total', 'nextCursor'] } as const
 
 export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst: readonly string[]) {
@@ -32,7 +32,7 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
     description: 'What to change: absent leaves a field as it is, null clears one that may be absent.',
   })
   const user = z.object(answeredFields(familyNames, hiddenAtFirst)).openapi('User', {
-    description: 'A field that is not set is absent, never null.',
+    description: 'Unset fields are absent, never null.',
   })
   return {
     created: z.object({ token: z.string(), id: z.string(), ignored: ignoredField() }).openapi('CreatedUser'),
@@ -43,19 +43,19 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
   }
 }
 
-/** The parameters of a path that names a user. */
+/** The path parameter that names a user. */
 export const userPath = z.object({
   token: z.string().openapi({ description: 'The user’s token, percent-encoded, or id.' }),
 })
 
-/** In the answer to a body. */
+/** The list of ignored members in the answer to a body. */
 export function ignoredField() {
   return z
     .array(z.string())
     .optional()
     .openapi({
       description:
-        'Members of the body that are not known, such as `tokenLimit` or `users[3].tokenLimit`; the first 100 of them. ' +
+        'Unknown members of the body, such as `tokenLimit` or `users[3].tokenLimit`; the first 100 of them. ' +
         'Absent where every member is known.',
     })
 }
@@ -79,14 +79,14 @@ function editableFields(familyNames: readonly string[]) {
       .optional()
       .openapi({
         description:
-          'In a bulk: whose user this is. With a path it has to be the token of the user whom the path names; it ' +
-          'changes no token.',
+          'In a bulk: names the user. With a path it must be the token of the user in the path; it cannot ' +
+          'change a token.',
       }),
     // Exports of other systems hold hashed addresses, which limits cannot use but an account may keep.
     ip: z
       .array(lineField(100))
       .nullish()
-      .openapi({ description: 'Addresses the user came from, newest last.' }),
+      .openapi({ description: 'Addresses of the user’s requests, newest last.' }),
     nickname: lineField(80).nullish(),
     type: z.enum(userTypes).optional(),
     promptCount: countInput().optional(),
@@ -114,7 +114,7 @@ function answeredFields(familyNames: readonly string[], hiddenAtFirst: readonly 
   const hidden = hiddenAtFirst.length === 0 ? '' : `; ${hiddenAtFirst.join(', ')} only where used or limited`
   return {
     token: z.string(),
-    id: z.string().openapi({ description: 'Stands for the token in every path, and is no secret.' }),
+    id: z.string().openapi({ description: 'Can replace the token in every path; not secret.' }),
     ip: z.array(z.string()),
     nickname: z.string().optional(),
     type: z.enum(userTypes),
@@ -145,7 +145,7 @@ function answeredFields(familyNames: readonly string[], hiddenAtFirst: readonly 
   }
 }
 
-/** Strict, so that a family that is misspelt is an error and not a limit that never works. */
+/** Strict: a misspelt family is an error, not a limit without effect. */
 function mapByFamily<Value extends z.ZodType>(
   familyNames: readonly string[],
   value: Value,

@@ -1,22 +1,22 @@
 import type { User } from '#core/user.ts'
 import type { UserPage } from '#core/user-list.ts'
 
-/** Where a streamed list gets its pages, and what is done when one cannot be had. */
+/** The pages of a streamed list, and what to do when one cannot be read. */
 export interface UserStreamSource {
   readonly first: UserPage
   readonly nextPage: (after: NonNullable<UserPage['next']>) => Promise<UserPage>
   readonly toText: (user: User) => string
   /**
-   * Called when the list breaks off in the middle, when the status has long been sent. Answers whether the
-   * connection was cut; else the stream itself has to fail.
+   * Called when a page fails after the status was sent. Answers whether the connection was cut; otherwise the stream
+   * itself must fail.
    */
   readonly onFailure: (error: unknown) => 'cut' | 'open'
 }
 
 /**
- * `{"users":[…],"count":n}` of any number of users. A page is read when the client has taken the one before, so
- * that memory holds one page for however slow a client; between pages nothing is held in the database. The
- * count comes last, because only then is it known to be the length of what was sent.
+ * `{"users":[…],"count":n}` for any number of users. A page is read when the client has taken the one before: memory
+ * holds one page however slow the client is, and no transaction stays open between pages. The count comes last, when
+ * the number of sent users is known.
  */
 export function streamUsers(source: UserStreamSource): ReadableStream<Uint8Array> {
   const text = new TextEncoder()
@@ -47,7 +47,7 @@ export function streamUsers(source: UserStreamSource): ReadableStream<Uint8Array
         }
       },
     },
-    // Nothing is read ahead: the answer to a HEAD never is.
+    // No read-ahead: the body of a HEAD is never read.
     { highWaterMark: 0 },
   )
 }

@@ -22,28 +22,28 @@ import {
   type UserSchemas,
 } from './schemas.ts'
 
-/** Between the wire's users and ours, for one configuration of families. */
+/** Converts users between the wire and the domain, for one configuration of families. */
 export interface UserWire {
   readonly schemas: UserSchemas
   readonly parseEdit: (value: unknown) => Parsed<EditInput>
-  /** What a new user shall be; the access token is not the body's to say. */
+  /** The new user of a body, which cannot choose the access token. */
   readonly parseNew: (value: unknown) => Parsed<EditInput>
-  /** `{users: […]}` as writes in their order, each under its own access token. */
+  /** `{users: […]}` as writes in their order, each with its own access token. */
   readonly parseBulk: (
     value: unknown,
     usersMax: number,
   ) => Promise<Parsed<BulkInput> | { readonly kind: 'too_many' }>
   readonly toUser: (user: User) => UserAnswer
-  /** What creating a user answers: the secret that is its holder's. */
+  /** The answer to creating a user, with the access token. */
   readonly toCreated: (user: User) => CreatedAnswer
 }
 
-/** A user as a body says it. */
+/** A user as a body describes it. */
 interface EditInput {
   readonly edit: UserEdit
-  /** Whose user it is; undefined where the body does not say it. */
+  /** The access token in the body; undefined without one. */
   readonly accessToken: string | undefined
-  /** Members that are not known. */
+  /** Unknown members. */
   readonly ignored: readonly string[]
 }
 
@@ -52,7 +52,7 @@ interface BulkInput {
   readonly ignored: readonly string[]
 }
 
-/** What of the policy says which families there are, and which of them are shown. */
+/** The parts of the policy that list the families and those to show. */
 type ShownPolicy = Pick<Policy, 'families' | 'limits'>
 
 export function createUserWire(families: readonly Family[], limits: Policy['limits'] = {}): UserWire {
@@ -93,7 +93,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     parseNew: (value) => parseEdit(value, known.new),
     async parseBulk(value, usersMax) {
       if (!isObject(value) || !Array.isArray(value.users)) return { kind: 'invalid', issues: notBulk(value) }
-      // Counted before they are looked at, so that too many cost nothing.
+      // Counted before they are checked, so that too many cost nothing.
       if (value.users.length > usersMax) return { kind: 'too_many' }
       const issues: Issue[] = []
       const writes: UserWrite[] = []
@@ -106,7 +106,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
           writes.push(write.value.write)
           if (ignored.length < namedMax) ignored.push(...write.value.ignored)
         }
-        // More are not answered, and each that is wrong costs ten times one that is right.
+        // More issues are not returned, and checking a wrong element costs ten times as much as a right one.
         if (issues.length > issuesMax) break
         await turn()
       }
@@ -117,13 +117,13 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
   }
 }
 
-/** What is wrong with a text as the access token of a user who is to be written; nothing where it is fine. */
+/** The issues of a text as an access token that is to be written; empty where it is valid. */
 export function accessTokenIssues(text: string | undefined): readonly Issue[] {
-  if (text === undefined) return [{ path: '', message: 'is required: it says whose user this is' }]
+  if (text === undefined) return [{ path: '', message: 'is required: it names the user' }]
   if (!mayBeAccessToken(text) || !text.isWellFormed()) {
     return [{ path: '', message: 'must be 1 to 512 characters without control characters' }]
   }
-  // In a path it would name another user, or nobody.
+  // A path with this text would name a user by id.
   if (isUserId(text)) return [{ path: '', message: "must not look like a user's id" }]
   return []
 }
@@ -200,7 +200,7 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
   }
 }
 
-/** Of a user whose row cannot be read otherwise. */
+/** The readable parts of a user whose row is damaged. */
 export function toUnreadable({ id, accessToken, disabledAt, disabledReason, expiresAt }: UnreadableUser) {
   return { id, ...present({ token: accessToken, disabledAt, disabledReason, expiresAt }) }
 }
@@ -209,7 +209,7 @@ function isBeyond(count: number | undefined): boolean {
   return count !== undefined && count > unitsMax
 }
 
-/** Counts that only a sum can come to. */
+/** Counts so high that only a sum can reach them. */
 function toStanding({ promptCount, tokenCounts = {} }: UserInput): UserEdit['standing'] {
   const quotaUsed = presentEntries<number>(tokenCounts, isBeyond)
   const isAny = isBeyond(promptCount) || Object.keys(quotaUsed).length > 0

@@ -12,7 +12,7 @@ import { problemOf } from './input.ts'
 import { ignoredField } from './schemas.ts'
 import type { UserWire } from './wire.ts'
 
-/** PUT /admin/users: creates or merges many, all or none of them. */
+/** PUT /admin/users: creates or merges many users, all or none of them. */
 export function writeUsers(wire: UserWire): Operation {
   const { schemas } = wire
   return {

@@ -14,14 +14,14 @@ import { problemOf, readUserRef } from './input.ts'
 import { userPath } from './schemas.ts'
 import type { UserWire } from './wire.ts'
 
-/** PUT /admin/users/{token}: creates or merges. */
+/** PUT /admin/users/{token}: creates or merges one user. */
 export function writeUser(wire: UserWire): Operation {
   const { schemas } = wire
   return {
     summary: 'Update a user by token',
     description:
-      'Creates the user where the token is not known; an unknown id is 404. Maps merge by family. A `token` in the ' +
-      'body that is not the path’s is 400. A user whose stored row is damaged is 409: only DELETE changes it.',
+      'Creates the user where the token is unknown; an unknown id is 404. Maps merge by family. A `token` in the ' +
+      'body that is not the path’s is 400.',
     request: { params: userPath, headers: ifMatchHeader, body: jsonBody(schemas.edit) },
     answer: { ...describeUser(wire, 'The updated user'), schema: schemas.written },
     refusals: [...bodyRefusals, 'not_found', 'conflict', 'precondition_failed'],
@@ -46,8 +46,8 @@ const anotherToken = {
 }
 
 /**
- * Whether the body's access token is another than the path's: a caller who means to change it must not believe that it
- * is done. An id that the path names may stand in the body as well.
+ * Whether the body's access token differs from the path's: a caller who means to change it must not believe that it
+ * was changed. Where the path holds an id, the body may hold the same id.
  */
 async function meansAnother(
   { store, clock }: AdminParts,
@@ -61,7 +61,7 @@ async function meansAnother(
   return user !== undefined && user.accessToken !== said
 }
 
-/** Writes one user, if the request's `If-Match` allows it. */
+/** Writes one user if the request's `If-Match` allows it. */
 export async function writeIfMatch(
   c: AdminContext,
   { store, clock }: AdminParts,
@@ -72,14 +72,14 @@ export async function writeIfMatch(
   const allowed = parseIfMatch(c.req.header('if-match'))
   if (allowed === undefined) return store.users.writeUsers([{ ref, edit }], now)
   if (allowed === 'any') return store.users.writeUsers([{ ref, edit, expectedRevision: allowed }], now)
-  // Of several tags only the one that the user stands at can hold; the store checks that it still does.
+  // Of several tags only the user's current one can match; the store checks that it is still current.
   const current = await store.users.findUser(ref, now)
   if (!current && 'id' in ref) return { kind: 'unknown', index: 0 }
   if (!current || !allowed.includes(current.revision)) return { kind: 'stale', index: 0 }
   return store.users.writeUsers([{ ref, edit, expectedRevision: current.revision }], now)
 }
 
-/** @param ignored members of the body that are not known */
+/** @param ignored unknown members of the body */
 export function answerWritten(
   c: AdminContext,
   wire: UserWire,

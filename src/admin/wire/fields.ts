@@ -27,7 +27,7 @@ export function textField(max: number) {
     .openapi({ maxLength: max })
 }
 
-/** A whole number within bounds; what is wrong with one is said once. */
+/** A whole number within bounds; any fault gives the same message. */
 export function wholeField(min: number, max: number) {
   const error = `must be a whole number from ${min} to ${max}`
   return z.int({ error, abort: true }).min(min, error).max(max, error)
@@ -64,7 +64,10 @@ export function countField() {
   return wholeField(0, sumMax).openapi({ format: 'int64' })
 }
 
-/** A count in a body. A sum may have grown beyond the bound of one figure: it may be put back, and that is checked where it stands. */
+/**
+ * A count in a body. A sum can exceed the bound of a single figure; it may be sent back, and is checked against the
+ * stored one.
+ */
 export function countInput() {
   return wholeField(0, sumMax).openapi({ format: 'int64', maximum: unitsMax })
 }
@@ -73,16 +76,16 @@ export function countInput() {
 export function limitField() {
   return wholeField(-1, unitsMax).openapi({
     format: 'int64',
-    description: '0 means none, -1 unlimited; absent: the configured default.',
+    description: '0 allows nothing, -1 is unlimited; absent: the configured default.',
   })
 }
 
-/** How many users, keys or rows an answer is about; the contract has 32 bits for it. */
+/** The number of users, keys or rows in an answer; the contract uses 32 bits for it. */
 export function lengthField() {
   return wholeField(0, 2_147_483_647).openapi({ format: 'int32' })
 }
 
-/** The status of an HTTP answer: three digits, whatever an upstream makes of them. */
+/** The status of an HTTP answer: three digits, whatever an upstream sends. */
 export function statusField() {
   return wholeField(0, 999)
 }
@@ -94,7 +97,7 @@ export function daysField() {
     .openapi({ description: 'At least 1; -1 for ever; absent: the configured default.' })
 }
 
-/** A century: further back nobody has been seen. */
+/** A century: no address was seen longer ago. */
 const daysMax = 36_500
 
 const listMax = 256
@@ -115,7 +118,7 @@ export function modelsField() {
 const metaBytesMax = 16_384
 const metaDepthMax = 16
 
-/** Anything an operator wants to keep with a user, in bounds that keep a list of users small. */
+/** Any data that an operator keeps with a user, limited so that a list of users stays small. */
 export function metaField() {
   return z
     .record(z.string(), z.unknown())
@@ -131,11 +134,12 @@ export function metaField() {
 
 function isWithin(text: string, max: number): boolean {
   if (text.length <= max) return true
-  // Twice as many UTF-16 units cannot be few enough characters, and counting those of a huge text takes long.
+  // A text with more than twice as many UTF-16 units is certainly too long; counting the characters of a huge text
+  // would be slow.
   return text.length <= 2 * max && [...text].length <= max
 }
 
-/** Walked level by level: recursion over what a client sent could exhaust the stack. */
+/** Walked level by level: recursion over client input could exhaust the stack. */
 function isShallow(value: unknown): boolean {
   let level: unknown[] = [value]
   for (let depth = 0; level.length > 0; depth++) {
@@ -147,7 +151,7 @@ function isShallow(value: unknown): boolean {
 
 function mayBeKept(meta: Readonly<Record<string, unknown>>): boolean {
   const text = JSON.stringify(meta)
-  // JSON.stringify writes lone surrogates as escapes, so that the text itself always is well-formed.
+  // JSON.stringify writes lone surrogates as escapes, so the text itself is always well-formed.
   const holdsBadEscape = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/.test(text)
   return Buffer.byteLength(text) <= metaBytesMax && !holdsBadEscape
 }

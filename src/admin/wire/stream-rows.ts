@@ -1,12 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** Rows that are written as text in one go: a millisecond's worth. */
+/** Rows that are written as text in one go: a millisecond's work. */
 const rowsAtOnce = 500
 
-/**
- * A long text, made a piece at a time while the client takes it, so that writing tens of thousands of rows holds
- * nobody up.
- */
+/** A long text, made piece by piece as the client reads it: tens of thousands of rows do not block other requests. */
 export function streamRows<Row>(
   rows: readonly Row[],
   parts: {
@@ -31,7 +28,7 @@ export function streamRows<Row>(
         if (isLast) controller.close()
       },
     },
-    // Nothing is read ahead: the answer to a HEAD never is.
+    // No read-ahead: the body of a HEAD is never read.
     { highWaterMark: 0 },
   )
 }
