@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ScriptedRequest } from './gateway-scripted.ts'
 
-/** Figures that no request should say, as they stand in JSON. */
+/** Figures that no real request can have used, as JSON text. */
 export const absurdFigures: Readonly<Record<string, string>> = {
   'the largest exact number': '9007199254740991',
   'one that is not exact': '9007199254740992',
@@ -15,15 +15,15 @@ export const absurdFigures: Readonly<Record<string, string>> = {
   'twenty digits': '12345678901234567890',
 }
 
-/** What the upstream says that an ordinary request used. */
+/** What the upstream reports for an ordinary request. */
 export const ordinaryUnits = 12
 
 const json = { 'content-type': 'application/json' }
 const stream = { 'content-type': 'text/event-stream' }
 
 /**
- * An upstream that speaks both protocols and answers with the figure that the request's model names behind `@`, as a
- * whole answer or a stream; a request without one is answered in the ordinary way.
+ * An upstream of both protocols. It reports the figure that the request's model names after `@`, in a plain answer or
+ * a stream; without a figure it answers in the ordinary way.
  */
 export function answerWithFigure({ url, body }: ScriptedRequest, response: ServerResponse): void {
   const figure = absurdFigures[/@([^"]*)"/.exec(body)?.[1] ?? '']

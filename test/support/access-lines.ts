@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { errorTable } from '#core/errors.ts'
 
-/** Asserts that each request which was refused has a line in the log that says the code, and that no other has one. */
+/** Asserts that the log has a line with the code for each refused request, and a code on no other line. */
 export function assertCodes(log: string): void {
   const lines = log
     .split('\n')

@@ -4,7 +4,7 @@ import type { ServedRequest } from '#upstreams/simulated/served.ts'
 import { type Account, usageIn } from './account.ts'
 import type { Told } from './crash-load.ts'
 
-/** Each entry by what the upstream has served, and each served request by its entry. */
+/** Matches each entry with what the upstream served, and each served request with its entry. */
 export function assertServed(account: Account, served: readonly ServedRequest[], mark: string): number {
   const truths = new Map(served.map((each) => [each.model, each]))
   assert.equal(truths.size, served.length, 'nothing was sent twice')
@@ -16,7 +16,7 @@ export function assertServed(account: Account, served: readonly ServedRequest[],
   for (const entry of entries) {
     const truth = truths.get(String(entry.model))
     const what = JSON.stringify({ entry, truth })
-    // Nobody knows how far it came; that it is charged its input's estimate is looked at with the account.
+    // How far the request came is unknown; that it is charged its estimated input is checked with the account.
     if (entry.state === 'abandoned') continue
     if (entry.state === 'released') assert.equal(truth, undefined, `sent and not charged: ${what}`)
     else if (entry.is_estimated === 1) assert.ok(Number(entry.units) > 0, what)
@@ -28,7 +28,7 @@ export function assertServed(account: Account, served: readonly ServedRequest[],
   return exact
 }
 
-/** What clients and administrators were told is there. */
+/** Asserts that everything clients and administrators were told is stored. */
 export function assertTold(account: Account, { users, answers, unexpected }: Told): void {
   assert.deepEqual(unexpected, [])
   const entries = new Map(account.entries.map((entry) => [String(entry.model), entry]))

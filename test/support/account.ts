@@ -4,22 +4,22 @@ import { assertInvariants } from './invariants.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
-/** What a store holds, read past the program, which may be running. */
+/** What a store holds, read directly from the tables, also while the program runs. */
 export interface Account {
-  /** Without what administrators adjusted, in the order in which they began. */
+  /** Without administrators' adjustments, in the order in which the entries began. */
   readonly entries: readonly Row[]
   readonly entriesOf: (userId: string) => readonly Row[]
   readonly users: ReadonlyMap<string, Row>
 }
 
-/** Reads tables past the program. */
+/** Reads tables directly. */
 export type Reader = (query: string) => Promise<readonly Row[]>
 
 /**
- * Reads the account once whatever was left open has been closed, and holds it to what must be true after every crash:
- * counts are the sums of the ledger, and each entry has ended once.
+ * Reads the account once all open entries have been closed, and checks what must hold after every crash: counts are
+ * the sums of the ledger, and each entry has ended once.
  *
- * @param closedWithinMs how long it may take until nothing is open
+ * @param closedWithinMs how long it may take until no entry is open
  */
 export async function readAccount(rows: Reader, closedWithinMs = 5_000): Promise<Account> {
   const until = Date.now() + closedWithinMs
@@ -39,8 +39,8 @@ export async function readAccount(rows: Reader, closedWithinMs = 5_000): Promise
 }
 
 /**
- * Usage is added up apart from the ledger, in the transaction that ends an entry, by user and in total: an end that
- * counted twice shows. Nothing here is so old that upkeep would have removed it.
+ * Usage is added up apart from the ledger, in the transaction that closes an entry, by user and in total: an entry
+ * that was closed twice shows. No row here is old enough for upkeep to remove it.
  */
 async function assertUsage(rows: Reader): Promise<void> {
   const kinds = ['input', 'cache_read', 'cache_written', 'output', 'reasoning']
@@ -76,7 +76,7 @@ function assertEnded(entry: Row): void {
   else assert.equal(state, 'settled', what)
 }
 
-/** The figures of an entry, in the order and by the names of what an upstream states. */
+/** The figures of an entry, in the order and with the names in which an upstream reports them. */
 export function usageIn(entry: Row): Record<string, number> {
   return {
     input: Number(entry.input),

@@ -5,16 +5,15 @@ import { parse } from 'yaml'
 import { contractPath } from './admin-server.ts'
 
 /**
- * The contract's own text as the judge of answers. Nothing in it is changed; where Tollgate's design departs
- * from it on purpose, the departure is listed here with its reason, and anything else that the contract's
- * schemas find wrong is an error.
+ * Judges answers by the text of the contract, which is not changed. Where Tollgate departs from it on purpose, the
+ * departure is listed here with its reason; any other mismatch with the contract's schemas is an error.
  */
 export interface Contract {
-  /** Every operation × status that it names, as `GET /admin/users 200`. */
+  /** Every operation × status in the contract, such as `GET /admin/users 200`. */
   readonly answers: readonly string[]
-  /** The contract's operation for a method and raw path, as `GET /admin/users/{token}`. */
+  /** The contract's operation for a method and raw path, such as `GET /admin/users/{token}`. */
   readonly operationOf: (method: string, path: string) => string | undefined
-  /** What is wrong with an answer by the contract; empty where it is fine or the contract does not know it. */
+  /** What the contract finds wrong with an answer; empty where it is valid or not part of the contract. */
   readonly faultsOf: (operation: string, status: number, body: unknown) => readonly string[]
 }
 
@@ -39,7 +38,7 @@ export const departures: readonly Departure[] = [
   },
 ]
 
-/** What an answer must hold for a client to do anything with it; the contract itself requires nothing. */
+/** Members that make an answer useful to a client; the contract itself requires none. */
 const expectedMembers: Readonly<Record<string, readonly string[]>> = {
   'GET /admin/users 200': ['users', 'count'],
   'POST /admin/users 200': ['token'],

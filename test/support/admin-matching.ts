@@ -1,8 +1,11 @@
-/** Expectations as data: objects are matched in part, everything else exactly, and two marks say the rest. */
+/**
+ * Expectations as data: objects are matched in part, all other values exactly; two marks stand for absent and for any
+ * value.
+ */
 export const absent = Symbol('absent')
 export const anything = Symbol('anything')
 
-/** What of `actual` is not as expected, as sentences; empty where it matches. */
+/** The differences between `actual` and `expected`, as sentences; empty where they match. */
 export function mismatches(actual: unknown, expected: unknown, at = 'body'): string[] {
   if (expected === anything) return actual === undefined ? [`${at} is missing`] : []
   if (expected === absent) return actual === undefined ? [] : [`${at} should be absent`]

@@ -11,13 +11,13 @@ import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { type DatabaseKind, testPolicy } from './stores.ts'
 
-/** A control plane as it runs: a real store behind a real port, with the clock in our hand. */
+/** A real control plane: a real store behind a real port, with a clock that the test sets. */
 export interface AdminServer {
   readonly origin: string
   readonly port: number
   readonly store: Store
   readonly clock: { now: number }
-  /** What was logged so far. */
+  /** The log so far. */
   readonly log: () => string
   readonly send: (request: SentRequest) => Promise<Received>
   readonly close: () => Promise<void>
@@ -25,10 +25,10 @@ export interface AdminServer {
 
 export interface SentRequest {
   readonly method: string
-  /** Sent as it stands: no normalising, no escaping. */
+  /** Sent unchanged: not normalised, not escaped. */
   readonly path: string
   readonly body?: unknown
-  /** Sent as it stands, instead of `body`. */
+  /** Sent unchanged, instead of `body`. */
   readonly rawBody?: string | Buffer
   readonly headers?: Readonly<Record<string, string | undefined>>
 }
@@ -41,7 +41,7 @@ export interface Received {
 
 export const adminSecret = 'an-admin-key-for-tests'
 export const otherAdminSecret = 'another-admin-key'
-/** Of a key that is no administrator's. */
+/** The secret of a key that cannot administer. */
 export const verifierSecret = 'a-verifier-key-for-tests'
 export const contractPath = new URL('../../contract/openapi-admin-users.yaml', import.meta.url)
 
@@ -73,7 +73,7 @@ export async function openAdminServer(
     clock: () => clock.now,
     log: createLog({ level: 'info', destination: { write: (line) => lines.push(line) } }),
     throttle: createThrottle(() => clock.now),
-    // Tests come from one address; they say whom they speak for as behind a proxy.
+    // All tests come from one address; they name their client's address as a proxy does.
     clientAddress: createClientAddress(['127.0.0.1']),
     bulkUsersMax: 20,
     bodyBytesMax: 65_536,
@@ -100,7 +100,7 @@ export async function openAdminServer(
   }
 }
 
-/** Sends as an administrator unless `headers` say otherwise; a header that is undefined is left out. */
+/** Sends with the admin key unless `headers` replace it; an undefined header is left out. */
 function send(port: number, { method, path, body, rawBody, headers = {} }: SentRequest): Promise<Received> {
   const payload = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
   const sent: Record<string, string | undefined> = {

@@ -1,6 +1,6 @@
 import type { TestDatabase } from './stores.ts'
 
-/** What a trigger of the test's own refuses to write, as a constraint of an operator's would. */
+/** A trigger of the test that refuses to write some rows, as an operator's constraint would. */
 interface Blocked {
   readonly table: 'entries' | 'users' | 'quotas' | 'usage_minutes'
   readonly on: 'insert' | 'update' | 'delete'
@@ -8,7 +8,7 @@ interface Blocked {
   readonly when: string
 }
 
-/** Makes the database refuse to write some rows; answers how to let them be written again. */
+/** Makes the database refuse to write some rows; returns a function that allows them again. */
 export async function blockRows(
   database: TestDatabase,
   { table, on, when }: Blocked,

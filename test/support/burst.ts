@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { call } from './gateway-client.ts'
 
-/** One kind of request: the protocol it is in, and whether it streams. */
+/** One kind of request: its protocol, and whether it streams. */
 export interface RequestKind {
   readonly path: string
   readonly model: string
@@ -25,7 +25,7 @@ export const bodyOf = ({ model, stream }: RequestKind, content = 'Hi') => ({
   messages: [{ role: 'user', content }],
 })
 
-/** What one such request reserves, as a refusal of it says. */
+/** How much one such request reserves, read from a refusal. */
 export async function unitsNeeded(port: number, accessToken: string, kind: RequestKind): Promise<number> {
   const refused = await call(port, { path: kind.path, accessToken, body: bodyOf(kind) })
   const needed = Number(/needs up to (\d+) units/.exec(refused.text)?.[1])

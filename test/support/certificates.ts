@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { owner } from './database-programs.ts'
 import { needProgram } from './debian.ts'
 
-/** An authority of a test's own; everything stands in its folder. */
+/** A certificate authority of the test; all its files are in its folder. */
 export interface Authority {
   /** Path of its certificate. */
   readonly certificate: string

@@ -11,29 +11,31 @@ import { call } from './gateway-client.ts'
 import { type Program, startProgram } from './process.ts'
 import { createPostgres, type TestDatabase } from './stores.ts'
 
-/** Several instances as an operator runs them: processes of their own over one PostgreSQL, before one upstream. */
+/** Several instances as an operator runs them: separate processes over one PostgreSQL, with one upstream. */
 export interface Cluster {
   readonly database: TestDatabase & { readonly url: string }
   readonly upstream: SimulatedUpstream
-  /** In the order in which they were started; also those that have ended. */
+  /** In the order of their start, including those that have ended. */
   readonly instances: readonly Instance[]
-  /** Starts one more, at its own URL of the database where one is given. */
+  /** Starts another instance, with its own database URL where one is given. */
   readonly start: (databaseUrl?: string) => Promise<Instance>
-  /** An administrator's request, which must succeed. */
+  /** Sends an administrator's request, which must succeed. */
   readonly admin: (
     at: Instance,
     method: string,
     path: string,
     body?: unknown,
   ) => Promise<Record<string, unknown>>
-  /** Ends all of them in order, then the upstream and the database; fails where one does not end with 0. */
+  /**
+   * Stops the instances in order, then the upstream and the database; fails where an instance does not exit with 0.
+   */
   readonly close: () => Promise<void>
 }
 
 export interface Instance {
   readonly port: number
   readonly program: Program
-  /** Where its journal is. */
+  /** The folder of its journal. */
   readonly dataDir: string
 }
 
@@ -41,12 +43,12 @@ export interface ClusterOptions {
   readonly instances: number
   /** The URL of a database server of the test's own. */
   readonly server?: string
-  /** What the instances reach the database by, e.g. through a network that fails. */
+  /** Changes the URL by which the instances reach the database, for example to a network that fails. */
   readonly through?: (url: string) => string
-  /** What they listen by, e.g. past a pooler; by the same where it is not said. */
+  /** Changes the direct URL, for example to bypass a pooler; the same as `through` by default. */
   readonly direct?: (url: string) => string
   readonly env?: Readonly<Record<string, string>>
-  /** The text of their tollgate.yaml. */
+  /** The text of `tollgate.yaml`. */
   readonly config?: string
   readonly upstream?: Omit<SimulatedOptions, 'port'>
 }
@@ -95,7 +97,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   }
 
   try {
-    // At the same time, as a deployment does: one of them makes the schema.
+    // All at once, as in a deployment: one of them creates the schema.
     await Promise.all(Array.from({ length: options.instances }, () => start()))
   } catch (error) {
     await kill()
@@ -117,7 +119,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
         const running = programs.filter(({ process }) => process.exitCode === null && !process.signalCode)
         for (const { process } of running) {
           process.kill('SIGTERM')
-          // One that a test has stopped would not hear it.
+          // A process that a test has frozen must run to receive the signal.
           process.kill('SIGCONT')
         }
         for (const program of running) assert.equal(await program.exit, 0, program.output())

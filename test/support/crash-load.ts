@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 /** A number from 0 to below 1. */
 export type Random = () => number
 
-/** The same seed draws the same numbers (mulberry32); what the machine makes of the time between is its own. */
+/** The same seed gives the same numbers (mulberry32); the timing between them still differs. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {
@@ -20,14 +20,14 @@ export function pick<T>(random: Random, items: readonly T[]): T {
   return item
 }
 
-/** An answer that a client saw to its end. */
+/** An answer that a client received completely. */
 interface SeenAnswer {
   readonly requestId: string
   /** Undefined for a stream whose client did not ask for its usage. */
   readonly units: number | undefined
 }
 
-/** What an administrator sets at once, so that one can tell which edit a user's row comes from. */
+/** Fields that an administrator sets together, so that a user's row shows which edit it comes from. */
 export interface Version {
   readonly adminNote: string
   readonly requestsPerMinute: number
@@ -38,17 +38,19 @@ interface KnownUser {
   readonly accessToken: string
   /** All edits that were sent, in order. */
   readonly versions: Version[]
-  /** How many of them were answered. */
+  /** How many of the edits were answered. */
   acknowledged: number
 }
 
-/** What clients and administrators were told, which no crash may take back. */
+/** What clients and administrators were told, which must survive any crash. */
 export interface Told {
   readonly users: Map<string, KnownUser>
-  /** By the model's name, which is another one for every request, and so names it at the upstream as in the ledger. */
+  /**
+   * By the model's name, which is different for every request and so identifies it at the upstream and in the ledger.
+   */
   readonly answers: Map<string, SeenAnswer>
   readonly counts: Record<'whole' | 'streamed' | 'hungUp' | 'refused' | 'edits' | 'away', number>
-  /** Answers that nobody should get. */
+  /** Answers that no client should get. */
   readonly unexpected: string[]
   /** The longest that a client waited for an answer to begin, milliseconds. */
   slowestMs: number
@@ -64,16 +66,16 @@ interface LoadOptions {
   readonly adminKey: string
   readonly told: Told
   readonly random: Random
-  /** The beginning of this load's marks. */
+  /** The prefix of this load's marks. */
   readonly mark: string
   readonly isOver: () => boolean
-  /** Of loads on other instances, whose users come here as well. */
+  /** The records of loads on other instances, whose users send requests here as well. */
   readonly others?: readonly Told[]
-  /** The store fails now and then: 503 is an answer that one may get. */
+  /** The store fails now and then: 503 is a valid answer. */
   readonly mayBeAway?: boolean
 }
 
-/** Notes that the store was away, where that may be; answers whether it was. */
+/** Counts a 503 where the store may be away; answers whether it was one. */
 async function wasAway({ told, mayBeAway = false }: LoadOptions, status: number): Promise<boolean> {
   if (status !== 503 || !mayBeAway) return false
   told.counts.away += 1
@@ -92,8 +94,8 @@ const protocols = [
 ] as const
 
 /**
- * Clients of several users and one administrator at once, until it is over. Never rejects: what fails then is the
- * crash itself, and what fails before is unexpected.
+ * Clients of several users and one administrator at once, until it is over. Never rejects: after the crash every
+ * failure is expected, and before it a failure is recorded as unexpected.
  */
 export async function runLoad(options: LoadOptions): Promise<void> {
   const { random, told, mark, isOver } = options
@@ -120,7 +122,7 @@ export async function runLoad(options: LoadOptions): Promise<void> {
   await Promise.all([untilOver(administrate), ...clients])
 }
 
-/** In turn, so that every load has some who run into their quota. */
+/** Used in turn, so that every load has users who reach their quota. */
 const userKinds = [
   { type: 'normal' },
   { type: 'special' },
@@ -202,7 +204,7 @@ async function converse(options: LoadOptions, mark: string): Promise<void> {
     if (await wasAway(options, answer.status)) return
     if (answer.status === 403 || answer.status === 429) told.counts.refused += 1
     else if (answer.status !== 200) told.unexpected.push(`${answer.status} ${text}`)
-    // Who is disabled in the middle of a stream gets an end that says so.
+    // The stream of a user who is disabled meanwhile ends with a message that says so.
     else if (!isStream || /\[DONE\]|message_stop/.test(text)) {
       const requestId = answer.headers.get('x-request-id') ?? ''
       told.answers.set(model, { requestId, units: unitsIn(text, isOpenai) })

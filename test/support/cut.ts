@@ -5,20 +5,20 @@ import { freePort } from './free-port.ts'
 
 /**
  * - `reset`: connections break at once, and new ones are refused.
- * - `silent`: nothing arrives in either direction and nobody is told, as behind a pulled cable; new ones wait.
+ * - `silent`: nothing arrives in either direction and neither side is told, as with a pulled cable; new ones wait.
  * - `unanswered`: everything arrives at the server, and no answer comes back.
  *
- * What `silent` and `unanswered` hold back arrives when the network is healed, as it does by TCP; `reset` loses it.
+ * What `silent` and `unanswered` hold back arrives when the network is healed, as with TCP; `reset` loses it.
  */
 export type CutMode = 'reset' | 'silent' | 'unanswered'
 
 /** A network in front of a server on loopback that can fail. */
 export interface Cut {
   readonly port: number
-  /** The same URL, through it. */
+  /** The same URL, through this network. */
   readonly through: (url: string) => string
   readonly cut: (mode: CutMode) => Promise<void>
-  /** `unanswered` from the moment a client has said this; resolves then. */
+  /** Switches to `unanswered` when a client has sent this text; resolves then. */
   readonly cutAfter: (said: string) => Promise<void>
   readonly heal: () => Promise<void>
   readonly close: () => Promise<void>
@@ -26,7 +26,7 @@ export interface Cut {
 
 interface Link {
   readonly client: Socket
-  /** Undefined while the server has not heard of it. */
+  /** Undefined until the connection to the server is open. */
   server?: Socket
 }
 

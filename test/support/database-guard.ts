@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process'
 import { Socket } from 'node:net'
 
-/** Sees to it that a server and its folder are gone when the process that started them is, however it ended. */
+/** Removes a server and its folder when the process that started them has ended, in whatever way. */
 export interface Guard {
-  /** The process to end, or one that ends by itself; undefined when it has ended. */
+  /** Names the process to end, or to wait for; undefined when it has ended. */
   readonly watch: (pid: number | undefined, how?: 'end' | 'await') => void
-  /** Nothing is left to see to. */
+  /** Call it when there is nothing left to clean up. */
   readonly dismiss: () => void
 }
 
 /**
- * It reads until whoever started it is gone, by a signal too that nobody can catch; then it ends the process it was
- * told of last, or waits for that, and takes the folder away: who loses its folder while it works gives nothing back
- * of what it shares with others. A process may be there for good where nobody collects the dead: it does not wait for
- * ever.
+ * The guard reads a pipe until the test's process is gone, which also works for SIGKILL. Then it ends the last
+ * process it was given, or waits for it, and removes the folder. It waits first because a server whose folder
+ * disappears does not release its shared memory. A dead process can stay for ever as a zombie, so the wait is
+ * limited.
  */
 const script = `
 pid=
@@ -31,7 +31,7 @@ rm -rf "$1"
 `
 
 export function startGuard(folder: string): Guard {
-  // In a group of its own: what ends everybody at the terminal is what it is there for.
+  // In a process group of its own: Ctrl-C at the terminal must not end the guard itself.
   const guard = spawn('sh', ['-c', script, 'sh', folder], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -3,19 +3,19 @@ import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 
-/** PostgreSQL refuses to run as root: it then belongs to whoever owns nothing. */
+/** PostgreSQL refuses to run as root: tests run by root start it as the user `nobody`. */
 const nobody = 65_534
 const isRoot = process.getuid?.() === 0
 
-/** Whom the server's programs run as, where that is somebody else. */
+/** The user that the server's programs run as, where it is not the current one. */
 export const owner: { readonly uid?: number; readonly gid?: number } = isRoot
   ? { uid: nobody, gid: nobody }
   : {}
 
 /**
- * The folder of `postgres` and `initdb`: the one that TEST_POSTGRES_PROGRAMS names, so that the suites can be run on
- * any version; else of the package, or of the machine where the package has none that runs.
- * @param folder that the owner may look into, for a copy of them where theirs he may not
+ * The folder of `postgres` and `initdb`: the one in TEST_POSTGRES_PROGRAMS, so that the suites can run on any
+ * version; otherwise the package's, or the machine's where the package has no working programs.
+ * @param folder a folder that the owner can read, for a copy of the programs where the owner cannot read theirs
  */
 export function findPrograms(folder: string): string {
   const named = process.env.TEST_POSTGRES_PROGRAMS
@@ -38,7 +38,7 @@ function ofPackage(folder: string): string | undefined {
   const ours = packaged()
   if (ours === undefined || runs(join(ours, 'bin'))) return ours && join(ours, 'bin')
   if (!isRoot) return undefined
-  // A checkout that others may not look into: they get a copy that they may.
+  // The owner cannot read this checkout, so the programs are copied to a readable folder.
   const copy = join(folder, 'native')
   cpSync(ours, copy, { recursive: true, verbatimSymlinks: true })
   return runs(join(copy, 'bin')) ? join(copy, 'bin') : undefined
@@ -54,7 +54,7 @@ function packaged(): string | undefined {
   }
 }
 
-/** Where the machine may have programs of PostgreSQL: in PATH, and where Debian puts those of each version. */
+/** The folders where a machine may have PostgreSQL: those of PATH, and Debian's folder of each version. */
 export function foldersOfMachine(): readonly string[] {
   const root = '/usr/lib/postgresql'
   const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : []

@@ -19,7 +19,7 @@ import { type Guard, startGuard } from './database-guard.ts'
 import { findPrograms, owner, versionOf } from './database-programs.ts'
 import { freePort } from './free-port.ts'
 
-/** A real PostgreSQL of the test's own, on loopback, gone with everything it wrote when it is stopped. */
+/** A real PostgreSQL for one test, on loopback; stopping it removes all its files. */
 export interface DatabaseServer {
   readonly port: number
   readonly folder: string
@@ -28,33 +28,35 @@ export interface DatabaseServer {
   /** The folder of its programs. */
   readonly programs: string
   readonly urlOf: (database: string) => string
-  /** Its process; undefined while there is none. */
+  /** The process id; undefined while it is stopped. */
   readonly pid: () => number | undefined
-  /** What it wrote to its log so far. */
+  /** Its log so far. */
   readonly log: () => string
-  /** `immediate` is a crash: nobody is told, and what was not committed is gone. */
+  /** `immediate` is a crash: clients are not told, and uncommitted data is gone. */
   readonly restart: (mode: 'fast' | 'immediate') => Promise<void>
-  /** Ends it until `resume`; `killed` is by SIGKILL, and leaves it no time even to say so in its files. */
+  /** Stops the server until `resume`; `killed` is a SIGKILL, which leaves no time to write anything. */
   readonly halt: (mode?: Halt) => Promise<void>
   readonly resume: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
 export interface ServerOptions {
-  /** Syncs to the disk as in production; without, tests are faster, and a crash of the server itself loses nothing. */
+  /**
+   * Syncs to disk as in production. Without it tests are faster, and a crash of the server alone still loses nothing.
+   */
   readonly isSynced?: boolean
 }
 
 type Halt = 'fast' | 'immediate' | 'killed'
 
-/** What PostgreSQL understands by them: SIGINT ends what runs, SIGQUIT asks nobody. */
+/** PostgreSQL's signals: SIGINT aborts running transactions, SIGQUIT ends at once. */
 const signals: Readonly<Record<Halt, NodeJS.Signals>> = {
   fast: 'SIGINT',
   immediate: 'SIGQUIT',
   killed: 'SIGKILL',
 }
 
-/** A start fails for a moment after a kill, while what the dead one had is still being let go. */
+/** A start can fail for a moment after a kill, until the old process's resources are released. */
 const startMs = 15_000
 const password = 'a-test-password'
 
@@ -73,10 +75,10 @@ export async function startDatabaseServer({ isSynced = false }: ServerOptions = 
 }
 
 /**
- * A streaming standby of a primary that is halted for the moment of the copy: no program for it is needed that the
- * package of the tests has not. `pg_promote()` makes it the primary.
+ * A streaming standby. The primary is halted while its folder is copied, since the test package has no program for a
+ * base backup. `pg_promote()` makes it the primary.
  *
- * @param port where it finds the primary; of a network before it, where that is to fail
+ * @param port the port of the primary, or of a failing network in front of it
  */
 export async function startStandby(primary: DatabaseServer, port = primary.port): Promise<DatabaseServer> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-standby-'))
@@ -106,8 +108,8 @@ function giveAway(path: string): void {
 }
 
 /**
- * Sorts as people do and not by bytes, unlike the embedded database and what C.UTF-8 would do: a comparison that forgot
- * to say how is then seen. Before version 15 only the machine's own locales can be had, of which there may be no other.
+ * Sorts by a language's rules and not by bytes, unlike SQLite and C.UTF-8: a comparison without an explicit collation
+ * then shows. Before version 15 only the machine's own locales are available, and there may be no other.
  */
 function collationOf(version: number): readonly string[] {
   const icu = ['--locale-provider=icu', '--icu-locale=en-US']
@@ -125,7 +127,7 @@ async function initialise(folder: string, programs: string, guard: Guard, isSync
     ...['--auth=scram-sha-256', `--pwfile=${passwordFile}`],
     ...(isSynced ? [] : ['--no-sync']),
   ]
-  // Detached, so that what interrupts this process at the terminal lets it end its second of work.
+  // Detached, so that Ctrl-C at the terminal lets it finish its second of work.
   const child = spawn(join(programs, 'initdb'), args, {
     ...owner,
     detached: true,
@@ -170,7 +172,7 @@ async function serve(
     })
     closeSync(written)
     guard.watch(child.pid)
-    // A test that forgets it ends nevertheless, and the guard sees to the rest.
+    // A server that a test does not stop must not keep the process alive; the guard stops it.
     child.unref()
     gone = new Promise<void>((resolve) => {
       const end = () => {
@@ -218,7 +220,7 @@ async function serve(
     halt: (mode = 'fast') => end(mode),
     resume,
     async stop() {
-      // What it shared with its processes outlives a kill, and only its own next start takes that away.
+      // Shared memory outlives a kill, and only the server's own next start releases it.
       if (wasKilled && running === undefined) await resume()
       await end('immediate')
       rmSync(folder, { recursive: true, force: true, maxRetries: 20 })
@@ -227,7 +229,7 @@ async function serve(
   }
 }
 
-/** Whether it takes statements in time; false as soon as it is gone. */
+/** Whether the server accepts statements in time; false as soon as its process is gone. */
 async function answers(url: string, isThere: () => boolean, until: number): Promise<boolean> {
   for (; isThere() && Date.now() < until; await wait(25)) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })

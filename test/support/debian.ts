@@ -5,8 +5,8 @@ const installer = '/usr/bin/apt-get'
 const places = ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin']
 
 /**
- * The path of a program that a Debian package brings, installed where it is missing and this process may. Fails
- * where it cannot be had: a test that passes without what it tests would say nothing.
+ * The path of a program from a Debian package, which is installed where it is missing and this process may do so.
+ * Fails without the program: a test that passes without what it tests would prove nothing.
  */
 export function needProgram(name: string, debianPackage = name): string {
   const found = findProgram(name)

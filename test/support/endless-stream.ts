@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { waitUntil } from './gateway-harness.ts'
 
-/** How a protocol asks for a stream, and says in one that it was ended. */
+/** How a protocol asks for a stream, and how a stream reports an error. */
 export interface StreamProtocol {
   readonly path: string
   readonly model: string
-  /** What it says then is in its first group. */
+  /** The first group matches the error's message. */
   readonly error: RegExp
 }
 
@@ -22,12 +22,12 @@ export const streamBodyOf = ({ model }: StreamProtocol, units: number) => ({
   messages: [{ role: 'user', content: 'Hi' }],
 })
 
-/** A stream that would run for over a minute where the upstream takes its time, and what came of it. */
+/** A stream that would run for over a minute, and its outcome. */
 export interface EndlessStream {
   readonly runs: () => Promise<void>
   readonly hasEnded: () => boolean
   readonly text: () => string
-  /** What the holder was told in the end; fails where it took longer than a second from `since`. */
+  /** The message that ended the stream; fails where it took longer than a second from `since`. */
   readonly cutWithin: (since: number, ms?: number) => Promise<string>
   readonly close: () => void
 }

@@ -4,9 +4,9 @@ import { builtInFamilies } from '#core/family.ts'
 import { openStore } from '#storage/open.ts'
 import { testPolicy } from './stores.ts'
 
-/** A data folder with some users, whose ledger is as long as months of traffic make it. */
+/** A data folder with some users and a ledger as long as after months of traffic. */
 export interface FilledFolder {
-  /** What the program is started with over it. */
+  /** The environment to start the program with. */
   readonly env: Readonly<Record<string, string>>
   readonly accessTokens: readonly string[]
 }
@@ -14,7 +14,7 @@ export interface FilledFolder {
 const masterKey = Buffer.alloc(32, 7)
 const users = 200
 
-/** @param entries closed ones, each of some 250 bytes with its place in the indexes */
+/** @param entries closed entries, each of about 250 bytes including its indexes */
 export async function fillFolder(folder: string, entries: number): Promise<FilledFolder> {
   const path = join(folder, 'tollgate.db')
   const accessTokens = Array.from({ length: users }, (_, index) => `filled-user-${index}`)
@@ -34,7 +34,7 @@ export async function fillFolder(folder: string, entries: number): Promise<Fille
   return { env: { DATA_DIR: folder, MASTER_KEY: masterKey.toString('hex') }, accessTokens }
 }
 
-/** Before any period that counts, so that what is used stays the sum of the rest. */
+/** The entries lie before every current period, so that `used` stays the sum of the others. */
 function addEntries(path: string, entries: number): void {
   const db = new DatabaseSync(path)
   db.exec('pragma synchronous = off')

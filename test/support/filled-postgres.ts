@@ -2,11 +2,11 @@ import pg from 'pg'
 import { createVault } from '#core/vault.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 
-/** How much `fillPostgres` puts into a database, past the program. */
+/** How much `fillPostgres` writes directly into the tables. */
 export interface Filling {
   readonly users: number
   readonly entries: number
-  /** Of users; and as many hours. */
+  /** Minutes of users; there are as many hours. */
   readonly minutes: number
   readonly now: number
 }
@@ -18,13 +18,13 @@ const usersAtOnce = 20_000
 const rowsOfUser = 20
 const figures = 'requests, estimated, input, cache_read, cache_written, output, reasoning'
 
-/** Ids of users by their numbers; their access tokens are `filled-0` and so on. */
+/** The ids of users by number; their access tokens are `filled-0` and so on. */
 export const filledUserId = (number: number) => `usr_${String(number).padStart(24, '0')}`
 const userIdOf = (number: string) => `'usr_' || lpad((${number})::text, 24, '0')`
 
 /**
- * Fills the tables of a database that a store has made as months of traffic would, with some of everything that
- * upkeep looks for. What users have reserved is not the sum of their open entries, and nobody has analyzed anything.
+ * Fills the tables of a store's database as months of traffic would, with rows for every kind of upkeep. Users'
+ * reservations are not the sums of their open entries, and the tables have not been analyzed.
  */
 export async function fillPostgres(url: string, masterKey: Uint8Array, filling: Filling): Promise<void> {
   const run = async (work: (client: pg.Client) => Promise<unknown>) => {
@@ -69,7 +69,7 @@ function partsOf({ users, now }: Filling): readonly string[] {
     `insert into quotas (user_id, family, quota_limit, used)
      select ${userIdOf('n')}, family, 1000000000000, 100
      from generate_series(0::bigint, ${users - 1}) n, unnest(array['claude', 'turbo']) family`,
-    // One in ten was last seen longer ago than any window.
+    // One address in ten was last seen before any time window.
     `insert into addresses (user_id, address, first_seen_at, last_seen_at)
      select ${userIdOf('n')}, '192.0.2.' || a, ${now} - a, ${now} - case when n % 10 = 0 then ${100 * dayMs} else 0 end
      from generate_series(0::bigint, ${users - 1}) n, generate_series(1::bigint, 2) a`,
@@ -90,7 +90,7 @@ function usageOf({ users, minutes, now }: Filling): readonly string[] {
   const minuteAt = Math.floor(now / minuteMs) * minuteMs
   const hourAt = Math.floor(now / hourMs) * hourMs
   return [
-    // A fifth of them is a day old: what upkeep is to gather.
+    // A fifth of the minutes is a day old: upkeep has to gather these.
     `insert into usage_minutes (user_id, minute_at, family, model, upstream, status, ${figures})
      ${rows(`${minuteAt} - m * 90 * ${minuteMs}`)}`,
     `insert into usage_hours (user_id, hour_at, family, model, upstream, status, ${figures})
@@ -100,7 +100,7 @@ function usageOf({ users, minutes, now }: Filling): readonly string[] {
   ]
 }
 
-/** The newest are open: of an instance that is not there any more, and of leases that have ended. */
+/** The newest entries are open: half of a dead instance, half with an expired lease. */
 async function fillEntries(client: pg.Client, { users, entries, now }: Filling): Promise<void> {
   const hours = 1000
   const perHour = entries / hours

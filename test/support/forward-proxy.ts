@@ -1,17 +1,17 @@
 import { createServer, request as httpRequest } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 
-/** An HTTP proxy: forwards plain requests, opens tunnels, and keeps what it was asked for. */
+/** An HTTP proxy: forwards plain requests, opens tunnels, and records what it was asked for. */
 export interface ForwardProxy {
   readonly url: string
   /** `GET http://…` and `CONNECT host:port`, in order. */
   readonly asked: readonly string[]
-  /** What each said in `proxy-authorization`. */
+  /** The `proxy-authorization` of each request. */
   readonly credentials: readonly (string | undefined)[]
   readonly close: () => Promise<void>
 }
 
-/** @param refuses it wants another credential than any that is sent: 407 */
+/** @param refuses answers 407 to every credential */
 export async function openForwardProxy({ refuses = false } = {}): Promise<ForwardProxy> {
   const asked: string[] = []
   const credentials: (string | undefined)[] = []

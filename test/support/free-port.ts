@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
 /**
- * A port of 127.0.0.1 that nobody has just now, below those that systems give to connections: whoever listens there,
- * stops, and comes back finds it free.
+ * A port of 127.0.0.1 without a listener, below the range that systems assign to connections: a server can stop
+ * there, and start again on the same port.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

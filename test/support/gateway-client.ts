@@ -15,11 +15,11 @@ export interface Call {
   readonly path: string
   readonly accessToken?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Text and bytes are sent as they are, all else as JSON. */
+  /** Text and bytes are sent unchanged, other values as JSON. */
   readonly body?: unknown
 }
 
-/** Sends one request on a connection of its own and reads the whole answer, as far as it comes. */
+/** Sends one request on a connection of its own and reads the answer, as far as it comes. */
 export function call(
   port: number,
   { method = 'POST', path, accessToken, headers = {}, body }: Call,
@@ -51,12 +51,12 @@ export function call(
       })
     })
     sent.on('error', reject)
-    // As bytes: node:http writes the headers in the encoding of a text that comes with them.
+    // As bytes: node:http would send the headers in the encoding of a text that is sent with them.
     sent.end(typeof payload === 'string' ? Buffer.from(payload) : payload)
   })
 }
 
-/** A connection on which a test sees when which byte comes, and from which it can go away at any time. */
+/** A connection on which a test sees when each byte arrives, and which it can close at any time. */
 export interface RawConnection {
   readonly socket: Socket
   /** Everything that has come so far. */

@@ -23,18 +23,18 @@ import { openUpstreams } from '#upstreams/open.ts'
 import { assertInvariants } from './invariants.ts'
 import { type DatabaseKind, type TestDatabase, testPolicy } from './stores.ts'
 
-/** A data plane as it runs: a real store, a real meter, real connections; what is settled is counted. */
+/** A real data plane: a real store, real metering, real connections; settlements are recorded. */
 export interface Harness {
   readonly origin: string
   readonly port: number
   readonly store: Store
   readonly database: TestDatabase
   readonly gateway: Gateway
-  /** Everything that was admitted with units, and every settlement that was handed in, in order. */
+  /** All admissions with units, and all settlements, in order. */
   readonly admitted: readonly string[]
   readonly settlements: readonly Settlement[]
   readonly log: () => string
-  /** Adds to the time; what has a real clock of its own (sockets, timers) stays as it is. */
+  /** Moves the clock forward; sockets and timers keep real time. */
   readonly shiftClock: (ms: number) => void
   readonly createUser: (edit?: UserEdit) => Promise<string>
   readonly userOf: (accessToken: string) => Promise<User>
@@ -48,7 +48,7 @@ export interface HarnessOptions {
   readonly upstreams: readonly UpstreamConfig[]
   readonly policy?: Partial<PolicySettings>
   readonly gateway?: Partial<GatewayOptions>
-  /** Stands between the gateway and the meter. */
+  /** Wraps the gateway's meter. */
   readonly wrapMeter?: (meter: Meter) => Meter
 }
 
@@ -167,7 +167,7 @@ function countMeter(meter: Meter) {
   return { meter: counting, admitted, settlements }
 }
 
-/** Waits for a condition, not for a time; fails in the end, saying what it waited for. */
+/** Waits for a condition, not for a time; on timeout it fails with the condition's name. */
 export async function waitUntil(
   isSo: () => boolean | Promise<boolean>,
   what: string,

@@ -2,16 +2,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 
 /**
- * An upstream that does what a test says, byte by byte: where the simulated one is a model of the real ones, this
- * one is for what they should never do.
+ * An upstream that sends what a test scripts, byte by byte. The simulated upstream behaves like the real ones; this
+ * one is for what those should never send.
  */
 export interface Scripted {
   /** The address without a path. */
   readonly origin: string
   readonly requests: readonly ScriptedRequest[]
-  /** How each request from now on is answered. */
+  /** The script for each request from now on. */
   script: Script
-  /** Connections that are open now. */
+  /** The number of open connections. */
   readonly connections: () => number
   readonly close: () => Promise<void>
 }
@@ -74,7 +74,7 @@ export async function openScripted(script: Script): Promise<Scripted> {
   return scripted
 }
 
-/** An address at which nobody listens. */
+/** An address without a listener. */
 export async function closedOrigin(): Promise<string> {
   const scripted = await openScripted(() => {})
   await scripted.close()

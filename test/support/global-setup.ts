@@ -1,6 +1,8 @@
 import { type DatabaseServer, startDatabaseServer } from './database-server.ts'
 
-/** One database server for a whole run: `npm test` names this file, and the tests find it in the environment. */
+/**
+ * One database server for a whole run: `npm test` loads this file, and the tests find the server in the environment.
+ */
 let server: DatabaseServer | undefined
 
 export async function globalSetup(): Promise<void> {

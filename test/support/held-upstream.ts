@@ -1,7 +1,7 @@
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** Stands in front of an upstream and holds what comes, while it is told to, until it is released. */
+/** A proxy in front of an upstream that can hold requests back until it releases them. */
 export interface HeldUpstream {
   readonly url: string
   readonly hold: () => void

@@ -7,14 +7,14 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
-/** What a store can be asked; whatever opens a database need not be a whole one. */
+/** The parts of a store that can be asked; a partial store is enough. */
 export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage' | 'requests'> {
   readonly metering: Pick<Store['metering'], 'runBatch' | 'renewLease' | 'abandonEntries'>
 }
 
 export interface Known {
   readonly now: number
-  /** Of users who are there. */
+  /** Names an existing user. */
   readonly accessTokenAt: (number: number) => string
   readonly userIdAt: (number: number) => string
 }
@@ -22,7 +22,7 @@ export interface Known {
 const usage = { input: 0, cacheRead: 0, cacheWritten: 0, output: 5, reasoning: 0 }
 const question = { bucket: 'hour', groupBy: [], limit: 100 } as const
 
-/** What requests and other gateways ask all day: each statement of the ledger is among it. */
+/** What requests and other gateways ask all day: it runs each statement of the ledger. */
 export async function askMetering(store: Asked, { now, accessTokenAt, userIdAt }: Known): Promise<void> {
   const run = (batch: Partial<MeteringBatch>) =>
     store.metering.runBatch({ now, settlements: [], asks: [], ...batch })
@@ -37,13 +37,13 @@ export async function askMetering(store: Asked, { now, accessTokenAt, userIdAt }
   }))
   const outcomes = (await run({ asks })).asks
   if (outcomes.some(({ kind }) => kind !== 'admitted')) throw new Error('a question was refused')
-  // One whose body was on its way for a minute.
+  // A request whose body took a minute to arrive.
   await run({ asks: [{ ...ask, ...whose(0), requestId: createSortableId('req_', now - minuteMs) }] })
   const strange = { ...units, family: id('never-used-') }
   await run({ asks: [{ ...ask, ...whose(0), requestId: id('req_'), units: strange }] })
   const [leased, relayed] = [asks.filter(isLeased), asks.filter((one) => !isLeased(one))]
   await run({
-    // The last of them nobody here has opened.
+    // The last settlement is for an entry that this process has not opened.
     settlements: [...relayed.map(({ requestId }) => requestId), id('req_')].map((requestId) => ({
       ...{ requestId, ending: 'settled', usage, isEstimated: false, status: 200, durationMs: 1 },
     })),
@@ -60,7 +60,7 @@ export async function askMetering(store: Asked, { now, accessTokenAt, userIdAt }
 
 const isLeased = (ask: AdmissionAsk) => ask.leaseUntil !== undefined
 
-/** What administrators ask about one user, or of the lists that an index keeps in order. */
+/** An administrator's questions about one user, and lists that an index keeps in order. */
 export async function askUsers({ users }: Asked, { now, accessTokenAt, userIdAt }: Known): Promise<void> {
   const ref = { id: userIdAt(30) }
   const byToken = { accessToken: accessTokenAt(31) }
@@ -97,7 +97,7 @@ export async function askUsage({ usage }: Asked, { now, userIdAt }: Known): Prom
   }
 }
 
-/** What is asked of the ledger where a key or an index of it leads to all of it. */
+/** Lists of requests that a key or an index finds completely. */
 export async function askRequests({ requests }: Asked, { now, userIdAt }: Known): Promise<void> {
   const userId = userIdAt(0)
   const { requests: newest, next } = await requests.listRequests({ filter: {}, limit: 50 })
@@ -114,7 +114,7 @@ export async function askRequests({ requests }: Asked, { now, userIdAt }: Known)
     await requests.listRequests({ filter, limit: 50 })
 }
 
-/** What is looked for among the newest entries, and among all that are open. */
+/** Lists of requests that are searched for among the newest entries, or among all open ones. */
 export async function siftRequests({ requests }: Asked, { userIdAt }: Known): Promise<void> {
   for (const filter of [{ model: 'rare' }, { status: 429 }, { code: 'quota_exceeded' }, { upstream: '' }])
     await requests.listRequests({ filter, limit: 50 })
@@ -122,7 +122,7 @@ export async function siftRequests({ requests }: Asked, { userIdAt }: Known): Pr
     await requests.listRequests({ filter: { state: 'open', ...whose }, limit: 50 })
 }
 
-/** A batch of each kind, as the background does one after the other; answers how many rows each was about. */
+/** One batch of each kind of upkeep, in the background's order; answers how many rows each one changed. */
 export async function askUpkeep(
   { upkeep, metering }: Asked,
   { now }: Known,

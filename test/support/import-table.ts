@@ -20,7 +20,7 @@ export const importTable: Readonly<
   account: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: [] },
   verifier: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: ['zod'] },
   config: { folders: ['upstreams', 'providers', 'storage', 'core', 'lib'], packages: ['yaml', 'zod'] },
-  // The composition root and the commands may import anything of ours.
+  // The composition root and the commands may import any of our folders.
   '': { folders: ['*'], packages: [] },
   server: { folders: ['*'], packages: [] },
   cli: { folders: ['*'], packages: [] },

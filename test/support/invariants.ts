@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import type { TestDatabase } from './stores.ts'
 
 /**
- * What must hold of the account at any moment, read from the tables past the program: what is reserved is the
- * sum of the open entries, what is used is the sum of the closed ones since the period began, and the running
- * requests of a user are the open entries.
+ * What must hold for the account at any moment, read directly from the tables: `reserved` is the sum of the open
+ * entries, `used` is the sum of the closed ones since the period began, and a user's running requests are the open
+ * entries.
  */
 export async function assertInvariants(database: Pick<TestDatabase, 'rows'>): Promise<void> {
   const wrong = await database.rows(`

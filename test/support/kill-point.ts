@@ -6,18 +6,18 @@ import { isMainThread } from 'node:worker_threads'
 import type pg from 'pg'
 
 /**
- * A crash at a chosen write. A program that is started with this environment loads this file before anything of
- * its own; it counts what the main thread, where requests are admitted and settled, writes to the database from
- * the first relay's arrival on, and ends the process right before or right after the write that was asked for. On
- * PostgreSQL before is before it is sent, and after is when its answer has come.
+ * A crash at a chosen write. A program that is started with this environment loads this file before its own. From the
+ * first relay on it counts the main thread's writes to the database, which are those of admission and settlement, and
+ * ends the process right before or right after the chosen one. On PostgreSQL "before" is before the statement is
+ * sent, and "after" is when its answer has come.
  */
 export interface KillPoint {
   readonly when: 'before' | 'after'
-  /** Which write, from 1. */
+  /** The number of the write, from 1. */
   readonly write: number
 }
 
-/** @param log a file that gets a line for each write that was done, and one that says where the end came */
+/** @param log a file that gets a line for each write, and one for the kill */
 export function killPointEnv(log: string, point?: KillPoint): Record<string, string> {
   return {
     NODE_OPTIONS: `--import=${import.meta.url}`,
@@ -39,7 +39,7 @@ async function arm(path: string, asked: string | undefined): Promise<void> {
   let isRelaying = false
   let writes = 0
   subscribe('http.server.request.start', (message) => {
-    // What node:http publishes here; its types leave it open.
+    // The message of node:http's channel, whose type is open.
     const { request } = message as { readonly request: IncomingMessage }
     if (request.method === 'POST' && request.url?.startsWith('/v1/')) isRelaying = true
   })
@@ -48,7 +48,7 @@ async function arm(path: string, asked: string | undefined): Promise<void> {
     if (nameOf(point) !== asked) return
     writeSync(log, `${killedLine(point)}\n`)
     process.kill(process.pid, 'SIGKILL')
-    // Not one more instruction of the program, however late the signal comes.
+    // Blocks this thread, so that it runs no further instruction before the signal arrives.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   }
 
@@ -70,14 +70,14 @@ async function arm(path: string, asked: string | undefined): Promise<void> {
 
   if (process.env.DATABASE_URL !== undefined) {
     const { default: pg } = await import('pg')
-    // Only what meters is pipelined; the rest is administrators' and the background's.
+    // Only metering's connections are pipelined; the others serve administrators and background work.
     const sourceOf = (client: unknown, query: unknown) =>
       (client as pg.Client).pipeline ? textOf(query) : ''
     wrap(pg.Client.prototype, 'query', sourceOf, pass)
     return
   }
 
-  // A write that returns rows is no `run`.
+  // A write that returns rows does not use `run`.
   for (const name of ['run', 'get', 'all'])
     wrap(StatementSync.prototype, name, (statement) => (statement as StatementSync).sourceSQL, pass)
   wrap(DatabaseSync.prototype, 'exec', (_, source) => String(source), pass)
@@ -101,7 +101,7 @@ function textOf(query: unknown): string {
   return typeof query === 'object' && query !== null && 'text' in query ? String(query.text) : String(query)
 }
 
-/** Of the heartbeat, which looks whether a batch could be written: it comes at any time and writes nothing. */
+/** The heartbeat's check whether a batch could be written: it comes at any time and writes nothing. */
 const look = /^begin immediate; commit$/i
 
 function writeIn(source: string): string | undefined {

@@ -11,29 +11,29 @@ import { type KillPoint, killedLine, killPointEnv } from './kill-point.ts'
 import { type Program, startProgram } from './process.ts'
 import type { TestDatabase } from './stores.ts'
 
-/** Where a relay's process dies: at a write, by itself, or when what can be seen from outside says so. */
+/** Where a relay's process is killed: at a write, or when a condition that is visible from outside holds. */
 export interface Stop {
   readonly name: string
-  /** How its entry may stand after the next start. */
+  /** The states that its entry may have after the next start. */
   readonly leaves: readonly ('nothing' | 'abandoned' | 'settled')[]
-  /** Whether the upstream has got the request by then; left out where it may or may not. */
+  /** Whether the upstream has received the request by then; left out where both are possible. */
   readonly wasSent?: boolean
   readonly point?: KillPoint
-  /** What the upstream is asked to do. */
+  /** What the upstream simulates. */
   readonly simulate?: string
   readonly isReached?: (seen: Seen) => boolean
 }
 
 export interface Seen {
-  /** All that the client has got. */
+  /** Everything that the client has received. */
   readonly received: string
-  /** It got an answer to its last byte. */
+  /** The client received the complete answer. */
   readonly isWhole: boolean
-  /** What the upstream did for it. */
+  /** What the upstream has served for it. */
   readonly served: () => readonly ServedRequest[]
 }
 
-/** A relay whose process has died, and what came of it once the next one had started. */
+/** A relay whose process was killed, and its outcome after the next start. */
 export interface Fallen extends Seen {
   readonly stop: Stop
   readonly userId: string
@@ -44,21 +44,20 @@ interface WalkOptions {
   readonly database: TestDatabase
   readonly upstream: SimulatedUpstream
   readonly isStream: boolean
-  /** Where to stop, given all writes of one relay in their order. */
+  /** Where to stop, given all writes of one relay in order. */
   readonly stopsFor: (writes: readonly string[]) => readonly Stop[]
   readonly check: (fallen: Fallen, account: Account) => void
 }
 
 const adminKey = 'a-test-admin-key-1'
 const patienceMs = 20_000
-/** Until who died on a shared database has been silent for long enough, and whoever looks is sure of it. */
+/** Longer than the silence after which a process on a shared database counts as dead. */
 const silenceMs = 60_000
 
 /**
- * Lets one relay after the other die, each of a user of its own. The start that looks at what one of them left is
- * the start of the next one's process too: until a relay comes its kill point does nothing, and starts are what
- * takes the time here. On a shared database a start leaves alone what may be another's, so there the last process
- * waits until all that died are known to be dead.
+ * Kills one relay after the other, each of its own user. The start that cleans up after one relay also serves the
+ * next one: starts take most of the time here, and a kill point is inactive until a relay comes. On a shared database
+ * a start leaves other processes' entries alone, so there the last process waits until all killed ones count as dead.
  */
 export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> {
   const { folder, database, upstream, isStream, check } = options
@@ -93,7 +92,7 @@ export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> 
 
   async function relay(port: number, stop: Stop): Promise<Fallen> {
     const headers = { authorization: `Bearer ${adminKey}` }
-    // Limits that make an admission write all that it can.
+    // With these limits an admission writes everything that it can write.
     const limits = { requestsPerMinute: 600, maxIps: 5, tokenLimits: { turbo: 100_000 } }
     const made = JSON.parse((await call(port, { path: '/admin/users', headers, body: limits })).text)
     count += 1
@@ -102,7 +101,7 @@ export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> 
     const raw = openRaw(port, { path: '/v1/chat/completions', accessToken: String(made.token), body })
     const see = (): Fallen => {
       const received = raw.received()
-      // Asked anew whenever somebody looks: what was on its way when the process died still comes there.
+      // Evaluated at each call: a request that was under way at the kill may still arrive at the upstream.
       const served = () => upstream.served().filter((each) => each.model === model)
       return { stop, userId: String(made.id), received, isWhole: isWhole(received), served }
     }
@@ -132,7 +131,7 @@ export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> 
       const { when, write } = stop.point
       const done = writes.slice(0, when === 'after' ? write : write - 1)
       const lines = linesOf()
-      // What is sent without waiting for answers may have none yet.
+      // Writes that are sent without waiting may have no answer yet.
       const answered = isShared && when === 'before' ? done.slice(0, lines.length - 1) : done
       assert.deepEqual(lines, [...answered, killedLine(stop.point)], `${stop.name}: it died there, not later`)
     }
@@ -153,7 +152,7 @@ export async function walkStops(options: WalkOptions): Promise<readonly Stop[]> 
     const earlier: { readonly fallen: Fallen; readonly entries: unknown }[] = []
     for (const stop of [...stops, undefined]) {
       const port = await start(stop?.point)
-      // The last one stays until all have been looked at.
+      // The last process stays until all relays have been checked.
       const account = isShared && stop ? undefined : await read()
       if (account && !isShared) check(last, account)
       earlier.push({ fallen: last, entries: account?.entriesOf(last.userId) })

@@ -2,7 +2,7 @@ import type { Usage } from '#core/usage.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { Store } from '#storage/store.ts'
 
-/** One request as it ends up in the ledger, for tests that need a history and not a gateway. */
+/** One request as it ends in the ledger, for tests that need a history but no gateway. */
 export interface Booking {
   readonly userId: string
   /** When it begins and, unless `endAt` says otherwise, ends. */
@@ -18,7 +18,7 @@ export interface Booking {
   readonly address?: string
 }
 
-/** Admits and settles one request; answers its id. */
+/** Admits and settles one request; returns its id. */
 export async function book(store: Store, booking: Booking): Promise<string> {
   const requestId = await open(store, booking)
   await close(store, requestId, booking)
@@ -51,7 +51,7 @@ export async function newUserId(store: Pick<Store, 'users'>, now: number, edit =
   return made.user.id
 }
 
-/** Numbers from 0 to below 1, the same ones in every run. */
+/** Numbers from 0 to below 1, the same in every run. */
 export function createRandom(seed: number): () => number {
   let state = seed
   return () => {

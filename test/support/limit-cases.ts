@@ -6,37 +6,37 @@ import type { Answer } from './gateway-client.ts'
 import { waitUntil } from './gateway-harness.ts'
 import { type Ask, homeAddress, type World, type WorldUser } from './limit-world.ts'
 
-/** How one limit is shown to hold: set, met by one request, and refused to the next. */
+/** How one limit is tested: it is set, one request reaches it, and the next one is refused. */
 export interface LimitCase {
-  /** As the admin API names it. */
+  /** The name in the admin API. */
   readonly field: string
   readonly name: string
   readonly set: (now: number) => object
-  /** The same by the configuration; absent where it has no such default. */
+  /** The same limit in the configuration; absent where it has no such default. */
   readonly byDefault?: object
-  /** What the user has besides, in either way. */
+  /** The user's other fields, in both ways of setting the limit. */
   readonly base?: object
   readonly first?: Ask
-  /** The first request still runs when the next one comes. */
+  /** The first request still runs when the next one arrives. */
   readonly isHeld?: boolean
   readonly between?: (world: World, user: WorldUser) => unknown
   readonly beyond?: Ask
   readonly refused: {
     readonly status: number
-    /** As the client's protocol has it. */
+    /** The code in the client's protocol. */
     readonly code: string
-    /** In part. */
+    /** A part of the limit's description in the refusal. */
     readonly limit?: (now: number) => object
   }
-  /** Whether special users are held to it as well. */
+  /** Whether the limit applies to special users as well. */
   readonly special: 'exempt' | 'held'
-  /** What else is so once it has refused; the user is as the refusal left it. */
+  /** What else holds after the refusal; the user is as the refusal left it. */
   readonly after?: (world: World, user: WorldUser) => Promise<unknown>
 }
 
 const [minuteMs, hourMs, dayMs] = [60_000, 3_600_000, 86_400_000]
 
-/** One request fits, and not two. */
+/** Room for one request, but not for two. */
 const quota = { gpt4: 100 }
 const spent = { status: 429, code: 'insufficient_quota' }
 const elsewhere = '198.51.100.7'
@@ -54,7 +54,7 @@ export async function expectAnswer(
   return answer
 }
 
-/** The first instant of the next period, reckoned without the program's calendar. */
+/** The first instant of the next period, computed without the program's calendar. */
 const ends: Readonly<Record<string, (now: number) => number>> = {
   hourly: (now) => Math.floor(now / hourMs + 1) * hourMs,
   daily: (now) => Math.floor(now / dayMs + 1) * dayMs,
@@ -181,7 +181,7 @@ export const limitCases: readonly LimitCase[] = [
     set: () => ({ ipWindowDays: 2 }),
     byDefault: { ipWindowDays: 2 },
     async between(world, user) {
-      // Seen again, it counts from then on.
+      // Seen again, the address counts from now on.
       world.clock.now += dayMs
       await expectAnswer(world, user, {}, [200])
       world.clock.now += dayMs + hourMs
@@ -220,7 +220,7 @@ export const limitCases: readonly LimitCase[] = [
       const path = `/admin/users/${user.id}`
       const read = JSON.parse((await world.admin('GET', path)).text)
       assert.deepEqual([read.disabledAt, read.disabledReason], [world.clock.now, 'IP address limit exceeded'])
-      // The stream that is cut comes from the proxy's own address, which is then the only one.
+      // The stream that is cut comes from the proxy's own address, which is then the user's only one.
       await world.admin('PUT', path, { disabledAt: null, ip: [] })
       const held = await world.hold(user)
       await expectRefusedWhile(world, user, [403, 'address_limit'])
@@ -311,7 +311,7 @@ async function expectRefusedWhile(world: World, user: WorldUser, [status, code]:
   assert.deepEqual([answer.status, JSON.parse(answer.text).error.code], [status, code], answer.text)
 }
 
-/** What an edit may say of a user beside limits. Whatever is not here is one, and needs a case. */
+/** Fields of an edit that are not limits. Any other field is one, and needs a case. */
 const noLimits = [
   'token',
   'ip',
@@ -325,7 +325,7 @@ const noLimits = [
   'meta',
 ]
 
-/** Fields of the admin API's own schema that limit a user. */
+/** Fields of the admin API's schema that limit a user. */
 export function limitFields(): readonly string[] {
   const fields = Object.keys(createUserWire(builtInFamilies).schemas.edit.shape)
   assert.deepEqual(
@@ -336,12 +336,12 @@ export function limitFields(): readonly string[] {
   return fields.filter((name) => !noLimits.includes(name))
 }
 
-/** Fields that no case shows to hold for a user. */
+/** Limits of a user without a case. */
 export function fieldsWithoutCase(fields: readonly string[], cases: readonly LimitCase[]): readonly string[] {
   return fields.filter((field) => !cases.some((each) => each.field === field))
 }
 
-/** Keys of the configuration's `defaults` that no case shows to hold; some are shown apart. */
+/** Keys of the configuration's `defaults` without a case; some are tested elsewhere. */
 export function defaultsWithoutCase(
   cases: readonly LimitCase[],
   apart: readonly string[],

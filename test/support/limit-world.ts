@@ -10,20 +10,20 @@ import { type Answer, call, openRaw } from './gateway-client.ts'
 import { waitUntil } from './gateway-harness.ts'
 import type { DatabaseKind, TestDatabase } from './stores.ts'
 
-/** The whole program on one port, with the clock in our hand: users are made by the admin API and ask the gateway. */
+/** The whole program on one port with a settable clock: the admin API makes the users, who then ask the gateway. */
 export interface World {
   readonly clock: { now: number }
   readonly createUser: (fields: object) => Promise<WorldUser>
   readonly admin: (method: string, path: string, body?: object) => Promise<Answer>
-  /** Sends one request and waits until it is settled; nothing else of this user may run. */
+  /** Sends one request and waits until it is settled; no other request of this user may run. */
   readonly ask: (user: WorldUser, ask?: Ask) => Promise<Answer>
   /** Sends one request while others run. */
   readonly askNow: (user: WorldUser, ask?: Ask) => Promise<Answer>
-  /** Begins a stream that goes on until it is ended. */
+  /** Starts a stream that runs until the test ends it. */
   readonly hold: (user: WorldUser, ask?: Ask) => Promise<Held>
-  /** Everything of a user that a request may change, as the admin API and the tables have it. */
+  /** Everything about a user that a request may change, from the admin API and the tables. */
   readonly stateOf: (user: WorldUser) => Promise<State>
-  /** The last body that went upstream. */
+  /** The last body that the upstream received. */
   readonly sentUpstream: () => string
   readonly close: () => Promise<void>
 }
@@ -36,7 +36,7 @@ export interface WorldUser {
 export interface Ask {
   readonly model?: string
   readonly address?: string
-  /** The most output it asks for; null says nothing of it. */
+  /** The maximum output that the request asks for; null leaves it out. */
   readonly output?: number | null
 }
 
@@ -48,12 +48,12 @@ export interface Held {
 export type State = Readonly<Record<string, unknown>>
 
 export const homeAddress = '192.0.2.1'
-/** What the upstream answers with, whatever it was asked for. */
+/** The upstream's answer to every request. */
 export const unitsServed = 60
 const adminKey = 'an-admin-key-for-limits'
 const path = '/v1/chat/completions'
 
-/** @param defaults what the configuration's file says under `defaults` */
+/** @param defaults the section `defaults` of the configuration file */
 export async function openWorld(kind: DatabaseKind, defaults: object): Promise<World> {
   const database = await kind.create()
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-limits-'))
@@ -71,7 +71,7 @@ export async function openWorld(kind: DatabaseKind, defaults: object): Promise<W
     STOP_GRACE_SECONDS: '0',
     OPENAI_BASE_URL: `${upstream.url}/v1`,
   }
-  // A Tuesday, off every boundary of a period.
+  // A Tuesday, away from the boundaries of all periods.
   const clock = { now: Date.parse('2026-11-24T10:17:23.456Z') }
   const server = await openServer(readConfig(env), createLog({ level: 'silent' }), () => clock.now)
   const port = Number(new URL(server.url).port)
@@ -130,7 +130,7 @@ function createWorld(
     },
     async hold(user, { model = 'gpt-4o', ...rest } = {}) {
       const body = { ...bodyOf({ ...rest, model: `${model}@hang-after=2` }), stream: true }
-      // The raw connection says no address of its own, so that it comes from the proxy's.
+      // The raw connection sends no client address, so the proxy's address counts.
       const raw = openRaw(port, { path, accessToken: user.accessToken, body })
       await waitUntil(() => raw.received().includes('data:'), 'the stream has begun')
       return {

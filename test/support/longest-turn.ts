@@ -1,6 +1,6 @@
 /**
- * The longest turn of this process's event loop while something runs, in milliseconds of its own CPU time: by the
- * clock on the wall a busy machine would count as well.
+ * The longest turn of this process's event loop while some work runs, in milliseconds of CPU time: wall time would
+ * depend on other programs on the machine.
  */
 export async function longestTurnIn(work: () => Promise<unknown>): Promise<number> {
   let isOver = false
@@ -14,7 +14,7 @@ export async function longestTurnIn(work: () => Promise<unknown>): Promise<numbe
   }
   setImmediate(look)
   await work()
-  // The turn in which it ended counts as well.
+  // The last turn, in which the work ended, counts as well.
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
   isOver = true
   return longest

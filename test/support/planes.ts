@@ -7,17 +7,17 @@ import { makeFolder } from './folder.ts'
 import { type Answer, type Call, call } from './gateway-client.ts'
 import { createPostgres, type DatabaseKind } from './stores.ts'
 
-/** The whole server in this process, all planes behind one port, with the clock on the wall in our hand. */
+/** The whole server in this process, all planes behind one port, with a settable clock. */
 export interface Planes {
   readonly port: number
   readonly origin: string
   readonly store: Store
   readonly wall: { now: number }
   readonly log: () => string
-  /** A request that comes from an address. */
+  /** A request from a given address. */
   readonly from: (address: string, asked: Call) => Promise<Answer>
   readonly createUser: (edit?: object) => Promise<string>
-  /** A user with an access token of an administrator's choice. */
+  /** A user with a given access token. */
   readonly createChosen: (accessToken: string) => Promise<string>
   readonly close: () => Promise<void>
 }

@@ -1,11 +1,11 @@
 /** One statement as PostgreSQL ran it, from what `auto_explain` wrote to the server's log. */
 export interface Plan {
   readonly statement: string
-  /** Rows that were looked at, whatever became of them. */
+  /** Rows that were read, used or not. */
   readonly rowsRead: number
-  /** Pages that were looked at, of tables and indexes. */
+  /** Pages that were read, of tables and indexes. */
   readonly pages: number
-  /** The plan's steps with how many rows each read, for whoever has to find out. */
+  /** The steps of the plan with the rows each one read, to diagnose a failure. */
   readonly steps: readonly string[]
 }
 
@@ -22,7 +22,7 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[]
 }
 
-/** What a database is told so that each statement of a new connection writes its plan to the log. */
+/** Options with which each statement of a new connection writes its plan to the log. */
 export const explaining: Readonly<Record<string, string>> = {
   session_preload_libraries: 'auto_explain',
   'auto_explain.log_min_duration': '0',
@@ -55,7 +55,7 @@ function* nodesOf(
   for (const below of node.Plans ?? []) yield* nodesOf(below, depth + 1)
 }
 
-/** Of a step that reads a table or an index; what it hands on is read by nobody a second time. */
+/** Rows of a step that reads a table or an index; rows that other steps pass on are not counted again. */
 function rowsReadBy(node: PlanNode): number {
   if (node['Relation Name'] === undefined && node['Index Name'] === undefined) return 0
   if (node['Node Type'] === 'ModifyTable') return 0

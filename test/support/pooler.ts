@@ -10,16 +10,16 @@ import { owner } from './database-programs.ts'
 import { needProgram } from './debian.ts'
 import { freePort } from './free-port.ts'
 
-/** PgBouncer in front of a database server, as operators have it: with its defaults where a test says nothing. */
+/** PgBouncer in front of a database server, with its defaults unless a test sets others. */
 export interface Pooler {
   readonly port: number
-  /** The same URL, through it. */
+  /** The same URL, through the pooler. */
   readonly through: (url: string) => string
-  /** What it wrote to its log so far. */
+  /** Its log so far. */
   readonly log: () => string
-  /** Its own figures: `show pools` and the like. */
+  /** Its own statistics: `show pools` and the like. */
   readonly show: (what: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
-  /** Starts it anew with other settings, at the same port. */
+  /** Restarts it with other settings, on the same port. */
   readonly restart: (settings: PoolerSettings) => Promise<void>
   readonly stop: () => Promise<void>
 }
@@ -27,20 +27,20 @@ export interface Pooler {
 /** Lines of the section [pgbouncer] of its configuration. */
 export type PoolerSettings = Readonly<Record<string, string>>
 
-/** Debian's, or the one that TEST_PGBOUNCER names, so that the suites can be run on any version. */
+/** Debian's PgBouncer, or the one that TEST_PGBOUNCER names, so that the suites can run on any version. */
 function findPooler(): string {
   const named = process.env.TEST_PGBOUNCER
   return named === undefined || named === '' ? needProgram('pgbouncer') : named
 }
 
-/** From 1.21 on it prepares statements where it pools transactions, unless it is told not to. */
+/** From version 1.21 on it supports prepared statements in transaction pooling, unless configured not to. */
 export function keepsStatements(): boolean {
   const { stdout } = spawnSync(findPooler(), ['--version'], { encoding: 'utf8' })
   const [, major, minor] = /(\d+)\.(\d+)/.exec(stdout) ?? []
   return Number(major) > 1 || Number(minor) >= 21
 }
 
-/** @param serverUrl a URL of the server, with the user and password that it is asked as */
+/** @param serverUrl a URL of the server, with the user and password for the pooler */
 export async function startPooler(serverUrl: string, settings: PoolerSettings = {}): Promise<Pooler> {
   const program = findPooler()
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-pooler-'))

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-/** The program as an operator runs it: a process of its own, driven by environment and signals. */
+/** The program as an operator runs it: a process of its own, controlled by environment and signals. */
 export interface Program {
   readonly process: ChildProcess
-  /** Everything it printed so far, on both outputs. */
+  /** Its output so far, of both streams. */
   readonly output: () => string
-  /** Resolves with the exit code; null where a signal ended it. */
+  /** Resolves with the exit code; null where a signal ended the process. */
   readonly exit: Promise<number | null>
-  /** The address it says it listens on; rejects where it ends before. */
+  /** The address on which it listens; rejects where the process ends before. */
   readonly listening: Promise<string>
 }
 
@@ -36,12 +36,12 @@ export function startProgram(
     child.stderr.on('data', take)
     void exit.then((code) => reject(new Error(`it ended with ${code}: ${output}`)))
   })
-  // Who starts it to see it fail does not ask where it listens.
+  // A test that expects the start to fail does not await the address.
   listening.catch(() => undefined)
   return { process: child, output: () => output, exit, listening }
 }
 
-/** Runs it to its end. */
+/** Runs the program until it exits. */
 export async function runProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},

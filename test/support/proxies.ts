@@ -5,12 +5,12 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { needProgram } from './debian.ts'
 
-/** The real proxies, run with the very files of `deploy/`; only addresses, the key and a family are put in. */
+/** Real proxies with the original files of `deploy/`; only addresses, the key and a family are replaced. */
 export interface ProxyKind {
   readonly name: string
   /** Its file in `deploy/`. */
   readonly file: string
-  /** It removes whatever begins with our prefix, and not only the names that it knows. */
+  /** It removes every header with our prefix, not only the known names. */
   readonly removesUnknown: boolean
   readonly prepare: (places: ProxyPlaces) => Prepared
 }
@@ -22,7 +22,7 @@ export interface ProxyPlaces {
   readonly tollgate: string
   readonly application: string
   readonly key: string
-  /** Whose quota must not be used up, where one is to be held. */
+  /** A user whose quota is held, where one is tested. */
   readonly family?: string
 }
 
@@ -39,7 +39,7 @@ export interface RunningProxy {
 
 const deploy = join(import.meta.dirname, '..', '..', 'deploy')
 
-/** Puts something in the place of what a file holds, and fails where it does not hold it. */
+/** Replaces a text in a file, and fails where the file does not contain it. */
 function replaced(text: string, changes: readonly (readonly [string, string])[]): string {
   return changes.reduce((before, [from, to]) => {
     assert.ok(before.includes(from), `the file has ${from}`)
@@ -108,7 +108,7 @@ export const proxyKinds: readonly ProxyKind[] = [
   { name: 'HAProxy', file: 'haproxy.cfg', removesUnknown: true, prepare: prepareHaproxy },
 ]
 
-/** Starts one on a free port; `folder` is for what it writes. */
+/** Starts one on a free port; `folder` is for its files. */
 export async function startProxy(
   kind: ProxyKind,
   places: Omit<ProxyPlaces, 'port' | 'folder'> & { readonly folder: string },
@@ -150,7 +150,7 @@ async function untilListening(port: number, child: ChildProcess, output: () => s
   }
 }
 
-/** Nobody else's just now; these programs cannot choose one themselves and say which. */
+/** A port that is free now; these programs cannot choose one and report it. */
 async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

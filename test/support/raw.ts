@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 
-/** What a connection got back, and how long it stayed open. */
+/** What a connection received, and how long it stayed open. */
 export interface RawAnswer {
   readonly status: number
   readonly head: string
@@ -9,7 +9,7 @@ export interface RawAnswer {
   readonly openMs: number
 }
 
-/** Writes bytes as they stand, reads until the other side closes, and takes the first answer apart. */
+/** Writes bytes unchanged, reads until the other side closes, and parses the first answer. */
 export function exchange(
   port: number,
   bytes: string | Buffer,
@@ -25,7 +25,7 @@ export function exchange(
     socket.destroy()
     reject(new Error(`still open after ${timeoutMs} ms, having got ${JSON.stringify(text.slice(0, 200))}`))
   }, timeoutMs)
-  // A reset is one way to close.
+  // A reset also counts as closing.
   socket.on('error', () => undefined)
   socket.setEncoding('latin1').on('data', (data: string) => {
     text += data
@@ -41,7 +41,7 @@ export function exchange(
   return promise
 }
 
-/** One request's bytes, after whose answer the connection ends. */
+/** The bytes of one request that closes the connection after its answer. */
 export function requestText(line: string, headers: readonly string[], body = ''): string {
   return [`${line} HTTP/1.1`, ...headers, 'Connection: close', '', body].join('\r\n')
 }

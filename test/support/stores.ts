@@ -9,21 +9,23 @@ import { openStore, type StoreSettings } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { createTestDatabase } from './test-databases.ts'
 
-/** A real database in a folder of its own, which is gone when the test has closed it. */
+/** A real database in a folder of its own, which is removed when the test closes it. */
 export interface TestDatabase {
   readonly name: string
-  /** What a `Store` over it is opened with; open it as often as a test needs. */
+  /** The settings to open a `Store` with, as often as a test needs. */
   readonly settings: (changes?: Partial<StoreSettings>) => StoreSettings
-  /** What the program is started with to run over it; one on a server leaves the data folder to who starts it. */
+  /**
+   * The environment to start the program with; a server's database leaves the choice of the data folder to the test.
+   */
   readonly env: Readonly<Record<string, string>>
-  /** Looks into the tables past the store, as an auditor would. */
+  /** Reads tables directly. */
   readonly rows: (query: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
-  /** Changes a table past the store, as somebody might who knows no better. */
+  /** Changes a table directly, as a careless operator might. */
   readonly change: (statement: string) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
-/** Without the one that takes every name, so that there are models of no family. */
+/** Without the catch-all family, so that some models have no family. */
 export const closedFamilies: readonly Family[] = builtInFamilies.filter(({ models }) => !models.includes('*'))
 
 export const testPolicy: PolicySettings = {
@@ -34,7 +36,7 @@ export const testPolicy: PolicySettings = {
   timeZone: 'UTC',
 }
 
-/** A kind of database, by the name that suites over it bear. */
+/** A kind of database, with its name in test suites. */
 export interface DatabaseKind {
   readonly name: string
   readonly create: () => Promise<TestDatabase>
@@ -45,15 +47,15 @@ export const databases: readonly DatabaseKind[] = [
   { name: 'SQLite', create: async () => createSqlite() },
   { name: 'PostgreSQL', create: () => createPostgres() },
 ].filter(({ name }) => name.toLowerCase().startsWith(process.env.TEST_DATABASES ?? ''))
-// Suites over no database at all would pass.
+// Suites without any database would always pass.
 const [first] = databases
 if (first === undefined) throw new Error(`TEST_DATABASES: there is no ${process.env.TEST_DATABASES}`)
-/** For what is the same over each: it only has to be over one. */
+/** One kind, for tests whose result does not depend on the database. */
 export const anyDatabase: DatabaseKind = first
 
 const masterKey = Buffer.alloc(32, 7)
 
-/** @param server the URL of a server of the test's own, where the run's must not be harmed */
+/** @param server the URL of the test's own server, where the shared one must not be harmed */
 export async function createPostgres(server?: string): Promise<TestDatabase & { readonly url: string }> {
   const { url, query, drop } = await createTestDatabase(server)
   return {
@@ -105,7 +107,7 @@ function createSqlite(): TestDatabase {
   }
 }
 
-/** Opens a fresh store, runs the test over it, and takes everything away again. */
+/** Opens a fresh store, runs the test with it, and removes everything afterwards. */
 export async function withStore(
   create: () => Promise<TestDatabase>,
   run: (store: Store, database: TestDatabase) => Promise<void>,

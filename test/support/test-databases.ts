@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { startDatabaseServer } from './database-server.ts'
 
-/** Databases on one server: the run's, or where a file is run alone one of its own. */
+/** Databases on one server: that of the whole run, or one for a file that runs alone. */
 export interface TestDatabaseUrl {
   readonly url: string
   readonly query: (text: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
@@ -14,7 +14,7 @@ let made = 0
 function runsServer(): Promise<string> {
   const given = process.env.TEST_POSTGRES_URL
   if (given !== undefined) return Promise.resolve(given)
-  // It ends with this process, by its guard: a hook set in here would be that of the test that happened to ask first.
+  // Its guard stops it with this process: a hook set here would belong to the first test that asked.
   serverUrl ??= startDatabaseServer().then((server) => server.urlOf('postgres'))
   return serverUrl
 }
@@ -37,7 +37,7 @@ async function ask(url: string, text: string): Promise<readonly Readonly<Record<
   }
 }
 
-/** @param at the URL of a server of the test's own, which may then fail as the run's may not */
+/** @param at the URL of the test's own server, which the test may let fail */
 export async function createTestDatabase(at?: string): Promise<TestDatabaseUrl> {
   const server = at ?? (await runsServer())
   const name = `tollgate_test_${process.pid}_${++made}`

@@ -14,7 +14,7 @@ import type { AdminKeyStore, Store } from '#storage/store.ts'
 import { createVerifier } from '#verifier/verifier.ts'
 import { type DatabaseKind, type TestDatabase, testPolicy } from './stores.ts'
 
-/** The verifier as it runs, with a real store and a real meter behind a real port, and the clock in our hand. */
+/** A real verifier, with a real store and real metering behind a real port, and a settable clock. */
 export interface VerifierHarness {
   readonly origin: string
   readonly port: number
@@ -24,7 +24,7 @@ export interface VerifierHarness {
   readonly log: () => string
   readonly createUser: (edit?: UserEdit) => Promise<User>
   readonly userOf: (user: Pick<User, 'id'>) => Promise<User>
-  /** Posts JSON with the verifier's key, unless `headers` say otherwise. */
+  /** Posts JSON with the verifier's key, unless `headers` replace it. */
   readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Said>
   readonly send: (path: string, init?: RequestInit) => Promise<Said>
   readonly close: () => Promise<void>
@@ -40,7 +40,7 @@ export interface Said {
 
 export const verifierKey = 'tgv-the-verifier-key-of-tests'
 export const otherVerifierKey = 'tgv-the-key-of-another-verifier'
-/** May administer, and nothing here. */
+/** A key that may administer, but not use the verifier. */
 export const adminOnlyKey = 'tga-an-admin-key-of-tests'
 
 /** 2026-01-01, so that nothing in a test depends on the day it runs. */
