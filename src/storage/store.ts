@@ -126,7 +126,7 @@ export type QuotaAdded =
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
   /** What blocks these users, of whom there may be thousands; deleted users are left out. */
-  readonly findBars: (ids: readonly string[]) => Promise<readonly UserBar[]>
+  readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>

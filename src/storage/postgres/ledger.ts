@@ -99,7 +99,7 @@ export const statements = {
   close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
   event: insertMany('usage_events', ['id', 'counted_at']),
   user: updateMany('users', ['arrival_at', 'last_used_at', 'prompt_count', 'id'], ['id']),
-  bar: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
+  block: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
   // Updating an existing row costs half of an upsert.
   quota: updateMany('quotas', quotaValueColumns, ['user_id', 'family']),
   newQuota: insertMany('quotas', quotaValueColumns),
