@@ -25,7 +25,8 @@ export function disableUser(wire: UserWire): Operation {
     summary: 'Disables the user with the given token',
     description:
       'Disabling again keeps the first `disabledAt`. PUT with `disabledAt: null` enables again. A user whose stored row is ' +
-      'damaged is disabled as well: the answer then holds what can be read of it.',
+      'damaged is disabled as well: the answer then holds what can be read of it. With `If-Match` such a user is 409, since ' +
+      'no version can be compared.',
     request: {
       params: userPath,
       headers: ifMatchHeader,

@@ -21,7 +21,7 @@ export function writeUser(wire: UserWire): Operation {
     summary: 'Update a user by token',
     description:
       'Creates the user where the token is unknown; an unknown id is 404. Maps merge by family. A `token` in the ' +
-      'body that is not the path’s is 400.',
+      'body that is not the path’s is 400. A user whose stored row is damaged is 409: only DELETE changes it.',
     request: { params: userPath, headers: ifMatchHeader, body: jsonBody(schemas.edit) },
     answer: { ...describeUser(wire, 'The updated user'), schema: schemas.written },
     refusals: [...bodyRefusals, 'not_found', 'conflict', 'precondition_failed'],
