@@ -173,6 +173,7 @@ async function open(
     knowsAccessToken: store.users.knowsAccessToken,
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
     onStarted: (userId) => revocations.started(userId),
+    onListed: store.metering.listModels,
     onDisconnect: config.onDisconnect,
     inputEstimate: config.inputEstimate,
     corrections,

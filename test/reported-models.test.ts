@@ -12,7 +12,12 @@ const adminKey = 'a-test-admin-key-1'
 describe('the names of models in reports of the program', () => {
   it('are those that the configuration spells out, also where no request was answered', () =>
     withFolder(async (folder) => {
-      const upstream = createServer((_, response) => {
+      const upstream = createServer(({ url }, response) => {
+        if (url?.startsWith('/v1/models')) {
+          response.writeHead(200, { 'content-type': 'application/json' })
+          response.end('{"object": "list", "data": [{"id": "listed", "object": "model"}]}')
+          return
+        }
         response.writeHead(404, { 'content-type': 'application/json' })
         response.end('{"error": {"message": "there is no such model", "code": "model_not_found"}}')
       })
@@ -42,7 +47,8 @@ passThrough:
         const made = await ask('/admin/users', adminKey, {})
         const { token } = (await made.json()) as { token: string }
         const messages = [{ role: 'user', content: 'hi' }]
-        for (const model of ['spelled-out', 'alias', 'made-up-1', 'made-up-2', '(other)'])
+        assert.equal((await ask('/v1/models', token)).status, 200)
+        for (const model of ['listed', 'spelled-out', 'alias', 'made-up-1', 'made-up-2', '(other)'])
           assert.equal((await ask('/v1/chat/completions', token, { model, messages })).status, 404)
         assert.equal((await ask('/v1/responses', token, { prompt: { id: 'p' }, input: 'hi' })).status, 404)
         assert.equal((await ask('/v1/files', token)).status, 404)
@@ -53,6 +59,7 @@ passThrough:
           '(other)': 3,
           '/v1/files': 1,
           alias: 1,
+          listed: 1,
           'of-prompts': 1,
           'of-routes': 1,
           'spelled-out': 1,

@@ -20,7 +20,7 @@ import type { PassedRoute } from '#providers/passed-route.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import { admitRequest, type IntakeContext } from './intake.ts'
-import { createModelDirectory, createModelLists } from './model-directory.ts'
+import { createModelDirectory, createModelLists, type OnListed } from './model-directory.ts'
 import { listModels, type ModelsContext, showModel } from './models.ts'
 import { createNamedModels } from './named-models.ts'
 import { refuse } from './refusal.ts'
@@ -50,6 +50,8 @@ export interface GatewayOptions {
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
   /** Called with the user's id when a relay has started and is among the running ones. */
   readonly onStarted?: (userId: string) => void
+  /** Told of the models that an upstream lists, each time it was asked. */
+  readonly onListed?: OnListed
   readonly onDisconnect?: 'abort' | 'drain'
   readonly inputEstimate?: EstimateMode
   /** What has been learned of how models count their input. */
@@ -109,7 +111,7 @@ export function createGateway(given: GatewayOptions): Gateway {
   const { clock, log, providers } = options
   if (providers.length === 0) throw new TypeError('the gateway needs a provider')
   const relays = createRelays()
-  const lists = createModelLists(clock)
+  const lists = createModelLists(clock, given.onListed)
   const route = createRouter(providers, given.passThrough)
   const intake: IntakeContext = {
     ...options,

@@ -31,7 +31,10 @@ interface Kept {
 /** Each upstream's own list, cached for a while. */
 export type ModelLists = (upstream: Upstream) => Promise<OwnList>
 
-export function createModelLists(clock: Clock): ModelLists {
+export type OnListed = (upstream: string, models: readonly string[]) => void
+
+/** @param onListed told of the names that an upstream lists and that are served here */
+export function createModelLists(clock: Clock, onListed?: OnListed): ModelLists {
   const kept = new Map<string, Kept>()
 
   return (upstream) => {
@@ -41,6 +44,10 @@ export function createModelLists(clock: Clock): ModelLists {
     kept.set(upstream.name, entry)
     return entry.list.then((list) => {
       if (!list.models) entry.until = clock() + keptAfterFailureMs
+      else {
+        const names = upstream.offered(list.models).map(({ id }) => id)
+        onListed?.(upstream.name, names)
+      }
       return list
     })
   }

@@ -20,7 +20,7 @@ import type { UserRef } from '#core/user-ref.ts'
 export interface Store {
   readonly users: UserStore
   readonly adminKeys: AdminKeyStore
-  readonly metering: MeteringStore & OpenedEntries
+  readonly metering: MeteringStore & OpenedEntries & ListedModels
   readonly upkeep: UpkeepStore
   readonly corrections: CorrectionStore
   readonly usage: UsageStore
@@ -246,6 +246,11 @@ export interface OpenedEntries {
    * transactions. Undefined where the database cannot fail over.
    */
   readonly history: () => Promise<string | undefined>
+}
+
+interface ListedModels {
+  /** Tells of the models that an upstream lists, which reports then show by name. */
+  readonly listModels: (upstream: string, models: readonly string[]) => void
 }
 
 // ---------------------------------------------------------------- upkeep

@@ -120,6 +120,23 @@ for (const { name, create } of databases) {
         assert.equal((await counted(database)).answered, 2)
       }))
 
+    it('are those that an upstream lists, for as long as it lists them', () =>
+      withStore(create, async (store, database) => {
+        const userId = await newUserId(store, startAt)
+        const long = 'x'.repeat(300)
+        const refused = () => report(store, userId, ['listed', long, 'unlisted'], { status: 404 })
+        store.metering.listModels('first', ['listed', long])
+        store.metering.listModels('second', ['another'])
+        await refused()
+        assert.deepEqual(await counted(database), { listed: 1, [otherModel]: 2 })
+        store.metering.listModels('first', [])
+        await refused()
+        assert.deepEqual(await counted(database), { listed: 1, [otherModel]: 5 })
+        store.metering.listModels('first', invented(5000))
+        await report(store, userId, invented(5000), { status: 404 })
+        assert.equal(shown(await counted(database)).length, 2001)
+      }))
+
     it('of requests of the gateway follow the same rule as those of events', () =>
       withStore(create, async (store, database) => {
         const userId = await newUserId(store, startAt)

@@ -3,10 +3,17 @@ import { spelledOut } from '#lib/glob.ts'
 
 /**
  * Under which name reports count a request. A model's name is text that a client writes, and each name is a row of the
- * totals, which are kept for ever, so their number is bounded: names that the configuration spells out are always shown.
+ * totals, which are kept for ever, so their number is bounded: names that the configuration spells out, or an upstream's own
+ * list, are always shown.
  * Any other name needs one of `placesMax` places, which it keeps for as long as it is used every day. What finds no
  * place is counted as `otherModel`. The entry of a request has the name as it was sent.
  */
+export interface ReportedNames {
+  readonly of: ReportedName
+  /** Takes the names of an upstream's own list, in the place of those of its last one. */
+  readonly list: (upstream: string, models: readonly string[]) => void
+}
+
 export type ReportedName = (model: string, request: ReportedRequest, now: number) => string
 
 export interface ReportedRequest {
@@ -30,14 +37,19 @@ export const shareMax = 100
 /** Longer names are refused where they come in. */
 const lengthMax = 256
 
+/** Of one upstream. */
+const listedMax = 2000
+
 const dayMs = 86_400_000
 
-export function createReportedNames({ modelNames = [], families }: KnownNames): ReportedName {
+export function createReportedNames({ modelNames = [], families }: KnownNames): ReportedNames {
   const always = new Set([
     ...modelNames,
     ...families.map(({ name }) => name),
     ...families.flatMap(({ models }) => spelledOut(models)),
   ])
+  let lists: ReadonlyMap<string, readonly string[]> = new Map()
+  let listed: ReadonlySet<string> = new Set()
   /** Those that were used today, and the others that were used on the day before. */
   let today = new Set<string>()
   let before = new Set<string>()
@@ -64,8 +76,8 @@ export function createReportedNames({ modelNames = [], families }: KnownNames): 
     return true
   }
 
-  return (model, request, now) => {
-    if (always.has(model)) return model
+  function nameOf(model: string, request: ReportedRequest, now: number): string {
+    if (always.has(model) || listed.has(model)) return model
     beginDay(now)
     if (today.has(model)) return model
     if (before.delete(model)) {
@@ -73,6 +85,15 @@ export function createReportedNames({ modelNames = [], families }: KnownNames): 
       return model
     }
     return takesPlace(model, request) ? model : otherModel
+  }
+
+  return {
+    of: nameOf,
+    list(upstream, models) {
+      const named = models.slice(0, listedMax).filter(({ length }) => length <= lengthMax)
+      lists = new Map([...lists, [upstream, named]])
+      listed = new Set([...lists.values()].flat())
+    },
   }
 }
 

@@ -16,7 +16,7 @@ import {
   type OpenEntry,
   type SeenAddress,
 } from '#storage/ledger/batch.ts'
-import { createReportedNames } from '#storage/ledger/reported-models.ts'
+import { createReportedNames, type ReportedNames } from '#storage/ledger/reported-models.ts'
 import { type RollUp, rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
   addingUsage,
@@ -65,6 +65,7 @@ export interface PostgresLedger {
   readonly begin: (client: pg.Client, batch: MeteringBatch) => Promise<() => Promise<MeteringDecisions>>
   /** Call it when addresses were written elsewhere. */
   readonly forgetAddresses: () => void
+  readonly listModels: ReportedNames['list']
 }
 
 const hourMs = 3_600_000
@@ -142,7 +143,7 @@ export function createPostgresLedger(
   settings: { readonly instance: string; readonly shard: number },
 ): PostgresLedger {
   const addresses = createAddressBook()
-  const reportedName = createReportedNames(policy)
+  const reportedNames = createReportedNames(policy)
   const shard = settings.shard % shards
   /** A cache from look-up keys to ids of users seen here. It is only a hint: a user may be gone by now. */
   const known = new Map<string, string>()
@@ -243,7 +244,7 @@ export function createPostgresLedger(
       ...changes.counted.map((counted) => toBookedEvent(counted, instance)),
       ...changes.adjusted.map((adjusted) => toBookedAdjustment(adjusted, instance)),
     ]
-    const { users: minutes, totals } = rollUpsOf(changes, reportedName, now)
+    const { users: minutes, totals } = rollUpsOf(changes, reportedNames.of, now)
     const due = changes.seen.map((seen) => ({ seen, due: addresses.due(seen, now) }))
     const seen = due.filter((one) => one.due !== undefined)
     const strangers = [...new Set(due.flatMap((one) => (one.due === 'new' ? [one.seen.userId] : [])))]
@@ -331,6 +332,7 @@ export function createPostgresLedger(
       }
     },
     forgetAddresses: addresses.forget,
+    listModels: reportedNames.list,
   }
 }
 

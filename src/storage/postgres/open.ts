@@ -147,6 +147,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       lanes: metering.lanes,
       mayLoseBooked: true,
       runBatch: metering.runBatch,
+      listModels: ledger.listModels,
       // By the database's clock: the clocks of two machines may differ by more than a heartbeat.
       beat: () => retrying(async () => owners.beat(await shared.read())),
       openEntries: () => retrying(() => owners.openEntries()),

@@ -15,7 +15,11 @@ import {
   type OpenEntry,
   type Seen,
 } from '#storage/ledger/batch.ts'
-import { createReportedNames, type ReportedName } from '#storage/ledger/reported-models.ts'
+import {
+  createReportedNames,
+  type ReportedName,
+  type ReportedNames,
+} from '#storage/ledger/reported-models.ts'
 import { rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
   addingUsage,
@@ -58,6 +62,7 @@ export interface SqliteLedger {
   readonly runBatch: (batch: MeteringBatch) => MeteringDecisions
   /** Call it when addresses were written elsewhere. */
   readonly forgetAddresses: () => void
+  readonly listModels: ReportedNames['list']
 }
 
 const hourMs = 3_600_000
@@ -70,7 +75,7 @@ export function createSqliteLedger(
 ): SqliteLedger {
   const sql = prepareAll(db)
   const addresses = createAddressBook()
-  const reportedName = createReportedNames(policy)
+  const reportedNames = createReportedNames(policy)
 
   /**
    * Entries that this process opened and has not closed yet, and that no other process may have changed. A settlement
@@ -124,7 +129,7 @@ export function createSqliteLedger(
     }
     for (const late of lateRequests(changes, below, now)) sql.insertLate.run(...late)
     for (const adjusted of changes.adjusted) sql.insertBooked.run(...toBookedAdjustment(adjusted, instance))
-    if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes, reportedName, now)
+    if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes, reportedNames.of, now)
     for (const { user, rowId } of loaded.users()) {
       if (user.isChanged) sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, rowId)
       if (user.isBlocked) sql.blockUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
@@ -177,6 +182,7 @@ export function createSqliteLedger(
   return {
     runBatch,
     forgetAddresses: addresses.forget,
+    listModels: reportedNames.list,
   }
 }
 

@@ -8,7 +8,7 @@ import { faultOf, locked } from '../fault.ts'
 import type { MeteringBatch, MeteringStore } from '../store.ts'
 import type { Disk } from './disk.ts'
 import { failureOf } from './failure.ts'
-import { createSqliteLedger } from './ledger.ts'
+import { createSqliteLedger, type SqliteLedger } from './ledger.ts'
 
 /**
  * Batches of admissions and settlements, each one transaction on this thread: tens of microseconds of work.
@@ -18,6 +18,7 @@ export interface SqliteMetering extends Pick<MeteringStore, 'runBatch'> {
   /** Rejects where a batch could not begin, or could not be synced to disk. */
   readonly check: () => Promise<void>
   readonly forgetAddresses: () => void
+  readonly listModels: SqliteLedger['listModels']
 }
 
 /** How long a batch waits for another process's lock, and how often it tries. */
@@ -55,6 +56,7 @@ export function openMetering(
 
   return {
     forgetAddresses: ledger.forgetAddresses,
+    listModels: ledger.listModels,
     check: () =>
       lane.run(async () => {
         try {

@@ -126,6 +126,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     },
     metering: {
       runBatch: metering.runBatch,
+      listModels: metering.listModels,
       beat: (now) => write('beat', now),
       openEntries: () => fenced(() => owners.openEntries()),
       history: () => Promise.resolve(undefined),
