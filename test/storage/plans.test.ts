@@ -146,8 +146,9 @@ describe('plans of a database with a million rows, on PostgreSQL', { skip: !isTe
   it('find single requests, newest first', async () => {
     const plans = await plansOf(() => askRequests(store, known))
     assert.ok(plans.length > 20)
-    // Open ones are few: an index holds those alone.
-    assertBounded(plans, { rows: 400, pages: 1000 })
+    // Open ones are few: an index holds those alone. The newest, some 400 of the cases above, are in no user's list yet,
+    // and are read by the key of the ledger.
+    assertBounded(plans, { rows: 600, pages: 1000 })
   })
 
   it('look for what no index knows among so many entries', async () => {
