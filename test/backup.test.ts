@@ -156,7 +156,7 @@ describe('tollgate backup', () => {
       assert.equal(refused.code, 1)
       assert.match(
         refused.output,
-        /^tollgate: .*backup\.db is there already: name another file, or add --force$/m,
+        /^tollgate: .*backup\.db exists already: name another file, or add --force$/m,
       )
       assert.equal(readFileSync(file, 'utf8'), 'something else')
       // A log that an older file left there would be taken for the new one's.
@@ -285,7 +285,7 @@ describe('tollgate restore', () => {
       await call(port, { method: 'DELETE', path: `/admin/users/${accessToken}`, headers })
       const running = await runProgram(['restore', backup], { DATA_DIR: data })
       assert.equal(running.code, 1)
-      assert.match(running.output, /^tollgate: another process is using the data/)
+      assert.match(running.output, /^tollgate: another Tollgate process is already using the folder/)
       // What was not checkpointed when it was killed belongs to the old database alone.
       first.process.kill('SIGKILL')
       await first.exit
@@ -378,7 +378,7 @@ describe('tollgate restore', () => {
         [join('data', 'tollgate.db'), /is the database itself: name a file/],
         ['text.db', /text\.db is no database: name another backup$/m],
         ['half.db', /half\.db is damaged: name another backup$/m],
-        ['other.db', /other\.db is no database of Tollgate/],
+        ['other.db', /other\.db is not a Tollgate database/],
         ['newer.db', /has schema 999, this version knows \d+: restore it with the newer version/],
         ['moved.db', /was moved to db\.example\.com/],
         ['damaged.db', /damaged/],

@@ -72,7 +72,7 @@ describe('tollgate migrate-store', () => {
       const accessToken = String(JSON.parse(made.text).token)
       const busy = await runProgram(['migrate-store'], { ...here, DATABASE_URL: url })
       assert.equal(busy.code, 1)
-      assert.match(busy.output, /another process is using the data/)
+      assert.match(busy.output, /another Tollgate process is already using the folder/)
       await stop(before)
       writeFileSync(join(here.DATA_DIR, 'settlements-ins_1.journal'), '')
 

@@ -210,7 +210,7 @@ describe('starting', () => {
       })
       const beside = await runProgram(['admin-key', 'bob'], { DATA_DIR: folder })
       assert.equal(beside.code, 1)
-      assert.match(beside.output, /^tollgate: another process is using the data/)
+      assert.match(beside.output, /^tollgate: another Tollgate process is already using the folder/)
       program.process.kill('SIGTERM')
       assert.equal(await program.exit, 0)
     }))

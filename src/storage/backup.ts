@@ -75,7 +75,7 @@ function refuseTarget({ from, to, mayReplace, belongings }: Backup): void {
     throw new Error(`${to} is a file that the server itself uses: name another file`)
   const [there] = filesOf(to)
   if (there !== undefined && !mayReplace)
-    throw new Error(`${there} is there already: name another file, or add --force`)
+    throw new Error(`${there} exists already: name another file, or add --force`)
 }
 
 /** Where a file of that name is, or would be, with all links on its path resolved. */

@@ -105,7 +105,7 @@ function decode(text: string): string {
   } catch {
     // The bytes are not UTF-8.
   }
-  throw new Refusal('holds percent-encoded bytes that are no text')
+  throw new Refusal('holds percent-encoded bytes that are not text')
 }
 
 /** Settings that can be given as a parameter of the same name, as the driver allows. */
@@ -232,7 +232,7 @@ function portOf(text: string): number | undefined {
   if (text === '') return undefined
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port >= 1 && port <= 65_535) return port
-  throw new Refusal(`has a port that is no number from 1 to 65535; ${encode}`)
+  throw new Refusal(`has a port that is not a number from 1 to 65535; ${encode}`)
 }
 
 /** The driver's own spellings beside libpq's. */

@@ -87,7 +87,7 @@ const byName: Readonly<Record<string, Fault>> = {
   EPIPE: unreachable,
   ETIMEDOUT: unreachable,
   // SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
-  '08P01': shared('what stands before the database server refuses our settings'),
+  '08P01': shared('the pooler before the database server refuses our settings'),
   '25006': shared('the database server only reads'),
   '28000': shared('the database server refuses our credentials'),
   '28P01': shared('the database server refuses our credentials'),

@@ -85,7 +85,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
     const db = openBackup(from)
     try {
       const identity = identityOf(db)
-      if (!identity) throw new Error(`${from} is no database of Tollgate`)
+      if (!identity) throw new Error(`${from} is not a Tollgate database`)
       const newest = Math.max(...migrations.map(({ number }) => number))
       if (identity.schema > newest)
         throw new Error(

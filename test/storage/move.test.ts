@@ -267,7 +267,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
     it('changes nothing where it may not begin', () =>
       withBoth(async () => {
         const held = await openStore(source.settings())
-        await assert.rejects(move(source, target), /another process is using/)
+        await assert.rejects(move(source, target), /another Tollgate process is already using the folder/)
         await held.close()
 
         const living = await openStore(target.settings())

@@ -80,7 +80,10 @@ describe('opening SQLite', { skip: sqlite === undefined }, () => {
 
   it('refuses a second process on the same data', () =>
     withStore(create, async (_, database) => {
-      await assert.rejects(openStore(database.settings()), /another process is using the data/)
+      await assert.rejects(
+        openStore(database.settings()),
+        /another Tollgate process is already using the folder/,
+      )
     }))
 
   it('refuses a schema that a later version made', async () => {

@@ -181,7 +181,7 @@ function pageOf(found: readonly Found[], limit: number): RequestPage {
 function toBooked(row: Row): BookedRequest {
   const extras = parseExtras(row.extras)
   const state = requestStates.find((each) => each === row.state)
-  if (!state) throw new TypeError(`stored ${row.state} is no state of an entry`)
+  if (!state) throw new TypeError(`stored ${row.state} is not a state of an entry`)
   const figure = <Name extends string>(name: Name, value: unknown) => {
     const read = optional(value, integer)
     return read === null ? {} : ({ [name]: read } as Record<Name, number>)

@@ -7,7 +7,7 @@ import { sumMax, toSum, toUnits } from '#core/units.ts'
 export function integer(value: unknown): number {
   if (typeof value === 'number') return toSum(value)
   if (typeof value === 'bigint') return toSum(Number(value))
-  throw new TypeError(`stored ${String(value)} is no number`)
+  throw new TypeError(`stored ${String(value)} is not a number`)
 }
 
 /** A single figure, such as that of one request. */
@@ -16,7 +16,7 @@ export function units(value: unknown): number {
 }
 
 export function text(value: unknown): string {
-  if (typeof value !== 'string') throw new TypeError(`stored ${String(value)} is no text`)
+  if (typeof value !== 'string') throw new TypeError(`stored ${String(value)} is not a text`)
   return value
 }
 

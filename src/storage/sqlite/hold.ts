@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { faultOf, locked } from '../fault.ts'
 
@@ -15,9 +16,12 @@ export function holdFile(path: string): () => void {
   } catch (cause) {
     db.close()
     if (faultOf(cause) !== locked) throw cause
-    throw new Error(`another process is using the data beside ${path}: stop it, or choose another DATA_DIR`, {
-      cause,
-    })
+    throw new Error(
+      `another Tollgate process is already using the folder ${dirname(path)}: stop it, or choose another DATA_DIR`,
+      {
+        cause,
+      },
+    )
   }
   return () => db.close()
 }

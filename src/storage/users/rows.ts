@@ -57,7 +57,7 @@ export function unsealed({ id, sealed }: StoredUser, vault: Vault): string {
   try {
     return vault.unseal(sealed, id)
   } catch (cause) {
-    throw new TypeError(`the access token of ${id} cannot be unsealed`, { cause })
+    throw new TypeError(`the access token of ${id} cannot be decrypted`, { cause })
   }
 }
 
@@ -223,6 +223,6 @@ function parseList(text: string): readonly string[] {
 
 function parseMeta(text: string): Record<string, unknown> {
   const meta: unknown = JSON.parse(text)
-  if (typeof meta !== 'object' || meta === null) throw new TypeError('a stored meta is no object')
+  if (typeof meta !== 'object' || meta === null) throw new TypeError('a stored meta is not an object')
   return { ...meta }
 }
