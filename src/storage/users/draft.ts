@@ -74,11 +74,11 @@ export function createDraftEditor(policy: Policy, instance: string): DraftEditor
   function addExtra(draft: Draft, family: string, units: number, now: number): readonly Issue[] {
     const path = `quotaExtra.${family}`
     const { limit, extra: before } = viewOf(draft, family, now)
-    if (limit === undefined) return [{ path, message: 'has no limit to add to' }]
+    if (limit === undefined) return [{ path, message: 'has no limit that could be added to' }]
     const extra = before + units
-    if (extra < 0) return [{ path, message: `only ${before} units were added in this period` }]
+    if (extra < 0) return [{ path, message: `only ${before} were added in this period` }]
     if (!Number.isSafeInteger(limit + units))
-      return [{ path, message: 'would exceed the largest limit that can be stored' }]
+      return [{ path, message: 'would come to more than can be counted' }]
     if (units !== 0) currentQuota(draft, family, now).extra = extra
     return []
   }
