@@ -98,11 +98,9 @@ for (const { name, settings, isHeard, isDirect = false } of setups)
         }),
       )
       const counts = Object.groupBy(await Promise.all(asks), String)
-      assert.deepEqual(
-        Object.keys(counts).filter((status) => !['200', '429'].includes(status)),
-        [],
-        'served, or over the quota',
-      )
+      const others = Object.keys(counts).filter((status) => !['200', '429'].includes(status))
+      const logs = () => cluster.instances.map(({ program }) => program.output()).join('\n')
+      assert.deepEqual(others, [], `served, or over the quota: ${others.length > 0 ? logs() : ''}`)
       assert.ok((counts['200']?.length ?? 0) >= users.length, 'each is served')
       const over = 'select user_id from quotas where used + reserved > quota_limit'
       assert.deepEqual(await cluster.database.rows(over), [])

@@ -50,6 +50,7 @@ import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
 import { arrayOf, columnsOf, insertMany, updateMany } from './many.ts'
 import { beginOn, nameOn } from './session.ts'
+import { together } from './together.ts'
 
 /**
  * The ledger on PostgreSQL: one batch is one transaction of two round trips. The first locks the batch's users in the
@@ -173,7 +174,7 @@ export function createPostgresLedger(
     ])
     const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
     const nothing: Promise<readonly Values[]> = Promise.resolve([])
-    const [, account, entries, counted] = await Promise.all([
+    const [, account, entries, counted] = await together([
       client.query(beginOn(client)),
       accountsOf(client, [...strange], [...ids], asks.length > 0),
       settlements.length > 0
@@ -203,7 +204,7 @@ export function createPostgresLedger(
     withPlaces: boolean,
   ): Promise<Accounts> {
     const whose = [arrayOf(lookups), arrayOf(ids)]
-    const [users, quotas, strangeQuotas, places] = await Promise.all([
+    const [users, quotas, strangeQuotas, places] = await together([
       select(client, 'users', whose),
       select(client, 'quotas', [arrayOf(ids)]),
       lookups.length > 0 ? select(client, 'strangeQuotas', [arrayOf(lookups)]) : [],
@@ -314,7 +315,7 @@ export function createPostgresLedger(
         ),
       )
     // Nothing is sent before every statement has been built.
-    return Promise.all([...writes.map((send) => send()), client.query('commit')])
+    return together([...writes.map((send) => send()), client.query('commit')])
   }
 
   return {
