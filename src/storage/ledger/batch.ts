@@ -325,21 +325,33 @@ function bookBeside(
   changes: LedgerChanges,
 ): void {
   for (const [index, beside] of (settlement.beside ?? []).entries()) {
-    const usage = toBoundedUsage(beside.usage)
     const id = `${entry.id}.${index + 1}`
-    const weights = policy.weightsOf?.(beside.family)
-    let units = chargeOf(usage, weights)
-    const weighing = weighingOf(usage, weights)
-    let endedAt = now
-    if (user) {
-      const quota = quotaOf(user, beside.family)
-      rollOver(quota, user.limits, policy, now)
-      units = charge(quota, units)
-      endedAt = Math.max(now, quota.periodStartedAt)
-      quota.isChanged = true
-    }
-    changes.beside.push({ id, entry, settlement, beside, usage, units, weighing, endedAt })
+    changes.beside.push({ id, entry, settlement, beside, ...chargeTo(user, beside, policy, now) })
   }
+}
+
+/**
+ * Charges usage for which nothing was reserved to the quota of its family.
+ *
+ * @param user undefined where the user was removed: then the usage is booked and charged to no quota
+ */
+function chargeTo(
+  user: LoadedUser | undefined,
+  used: { readonly family: string; readonly usage: Usage },
+  policy: Policy,
+  now: number,
+): { readonly usage: Usage; readonly units: number; readonly weighing: number; readonly endedAt: number } {
+  const { family } = used
+  const usage = toBoundedUsage(used.usage)
+  const weights = policy.weightsOf?.(family)
+  const units = chargeOf(usage, weights)
+  const weighing = weighingOf(usage, weights)
+  if (!user) return { usage, units, weighing, endedAt: now }
+  const quota = quotaOf(user, family)
+  rollOver(quota, user.limits, policy, now)
+  quota.isChanged = true
+  // After a clock was set back, the booking must not fall into a period that the quota has left.
+  return { usage, units: charge(quota, units), weighing, endedAt: Math.max(now, quota.periodStartedAt) }
 }
 
 /** No relay runs longer, and no entry that began later has been removed. */
@@ -401,21 +413,14 @@ function countAll(
     const user = whose(event, state)
     if (!user) return 'unknown_user'
     counted.add(event.eventId)
-    const usage = toBoundedUsage(event.usage)
-    const quota = quotaOf(user, event.family)
-    rollOver(quota, user.limits, policy, now)
-    const weights = policy.weightsOf?.(event.family)
-    const units = charge(quota, chargeOf(usage, weights))
-    quota.isChanged = true
+    const charged = chargeTo(user, event, policy, now)
     user.promptCount = toUnits(user.promptCount + 1)
     user.lastUsedAt = Math.max(
       user.lastUsedAt ?? 0,
       event.happenedAt === undefined ? now : Math.min(now, event.happenedAt),
     )
     user.isChanged = true
-    const endedAt = Math.max(now, quota.periodStartedAt)
-    const weighing = weighingOf(usage, weights)
-    changes.counted.push({ event, usage, userId: user.id, units, weighing, endedAt })
+    changes.counted.push({ event, userId: user.id, ...charged })
     return 'counted'
   })
 }
