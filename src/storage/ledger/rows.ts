@@ -1,6 +1,16 @@
 import { toCount, toSum, toUnits } from '#core/units.ts'
+import type { Usage } from '#core/usage.ts'
 import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
-import { integer, optional, saturating, saturatingBoth, text, units } from '#storage/schema/columns.ts'
+import {
+  integer,
+  kindColumns,
+  optional,
+  saturating,
+  saturatingBoth,
+  text,
+  units,
+  usageSums,
+} from '#storage/schema/columns.ts'
 import { parseType, toLimits } from '#storage/users/rows.ts'
 import {
   type Adjustment,
@@ -159,11 +169,7 @@ export function toOpenedValues(entry: NewEntry, instance: string, now: number): 
 export const closedColumns = [
   'state',
   'is_estimated',
-  'input',
-  'cache_read',
-  'cache_written',
-  'output',
-  'reasoning',
+  ...kindColumns,
   'units',
   'status',
   'error_code',
@@ -224,11 +230,7 @@ export const bookedColumns = [
   'hold',
   'input_estimate',
   'is_estimated',
-  'input',
-  'cache_read',
-  'cache_written',
-  'output',
-  'reasoning',
+  ...kindColumns,
   'units',
   'status',
   'upstream',
@@ -237,57 +239,67 @@ export const bookedColumns = [
   'ended_at',
 ] as const
 
+/** Usage that is stored closed: nothing was reserved for it. */
+interface Booked {
+  readonly id: string
+  readonly userId: string
+  readonly route: string
+  readonly family: string
+  readonly model: string
+  readonly isEstimated: boolean
+  readonly usage: Usage
+  readonly units: number
+  readonly status: number
+  readonly upstream: string | undefined
+  readonly startedAt: number
+  readonly endedAt: number
+}
+
 export function toBookedEvent(counted: CountedEvent, instance: string): readonly Value[] {
-  const { event, usage, userId, endedAt } = counted
-  const { input, cacheRead, cacheWritten, output, reasoning } = usage
-  return [
-    event.requestId,
-    userId,
-    'metered',
-    event.route,
-    event.family,
-    event.model,
-    'settled',
-    0,
-    0,
-    event.isEstimated ? 1 : 0,
-    input,
-    cacheRead,
-    cacheWritten,
-    output,
-    reasoning,
-    counted.units,
-    toUnits(event.status),
-    event.upstream ?? null,
+  const { event, endedAt } = counted
+  const { requestId: id, route, family, model, isEstimated, status, upstream, happenedAt } = event
+  const startedAt = happenedAt === undefined ? endedAt : toSum(happenedAt)
+  return toBookedValues(
+    { ...counted, id, route, family, model, isEstimated, status, upstream, startedAt },
     instance,
-    event.happenedAt === undefined ? endedAt : toSum(event.happenedAt),
-    endedAt,
-  ]
+  )
 }
 
 export function toBookedBeside(booked: EntryBeside, instance: string): readonly Value[] {
-  const { entry, settlement, beside, usage, endedAt } = booked
+  const { entry, settlement, beside } = booked
+  const { isEstimated, status, upstream } = settlement
+  const { family, model } = beside
+  const route = settlement.opened?.route ?? ''
+  const { userId, startedAt } = entry
+  return toBookedValues(
+    { ...booked, userId, route, family, model, isEstimated, status, upstream, startedAt },
+    instance,
+  )
+}
+
+function toBookedValues(booked: Booked, instance: string): readonly Value[] {
+  const { id, userId, route, family, model, usage, startedAt, endedAt } = booked
   return [
-    booked.id,
-    entry.userId,
+    id,
+    userId,
     'metered',
-    settlement.opened?.route ?? '',
-    beside.family,
-    beside.model,
+    route,
+    family,
+    model,
     'settled',
     0,
     0,
-    settlement.isEstimated ? 1 : 0,
+    booked.isEstimated ? 1 : 0,
     usage.input,
     usage.cacheRead,
     usage.cacheWritten,
     usage.output,
     usage.reasoning,
     booked.units,
-    toUnits(settlement.status),
-    settlement.upstream ?? null,
+    toUnits(booked.status),
+    booked.upstream ?? null,
     instance,
-    entry.startedAt,
+    startedAt,
     endedAt,
   ]
 }
@@ -297,16 +309,6 @@ export function toBookedAdjustment(adjusted: Adjustment, instance: string): read
   const kind = ['adjustment', '/usage', family, '', 'settled'] as const
   return [id, userId, ...kind, 0, 0, 0, 0, 0, 0, 0, 0, adjusted.units, null, null, instance, at, at]
 }
-
-const usageSums = [
-  'requests',
-  'estimated',
-  'input',
-  'cache_read',
-  'cache_written',
-  'output',
-  'reasoning',
-] as const
 
 /** The columns of a usage row that follow its own key (a user, a time). */
 export const usageColumns = ['family', 'model', 'upstream', 'status', ...usageSums] as const

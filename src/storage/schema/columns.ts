@@ -41,8 +41,16 @@ export function wideSum(expression: string): string {
   return `sum(cast(${expression} as double precision))`
 }
 
+/** The kinds of units, as an entry and each row of usage have them. */
+export const kindColumns = ['input', 'cache_read', 'cache_written', 'output', 'reasoning'] as const
+
+/** What a row of usage adds up, beside `weighing`. */
+export const usageSums = ['requests', 'estimated', ...kindColumns] as const
+
+export const sumOfKinds = kindColumns.join(' + ')
+
 /** What a row counts against quotas: the sum of its kinds, with what weights added or took away. */
-export const weighedSum = 'input + cache_read + cache_written + output + reasoning + weighing'
+export const weighedSum = `${sumOfKinds} + weighing`
 
 /** A sum, limited to what a column may hold. */
 export function bounded(sum: string): string {

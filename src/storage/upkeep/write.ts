@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { requestPrefixes } from '#core/request-prefixes.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import { gatherRequests, lockBelow, removeUserRequests } from '#storage/ledger/user-requests.ts'
-import { bounded, boundedBoth, saturating, saturatingBoth } from '#storage/schema/columns.ts'
+import { bounded, boundedBoth, saturating, saturatingBoth, usageSums } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeCorrections } from '#storage/usage/corrections.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './find.ts'
@@ -26,15 +26,6 @@ export interface UpkeepWriter {
 
 const minuteKey = sql.raw('user_id, minute_at, family, model, upstream, status')
 const hourKey = sql.raw('user_id, hour_at, family, model, upstream, status')
-const figureNames = [
-  'requests',
-  'estimated',
-  'input',
-  'cache_read',
-  'cache_written',
-  'output',
-  'reasoning',
-] as const
 
 export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
   return {
@@ -45,17 +36,17 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
       const picked = sql`with picked (user_id, hour_at) as (values ${tuples(hours.map(({ userId, hourAt }) => [userId, hourAt]))})`
       const theirs = sql`picked cross join usage_minutes m
         where m.user_id = picked.user_id and m.minute_at >= picked.hour_at and m.minute_at < picked.hour_at + 3600000`
-      const figures = sql.join([...figureNames, 'weighing'].map((name) => sql.ref(name)))
+      const figures = sql.join([...usageSums, 'weighing'].map((name) => sql.ref(name)))
       // The minutes of one hour, each at its bound, are far below the bound of 64 bits.
       const sums = sql.raw(
         [
-          ...figureNames.map((name) => bounded(`sum(${bounded(`m.${name}`)})`)),
+          ...usageSums.map((name) => bounded(`sum(${bounded(`m.${name}`)})`)),
           boundedBoth(`sum(${boundedBoth('m.weighing')})`),
         ].join(', '),
       )
       const added = sql.raw(
         [
-          ...figureNames.map((name) => `${name} = ${saturating(`usage_hours.${name}`, `excluded.${name}`)}`),
+          ...usageSums.map((name) => `${name} = ${saturating(`usage_hours.${name}`, `excluded.${name}`)}`),
           `weighing = ${saturatingBoth('usage_hours.weighing', 'excluded.weighing')}`,
         ].join(', '),
       )

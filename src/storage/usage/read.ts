@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow } from '#core/usage-question.ts'
-import { integer, weighedSum, wideSum } from '#storage/schema/columns.ts'
+import { integer, sumOfKinds, usageSums, weighedSum, wideSum } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageStore } from '#storage/store.ts'
 
@@ -114,21 +114,15 @@ function statement(question: UsageQuestion, range: Range, limit: number): RawBui
     ${grouped} having ${requests} <> 0 or ${kinds} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
 }
 
-const figures = sql.raw('requests, estimated, input, cache_read, cache_written, output, reasoning, weighing')
+const figures = sql.raw([...usageSums, 'weighing'].join(', '))
 const requests = sql.raw(wideSum('requests'))
-const kinds = sql.raw(wideSum('input + cache_read + cache_written + output + reasoning'))
+const kinds = sql.raw(wideSum(sumOfKinds))
 const units = sql.raw(wideSum(weighedSum))
 const dimensions = sql.raw('family, model, upstream, status')
-const sumsOfKinds = [
-  'requests',
-  'estimated',
-  'input',
-  'cache_read',
-  'cache_written',
-  'output',
-  'reasoning',
-].map((name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`)
-const sums = [...sumsOfKinds, sql`${units} as units`]
+const sums = [
+  ...usageSums.map((name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`),
+  sql`${units} as units`,
+]
 
 function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
   const { bucket } = question
