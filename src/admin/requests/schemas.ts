@@ -1,5 +1,12 @@
 import { z } from '@hono/zod-openapi'
-import { countField, lengthField, lineField, statusField, timeField } from '#admin/wire/fields.ts'
+import {
+  countField,
+  lengthField,
+  lineField,
+  statusField,
+  timeField,
+  timeParameter,
+} from '#admin/wire/fields.ts'
 import { requestStates } from '#core/booked-request.ts'
 import { isUserId } from '#core/user-id.ts'
 
@@ -9,14 +16,6 @@ export type RequestAnswer = z.input<typeof requestSchema>
 export const requestsDefault = 100
 const requestsMax = 500
 const limitMessage = `must be a whole number from 1 to ${requestsMax}`
-
-const time = (what: string) =>
-  z
-    .string()
-    .optional()
-    .openapi({
-      description: `${what} Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as 2026-11-22T13:00:00Z.`,
-    })
 
 export const requestQuerySchema = z.object({
   id: z
@@ -54,8 +53,8 @@ export const requestQuerySchema = z.object({
   upstream: lineField(256)
     .optional()
     .openapi({ description: 'Empty: requests that were sent to no upstream.' }),
-  from: time('Came in at this instant or later.'),
-  to: time('Came in before this instant.'),
+  from: timeParameter('Came in at this instant or later.'),
+  to: timeParameter('Came in before this instant.'),
   limit: z
     .string()
     .regex(/^\d{1,4}$/, limitMessage)

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { countField, lineField, statusField, wholeField } from '#admin/wire/fields.ts'
+import { countField, lineField, statusField, timeParameter, wholeField } from '#admin/wire/fields.ts'
 import { usageBuckets, usageDimensions } from '#core/usage-question.ts'
 import { isUserId } from '#core/user-id.ts'
 import { bucketsMax, latestAsked } from '#metering/usage-range.ts'
@@ -9,14 +9,6 @@ const usageRowsMax = 50_000
 const usageFormats = ['json', 'csv'] as const
 
 const rowsMessage = `must be a whole number from 1 to ${usageRowsMax}`
-const time = (what: string) =>
-  z
-    .string()
-    .optional()
-    .openapi({
-      description: `${what} Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as 2026-11-22T13:00:00Z.`,
-    })
-
 /** The parameters of both reports; `bucket`, `from`, `to` and `groupBy` are checked together elsewhere. */
 const common = {
   bucket: z
@@ -28,8 +20,8 @@ const common = {
         `Absent: what suits the length. At most ${bucketsMax.minute} minutes, ${bucketsMax.hour} hours or ${bucketsMax.day} days ` +
         'are answered. Days are those of the configured time zone. Minutes reach back 7 days, those of a single user 24 hours.',
     }),
-  from: time('In the first bucket; absent: 24 hours before `to`.'),
-  to: time('The first instant after the last bucket, whose whole is answered; absent: now.'),
+  from: timeParameter('In the first bucket; absent: 24 hours before `to`.'),
+  to: timeParameter('The first instant after the last bucket, whose whole is answered; absent: now.'),
   family: lineField(256).optional(),
   model: lineField(256).optional(),
   upstream: lineField(256)

@@ -38,6 +38,16 @@ export function timeField() {
   return wholeField(0, instantMax).openapi({ format: 'int64', description: 'Epoch milliseconds.' })
 }
 
+/** A query parameter that names an instant. */
+export function timeParameter(what: string) {
+  return z
+    .string()
+    .optional()
+    .openapi({
+      description: `${what} Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as 2026-11-22T13:00:00Z.`,
+    })
+}
+
 /** An instant in a body: epoch milliseconds, or a text with its offset. */
 export function timeInput() {
   const milliseconds = z
