@@ -107,7 +107,7 @@ for (const { name, create } of databases) {
         { policy: { ...testPolicy, modelNames: ['configured'] } },
       ))
 
-    it('of refused requests take no place, those of failed ones a share, whoever sends them', () =>
+    it('of refused requests take no place, those of failed ones a share, from any user', () =>
       withStore(create, async (store, database) => {
         for (const status of [400, 401, 404, 422])
           await report(store, await newUserId(store, startAt), invented(5, `refused-${status}`), { status })
