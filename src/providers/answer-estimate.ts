@@ -1,5 +1,5 @@
+import { createStreamScanner, type StreamWords } from '#providers/stream/scanner.ts'
 import type { PassedUnits } from './provider.ts'
-import { createStreamScanner, type StreamWords } from './stream-scanner.ts'
 import { unitsOfMedia, unitsOfText } from './text-units.ts'
 
 const noUsageReader = {

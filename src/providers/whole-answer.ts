@@ -1,8 +1,8 @@
 import { unitsOf } from '#core/usage.ts'
+import type { StreamWords } from '#providers/stream/scanner.ts'
 import { estimateText, hasPassed, nothingPassed } from './answer-estimate.ts'
 import { type JsonRecord, parse, recordOf } from './figures.ts'
 import type { AnswerReading, PassedUnits } from './provider.ts'
-import type { StreamWords } from './stream-scanner.ts'
 import { unitsOfText } from './text-units.ts'
 import { readBodyUsage, type UsageMembers, type UsageReader } from './usage-reader.ts'
 

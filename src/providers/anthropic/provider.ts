@@ -1,6 +1,6 @@
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
-import { openStreamMeter } from '#providers/stream-meter.ts'
+import { openStreamMeter } from '#providers/stream/meter.ts'
 import { readPassed } from '#providers/unbounded-request.ts'
 import { type AnswerGrammar, readCounted, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'

@@ -1,6 +1,6 @@
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
-import { openStreamMeter } from '#providers/stream-meter.ts'
+import { openStreamMeter } from '#providers/stream/meter.ts'
 import { type AnswerGrammar, readWholeAnswer } from '#providers/whole-answer.ts'
 import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'

@@ -1,9 +1,13 @@
 import { unitsOf } from '#core/usage.ts'
-import { type OperatorRefusal, operatorRefusalInEvent, withoutOperatorNames } from './operator-refusal.ts'
-import type { PassedUnits, StreamMeter, StreamOptions } from './provider.ts'
-import { createStreamScanner, noted, type StreamWords, type TextBytes } from './stream-scanner.ts'
-import { unitsOfMedia, unitsOfText } from './text-units.ts'
-import type { UsageReader } from './usage-reader.ts'
+import {
+  type OperatorRefusal,
+  operatorRefusalInEvent,
+  withoutOperatorNames,
+} from '#providers/operator-refusal.ts'
+import type { PassedUnits, StreamMeter, StreamOptions } from '#providers/provider.ts'
+import { unitsOfMedia, unitsOfText } from '#providers/text-units.ts'
+import type { UsageReader } from '#providers/usage-reader.ts'
+import { createStreamScanner, noted, type StreamWords, type TextBytes } from './scanner.ts'
 
 /** The form of a protocol's streams. */
 export interface StreamGrammar {

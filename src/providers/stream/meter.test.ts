@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { noUsage, type Usage } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
-import { providers } from './all.ts'
-import type { Endpoint, StreamMeter } from './provider.ts'
+import { providers } from '#providers/all.ts'
+import type { Endpoint, StreamMeter } from '#providers/provider.ts'
 
 function endpointAt(path: string): Endpoint {
   const found = providers.flatMap(({ endpoints }) => endpoints).find((endpoint) => endpoint.path === path)

@@ -1,5 +1,5 @@
-import { type JsonRecord, parse, parseRecord } from './figures.ts'
-import type { UsageReader } from './usage-reader.ts'
+import { type JsonRecord, parse, parseRecord } from '#providers/figures.ts'
+import type { UsageReader } from '#providers/usage-reader.ts'
 
 /**
  * Scans server-sent events byte by byte, without parsing them. At every byte it knows its place in the event's JSON,
