@@ -4,10 +4,13 @@ import { OpenAPIHono, z } from '@hono/zod-openapi'
 import { describeApi } from '#admin/openapi.ts'
 import { openReference } from '#admin/reference/pages.ts'
 import { createAdminRoutes } from '#admin/routes.ts'
+import { defaultNames } from '#config/file.ts'
 import { readConfig } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
-import { createProblem, type ErrorCode, errorTable, type LimitFacts } from '#core/errors.ts'
+import { createProblem, type ErrorCode, type ErrorRow, errorTable } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
+import { type LimitRow, limitRows, meaningOf } from '#core/limits.ts'
+import { outputPolicyDefault } from '#core/output-need.ts'
 import { presets, providers } from '#providers/all.ts'
 import type { Endpoint } from '#providers/provider.ts'
 import {
@@ -28,8 +31,10 @@ export const root = join(import.meta.dirname, '..')
 /** The generated parts by name, and the file of each. */
 export const parts: Readonly<Record<string, { readonly file: string; readonly make: () => string }>> = {
   errors: { file: 'docs/reference/errors.md', make: errorRows },
-  limits: { file: 'docs/reference/errors.md', make: limitRows },
+  counts: { file: 'docs/reference/errors.md', make: countedRows },
+  refusing: { file: 'docs/guides/users.md', make: refusingRows },
   environment: { file: 'docs/reference/configuration.md', make: environmentRows },
+  defaults: { file: 'docs/reference/configuration.md', make: defaultRows },
   upstreams: { file: 'docs/reference/configuration.md', make: upstreamRows },
   presets: { file: 'docs/reference/configuration.md', make: presetRows },
   families: { file: 'docs/reference/configuration.md', make: familyRows },
@@ -101,46 +106,40 @@ function errorRows(): string {
   return table(['code', 'status', 'whose', 'what it says', ...names], rows)
 }
 
-interface LimitWords {
-  readonly code: ErrorCode
-  readonly used: string
-  readonly more: string
-  readonly retry: string
+const quotaWords = {
+  used: 'units of this period',
+  more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `neededOutput`, how much of that is output that it asks for; `resetAt`, where waiting for it helps',
+  retry:
+    '1 where only running requests hold the rest; until `resetAt` where that is within a minute and the request fits into a whole period; else none',
 }
 
-/** By name, so that a limit that is not described is an error of types. */
-const limitWords: Readonly<Record<LimitFacts['name'], LimitWords>> = {
-  quota: {
-    code: 'quota_exceeded',
-    used: 'units of this period',
-    more: '`family`; `reserved`, what running requests hold; `needed`, what this one would take; `neededOutput`, how much of that is output that it asks for; `resetAt`, where waiting for it helps',
-    retry:
-      '1 where only running requests hold the rest; until `resetAt` where that is within a minute and the request fits into a whole period; else none',
-  },
-  requestsPerMinute: {
-    code: 'rate_limited',
-    used: 'the whole limit',
-    more: '`resetAt`, when the whole burst is there again; absent with the limit 0',
-    retry: 'until the next request fits; none with the limit 0',
-  },
-  concurrentRequests: {
-    code: 'concurrency_limited',
-    used: 'requests that run',
-    more: '',
-    retry: '1; none with the limit 0',
-  },
-  maxIps: { code: 'address_limit', used: 'addresses that count', more: '', retry: 'none' },
-}
-
-function limitRows(): string {
-  const rows = Object.entries(limitWords).map(([name, words]) => [
-    code(name),
-    code(words.code),
-    words.used,
-    words.more,
-    words.retry,
-  ])
+/** Limits on a number: their refusals say which one it was. */
+function countedRows(): string {
+  const counts = limitRows.flatMap(([name, row]) => (row.kind === 'count' ? [{ name, ...row }] : []))
+  const rows = [{ name: 'quota', refusal: 'quota_exceeded', counted: quotaWords }, ...counts].map(
+    ({ name, refusal, counted: { used, more, retry } }) => [code(name), code(refusal), used, more, retry],
+  )
   return table(['`name`', 'with', '`used` counts', 'also says', '`retry-after`'], rows)
+}
+
+/** What each limit of a user refuses, as the guide shows it. */
+function refusingRows(): string {
+  const limits = limitRows.flatMap(([name, row]) =>
+    'refusal' in row ? [{ name, what: row.what, refusal: row.refusal }] : [],
+  )
+  const rows = [
+    { name: 'tokenLimits', what: 'Units of a family in a period.', refusal: 'quota_exceeded' },
+    ...limits,
+    { name: 'expiresAt', what: 'From this instant every request is refused.', refusal: 'user_expired' },
+  ].map(({ name, what, refusal }) => [code(name), what, `${statusOf(refusal)} ${code(refusal)}`])
+  return table(['field', 'what', 'refused with'], rows)
+}
+
+function statusOf(name: string): number {
+  const errors: Readonly<Record<string, ErrorRow>> = errorTable
+  const row = errors[name]
+  if (!row) throw new Error(`${name} is not in the table of errors`)
+  return row.status
 }
 
 // ---------------------------------------------------------------- configuration
@@ -282,6 +281,42 @@ function environmentRows(): string {
     return [`${code(name)}${also}`, byDefault(config), what]
   })
   return table(['variable', 'default', 'what'], rows)
+}
+
+/** The keys of `defaults` beside the limits of users. */
+const defaultWords: Readonly<Record<string, readonly [byDefault: string, what: string]>> = {
+  limits: ['unlimited', 'Quota by family; 0 allows nothing, -1 is unlimited.'],
+  outputFloor: [
+    String(outputPolicyDefault.floor),
+    'A limited user’s bound of an answer up to this is held as it is; a larger one is never lowered below this.',
+  ],
+  outputShare: [
+    String(outputPolicyDefault.share),
+    'A larger one is lowered to this part of what is left, where that is more.',
+  ],
+  outputUnits: [
+    String(outputPolicyDefault.unstated),
+    'The most that is held, and for limited users written into the request, where it does not bound its output.',
+  ],
+  outputLeast: [
+    String(outputPolicyDefault.least),
+    'Such a request is refused where less than this is left for its answer.',
+  ],
+}
+
+function defaultRows(): string {
+  const limits = new Map<string, LimitRow>(limitRows)
+  const rows = defaultNames.map((name) => {
+    const row = limits.get(name)
+    if (row) {
+      const meaning = row.kind === 'choice' ? `One of ${listed(row.choices)}.` : meaningOf(row)
+      return [code(name), row.byDefault, `${row.what} ${meaning}`]
+    }
+    const words = defaultWords[name]
+    if (!words) throw new Error(`scripts/docs.ts has no words for ${name}`)
+    return [code(name), ...words]
+  })
+  return table(['key', 'default', 'what'], rows)
 }
 
 function upstreamRows(): string {
@@ -595,15 +630,7 @@ const fieldWords: Readonly<Record<string, string>> = {
     'From this instant, which may be in the future, the access token is refused. `null` enables the user again.',
   disabledReason: 'Told to the user with the refusal.',
   expiresAt: 'From this instant the access token is refused; on every type.',
-  requestsPerMinute: 'With a burst of a whole minute.',
-  concurrentRequests: 'Requests that may run at once.',
-  maxIps: 'IPv4 addresses and IPv6 /64s the user may come from; further ones are refused.',
-  ipWindowDays:
-    'Days after which an address that was not seen again no longer counts towards `maxIps`; at least 1, or -1: never.',
-  ipLimitAction: 'At an address beyond `maxIps`: `refuse` the request, or `disable` the user as well.',
-  allowedNetworks: 'Addresses or networks the user may come from; empty or absent: from anywhere.',
-  allowedModels: 'Globs over models, or names of families; empty or absent: every model.',
-  period: "After which the quota counts from zero again, in the configuration's time zone.",
+  ...Object.fromEntries(limitRows.map(([name, row]) => [name, `${row.what} ${meaningOf(row)}`.trim()])),
   adminNote: 'For administrators; never shown to the user.',
   meta: 'Any JSON object, at most 16 KiB and 16 levels deep.',
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { defaultNames } from '#config/file.ts'
+import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
+import { type CountRow, type LimitRow, type ListRow, limitRows } from '#core/limits.ts'
+import { providers } from '#providers/all.ts'
 import {
   defaultsWithoutCase,
   expectAnswer,
@@ -8,6 +11,7 @@ import {
   type LimitCase,
   limitCases,
   limitFields,
+  specialOf,
 } from './support/limit-cases.ts'
 import { openWorld, unitsServed, type World } from './support/limit-world.ts'
 import { type DatabaseKind, databases } from './support/stores.ts'
@@ -58,7 +62,7 @@ async function playSpecial(world: World, one: LimitCase, way: 'user' | 'default'
   if (!held) await expectAnswer(world, user, first, [200])
   await one.between?.(world, user)
   const { status, text } = await world.askNow(user, beyond)
-  assert.equal(status, one.special === 'exempt' ? 200 : one.refused.status, text)
+  assert.equal(status, specialOf(one) === 'exempt' ? 200 : one.refused.status, text)
   await held?.end()
 }
 
@@ -75,6 +79,74 @@ async function withWorld(
   }
 }
 
+/**
+ * Values at which a limit refuses the very first request, by its kind; undefined for a row that refuses nothing itself,
+ * for which only its case shows what it does.
+ */
+function closedBy(row: LimitRow): number | readonly string[] | undefined {
+  switch (row.kind) {
+    case 'count':
+      return 0
+    case 'networks':
+      return ['203.0.113.0/24']
+    case 'models':
+      return ['a-model-that-is-not-asked-for']
+    case 'days':
+    case 'choice':
+      return undefined
+  }
+}
+
+/** What the gateway answers to a request that the row refuses. */
+function refusalBy(row: CountRow | ListRow): { readonly status: number; readonly code: string } {
+  const code = Object.keys(errorTable).find((name) => name === row.refusal) as ErrorCode
+  const provider = providers.find(({ name }) => name === 'openai')
+  const { error } = JSON.parse(provider?.renderProblem(createProblem(code), 'req_x') ?? '')
+  return { status: errorTable[code].status, code: error.code }
+}
+
+/** Asks once as a user of that type, whose limit is closed by their own value or by the configuration's. */
+async function playClosed(world: World, name: string, row: CountRow | ListRow, own: object): Promise<void> {
+  const { status, code } = refusalBy(row)
+  const user = await world.createUser({ ...omit(generous, name), ...own })
+  const answer = await world.askNow(user)
+  assert.equal(answer.status, status, `${name} refused nothing: ${answer.text}`)
+  const { error } = JSON.parse(answer.text)
+  assert.equal(error.code, code)
+  if (row.kind === 'count')
+    assert.partialDeepStrictEqual(error.limit, { name, limit: 0 }, 'the refusal says which limit it was')
+  const special = await world.createUser({ ...omit(generous, name), ...own, type: 'special' })
+  const { status: answered, text } = await world.askNow(special)
+  assert.equal(answered, row.special === 'exempt' ? 200 : status, text)
+}
+
+function omit(fields: object, name: string): object {
+  return Object.fromEntries(Object.entries(fields).filter(([field]) => field !== name))
+}
+
+for (const database of databases) {
+  describe(`every row of the table of limits that refuses, on ${database.name}`, () => {
+    let world: World
+    before(async () => {
+      world = await openWorld(database, {})
+    })
+    after(() => world.close())
+
+    for (const [name, row] of limitRows) {
+      const closed = closedBy(row)
+      if (!('refusal' in row) || closed === undefined) continue
+      it(`${name}: a user's own is closed; special users are ${row.special}`, () =>
+        playClosed(world, name, row, { [name]: closed }))
+      it(`${name}: the default is closed, and a user's own value opens it`, () =>
+        withWorld(database, { [name]: closed }, async (own) => {
+          await playClosed(own, name, row, {})
+          const open = await own.createUser({ ...generous, [name]: row.kind === 'count' ? -1 : [] })
+          assert.equal((await own.askNow(open)).status, 200)
+        }))
+    }
+  })
+}
+
 for (const database of databases) {
   describe(`every limit of a user on ${database.name}`, () => {
     // Each test has a user of its own; the clock only ever goes on.
@@ -85,7 +157,7 @@ for (const database of databases) {
     after(() => world.close())
 
     for (const one of limitCases) {
-      const exempt = one.special === 'exempt' ? 'exempt' : 'held as well'
+      const exempt = specialOf(one) === 'exempt' ? 'exempt' : 'held as well'
       it(`${one.field}: ${one.name}`, () => play(world, one, 'user'))
       it(`${one.field}: ${one.name}; special users are ${exempt}`, () => playSpecial(world, one, 'user'))
       const { byDefault } = one

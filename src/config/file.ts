@@ -1,10 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { type LimitName, type LimitRow, type LimitValue, limitRows } from '#core/limits.ts'
 import { isNetwork } from '#core/network.ts'
-import { periods } from '#core/period.ts'
 import { unitsMax } from '#core/units.ts'
-import { ipLimitActions } from '#core/user.ts'
 import { isWeight, weightMax } from '#core/weights.ts'
 import { passedMethods } from '#providers/passed-route.ts'
 import { isNeverPassed } from '#upstreams/header-lists.ts'
@@ -66,6 +65,30 @@ const notOrigin = 'must be an origin such as https://chat.example.org, without a
 /** -1: never. */
 const days = z.number().int().min(-1).max(36_500)
 
+type LimitDefaults = { [Name in LimitName]: z.ZodOptional<z.ZodType<LimitValue<Name>>> }
+
+/** A default for each limit of a user, by the table of limits. */
+function limitDefaults(): LimitDefaults {
+  const entries = limitRows.map(([name, row]) => [name, limitDefault(row).optional()])
+  // Each field was made by the kind of its limit.
+  return Object.fromEntries(entries) as LimitDefaults
+}
+
+function limitDefault(row: LimitRow): z.ZodType {
+  switch (row.kind) {
+    case 'count':
+      return limit
+    case 'days':
+      return days.refine((count) => count !== 0, 'must be 1 or more days, or -1')
+    case 'networks':
+      return z.array(z.string().refine(isNetwork, 'must be a network such as 10.0.0.0/8'))
+    case 'models':
+      return z.array(z.string().min(1))
+    case 'choice':
+      return z.enum(row.choices)
+  }
+}
+
 const fileSchema = z.strictObject({
   timeZone: z.string().refine(isTimeZone, 'must be a time zone such as Europe/Paris').optional(),
   families: z
@@ -75,16 +98,7 @@ const fileSchema = z.strictObject({
   defaults: z
     .strictObject({
       limits: z.record(z.string(), limit).optional(),
-      period: z.enum(periods).optional(),
-      requestsPerMinute: limit.optional(),
-      concurrentRequests: limit.optional(),
-      maxIps: limit.optional(),
-      ipWindowDays: days.refine((count) => count !== 0, 'must be 1 or more days, or -1').optional(),
-      ipLimitAction: z.enum(ipLimitActions).optional(),
-      allowedNetworks: z
-        .array(z.string().refine(isNetwork, 'must be a network such as 10.0.0.0/8'))
-        .optional(),
-      allowedModels: z.array(z.string().min(1)).optional(),
+      ...limitDefaults(),
       outputFloor: outputUnits.optional(),
       outputShare: z.number().min(0).max(1).optional(),
       outputUnits: outputUnits.optional(),

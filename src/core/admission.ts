@@ -1,13 +1,14 @@
 import { takesAnything } from '#lib/glob.ts'
 import type { LimitFacts } from './errors.ts'
 import { type Family, familyOf, isCaughtAll } from './family.ts'
+import type { LimitRefusal, UserLimits } from './limits.ts'
 import { matchesName } from './model-name.ts'
 import { createNetworks, type Networks, placeOf } from './network.ts'
 import { type AdvisorMost, heldFor, needOf, type OutputAsked, type OutputPolicy } from './output-need.ts'
 import type { Period, PeriodBounds } from './period.ts'
 import { takeRate } from './rate.ts'
 import { addUnits, sumMax, toNeed, unitsMax } from './units.ts'
-import { isDisabled, isExpired, UNLIMITED, type UserLimits, type UserType } from './user.ts'
+import { isDisabled, isExpired, UNLIMITED, type UserType } from './user.ts'
 import { plainWeights, type WeightsOf } from './weights.ts'
 
 /**
@@ -124,15 +125,11 @@ export interface Admitted {
 }
 
 type RefusalCode =
+  | LimitRefusal
   | 'unknown_access_token'
   | 'user_disabled'
   | 'user_expired'
-  | 'address_not_allowed'
-  | 'address_limit'
-  | 'model_not_allowed'
   | 'model_not_served'
-  | 'rate_limited'
-  | 'concurrency_limited'
   | 'quota_exceeded'
 
 /** Whether the refusal is about the user, whatever the request asks for. */

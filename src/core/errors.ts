@@ -1,3 +1,5 @@
+import type { CountName } from './limits.ts'
+
 /**
  * The table of all errors: code, HTTP status, whose fault it is. The three envelopes (admin, and one per provider) are
  * rendered from it, and so is the reference in the docs. `message` is used where the code that refuses has no more
@@ -121,7 +123,7 @@ export interface Issue {
 
 /** The limit that refused a request and its state, so that a client can say what would have to change. */
 export interface LimitFacts {
-  readonly name: 'quota' | 'requestsPerMinute' | 'concurrentRequests' | 'maxIps'
+  readonly name: 'quota' | CountName
   readonly limit: number
   /** How much counts towards it now: units, requests or addresses. */
   readonly used: number

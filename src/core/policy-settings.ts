@@ -1,8 +1,8 @@
 import type { Policy } from './admission.ts'
 import type { Family } from './family.ts'
+import type { UserLimits } from './limits.ts'
 import type { OutputPolicy } from './output-need.ts'
 import { createPeriods } from './period.ts'
-import type { UserLimits } from './user.ts'
 import { createWeights, type WeightSettings } from './weights.ts'
 
 /** The configuration's policy as plain data, so that it can be passed to another thread. */

@@ -1,8 +1,9 @@
 import { present } from '#lib/present.ts'
 import type { Issue } from './errors.ts'
+import type { UserLimits } from './limits.ts'
 import { parseAddress } from './network.ts'
 import { countMessage } from './units.ts'
-import type { User, UserLimits, UserType } from './user.ts'
+import type { User, UserType } from './user.ts'
 
 /**
  * An administrator's change of a user. Absent means unchanged, `null` clears an optional field. Maps merge by family: a

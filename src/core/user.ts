@@ -1,29 +1,10 @@
-import type { Period } from './period.ts'
+import type { UserLimits } from './limits.ts'
 
 export type UserType = 'normal' | 'special' | 'temporary'
 export const userTypes: readonly UserType[] = ['normal', 'special', 'temporary']
 
 /** The value that means "unlimited" in the admin API. */
 export const UNLIMITED = -1
-
-/** Limits beside the quota. Absent means the configuration's default; UNLIMITED removes a limit. */
-export interface UserLimits {
-  readonly requestsPerMinute?: number
-  readonly concurrentRequests?: number
-  readonly maxIps?: number
-  /** Days after which an address that was not seen again no longer counts towards `maxIps`; absent: never. */
-  readonly ipWindowDays?: number
-  /** What happens at an address beyond `maxIps`: refuse the request (the default), or disable the user as well. */
-  readonly ipLimitAction?: IpLimitAction
-  /** CIDR networks the user may come from; empty or absent: from anywhere. */
-  readonly allowedNetworks?: readonly string[]
-  /** Globs over model names, or family names; empty or absent: every model. */
-  readonly allowedModels?: readonly string[]
-  readonly period?: Period
-}
-
-export type IpLimitAction = 'refuse' | 'disable'
-export const ipLimitActions: readonly IpLimitAction[] = ['refuse', 'disable']
 
 /** One family's quota of a user, up to date: where a period is over, it counts from zero already. */
 export interface UserQuota {

@@ -1,7 +1,7 @@
 import { maySeeModel, type Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createNotServed } from '#core/errors.ts'
-import type { UserLimits } from '#core/user.ts'
+import type { UserLimits } from '#core/limits.ts'
 import { credentialOf } from '#http/credential.ts'
 import type { ReadingRate } from '#http/reading-rate.ts'
 import type { ListedModel } from '#providers/provider.ts'

@@ -1,8 +1,9 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
+import type { UserLimits } from '#core/limits.ts'
 import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
-import type { UserLimits, UserType } from '#core/user.ts'
+import type { UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { QuotaAdded } from '#storage/store.ts'
 

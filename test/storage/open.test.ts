@@ -11,7 +11,10 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 
 const folder = new URL('../../src/storage/schema/migrations/', import.meta.url)
 
-/** Released steps, by the digest of their statements and of the code beside them: what has run somewhere is never edited. */
+/**
+ * Released steps, by the digest of their statements and of the code beside them: what has run somewhere is never edited.
+ * The newest step gets its digest with the release that brings it, or with the step after it.
+ */
 const released: Readonly<Record<number, string>> = {
   1: 'ac6bf93c40309053',
   2: '4c389209f443a706',
@@ -21,6 +24,13 @@ const released: Readonly<Record<number, string>> = {
   6: '9fc969d505048e0a',
   7: '4af9cc8b977a457d',
   8: 'e20a1d6dff276b5e',
+}
+
+/** Whether a step may still be edited: it is the newest, and no version has it. */
+function isBeingWritten(number: number): boolean {
+  const changes = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8')
+  const isUnreleased = /^## (.+)$/m.exec(changes)?.[1] === 'Unreleased'
+  return isUnreleased && number === migrations.at(-1)?.number && !(number in released)
 }
 
 describe('migrations', () => {
@@ -37,6 +47,7 @@ describe('migrations', () => {
       )
       const said = JSON.stringify([...step.statements, ...rewrites])
       const digest = createHash('sha256').update(said).digest('hex').slice(0, 16)
+      if (isBeingWritten(step.number)) continue
       assert.equal(digest, released[step.number], `migration ${step.number} has the digest ${digest}`)
     }
   })

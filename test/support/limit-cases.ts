@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createUserWire } from '#admin/users/wire.ts'
 import { defaultNames } from '#config/file.ts'
 import { builtInFamilies } from '#core/family.ts'
+import { limitRows } from '#core/limits.ts'
 import type { Answer } from './gateway-client.ts'
 import { waitUntil } from './gateway-harness.ts'
 import { type Ask, homeAddress, type World, type WorldUser } from './limit-world.ts'
@@ -28,10 +29,17 @@ export interface LimitCase {
     /** A part of the limit's description in the refusal. */
     readonly limit?: (now: number) => object
   }
-  /** Whether the limit applies to special users as well. */
-  readonly special: 'exempt' | 'held'
+  /** Whether it applies to special users as well; only for a field that is no row of the table of limits. */
+  readonly special?: 'exempt' | 'held'
   /** What else holds after the refusal; the user is as the refusal left it. */
   readonly after?: (world: World, user: WorldUser) => Promise<unknown>
+}
+
+/** Whether special users are exempt from a case's limit, or held to it. */
+export function specialOf({ field, special }: LimitCase): 'exempt' | 'held' {
+  const row = limitRows.find(([name]) => name === field)?.[1]
+  assert.ok((row === undefined) !== (special === undefined), `${field}: said once, here or in the table`)
+  return row?.special ?? special ?? 'held'
 }
 
 const [minuteMs, hourMs, dayMs] = [60_000, 3_600_000, 86_400_000]
@@ -71,7 +79,6 @@ const periodCases = Object.entries(ends).map(
     set: () => ({ period }),
     byDefault: { period },
     refused: { ...spent, limit: (now) => ({ name: 'quota', resetAt: endOf(now) }) },
-    special: 'exempt',
     async after(world, user) {
       const end = endOf(world.clock.now)
       world.clock.now = end - 1
@@ -115,7 +122,6 @@ export const limitCases: readonly LimitCase[] = [
     set: () => ({ period: 'none' }),
     byDefault: { period: 'none' },
     refused: { ...spent, limit: () => ({ name: 'quota' }) },
-    special: 'exempt',
     async after(world, user) {
       world.clock.now += 400 * dayMs
       await expectAnswer(world, user, {}, [429, spent.code])
@@ -131,7 +137,6 @@ export const limitCases: readonly LimitCase[] = [
       code: 'rate_limit_exceeded',
       limit: (now) => ({ name: 'requestsPerMinute', limit: 1, used: 1, resetAt: now + minuteMs }),
     },
-    special: 'exempt',
     async after(world, user) {
       world.clock.now += minuteMs - 1
       await expectAnswer(world, user, {}, [429, 'rate_limit_exceeded'])
@@ -150,7 +155,6 @@ export const limitCases: readonly LimitCase[] = [
       code: 'concurrency_limit_exceeded',
       limit: () => ({ name: 'concurrentRequests', limit: 1, used: 1 }),
     },
-    special: 'exempt',
     after: (world, user) => expectAnswer(world, user, {}, [200]),
   },
   {
@@ -160,7 +164,6 @@ export const limitCases: readonly LimitCase[] = [
     byDefault: { maxIps: 1 },
     beyond: { address: elsewhere },
     refused: placeRefused(1),
-    special: 'exempt',
     after: (world, user) => expectAnswer(world, user, {}, [200]),
   },
   {
@@ -172,7 +175,6 @@ export const limitCases: readonly LimitCase[] = [
     between: (world, user) => expectAnswer(world, user, { address: '2001:db8::ffff:1' }, [200]),
     beyond: { address: '2001:db8:0:1::1' },
     refused: placeRefused(1),
-    special: 'exempt',
   },
   {
     field: 'ipWindowDays',
@@ -188,7 +190,6 @@ export const limitCases: readonly LimitCase[] = [
     },
     beyond: { address: elsewhere },
     refused: placeRefused(1),
-    special: 'exempt',
     async after(world, user) {
       world.clock.now += dayMs
       await expectAnswer(world, user, { address: elsewhere }, [200])
@@ -203,7 +204,6 @@ export const limitCases: readonly LimitCase[] = [
     byDefault: { ipLimitAction: 'refuse' },
     beyond: { address: elsewhere },
     refused: placeRefused(1),
-    special: 'exempt',
     after: (world, user) => expectAnswer(world, user, {}, [200]),
   },
   {
@@ -214,7 +214,6 @@ export const limitCases: readonly LimitCase[] = [
     byDefault: { ipLimitAction: 'disable' },
     beyond: { address: elsewhere },
     refused: placeRefused(1),
-    special: 'exempt',
     async after(world, user) {
       await expectAnswer(world, user, {}, [403, 'user_disabled'])
       const path = `/admin/users/${user.id}`
@@ -236,7 +235,6 @@ export const limitCases: readonly LimitCase[] = [
     byDefault: { allowedNetworks: ['192.0.2.0/24', '2001:db8::/32'] },
     beyond: { address: elsewhere },
     refused: { status: 403, code: 'address_not_allowed' },
-    special: 'held',
     async after(world, user) {
       await expectAnswer(world, user, { address: '2001:db8:7::1' }, [200])
       await expectAnswer(world, user, { address: '2001:db9::1' }, [403, 'address_not_allowed'])
@@ -249,7 +247,6 @@ export const limitCases: readonly LimitCase[] = [
     byDefault: { allowedModels: ['gpt-4o*'] },
     beyond: { model: 'gpt-4.1' },
     refused: { status: 404, code: 'model_not_found' },
-    special: 'held',
   },
   {
     field: 'allowedModels',
@@ -259,7 +256,6 @@ export const limitCases: readonly LimitCase[] = [
     first: { model: 'claude-x' },
     beyond: { model: 'gpt-4o' },
     refused: { status: 404, code: 'model_not_found' },
-    special: 'held',
   },
   {
     field: 'expiresAt',

@@ -2,18 +2,15 @@ import { z } from '@hono/zod-openapi'
 import {
   countField,
   countInput,
-  daysField,
   limitField,
   lineField,
   metaField,
-  modelsField,
-  networksField,
   textField,
   timeField,
   timeInput,
 } from '#admin/wire/fields.ts'
-import { periods } from '#core/period.ts'
-import { ipLimitActions, userTypes } from '#core/user.ts'
+import { userTypes } from '#core/user.ts'
+import { limitAnswers, limitInputs } from './limit-fields.ts'
 
 /**
  * The wire format of users: the contract's names, and ours beside them. The maps by family contain the operator's
@@ -97,14 +94,7 @@ function editableFields(familyNames: readonly string[]) {
     disabledAt: timeInput().nullish(),
     disabledReason: textField(1000).nullish(),
     expiresAt: timeInput().nullish(),
-    requestsPerMinute: limitField().nullish(),
-    concurrentRequests: limitField().nullish(),
-    maxIps: limitField().nullish(),
-    ipWindowDays: daysField().nullish(),
-    ipLimitAction: z.enum(ipLimitActions).nullish(),
-    allowedNetworks: networksField().nullish(),
-    allowedModels: modelsField().nullish(),
-    period: z.enum(periods).nullish(),
+    ...limitInputs(),
     adminNote: textField(10_000).nullish(),
     meta: metaField().nullish(),
   }
@@ -132,14 +122,7 @@ function answeredFields(familyNames: readonly string[], hiddenAtFirst: readonly 
     disabledAt: timeField().optional(),
     disabledReason: z.string().optional(),
     expiresAt: timeField().optional(),
-    requestsPerMinute: limitField().optional(),
-    concurrentRequests: limitField().optional(),
-    maxIps: limitField().optional(),
-    ipWindowDays: daysField().optional(),
-    ipLimitAction: z.enum(ipLimitActions).optional(),
-    allowedNetworks: z.array(z.string()).optional(),
-    allowedModels: z.array(z.string()).optional(),
-    period: z.enum(periods).optional(),
+    ...limitAnswers(),
     adminNote: z.string().optional(),
     meta: z.record(z.string(), z.unknown()).optional(),
   }

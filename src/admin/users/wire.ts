@@ -4,6 +4,7 @@ import type { Policy } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
 import { issuesMax, issuesUnder } from '#core/issues.ts'
+import { pickLimits } from '#core/limits.ts'
 import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
 import { unitsMax } from '#core/units.ts'
 import type { UnreadableUser, User } from '#core/user.ts'
@@ -129,16 +130,7 @@ export function accessTokenIssues(text: string | undefined): readonly Issue[] {
 }
 
 function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
-  const limits = present({
-    requestsPerMinute: input.requestsPerMinute,
-    concurrentRequests: input.concurrentRequests,
-    maxIps: input.maxIps,
-    ipWindowDays: input.ipWindowDays,
-    ipLimitAction: input.ipLimitAction,
-    allowedNetworks: input.allowedNetworks,
-    allowedModels: input.allowedModels,
-    period: input.period,
-  })
+  const limits = pickLimits(input)
   const everyLimit = (): Record<string, number | null> =>
     Object.fromEntries(familyNames.map((family) => [family, null]))
   return present({
@@ -186,14 +178,7 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
       disabledAt: user.disabledAt,
       disabledReason: user.disabledReason,
       expiresAt: user.expiresAt,
-      requestsPerMinute: user.limits.requestsPerMinute,
-      concurrentRequests: user.limits.concurrentRequests,
-      maxIps: user.limits.maxIps,
-      ipWindowDays: user.limits.ipWindowDays,
-      ipLimitAction: user.limits.ipLimitAction,
-      allowedNetworks: user.limits.allowedNetworks && [...user.limits.allowedNetworks],
-      allowedModels: user.limits.allowedModels && [...user.limits.allowedModels],
-      period: user.limits.period,
+      ...pickLimits(user.limits),
       adminNote: user.adminNote,
       meta: user.meta,
     }),

@@ -5,13 +5,15 @@ import {
   integer,
   kindColumns,
   optional,
+  positionsOf,
   saturating,
   saturatingBoth,
   text,
   units,
   usageSums,
 } from '#storage/schema/columns.ts'
-import { parseType, toLimits } from '#storage/users/rows.ts'
+import { createLimitReader, limitColumns } from '#storage/users/limit-columns.ts'
+import { parseType } from '#storage/users/rows.ts'
 import {
   type Adjustment,
   type ClosedEntry,
@@ -36,9 +38,21 @@ type Value = string | number | null
 /** The instance of an entry that has a lease instead of an owning process. */
 const noInstance = ''
 
-export const userColumns = `id, type, disabled_at, disabled_reason, expires_at, requests_per_minute, concurrent_requests,
-  max_ips, allowed_networks, allowed_models, period, arrival_at, last_used_at, prompt_count,
-  nickname, ip_window_days, ip_limit_action`
+const userColumnNames = [
+  'id',
+  'type',
+  'disabled_at',
+  'disabled_reason',
+  'expires_at',
+  'arrival_at',
+  'last_used_at',
+  'prompt_count',
+  'nickname',
+  ...limitColumns,
+] as const
+export const userColumns = userColumnNames.join(', ')
+const at = positionsOf(userColumnNames)
+const limitsOf = createLimitReader(userColumnNames)
 export const quotaColumns = 'family, quota_limit, used, reserved, open_requests, period_started_at, extra'
 export const entryColumns =
   'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at'
@@ -60,29 +74,19 @@ export function toLoadedUser(
   quotas: readonly LoadedQuota[],
   addresses: () => readonly SeenAddress[],
 ): LoadedUser {
-  const limits = toLimits({
-    requests_per_minute: optional(row[5], integer),
-    concurrent_requests: optional(row[6], integer),
-    max_ips: optional(row[7], integer),
-    ip_window_days: optional(row[15], integer),
-    ip_limit_action: optional(row[16], text),
-    allowed_networks: optional(row[8], text),
-    allowed_models: optional(row[9], text),
-    period: optional(row[10], text),
-  })
-  const disabledAt = optional(row[2], integer)
-  const disabledReason = optional(row[3], text)
-  const expiresAt = optional(row[4], integer)
-  const arrivalAt = row[11]
-  const nickname = optional(row[14], text)
+  const disabledAt = optional(row[at.disabled_at], integer)
+  const disabledReason = optional(row[at.disabled_reason], text)
+  const expiresAt = optional(row[at.expires_at], integer)
+  const arrivalAt = row[at.arrival_at]
+  const nickname = optional(row[at.nickname], text)
   return {
     id,
-    type: parseType(text(row[1])),
-    limits,
+    type: parseType(text(row[at.type])),
+    limits: limitsOf(row),
     quotas: new Map(quotas.map((quota) => [quota.family, quota])),
     openRequests: quotas.reduce((sum, quota) => sum + quota.openRequests, 0),
-    lastUsedAt: optional(row[12], integer),
-    promptCount: integer(row[13]),
+    lastUsedAt: optional(row[at.last_used_at], integer),
+    promptCount: integer(row[at.prompt_count]),
     isChanged: false,
     isBlocked: false,
     places: createPlaces(addresses),

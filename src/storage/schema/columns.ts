@@ -24,6 +24,14 @@ export function optional<T>(value: unknown, read: (value: unknown) => T): T | nu
   return value === null || value === undefined ? null : read(value)
 }
 
+/** Where each column stands in a row that is a list of values. */
+export function positionsOf<Column extends string>(
+  columns: readonly Column[],
+): Readonly<Record<Column, number>> {
+  const positions = columns.map((column, index) => [column, index] as const)
+  return Object.fromEntries(positions) as Record<Column, number>
+}
+
 /** Adds one column to another and saturates. Beyond 64 bits the database itself would fail or use fractions. */
 export function saturating(stored: string, added: string): string {
   return `case when ${stored} > ${sumMax} - ${added} then ${sumMax} else ${stored} + ${added} end`

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely'
+import type { LimitColumns } from '#core/limits.ts'
 
 /** The tables as Kysely sees them. Rows of these shapes never leave `storage`. */
 export interface Schema {
@@ -19,7 +20,7 @@ export interface Schema {
   input_corrections: InputCorrectionRow
 }
 
-export interface UserRow {
+export interface UserRow extends LimitColumns {
   id: string
   lookup: string
   sealed: string
@@ -36,14 +37,6 @@ export interface UserRow {
   expires_at: number | null
   /** When `expires_at` was written; null where an earlier version wrote it, as one that was still ahead. */
   expiry_set_at: number | null
-  requests_per_minute: number | null
-  concurrent_requests: number | null
-  max_ips: number | null
-  allowed_networks: string | null
-  allowed_models: string | null
-  ip_window_days: number | null
-  ip_limit_action: string | null
-  period: string | null
   arrival_at: ColumnType<number | null, number | null | undefined, number | null>
   revision: Generated<number>
   admin_note: string | null

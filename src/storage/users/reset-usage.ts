@@ -2,8 +2,9 @@ import type { Kysely, Transaction } from 'kysely'
 import { type Policy, periodOf } from '#core/admission.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset } from '#storage/store.ts'
+import { toLimits } from './limit-columns.ts'
 import { adjustUsed, rollQuota, saveAdjustments, saveQuotas } from './quota-changes.ts'
-import { toBoundedQuota, toLimits } from './rows.ts'
+import { toBoundedQuota } from './rows.ts'
 
 const route = '/admin/quota/reset'
 

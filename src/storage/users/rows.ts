@@ -1,15 +1,11 @@
 import type { Selectable } from 'kysely'
 import { shownPartOf } from '#core/access-token.ts'
 import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
-import { type Period, periods } from '#core/period.ts'
 import { toCount } from '#core/units.ts'
 import {
-  type IpLimitAction,
-  ipLimitActions,
   type UnreadableUser,
   type User,
   type UserBlock,
-  type UserLimits,
   type UserQuota,
   type UserType,
   userTypes,
@@ -18,6 +14,7 @@ import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import { integer, optional } from '#storage/schema/columns.ts'
 import type { QuotaRow, UserRow } from '#storage/schema/tables.ts'
+import { toLimitColumns, toLimits } from './limit-columns.ts'
 
 /** Converts between a user's rows and the user. A row with an invalid value is a bug, and throws. */
 export type StoredUser = Selectable<UserRow>
@@ -98,31 +95,6 @@ export function toProfile(row: StoredUser, addresses: readonly string[]): UserPr
   }
 }
 
-type LimitColumns = Pick<
-  StoredUser,
-  | 'requests_per_minute'
-  | 'concurrent_requests'
-  | 'max_ips'
-  | 'ip_window_days'
-  | 'ip_limit_action'
-  | 'allowed_networks'
-  | 'allowed_models'
-  | 'period'
->
-
-export function toLimits(row: LimitColumns): UserLimits {
-  return {
-    ...(row.requests_per_minute !== null && { requestsPerMinute: integer(row.requests_per_minute) }),
-    ...(row.concurrent_requests !== null && { concurrentRequests: integer(row.concurrent_requests) }),
-    ...(row.max_ips !== null && { maxIps: integer(row.max_ips) }),
-    ...(row.ip_window_days !== null && { ipWindowDays: integer(row.ip_window_days) }),
-    ...(row.ip_limit_action !== null && { ipLimitAction: parseIpLimitAction(row.ip_limit_action) }),
-    ...(row.allowed_networks !== null && { allowedNetworks: parseList(row.allowed_networks) }),
-    ...(row.allowed_models !== null && { allowedModels: parseList(row.allowed_models) }),
-    ...(row.period !== null && { period: parsePeriod(row.period) }),
-  }
-}
-
 export function toColumns(
   profile: UserProfile,
   draft: {
@@ -134,7 +106,6 @@ export function toColumns(
     readonly revision: number
   },
 ): ProfileColumns {
-  const { limits } = profile
   const shown = shownPartOf(draft.accessToken)
   return {
     id: draft.id,
@@ -151,14 +122,7 @@ export function toColumns(
     disabled_reason: profile.disabledReason ?? null,
     expires_at: profile.expiresAt ?? null,
     expiry_set_at: draft.expirySetAt,
-    requests_per_minute: limits.requestsPerMinute ?? null,
-    concurrent_requests: limits.concurrentRequests ?? null,
-    max_ips: limits.maxIps ?? null,
-    ip_window_days: limits.ipWindowDays ?? null,
-    ip_limit_action: limits.ipLimitAction ?? null,
-    allowed_networks: limits.allowedNetworks ? JSON.stringify(limits.allowedNetworks) : null,
-    allowed_models: limits.allowedModels ? JSON.stringify(limits.allowedModels) : null,
-    period: limits.period ?? null,
+    ...toLimitColumns(profile.limits),
     revision: draft.revision,
     admin_note: profile.adminNote ?? null,
     meta: profile.meta ? JSON.stringify(profile.meta) : null,
@@ -192,33 +156,6 @@ export function parseType(text: string): UserType {
   const type = userTypes.find((known) => known === text)
   if (!type) throw new TypeError(`a stored user has the type ${text}`)
   return type
-}
-
-function parseIpLimitAction(text: string): IpLimitAction {
-  const action = ipLimitActions.find((known) => known === text)
-  if (!action) throw new TypeError(`a stored user has the IP limit's action ${text}`)
-  return action
-}
-
-function parsePeriod(text: string): Period {
-  const period = periods.find((known) => known === text)
-  if (!period) throw new TypeError(`a stored user has the period ${text}`)
-  return period
-}
-
-/** A cache of the lists that users were loaded with: there are few different ones, and each request reads some. */
-const lists = new Map<string, readonly string[]>()
-const listsMax = 1000
-
-function parseList(text: string): readonly string[] {
-  const known = lists.get(text)
-  if (known) return known
-  const list: unknown = JSON.parse(text)
-  if (!Array.isArray(list)) throw new TypeError('a stored list is not a list')
-  if (lists.size >= listsMax) lists.clear()
-  const parsed = Object.freeze(list.map(String))
-  lists.set(text, parsed)
-  return parsed
 }
 
 function parseMeta(text: string): Record<string, unknown> {
