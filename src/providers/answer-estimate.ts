@@ -1,4 +1,5 @@
-import { createStreamScanner, type StreamWords } from '#providers/stream/scanner.ts'
+import { EventJson } from '#providers/stream/event-json.ts'
+import type { StreamWords } from '#providers/stream/words.ts'
 import type { PassedUnits } from './provider.ts'
 import { unitsOfMedia, unitsOfText } from './text-units.ts'
 
@@ -17,9 +18,10 @@ export const nothingPassed: PassedUnits = { output: 0, reasoning: 0 }
 
 /** Units of the text in a whole answer. */
 export function estimateText(body: Buffer, words: StreamWords): PassedUnits {
-  const scanner = createStreamScanner(words, noUsageReader, { isWholeBody: true })
-  scanner.scan(body, 0)
-  const { text, reasoning, details, media } = scanner.written
+  const json = new EventJson(words, noUsageReader)
+  json.openBody()
+  json.take(body, 0)
+  const { text, reasoning, details, media } = json.notes.written
   return {
     output: unitsOfText(text.ascii, text.other) + unitsOfMedia(media.ascii),
     reasoning: Math.max(

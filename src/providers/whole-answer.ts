@@ -1,5 +1,5 @@
 import { unitsOf } from '#core/usage.ts'
-import type { StreamWords } from '#providers/stream/scanner.ts'
+import type { StreamWords } from '#providers/stream/words.ts'
 import { estimateText, hasPassed, nothingPassed } from './answer-estimate.ts'
 import { type JsonRecord, parse, recordOf } from './figures.ts'
 import type { AnswerReading, PassedUnits } from './provider.ts'

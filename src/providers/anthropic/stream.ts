@@ -1,5 +1,5 @@
-import type { StreamGrammar } from '#providers/stream/meter.ts'
-import type { StreamWords } from '#providers/stream/scanner.ts'
+import type { StreamGrammar } from '#providers/stream/stream-notes.ts'
+import type { StreamWords } from '#providers/stream/words.ts'
 import { createUsageReader } from './usage.ts'
 
 /**

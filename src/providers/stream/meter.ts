@@ -1,41 +1,15 @@
-import { unitsOf } from '#core/usage.ts'
 import {
   type OperatorRefusal,
   operatorRefusalInEvent,
   withoutOperatorNames,
 } from '#providers/operator-refusal.ts'
-import type { PassedUnits, StreamMeter, StreamOptions } from '#providers/provider.ts'
-import { unitsOfMedia, unitsOfText } from '#providers/text-units.ts'
-import type { UsageReader } from '#providers/usage-reader.ts'
-import { createStreamScanner, noted, type StreamWords, type TextBytes } from './scanner.ts'
-
-/** The form of a protocol's streams. */
-export interface StreamGrammar {
-  readonly words: StreamWords
-  readonly createUsageReader: () => UsageReader
-  /** Whether the figures are final if nothing more comes, with this many answers in one stream. */
-  readonly isFinal: (seen: StreamNotes, answers: number) => boolean
-  /** Whether nothing can come any more that changes final figures. */
-  readonly isOver: (seen: StreamNotes) => boolean
-}
-
-/** What was noted in all events up to now. */
-interface StreamNotes {
-  hasUsage: boolean
-  hasTopUsage: boolean
-  /** The last event with content had usage only. */
-  endsInUsage: boolean
-  /** Text has arrived after the last usage. */
-  hasTextSince: boolean
-  stops: number
-  status: string
-  isDone: boolean
-  /** The upstream has ended the stream properly, not by breaking the connection. */
-  isEnded: boolean
-  isError: boolean
-  /** An event other than a comment has arrived. */
-  hasData: boolean
-}
+import type { StreamMeter, StreamOptions } from '#providers/provider.ts'
+import { isUsageOnly, noted } from './notes.ts'
+import { PassedText } from './passed-text.ts'
+import { StreamScanner } from './scanner.ts'
+import { Sieve } from './sieve.ts'
+import { type StreamGrammar, StreamNotes } from './stream-notes.ts'
+import { totalWritten } from './written.ts'
 
 /** A held event that is longer passes as it is. */
 const heldBytesMax = 32 * 1024 * 1024
@@ -54,314 +28,111 @@ export function openStreamMeter(
 ): StreamMeter {
   const reader = grammar.createUsageReader()
   const words = namesModels ? { ...grammar.words, model: 'model' } : grammar.words
-  const scanner = createStreamScanner(words, reader)
-  const seen: StreamNotes = {
-    hasUsage: false,
-    hasTopUsage: false,
-    endsInUsage: false,
-    hasTextSince: false,
-    stops: 0,
-    status: '',
-    isDone: false,
-    isEnded: false,
-    isError: false,
-    hasData: false,
-  }
-  const text = createEventCount()
-  const reasoning = createEventCount()
-  const details = createEventCount()
-  const { written } = scanner
-  const parts = createParts(reader, answers)
-  let isFinal = false
+  const scanner = new StreamScanner(words, reader)
+  const { notes } = scanner
+  const seen = new StreamNotes(grammar, reader, answers)
+  const text = new PassedText(notes.written)
+  const passing = new Passing(withholdsUsage)
 
   function noteEvent(): void {
-    const notes = scanner.notes()
-    if ((notes & noted.text) !== 0) {
-      text.note(written.text)
-      reasoning.note(written.reasoning)
-      details.note(written.details)
-    }
-    // The common case: an event with text and nothing else.
-    if ((notes & ~noted.choices) === plainText && scanner.stops() === 0 && !parts.isClosed()) noteText(notes)
-    else noteMore(notes)
+    if ((notes.bits & noted.text) !== 0) text.note()
+    seen.takeEvent(notes)
     scanner.nextEvent()
   }
 
-  function noteText(notes: number): void {
-    seen.hasData = true
-    if (!seen.hasUsage) return
-    if ((notes & noted.choices) !== 0) seen.endsInUsage = false
-    seen.hasTextSince = true
-    if (isFinal) updateFinal()
-  }
-
-  function noteMore(notes: number): void {
-    if ((notes & noted.usage) !== 0) {
-      seen.hasUsage = true
-      if ((notes & noted.topUsage) !== 0) seen.hasTopUsage = true
-      seen.endsInUsage = isUsageOnly(notes)
-      seen.hasTextSince = false
-    } else {
-      if ((notes & noted.choices) !== 0) seen.endsInUsage = false
-      if ((notes & noted.text) !== 0) seen.hasTextSince = true
-    }
-    const stops = scanner.stops()
-    const status = scanner.status()
-    seen.stops += stops
-    if ((notes & noted.done) !== 0) seen.isDone = true
-    if ((notes & noted.error) !== 0) seen.isError = true
-    if ((notes & noted.data) !== 0) seen.hasData = true
-    if (status !== '') seen.status = status
-    parts.note(notes, stops)
-    if (seen.hasUsage) updateFinal()
-  }
-
-  function updateFinal(): void {
-    isFinal = reader.usage() !== undefined && grammar.isFinal(seen, answers)
-  }
-
-  /** The units stated so far. Usage without figures, or of zeros, counts as not stated. */
-  function statedUnits(): number {
-    const usage = reader.usage()
-    return usage ? unitsOf(usage) : 0
-  }
-
-  const sieve = createSieve()
-  let refusal: OperatorRefusal | undefined
-
   function push(chunk: Buffer): Buffer {
-    if (refusal) return nothing
-    let at = sieve.start(chunk)
+    if (passing.refusal) return nothing
+    let at = passing.start(chunk)
     while (at < chunk.length) {
       at = scanner.scan(chunk, at)
       if (scanner.isAtEventEnd()) {
-        const notes = scanner.notes()
-        if ((notes & noted.error) !== 0) passError(at)
-        else sieve.endEvent(at, withholdsUsage && isUsageOnly(notes) && !sieve.isPartlyOut())
+        passing.endEvent(at, notes.bits)
         noteEvent()
-        if (refusal) return sieve.take()
-      } else sieve.endChunk(mostHeld(scanner.notes()))
+        if (passing.refusal) break
+      } else passing.endChunk(notes.bits)
     }
-    return sieve.take()
-  }
-
-  /**
-   * How much of an incomplete event is held: an error to its end, and an event that may be unwanted until it has content.
-   */
-  function mostHeld(notes: number): number {
-    if ((notes & noted.error) !== 0) return heldBytesMax
-    return withholdsUsage && (notes & noted.choices) === 0 && !sieve.isPartlyOut() ? heldBytesMax : 0
-  }
-
-  /** Passes or withholds an error event, which ends here. */
-  function passError(at: number): void {
-    const event = sieve.event(at)
-    const shown = shownOf(event)
-    sieve.endEvent(at, shown !== event)
-    if (shown !== event) sieve.put(shown)
-  }
-
-  /** What passes of an error: the same bytes if they hold nothing of the operator's. */
-  function shownOf(event: Buffer): Buffer {
-    const text = event.toString()
-    refusal = operatorRefusalInEvent(text)
-    if (refusal) return nothing
-    const shown = withoutOperatorNames(text)
-    return shown === text ? event : Buffer.from(shown)
-  }
-
-  function passed(): PassedUnits {
-    const isOpen = (scanner.notes() & noted.text) !== 0
-    return {
-      output: text.units(written.text, isOpen) + unitsOfMedia(written.media.ascii),
-      reasoning: Math.max(reasoning.units(written.reasoning, isOpen), details.units(written.details, isOpen)),
-    }
+    return passing.take()
   }
 
   return {
     push,
     end() {
-      // The last event has no blank line after it; most clients accept it all the same.
-      const notes = scanner.notes()
-      const isOurs = withholdsUsage && isUsageOnly(notes) && scanner.isWhole()
-      const held = refusal || isOurs ? nothing : sieve.end()
-      const rest = !refusal && (notes & noted.error) !== 0 ? shownOf(held) : held
+      const rest = passing.end(notes.bits, scanner.isWhole())
       noteEvent()
-      seen.isEnded = true
-      updateFinal()
+      seen.end()
       return rest
     },
     usage: reader.usage,
     extras: reader.extras,
     models: reader.models,
-    isComplete: () => isFinal,
-    isOver: () => isFinal && grammar.isOver(seen),
+    isComplete: () => seen.isFinal,
+    isOver: () => seen.isOver(),
     hasBegun: () => seen.hasData || seen.isDone,
-    refusal: () => refusal,
-    isError: () => seen.isError && statedUnits() === 0 && totalOf(Object.values(written)) === 0,
-    passed,
+    refusal: () => passing.refusal,
+    isError: () => seen.isError && seen.statedUnits() === 0 && totalWritten(notes.written) === 0,
+    passed: () => text.units((notes.bits & noted.text) !== 0),
   }
 }
 
-const plainText = noted.text | noted.data
+/** What passes to the client: all bytes but the usage event that it did not ask for, and what errors say of the operator. */
+class Passing {
+  /** Set after an error about the operator's account. */
+  refusal: OperatorRefusal | undefined
+  readonly #withholdsUsage: boolean
+  readonly #sieve = new Sieve()
 
-/** Whether an event has usage at the top level, no text and no error. */
-function isUsageOnly(notes: number): boolean {
-  return (notes & (noted.topUsage | noted.choices | noted.error)) === noted.topUsage
-}
-
-function totalOf(texts: readonly TextBytes[]): number {
-  return texts.reduce((sum, { ascii, other }) => sum + ascii + other, 0)
-}
-
-/** Counts units of one kind of text: at least one for each event that holds some of it. */
-interface EventCount {
-  /** To be called when an event with text has ended. */
-  readonly note: (bytes: TextBytes) => void
-  /** @param isOpen the present event has text and has not ended */
-  readonly units: (bytes: TextBytes, isOpen: boolean) => number
-}
-
-function createEventCount(): EventCount {
-  let events = 0
-  let noted = 0
-  return {
-    note({ ascii, other }) {
-      if (ascii + other > noted) events += 1
-      noted = ascii + other
-    },
-    units({ ascii, other }, isOpen) {
-      const isIn = isOpen && ascii + other > noted
-      return Math.max(events + (isIn ? 1 : 0), unitsOfText(ascii, other))
-    },
-  }
-}
-
-/**
- * Some servers send several answers in one stream one after the other, each with its own end and its own event of usage.
- * Usage after both of these belongs to another part, and is not an update of the first.
- */
-interface Parts {
-  readonly note: (notes: number, stops: number) => void
-  /** Whether the next events may belong to another answer. */
-  readonly isClosed: () => boolean
-}
-
-function createParts(reader: UsageReader, answers: number): Parts {
-  let started = 1
-  let hasStopped = false
-  let isClosed = false
-  return {
-    isClosed: () => isClosed,
-    note(notes, stops) {
-      if (isClosed && (notes & noted.choices) !== 0 && started < answers) {
-        reader.startPart()
-        started += 1
-        isClosed = false
-        hasStopped = false
-      }
-      hasStopped ||= stops > 0
-      if (hasStopped && isUsageOnly(notes)) isClosed = true
-    },
-  }
-}
-
-/** Passes bytes in order, except events that turn out to be unwanted. */
-interface Sieve {
-  /** Takes a chunk; returns where to start reading it. */
-  readonly start: (chunk: Buffer) => number
-  /** The bytes of the event that ends at this offset, as far as they are held. */
-  readonly event: (at: number) => Buffer
-  /** To be called where an event ends. Bytes of an unwanted event that have passed cannot be taken back. */
-  readonly endEvent: (at: number, isUnwanted: boolean) => void
-  /** Whether a part of the present event has passed. */
-  readonly isPartlyOut: () => boolean
-  /** Passes these bytes in place of an event that was removed. */
-  readonly put: (bytes: Buffer) => void
-  /** To be called where a chunk ends within an event, of which at most this much is held. */
-  readonly endChunk: (mostHeld: number) => void
-  /** The bytes that pass now. */
-  readonly take: () => Buffer
-  /** The bytes that are still held. */
-  readonly end: () => Buffer
-}
-
-function createSieve(): Sieve {
-  let chunk: Buffer = nothing
-  /** The bytes of the chunk from here to `eventStart` pass. */
-  let passFrom = 0
-  let eventStart = 0
-  let passed: Buffer[] = []
-  let held: Buffer[] = []
-  let heldBytes = 0
-  /** A part of the event has passed. */
-  let isPartlyOut = false
-  /** The removed event ended in a CR at the chunk's end; its LF may follow. */
-  let dropsLineFeed = false
-
-  function release(): void {
-    if (heldBytes === 0) return
-    passed.push(...held)
-    drop()
+  constructor(withholdsUsage: boolean) {
+    this.#withholdsUsage = withholdsUsage
   }
 
-  function drop(): void {
-    if (heldBytes === 0) return
-    held = []
-    heldBytes = 0
+  start(chunk: Buffer): number {
+    return this.#sieve.start(chunk)
   }
 
-  function flush(): void {
-    if (eventStart > passFrom) passed.push(chunk.subarray(passFrom, eventStart))
+  take(): Buffer {
+    return this.#sieve.take()
   }
 
-  return {
-    start(next) {
-      chunk = next
-      if (passed.length > 0) passed = []
-      const drops = dropsLineFeed && chunk[0] === 0x0a
-      if (chunk.length > 0) dropsLineFeed = false
-      passFrom = drops ? 1 : 0
-      eventStart = passFrom
-      return passFrom
-    },
-    event: (at) => Buffer.concat([...held, chunk.subarray(eventStart, at)]),
-    endEvent(at, isUnwanted) {
-      if (!isUnwanted) {
-        release()
-        eventStart = at
-      } else {
-        flush()
-        drop()
-        dropsLineFeed = at === chunk.length && chunk[at - 1] === 0x0d
-        passFrom = at
-        eventStart = at
-      }
-      isPartlyOut = false
-    },
-    isPartlyOut: () => isPartlyOut,
-    put(bytes) {
-      passed.push(bytes)
-    },
-    endChunk(mostHeld) {
-      const size = chunk.length - eventStart
-      if (heldBytes + size > mostHeld) {
-        release()
-        isPartlyOut = true
-        eventStart = chunk.length
-        return
-      }
-      flush()
-      passFrom = eventStart = chunk.length
-      held.push(chunk.subarray(chunk.length - size))
-      heldBytes += size
-    },
-    take() {
-      if (passed.length === 0 && passFrom === 0 && eventStart === chunk.length) return chunk
-      flush()
-      const only = passed[0]
-      return passed.length === 1 && only ? only : Buffer.concat(passed)
-    },
-    end: () => Buffer.concat(held),
+  /** @param bits what was noted in the event that ends here */
+  endEvent(at: number, bits: number): void {
+    if ((bits & noted.error) !== 0) this.#endError(at)
+    else this.#sieve.endEvent(at, this.#mayBeOurs() && isUsageOnly(bits))
+  }
+
+  /**
+   * At a chunk's end within an event. An error is held to its end, and an event that may be unwanted until it has
+   * content.
+   */
+  endChunk(bits: number): void {
+    const isHeld = (bits & noted.error) !== 0 || (this.#mayBeOurs() && (bits & noted.choices) === 0)
+    this.#sieve.endChunk(isHeld ? heldBytesMax : 0)
+  }
+
+  /** What is still to pass at the stream's end. The last event has no blank line after it; most clients accept it. */
+  end(bits: number, isWhole: boolean): Buffer {
+    const isOurs = this.#withholdsUsage && isUsageOnly(bits) && isWhole
+    if (this.refusal || isOurs) return nothing
+    const held = this.#sieve.end()
+    return (bits & noted.error) !== 0 ? this.#shownOf(held) : held
+  }
+
+  #mayBeOurs(): boolean {
+    return this.#withholdsUsage && !this.#sieve.isPartlyOut
+  }
+
+  #endError(at: number): void {
+    const event = this.#sieve.event(at)
+    const shown = this.#shownOf(event)
+    this.#sieve.endEvent(at, shown !== event)
+    if (shown !== event) this.#sieve.put(shown)
+  }
+
+  /** What passes of an error: the same bytes if they hold nothing of the operator's. */
+  #shownOf(event: Buffer): Buffer {
+    const text = event.toString()
+    this.refusal = operatorRefusalInEvent(text)
+    if (this.refusal) return nothing
+    const shown = withoutOperatorNames(text)
+    return shown === text ? event : Buffer.from(shown)
   }
 }
