@@ -942,7 +942,8 @@ describe('output of a stream that is cut off', () => {
 })
 
 it('is not put out of step by lines that are no JSON', () => {
-  const junk = 'data: "open\\\n\ndata: "open\nevent: "x\n: it\'s "\ndata: }}}]]{"\n\ndata: {"a":{"b":[\n\n'
+  const closed = 'data: "open\nevent: "x\n: it\'s "\ndata: }}}]]{"\n\n'
+  const junk = `${closed}data: {"a":{"b":[\n\ndata: "backslash\\\n\n`
   const meter = endpointAt(chat).openStream({ withholdsUsage: true })
   const passed = pushAll(meter, [Buffer.from(junk + ours.text + done.text)])
   assert.equal(passed.toString(), junk + done.text)
