@@ -79,11 +79,13 @@ export interface AdmissionRequest {
     /** The model's family; undefined where no family takes it. */
     readonly family: string | undefined
     /** Further models that it may reach; absent where it may reach only `model`. */
-    readonly elsewhere?: {
-      readonly models: readonly { readonly model: string; readonly family: string | undefined }[]
-      /** Models that the request does not name may be reached as well. */
-      readonly isOpen: boolean
-    }
+    readonly elsewhere?:
+      | {
+          readonly models: readonly { readonly model: string; readonly family: string | undefined }[]
+          /** Models that the request does not name may be reached as well. */
+          readonly isOpen: boolean
+        }
+      | undefined
     /** A name that only catch-alls match and that no upstream lists: it may stand for any model. */
     readonly isUnnamed?: boolean
   }

@@ -26,7 +26,7 @@ export interface OutputAsked {
   /** Estimated input. */
   readonly input: number
   /** How much of it is output that nothing bounds; absent: nothing. */
-  readonly outputAmongInput?: number
+  readonly outputAmongInput?: number | undefined
   /** The most output the request allows, over all its choices; undefined where it does not say. */
   readonly output: number | undefined
   /** How many answers it asks for; each of them has the cap. */
@@ -34,11 +34,11 @@ export interface OutputAsked {
   /** The smallest bound of an answer that the provider takes for this request; absent: any. */
   readonly leastCap?: number
   /** The largest bound that it takes where the request states none; absent: any. */
-  readonly mostCap?: number
+  readonly mostCap?: number | undefined
   /** Whether a stated bound may be lowered: the caller writes the cap into the request. */
   readonly mayLower?: boolean
   /** Another model that this one may consult; the caller writes its bounds into the request. */
-  readonly advisor?: AdvisorAsked
+  readonly advisor?: AdvisorAsked | undefined
 }
 
 /** The bounds of the advisor in a request; undefined where it sets none. */

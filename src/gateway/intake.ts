@@ -136,7 +136,7 @@ async function admit(
 ): Promise<Refusal | { readonly kind: 'answered'; readonly value: Asked }> {
   const { meter, named } = context
   const ask = (isUnnamed: boolean) =>
-    answerOf(meter.admit(askOf(visit, accessToken, { ...parsed, isUnnamed }, context)), visit, context)
+    answerOf(meter.admit(askOf(visit, accessToken, parsed, isUnnamed, context)), visit, context)
   const { model, elsewhere, isStandIn } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
   const isUnnamed = !isStandIn && !named.areKnown(visit.provider, names)
@@ -332,7 +332,8 @@ function jsonOf(text: string): unknown {
 function askOf(
   visit: Visit,
   accessToken: string,
-  parsed: Parsed & { readonly isUnnamed: boolean },
+  parsed: Parsed,
+  isUnnamed: boolean,
   context: IntakeContext,
 ): AdmissionAsk {
   const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere, advisor } = parsed.request
@@ -348,18 +349,18 @@ function askOf(
     units: {
       model,
       family: familyOf(model, context.families),
-      ...(parsed.isUnnamed && { isUnnamed: true }),
+      isUnnamed,
       // Output that the request cannot bound is reserved as a part of the input, since the reserved output may be
       // lowered.
       input: toUnits(parsed.input + outputAmongInput),
-      ...(outputAmongInput > 0 && { outputAmongInput }),
+      outputAmongInput: outputAmongInput > 0 ? outputAmongInput : undefined,
       output: isBounded ? output : 0,
       choices,
       leastCap,
-      ...(mostCap !== undefined && { mostCap }),
+      mostCap,
       mayLower: true,
-      ...(isBounded && advisor && { advisor }),
-      ...(mayStray(elsewhere) && { elsewhere: toFamilies(elsewhere, context.families) }),
+      advisor: isBounded ? advisor : undefined,
+      elsewhere: mayStray(elsewhere) ? toFamilies(elsewhere, context.families) : undefined,
     },
   }
 }
