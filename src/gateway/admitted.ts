@@ -16,7 +16,7 @@ export interface AdmittedRequest {
   readonly body: Buffer
   /** Empty if the body is a form. */
   readonly members: JsonMembers
-  readonly form?: Form
+  readonly form?: Form | undefined
   readonly request: ModelRequest
   readonly inputEstimate: number
   /** The estimate for each kind of content; absent if the body does not hold all of the model's input. */

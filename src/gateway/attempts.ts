@@ -94,17 +94,17 @@ export class Attempts {
     const { body, members, request, decision, endpoint } = this.#job
     const { outputMost, advisorMost } = decision
     const changes: RequestChanges = {
-      ...(outputMost !== undefined && request.hasOutput && { outputMost }),
-      ...(advisorMost && { advisorMost }),
-      ...(upstream.outputCapMember !== undefined && { outputCapMember: upstream.outputCapMember }),
-      ...(upstream.outputCapMax !== undefined && { outputCapMax: upstream.outputCapMax }),
-      ...(upstream.refusesUnknown && { refusesUnknown: true }),
+      outputMost: request.hasOutput ? outputMost : undefined,
+      advisorMost,
+      outputCapMember: upstream.outputCapMember,
+      outputCapMax: upstream.outputCapMax,
+      refusesUnknown: upstream.refusesUnknown,
       isOfficial: upstream.isOfficial,
-      ...(request.lacksUsage && upstream.takesStreamOptions && { addsUsage: true }),
+      addsUsage: request.lacksUsage && upstream.takesStreamOptions,
     }
     const edits = endpoint.editsFor(body, members, changes)
     this.#outputWritten = edits.find(({ bound }) => bound !== undefined)?.bound
-    return applyEdits(body, [...edits, ...editsForUpstream(upstream, this.#job)])
+    return applyEdits(body, edits.concat(editsForUpstream(upstream, this.#job)))
   }
 }
 
@@ -117,11 +117,13 @@ function editsForUpstream(
   const name = upstream.upstreamNameOf(request.model)
   if (form) return name === request.model ? [] : editsOfForm(form, name)
   const removal = upstream.takesStreamOptions ? undefined : removalOf(body, members, 'stream_options')
-  return [
-    ...(name === request.model ? [] : [editForMember(members, 'model', JSON.stringify(name))]),
-    ...(removal ? [removal] : []),
-  ]
+  if (name === request.model && !removal) return noEdits
+  const edits = name === request.model ? [] : [editForMember(members, 'model', JSON.stringify(name))]
+  if (removal) edits.push(removal)
+  return edits
 }
+
+const noEdits: readonly BodyEdit[] = []
 
 /** A field of a form holds its plain value, without quotes. */
 function editsOfForm(form: Form, name: string): readonly BodyEdit[] {

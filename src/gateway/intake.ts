@@ -10,15 +10,15 @@ import { type BodyDecoder, type CodedReading, codingOf, codingsText } from '#htt
 import { credentialOf } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
-import { endGuess, type Guess, type Throttle } from '#http/throttle.ts'
+import { endGuess, type Guess, type Taken, type Throttle } from '#http/throttle.ts'
 import type { Coding } from '#lib/content-coding.ts'
 import { boundaryOf, type Form, readForm } from '#lib/form-fields.ts'
-import { type JsonMembers, readMembers, scanMembers } from '#lib/json-members.ts'
+import { type JsonMembers, type MembersReading, readMembers, scanMembers } from '#lib/json-members.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
 import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
-import { measureInput } from '#providers/input-size.ts'
+import { type InputSize, measureInput } from '#providers/input-size.ts'
 import { type ModelsElsewhere, mayStray } from '#providers/models-elsewhere.ts'
 import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
@@ -63,7 +63,8 @@ export async function admitRequest(
   endpoint: Endpoint,
   context: IntakeContext,
 ): Promise<Intake> {
-  const caller = await identify(visit, context)
+  const identified = identify(visit, context)
+  const caller = identified instanceof Promise ? await identified : identified
   if (caller.kind !== 'caller') return caller
   try {
     return await admitFrom(caller, visit, endpoint, context)
@@ -98,7 +99,8 @@ async function admitFrom(
     coding === 'identity' || sent.kind !== 'read' ? sent : await decode(sent.body, coding, context)
   if (reading.kind === 'broken') return refused(createProblem('bad_request', brokenCoding))
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
-  const parsed = await parse(reading.body, visit, endpoint, context)
+  const parsing = parse(reading.body, visit, endpoint, context)
+  const parsed = parsing instanceof Promise ? await parsing : parsing
   if (parsed.kind !== 'parsed') return parsed
   const outcome = await admit(parsed, visit, accessToken, context)
   if (outcome.kind === 'refused') return outcome
@@ -119,7 +121,7 @@ async function admitFrom(
     inputUnits,
     decision,
     durable,
-    ...(form && { form }),
+    form,
   }
   return { kind: 'admitted', job }
 }
@@ -133,17 +135,26 @@ async function admit(
   visit: Visit,
   accessToken: string,
   context: IntakeContext,
-): Promise<Refusal | { readonly kind: 'answered'; readonly value: Asked }> {
-  const { meter, named } = context
-  const ask = (isUnnamed: boolean) =>
-    answerOf(meter.admit(askOf(visit, accessToken, parsed, isUnnamed, context)), visit, context)
+): Promise<Answer<Asked>> {
+  const { named } = context
   const { model, elsewhere, isStandIn } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
   const isUnnamed = !isStandIn && !named.areKnown(visit.provider, names)
-  const outcome = await ask(isUnnamed)
+  const outcome = await ask(parsed, visit, accessToken, isUnnamed, context)
   if (!isUnnamed || outcome.kind === 'refused' || outcome.value.kind !== 'refused') return outcome
   if (outcome.value.code !== 'model_not_served') return outcome
-  return (await named.areNamed(visit.provider, names)) ? ask(false) : outcome
+  const isNamed = await named.areNamed(visit.provider, names)
+  return isNamed ? ask(parsed, visit, accessToken, false, context) : outcome
+}
+
+function ask(
+  parsed: Parsed,
+  visit: Visit,
+  accessToken: string,
+  isUnnamed: boolean,
+  context: IntakeContext,
+): Promise<Answer<Asked>> {
+  return answerOf(context.meter.admit(askOf(visit, accessToken, parsed, isUnnamed, context)), visit, context)
 }
 
 function decode(body: Buffer, coding: Coding, context: IntakeContext): Promise<CodedReading> {
@@ -170,6 +181,8 @@ export async function authenticate(
   }
 }
 
+type Answer<T> = Refusal | { readonly kind: 'answered'; readonly value: T }
+
 /**
  * Waits for an answer of the store. If the store fails, the request is refused as a failure of the store (the gateway
  * fails closed), and never as if its access token were unknown.
@@ -178,7 +191,7 @@ export async function answerOf<T>(
   question: Promise<T>,
   visit: Visit,
   { log }: Pick<IntakeContext, 'log'>,
-): Promise<Refusal | { readonly kind: 'answered'; readonly value: T }> {
+): Promise<Answer<T>> {
   try {
     return { kind: 'answered', value: await question }
   } catch (error) {
@@ -190,15 +203,19 @@ export async function answerOf<T>(
 
 type Caller = { readonly kind: 'caller'; readonly accessToken: string; readonly guess: Guess }
 
-/** Reads the access token and registers it with the throttle as a guess, which the caller of this function must end. */
-async function identify(visit: Visit, context: IntakeContext): Promise<Caller | Refusal> {
+/**
+ * Reads the access token and registers it with the throttle as a guess, which the caller of this function must end. The
+ * throttle usually answers at once.
+ */
+function identify(visit: Visit, context: IntakeContext): Caller | Refusal | Promise<Caller | Refusal> {
   const accessToken = credentialOf(visit.request.headers)
   if (accessToken === undefined) return refused(createProblem('missing_credential'))
   const taking = context.throttle.take(visit.address, accessToken, isOwnAccessToken)
-  // The throttle usually answers at once. Awaiting a value that is there already would cost a turn of the microtasks.
-  const taken = taking instanceof Promise ? await taking : taking
-  if (taken.kind === 'closed') return refuseThrottled(taken.waitMs, context)
-  return { kind: 'caller', accessToken, guess: taken.guess }
+  const conclude = (taken: Taken): Caller | Refusal =>
+    taken.kind === 'closed'
+      ? refuseThrottled(taken.waitMs, context)
+      : { kind: 'caller', accessToken, guess: taken.guess }
+  return taking instanceof Promise ? taking.then(conclude) : conclude(taking)
 }
 
 /** Whether a body is large or of unknown length. Without either header there is no body (RFC 9112, 6.3). */
@@ -217,15 +234,16 @@ type Parsed = {
   readonly request: ModelRequest
   readonly input: number
   readonly inputUnits: InputUnits | undefined
-  readonly form?: Form
+  readonly form?: Form | undefined
 }
 
-async function parse(
+/** Answers at once for a small body: each wait would cost a turn of the microtasks. */
+function parse(
   body: Buffer,
   visit: Visit,
   endpoint: Endpoint,
   context: IntakeContext,
-): Promise<Parsed | Refusal> {
+): Parsed | Refusal | Promise<Parsed | Refusal> {
   const { standIn, withoutModel } = endpoint
   if (standIn) return parsedAs(standIn, endpoint.hasNoBody ? noBytes : body, endpoint)
   const mediaType = visit.request.headers['content-type']
@@ -233,9 +251,22 @@ async function parse(
   if (endpoint.formFields && boundary !== undefined) return parseForm(body, boundary, endpoint)
   // A body that is not JSON names no model.
   if (withoutModel && !mayBeJson(mediaType)) return parse(body, visit, withoutModel, context)
-  const scan = await scanMembers(body)
+  const scan = scanMembers(body)
+  if (scan instanceof Promise)
+    return scan.then((later) => parseScanned(later, body, visit, endpoint, context))
+  return parseScanned(scan, body, visit, endpoint, context)
+}
+
+function parseScanned(
+  scan: MembersReading,
+  body: Buffer,
+  visit: Visit,
+  endpoint: Endpoint,
+  context: IntakeContext,
+): Parsed | Refusal | Promise<Parsed | Refusal> {
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
   const { members } = scan
+  const { withoutModel } = endpoint
   if (withoutModel && !members.byKey.has('model')) return parse(body, visit, withoutModel, context)
   const { promptModel } = context
   if (promptModel !== undefined && lacksModel(members, endpoint)) {
@@ -246,17 +277,8 @@ async function parse(
   const reading = endpoint.readRequest(body, members)
   if (reading.kind === 'refused') return reading
   const { request } = reading
-  const estimate = endpoint.isMetered ? await estimateOf(body, members, request, context) : noEstimate
-  // Figures of such endpoints (images, speech) say nothing about text, so the input corrections must not learn from them.
-  return {
-    kind: 'parsed',
-    body,
-    endpoint,
-    members,
-    request,
-    ...estimate,
-    ...(endpoint.isByRequest && { inputUnits: undefined }),
-  }
+  const parsed: Parsed = { kind: 'parsed', body, endpoint, members, request, ...noEstimate }
+  return endpoint.isMetered ? withEstimate(parsed, context) : parsed
 }
 
 function lacksModel({ byKey }: JsonMembers, { modelMayBeIn }: Endpoint): boolean {
@@ -267,19 +289,26 @@ type InputEstimate = Pick<Parsed, 'input' | 'inputUnits'>
 
 const noEstimate: InputEstimate = { input: 0, inputUnits: undefined }
 
-async function estimateOf(
-  body: Buffer,
-  members: JsonMembers,
-  { model, elsewhere, advisor }: ModelRequest,
+function withEstimate(parsed: Parsed, context: IntakeContext): Parsed | Promise<Parsed> {
+  const { body, members, request } = parsed
+  const size = measureInput(body, members, request.model)
+  if (size instanceof Promise) return size.then((later) => withSize(parsed, later, context))
+  return withSize(parsed, size, context)
+}
+
+function withSize(
+  { kind, body, endpoint, members, request }: Parsed,
+  size: InputSize,
   { inputEstimate, corrections }: IntakeContext,
-): Promise<InputEstimate> {
-  const size = await measureInput(body, members, model)
+): Parsed {
+  const { model, elsewhere, advisor } = request
   const units = unitsByKind(size, model)
   const usual = usualEstimate(units, corrections.factorsOf(model))
   const input = inputEstimate === 'bound' ? Math.max(usual, boundEstimate(size, model)) : usual
-  // If another model may answer in its place, the figures say nothing about this one.
-  const isOfThisModel = size.isWhole && !advisor && !mayStray(elsewhere)
-  return { input, inputUnits: isOfThisModel ? units : undefined }
+  // If another model may answer in its place, the figures say nothing about this one. Figures of other endpoints (images,
+  // speech) say nothing about text, so the input corrections must not learn from them.
+  const isOfThisModel = size.isWhole && !advisor && !mayStray(elsewhere) && !endpoint.isByRequest
+  return { kind, body, endpoint, members, request, input, inputUnits: isOfThisModel ? units : undefined }
 }
 
 /** The estimated input units of one image or sound in a form. */

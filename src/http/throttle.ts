@@ -36,7 +36,7 @@ export interface Throttle {
   ) => Taken | Promise<Taken>
 }
 
-type Taken = { readonly kind: 'taken'; readonly guess: Guess } | Closed
+export type Taken = { readonly kind: 'taken'; readonly guess: Guess } | Closed
 interface Closed {
   readonly kind: 'closed'
   readonly waitMs: number

@@ -43,9 +43,15 @@ const looksMax = 1024
 
 const notUtf8 = 'The body is not valid UTF-8.'
 
-/** Reads a request's members; yields to the event loop while the body is large. */
-export async function scanMembers(body: Buffer, smallMax = smallBytesMax): Promise<MembersReading> {
-  if (body.length <= smallMax) return readMembers(body)
+/** Reads a request's members: at once if the body is small; a large one yields to the event loop. */
+export function scanMembers(
+  body: Buffer,
+  smallMax = smallBytesMax,
+): MembersReading | Promise<MembersReading> {
+  return body.length <= smallMax ? readMembers(body) : scanLarge(body)
+}
+
+async function scanLarge(body: Buffer): Promise<MembersReading> {
   if (!(await isWellEncoded(body))) return invalid(notUtf8)
   const scanner = createJsonScanner(body)
   while (!scanner.run(sliceBytes)) await setImmediate()

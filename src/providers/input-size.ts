@@ -64,9 +64,44 @@ const sliceBytes = 128 * 1024
 
 const [quote, openBrace, openBracket, letterN] = [0x22, 0x7b, 0x5b, 0x6e]
 
-/** Measures the input of a request. Never rejects; the body must have passed `scanMembers`. */
-export async function measureInput(body: Buffer, members: JsonMembers, model: string): Promise<InputSize> {
-  const size: InputSize = {
+/**
+ * Measures the input of a request: at once for a small body, and in slices for a large one. Never throws or rejects; the
+ * body must have passed `scanMembers`.
+ */
+export function measureInput(
+  body: Buffer,
+  members: JsonMembers,
+  model: string,
+): InputSize | Promise<InputSize> {
+  const size = createSize()
+  if (body.length > sliceBytes) return measureInSlices(size, body, members, model)
+  for (const member of members.byKey.values()) {
+    if (!isMeasured(size, body, member)) continue
+    const { ascii, other } = size
+    openWalk(size, body, members, member, model)(sliceBytes)
+    if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
+  }
+  return size
+}
+
+async function measureInSlices(
+  size: InputSize,
+  body: Buffer,
+  members: JsonMembers,
+  model: string,
+): Promise<InputSize> {
+  for (const member of members.byKey.values()) {
+    if (!isMeasured(size, body, member)) continue
+    const { ascii, other } = size
+    const walk = openWalk(size, body, members, member, model)
+    while (!walk(sliceBytes)) await setImmediate()
+    if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
+  }
+  return size
+}
+
+function createSize(): InputSize {
+  return {
     bytes: 0,
     ascii: 0,
     other: 0,
@@ -85,27 +120,29 @@ export async function measureInput(body: Buffer, members: JsonMembers, model: st
     sealed: 0,
     isWhole: true,
   }
-  for (const member of members.byKey.values()) {
-    const { key, start } = member
-    const first = body[start]
-    if (namesMore.has(key)) size.isWhole &&= first === letterN
-    else if (key === 'prompt' && first === openBrace) size.isWhole = false
-    else if (key === 'web_search_options' && first === openBrace) size.serverTools += 1
-    const isRead = first === quote || first === openBracket || first === openBrace
-    if (!isRead || unread.has(key)) continue
-    const holdsNumbers = mayBeNumbers.has(key) && isNumbers(body, member)
-    if (holdsNumbers) {
-      const walk = createNumberWalk(body, member, size)
-      while (!walk(sliceBytes)) await setImmediate()
-    } else {
-      size.bytes += member.end - start
-      const { ascii, other } = size
-      const walk = openTextWalk(body, members, member, size, model)
-      while (!walk(sliceBytes)) await setImmediate()
-      if (toolMembers.has(key)) moveToTools(size, ascii, other)
-    }
-  }
-  return size
+}
+
+/** Whether the model reads a member's value; notes what its name alone says. */
+function isMeasured(size: InputSize, body: Buffer, { key, start }: JsonMember): boolean {
+  const first = body[start]
+  if (namesMore.has(key)) size.isWhole &&= first === letterN
+  if (first === openBrace) {
+    if (key === 'prompt') size.isWhole = false
+    else if (key === 'web_search_options') size.serverTools += 1
+  } else if (first !== quote && first !== openBracket) return false
+  return !unread.has(key)
+}
+
+function openWalk(
+  size: InputSize,
+  body: Buffer,
+  members: JsonMembers,
+  member: JsonMember,
+  model: string,
+): Walk {
+  if (mayBeNumbers.has(member.key) && isNumbers(body, member)) return createNumberWalk(body, member, size)
+  size.bytes += member.end - member.start
+  return openTextWalk(body, members, member, size, model)
 }
 
 function moveToTools(size: InputSize, ascii: number, other: number): void {

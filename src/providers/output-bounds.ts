@@ -49,6 +49,14 @@ const containerDepthMax = 3
 /** Every name that this file searches for at the top level of a body. */
 export const outputMemberNames: ReadonlySet<string> = new Set([...boundNames, ...containerNames])
 
+type Role = 'bound' | 'container' | 'fallbacks'
+
+const roles: ReadonlyMap<string, Role> = new Map<string, Role>([
+  ...[...boundNames].map((name) => [name, 'bound'] as const),
+  ...[...containerNames].map((name) => [name, 'container'] as const),
+  ['fallbacks', 'fallbacks'],
+])
+
 interface Bound {
   readonly name: string
   /** Where its value lies in the body. */
@@ -83,7 +91,7 @@ export function readBound(
 ): number | undefined {
   for (const name of rule.official) read.units(name)
   let smallest: number | undefined
-  for (const bound of findBounds(body, members, { refuse: read.refuse })) {
+  for (const bound of findBounds(body, members, undefined, read.refuse)) {
     if (bound.place === 'fallback') continue
     // An upstream that may take 0 for no bound gets 1 instead.
     const stated = isZeroBound(bound, rule) ? 1 : bound.value
@@ -108,38 +116,44 @@ export function boundEdits(
   if (most === undefined) return []
   const cap = Math.min(most, outputCapMax)
   const edits: BodyEdit[] = []
-  const present = new Map<string, Bound>()
-  for (const bound of findBounds(body, members, { configured: outputCapMember })) {
-    const { name, start, end, value, place } = bound
-    if (place === 'top') present.set(name, bound)
+  const found = findBounds(body, members, outputCapMember)
+  for (const bound of found) {
+    const { start, end, value } = bound
     if ((value >= 1 && value <= most) || (isOfficial && isZeroBound(bound, rule))) continue
     edits.push({ start, end, text: String(cap), bound: cap })
   }
   const isSaid = rule.isConfigurable && outputCapMember !== undefined && outputCapMember !== rule.official[0]
   const wanted =
-    isOfficial && !isSaid ? missingThere(present, rule) : obeyedBy(rule, outputCapMember, refusesUnknown)
-  for (const name of wanted.filter((each) => !present.has(each))) {
+    isOfficial && !isSaid ? missingThere(found, rule) : obeyedBy(rule, outputCapMember, refusesUnknown)
+  for (const name of wanted) {
+    if (topBound(found, name)) continue
     // Some services refuse a request with both names of a bound, so the present member is renamed.
     const mayRename = wanted.length === 1 && !members.byKey.has(name)
-    const alias = mayRename ? aliasOf(name, present) : undefined
-    const member = alias && members.byKey.get(alias)
+    const alias = mayRename ? aliasOf(name, found) : undefined
+    const member = alias && members.byKey.get(alias.name)
     if (member) {
-      const { value } = present.get(alias) ?? {}
-      edits.push({
-        ...renameMember(body, member, name),
-        bound: value && value >= 1 && value <= most ? value : cap,
-      })
-      present.delete(alias)
+      const isKept = alias.value >= 1 && alias.value <= most
+      edits.push({ ...renameMember(body, member, name), bound: isKept ? alias.value : cap })
     } else edits.push({ ...editForMember(members, name, String(cap)), bound: cap })
   }
   return edits
 }
 
+function topBound(found: readonly Bound[], name: string): Bound | undefined {
+  for (const bound of found) if (bound.place === 'top' && bound.name === name) return bound
+  return undefined
+}
+
 /** The member that bounds an answer at the protocol's own service, if the body has no such bound. */
-function missingThere(present: ReadonlyMap<string, Bound>, rule: BoundRule): readonly string[] {
-  const stated = rule.official.flatMap((name) => present.get(name) ?? [])
-  if (stated.some((bound) => bound.value >= 1 || isZeroBound(bound, rule))) return []
-  return stated.length === 0 && rule.isBoundByDefault ? [] : rule.official.slice(0, 1)
+function missingThere(found: readonly Bound[], rule: BoundRule): readonly string[] {
+  let isStated = false
+  for (const name of rule.official) {
+    const bound = topBound(found, name)
+    if (!bound) continue
+    if (bound.value >= 1 || isZeroBound(bound, rule)) return []
+    isStated = true
+  }
+  return !isStated && rule.isBoundByDefault ? [] : rule.official.slice(0, 1)
 }
 
 /** The members that every other server is assumed to obey. */
@@ -160,80 +174,90 @@ function isZeroBound({ name, value, place }: Bound, rule: BoundRule): boolean {
 /** The two names of one bound at the same endpoint. */
 const aliases = ['max_tokens', 'max_completion_tokens']
 
-function aliasOf(name: string, present: ReadonlyMap<string, Bound>): string | undefined {
-  return aliases.includes(name) ? aliases.find((other) => other !== name && present.has(other)) : undefined
+function aliasOf(name: string, found: readonly Bound[]): Bound | undefined {
+  const other = aliases.includes(name) ? aliases.find((each) => each !== name) : undefined
+  return other === undefined ? undefined : topBound(found, other)
+}
+
+type Refuse = (name: string, message: string) => void
+
+/** One search for the bounds of a body. */
+interface Search {
+  readonly found: Bound[]
+  /** A configured member that bounds output as well. */
+  readonly configured: string | undefined
+  readonly refuse: Refuse | undefined
 }
 
 /** The bounds of a body that are not null, in their order. */
 function findBounds(
   body: Buffer,
   members: JsonMembers,
-  options: {
-    /** A configured member that bounds output as well. */
-    readonly configured?: string | undefined
-    readonly refuse?: (name: string, message: string) => void
-  },
+  configured?: string,
+  refuse?: Refuse,
 ): readonly Bound[] {
-  const found: Bound[] = []
-  collect(body, 0, members, 0)
-  return found
-
-  function collect(
-    text: Buffer,
-    offset: number,
-    { byKey }: JsonMembers,
-    depth: number,
-    inside: 'merged' | 'fallback' = 'merged',
-  ): void {
-    const never = inside === 'fallback' && depth === 1 ? neverInFallback : neverInside
-    for (const member of byKey.values()) {
-      const { key: name } = member
-      if (boundNames.has(name) || name === options.configured) {
-        // In an object that is merged into the request, null replaces the bound outside.
-        const value = boundOf(text, member) ?? (depth === 0 ? null : -1)
-        if (value !== null) add(member, offset, value, depth === 0 ? 'top' : inside)
-      } else if (name === 'fallbacks' && depth === 0) openEach(text, member)
-      else if (containerNames.has(name) && depth < containerDepthMax)
-        open(text, offset, member, depth, inside)
-      else if (depth > 0 && never.has(name)) {
-        options.refuse?.(name, `The member ${name} must stand at the top of the body, not inside another.`)
-      }
-    }
+  let found: Bound[] | undefined
+  for (const member of members.byKey.values()) {
+    // The members of nearly every request are none of these.
+    if (!roles.has(member.key) && member.key !== configured) continue
+    found ??= []
+    collect({ found, configured, refuse }, { text: body, offset: 0, depth: 0, inside: 'merged' }, member)
   }
+  return found ?? noBounds
+}
 
-  function add(
-    { key: name, start, end }: JsonMember,
-    offset: number,
-    value: number,
-    place: Bound['place'],
-  ): void {
-    found.push({ name, start: start + offset, end: end + offset, value, place })
+const noBounds: readonly Bound[] = []
+
+/** The object whose members are searched. */
+interface Place {
+  readonly text: Buffer
+  /** Where `text` begins in the body. */
+  readonly offset: number
+  readonly depth: number
+  readonly inside: 'merged' | 'fallback'
+}
+
+function collectAll(search: Search, place: Place, { byKey }: JsonMembers): void {
+  for (const member of byKey.values()) collect(search, place, member)
+}
+
+function collect(search: Search, place: Place, member: JsonMember): void {
+  const { text, offset, depth, inside } = place
+  const { key: name, start, end } = member
+  const role = name === search.configured ? 'bound' : roles.get(name)
+  if (role === 'bound') {
+    // In an object that is merged into the request, null replaces the bound outside.
+    const value = boundOf(text, member) ?? (depth === 0 ? null : -1)
+    if (value === null) return
+    const where = depth === 0 ? 'top' : inside
+    search.found.push({ name, start: start + offset, end: end + offset, value, place: where })
+  } else if (role === 'fallbacks' && depth === 0) openEach(search, text, member)
+  else if (role === 'container' && depth < containerDepthMax) open(search, place, member)
+  else if (depth > 0 && (inside === 'fallback' && depth === 1 ? neverInFallback : neverInside).has(name)) {
+    search.refuse?.(name, `The member ${name} must stand at the top of the body, not inside another.`)
   }
+}
 
-  /** Each fallback may set a different bound for its own model, also in an object that is merged into it. */
-  function openEach(text: Buffer, list: JsonMember): void {
-    if (text[list.start] !== openList || list.end - list.start > containerBytesMax) return
-    for (const { start, end } of elementsOf(text, list)) {
-      if (text[start] !== openObject) continue
-      const inner = text.subarray(start, end)
-      const reading = readMembers(inner)
-      if (reading.kind === 'members') collect(inner, start, reading.members, 1, 'fallback')
-    }
-  }
-
-  function open(
-    text: Buffer,
-    offset: number,
-    { key, start, end }: JsonMember,
-    depth: number,
-    inside: 'merged' | 'fallback',
-  ): void {
-    if (text[start] !== openObject) return
+/** Each fallback may set a different bound for its own model, also in an object that is merged into it. */
+function openEach(search: Search, text: Buffer, list: JsonMember): void {
+  if (text[list.start] !== openList || list.end - list.start > containerBytesMax) return
+  for (const { start, end } of elementsOf(text, list)) {
+    if (text[start] !== openObject) continue
     const inner = text.subarray(start, end)
-    const reading = inner.length <= containerBytesMax ? readMembers(inner) : undefined
-    if (reading?.kind === 'members') collect(inner, offset + start, reading.members, depth + 1, inside)
-    else options.refuse?.(key, `The member ${key} must be a short object whose members stand once.`)
+    const reading = readMembers(inner)
+    if (reading.kind === 'members')
+      collectAll(search, { text: inner, offset: start, depth: 1, inside: 'fallback' }, reading.members)
   }
+}
+
+function open(search: Search, { text, offset, depth, inside }: Place, member: JsonMember): void {
+  const { key, start, end } = member
+  if (text[start] !== openObject) return
+  const inner = text.subarray(start, end)
+  const reading = inner.length <= containerBytesMax ? readMembers(inner) : undefined
+  if (reading?.kind === 'members')
+    collectAll(search, { text: inner, offset: offset + start, depth: depth + 1, inside }, reading.members)
+  else search.refuse?.(key, `The member ${key} must be a short object whose members stand once.`)
 }
 
 const numberBytesMax = 64

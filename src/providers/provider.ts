@@ -217,13 +217,13 @@ export const noOutput: Omit<ModelRequest, 'model'> = {
 
 export interface RequestChanges {
   /** No answer may have more output than this, whatever the body says; absent without a limit. */
-  readonly outputMost?: number
+  readonly outputMost?: number | undefined
   /** The bounds of its advisor; absent without an advisor or a limit. */
-  readonly advisorMost?: AdvisorMost
+  readonly advisorMost?: AdvisorMost | undefined
   /** The member that this upstream obeys as the bound, if the operator has configured it. */
-  readonly outputCapMember?: string
+  readonly outputCapMember?: string | undefined
   /** The largest bound that this upstream accepts, if the operator has configured it. */
-  readonly outputCapMax?: number
+  readonly outputCapMax?: number | undefined
   /** This upstream refuses unknown members. */
   readonly refusesUnknown?: boolean
   /** The upstream is the service that the protocol comes from, which refuses unknown members. */

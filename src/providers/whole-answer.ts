@@ -25,20 +25,20 @@ export function readWholeAnswer(
 ): AnswerReading {
   const reader = createUsageReader()
   readBodyUsage(body, reader, members)
-  const usage = reader.usage()
-  const reading = { extras: reader.extras(), passed: nothingPassed, isError: false }
-  if (usage && usage.output + usage.reasoning > 0) return { ...reading, usage }
-  // An embedding has only input.
-  if (usage && unitsOf(usage) > 0)
-    return { ...reading, usage, passed: words ? estimateText(body, words) : nothingPassed }
+  const [usage, extras] = [reader.usage(), reader.extras()]
+  if (usage && usage.output + usage.reasoning > 0)
+    return { usage, extras, passed: nothingPassed, isError: false }
   const passed = words ? estimateText(body, words) : nothingPassed
+  // An embedding has only input.
+  if (usage && unitsOf(usage) > 0) return { usage, extras, passed, isError: false }
   // Some servers without figures state zeros. A request for embeddings always has an input.
   const saysNothing = usage === undefined || !words || hasPassed(passed)
   const isWhole = bytes === body.length
   if (!hasPassed(passed) && isWhole && isErrorBody(body))
-    return { ...reading, usage: undefined, isError: true }
-  if (!saysNothing) return { ...reading, usage }
-  return { ...reading, usage: undefined, passed: words ? atLeast(passed, bytes, isWhole) : nothingPassed }
+    return { usage: undefined, extras, passed: nothingPassed, isError: true }
+  if (!saysNothing) return { usage, extras, passed: nothingPassed, isError: false }
+  const estimated = words ? atLeast(passed, bytes, isWhole) : nothingPassed
+  return { usage: undefined, extras, passed: estimated, isError: false }
 }
 
 /** If no text is found, or only a part was read, all bytes count as text. */
