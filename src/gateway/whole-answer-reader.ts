@@ -1,6 +1,5 @@
 import type { OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { Endpoint, StreamMeter, StreamOptions } from '#providers/provider.ts'
-import type { AnswerReader } from './answer-reader.ts'
 import { type Figures, noFigures } from './charge.ts'
 
 /**
@@ -17,10 +16,10 @@ export const errorBytesMax = 64 * 1024
 const nothing = Buffer.alloc(0)
 
 /**
- * Keeps a whole answer as it passes, and reads it at its end. An object of a class, since every request makes one: a
- * function for each of its methods would cost a kilobyte.
+ * An `AnswerReader` that keeps a whole answer as it passes, and reads it at its end. An object of a class, since every
+ * request makes one: a function for each of its methods would cost a kilobyte.
  */
-export class WholeAnswerReader implements AnswerReader {
+export class WholeAnswerReader {
   readonly isStream = false
   readonly takesEvents = false
   readonly #endpoint: Endpoint
