@@ -1,9 +1,10 @@
+import { codingNameOf, toCoding } from '#lib/content-coding.ts'
 import type { OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { Endpoint, StreamMeter, StreamOptions } from '#providers/provider.ts'
-import { openDecoder } from '#upstreams/decoder.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 import type { Figures } from './charge.ts'
-import { errorBytesMax, figuresOfStream, WholeAnswerReader } from './whole-answer-reader.ts'
+import { type CodedAnswer, type OpenedCoded, openCoded } from './coded-answer.ts'
+import { figuresOfStream, WholeAnswerReader } from './whole-answer-reader.ts'
 
 /** Reads one answer as it passes, to know its usage at its end. */
 export interface AnswerReader {
@@ -14,8 +15,8 @@ export interface AnswerReader {
   readonly push: (chunk: Buffer) => Buffer
   /** Bytes still held back when the answer has ended. */
   readonly end: () => Buffer
-  /** Calls back when the last bytes are understood: at once, unless they have to be decoded. */
-  readonly whenRead: (done: () => void) => void
+  /** Set if the answer came compressed: its chunks go there first, and what is pushed here are decoded pieces. */
+  readonly coded: CodedAnswer | undefined
   readonly figures: () => Figures
   /** Whether a stream has stated its last figures, if nothing more comes; never true of a whole answer before its end. */
   readonly isComplete: () => boolean
@@ -34,24 +35,54 @@ export interface AnswerReader {
 /** The most of a compressed answer that is decoded, some seconds of another thread's work; its start and end are kept. */
 const decodedBytesMax = 1024 * 1024 * 1024
 
-const nothing = Buffer.alloc(0)
+interface ReaderOptions extends StreamOptions {
+  /** The client's stream was begun without a coding, so that a compressed one has to be decoded. */
+  readonly isBegun?: boolean
+}
 
-/**
- * @param options how to read a stream. If the upstream compressed its answer although the gateway did not ask for that,
- *   the usage that the gateway itself requested cannot be taken out again, and the client gets that chunk too.
- */
+/** Whether an answer is a stream in a coding that is not decoded here: what it holds would pass unread. */
+export function isUnreadable(headers: AnswerHeaders): boolean {
+  const coding = codingNameOf(headers['content-encoding'])
+  return coding !== '' && toCoding(coding) === undefined && isStreamOf(headers)
+}
+
+function isStreamOf(headers: AnswerHeaders): boolean {
+  return wordOf(headers['content-type']) === 'text/event-stream'
+}
+
+/** @param options how to read a stream */
 export function openAnswerReader(
   endpoint: Endpoint,
   headers: AnswerHeaders,
-  options: StreamOptions,
+  options: ReaderOptions,
 ): AnswerReader {
-  const encoding = wordOf(headers['content-encoding'])
-  const isStream = wordOf(headers['content-type']) === 'text/event-stream'
-  if (encoding !== '' && encoding !== 'identity') {
-    const reader = openReader(endpoint, isStream, { ...options, withholdsUsage: false })
-    return openDecoded(reader, encoding, isStream)
+  const isStream = isStreamOf(headers)
+  const reader = openReader(endpoint, isStream, options)
+  const coding = codingNameOf(headers['content-encoding'])
+  if (coding === '') return reader
+  const isSentDecoded = isStream && (options.withholdsUsage || options.isBegun === true)
+  const bytesMax = isStream ? Number.POSITIVE_INFINITY : decodedBytesMax
+  const opened = openCoded(coding, reader, { isSentDecoded, bytesMax })
+  return opened ? readCoded(reader, opened) : reader
+}
+
+/** Reads the decoded pieces of an answer. */
+function readCoded(reader: AnswerReader, { pieces, coded }: OpenedCoded): AnswerReader {
+  return {
+    isStream: reader.isStream,
+    takesEvents: coded.isSentDecoded,
+    push: pieces.push,
+    end: pieces.end,
+    coded,
+    isComplete: () => reader.isComplete(),
+    isOver: () => reader.isOver(),
+    hasBegun: () => reader.hasBegun(),
+    isError: () => reader.isError(),
+    refusal: () => reader.refusal(),
+    wholeError: () => reader.wholeError(),
+    figures: () => reader.figures(),
+    close: coded.destroy,
   }
-  return openReader(endpoint, isStream, options)
 }
 
 /** A header's first word without its parameters; media types and codings are the same in any case (RFC 9110). */
@@ -73,7 +104,7 @@ function readStream(meter: StreamMeter, options: StreamOptions): AnswerReader {
     takesEvents: true,
     push: meter.push,
     end: meter.end,
-    whenRead: (done) => done(),
+    coded: undefined,
     isComplete: meter.isComplete,
     isOver: meter.isOver,
     hasBegun: meter.hasBegun,
@@ -82,40 +113,5 @@ function readStream(meter: StreamMeter, options: StreamOptions): AnswerReader {
     wholeError: () => undefined,
     figures: () => figuresOfStream(meter, options),
     close: () => {},
-  }
-}
-
-/** Reads a decoded copy; the client gets the bytes unchanged. */
-function openDecoded(reader: AnswerReader, encoding: string, isStream: boolean): AnswerReader {
-  const decoder = openDecoder(encoding, (chunk) => reader.push(chunk), { bytesMax: decodedBytesMax })
-  let bytes = 0
-  return {
-    isStream,
-    takesEvents: false,
-    push(chunk) {
-      bytes += chunk.length
-      if (decoder) decoder.push(chunk)
-      // An unknown encoding still passes; its usage is estimated from its bytes.
-      else reader.push(chunk)
-      return chunk
-    },
-    end: () => nothing,
-    whenRead(done) {
-      const read = () => {
-        reader.end()
-        done()
-      }
-      if (decoder) decoder.end(read)
-      else read()
-    },
-    figures: () => reader.figures(),
-    // Bytes that have passed may not be decoded yet.
-    isComplete: () => false,
-    isOver: () => false,
-    hasBegun: () => isStream || bytes > errorBytesMax,
-    isError: () => reader.isError(),
-    refusal: () => reader.refusal(),
-    wholeError: () => reader.wholeError(),
-    close: () => decoder?.destroy(),
   }
 }

@@ -1,4 +1,5 @@
 import { createProblem, type Problem } from '#core/errors.ts'
+import { codingNameOf } from '#lib/content-coding.ts'
 import { errorMessageIn, type OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { SendFailure } from '#upstreams/exchange.ts'
 import type { HeldAnswer } from './held-error.ts'
@@ -40,7 +41,7 @@ export function problemOfRefusal(refusal: OperatorRefusal, retryAt: number | und
  * be read.
  */
 export function problemOfError(status: number, { headers, body }: HeldAnswer): Problem {
-  const isPlain = headers['content-encoding'] === undefined
+  const isPlain = codingNameOf(headers['content-encoding']) === ''
   const message =
     (isPlain ? errorMessageIn(body.toString()) : undefined) ?? `The upstream answered ${status}.`
   const isOfRequest = status < 500 && status !== 408 && status !== 429

@@ -1,4 +1,4 @@
-import { decompress, toCoding } from '#lib/content-coding.ts'
+import { codingNameOf, decompress, toCoding } from '#lib/content-coding.ts'
 import { type OperatorRefusal, operatorRefusalIn, withoutOperatorNames } from '#providers/operator-refusal.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 
@@ -30,7 +30,7 @@ export class HeldError {
   /** Reads the complete error. `answer` is what a user may see of it. Undefined if it cannot be read. */
   read(): { readonly refusal: OperatorRefusal | undefined; readonly answer: HeldAnswer } | undefined {
     const answer = { headers: this.#headers, body: Buffer.concat(this.#chunks) }
-    const decoded = decode(answer.body, String(this.#headers['content-encoding'] ?? ''))
+    const decoded = decode(answer.body, codingNameOf(this.#headers['content-encoding']))
     if (!decoded) return undefined
     const text = decoded.toString()
     const shown = withoutOperatorNames(text)
@@ -48,9 +48,8 @@ export interface HeldAnswer {
 }
 
 /** Decodes synchronously, since the body is small. Undefined if it cannot be decoded. */
-function decode(body: Buffer, encoding: string): Buffer | undefined {
-  const name = encoding.trim().toLowerCase()
-  if (name === '' || name === 'identity' || body.length === 0) return body
+function decode(body: Buffer, name: string): Buffer | undefined {
+  if (name === '' || body.length === 0) return body
   const coding = toCoding(name)
   try {
     return coding && decompress(coding, body, heldBytesMax)

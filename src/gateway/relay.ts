@@ -18,10 +18,11 @@ import { answerHeaders, type HeaderList } from '#upstreams/header-lists.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
-import { type AnswerReader, openAnswerReader } from './answer-reader.ts'
+import { type AnswerReader, isUnreadable, openAnswerReader } from './answer-reader.ts'
 import { apportion } from './apportion.ts'
 import { Attempts } from './attempts.ts'
 import { type Charge, chargeOf, type Figures, isSuccess, noFigures, shownOf } from './charge.ts'
+import type { CodedAnswer } from './coded-answer.ts'
 import { Delivery } from './delivery.ts'
 import { problemOfError, problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
@@ -77,9 +78,8 @@ const nothing = Buffer.alloc(0)
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
 
 const nothingPassed: HeaderList = { has: () => false }
-/** The first byte of a JSON object, and of any JSON body. */
-const jsonStart = 0x7b
-const jsonStarts: ReadonlySet<number> = new Set([jsonStart, 0x5b])
+/** The first bytes of a JSON object and of a list. */
+const jsonStarts: ReadonlySet<number> = new Set([0x7b, 0x5b])
 
 /** The first byte that is not white space; 0 if all of it is white space. */
 function firstWord(chunk: Buffer): number {
@@ -90,6 +90,12 @@ function firstWord(chunk: Buffer): number {
 /** Whether the answer is a stream of JSON texts, one on each line. */
 function isOfLines(headers: AnswerHeaders): boolean {
   return /ndjson|jsonl|json-seq|stream/i.test(String(headers['content-type'] ?? ''))
+}
+
+/** The headers of an answer that is sent decoded. */
+function withoutCoding(headers: AnswerHeaders): AnswerHeaders {
+  const { 'content-encoding': _, 'content-length': __, ...others } = headers
+  return others
 }
 
 const isRedirect = (status: number) => status >= 300 && status < 400
@@ -151,7 +157,7 @@ export class Relay implements Receiver {
       endpoint.upstream,
     )
     this.#attempts = new Attempts(job, candidates)
-    this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#attempts.exchange?.resume())
+    this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#resume())
   }
 
   /** Sends the request to an upstream. Never throws: every failure ends in a settlement. */
@@ -227,7 +233,8 @@ export class Relay implements Receiver {
   onStart(status: number, headers: AnswerHeaders): void {
     this.#upstreamStatus = status
     if (status < 300) {
-      this.#open(status, headers)
+      if (isUnreadable(headers)) this.#failUndecoded(new Error('a stream of an unknown coding'))
+      else this.#open(status, headers)
       return
     }
     const refusal = operatorRefusalByStatus(status)
@@ -243,15 +250,21 @@ export class Relay implements Receiver {
   #open(status: number, headers: AnswerHeaders): void {
     const { endpoint, request } = this.#job
     const namesModels = mayStray(request.elsewhere)
-    const options = { withholdsUsage: request.lacksUsage, answers: request.choices, namesModels }
-    this.#reader = openAnswerReader(endpoint, headers, options)
-    const { isStream } = this.#reader
+    const reader = openAnswerReader(endpoint, headers, {
+      withholdsUsage: request.lacksUsage,
+      answers: request.choices,
+      namesModels,
+      isBegun: this.#delivery.isEarly,
+    })
+    this.#reader = reader
+    const { isStream } = reader
+    const shown = reader.coded?.isSentDecoded ? withoutCoding(headers) : headers
     if (this.#isOnDisk) {
-      this.#startAnswer(status, headers, isStream)
+      this.#startAnswer(status, shown, isStream)
       return
     }
     // Pause the upstream until the reservation is durable; no byte may reach the client before.
-    this.#startLater = () => this.#startAnswer(status, headers, isStream)
+    this.#startLater = () => this.#startAnswer(status, shown, isStream)
     this.#attempts.exchange?.pause()
   }
 
@@ -344,6 +357,44 @@ export class Relay implements Receiver {
     const reader = this.#reader
     if (!reader || this.#isConcluded) return
     this.#firstByteAt ??= performance.now()
+    if (reader.coded) this.#decode(reader, reader.coded, chunk)
+    else this.#take(reader, chunk)
+  }
+
+  /** Takes one chunk of a compressed answer; the next one waits until this one is read. */
+  #decode(reader: AnswerReader, coded: CodedAnswer, chunk: Buffer): void {
+    const isOver = () => this.#isConcluded || this.#reader !== reader
+    this.#attempts.exchange?.pause()
+    coded.push(
+      chunk,
+      (piece) => {
+        if (!isOver()) this.#take(reader, piece)
+      },
+      () => {
+        if (isOver() || this.#failUndecoded(coded.failure())) return
+        if (this.#isClientGone || this.#delivery.write(coded.release())) this.#attempts.exchange?.resume()
+      },
+    )
+  }
+
+  /** Ends a compressed answer that cannot be sent on for this cause; false if there is no cause. */
+  #failUndecoded(cause: Error | undefined): boolean {
+    if (!cause || this.#isConcluded) return false
+    this.#logTrouble({ failure: 'a compressed answer', err: cause })
+    this.#mayHaveCost = true
+    this.#fail(
+      createProblem('upstream_failed', "The upstream's answer is compressed and cannot be passed on."),
+    )
+    return true
+  }
+
+  #resume(): void {
+    this.#reader?.coded?.resume()
+    this.#attempts.exchange?.resume()
+  }
+
+  /** Reads the next bytes of an answer, and sends on what of them may pass. */
+  #take(reader: AnswerReader, chunk: Buffer): void {
     const passing = reader.push(chunk)
     if (this.#firstWordsTimer !== undefined && reader.isStream && this.#replace(reader)) return
     const refusal = reader.refusal()
@@ -351,13 +402,17 @@ export class Relay implements Receiver {
       this.#endByRefusal(refusal, passing)
       return
     }
+    if (reader.coded && this.#failUndecoded(reader.coded.failure())) return
     if (this.#firstWordsTimer !== undefined && reader.hasBegun()) this.#endWait(passing.length > 0)
     if (this.#mayBeError) this.#holdIfError(chunk, reader)
     if (reader.isComplete()) this.#mayBeOver(reader)
     else if (this.#flow !== 'open') this.#goOn('open')
     if (this.#job.endpoint.problems && this.#opening.length < openingBytesMax) this.#keepOpening(passing)
     if (this.#isClientGone) this.#countDrained(chunk.length)
-    else if (!this.#delivery.write(passing)) this.#attempts.exchange?.pause()
+    else if (!this.#delivery.write(passing)) {
+      this.#attempts.exchange?.pause()
+      reader.coded?.pause()
+    }
   }
 
   /**
@@ -410,9 +465,7 @@ export class Relay implements Receiver {
       return
     }
     if (this.#isWaiting) return
-    const coding = String(this.#answer?.headers['content-encoding'] ?? 'identity')
-    // A compressed answer can be read only at its end.
-    const first = /^\s*(identity)?\s*$/i.test(coding) ? firstWord(chunk) : jsonStart
+    const first = firstWord(chunk)
     if (jsonStarts.has(first)) {
       this.#isWaiting = true
       clearTimeout(this.#firstWordsTimer)
@@ -446,10 +499,9 @@ export class Relay implements Receiver {
       return true
     }
     const { status, headers } = this.#answer
-    const { 'content-encoding': _, ...others } = headers
     const body = Buffer.from(shown)
     this.#delivery.reset()
-    this.#startAnswer(status, { ...others, 'content-length': String(body.length) }, false)
+    this.#startAnswer(status, { ...withoutCoding(headers), 'content-length': String(body.length) }, false)
     if (!this.#isClientGone) this.#delivery.write(body)
     return false
   }
@@ -495,14 +547,27 @@ export class Relay implements Receiver {
     }
     const reader = this.#reader
     if (!reader || this.#isConcluded) return
-    const rest = reader.end()
-    if (!this.#isClientGone) this.#delivery.write(rest)
-    reader.whenRead(() => {
-      if (this.#replace(reader)) return
-      const refusal = reader.refusal()
-      if (refusal && !this.#isConcluded) this.#endByRefusal(refusal, nothing)
-      else if (!this.#handleWholeError(reader)) this.#conclude({ kind: 'complete' })
+    if (reader.coded) this.#onceDecoded(reader.coded, () => this.#finish(reader))
+    else this.#finish(reader)
+  }
+
+  /** Continues when all that came of a compressed answer is read, unless the relay is over by then. */
+  #onceDecoded(coded: CodedAnswer, then: () => void): void {
+    coded.end(() => {
+      if (!this.#isConcluded && this.#reader?.coded === coded) then()
     })
+  }
+
+  #finish(reader: AnswerReader): void {
+    const { coded } = reader
+    if (this.#failUndecoded(coded?.failure())) return
+    const rest = reader.end()
+    if (!this.#isClientGone) this.#delivery.write(coded && !coded.isSentDecoded ? coded.release() : rest)
+    if (this.#replace(reader)) return
+    const refusal = reader.refusal()
+    if (refusal && !this.#isConcluded) this.#endByRefusal(refusal, nothing)
+    else if (!this.#failUndecoded(coded?.failure()) && !this.#handleWholeError(reader))
+      this.#conclude({ kind: 'complete' })
   }
 
   onFailure(failure: SendFailure): void {
@@ -513,7 +578,10 @@ export class Relay implements Receiver {
       this.#wasSent = false
       if (failure.kind !== 'fault' && this.#sendElsewhere(failure.isStale)) return
     }
-    this.#fail(problemOfFailure(failure))
+    const fail = () => this.#fail(problemOfFailure(failure))
+    const coded = this.#reader?.coded
+    if (coded) this.#onceDecoded(coded, fail)
+    else fail()
   }
 
   #startAnswer(status: number, headers: AnswerHeaders, isStream: boolean): void {
@@ -558,7 +626,7 @@ export class Relay implements Receiver {
     this.#isClientGone = true
     if (this.#context.onDisconnect === 'drain' && this.#wasSent) {
       this.#drainTimer = setTimeout(() => this.#conclude({ kind: 'gone' }), this.#context.drainMs)
-      this.#attempts.exchange?.resume()
+      this.#resume()
     } else this.#conclude({ kind: 'gone' })
   }
 

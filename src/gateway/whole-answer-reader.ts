@@ -22,6 +22,7 @@ const nothing = Buffer.alloc(0)
 export class WholeAnswerReader {
   readonly isStream = false
   readonly takesEvents = false
+  readonly coded = undefined
   readonly #endpoint: Endpoint
   readonly #options: StreamOptions
   readonly #kept = new KeptEnd()
@@ -41,10 +42,6 @@ export class WholeAnswerReader {
   end(): Buffer {
     this.#hasEnded = true
     return nothing
-  }
-
-  whenRead(done: () => void): void {
-    done()
   }
 
   figures(): Figures {

@@ -22,6 +22,33 @@ export function toCoding(name: string): Coding | undefined {
   return name === 'x-gzip' ? 'gzip' : codings.find((coding) => coding === name)
 }
 
+/** Names that servers give a body without a coding; `none` is often set so that a proxy does not compress a stream. */
+const plainNames: ReadonlySet<string> = new Set([
+  '',
+  'identity',
+  'none',
+  'utf-8',
+  'utf8',
+  'binary',
+  '7bit',
+  '8bit',
+  'chunked',
+  'text',
+  'plain',
+])
+
+/**
+ * The one coding that a `content-encoding` header names, in lower case; '' if the body has none. A list of several is
+ * returned as it is, and names no coding that is decoded here.
+ */
+export function codingNameOf(value: string | readonly string[] | undefined): string {
+  if (value === undefined) return ''
+  const names = String(value)
+    .split(',')
+    .map((name) => name.split(';', 1)[0]?.trim().toLowerCase() ?? '')
+  return names.filter((name) => !plainNames.has(name)).join(', ')
+}
+
 interface DecompressorOptions {
   /** A body that breaks off gives what came before, not an error. */
   readonly takesPart?: boolean

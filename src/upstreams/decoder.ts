@@ -2,13 +2,20 @@ import type { Transform } from 'node:stream'
 import { type Coding, createDecompressor, toCoding } from '#lib/content-coding.ts'
 
 /**
- * Decodes a copy of an answer that an upstream compressed although it was asked not to, so that its usage can be read;
- * the client gets the bytes as they came. The decoded size is bounded; bytes beyond it are not read.
+ * Decodes an answer that an upstream compressed although it was asked not to, chunk by chunk and on another thread, so
+ * that each chunk can be read before it is sent on. The decoded size is bounded; bytes beyond it are not read.
  */
 export interface Decoder {
-  readonly push: (chunk: Buffer) => void
+  /** Calls back when all that this chunk holds was given to `onData`. */
+  readonly push: (chunk: Buffer, whenRead?: () => void) => void
   /** Calls back when all pushed bytes are decoded, also where the data broke off. */
   readonly end: (whenDone: () => void) => void
+  /** Set if the bytes are not of that coding. What was decoded before still counts. */
+  readonly failure: () => Error | undefined
+  /** Gives no more to `onData` until `resume`; what is decoded meanwhile is bounded. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Ends it without a further call back of `onData`. */
   readonly destroy: () => void
 }
 
@@ -32,39 +39,74 @@ export function openDecoder(
   let stream: Transform | undefined
   let decodedBytes = 0
   let isOver = false
-  let whenDone: (() => void) | undefined
+  let isPaused = false
+  let failure: Error | undefined
+  /** What is called back when everything so far is read; in order. */
+  const waiting = new Set<() => void>()
+  /** Those of them whose chunk is decoded. */
+  const decoded = new Set<() => void>()
 
-  function finish(): void {
+  function finish(error?: Error): void {
+    if (isOver) return
     isOver = true
-    const done = whenDone
-    whenDone = undefined
+    failure = error
     stream?.destroy()
-    done?.()
+    for (const done of waiting) done()
   }
   function start(first: Buffer, by: Coding): Transform {
     // An answer that broke off still gives its decoded beginning.
     const opened = createDecompressor(by, first, { takesPart: true, chunkSize })
     opened.on('data', (chunk: Buffer) => {
+      if (isOver) return
       decodedBytes += chunk.length
       if (decodedBytes > bytesMax) finish()
       else onData(chunk)
     })
-    // Broken data ends the copy; what was decoded before still counts.
     opened.on('error', finish)
-    opened.on('end', finish)
+    opened.on('end', () => finish())
+    if (isPaused) opened.pause()
     return opened
   }
+  /** What came of a chunk may still wait in the stream when the chunk is decoded. */
+  function callBack(): void {
+    if (isOver || isPaused || decoded.size === 0) return
+    if (stream && stream.readableLength > 0) {
+      setImmediate(callBack)
+      return
+    }
+    for (const done of decoded) {
+      waiting.delete(done)
+      decoded.delete(done)
+      done()
+    }
+  }
   return {
-    push(chunk) {
-      if (isOver || chunk.length === 0) return
+    push(chunk, whenRead) {
+      if (isOver || chunk.length === 0) return whenRead?.()
       stream ??= start(chunk, coding)
-      stream.write(chunk)
+      const done = () => whenRead?.()
+      waiting.add(done)
+      stream.write(chunk, () => {
+        decoded.add(done)
+        callBack()
+      })
     },
     end(done) {
       if (isOver || !stream) return done()
-      whenDone = done
+      waiting.add(done)
       stream.end()
     },
-    destroy: finish,
+    failure: () => failure,
+    pause() {
+      isPaused = true
+      stream?.pause()
+    },
+    resume() {
+      if (!isPaused) return
+      isPaused = false
+      stream?.resume()
+      callBack()
+    },
+    destroy: () => finish(),
   }
 }
