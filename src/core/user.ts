@@ -42,11 +42,11 @@ export interface User {
 /** The fields that block a user, now or at a future instant. */
 export type UserBlock = Pick<User, 'id' | 'disabledAt' | 'disabledReason' | 'expiresAt'>
 
-/** A user of whose row only this can be read: something else in it is damaged. */
-export interface UnreadableUser extends UserBlock {
+/** What can be read of a user whose row is damaged; what cannot be is absent. */
+export interface UnreadableUser
+  extends UserBlock,
+    Partial<Pick<User, 'accessToken' | 'type' | 'nickname' | 'promptCount' | 'createdAt' | 'lastUsedAt'>> {
   readonly isUnreadable: true
-  /** Absent where it cannot be unsealed either. */
-  readonly accessToken?: string
 }
 
 /** Whether the user is disabled at `now`; `disabledAt` may lie in the future. */

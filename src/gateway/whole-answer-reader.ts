@@ -11,7 +11,7 @@ const tailBytesMin = 256 * 1024
 const headBytes = 64 * 1024
 
 /** A longer answer is not an error. */
-export const errorBytesMax = 64 * 1024
+const errorBytesMax = 64 * 1024
 
 const nothing = Buffer.alloc(0)
 

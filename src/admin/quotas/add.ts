@@ -1,7 +1,7 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
 import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
-import { readNamedUser } from '#admin/users/input.ts'
+import { withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
@@ -29,16 +29,15 @@ export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
     async handle(c, parts) {
       const addition = await readParsed(c, parts, parseAddition)
       if (addition.kind === 'refused') return addition
-      const user = await readNamedUser(c, parts)
-      if (user.kind === 'refused') return user
-      const { id } = user.value
-      // By the id, so that the stored digest depends on no secret.
-      const idempotencyKey = readIdempotencyKey(c, { operation: 'addToQuota', id, ...addition.value })
-      if (idempotencyKey.kind === 'refused') return idempotencyKey
-      const { store, clock } = parts
-      const added = await store.users.addToQuota({ id }, addition.value, clock(), idempotencyKey.value)
-      if (added.kind !== 'added') return refused(notAdded(added, addition.value))
-      return answerQuota(parts, added.user, added.repeated)
+      return withNamedUser(c, parts, async ({ id }) => {
+        // By the id, so that the stored digest depends on no secret.
+        const idempotencyKey = readIdempotencyKey(c, { operation: 'addToQuota', id, ...addition.value })
+        if (idempotencyKey.kind === 'refused') return idempotencyKey
+        const { store, clock } = parts
+        const added = await store.users.addToQuota({ id }, addition.value, clock(), idempotencyKey.value)
+        if (added.kind !== 'added') return refused(notAdded(added, addition.value))
+        return answerQuota(parts, added.user, added.repeated)
+      })
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Operation } from '#admin/operation.ts'
-import { readNamedUser } from '#admin/users/input.ts'
+import { withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { answerQuota } from './answer.ts'
 import type { QuotaWire } from './wire.ts'
@@ -14,10 +14,7 @@ export function readQuota({ schemas }: QuotaWire): Operation {
       description: 'Every family, limited or not; the built-in `other` where it was used or is limited',
       schema: schemas.quota,
     },
-    refusals: ['bad_request', 'not_found'],
-    async handle(c, parts) {
-      const user = await readNamedUser(c, parts)
-      return user.kind === 'refused' ? user : answerQuota(parts, user.value)
-    },
+    refusals: ['bad_request', 'not_found', 'conflict'],
+    handle: (c, parts) => withNamedUser(c, parts, async (user) => answerQuota(parts, user)),
   }
 }

@@ -1,6 +1,6 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
-import { problemOf, readNamedUser } from '#admin/users/input.ts'
+import { problemOf, withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { refused } from '#core/reading.ts'
 import { answerQuota } from './answer.ts'
@@ -16,16 +16,16 @@ export function resetQuota({ schemas, parseReset }: QuotaWire): Operation {
       'An unknown field is an error here.',
     request: { params: userPath, query: noParameters, body: jsonBody(schemas.reset) },
     answer: { description: 'The quotas afterwards', schema: schemas.quota },
-    refusals: [...bodyRefusals, 'not_found'],
+    refusals: [...bodyRefusals, 'not_found', 'conflict'],
     async handle(c, parts) {
       const families = await readParsed(c, parts, parseReset)
       if (families.kind === 'refused') return families
-      const user = await readNamedUser(c, parts)
-      if (user.kind === 'refused') return user
-      const write = { ref: { id: user.value.id }, edit: { quotaReset: families.value } }
-      const result = await parts.store.users.writeUsers([write], parts.clock())
-      if (result.kind !== 'written') return refused(problemOf(result, ''))
-      return answerQuota(parts, result.users[0] ?? user.value)
+      return withNamedUser(c, parts, async (user) => {
+        const write = { ref: { id: user.id }, edit: { quotaReset: families.value } }
+        const result = await parts.store.users.writeUsers([write], parts.clock())
+        if (result.kind !== 'written') return refused(problemOf(result, ''))
+        return answerQuota(parts, result.users[0] ?? user)
+      })
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Operation } from '#admin/operation.ts'
 import { readQuery } from '#admin/request/query.ts'
-import { readNamedUser } from '#admin/users/input.ts'
+import { withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { answerReport, reportAnswer } from './answer.ts'
 import { parseUsageQuery } from './query.ts'
@@ -12,12 +12,11 @@ export const readUserUsage: Operation = {
   summary: 'Usage of one user, in buckets of time',
   request: { params: userPath, query: userUsageQuerySchema },
   answer: reportAnswer,
-  refusals: ['bad_request', 'not_found'],
-  async handle(c, parts) {
-    const user = await readNamedUser(c, parts)
-    if (user.kind === 'refused') return user
-    const known = { now: parts.clock(), timeZone: parts.policy.timeZone, userId: user.value.id }
-    const query = readQuery(c, (values) => parseUsageQuery(values, known))
-    return query.kind === 'refused' ? query : answerReport(c, parts, query.value)
-  },
+  refusals: ['bad_request', 'not_found', 'conflict'],
+  handle: (c, parts) =>
+    withNamedUser(c, parts, async ({ id }) => {
+      const known = { now: parts.clock(), timeZone: parts.policy.timeZone, userId: id }
+      const query = readQuery(c, (values) => parseUsageQuery(values, known))
+      return query.kind === 'refused' ? query : answerReport(c, parts, query.value)
+    }),
 }

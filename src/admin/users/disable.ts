@@ -32,7 +32,10 @@ export function disableUser(wire: UserWire): Operation {
       headers: ifMatchHeader,
       query: z.object({ disabledReason: z.string().max(1000).optional() }),
     },
-    answer: describeUser(wire, 'The disabled user'),
+    answer: {
+      ...describeUser(wire, 'The disabled user'),
+      schema: z.union([wire.schemas.user, wire.schemas.partial]),
+    },
     refusals: ['bad_request', 'not_found', 'conflict', 'precondition_failed'],
     async handle(c, parts) {
       const ref = readUserRef(c)

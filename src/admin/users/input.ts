@@ -1,3 +1,4 @@
+import type { Answer } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { decodeSegment } from '#admin/request/target.ts'
 import { createProblem, type Issue, type Problem } from '#core/errors.ts'
@@ -7,6 +8,7 @@ import type { User } from '#core/user.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { UsersWritten } from '#storage/store.ts'
+import { unlessDamaged } from './damaged.ts'
 import { accessTokenIssues } from './wire.ts'
 
 /** The user in the path, named by access token or by id. */
@@ -22,14 +24,22 @@ export function readUserRef(c: AdminContext): Reading<UserRef> {
   return read({ accessToken: name })
 }
 
-/** Loads the user in the path; also notes the user's id for the log. */
-export async function readNamedUser(c: AdminContext, { store, clock }: AdminParts): Promise<Reading<User>> {
+/**
+ * Works on the user in the path, whose id it also notes for the log. 409 if the stored row of the user is damaged.
+ */
+export async function withNamedUser(
+  c: AdminContext,
+  parts: AdminParts,
+  work: (user: User) => Promise<Answer>,
+): Promise<Answer> {
   const ref = readUserRef(c)
   if (ref.kind === 'refused') return ref
-  const user = await store.users.findUser(ref.value, clock())
-  if (!user) return refused(createProblem('not_found'))
-  c.set('userId', user.id)
-  return read(user)
+  return unlessDamaged(c, parts, ref.value, async () => {
+    const user = await parts.store.users.findUser(ref.value, parts.clock())
+    if (!user) return refused(createProblem('not_found'))
+    c.set('userId', user.id)
+    return work(user)
+  })
 }
 
 /** The store's issues, with the field names of the wire. */

@@ -1,6 +1,6 @@
 import type { Operation } from '#admin/operation.ts'
 import { answerUser, describeUser } from './answer.ts'
-import { readUserRef } from './input.ts'
+import { withNamedUser } from './input.ts'
 import { userPath } from './schemas.ts'
 import type { UserWire } from './wire.ts'
 
@@ -10,11 +10,7 @@ export function readUser(wire: UserWire): Operation {
     summary: 'Get a user by token',
     request: { params: userPath },
     answer: describeUser(wire, 'A user'),
-    refusals: ['bad_request', 'not_found'],
-    async handle(c, { store, clock }) {
-      const ref = readUserRef(c)
-      if (ref.kind === 'refused') return ref
-      return answerUser(c, wire, await store.users.findUser(ref.value, clock()))
-    },
+    refusals: ['bad_request', 'not_found', 'conflict'],
+    handle: (c, parts) => withNamedUser(c, parts, async (user) => answerUser(c, wire, user)),
   }
 }

@@ -19,6 +19,7 @@ import { limitAnswers, limitInputs } from './limit-fields.ts'
 export type UserSchemas = ReturnType<typeof createUserSchemas>
 export type UserInput = z.output<UserSchemas['edit']>
 export type UserAnswer = z.input<UserSchemas['user']>
+export type PartialAnswer = z.input<UserSchemas['partial']>
 export type CreatedAnswer = z.input<UserSchemas['created']>
 
 /** Members of answers that cannot be edited: a client may send back an answer that holds them. */
@@ -31,7 +32,11 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
   const user = z.object(answeredFields(familyNames, hiddenAtFirst)).openapi('User', {
     description: 'Unset fields are absent, never null.',
   })
+  const partial = user.partial().required({ id: true }).openapi('PartialUser', {
+    description: 'What can be read of a user whose stored row is damaged.',
+  })
   return {
+    partial,
     created: z.object({ token: z.string(), id: z.string(), ignored: ignoredField() }).openapi('CreatedUser'),
     edit,
     bulk: z.object({ users: z.array(edit) }).openapi('BulkUpsert'),

@@ -18,6 +18,7 @@ import {
   answeredBesides,
   type CreatedAnswer,
   createUserSchemas,
+  type PartialAnswer,
   type UserAnswer,
   type UserInput,
   type UserSchemas,
@@ -186,8 +187,8 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
 }
 
 /** The readable parts of a user whose row is damaged. */
-export function toUnreadable({ id, accessToken, disabledAt, disabledReason, expiresAt }: UnreadableUser) {
-  return { id, ...present({ token: accessToken, disabledAt, disabledReason, expiresAt }) }
+export function toUnreadable({ accessToken, isUnreadable: _, ...known }: UnreadableUser): PartialAnswer {
+  return { ...known, ...present({ token: accessToken }) }
 }
 
 function isBeyond(count: number | undefined): boolean {

@@ -8,6 +8,7 @@ import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
 import { createTurns } from '#lib/turns.ts'
+import { unlessAnyDamaged } from './damaged.ts'
 import { problemOf } from './input.ts'
 import { ignoredField } from './schemas.ts'
 import type { UserWire } from './wire.ts'
@@ -17,10 +18,12 @@ export function writeUsers(wire: UserWire): Operation {
   const { schemas } = wire
   return {
     summary: 'Bulk upsert users',
-    description: 'All or none: one bad element changes nothing. Elements are applied in their order.',
+    description:
+      'All or none: one bad element changes nothing. Elements are applied in their order. 409 where stored rows are ' +
+      'damaged: `issues` names their elements.',
     request: { body: { ...jsonBody(schemas.bulk), required: true } },
     answer: { description: 'The upserted users', schema: upserted(schemas.user) },
-    refusals: bodyRefusals,
+    refusals: [...bodyRefusals, 'conflict'],
     async handle(c, parts) {
       const { store, clock, bulkUsersMax } = parts
       const body = await readJsonBody(c, parts, { member: 'users', itemsMax: bulkUsersMax })
@@ -32,16 +35,19 @@ export function writeUsers(wire: UserWire): Operation {
       }
       if (parsed.kind === 'invalid') return refused(badInput(parsed.issues))
       const { writes, ignored } = parsed.value
-      const result = await store.users.writeUsers(writes, clock())
-      if (result.kind !== 'written') return refused(problemOf(result, `users[${result.index}]`))
-      const users: string[] = []
-      const turn = createTurns()
-      for (const user of result.users) {
-        users.push(JSON.stringify(wire.toUser(user)))
-        await turn()
-      }
-      const rest = JSON.stringify({ count: users.length, ...toIgnored(ignored) }).slice(1)
-      return written(`{"upserted_users":[${users.join(',')}],${rest}`)
+      const refs = writes.map(({ ref }) => ref)
+      return unlessAnyDamaged(c, parts, refs, async () => {
+        const result = await store.users.writeUsers(writes, clock())
+        if (result.kind !== 'written') return refused(problemOf(result, `users[${result.index}]`))
+        const users: string[] = []
+        const turn = createTurns()
+        for (const user of result.users) {
+          users.push(JSON.stringify(wire.toUser(user)))
+          await turn()
+        }
+        const rest = JSON.stringify({ count: users.length, ...toIgnored(ignored) }).slice(1)
+        return written(`{"upserted_users":[${users.join(',')}],${rest}`)
+      })
     },
   }
 }

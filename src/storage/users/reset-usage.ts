@@ -4,7 +4,7 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset } from '#storage/store.ts'
 import { toLimits } from './limit-columns.ts'
 import { adjustUsed, rollQuota, saveAdjustments, saveQuotas } from './quota-changes.ts'
-import { toBoundedQuota } from './rows.ts'
+import { type StoredUser, toBoundedQuota } from './rows.ts'
 
 const route = '/admin/quota/reset'
 
@@ -51,9 +51,7 @@ export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: s
       .orderBy('id')
       .forUpdate()
       .execute()
-    const startOf = new Map(
-      users.map((row) => [row.id, policy.periodAt(periodOf(toLimits(row), policy), now).startAt]),
-    )
+    const startOf = new Map(users.map((row) => [row.id, startAtOf(row, now)]))
     const query = trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).where('used', '<>', 0)
     const stored = await (families === 'all' ? query : query.where('family', 'in', [...families])).execute()
     const quotas = stored.map(toBoundedQuota)
@@ -64,6 +62,15 @@ export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: s
     await saveQuotas(trx, quotas)
     await saveAdjustments(trx, adjustments)
     return new Set(adjustments.map((entry) => entry.user_id)).size
+  }
+
+  /** When the current period began; 0 if the stored period is damaged. The count is then reset in its old period. */
+  function startAtOf(row: StoredUser, now: number): number {
+    try {
+      return policy.periodAt(periodOf(toLimits(row), policy), now).startAt
+    } catch {
+      return 0
+    }
   }
 
   return (...args) => db.transaction().execute((trx) => reset(trx, ...args))

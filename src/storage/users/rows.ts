@@ -12,6 +12,7 @@ import {
 } from '#core/user.ts'
 import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import { present } from '#lib/present.ts'
 import { integer, optional } from '#storage/schema/columns.ts'
 import type { QuotaRow, UserRow } from '#storage/schema/tables.ts'
 import { toLimitColumns, toLimits } from './limit-columns.ts'
@@ -69,12 +70,24 @@ export function toBlock(
   }
 }
 
-/** Where only other columns of the row are damaged. */
+/** What can be read of a damaged row. */
 export function toUnreadable(row: StoredUser, vault: Vault): UnreadableUser {
+  const known = {
+    accessToken: unlessInvalid(() => unsealed(row, vault)),
+    type: unlessInvalid(() => parseType(row.type)),
+    nickname: row.nickname ?? undefined,
+    promptCount: unlessInvalid(() => integer(row.prompt_count)),
+    createdAt: unlessInvalid(() => integer(row.created_at)),
+    lastUsedAt: unlessInvalid(() => optional(row.last_used_at, integer)) ?? undefined,
+  }
+  return { ...toBlock(row), ...present(known), isUnreadable: true }
+}
+
+function unlessInvalid<Value>(read: () => Value): Value | undefined {
   try {
-    return { ...toBlock(row), isUnreadable: true, accessToken: unsealed(row, vault) }
+    return read()
   } catch {
-    return { ...toBlock(row), isUnreadable: true }
+    return undefined
   }
 }
 
