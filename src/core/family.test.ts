@@ -32,6 +32,7 @@ describe('families', () => {
     'ft:gpt-4o': 'gpt4',
     'openai/ft:gpt-4o-mini:org::id': 'turbo',
     'openai/gpt-4o-mini': 'turbo',
+    'openai/ gpt-4o-mini': 'turbo',
     'openai/gpt-4o:online': 'gpt4',
     'anthropic/claude-sonnet-4.5:beta': 'claude',
     'openrouter/anthropic/claude-opus-4': 'claude',
@@ -95,7 +96,7 @@ describe('families', () => {
       ...'a B 0 9 2024-07-18 0613 latest mini gpt-4o ft library us anthropic'.split(' '),
     )
     const name = fc
-      .array(fc.tuple(piece, fc.constantFrom('-', '/', ':', '@', '.', '')), { maxLength: 8 })
+      .array(fc.tuple(piece, fc.constantFrom('-', '/', ':', '@', '.', '', ' ')), { maxLength: 8 })
       .map((pairs) => pairs.flat().join(''))
     fc.assert(
       fc.property(name, (given) => {
@@ -107,7 +108,7 @@ describe('families', () => {
             `${given} as ${form}`,
           )
       }),
-      { examples: [['library/library/a@']] },
+      { examples: [['library/library/a@'], ['openai/ gpt-4o'], ['gpt-4o :latest']] },
     )
   })
 

@@ -57,7 +57,9 @@ export function formsOf(name: string): readonly string[] {
   // No model has such a long name, and each step reads all of it.
   if (name.length > lengthMax) return [...forms]
   let form = foldName(name)
-  const take = (next: string) => {
+  const take = (reduced: string) => {
+    // A server that takes a provider's name off may trim what is left.
+    const next = reduced.trim()
     if (next === '' || next === form) return false
     form = next
     forms.add(form)
