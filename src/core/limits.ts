@@ -3,7 +3,7 @@ import { periods } from './period.ts'
 /**
  * The limits of a user beside the quota, one row for each. From a row come the type of its value, its field in the admin
  * API, its key under `defaults` in the configuration, its column, and its words in `/openapi.json` and in the
- * documents. `admission.ts` says where it refuses; `test/limits.test.ts` fails for a row that refuses nothing.
+ * documents. Where it refuses is in `admission/`; `test/limits.test.ts` fails for a row that refuses nothing.
  */
 interface LimitBase {
   /** Its column in `users`. */

@@ -1,5 +1,6 @@
-import type { Decision, Policy, QuotaState, UserState } from '#core/admission.ts'
-import { decideAdmission, isPlaceLimited, periodOf, placesSince } from '#core/admission.ts'
+import { isPlaceLimited, placesSince } from '#core/admission/blocks.ts'
+import { decideAdmission } from '#core/admission/decide.ts'
+import { type Decision, type Policy, periodOf, type QuotaState, type UserState } from '#core/admission.ts'
 import type { AdmissionAsk, AdmissionOutcome, AdmittedUser } from '#core/admission-ask.ts'
 import type { UserLimits } from '#core/limits.ts'
 import { placeOf } from '#core/network.ts'

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type AdmissionRequest, decideAdmission, type QuotaState, type UserState } from './admission.ts'
-import { builtInFamilies } from './family.ts'
-import { type AdvisorMost, outputPolicyDefault } from './output-need.ts'
-import { createPolicy, type PolicySettings } from './policy-settings.ts'
+import type { AdmissionRequest, QuotaState, UserState } from '#core/admission.ts'
+import { builtInFamilies } from '#core/family.ts'
+import { type AdvisorMost, outputPolicyDefault } from '#core/output-need.ts'
+import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
+import { decideAdmission } from './decide.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
 const settings: PolicySettings = {
