@@ -473,8 +473,8 @@ const verifierWords: Readonly<Record<string, string>> = {
 }
 
 function verifierRows(): string {
-  const rows = verifierRoutes.map(({ method, template }) => [
-    code(`${method} ${template}`),
+  const rows = verifierRoutes.map(({ methods = ['ANY'], template }) => [
+    code(`${methods} ${template}`),
     wordsFor(verifierWords, template),
   ])
   return table(['route', 'what'], rows)

@@ -198,7 +198,7 @@ async function open(
     version,
   })
 
-  const health = createHealth({
+  const health = createHealth(shared, {
     parts: heartbeat.parts,
     notes: () => [...store.notes(), ...gateway.notes(), ...upstreams.notes()],
   })
@@ -207,7 +207,7 @@ async function open(
   const isMeantForGateway = (path: string) => !path.startsWith('/admin/') && gateway.isMeant(path)
   const planes: RequestListener = (request, response) => {
     const path = request.url ?? '/'
-    if (health.takes(path)) health.answer(request, response)
+    if (health.takes(path)) health.handle(request, response)
     else if (account.takes(path)) account.handle(request, response)
     else if (verifier.takes(path)) verifier.handle(request, response)
     else if (config.adminPort !== undefined || isGatewayPath(path) || isMeantForGateway(path))
@@ -226,7 +226,7 @@ async function open(
       await openListener(
         { host: config.host, port: config.adminPort },
         createFront(front, (request, response) =>
-          health.takes(request.url ?? '/') ? health.answer(request, response) : admin(request, response),
+          health.takes(request.url ?? '/') ? health.handle(request, response) : admin(request, response),
         ),
       ),
     )

@@ -1,20 +1,21 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
-import { createProblem, createStoreUnavailable, createThrottled, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import { type Answer, answered, refuse } from '#http/answer.ts'
 import { credentialOf } from '#http/credential.ts'
-import { createPlainApp, type PlainApp, type PlainAppOptions } from '#http/plain-app.ts'
+import { createPlainApp, type PlainApp } from '#http/plain-app.ts'
 import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import { endGuess, type Throttle } from '#http/throttle.ts'
-import type { Visit } from '#http/visit.ts'
+import type { Visit, VisitOptions } from '#http/visit.ts'
 import type { Meter } from '#metering/meter.ts'
-import { StoreFault, type UsageStore, type UserStore } from '#storage/store.ts'
+import { problemOfFailure } from '#storage/failure-problem.ts'
+import type { UsageStore, UserStore } from '#storage/store.ts'
 import { parseHistory, tellHistory } from './usage-history.ts'
 import { toUsageAnswer } from './usage-wire.ts'
 
-export interface AccountOptions extends PlainAppOptions {
+export interface AccountOptions extends VisitOptions {
   readonly meter: Meter
   readonly users: Pick<UserStore, 'findUser'>
   readonly usage: UsageStore
@@ -33,17 +34,7 @@ const usagePath = '/v1/usage'
  * that it is answered when the quota is used up.
  */
 export function createAccount(options: AccountOptions): PlainApp {
-  const { clock, log, throttle, readingRate = createReadingRate(clock) } = options
-
-  async function answerTo(visit: Visit): Promise<Answer> {
-    visit.route = usagePath
-    if (visit.request.method !== 'GET') return { ...refuse('method_not_allowed'), headers: { allow: 'GET' } }
-    return tellUsage(visit).catch((error: unknown): Answer => {
-      log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
-      if (error instanceof StoreFault) return refuse('internal')
-      return refused(createStoreUnavailable(clock()))
-    })
-  }
+  const { clock, throttle, readingRate = createReadingRate(clock) } = options
 
   async function tellUsage(visit: Visit): Promise<Answer> {
     const accessToken = await admit(visit)
@@ -89,5 +80,9 @@ export function createAccount(options: AccountOptions): PlainApp {
     return createThrottled(waitMs, clock())
   }
 
-  return createPlainApp(options, (url) => url === usagePath || url.startsWith(`${usagePath}?`), answerTo)
+  return createPlainApp(options, {
+    takes: (url) => url === usagePath || url.startsWith(`${usagePath}?`),
+    routes: [{ methods: ['GET'], template: usagePath, pattern: /^\/v1\/usage$/, handle: tellUsage }],
+    problemOf: problemOfFailure,
+  })
 }

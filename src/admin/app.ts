@@ -6,10 +6,10 @@ import { authenticate } from '#admin/request/authenticate.ts'
 import type { AdminEnv, AdminParts } from '#admin/request/context.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
 import { trace } from '#admin/request/trace.ts'
-import { createProblem, createStoreUnavailable, type Problem } from '#core/errors.ts'
+import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
-import { StoreUnavailable } from '#storage/store.ts'
+import { problemOfFailure } from '#storage/failure-problem.ts'
 import { describeApi } from './openapi.ts'
 import { parametersOf } from './operation.ts'
 import { type AdminRoute, createAdminRoutes } from './routes.ts'
@@ -51,7 +51,7 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   })
   app.notFound((c) => renderRefusal(c, createProblem('not_found'), parts.clock()))
   app.onError((error, c) => {
-    const problem = problemOf(error, parts.clock())
+    const problem = problemOfFailure(error, parts.clock())
     parts.log.error({ err: error, requestId: c.get('requestId'), route: c.get('route') }, problem.code)
     return renderRefusal(c, problem, parts.clock())
   })
@@ -91,8 +91,4 @@ function patternOf(template: string): string {
 
 function rawPathOf(env: AdminEnv['Bindings'] | undefined, url: string): string {
   return parseRequestTarget(env?.incoming?.url ?? url).path
-}
-
-function problemOf(error: unknown, now: number): Problem {
-  return error instanceof StoreUnavailable ? createStoreUnavailable(now) : createProblem('internal')
 }

@@ -1,17 +1,17 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import type { UserLimits } from '#core/limits.ts'
-import { logAccess } from '#http/access-log.ts'
+import { refuseMethod } from '#http/answer.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { createBodyDecoder } from '#http/coded-body.ts'
 import type { Log } from '#http/log.ts'
 import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
-import { createRequestId } from '#http/request-id.ts'
 import type { Throttle } from '#http/throttle.ts'
+import { live, pathOf, sendWhole } from '#http/visit.ts'
 import { createRoster } from '#lib/roster.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
@@ -25,10 +25,10 @@ import { listModels, type ModelsContext, showModel } from './models.ts'
 import { createNamedModels } from './named-models.ts'
 import { refuse } from './refusal.ts'
 import { Relay, type RelayContext } from './relay.ts'
-import { type Block, createRelays } from './relays.ts'
-import { createRouter, pathOf, type Route } from './routes.ts'
-import { createUnserved } from './unserved.ts'
-import type { Visit } from './visit.ts'
+import { type Block, createRelays, type Relays } from './relays.ts'
+import { createRouter, type Route } from './routes.ts'
+import { createUnserved, type Unserved } from './unserved.ts'
+import { timingOf, Visit } from './visit.ts'
 import { baseAddressAdvice, misaddressed, notServedAdvice } from './wrong-paths.ts'
 
 export interface GatewayOptions {
@@ -74,7 +74,7 @@ export interface Gateway {
    * advice.
    */
   readonly isMeant: (url: string) => boolean
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  readonly handle: RequestListener
   /** Warnings for the operator, in sentences without addresses or secrets. */
   readonly notes: () => readonly string[]
   readonly openRelays: () => number
@@ -105,163 +105,47 @@ const defaults = {
   noUpstreamAdvice: 'add one',
 } as const
 
+/** What serves the requests of one gateway. */
+interface Parts {
+  readonly options: GatewayOptions & Required<Pick<GatewayOptions, keyof typeof defaults>>
+  readonly route: ReturnType<typeof createRouter>
+  readonly intake: IntakeContext
+  readonly relaying: RelayContext
+  readonly models: ModelsContext
+  stage: 'open' | 'draining' | 'cutting'
+}
+
 /** The data plane: routes requests, admits or refuses them, and runs a relay for each that was admitted. */
 export function createGateway(given: GatewayOptions): Gateway {
   const options = { ...defaults, ...given }
   const { clock, log, providers } = options
-  if (providers.length === 0) throw new TypeError('the gateway needs a provider')
+  const [first] = providers
+  if (!first) throw new TypeError('the gateway needs a provider')
   const relays = createRelays()
-  const lists = createModelLists(clock, given.onListed)
-  const route = createRouter(providers, given.passThrough)
-  const intake: IntakeContext = {
-    ...options,
-    families: options.policy.families,
-    named: createNamedModels(options.upstreams, lists, options.policy.families, clock),
-    bodyDecoder: createBodyDecoder(given.bodyBudget),
-  }
   const unserved = createUnserved(clock, log, options.noUpstreamAdvice)
-  const { families } = options.policy
-  const relaying: RelayContext = { ...options, families, relays, unserved }
-  const models: ModelsContext = {
-    ...options,
-    intake,
-    readingRate: given.readingRate ?? createReadingRate(clock),
-    directory: createModelDirectory(options.upstreams, lists),
-  }
+  const parts = openParts(options, relays, unserved)
   const visits = createRoster<Visit>()
   // A running stream makes no further admission, so a timer checks whether its user is blocked by now.
   const blockWatch = setInterval(() => relays.cutBlocked(clock()), blockLookMs).unref()
-  let isDraining = false
-  let isCutting = false
 
-  function handle(request: IncomingMessage, response: ServerResponse): void {
-    if (response.socket === null) {
-      // A pipelined request has no socket before its turn comes, so no event would tell that its client has disconnected.
-      response.once('socket', () => handle(request, response))
-      return
-    }
-    const visit = openVisit(request, response)
+  const handle: RequestListener = (request, response) => {
+    const claimant = providers.find((each) => each.claims(request.headers)) ?? first
+    const visit = new Visit(request, response, claimant, options)
     const leave = visits.add(visit)
-    response.on('close', () => {
-      logVisit(visit)
-      leave()
-    })
-    // Writing to a client that has disconnected fails here; `close` is the event that handles it.
-    response.on('error', () => {})
-    serve(visit).catch((error: unknown) => fail(visit, error))
-  }
-
-  function openVisit(request: IncomingMessage, response: ServerResponse): Visit {
-    const forwardedFor = request.headers['x-forwarded-for']
-    return {
-      requestId: createRequestId(clock()),
-      request,
-      response,
-      address: options.clientAddress(request.socket.remoteAddress, forwardedFor),
-      arrivedAt: performance.now(),
-      waitedMs: 0,
-      ownMs: undefined,
-      provider: claimant(request),
-      endpoint: undefined,
-      route: 'none',
-      userId: undefined,
-      code: undefined,
-    }
-  }
-
-  function claimant(request: IncomingMessage): Provider {
-    const provider = providers.find((each) => each.claims(request.headers)) ?? providers[0]
-    if (!provider) throw new Error('the gateway has no provider')
-    return provider
-  }
-
-  async function serve(visit: Visit): Promise<void> {
-    const { request } = visit
-    const routing = route(request.method ?? '', request.url ?? '')
-    if (routing.kind !== 'not_found') enter(visit, routing.route)
-    if (isDraining) {
-      visit.response.shouldKeepAlive = false
-      return say(visit, createProblem('shutting_down'))
-    }
-    if (isWebSocket(request)) {
-      for (const [name, value] of onlyHttp) visit.response.setHeader(name, value)
-      return say(visit, createProblem('websocket_not_served'))
-    }
-    if (routing.kind === 'not_found') return say(visit, notFound(visit))
-    if (routing.kind === 'wrong_method') {
-      visit.response.setHeader('allow', routing.allow)
-      return say(visit, createProblem('method_not_allowed', `Use ${routing.allow} here.`))
-    }
-    return run(visit, routing.route)
-  }
-
-  function enter(visit: Visit, found: Route): void {
-    visit.route = found.template
-    if (found.kind !== 'relay') return
-    visit.provider = found.provider
-    visit.endpoint = found.endpoint
-  }
-
-  async function run(visit: Visit, found: Route): Promise<void> {
-    if (found.kind === 'relay') return relay(visit, found.endpoint)
-    const refusal = await (found.kind === 'models'
-      ? listModels(visit, models)
-      : showModel(visit, found.id, models))
-    if (refusal) refuse(visit, refusal.problem, refusal.limits, clock())
-  }
-
-  async function relay(visit: Visit, endpoint: Endpoint): Promise<void> {
-    const taken = await admitRequest(visit, endpoint, intake)
-    if (taken.kind === 'refused') return refuse(visit, taken.problem, taken.limits, clock())
-    if (taken.kind === 'gone') return
-    // From here on an entry is open, and only the relay closes it.
-    const started = new Relay(taken.job, relaying)
-    started.start()
-    options.onStarted?.(taken.job.userId)
-    if (isCutting) started.cut(createProblem('shutting_down'))
-  }
-
-  /** A path that belongs to one protocol is answered in that protocol, any other in the protocol of its headers. */
-  function notFound(visit: Visit): Problem {
-    const { request } = visit
-    const meant = misaddressed(pathOf(request.url ?? ''), [visit.provider, ...providers])
-    if (!meant) return createProblem('not_found', notServedAdvice(visit.provider))
-    visit.provider = meant.provider
-    return createProblem('not_found', baseAddressAdvice(meant, request))
-  }
-
-  function say(visit: Visit, problem: Problem): void {
-    refuse(visit, problem, undefined, clock())
-  }
-
-  function fail(visit: Visit, error: unknown): void {
-    log.error({ requestId: visit.requestId, err: error }, 'a request failed')
-    if (visit.response.headersSent) visit.response.destroy()
-    else say(visit, createProblem('internal'))
-  }
-
-  function logVisit(visit: Visit): void {
-    const { requestId, request, response, route: template, address, arrivedAt, userId, code } = visit
-    logAccess(log, {
-      requestId,
-      method: request.method ?? '',
-      route: template,
-      // nginx's 499: the client was gone before it was answered.
-      status: response.headersSent ? response.statusCode : 499,
-      // The relay learns only after this that the client has disconnected.
-      code: code ?? (response.writableEnded ? undefined : 'client_gone'),
-      durationMs: performance.now() - arrivedAt,
-      address,
-      userId,
-      isRecorded: visit.ownMs !== undefined,
-    })
+    live(
+      visit,
+      log,
+      () => serve(visit, parts),
+      () => say(visit, createProblem('internal'), clock),
+    )
+    response.on('close', leave)
   }
 
   async function drain(graceMs: number): Promise<void> {
-    isDraining = true
+    parts.stage = 'draining'
     const isIdle = () => visits.count() === 0 && relays.count() === 0
     await waitUntil(isIdle, graceMs)
-    isCutting = true
+    parts.stage = 'cutting'
     relays.cutAll(createProblem('shutting_down'))
     // Give the cut relays a moment to tell their clients.
     await waitUntil(isIdle, tellingMs)
@@ -273,6 +157,96 @@ export function createGateway(given: GatewayOptions): Gateway {
   const { cutUser, blockUser, count: openRelays, users: runningUsers } = relays
   const isMeant = (url: string) => misaddressed(pathOf(url), providers) !== undefined
   return { isMeant, handle, notes: unserved.notes, openRelays, runningUsers, cutUser, blockUser, drain }
+}
+
+function openParts(options: Parts['options'], relays: Relays, unserved: Unserved): Parts {
+  const { clock, upstreams, providers } = options
+  const { families } = options.policy
+  const lists = createModelLists(clock, options.onListed)
+  const intake = {
+    ...options,
+    families,
+    named: createNamedModels(upstreams, lists, families, clock),
+    bodyDecoder: createBodyDecoder(options.bodyBudget),
+  }
+  return {
+    options,
+    route: createRouter(providers, options.passThrough),
+    intake,
+    relaying: { ...options, families, relays, unserved },
+    models: {
+      ...options,
+      intake,
+      readingRate: options.readingRate ?? createReadingRate(clock),
+      directory: createModelDirectory(upstreams, lists),
+    },
+    stage: 'open',
+  }
+}
+
+async function serve(visit: Visit, parts: Parts): Promise<void> {
+  const { request, response } = visit
+  const { clock, providers } = parts.options
+  const routing = parts.route(request.method ?? '', request.url ?? '')
+  if (routing.kind !== 'not_found') enter(visit, routing.route)
+  if (parts.stage !== 'open') {
+    response.shouldKeepAlive = false
+    return say(visit, createProblem('shutting_down'), clock)
+  }
+  if (isWebSocket(request)) {
+    for (const [name, value] of onlyHttp) response.setHeader(name, value)
+    return say(visit, createProblem('websocket_not_served'), clock)
+  }
+  if (routing.kind === 'not_found') return say(visit, notFound(visit, providers), clock)
+  if (routing.kind === 'wrong_method') {
+    const { problem, headers } = refuseMethod(routing.allow)
+    response.setHeader('allow', headers.allow)
+    return say(visit, problem, clock)
+  }
+  const { route } = routing
+  if (route.kind === 'relay') return relay(visit, route.endpoint, parts)
+  const answer = await (route.kind === 'models'
+    ? listModels(visit, parts.models)
+    : showModel(visit, route.id, parts.models))
+  if (answer.kind === 'refused') return refuse(visit, answer.problem, answer.limits, clock())
+  const headers = {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'x-request-id': visit.requestId,
+    'server-timing': timingOf(visit),
+  }
+  sendWhole(visit, 200, headers, answer.body)
+}
+
+function enter(visit: Visit, found: Route): void {
+  visit.route = found.template
+  if (found.kind !== 'relay') return
+  visit.provider = found.provider
+  visit.endpoint = found.endpoint
+}
+
+async function relay(visit: Visit, endpoint: Endpoint, parts: Parts): Promise<void> {
+  const { clock, onStarted } = parts.options
+  const taken = await admitRequest(visit, endpoint, parts.intake)
+  if (taken.kind === 'refused') return refuse(visit, taken.problem, taken.limits, clock())
+  if (taken.kind === 'gone') return
+  // From here on an entry is open, and only the relay closes it.
+  const started = new Relay(taken.job, parts.relaying)
+  started.start()
+  onStarted?.(taken.job.userId)
+  if (parts.stage === 'cutting') started.cut(createProblem('shutting_down'))
+}
+
+/** A path that belongs to one protocol is answered in that protocol, any other in the protocol of its headers. */
+function notFound(visit: Visit, providers: readonly Provider[]): Problem {
+  const meant = misaddressed(visit.path, [visit.provider, ...providers])
+  if (!meant) return createProblem('not_found', notServedAdvice(visit.provider))
+  visit.provider = meant.provider
+  return createProblem('not_found', baseAddressAdvice(meant, visit.request))
+}
+
+function say(visit: Visit, problem: Problem, clock: Clock): void {
+  refuse(visit, problem, undefined, clock())
 }
 
 /**

@@ -2,13 +2,13 @@ import { maySeeModel, type Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createNotServed } from '#core/errors.ts'
 import type { UserLimits } from '#core/limits.ts'
+import { refused } from '#core/reading.ts'
 import { credentialOf } from '#http/credential.ts'
 import type { ReadingRate } from '#http/reading-rate.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import { answerOf, authenticate, type IntakeContext, type Refusal } from './intake.ts'
 import type { ModelDirectory } from './model-directory.ts'
-import { sendWhole } from './refusal.ts'
-import { timingOf, type Visit } from './visit.ts'
+import type { Visit } from './visit.ts'
 
 export interface ModelsContext {
   readonly intake: IntakeContext
@@ -20,28 +20,22 @@ export interface ModelsContext {
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
 }
 
+export type ModelsAnswer = Refusal | { readonly kind: 'answered'; readonly body: string }
+
 /** `GET /v1/models`: the models that are served here and that this user may ask for. */
-export async function listModels(visit: Visit, context: ModelsContext): Promise<Refusal | undefined> {
+export async function listModels(visit: Visit, context: ModelsContext): Promise<ModelsAnswer> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
-  answer(visit, visit.provider.renderModelList(seen.models))
-  return undefined
+  return { kind: 'answered', body: visit.provider.renderModelList(seen.models) }
 }
 
 /** `GET /v1/models/{id}`. A model that the user may not see is answered as not found. */
-export async function showModel(
-  visit: Visit,
-  id: string,
-  context: ModelsContext,
-): Promise<Refusal | undefined> {
+export async function showModel(visit: Visit, id: string, context: ModelsContext): Promise<ModelsAnswer> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
   const model = seen.models.find((each) => each.id === id)
-  if (!model) {
-    return { kind: 'refused', problem: createNotServed(id) }
-  }
-  answer(visit, visit.provider.renderModel(model))
-  return undefined
+  if (!model) return refused(createNotServed(id))
+  return { kind: 'answered', body: visit.provider.renderModel(model) }
 }
 
 type Seen = { readonly kind: 'seen'; readonly models: readonly ListedModel[] }
@@ -49,7 +43,7 @@ type Seen = { readonly kind: 'seen'; readonly models: readonly ListedModel[] }
 async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal | Seen> {
   const credential = credentialOf(visit.request.headers)
   const tooOften = credential === undefined ? undefined : context.readingRate.take(credential)
-  if (tooOften) return { kind: 'refused', problem: tooOften }
+  if (tooOften) return refused(tooOften)
   const authenticated = await authenticate(visit, context.intake)
   if (authenticated.kind === 'refused') {
     if (credential !== undefined && authenticated.problem.code === 'unknown_access_token')
@@ -61,17 +55,4 @@ async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal 
   const models = await context.directory(visit.provider)
   const own = limits.value ?? {}
   return { kind: 'seen', models: models.filter(({ id }) => maySeeModel(own, id, context.policy)) }
-}
-
-function answer(visit: Visit, body: string): void {
-  const headers = [
-    'content-type',
-    'application/json',
-    'cache-control',
-    'no-store',
-    'x-request-id',
-    visit.requestId,
-  ]
-  headers.push('server-timing', timingOf(visit))
-  sendWhole(visit, 200, headers, body)
 }

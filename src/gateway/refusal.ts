@@ -1,6 +1,6 @@
-import { againHeaders } from '#core/asking-again.ts'
 import { errorTable, type Problem } from '#core/errors.ts'
-import { linger } from '#http/linger.ts'
+import { problemHeaders } from '#http/problem-answer.ts'
+import { sendWhole } from '#http/visit.ts'
 import type { LimitsView, ProblemWords } from '#providers/provider.ts'
 import { timingOf, type Visit } from './visit.ts'
 
@@ -9,20 +9,13 @@ export function refuse(visit: Visit, problem: Problem, limits: LimitsView | unde
   const { response, provider, requestId } = visit
   visit.code = problem.code
   if (response.headersSent || response.destroyed) return
-  const { status } = errorTable[problem.code]
-  const headers = [
-    'content-type',
-    'application/json',
-    'x-request-id',
-    requestId,
-    'server-timing',
-    timingOf(visit),
-  ]
-  if (provider.requestIdHeader !== 'x-request-id') headers.push(provider.requestIdHeader, requestId)
-  pushAll(headers, againHeaders(problem, now))
-  if (limits) pushAll(headers, provider.limitHeaders(limits, now))
-  if (status === 401) headers.push('www-authenticate', 'Bearer realm="tollgate"')
-  sendWhole(visit, status, headers, wordsOf(visit).renderProblem(problem, requestId))
+  const headers = {
+    ...problemHeaders(problem, requestId, now),
+    'server-timing': timingOf(visit),
+    [provider.requestIdHeader]: requestId,
+    ...(limits && provider.limitHeaders(limits, now)),
+  }
+  sendWhole(visit, errorTable[problem.code].status, headers, wordsOf(visit).renderProblem(problem, requestId))
 }
 
 /** The text that ends a stream which is cut, in the form that the endpoint's clients read. */
@@ -33,15 +26,6 @@ export function streamRefusal(visit: Visit, problem: Problem, opening: Buffer): 
 /** Clients of some endpoints read errors in a format of their own, all others in that of their protocol. */
 function wordsOf({ endpoint, provider }: Visit): ProblemWords {
   return endpoint?.problems ?? provider
-}
-
-/** Sends a complete answer of the gateway's own. */
-export function sendWhole(visit: Visit, status: number, headers: string[], body: string): void {
-  const { response } = visit
-  headers.push('content-length', String(Buffer.byteLength(body)))
-  response.writeHead(status, headers)
-  response.end(body)
-  linger(visit.request)
 }
 
 export function pushAll(list: string[], headers: Readonly<Record<string, string>>): void {

@@ -1,3 +1,4 @@
+import { pathOf } from '#http/visit.ts'
 import { createPathTest, type PassedMethod, type PassedRoute, standInOf } from '#providers/passed-route.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { withoutModel } from '#providers/without-model.ts'
@@ -16,7 +17,7 @@ export type Route =
 export type Routing =
   | { readonly kind: 'found'; readonly route: Route }
   | { readonly kind: 'not_found' }
-  | { readonly kind: 'wrong_method'; readonly route: Route; readonly allow: string }
+  | { readonly kind: 'wrong_method'; readonly route: Route; readonly allow: readonly string[] }
 
 const modelsPath = '/v1/models'
 const modelPrefix = '/v1/models/'
@@ -70,18 +71,13 @@ function createPassed(passed: PassedRoute, providers: readonly Provider[]): Pass
     routing(asked, path) {
       const method = methods.find((each) => each === asked)
       if (method) return { kind: 'found', route: route(method, path) }
-      return { kind: 'wrong_method', route: route(first, path), allow: methods.join(', ') }
+      return { kind: 'wrong_method', route: route(first, path), allow: methods }
     },
   }
 }
 
-export function pathOf(url: string): string {
-  const query = url.indexOf('?')
-  return query < 0 ? url : url.slice(0, query)
-}
-
 function allowing(allow: string, method: string, route: Route): Routing {
-  return method === allow ? { kind: 'found', route } : { kind: 'wrong_method', route, allow }
+  return method === allow ? { kind: 'found', route } : { kind: 'wrong_method', route, allow: [allow] }
 }
 
 function modelRoute(path: string): Route | undefined {

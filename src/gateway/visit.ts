@@ -1,33 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ErrorCode } from '#core/errors.ts'
+import { Visit as HttpVisit, type VisitOptions } from '#http/visit.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 
 /** One HTTP request at the gateway, from its arrival to the end of its answer. */
-export interface Visit {
-  readonly requestId: string
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly address: string
-  /** `performance.now()` at its arrival. */
-  readonly arrivedAt: number
+export class Visit extends HttpVisit {
   /** Milliseconds spent in waiting for the client to send its body. */
-  waitedMs: number
+  waitedMs = 0
   /** Milliseconds that the gateway itself took before it sent the request on; undefined until it has. */
   ownMs: number | undefined
   /** The provider in whose format the request is answered. */
   provider: Provider
   /** The operation that was called; undefined where the path is not one. */
   endpoint: Endpoint | undefined
-  /** The route's template, for the log and the ledger. */
-  route: string
-  userId: string | undefined
-  /** Why it was refused, or what ended its answer before the upstream did. */
-  code: ErrorCode | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse, provider: Provider, options: VisitOptions) {
+    super(request, response, options)
+    this.provider = provider
+  }
 }
 
 /** Notes that the request is sent to an upstream now; the time after this is the upstream's. */
 export function noteSent(visit: Visit): void {
   visit.ownMs ??= performance.now() - visit.arrivedAt - visit.waitedMs
+  // It has an entry in the ledger, which says more.
+  visit.isQuiet = true
 }
 
 /** `server-timing` (W3C): shows every client how much time the gateway adds. */

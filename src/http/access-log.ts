@@ -2,7 +2,7 @@ import type { ErrorCode } from '#core/errors.ts'
 import type { Log } from './log.ts'
 
 /** Of a refusal or failure; `client_gone` where the client hung up before its answer was complete. */
-type EndingCode = ErrorCode | 'client_gone'
+export type EndingCode = ErrorCode | 'client_gone'
 
 /** The log line of one request. It never holds a URL: paths and queries may hold access tokens. */
 export interface AccessLine {
@@ -17,14 +17,14 @@ export interface AccessLine {
   readonly address: string
   readonly userId?: string | undefined
   readonly adminKeyId?: string | undefined
-  /** The request has an entry in the ledger, which says more; its line is logged at debug level only. */
-  readonly isRecorded?: boolean
+  /** Where the answer is good, the line is logged at debug level only. */
+  readonly isQuiet?: boolean
 }
 
 /** Writes the line that every request gets, once, when its answer has ended. */
 export function logAccess(log: Log, line: AccessLine): void {
-  const { code, userId, adminKeyId, durationMs, isRecorded, ...rest } = line
-  const level = line.status >= 500 ? 'error' : isRecorded && line.status < 400 ? 'debug' : 'info'
+  const { code, userId, adminKeyId, durationMs, isQuiet, ...rest } = line
+  const level = line.status >= 500 ? 'error' : isQuiet && line.status < 400 ? 'debug' : 'info'
   if (!log.isLevelEnabled(level)) return
   const entry = {
     ...rest,

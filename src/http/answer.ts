@@ -27,3 +27,8 @@ export function answered(body: object, status = 200): Answered {
 export function refuse(code: ErrorCode, message?: string): Refused {
   return refused(createProblem(code, message))
 }
+
+export function refuseMethod(methods: readonly string[]) {
+  const allow = methods.join(', ')
+  return { ...refuse('method_not_allowed', `Use ${allow} here.`), headers: { allow } }
+}

@@ -44,13 +44,26 @@ export function renderProblem(
     }),
   }
   const headers = {
-    'content-type': wantsProblem ? problemType : 'application/json',
+    ...problemHeaders(problem, requestId, now, patienceMs),
     'cache-control': 'no-store',
-    'x-request-id': requestId,
-    ...againHeaders(problem, now, patienceMs),
-    ...(status === 401 && { 'www-authenticate': 'Bearer realm="tollgate"' }),
+    ...(wantsProblem && { 'content-type': problemType }),
   }
   return { status, headers, body: JSON.stringify(body) }
+}
+
+/** The headers of a refusal on every plane. @param patienceMs as `againHeaders` takes it */
+export function problemHeaders(
+  problem: Problem,
+  requestId: string,
+  now: number,
+  patienceMs?: number,
+): Readonly<Record<string, string>> {
+  return {
+    'content-type': 'application/json',
+    'x-request-id': requestId,
+    ...againHeaders(problem, now, patienceMs),
+    ...(errorTable[problem.code].status === 401 && { 'www-authenticate': 'Bearer realm="tollgate"' }),
+  }
 }
 
 /** Whether an `Accept` header names the problem format itself; wildcards do not, since the contract's clients send them. */

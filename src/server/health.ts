@@ -1,14 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { linger } from '#http/linger.ts'
+import { type Answer, answered } from '#http/answer.ts'
+import { createPlainApp, type PlainApp } from '#http/plain-app.ts'
+import type { Visit, VisitOptions } from '#http/visit.ts'
 
 /**
  * For process supervisors and load balancers: `/healthz` says that the process runs, `/readyz` that it can admit
  * requests. `/readyz` is 503 from the beginning of a stop, so that a balancer uses other instances. Both answer from
  * known state: a probe costs the store nothing.
  */
-export interface Health {
-  readonly takes: (path: string) => boolean
-  readonly answer: (request: IncomingMessage, response: ServerResponse) => void
+export interface Health extends PlainApp {
   readonly stopping: () => void
 }
 
@@ -22,41 +21,37 @@ interface Sources {
   readonly notes: () => readonly string[]
 }
 
-interface Said {
-  readonly status: number
-  readonly body: object
-}
+const probe = { methods: ['GET', 'HEAD'], isQuiet: true }
 
-export function createHealth({ parts, notes }: Sources): Health {
+export function createHealth(options: VisitOptions, { parts, notes }: Sources): Health {
   let isStopping = false
 
-  function readiness(): Said {
-    if (isStopping) return { status: 503, body: { status: 'stopping', error: 'stopping' } }
+  function readiness(visit: Visit): Answer {
+    if (isStopping) {
+      visit.code = 'shutting_down'
+      return answered({ status: 'stopping', error: 'stopping' }, 503)
+    }
     const known = parts()
     const wrong = new Set(Object.values(known).filter((words) => words !== 'ok'))
     const noted = notes()
     const more = { ...known, ...(noted.length > 0 && { notes: noted }) }
-    if (wrong.size === 0) return { status: 200, body: { status: 'ready', ...more } }
+    if (wrong.size === 0) return answered({ status: 'ready', ...more })
+    visit.code = 'store_unavailable'
     const error = `no request can be admitted: ${[...wrong].join('; ')}`
-    return { status: 503, body: { status: 'unavailable', error, ...more } }
+    return answered({ status: 'unavailable', error, ...more }, 503)
   }
 
-  function said({ method, url = '' }: IncomingMessage): Said {
-    if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: { error: 'use GET' } }
-    return url.startsWith('/healthz') ? { status: 200, body: { status: 'ok' } } : readiness()
-  }
-
+  const app = createPlainApp(options, {
+    takes: (url) => /^\/(healthz|readyz)(\?|$)/.test(url),
+    routes: [
+      { ...probe, template: '/healthz', pattern: /^\/healthz$/, handle: () => answered({ status: 'ok' }) },
+      { ...probe, template: '/readyz', pattern: /^\/readyz$/, handle: readiness },
+    ],
+  })
   return {
-    takes: (path) => /^\/(healthz|readyz)(\?|$)/.test(path),
+    ...app,
     stopping: () => {
       isStopping = true
-    },
-    answer(request, response) {
-      const { status, body } = said(request)
-      const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
-      response.writeHead(status, status === 405 ? { ...headers, allow: 'GET, HEAD' } : headers)
-      response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body))
-      linger(request)
     },
   }
 }

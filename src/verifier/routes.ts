@@ -1,4 +1,5 @@
 import type { Answer } from '#http/answer.ts'
+import type { PlainRoute } from '#http/plain-app.ts'
 import type { Visit } from '#http/visit.ts'
 import { check } from './check.ts'
 import { release, renew, settle } from './conclude.ts'
@@ -9,22 +10,14 @@ import { report } from './report.ts'
 import { reserve } from './reserve.ts'
 import { dressForProxy, verify } from './verify.ts'
 
-/** Every route of the verifier: its path, where it reads the key, its handler. */
-export interface VerifierRoute {
-  readonly method: 'ANY' | 'POST'
-  /** For the log, the ledger and the documents. */
-  readonly template: string
-  readonly pattern: RegExp
+/** A route of the verifier: where it reads the key, its handler. */
+export interface VerifierRoute extends Omit<PlainRoute, 'guard' | 'handle'> {
   readonly keyOf: FindsKey
-  /** @param id the value of `{id}` in the path */
   readonly handle: (visit: Visit, context: VerifierContext, id: string) => Promise<Answer>
-  /** Changes every answer of the route, also the one for a wrong key. */
-  readonly dress?: (answer: Answer, visit: Visit) => Answer
 }
 
 export const verifierRoutes: readonly VerifierRoute[] = [
   {
-    method: 'ANY',
     template: '/auth/verify',
     pattern: /^\/auth\/verify(?:\/.*)?$/,
     keyOf: keyOfProxy,
@@ -42,5 +35,5 @@ export const verifierRoutes: readonly VerifierRoute[] = [
 
 function post(template: string, keyOf: FindsKey, handle: VerifierRoute['handle']): VerifierRoute {
   const pattern = new RegExp(`^${template.replace('{id}', '([^/]*)')}$`)
-  return { method: 'POST', template, pattern, keyOf, handle }
+  return { methods: ['POST'], template, pattern, keyOf, handle }
 }

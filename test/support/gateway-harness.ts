@@ -10,6 +10,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '#gateway/gateway.ts'
 import { createUpstreamLog } from '#gateway/upstream-log.ts'
 import { createClientAddress } from '#http/client-address.ts'
+import { inTurn } from '#http/in-turn.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openMeter } from '#metering/batcher.ts'
@@ -91,10 +92,12 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
     throttle,
     clientAddress,
   })
-  const server = createServer((request, response) => {
-    if (account.takes(request.url ?? '')) account.handle(request, response)
-    else gateway.handle(request, response)
-  })
+  const server = createServer(
+    inTurn((request, response) => {
+      if (account.takes(request.url ?? '')) account.handle(request, response)
+      else gateway.handle(request, response)
+    }),
+  )
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
 
