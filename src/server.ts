@@ -11,6 +11,7 @@ import { createUpstreamLog } from '#gateway/upstream-log.ts'
 import { createBodyBudget } from '#http/body.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createCors } from '#http/cors.ts'
+import { createCredentialReader } from '#http/credential.ts'
 import { createFront } from '#http/front.ts'
 import { createTakesHost } from '#http/host-name.ts'
 import type { Log } from '#http/log.ts'
@@ -34,6 +35,7 @@ import {
 } from '#metering/set-aside.ts'
 import { openUpkeep } from '#metering/upkeep.ts'
 import { providers } from '#providers/all.ts'
+import { accessTokenHeadersOf, createPrefixTest, pathPrefixesOf } from '#providers/gathered.ts'
 import { withConfiguredKey } from '#server/configured-key.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
 import { createHealth } from '#server/health.ts'
@@ -127,9 +129,11 @@ async function open(
   const upstreams = openUpstreams(config.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   stopper.add(upstreams.close)
 
+  const credentialHeaders = accessTokenHeadersOf(providers)
   const shared = {
     clock,
     log,
+    credentialOf: createCredentialReader(credentialHeaders),
     clientAddress: createClientAddress(config.trustedProxies),
     bodyBytesMax: config.bodyBytesMax,
     readingRate: createReadingRate(clock),
@@ -202,7 +206,7 @@ async function open(
     parts: heartbeat.parts,
     notes: () => [...store.notes(), ...gateway.notes(), ...upstreams.notes()],
   })
-  const isGatewayPath = (path: string) => path === '/v1' || path.startsWith('/v1/') || path.startsWith('/v1?')
+  const isGatewayPath = createPrefixTest(pathPrefixesOf(providers))
   // The text after `/admin/users/` is an access token, even where it looks like a path of the gateway.
   const isMeantForGateway = (path: string) => !path.startsWith('/admin/') && gateway.isMeant(path)
   const planes: RequestListener = (request, response) => {
@@ -216,8 +220,9 @@ async function open(
   }
   const front = {
     ...shared,
+    credentialHeaders,
     takesHost: config.servedHosts && createTakesHost(config.servedHosts),
-    cors: config.corsOrigins.length > 0 ? createCors(config.corsOrigins) : undefined,
+    cors: config.corsOrigins.length > 0 ? createCors(config.corsOrigins, isGatewayPath) : undefined,
   }
   const listener = await openListener({ host: config.host, port: config.port }, createFront(front, planes))
   const listeners = [listener]

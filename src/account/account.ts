@@ -4,7 +4,7 @@ import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import { type Answer, answered, refuse } from '#http/answer.ts'
-import { credentialOf } from '#http/credential.ts'
+import type { CredentialReader } from '#http/credential.ts'
 import { createPlainApp, type PlainApp } from '#http/plain-app.ts'
 import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import { endGuess, type Throttle } from '#http/throttle.ts'
@@ -19,6 +19,7 @@ export interface AccountOptions extends VisitOptions {
   readonly meter: Meter
   readonly users: Pick<UserStore, 'findUser'>
   readonly usage: UsageStore
+  readonly credentialOf: CredentialReader
   readonly policy: Policy
   /** Shared with the gateway: both accept the same credentials. */
   readonly throttle: Throttle
@@ -54,7 +55,7 @@ export function createAccount(options: AccountOptions): PlainApp {
   /** The access token of a user who may look. */
   async function admit(visit: Visit): Promise<Reading<string>> {
     const { requestId, address, request } = visit
-    const accessToken = credentialOf(request.headers)
+    const accessToken = options.credentialOf(request.headers)
     if (accessToken === undefined) return refuse('missing_credential')
     const tooOften = readingRate.take(accessToken)
     if (tooOften) return refused(tooOften)

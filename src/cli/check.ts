@@ -5,8 +5,10 @@ import { systemClock } from '#core/clock.ts'
 import { familyOf } from '#core/family.ts'
 import { plainName } from '#core/model-name.ts'
 import { providers } from '#providers/all.ts'
+import { privateHeadersOf } from '#providers/gathered.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
+import { createNeverPassed } from '#upstreams/header-lists.ts'
 import { type Probe, probeModels } from '#upstreams/probe.ts'
 import { openUpstream } from '#upstreams/upstream.ts'
 import { withoutSecrets } from './greeting.ts'
@@ -42,7 +44,8 @@ interface Found {
 async function checkOne(config: UpstreamConfig, { policy }: Config): Promise<Found> {
   const provider = providers.find(({ name }) => name === config.provider)
   if (!provider) throw new TypeError(`there is no provider ${config.provider}`)
-  const upstream = openUpstream(config, provider, systemClock)
+  const isNeverPassed = createNeverPassed(privateHeadersOf(providers))
+  const upstream = openUpstream(config, provider, { clock: systemClock, isNeverPassed })
   try {
     const probe = await probeModels(upstream, timeoutMs)
     const head = `${config.name} (${withoutSecrets(config.baseUrl)})`

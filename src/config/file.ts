@@ -5,8 +5,10 @@ import { type LimitName, type LimitRow, type LimitValue, limitRows } from '#core
 import { isNetwork } from '#core/network.ts'
 import { unitsMax } from '#core/units.ts'
 import { isWeight, weightMax } from '#core/weights.ts'
+import { providers } from '#providers/all.ts'
+import { pathPrefixesOf, privateHeadersOf } from '#providers/gathered.ts'
 import { passedMethods } from '#providers/passed-route.ts'
-import { isNeverPassed } from '#upstreams/header-lists.ts'
+import { createNeverPassed } from '#upstreams/header-lists.ts'
 import { ConfigError } from './settings.ts'
 
 /**
@@ -40,12 +42,18 @@ const credentialHeader = headerName.refine(
 )
 const milliseconds = z.number().int().min(1).max(86_400_000)
 
+const isNeverPassed = createNeverPassed(privateHeadersOf(providers))
 const passedHeaders = z.array(
   z
     .string()
     .regex(/^[\w-]+\*?$/, 'must be the name of a header, or a prefix that ends in *')
     .toLowerCase()
     .refine((name) => !isNeverPassed(name), 'never passes: it belongs to one connection, or is a credential'),
+)
+
+/** Below the prefix of a protocol; no segment begins with a dot. */
+const passedPath = new RegExp(
+  `^(?:${pathPrefixesOf(providers).join('|')})/[\\w-][\\w.-]*(?:/(?:[\\w-][\\w.-]*|\\*))*$`,
 )
 
 const outputUnits = z.number().int().min(1).max(10_000_000)
@@ -147,12 +155,7 @@ const fileSchema = z.strictObject({
     .array(
       z.strictObject({
         provider: z.string(),
-        path: z
-          .string()
-          .regex(
-            /^\/v1\/[\w-][\w.-]*(?:\/(?:[\w-][\w.-]*|\*))*$/,
-            'must be a path such as /v1/ocr or /v1/files/*',
-          ),
+        path: z.string().regex(passedPath, 'must be a path such as /v1/ocr or /v1/files/*'),
         methods: z.array(z.enum(passedMethods)).min(1).optional(),
         model: z.string().min(1).max(256).optional(),
         upstream: z.string().optional(),

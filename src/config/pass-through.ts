@@ -1,5 +1,6 @@
 import { type Family, familyOf } from '#core/family.ts'
 import { providers } from '#providers/all.ts'
+import { withModel } from '#providers/model-path.ts'
 import { createPathTest, type PassedRoute, standInOf } from '#providers/passed-route.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import type { ConfigFile } from './file.ts'
@@ -50,14 +51,16 @@ export function passThroughOf(
 
 function knownPaths(): readonly string[] {
   return [
-    '/v1/models',
+    ...providers.map(({ modelsPath }) => modelsPath),
     '/v1/usage',
-    ...providers.flatMap(({ endpoints }) => endpoints.map(({ path }) => path)),
+    ...providers.flatMap(({ endpoints }) => endpoints.map(({ path }) => withModel(path, 'model'))),
   ]
 }
 
-/** A server may ignore letter case; a path below `/v1/models` that ends in a reserved name is not a model. */
+/** A server may ignore letter case; a path below a list of models is one of its models. */
 function isTaken(path: string, known: string): boolean {
   if (createPathTest(path.toLowerCase())(known)) return true
-  return known === '/v1/models' && /^\/v1\/models(?:\/[^/]+|\/.*\*)$/i.test(path)
+  if (!providers.some(({ modelsPath }) => modelsPath === known)) return false
+  const below = path.toLowerCase().startsWith(`${known}/`) ? path.slice(known.length + 1) : ''
+  return below !== '' && (!below.includes('/') || below.endsWith('*'))
 }

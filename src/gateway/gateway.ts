@@ -8,6 +8,7 @@ import { refuseMethod } from '#http/answer.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { createBodyDecoder } from '#http/coded-body.ts'
+import { createCredentialReader } from '#http/credential.ts'
 import type { Log } from '#http/log.ts'
 import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import type { Throttle } from '#http/throttle.ts'
@@ -16,6 +17,7 @@ import { createRoster } from '#lib/roster.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
 import type { EstimateMode } from '#providers/estimate.ts'
+import { accessTokenHeadersOf } from '#providers/gathered.ts'
 import type { PassedRoute } from '#providers/passed-route.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import type { Upstreams } from '#upstreams/open.ts'
@@ -70,7 +72,7 @@ export interface GatewayOptions {
 
 export interface Gateway {
   /**
-   * Whether a path outside `/v1` is one of the gateway's under a wrong base address, so that the gateway answers with
+   * Whether a path outside the protocols' prefixes is one of the gateway's under a wrong base address, so that the gateway answers with
    * advice.
    */
   readonly isMeant: (url: string) => boolean
@@ -166,6 +168,7 @@ function openParts(options: Parts['options'], relays: Relays, unserved: Unserved
   const intake = {
     ...options,
     families,
+    credentialOf: createCredentialReader(accessTokenHeadersOf(providers)),
     named: createNamedModels(upstreams, lists, families, clock),
     bodyDecoder: createBodyDecoder(options.bodyBudget),
   }
@@ -220,9 +223,10 @@ async function serve(visit: Visit, parts: Parts): Promise<void> {
 
 function enter(visit: Visit, found: Route): void {
   visit.route = found.template
+  if (found.provider) visit.provider = found.provider
   if (found.kind !== 'relay') return
-  visit.provider = found.provider
   visit.endpoint = found.endpoint
+  visit.model = found.model
 }
 
 async function relay(visit: Visit, endpoint: Endpoint, parts: Parts): Promise<void> {

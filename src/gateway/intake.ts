@@ -7,7 +7,7 @@ import type { InputUnits } from '#core/input-kinds.ts'
 import { toUnits } from '#core/units.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { type BodyDecoder, type CodedReading, codingOf, codingsText } from '#http/coded-body.ts'
-import { credentialOf } from '#http/credential.ts'
+import type { CredentialReader } from '#http/credential.ts'
 import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import { endGuess, type Guess, type Taken, type Throttle } from '#http/throttle.ts'
@@ -31,6 +31,7 @@ export interface IntakeContext {
   readonly throttle: Throttle
   readonly clock: Clock
   readonly families: readonly Family[]
+  readonly credentialOf: CredentialReader
   readonly bodyBytesMax: number
   readonly bodyBudget?: BodyBudget | undefined
   readonly bodyDecoder: BodyDecoder
@@ -208,7 +209,7 @@ type Caller = { readonly kind: 'caller'; readonly accessToken: string; readonly 
  * throttle usually answers at once.
  */
 function identify(visit: Visit, context: IntakeContext): Caller | Refusal | Promise<Caller | Refusal> {
-  const accessToken = credentialOf(visit.request.headers)
+  const accessToken = context.credentialOf(visit.request.headers)
   if (accessToken === undefined) return refused(createProblem('missing_credential'))
   const taking = context.throttle.take(visit.address, accessToken, isOwnAccessToken)
   const conclude = (taken: Taken): Caller | Refusal =>

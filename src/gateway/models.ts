@@ -3,7 +3,6 @@ import type { Clock } from '#core/clock.ts'
 import { createNotServed } from '#core/errors.ts'
 import type { UserLimits } from '#core/limits.ts'
 import { refused } from '#core/reading.ts'
-import { credentialOf } from '#http/credential.ts'
 import type { ReadingRate } from '#http/reading-rate.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import { answerOf, authenticate, type IntakeContext, type Refusal } from './intake.ts'
@@ -22,14 +21,14 @@ export interface ModelsContext {
 
 export type ModelsAnswer = Refusal | { readonly kind: 'answered'; readonly body: string }
 
-/** `GET /v1/models`: the models that are served here and that this user may ask for. */
+/** A protocol's list of models: the models that are served here and that this user may ask for. */
 export async function listModels(visit: Visit, context: ModelsContext): Promise<ModelsAnswer> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
   return { kind: 'answered', body: visit.provider.renderModelList(seen.models) }
 }
 
-/** `GET /v1/models/{id}`. A model that the user may not see is answered as not found. */
+/** One model of the list. A model that the user may not see is answered as not found. */
 export async function showModel(visit: Visit, id: string, context: ModelsContext): Promise<ModelsAnswer> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
@@ -41,7 +40,7 @@ export async function showModel(visit: Visit, id: string, context: ModelsContext
 type Seen = { readonly kind: 'seen'; readonly models: readonly ListedModel[] }
 
 async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal | Seen> {
-  const credential = credentialOf(visit.request.headers)
+  const credential = context.intake.credentialOf(visit.request.headers)
   const tooOften = credential === undefined ? undefined : context.readingRate.take(credential)
   if (tooOften) return refused(tooOften)
   const authenticated = await authenticate(visit, context.intake)

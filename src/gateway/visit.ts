@@ -12,6 +12,8 @@ export class Visit extends HttpVisit {
   provider: Provider
   /** The operation that was called; undefined where the path is not one. */
   endpoint: Endpoint | undefined
+  /** The model that the path names; undefined if the body does. */
+  model: string | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse, provider: Provider, options: VisitOptions) {
     super(request, response, options)

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import { pathPrefixesOf } from '#providers/gathered.ts'
+import { createModelPath, withModel } from '#providers/model-path.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
-import { modelsPathOf } from '#upstreams/probe.ts'
 
 /**
  * The operation that a path was meant for, though the path is not served. Nearly always the client's base address has a
@@ -16,34 +17,51 @@ export interface Misaddressed {
   readonly added: string
 }
 
-const version = '/v1'
-const modelsPath = '/v1/models'
-
 /**
- * The operation that a path would be under another base address; undefined if there is no such operation. The list of
- * models is that of the first provider.
+ * The operation that a path would be under another base address; undefined if there is no such operation. A list of models
+ * whose path several providers share is that of the first.
  */
 export function misaddressed(path: string, providers: readonly Provider[]): Misaddressed | undefined {
   const operations = providers.flatMap((provider) =>
-    provider.endpoints.map((endpoint) => ({ provider, ...endpoint })),
+    provider.endpoints.map((endpoint) => ({ provider, ...operationOf(endpoint, path) })),
   )
-  const [first] = providers
-  const list = first && { provider: first, path: modelsPath, upstreamPath: modelsPathOf(first) }
+  const lists = providers.map((provider) => {
+    const { modelsPath, upstreamModelsPath } = provider
+    return { provider, path: modelsPath, upstreamPath: upstreamModelsPath }
+  })
+  const prefixes = pathPrefixesOf(providers)
   const isBase = (base: string) =>
-    !base.startsWith(version) || base === version || operations.some((each) => each.path === base)
-  for (const operation of list ? [...operations, list] : operations) {
+    !prefixes.some((prefix) => base.startsWith(prefix)) ||
+    prefixes.includes(base) ||
+    operations.some((each) => each.path === base)
+  for (const operation of [...operations, ...lists]) {
     const found = below(path, operation)
     if (found && isBase(path.slice(0, -found.found.length))) return { provider: operation.provider, ...found }
   }
   return undefined
 }
 
+/** An operation with the model, if it names one, that the end of this path names. */
+function operationOf({ path: template, upstreamPath }: Endpoint, path: string) {
+  const model = createModelPath(template.slice(template.lastIndexOf('/')))?.(
+    path.slice(path.lastIndexOf('/')),
+  )
+  const filled = (one: string) => (model === undefined ? one : withModel(one, model))
+  return { path: filled(template), upstreamPath: filled(upstreamPath) }
+}
+
+interface Operation {
+  readonly provider: Provider
+  readonly path: string
+  readonly upstreamPath: string
+}
+
 /**
  * Clients of one protocol differ: Anthropic's own add `/v1/messages` to the base address, others `/messages`. So the end
  * of the path tells what this client adds; at most that is what the protocol's own clients add.
  */
-function below(path: string, { path: whole, upstreamPath: usual }: Pick<Endpoint, 'path' | 'upstreamPath'>) {
-  const least = whole.slice(version.length)
+function below(path: string, { provider, path: whole, upstreamPath: usual }: Operation) {
+  const least = whole.slice(provider.pathPrefix.length)
   if (path === whole || !path.endsWith(least)) return undefined
   const found = path.endsWith(whole) ? whole : least
   const added = usual.length < found.length ? usual : found
@@ -64,7 +82,7 @@ function originOf({ headers }: IncomingMessage): string {
 }
 
 /** Says what is served instead, for the protocol of the caller. */
-export function notServedAdvice({ endpoints }: Provider): string {
-  const served = endpoints.map(({ path }) => `POST ${path}`)
-  return `This is not served here. Served are ${served.join(', ')}, GET /v1/models and GET /v1/usage.`
+export function notServedAdvice({ endpoints, modelsPath }: Provider): string {
+  const served = endpoints.map(({ method = 'POST', path }) => `${method} ${path}`)
+  return `This is not served here. Served are ${served.join(', ')}, GET ${modelsPath} and GET /v1/usage.`
 }

@@ -7,7 +7,7 @@ import { createCors } from './cors.ts'
 const origin = 'https://chat.example.org'
 
 describe('a web page that calls', () => {
-  const cors = createCors([origin])
+  const cors = createCors([origin], (target) => target.startsWith('/v1/'))
   const server = createServer((request, response) => {
     if (!cors.answer(request, response)) response.writeHead(401, ['content-type', 'text/plain']).end('who?')
   })

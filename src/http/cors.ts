@@ -15,8 +15,11 @@ export interface Cors {
 const maxAge = '7200'
 const headerNames = /^[\w!#$%&'*+.^`|~,\t -]{1,4096}$/
 
-/** @param origins such as `https://chat.example.org`; `*` for all */
-export function createCors(origins: readonly string[]): Cors {
+/**
+ * @param origins such as `https://chat.example.org`; `*` for all
+ * @param isHolders whether a target is one for holders of access tokens
+ */
+export function createCors(origins: readonly string[], isHolders: (target: string) => boolean): Cors {
   const listed = new Set(origins)
 
   function allowedOf(origin: string): string | undefined {
@@ -48,10 +51,6 @@ export function createCors(origins: readonly string[]): Cors {
       return true
     },
   }
-}
-
-function isHolders(url: string): boolean {
-  return url === '/v1' || url.startsWith('/v1/') || url.startsWith('/v1?')
 }
 
 function isPreflight({ method, headers }: IncomingMessage): boolean {

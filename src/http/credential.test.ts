@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { bearerOf, credentialOf } from './credential.ts'
+import { bearerOf, createCredentialReader } from './credential.ts'
 
 const bearers: readonly (readonly [string | undefined, string | undefined])[] = [
   [undefined, undefined],
@@ -18,6 +18,8 @@ const bearers: readonly (readonly [string | undefined, string | undefined])[] = 
 ]
 
 describe('credentials', () => {
+  const credentialOf = createCredentialReader(['x-api-key'])
+
   for (const [header, expected] of bearers) {
     it(`reads ${JSON.stringify(header)}`, () => assert.equal(bearerOf(header), expected))
   }

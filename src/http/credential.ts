@@ -10,10 +10,25 @@ export function bearerOf(authorization: string | undefined): string | undefined 
   return credentialText(authorization.slice(scheme[0].length))
 }
 
-/** What a client of either protocol presents: `Authorization: Bearer`, or `x-api-key`. */
-export function credentialOf(headers: IncomingHttpHeaders): string | undefined {
-  const apiKey = headers['x-api-key']
-  return bearerOf(headers.authorization) ?? (typeof apiKey === 'string' ? credentialText(apiKey) : undefined)
+/** Reads what a client presents; undefined where it presents nothing. */
+export type CredentialReader = (headers: IncomingHttpHeaders) => string | undefined
+
+/**
+ * Reads `Authorization: Bearer`, or else the first of the protocols' own headers that holds something.
+ *
+ * @param names these headers, in lower case
+ */
+export function createCredentialReader(names: readonly string[]): CredentialReader {
+  return (headers) => {
+    const bearer = bearerOf(headers.authorization)
+    if (bearer !== undefined) return bearer
+    for (const name of names) {
+      const value = headers[name]
+      const text = typeof value === 'string' ? credentialText(value) : undefined
+      if (text !== undefined) return text
+    }
+    return undefined
+  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

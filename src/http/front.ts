@@ -10,9 +10,11 @@ import { linger } from './linger.ts'
 import type { Log } from './log.ts'
 import { renderProblem } from './problem-answer.ts'
 import { createRequestId } from './request-id.ts'
-import { readTarget } from './target.ts'
+import { createTargetReader } from './target.ts'
 
 export interface FrontOptions {
+  /** Headers of the protocols in which clients may send a credential, in lower case: each may be sent once. */
+  readonly credentialHeaders: readonly string[]
   readonly clock: Clock
   readonly log: Log
   readonly clientAddress: ClientAddress
@@ -32,6 +34,7 @@ const wrongHost =
  */
 export function createFront(options: FrontOptions, planes: RequestListener): RequestListener {
   const { takesHost, cors } = options
+  const readTarget = createTargetReader(options.credentialHeaders)
   return inTurn((request, response) => {
     const target = readTarget(request)
     if (target.kind === 'refused')

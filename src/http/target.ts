@@ -16,12 +16,21 @@ export type TargetReading =
 
 const slash = 0x2f
 
-export function readTarget(request: IncomingMessage): TargetReading {
-  const { url = '/', rawHeaders, headers } = request
-  const twice = repeatedHeader(rawHeaders)
-  if (twice !== undefined)
-    return { kind: 'refused', message: `The header ${twice} was sent twice: send it once.` }
-  if (url.charCodeAt(0) === slash) return { kind: 'path', path: url, host: headers.host }
+/** @param credentialHeaders headers of the protocols in which clients may send a credential, in lower case */
+export function createTargetReader(
+  credentialHeaders: readonly string[],
+): (request: IncomingMessage) => TargetReading {
+  const repeatedHeader = createRepeatedHeader([...single, ...credentialHeaders])
+  return ({ url = '/', rawHeaders, headers }) => {
+    const twice = repeatedHeader(rawHeaders)
+    if (twice !== undefined)
+      return { kind: 'refused', message: `The header ${twice} was sent twice: send it once.` }
+    return targetOf(url, headers.host)
+  }
+}
+
+function targetOf(url: string, host: string | undefined): TargetReading {
+  if (url.charCodeAt(0) === slash) return { kind: 'path', path: url, host }
   const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
   if (authority === '' || authority.includes('@'))
     return { kind: 'refused', message: "The request's target must be a path, such as /v1/models." }
@@ -32,18 +41,23 @@ export function readTarget(request: IncomingMessage): TargetReading {
  * Headers that must not be repeated, because a proxy in front could use another one of them than Tollgate. node:http
  * keeps the first or joins them; a second `content-length` it refuses itself.
  */
-const single: ReadonlySet<string> = new Set(['host', 'authorization', 'x-api-key'])
-const singleLengths: ReadonlySet<number> = new Set([...single].map((name) => name.length))
+const single: readonly string[] = ['host', 'authorization']
 
-function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
-  let seen = ''
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? ''
-    if (!singleLengths.has(name.length)) continue
-    const lower = name.toLowerCase()
-    if (!single.has(lower)) continue
-    if (seen.includes(lower)) return lower
-    seen += `${lower} `
+function createRepeatedHeader(
+  names: readonly string[],
+): (rawHeaders: readonly string[]) => string | undefined {
+  const once: ReadonlySet<string> = new Set(names)
+  const lengths: ReadonlySet<number> = new Set(names.map((name) => name.length))
+  return (rawHeaders) => {
+    let seen = ' '
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = rawHeaders[at] ?? ''
+      if (!lengths.has(name.length)) continue
+      const lower = name.toLowerCase()
+      if (!once.has(lower)) continue
+      if (seen.includes(` ${lower} `)) return lower
+      seen += `${lower} `
+    }
+    return undefined
   }
-  return undefined
 }

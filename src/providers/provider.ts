@@ -21,6 +21,8 @@ export interface Provider extends ProblemWords {
   readonly isOfficialHost: (hostname: string) => boolean
   /** Services and local servers that speak this protocol. */
   readonly presets: readonly Preset[]
+  /** What every path of this protocol on the gateway begins with, e.g. `/v1`. */
+  readonly pathPrefix: string
   /** The operations that this protocol's clients call. */
   readonly endpoints: readonly Endpoint[]
   /**
@@ -29,6 +31,16 @@ export interface Provider extends ProblemWords {
   readonly passedEndpoint: (path: string) => Endpoint
   /** Headers that carry an upstream's credential. */
   readonly credentialHeaders: (apiKey: string) => Readonly<Record<string, string>>
+  /**
+   * Headers, in lower case, in which clients send their access token, besides `Authorization: Bearer`. A request with an
+   * access token in several of them counts as one of the first.
+   */
+  readonly accessTokenHeaders: readonly string[]
+  /**
+   * Further headers, in lower case, in which services of this protocol take a credential. Like both kinds above they never
+   * pass the gateway, in any protocol.
+   */
+  readonly privateHeaders: readonly string[]
   /** Headers that the protocol requires. Each is added unless the client sent a header of that name. */
   readonly defaultHeaders: Readonly<Record<string, string>>
   /** Whether a request with these headers speaks this protocol, for paths that two of them share. */
@@ -43,7 +55,14 @@ export interface Provider extends ProblemWords {
    */
   readonly requestHeaders: readonly string[]
   readonly answerHeaders: readonly string[]
-  /** The list that `GET /v1/models` answers, and one of its elements. */
+  /** Path of the list of models on the gateway; each model is below it. Protocols may share the path. */
+  readonly modelsPath: string
+  /** The same below an upstream's base address, and a query that asks for a large page. */
+  readonly upstreamModelsPath: string
+  readonly modelsQuery: string
+  /** The models in an upstream's list; undefined if the answer is not such a list. */
+  readonly readModelList: (answer: unknown) => readonly ListedModel[] | undefined
+  /** The list that the gateway answers, and one of its elements. */
   readonly renderModelList: (models: readonly ListedModel[]) => string
   readonly renderModel: (model: ListedModel) => string
 }

@@ -1,3 +1,5 @@
+import { percentDecoded } from '#lib/percent-decoded.ts'
+
 /** The further parts of a base address: a query such as Azure's `api-version`, and a user and password. */
 
 /** Adds the base address' query to a path; it overrides parameters of the path. */
@@ -24,14 +26,6 @@ function nameOf(part: string): string {
 /** RFC 7617, in UTF-8; undefined where the address has no user. */
 export function basicCredential({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined
-  const pair = `${decoded(username)}:${decoded(password)}`
+  const pair = `${percentDecoded(username) ?? username}:${percentDecoded(password) ?? password}`
   return `Basic ${Buffer.from(pair).toString('base64')}`
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

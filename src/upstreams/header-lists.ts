@@ -5,7 +5,7 @@ import type { AnswerHeaders } from './retry-after.ts'
  * those that would be wrong on the other side. Lists of headers are flat (name, value, name, value), as node:http and
  * undici write them without further work.
  */
-const neverPassed: ReadonlySet<string> = new Set([
+const neverPassed: readonly string[] = [
   // Hop-by-hop headers.
   'connection',
   'keep-alive',
@@ -21,12 +21,9 @@ const neverPassed: ReadonlySet<string> = new Set([
   'host',
   'expect',
   'accept-encoding',
-  // Credentials, of users or of the operator.
+  // Credentials, of users or of the operator, whatever the protocol.
   'authorization',
-  'api-key',
-  'x-api-key',
   'x-auth-token',
-  'x-goog-api-key',
   'x-tollgate-key',
   'cookie',
   'set-cookie',
@@ -44,25 +41,29 @@ const neverPassed: ReadonlySet<string> = new Set([
   // Tollgate sets these itself on every answer.
   'server-timing',
   'x-request-id',
-])
+]
 
 export interface HeaderList {
   readonly has: (lowerCaseName: string) => boolean
 }
 
+/** Whether a header is never passed on, whatever a list says. */
+export type IsNeverPassed = (lowerCaseName: string) => boolean
+
+/** @param privateNames headers of the protocols that may hold a credential, in lower case */
+export function createNeverPassed(privateNames: readonly string[]): IsNeverPassed {
+  const names = new Set([...neverPassed, ...privateNames])
+  return (name) => names.has(name) || name.startsWith('x-forwarded-')
+}
+
 /** @param names lower-case; one that ends in `*` stands for a prefix */
-export function createHeaderList(names: readonly string[]): HeaderList {
+export function createHeaderList(names: readonly string[], isNeverPassed: IsNeverPassed): HeaderList {
   const exact = new Set(names.filter((name) => !name.endsWith('*') && !isNeverPassed(name)))
   const starts = names.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))
   return {
     has: (name) =>
       exact.has(name) || (starts.some((start) => name.startsWith(start)) && !isNeverPassed(name)),
   }
-}
-
-/** Whether a header is never passed on, whatever a list says. */
-export function isNeverPassed(lowerCaseName: string): boolean {
-  return neverPassed.has(lowerCaseName) || lowerCaseName.startsWith('x-forwarded-')
 }
 
 /**

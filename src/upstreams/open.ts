@@ -1,6 +1,8 @@
 import type { Clock } from '#core/clock.ts'
+import { privateHeadersOf } from '#providers/gathered.ts'
 import type { Provider } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
+import { createNeverPassed } from './header-lists.ts'
 import { watchHealth } from './health-watch.ts'
 import { openUpstream, type Upstream } from './upstream.ts'
 
@@ -40,15 +42,17 @@ export function openUpstreams(
     readonly onNews?: (news: UpstreamNews) => void
   },
 ): Upstreams {
+  const isNeverPassed = createNeverPassed(privateHeadersOf(options.providers))
   const all = configs.map((config) => {
     const provider = options.providers.find(({ name }) => name === config.provider)
     if (!provider) throw new TypeError(`upstream ${config.name}: there is no provider ${config.provider}`)
     const { onNews } = options
     const { name: upstream } = config
-    return openUpstream(config, provider, options.clock, {
-      onRest: (reason) => onNews?.({ kind: 'rests', upstream, reason }),
-      onReturn: (forMs) => onNews?.({ kind: 'returned', upstream, forMs }),
-    })
+    const words = {
+      onRest: (reason: string | undefined) => onNews?.({ kind: 'rests', upstream, reason }),
+      onReturn: (forMs: number) => onNews?.({ kind: 'returned', upstream, forMs }),
+    }
+    return openUpstream(config, provider, { clock: options.clock, isNeverPassed, words })
   })
   const watches = all.flatMap((upstream, index) => {
     const everyMs = configs[index]?.healthEveryMs

@@ -13,8 +13,8 @@ const listBytesMax = 8 * 1024 * 1024
 
 /** Asks an upstream for its models. Never rejects. */
 export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Probe> {
-  // Asks for a large page, since one protocol sends long lists in pages; others ignore the parameter.
-  const path = `${modelsPathOf(upstream.provider)}?limit=1000`
+  const { provider } = upstream
+  const path = provider.upstreamModelsPath + provider.modelsQuery
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -40,7 +40,7 @@ export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Prob
           if (bytes > listBytesMax) finish({ kind: 'failed', cause: new Error('the list is too long') })
           else chunks.push(chunk)
         },
-        onEnd: () => finish(readList(Buffer.concat(chunks))),
+        onEnd: () => finish(readList(Buffer.concat(chunks), provider)),
         // The event may come before `send` has returned.
         onFailure: ({ cause }) => setImmediate(finish, { kind: 'failed', cause }),
       },
@@ -48,25 +48,15 @@ export function probeModels(upstream: Upstream, timeoutMs: number): Promise<Prob
   })
 }
 
-function readList(body: Buffer): Probe {
+function readList(body: Buffer, { readModelList }: Provider): Probe {
   let answer: unknown
   try {
     answer = JSON.parse(body.toString())
   } catch {
     return { kind: 'failed', cause: new Error('the answer is no JSON'), isNoList: true }
   }
-  if (typeof answer !== 'object' || answer === null || !('data' in answer) || !Array.isArray(answer.data))
-    return { kind: 'failed', cause: new Error('the answer is no list of models'), isNoList: true }
-  return { kind: 'listed', models: answer.data.filter(isModel).map((source) => ({ id: source.id, source })) }
-}
-
-function isModel(value: unknown): value is { readonly id: string } {
-  return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
-}
-
-/** A base address replaces the same part of the path on every operation, so any operation shows it. */
-export function modelsPathOf(provider: Provider): string {
-  const [endpoint] = provider.endpoints
-  const shortened = endpoint ? endpoint.path.length - endpoint.upstreamPath.length : 0
-  return '/v1/models'.slice(shortened)
+  const models = readModelList(answer)
+  return models
+    ? { kind: 'listed', models }
+    : { kind: 'failed', cause: new Error('the answer is no list of models'), isNoList: true }
 }

@@ -11,7 +11,13 @@ import {
 } from './config.ts'
 import { openDispatcher } from './dispatcher.ts'
 import { Exchange, type Receiver } from './exchange.ts'
-import { createHeaderList, type HeaderList, type OwnHeaders, withOwn } from './header-lists.ts'
+import {
+  createHeaderList,
+  type HeaderList,
+  type IsNeverPassed,
+  type OwnHeaders,
+  withOwn,
+} from './header-lists.ts'
 import { createHealth, type Health, type HealthWords } from './health.ts'
 import { createServedModels, type ServedModels } from './served-models.ts'
 
@@ -45,12 +51,17 @@ export interface Upstream extends ServedModels {
   readonly close: () => Promise<void>
 }
 
+export interface UpstreamOptions {
+  readonly clock: Clock
+  readonly isNeverPassed: IsNeverPassed
+  readonly words?: HealthWords
+}
+
 /** Opens one upstream; connections are made when they are needed. Throws where `baseUrl` is not a valid URL. */
 export function openUpstream(
   config: UpstreamConfig,
   provider: Provider,
-  clock: Clock,
-  words?: HealthWords,
+  { clock, isNeverPassed, words }: UpstreamOptions,
 ): Upstream {
   const base = new URL(config.baseUrl)
   const { protocol, origin, pathname, hostname } = base
@@ -82,8 +93,14 @@ export function openUpstream(
     takesStreamOptions: config.streamOptions !== 'never',
     health,
     passed: {
-      request: createHeaderList([...provider.requestHeaders, ...(config.passRequestHeaders ?? [])]),
-      answer: createHeaderList([...provider.answerHeaders, ...(config.passAnswerHeaders ?? [])]),
+      request: createHeaderList(
+        [...provider.requestHeaders, ...(config.passRequestHeaders ?? [])],
+        isNeverPassed,
+      ),
+      answer: createHeaderList(
+        [...provider.answerHeaders, ...(config.passAnswerHeaders ?? [])],
+        isNeverPassed,
+      ),
     },
     send(request, receiver) {
       const { headersTimeoutMs = options.headersTimeoutMs, onBehalfOf } = request

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { percentDecoded } from '#lib/percent-decoded.ts'
 
 /** CloudEvents 1.0.2 over HTTP, section 3: the three ways in which a body may be events. */
 export type EventForm = 'plain' | 'structured' | 'batch' | 'binary'
@@ -24,9 +25,5 @@ export function binaryEvent(headers: IncomingHttpHeaders, data: unknown): object
 function attributeOf(value: string): string {
   const quoted = /^"(.*)"$/.exec(value)?.[1]
   const text = quoted === undefined ? value : quoted.replace(/\\(.)/g, '$1')
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  return percentDecoded(text) ?? text
 }

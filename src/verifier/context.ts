@@ -1,6 +1,7 @@
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import type { BodyBudget } from '#http/body.ts'
+import type { CredentialReader } from '#http/credential.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Meter } from '#metering/meter.ts'
@@ -12,6 +13,8 @@ export interface VerifierContext {
   readonly adminKeys: Pick<AdminKeyStore, 'findAdminKey'>
   readonly metering: Pick<MeteringStore, 'renewLease'>
   readonly policy: Policy
+  /** Reads the access token of a client. */
+  readonly credentialOf: CredentialReader
   readonly clock: Clock
   readonly log: Log
   /** Shared with the gateway: guesses at access tokens count together on both planes. */

@@ -4,7 +4,6 @@ import { familyOf } from '#core/family.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import { type Answer, refuse } from '#http/answer.ts'
-import { credentialOf } from '#http/credential.ts'
 import type { Visit } from '#http/visit.ts'
 import { ask } from './asking.ts'
 import type { VerifierContext } from './context.ts'
@@ -19,7 +18,7 @@ export async function verify(visit: Visit, context: VerifierContext): Promise<An
   const { requestId, address, route, request } = visit
   const pass = passOf(visit, context)
   if (pass.kind === 'refused') return pass
-  const accessToken = credentialOf(request.headers)
+  const accessToken = context.credentialOf(request.headers)
   if (accessToken === undefined) return refuse('missing_credential')
   const question = { requestId, accessToken, address, route, isMetered: false, pass: pass.value }
   // The proxy asks for its own client, so what it has forwarded is that client's address.

@@ -10,13 +10,16 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '#gateway/gateway.ts'
 import { createUpstreamLog } from '#gateway/upstream-log.ts'
 import { createClientAddress } from '#http/client-address.ts'
+import { createCredentialReader } from '#http/credential.ts'
 import { inTurn } from '#http/in-turn.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openMeter } from '#metering/batcher.ts'
 import { createInputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
-import { providers } from '#providers/all.ts'
+import { providers as allProviders } from '#providers/all.ts'
+import { accessTokenHeadersOf } from '#providers/gathered.ts'
+import type { Provider } from '#providers/provider.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
@@ -47,6 +50,8 @@ export interface Harness {
 
 export interface HarnessOptions {
   readonly upstreams: readonly UpstreamConfig[]
+  /** Absent: those of the product. */
+  readonly providers?: readonly Provider[]
   readonly policy?: Partial<PolicySettings>
   readonly gateway?: Partial<GatewayOptions>
   /** Wraps the gateway's meter. */
@@ -54,6 +59,7 @@ export interface HarnessOptions {
 }
 
 export async function openHarness(kind: DatabaseKind, options: HarnessOptions): Promise<Harness> {
+  const { providers = allProviders } = options
   const database = await kind.create()
   const policySettings = { ...testPolicy, ...options.policy }
   const store = await openStore(database.settings({ policy: policySettings }))
@@ -83,6 +89,7 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
     ...options.gateway,
   })
   const account = createAccount({
+    credentialOf: createCredentialReader(accessTokenHeadersOf(providers)),
     meter,
     users: store.users,
     usage: store.usage,

@@ -5,10 +5,13 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createClientAddress } from '#http/client-address.ts'
+import { createCredentialReader } from '#http/credential.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openMeter } from '#metering/batcher.ts'
 import type { Meter } from '#metering/meter.ts'
+import { providers } from '#providers/all.ts'
+import { accessTokenHeadersOf } from '#providers/gathered.ts'
 import { openStore } from '#storage/open.ts'
 import type { AdminKeyStore, Store } from '#storage/store.ts'
 import { createVerifier } from '#verifier/verifier.ts'
@@ -76,6 +79,7 @@ export async function openVerifierHarness(
     adminKeys: options.wrapKeys?.(store.adminKeys) ?? store.adminKeys,
     metering: store.metering,
     policy: createPolicy(settings),
+    credentialOf: createCredentialReader(accessTokenHeadersOf(providers)),
     clock: () => clock.now,
     log: createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } }),
     throttle: createThrottle(() => clock.now),

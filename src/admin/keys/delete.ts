@@ -1,8 +1,8 @@
 import type { Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
-import { decodeSegment } from '#admin/request/target.ts'
 import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
+import { percentDecoded } from '#lib/percent-decoded.ts'
 import { keySchemas } from './schemas.ts'
 
 /** DELETE /admin/keys/{id}: the key stops working at once. */
@@ -15,7 +15,7 @@ export const deleteKey: Operation = {
   answer: { description: 'The key was deleted', schema: keySchemas.deleted },
   refusals: ['not_found', 'conflict'],
   async handle(c, { store, clock }) {
-    const id = decodeSegment(c.get('target').path.split('/').at(-1) ?? '')
+    const id = percentDecoded(c.get('target').path.split('/').at(-1) ?? '')
     if (id === undefined) return refused(createProblem('not_found'))
     switch (await store.adminKeys.deleteAdminKey(id, clock())) {
       case 'deleted':

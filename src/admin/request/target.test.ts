@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decodeSegment, parseQuery, parseRequestTarget } from './target.ts'
+import { percentDecoded } from '#lib/percent-decoded.ts'
+import { parseQuery, parseRequestTarget } from './target.ts'
 
 const targets: readonly (readonly [string, string, string])[] = [
   ['/admin/users', '/admin/users', ''],
@@ -21,10 +22,10 @@ describe('a request target', () => {
   }
 
   it('is decoded once and strictly', () => {
-    assert.equal(decodeSegment('a%2Fb+c'), 'a/b+c')
-    assert.equal(decodeSegment('%252F'), '%2F')
+    assert.equal(percentDecoded('a%2Fb+c'), 'a/b+c')
+    assert.equal(percentDecoded('%252F'), '%2F')
     for (const broken of ['%', '%2', '%zz', '%ff', '%c0%af', '%ed%a0%80'])
-      assert.equal(decodeSegment(broken), undefined)
+      assert.equal(percentDecoded(broken), undefined)
   })
 })
 

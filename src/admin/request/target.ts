@@ -1,5 +1,6 @@
 import type { Issue } from '#core/errors.ts'
 import { invalid, type Parsed, parsed } from '#core/parsed.ts'
+import { percentDecoded } from '#lib/percent-decoded.ts'
 
 /**
  * The target of the request line, split as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive broken
@@ -20,15 +21,6 @@ export function parseRequestTarget(raw: string): RequestTarget {
   const at = sent.indexOf('?')
   const path = at < 0 ? sent : sent.slice(0, at)
   return { path: path === '' ? '/' : path, query: at < 0 ? '' : sent.slice(at + 1) }
-}
-
-/** Decodes percent-escapes; undefined where one is broken or the bytes are not UTF-8. */
-export function decodeSegment(segment: string): string | undefined {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return undefined
-  }
 }
 
 const nameLengthMax = 80
@@ -52,8 +44,8 @@ export function parseQuery(query: string): Parsed<ReadonlyMap<string, string>> {
   for (const pair of query.split('&')) {
     if (pair === '') continue
     const at = pair.indexOf('=')
-    const name = decodeSegment((at < 0 ? pair : pair.slice(0, at)).replaceAll('+', ' '))
-    const value = at < 0 ? '' : decodeSegment(pair.slice(at + 1).replaceAll('+', ' '))
+    const name = percentDecoded((at < 0 ? pair : pair.slice(0, at)).replaceAll('+', ' '))
+    const value = at < 0 ? '' : percentDecoded(pair.slice(at + 1).replaceAll('+', ' '))
     if (name === undefined) return invalid('', 'the query holds a broken percent-escape')
     if (value === undefined) return invalid(name, 'holds a broken percent-escape')
     if (values.has(name)) return invalid(name, 'is given twice')

@@ -1,12 +1,12 @@
 import type { Answer } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
-import { decodeSegment } from '#admin/request/target.ts'
 import { createProblem, type Issue, type Problem } from '#core/errors.ts'
 import { badInput, issuesUnder } from '#core/issues.ts'
 import { type Reading, read, refused } from '#core/reading.ts'
 import type { User } from '#core/user.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
+import { percentDecoded } from '#lib/percent-decoded.ts'
 import type { UsersWritten } from '#storage/store.ts'
 import { unlessDamaged } from './damaged.ts'
 import { accessTokenIssues } from './wire.ts'
@@ -15,7 +15,7 @@ import { accessTokenIssues } from './wire.ts'
 export function readUserRef(c: AdminContext): Reading<UserRef> {
   // The route matched these segments: /admin/users/{token}, with or without more behind.
   const segment = c.get('target').path.split('/')[3] ?? ''
-  const name = decodeSegment(segment)
+  const name = percentDecoded(segment)
   if (name === undefined)
     return refused(badInput([{ path: 'token', message: 'the path holds a broken percent-escape' }]))
   if (isUserId(name)) return read({ id: name })

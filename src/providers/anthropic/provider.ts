@@ -1,3 +1,4 @@
+import { readDataList } from '#providers/listed-models.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream/meter.ts'
@@ -52,9 +53,12 @@ export const anthropic: Provider = {
   publicBaseUrl: 'https://api.anthropic.com',
   isOfficialHost: (hostname) => hostname.endsWith('.anthropic.com'),
   presets,
+  pathPrefix: '/v1',
   endpoints,
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ 'x-api-key': apiKey }),
+  accessTokenHeaders: ['x-api-key'],
+  privateHeaders: [],
   defaultHeaders: { 'anthropic-version': '2023-06-01' },
   claims: (headers) => headers['anthropic-version'] !== undefined,
   requestIdHeader: 'request-id',
@@ -71,6 +75,11 @@ export const anthropic: Provider = {
     'x-claude-code-*',
   ],
   answerHeaders: answerHeadersAnywhere,
+  modelsPath: '/v1/models',
+  upstreamModelsPath: '/v1/models',
+  // The service sends long lists in pages.
+  modelsQuery: '?limit=1000',
+  readModelList: readDataList,
   renderModelList,
   renderModel,
 }

@@ -1,3 +1,4 @@
+import { readDataList } from '#providers/listed-models.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
 import { openStreamMeter } from '#providers/stream/meter.ts'
@@ -88,9 +89,13 @@ export const openai: Provider = {
   publicBaseUrl: 'https://api.openai.com/v1',
   isOfficialHost,
   presets,
+  pathPrefix: '/v1',
   endpoints,
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
+  accessTokenHeaders: [],
+  // Azure's and Google's.
+  privateHeaders: ['api-key', 'x-goog-api-key'],
   defaultHeaders: {},
   // This protocol claims every request that no other protocol claims.
   claims: () => true,
@@ -115,6 +120,11 @@ export const openai: Provider = {
     'openai-model',
     'x-reasoning-included',
   ],
+  modelsPath: '/v1/models',
+  upstreamModelsPath: '/models',
+  // Some services send long lists in pages, others ignore the parameter.
+  modelsQuery: '?limit=1000',
+  readModelList: readDataList,
   renderModelList,
   renderModel,
 }
