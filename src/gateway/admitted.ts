@@ -2,14 +2,18 @@ import type { Admitted } from '#core/admission.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
 import type { Form } from '#lib/form-fields.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
-import type { Endpoint, ModelRequest } from '#providers/provider.ts'
+import type { ClientEndpoint, ModelRequest, Provider, UpstreamEndpoint } from '#providers/provider.ts'
 import type { Block } from './relays.ts'
 import type { Visit } from './visit.ts'
 
 /** An admitted request with all that its relay needs. Its entry is open and must be settled. */
 export interface AdmittedRequest {
   readonly visit: Visit
-  readonly endpoint: Endpoint
+  /** The operation that the client called. */
+  readonly endpoint: ClientEndpoint
+  /** The protocol in which upstreams are asked, and its operation. */
+  readonly upstreamProvider: Provider
+  readonly upstreamEndpoint: UpstreamEndpoint
   readonly userId: string
   /** The coming block of its user, if its time is known already. */
   readonly block: Block | undefined

@@ -1,6 +1,6 @@
 import { codingNameOf, toCoding } from '#lib/content-coding.ts'
 import type { OperatorRefusal } from '#providers/operator-refusal.ts'
-import type { Endpoint, StreamMeter, StreamOptions } from '#providers/provider.ts'
+import type { StreamMeter, StreamOptions, UpstreamEndpoint } from '#providers/provider.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 import type { Figures } from './charge.ts'
 import { type CodedAnswer, type OpenedCoded, openCoded } from './coded-answer.ts'
@@ -52,7 +52,7 @@ function isStreamOf(headers: AnswerHeaders): boolean {
 
 /** @param options how to read a stream */
 export function openAnswerReader(
-  endpoint: Endpoint,
+  endpoint: UpstreamEndpoint,
   headers: AnswerHeaders,
   options: ReaderOptions,
 ): AnswerReader {
@@ -92,7 +92,7 @@ function wordOf(value: string | string[] | undefined): string {
   return (first ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
-function openReader(endpoint: Endpoint, isStream: boolean, options: StreamOptions): AnswerReader {
+function openReader(endpoint: UpstreamEndpoint, isStream: boolean, options: StreamOptions): AnswerReader {
   return isStream
     ? readStream(endpoint.openStream(options), options)
     : new WholeAnswerReader(endpoint, options)

@@ -1,5 +1,6 @@
 import type { Form } from '#lib/form-fields.ts'
-import { applyEdits, editForMember, removalOf } from '#providers/body-edits.ts'
+import { applyEdits, editForMember } from '#providers/body-edits.ts'
+import { namesModel, withModel } from '#providers/model-path.ts'
 import type { BodyEdit, RequestChanges } from '#providers/provider.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
 import { requestHeaders } from '#upstreams/header-lists.ts'
@@ -18,7 +19,9 @@ const staleMax = 3
 export class Attempts {
   readonly #job: AdmittedRequest
   readonly #candidates: readonly Upstream[]
-  readonly #path: string
+  readonly #query: string
+  /** The model is in the path, and not in the body. */
+  readonly #isInPath: boolean
   #count = 0
   #next = 0
   #staleCount = 0
@@ -30,8 +33,8 @@ export class Attempts {
     this.#candidates = candidates
     const url = job.visit.request.url ?? ''
     const query = url.indexOf('?')
-    const { upstreamPath } = job.endpoint
-    this.#path = query < 0 ? upstreamPath : upstreamPath + passedQuery(url.slice(query))
+    this.#query = query < 0 ? '' : passedQuery(url.slice(query))
+    this.#isInPath = namesModel(job.upstreamEndpoint.upstreamPath)
   }
 
   get hasNext(): boolean {
@@ -66,7 +69,7 @@ export class Attempts {
 
   #send(upstream: Upstream, receiver: Receiver): void {
     const { visit } = this.#job
-    const { method = 'POST', hasNoBody } = this.#job.endpoint
+    const { method = 'POST', hasNoBody } = this.#job.upstreamEndpoint
     const headers = requestHeaders(visit.request.rawHeaders, upstream.passed.request)
     const body = hasNoBody ? null : this.#bodyFor(upstream)
     noteSent(visit)
@@ -74,7 +77,7 @@ export class Attempts {
     const attempt = this.#count
     const request = {
       method,
-      path: this.#path,
+      path: this.#pathFor(upstream),
       headers,
       body,
       onBehalfOf: this.#job.userId,
@@ -84,6 +87,13 @@ export class Attempts {
     if (this.#count === attempt) this.#exchange = exchange
   }
 
+  #pathFor(upstream: Upstream): string {
+    const { request, upstreamEndpoint } = this.#job
+    const { upstreamPath } = upstreamEndpoint
+    if (!this.#isInPath) return upstreamPath + this.#query
+    return withModel(upstreamPath, upstream.upstreamNameOf(request.model)) + this.#query
+  }
+
   /** The output cap of each answer, if one was written into the request that was sent last. */
   get outputWritten(): number | undefined {
     return this.#outputWritten
@@ -91,7 +101,7 @@ export class Attempts {
 
   /** The body to send: the client's own bytes if nothing has to be changed. */
   #bodyFor(upstream: Upstream): Buffer {
-    const { body, members, request, decision, endpoint } = this.#job
+    const { body, members, request, decision, upstreamEndpoint } = this.#job
     const { outputMost, advisorMost } = decision
     const changes: RequestChanges = {
       outputMost: request.hasOutput ? outputMost : undefined,
@@ -101,26 +111,23 @@ export class Attempts {
       refusesUnknown: upstream.refusesUnknown,
       isOfficial: upstream.isOfficial,
       addsUsage: request.lacksUsage && upstream.takesStreamOptions,
+      refusesStreamOptions: !upstream.takesStreamOptions,
     }
-    const edits = endpoint.editsFor(body, members, changes)
+    const edits = upstreamEndpoint.editsFor(body, members, changes)
     this.#outputWritten = edits.find(({ bound }) => bound !== undefined)?.bound
-    return applyEdits(body, edits.concat(editsForUpstream(upstream, this.#job)))
+    return applyEdits(body, this.#isInPath ? edits : edits.concat(editsForUpstream(upstream, this.#job)))
   }
 }
 
-/** Names the model as the upstream does, and removes the member that the upstream refuses. */
+/** Names the model as the upstream does. */
 function editsForUpstream(
   upstream: Upstream,
-  { body, members, request, form }: AdmittedRequest,
+  { members, request, form }: AdmittedRequest,
 ): readonly BodyEdit[] {
-  if (request.isStandIn) return []
+  if (request.isStandIn) return noEdits
   const name = upstream.upstreamNameOf(request.model)
-  if (form) return name === request.model ? [] : editsOfForm(form, name)
-  const removal = upstream.takesStreamOptions ? undefined : removalOf(body, members, 'stream_options')
-  if (name === request.model && !removal) return noEdits
-  const edits = name === request.model ? [] : [editForMember(members, 'model', JSON.stringify(name))]
-  if (removal) edits.push(removal)
-  return edits
+  if (name === request.model) return noEdits
+  return form ? editsOfForm(form, name) : [editForMember(members, 'model', JSON.stringify(name))]
 }
 
 const noEdits: readonly BodyEdit[] = []

@@ -20,7 +20,7 @@ import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
 import { type InputSize, measureInput } from '#providers/input-size.ts'
 import { type ModelsElsewhere, mayStray } from '#providers/models-elsewhere.ts'
-import type { Endpoint, LimitsView, ModelRequest } from '#providers/provider.ts'
+import type { Endpoint, LimitsView, ModelRequest, Provider } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { NamedModels } from './named-models.ts'
 import type { Block } from './relays.ts'
@@ -113,6 +113,8 @@ async function admitFrom(
   const job = {
     visit,
     endpoint: parsed.endpoint,
+    upstreamProvider: visit.provider,
+    upstreamEndpoint: parsed.endpoint,
     userId,
     block,
     body: parsed.body,
@@ -275,11 +277,11 @@ function parseScanned(
     const stated = applyEdits(body, [editForMember(members, 'model', JSON.stringify(promptModel))])
     return parse(stated, visit, endpoint, context)
   }
-  const reading = endpoint.readRequest(body, members)
+  const reading = endpoint.readRequest(body, members, visit.model)
   if (reading.kind === 'refused') return reading
   const { request } = reading
   const parsed: Parsed = { kind: 'parsed', body, endpoint, members, request, ...noEstimate }
-  return endpoint.isMetered ? withEstimate(parsed, context) : parsed
+  return endpoint.isMetered ? withEstimate(parsed, visit.provider, context) : parsed
 }
 
 function lacksModel({ byKey }: JsonMembers, { modelMayBeIn }: Endpoint): boolean {
@@ -290,9 +292,13 @@ type InputEstimate = Pick<Parsed, 'input' | 'inputUnits'>
 
 const noEstimate: InputEstimate = { input: 0, inputUnits: undefined }
 
-function withEstimate(parsed: Parsed, context: IntakeContext): Parsed | Promise<Parsed> {
+function withEstimate(
+  parsed: Parsed,
+  { inputMembers }: Provider,
+  context: IntakeContext,
+): Parsed | Promise<Parsed> {
   const { body, members, request } = parsed
-  const size = measureInput(body, members, request.model)
+  const size = measureInput(body, members, request.model, inputMembers)
   if (size instanceof Promise) return size.then((later) => withSize(parsed, later, context))
   return withSize(parsed, size, context)
 }

@@ -147,14 +147,14 @@ export class Relay implements Receiver {
     this.block = job.block
     this.#job = job
     this.#context = context
-    const { visit, endpoint, request } = job
+    const { visit, upstreamProvider, upstreamEndpoint, request } = job
     const { model, elsewhere, isStandIn } = request
     const asked = isStandIn ? undefined : model
     const candidates = context.upstreams.candidatesFor(
-      visit.provider.name,
+      upstreamProvider.name,
       asked,
       elsewhere?.names,
-      endpoint.upstream,
+      upstreamEndpoint.upstream,
     )
     this.#attempts = new Attempts(job, candidates)
     this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#resume())
@@ -207,18 +207,18 @@ export class Relay implements Receiver {
   }
 
   #failUnserved(): void {
-    const { visit, request, decision } = this.#job
+    const { visit, upstreamProvider, request, decision } = this.#job
     const family = decision.quota?.family ?? 'its family'
-    const { requestId, provider } = visit
+    const { name: provider } = upstreamProvider
     const { upstreams, unserved } = this.#context
-    if (upstreams.candidatesFor(provider.name, request.model).length > 0) {
+    if (upstreams.candidatesFor(provider, request.model).length > 0) {
       const names = request.elsewhere?.names ?? []
       const isMissing = (name: string) =>
-        upstreams.candidatesFor(provider.name, request.model, [name]).length === 0
+        upstreams.candidatesFor(provider, request.model, [name]).length === 0
       this.#fail(createNotServed(names.find(isMissing) ?? names.join(', ')))
       return
     }
-    unserved.note({ requestId, provider: provider.name, model: request.model, family })
+    unserved.note({ requestId: visit.requestId, provider, model: request.model, family })
     this.#fail(createNotServed(request.model))
   }
 
@@ -248,9 +248,9 @@ export class Relay implements Receiver {
 
   /** Begins to pass the answer on, once the reservation is durable. */
   #open(status: number, headers: AnswerHeaders): void {
-    const { endpoint, request } = this.#job
+    const { upstreamEndpoint, request } = this.#job
     const namesModels = mayStray(request.elsewhere)
-    const reader = openAnswerReader(endpoint, headers, {
+    const reader = openAnswerReader(upstreamEndpoint, headers, {
       withholdsUsage: request.lacksUsage,
       answers: request.choices,
       namesModels,

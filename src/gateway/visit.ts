@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Visit as HttpVisit, type VisitOptions } from '#http/visit.ts'
-import type { Endpoint, Provider } from '#providers/provider.ts'
+import type { ClientEndpoint, Provider } from '#providers/provider.ts'
 
 /** One HTTP request at the gateway, from its arrival to the end of its answer. */
 export class Visit extends HttpVisit {
@@ -11,7 +11,7 @@ export class Visit extends HttpVisit {
   /** The provider in whose format the request is answered. */
   provider: Provider
   /** The operation that was called; undefined where the path is not one. */
-  endpoint: Endpoint | undefined
+  endpoint: ClientEndpoint | undefined
   /** The model that the path names; undefined if the body does. */
   model: string | undefined
 

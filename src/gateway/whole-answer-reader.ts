@@ -1,5 +1,5 @@
 import type { OperatorRefusal } from '#providers/operator-refusal.ts'
-import type { Endpoint, StreamMeter, StreamOptions } from '#providers/provider.ts'
+import type { StreamMeter, StreamOptions, UpstreamEndpoint } from '#providers/provider.ts'
 import { type Figures, noFigures } from './charge.ts'
 
 /**
@@ -23,13 +23,13 @@ export class WholeAnswerReader {
   readonly isStream = false
   readonly takesEvents = false
   readonly coded = undefined
-  readonly #endpoint: Endpoint
+  readonly #endpoint: UpstreamEndpoint
   readonly #options: StreamOptions
   readonly #kept = new KeptEnd()
   #read: Figures | undefined
   #hasEnded = false
 
-  constructor(endpoint: Endpoint, options: StreamOptions) {
+  constructor(endpoint: UpstreamEndpoint, options: StreamOptions) {
     this.#endpoint = endpoint
     this.#options = options
   }

@@ -1,7 +1,7 @@
 import type { AdvisorAsked, AdvisorMost } from '#core/output-need.ts'
 import { elementsOf, openList, openObject } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
-import { editForMember } from './body-edits.ts'
+import { editForMember, movedBy } from './body-edits.ts'
 import { stringOf } from './figures.ts'
 import type { MemberReader } from './member-reader.ts'
 import { boundOf } from './output-bounds.ts'
@@ -50,8 +50,7 @@ export function advisorEdits(
       const bound = name === 'max_uses' ? most.uses : most.output
       const stated = statedOf(advisor, name)
       if (stated !== undefined && stated <= bound) return []
-      const edit = editForMember(advisor.members, name, String(bound))
-      return [{ ...edit, start: edit.start + advisor.start, end: edit.end + advisor.start }]
+      return [movedBy(advisor.start, editForMember(advisor.members, name, String(bound)))]
     }),
   )
 }

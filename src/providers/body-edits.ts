@@ -1,4 +1,4 @@
-import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
+import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import type { BodyEdit } from './provider.ts'
 
 /** Splices edits into a body. They must not overlap; edits at the same place keep their order. */
@@ -28,6 +28,29 @@ export function editForMember(members: JsonMembers, key: string, json: string): 
     end: insertAt,
     text: `${JSON.stringify(key)}:${json}${members.isEmpty ? '' : ','}`,
   }
+}
+
+/**
+ * The edits of an object that is a top-level member, as edits of the body. An empty list if the member is absent, or is not
+ * an object in which each member is given once.
+ */
+export function editsWithin(
+  body: Buffer,
+  { byKey }: JsonMembers,
+  key: string,
+  editsOf: (text: Buffer, members: JsonMembers) => readonly BodyEdit[],
+): readonly BodyEdit[] {
+  const member = byKey.get(key)
+  if (!member) return []
+  const text = body.subarray(member.start, member.end)
+  const inner = readMembers(text)
+  if (inner.kind !== 'members') return []
+  return editsOf(text, inner.members).map((edit) => movedBy(member.start, edit))
+}
+
+/** An edit of a part of a body as one of the body, in which the part begins at `offset`. */
+export function movedBy(offset: number, edit: BodyEdit): BodyEdit {
+  return { ...edit, start: edit.start + offset, end: edit.end + offset }
 }
 
 /** The edit that gives a top-level member another name. The name must be new, and the body well-formed. */

@@ -4,13 +4,14 @@ import fc from 'fast-check'
 import { noFactors } from '#core/input-kinds.ts'
 import { readMembers, scanMembers } from '#lib/json-members.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from './estimate.ts'
+import { inputMembers } from './input-members.ts'
 import { measureInput } from './input-size.ts'
 
 async function sizeOf(text: string, model = 'gpt-4o') {
   const body = Buffer.from(text)
   const reading = await scanMembers(body)
   return reading.kind === 'members'
-    ? measureInput(body, reading.members, model)
+    ? measureInput(body, reading.members, model, inputMembers)
     : assert.fail(reading.message)
 }
 
@@ -352,7 +353,7 @@ it('lets the event loop turn on a large body', async () => {
     const reading = readMembers(body)
     let turns = 0
     const timer = setInterval(() => (turns += 1), 0)
-    if (reading.kind === 'members') await measureInput(body, reading.members, 'gpt-5')
+    if (reading.kind === 'members') await measureInput(body, reading.members, 'gpt-5', inputMembers)
     clearInterval(timer)
     assert.ok(turns > 3, `${turns} turns`)
   }

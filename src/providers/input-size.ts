@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
 import { openTextWalk, toolMembers } from './input-walk.ts'
+import type { InputMembers } from './provider.ts'
 
 /**
  * The amount of each kind of content in a request's body, measured in one pass over its bytes. A tokeniser takes 7-30 ms
@@ -44,20 +45,8 @@ export interface MediaCount {
   audio: number
 }
 
-/** Members that are not part of the model's input. */
-const unread: ReadonlySet<string> = new Set(
-  (
-    'model user metadata stream stream_options store service_tier logit_bias previous_response_id conversation ' +
-    'prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier include reasoning thinking ' +
-    'modalities audio container encoding_format stop stop_sequences truncation context_management betas'
-  ).split(' '),
-)
-
 /** Members that may hold text that was tokenised already: each number is one unit. */
 const mayBeNumbers: ReadonlySet<string> = new Set(['input', 'prompt'])
-
-/** Members that name something which the provider holds and reads as well. */
-const namesMore: ReadonlySet<string> = new Set(['previous_response_id', 'conversation'])
 
 /** Bytes between two turns of the event loop: about half a millisecond. */
 const sliceBytes = 128 * 1024
@@ -72,11 +61,12 @@ export function measureInput(
   body: Buffer,
   members: JsonMembers,
   model: string,
+  inputMembers: InputMembers,
 ): InputSize | Promise<InputSize> {
   const size = createSize()
-  if (body.length > sliceBytes) return measureInSlices(size, body, members, model)
+  if (body.length > sliceBytes) return measureInSlices(size, body, members, model, inputMembers)
   for (const member of members.byKey.values()) {
-    if (!isMeasured(size, body, member)) continue
+    if (!isMeasured(size, body, member, inputMembers)) continue
     const { ascii, other } = size
     openWalk(size, body, members, member, model)(sliceBytes)
     if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
@@ -89,9 +79,10 @@ async function measureInSlices(
   body: Buffer,
   members: JsonMembers,
   model: string,
+  inputMembers: InputMembers,
 ): Promise<InputSize> {
   for (const member of members.byKey.values()) {
-    if (!isMeasured(size, body, member)) continue
+    if (!isMeasured(size, body, member, inputMembers)) continue
     const { ascii, other } = size
     const walk = openWalk(size, body, members, member, model)
     while (!walk(sliceBytes)) await setImmediate()
@@ -123,7 +114,12 @@ function createSize(): InputSize {
 }
 
 /** Whether the model reads a member's value; notes what its name alone says. */
-function isMeasured(size: InputSize, body: Buffer, { key, start }: JsonMember): boolean {
+function isMeasured(
+  size: InputSize,
+  body: Buffer,
+  { key, start }: JsonMember,
+  { unread, namesMore }: InputMembers,
+): boolean {
   const first = body[start]
   if (namesMore.has(key)) size.isWhole &&= first === letterN
   if (first === openBrace) {

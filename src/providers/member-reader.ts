@@ -10,8 +10,12 @@ import { otherSpelling } from './spellings.ts'
  */
 export interface MemberReader {
   readonly problem: () => Problem | undefined
-  /** The model's name; empty if there is a problem. */
-  readonly model: () => string
+  /**
+   * The model's name; empty if there is a problem.
+   *
+   * @param named the model that the path names; the body must then name none
+   */
+  readonly model: (named?: string) => string
   /** Undefined if it is absent or null. */
   readonly boolean: (key: string) => boolean | undefined
   readonly integer: (key: string, bounds: IntegerBounds) => number | undefined
@@ -53,14 +57,16 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
     }
   }
 
-  function model(): string {
+  function model(named?: string): string {
     const other = otherSpelling(members)
     if (other !== undefined)
       refuse(
         other.key,
         `The member ${other.name} must be spelled so: some servers read other spellings as well.`,
       )
-    const value = read('model')
+    if (named !== undefined && members.byKey.has('model'))
+      refuse('model', 'The path names the model, so the member model must be left out.')
+    const value = named ?? read('model')
     if (value === undefined) refuse('model', 'You must provide a model: the member model is missing.')
     else if (typeof value !== 'string' || value === '' || holdsControl(value)) {
       refuse('model', 'The member model must be a non-empty string without control characters.')

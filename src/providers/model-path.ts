@@ -6,6 +6,10 @@ import { percentDecoded } from '#lib/percent-decoded.ts'
  */
 const place = '{model}'
 
+export function namesModel(template: string): boolean {
+  return template.includes(place)
+}
+
 /** The path for this model; a path without a place stays as it is. */
 export function withModel(template: string, model: string): string {
   return template.replace(place, () => encodeURIComponent(model))

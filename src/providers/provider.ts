@@ -25,6 +25,8 @@ export interface Provider extends ProblemWords {
   readonly pathPrefix: string
   /** The operations that this protocol's clients call. */
   readonly endpoints: readonly Endpoint[]
+  /** How the members of its requests count as input. */
+  readonly inputMembers: InputMembers
   /**
    * An endpoint for a route that the operator passes through; its model and its usage are read as in the known endpoints.
    */
@@ -96,6 +98,14 @@ export interface Preset {
   }
 }
 
+/** Members of a request's body, at its top level, that do not simply hold text for the model. */
+export interface InputMembers {
+  /** Members that the model does not read. */
+  readonly unread: ReadonlySet<string>
+  /** Members that name something which the provider holds, and which the model reads as well: an earlier answer, a cache. */
+  readonly namesMore: ReadonlySet<string>
+}
+
 /** How many bytes of a stream's beginning are kept for an error at its end. */
 export const openingBytesMax = 1024
 
@@ -121,16 +131,15 @@ export interface ListedModel {
   readonly source?: Readonly<Record<string, unknown>>
 }
 
-/** One operation of a protocol. */
-export interface Endpoint {
-  /** Path on the gateway, e.g. `/v1/chat/completions`. */
+/** One operation of a protocol, which upstreams of the same protocol serve. */
+export interface Endpoint extends ClientEndpoint, UpstreamEndpoint {}
+
+/** How clients call an operation, and how it is counted. */
+export interface ClientEndpoint {
+  /** Path on the gateway, e.g. `/v1/chat/completions`. In `/v1beta/models/{model}:generate` the path names the model. */
   readonly path: string
   /** Absent: POST. */
   readonly method?: PassedMethod
-  /** A request's body is neither read nor sent on. */
-  readonly hasNoBody?: true
-  /** Path below an upstream's base address, e.g. `/chat/completions`. */
-  readonly upstreamPath: string
   /** Present if this operation's clients read problems in another format than the protocol's. */
   readonly problems?: ProblemWords
   /** False for what costs nothing (counting): admitted and recorded, but nothing is reserved or charged. */
@@ -148,10 +157,27 @@ export interface Endpoint {
   readonly withoutModel?: Endpoint
   /** The request that is assumed if requests of this operation never name a model. */
   readonly standIn?: ModelRequest
+  /**
+   * Reads what the gateway has to know from the body's top-level members.
+   *
+   * @param named the model that the path names
+   */
+  readonly readRequest: (body: Buffer, members: JsonMembers, named?: string) => RequestReading
+}
+
+/** How an upstream is asked for an operation, and how its answer is read. */
+export interface UpstreamEndpoint {
+  /**
+   * Path below an upstream's base address, e.g. `/chat/completions`. In `/models/{model}:generate` the path names the model,
+   * and the body does not.
+   */
+  readonly upstreamPath: string
+  /** Absent: POST. */
+  readonly method?: PassedMethod
+  /** A request's body is neither read nor sent on. */
+  readonly hasNoBody?: true
   /** The only upstream that requests go to; absent: any that serves the model. */
   readonly upstream?: string
-  /** Reads what the gateway has to know from the body's top-level members. */
-  readonly readRequest: (body: Buffer, members: JsonMembers) => RequestReading
   /** The changes that the body needs before it is sent on; often an empty list. */
   readonly editsFor: (body: Buffer, members: JsonMembers, changes: RequestChanges) => readonly BodyEdit[]
   /**
@@ -249,6 +275,8 @@ export interface RequestChanges {
   readonly isOfficial?: boolean
   /** Whether to ask a stream for its usage. */
   readonly addsUsage?: boolean
+  /** This upstream refuses `stream_options`. */
+  readonly refusesStreamOptions?: boolean
 }
 
 /** Replaces bytes `start` to `end` (exclusive) by `text`; `start === end` inserts. */

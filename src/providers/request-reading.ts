@@ -5,14 +5,19 @@ import { readModelsElsewhere } from './models-elsewhere.ts'
 import { type BoundRule, boundEdits } from './output-bounds.ts'
 import type { BodyEdit, ModelRequest, RequestChanges, RequestReading } from './provider.ts'
 
-/** Reads what every request states, beside what its endpoint has read. The first problem of either refuses the request. */
+/**
+ * Reads what every request states, beside what its endpoint has read. The first problem of either refuses the request.
+ *
+ * @param named the model that the path names
+ */
 export function concludeReading(
   read: MemberReader,
   body: Buffer,
   members: JsonMembers,
   rest: Omit<ModelRequest, 'model'>,
+  named?: string,
 ): RequestReading {
-  const model = read.model()
+  const model = read.model(named)
   const elsewhere = readModelsElsewhere(read, body, members, model)
   const problem = read.problem()
   return problem ? { kind: 'refused', problem } : { kind: 'read', request: { model, elsewhere, ...rest } }

@@ -23,13 +23,15 @@ export interface UsageReader {
 
 /** The names of a whole answer's members that state usage. */
 export interface UsageMembers {
+  /** Absent: `usage`. */
+  readonly usage?: string
   readonly tools?: string
   readonly tier?: string
 }
 
 /** Reads the usage of a whole answer from its top level; the rest of the body is not parsed. */
 export function readBodyUsage(body: Buffer, reader: UsageReader, members: UsageMembers = {}): void {
-  const usage = recordAt(body, 'usage')
+  const usage = recordAt(body, members.usage ?? 'usage')
   if (usage) reader.take(usage)
   const tools = members.tools === undefined ? undefined : recordAt(body, members.tools)
   if (tools) reader.takeTools(tools)

@@ -58,7 +58,8 @@ export function openUpstreams(
     const everyMs = configs[index]?.healthEveryMs
     return everyMs === undefined ? [] : [watchHealth(upstream, everyMs)]
   })
-  const speaking = (provider: string) => all.filter((upstream) => upstream.provider.name === provider)
+  const byProvider = Map.groupBy(all, ({ provider }) => provider.name)
+  const speaking = (provider: string) => byProvider.get(provider) ?? []
   return {
     speaking,
     candidatesFor(provider, model, beside = [], only) {

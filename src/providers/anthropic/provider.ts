@@ -1,3 +1,4 @@
+import { inputMembers } from '#providers/input-members.ts'
 import { readDataList } from '#providers/listed-models.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
@@ -55,6 +56,7 @@ export const anthropic: Provider = {
   presets,
   pathPrefix: '/v1',
   endpoints,
+  inputMembers,
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ 'x-api-key': apiKey }),
   accessTokenHeaders: ['x-api-key'],

@@ -9,6 +9,7 @@ import type { StreamGrammar } from '#providers/stream/stream-notes.ts'
 import { readPassed } from '#providers/unbounded-request.ts'
 import { readCounted, readWholeAnswer } from '#providers/whole-answer.ts'
 import { readCompaction, readImages, readPlain, readSpeech } from './other-requests.ts'
+import { optionEdits } from './request.ts'
 import { answerWords, chatStream, responsesStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
 
@@ -57,7 +58,7 @@ export function passedEndpoint(path: string): Endpoint {
     isMetered: true,
     readRequest: readPassed,
     formFields: soundForm,
-    editsFor: () => [],
+    editsFor: optionEdits,
     readAnswer: (body, bytes) => readWholeAnswer({ createUsageReader, words: answerWords }, body, bytes),
     openStream: (options) => openStreamMeter(chatStream, { ...options, withholdsUsage: false }),
   }
@@ -66,7 +67,7 @@ export function passedEndpoint(path: string): Endpoint {
 const shared = {
   isMetered: true,
   isByRequest: true,
-  editsFor: () => [],
+  editsFor: optionEdits,
   readAnswer: readStated,
   openStream: (options: StreamOptions) =>
     openStreamMeter(finalEventStream, { ...options, withholdsUsage: false }),

@@ -1,3 +1,4 @@
+import { inputMembers } from '#providers/input-members.ts'
 import { readDataList } from '#providers/listed-models.ts'
 import { answerHeadersAnywhere, requestHeadersAnywhere } from '#providers/passed-headers.ts'
 import type { Endpoint, Provider } from '#providers/provider.ts'
@@ -12,6 +13,7 @@ import {
   editChat,
   editCompletion,
   editResponse,
+  optionEdits,
   readChat,
   readCompletion,
   readEmbedding,
@@ -65,7 +67,7 @@ const endpoints: readonly Endpoint[] = [
     path: '/v1/embeddings',
     upstreamPath: '/embeddings',
     readRequest: readEmbedding,
-    editsFor: () => [],
+    editsFor: optionEdits,
     openStream: (options) => openStreamMeter(chatStream, { ...options, withholdsUsage: false }),
     readAnswer: (body, bytes) => readWholeAnswer({ createUsageReader }, body, bytes),
   },
@@ -91,6 +93,7 @@ export const openai: Provider = {
   presets,
   pathPrefix: '/v1',
   endpoints,
+  inputMembers,
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   accessTokenHeaders: [],

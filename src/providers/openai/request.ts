@@ -2,7 +2,7 @@ import { toUnits } from '#core/units.ts'
 import { isNull } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { readAdvisor } from '#providers/advisors.ts'
-import { editForMember } from '#providers/body-edits.ts'
+import { editForMember, editsWithin, removalOf } from '#providers/body-edits.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
@@ -106,7 +106,7 @@ export function readEmbedding(body: Buffer, members: JsonMembers): RequestReadin
 }
 
 export function editChat(body: Buffer, members: JsonMembers, changes: RequestChanges): readonly BodyEdit[] {
-  return [...outputEdits(body, members, changes, chatBound), ...usageEdits(body, members, changes)]
+  return [...outputEdits(body, members, changes, chatBound), ...streamEdits(body, members, changes)]
 }
 
 export function editCompletion(
@@ -114,7 +114,7 @@ export function editCompletion(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return [...boundEdits(body, members, changes, completionBound), ...usageEdits(body, members, changes)]
+  return [...boundEdits(body, members, changes, completionBound), ...streamEdits(body, members, changes)]
 }
 
 export function editResponse(
@@ -122,7 +122,7 @@ export function editResponse(
   members: JsonMembers,
   changes: RequestChanges,
 ): readonly BodyEdit[] {
-  return outputEdits(body, members, changes, responseBound)
+  return [...outputEdits(body, members, changes, responseBound), ...optionEdits(body, members, changes)]
 }
 
 function readingOf(
@@ -191,13 +191,25 @@ function asksUsage(body: Buffer, members: JsonMembers, read: MemberReader): bool
   return createMemberReader(slice, options.members).boolean('include_usage') === true
 }
 
-function usageEdits(body: Buffer, members: JsonMembers, { addsUsage }: RequestChanges): readonly BodyEdit[] {
-  if (!addsUsage) return []
-  const key = 'stream_options'
+const optionsKey = 'stream_options'
+
+/** Removes the options of streams from a request to an upstream that refuses them. */
+export function optionEdits(
+  body: Buffer,
+  members: JsonMembers,
+  { refusesStreamOptions }: RequestChanges,
+): readonly BodyEdit[] {
+  const removal = refusesStreamOptions ? removalOf(body, members, optionsKey) : undefined
+  return removal ? [removal] : []
+}
+
+/** The same, and asks for a stream's usage elsewhere. */
+function streamEdits(body: Buffer, members: JsonMembers, changes: RequestChanges): readonly BodyEdit[] {
+  if (!changes.addsUsage) return optionEdits(body, members, changes)
+  const key = optionsKey
   const member = members.byKey.get(key)
   if (!member || isNull(body, member)) return [editForMember(members, key, '{"include_usage":true}')]
-  const options = readMembers(body.subarray(member.start, member.end))
-  if (options.kind !== 'members') return []
-  const edit = editForMember(options.members, 'include_usage', 'true')
-  return [{ ...edit, start: edit.start + member.start, end: edit.end + member.start }]
+  return editsWithin(body, members, key, (_text, options) => [
+    editForMember(options, 'include_usage', 'true'),
+  ])
 }

@@ -81,7 +81,7 @@ function createNames(words: StreamWords): Names {
   add(words.status, meanings.status)
   add(words.kind, meanings.kind)
   add(words.model, meanings.modelName)
-  add('usage', meanings.usage)
+  add(words.usage ?? 'usage', meanings.usage)
   add('choices', meanings.choices)
   add('error', meanings.failure)
   addAll(words.labels, meanings.label)

@@ -16,6 +16,8 @@ export interface StreamWords {
   readonly innerMedia?: readonly string[]
   /** The places of `usage`: `''` for the top level, else the top-level member that holds it. */
   readonly usageIn: readonly string[]
+  /** The name of `usage`, if it is another. */
+  readonly usage?: string
   /** At the same places: the usage of the provider's tools, and the service tier. */
   readonly tools?: string
   readonly tier?: string

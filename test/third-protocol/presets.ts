@@ -1,0 +1,12 @@
+import type { Preset } from '#providers/provider.ts'
+
+export const presets: readonly Preset[] = [
+  {
+    name: 'third',
+    provider: 'third',
+    baseUrl: 'https://third.example/v1beta',
+    variable: 'THIRD',
+    models: ['*'],
+    settings: {},
+  },
+]
