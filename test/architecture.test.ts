@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix, relative } from 'node:path'
 import { describe, it } from 'node:test'
+import { providers } from '#providers/all.ts'
+import { privateHeadersOf } from '#providers/gathered.ts'
 import { importTable } from './support/import-table.ts'
 
 /**
@@ -173,6 +175,26 @@ describe('architecture', () => {
       named.map(({ file }) => file),
       [],
     )
+  })
+
+  it('knows no path, header or member of a protocol outside its folder', () => {
+    const own = /^(providers\/(openai|anthropic|input-members\.ts)|upstreams\/simulated\/|cli\/)/
+    // A plain word of English means other things elsewhere.
+    const isPlain = (word: string) => /^[a-z]+$/.test(word)
+    const words = providers.flatMap(({ pathPrefix, modelsPath, endpoints, inputMembers, ...provider }) => [
+      ...[pathPrefix, modelsPath, ...endpoints.map(({ path }) => path)],
+      ...privateHeadersOf([{ pathPrefix, modelsPath, endpoints, inputMembers, ...provider }]),
+      ...Object.keys(provider.defaultHeaders),
+      ...inputMembers.unread,
+    ])
+    const found = files.flatMap(({ file, text }) => {
+      if (own.test(file) || file.startsWith('providers/')) return []
+      const code = text.replace(/\/\*[\s\S]*?\*\//g, ' ')
+      return words
+        .filter((word) => !isPlain(word) && code.includes(`'${word}'`))
+        .map((word) => `${file}: ${word}`)
+    })
+    assert.deepEqual([...new Set(found)], [])
   })
 
   it('names no database outside storage', () => {
