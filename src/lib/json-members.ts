@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { setImmediate } from 'node:timers/promises'
-import { createJsonScanner, type JsonScanner } from './json-scanner.ts'
+import { JsonScanner } from './json-scanner.ts'
 
 /**
  * Finds the top-level members of a JSON object in its bytes, without parsing what they hold. A request of 10 MB must
@@ -53,7 +53,7 @@ export function scanMembers(
 
 async function scanLarge(body: Buffer): Promise<MembersReading> {
   if (!(await isWellEncoded(body))) return invalid(notUtf8)
-  const scanner = createJsonScanner(body)
+  const scanner = new JsonScanner(body)
   while (!scanner.run(sliceBytes)) await setImmediate()
   return readingOf(scanner)
 }
@@ -72,7 +72,7 @@ export async function isWellEncoded(body: Buffer): Promise<boolean> {
 /** The same synchronously, for bodies that are known to be small. */
 export function readMembers(body: Buffer): MembersReading {
   if (!isUtf8(body)) return invalid(notUtf8)
-  const scanner = createJsonScanner(body)
+  const scanner = new JsonScanner(body)
   scanner.run(Number.POSITIVE_INFINITY)
   const reading = readingOf(scanner)
   if (reading.kind === 'members' && !parses(body)) {
@@ -98,9 +98,9 @@ export function findLastMember(body: Buffer, key: string): JsonMember | undefine
     if (at === 0 || body[at - 1] === 0x5c) continue
     looks += 1
     // Only a member at the top level is followed by members up to the closing brace and the end.
-    const scanner = createJsonScanner(body, { afterKey: key, at: at + quoted.length })
+    const scanner = new JsonScanner(body, { afterKey: key, at: at + quoted.length })
     scanner.run(Number.POSITIVE_INFINITY)
-    const member = scanner.message() === undefined ? scanner.byKey.get(key) : undefined
+    const member = scanner.message === undefined ? scanner.byKey.get(key) : undefined
     if (member) return member
     if (from < 0) return undefined
   }
@@ -119,10 +119,10 @@ function quotedKey(key: string): Buffer {
 }
 
 function readingOf(scanner: JsonScanner): MembersReading {
-  const message = scanner.message()
+  const message = scanner.message
   if (message !== undefined) return invalid(message)
   const { byKey } = scanner
-  return { kind: 'members', members: { byKey, insertAt: scanner.insertAt(), isEmpty: byKey.size === 0 } }
+  return { kind: 'members', members: { byKey, insertAt: scanner.insertAt, isEmpty: byKey.size === 0 } }
 }
 
 function invalid(message: string): MembersReading {

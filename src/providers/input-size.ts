@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
-import { openTextWalk, toolMembers } from './input-walk.ts'
+import { toolMembers } from './input-blocks.ts'
+import { TextWalk } from './input-walk.ts'
 import type { InputMembers } from './provider.ts'
 
 /**
@@ -68,7 +69,7 @@ export function measureInput(
   for (const member of members.byKey.values()) {
     if (!isMeasured(size, body, member, inputMembers)) continue
     const { ascii, other } = size
-    openWalk(size, body, members, member, model)(sliceBytes)
+    openWalk(size, body, members, member, model).run(sliceBytes)
     if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
   }
   return size
@@ -85,7 +86,7 @@ async function measureInSlices(
     if (!isMeasured(size, body, member, inputMembers)) continue
     const { ascii, other } = size
     const walk = openWalk(size, body, members, member, model)
-    while (!walk(sliceBytes)) await setImmediate()
+    while (!walk.run(sliceBytes)) await setImmediate()
     if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
   }
   return size
@@ -135,10 +136,10 @@ function openWalk(
   members: JsonMembers,
   member: JsonMember,
   model: string,
-): Walk {
-  if (mayBeNumbers.has(member.key) && isNumbers(body, member)) return createNumberWalk(body, member, size)
+): TextWalk | NumberWalk {
+  if (mayBeNumbers.has(member.key) && isNumbers(body, member)) return new NumberWalk(body, member, size)
   size.bytes += member.end - member.start
-  return openTextWalk(body, members, member, size, model)
+  return new TextWalk(body, members, member, size, model)
 }
 
 function moveToTools(size: InputSize, ascii: number, other: number): void {
@@ -147,9 +148,6 @@ function moveToTools(size: InputSize, ascii: number, other: number): void {
   size.ascii = ascii
   size.other = other
 }
-
-/** Reads about this many further bytes; true at the end. */
-export type Walk = (bytes: number) => boolean
 
 /** Whether a list starts with a number, also one in a nested list. */
 function isNumbers(body: Buffer, { start, end }: JsonMember): boolean {
@@ -161,19 +159,37 @@ function isNumbers(body: Buffer, { start, end }: JsonMember): boolean {
   return false
 }
 
-function createNumberWalk(body: Buffer, { start, end }: JsonMember, size: InputSize): Walk {
-  let at = start
-  let inNumber = false
-  return (bytes) => {
-    const sliceEnd = Math.min(end, at + bytes)
-    for (; at < sliceEnd; at += 1) {
-      const byte = body[at] ?? 0
+/** Counts text that was tokenised already. */
+class NumberWalk {
+  readonly #body: Buffer
+  readonly #size: InputSize
+  readonly #end: number
+  #at: number
+  #isInNumber = false
+
+  constructor(body: Buffer, { start, end }: JsonMember, size: InputSize) {
+    this.#body = body
+    this.#size = size
+    this.#at = start
+    this.#end = end
+  }
+
+  /** Reads about this many further bytes; true at the end. */
+  run(bytes: number): boolean {
+    const sliceEnd = Math.min(this.#end, this.#at + bytes)
+    let isInNumber = this.#isInNumber
+    let numbers = 0
+    for (let at = this.#at; at < sliceEnd; at += 1) {
+      const byte = this.#body[at] ?? 0
       const separates = byte === 0x2c || byte === openBracket || byte === 0x5d || byte <= 0x20
       // A list that only starts with a number must not hide text: each byte that is not part of a number counts as a
       // unit.
-      if (!separates && (!inNumber || byte > 0x39)) size.numbers += 1
-      inNumber = !separates
+      if (!separates && (!isInNumber || byte > 0x39)) numbers += 1
+      isInNumber = !separates
     }
-    return at === end
+    this.#size.numbers += numbers
+    this.#isInNumber = isInNumber
+    this.#at = sliceEnd
+    return sliceEnd === this.#end
   }
 }
