@@ -56,7 +56,7 @@ async function listPages(
   for (let next = pages[0]?.nextCursor; next !== undefined; next = pages.at(-1)?.nextCursor) {
     await between(pages.length)
     pages.push(await list(`?cursor=${next}&limit=100`))
-    assert.ok(pages.length < 100, 'the pages do not end')
+    assert.ok(pages.length < 100, `no end after ${pages.length} pages`)
   }
   return pages
 }

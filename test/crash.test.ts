@@ -5,8 +5,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
 import { readAccountFile } from './support/account-file.ts'
 import { assertServed, assertTold } from './support/account-truth.ts'
-import { createRandom, runLoad, tellNothing } from './support/crash-load.ts'
+import { createRandom, hasEveryKind, runLoad, tellNothing } from './support/crash-load.ts'
 import { withFolder } from './support/folder.ts'
+import { waitUntil } from './support/gateway-harness.ts'
 import { type Program, startProgram } from './support/process.ts'
 
 /**
@@ -61,8 +62,9 @@ describe('kill -9 under load', () => {
           let isOver = false
           const mark = `r${round + 1}`
           const load = runLoad({ url, adminKey, told, random, mark, isOver: () => isOver })
-          // The first one long enough for there to be load of every kind, the others at any moment.
-          await wait(round === 0 ? 1000 : 50 + random() * 950)
+          // The first one when there is load of every kind, the others at any moment.
+          if (round === 0) await waitUntil(() => hasEveryKind(told), 'there is load of every kind', 20_000)
+          else await wait(50 + random() * 950)
           isOver = true
           await end('SIGKILL')
           await load
@@ -78,7 +80,7 @@ describe('kill -9 under load', () => {
         assert.equal(counts.away, 0)
         const { away: _, ...load } = counts
         for (const [what, count] of Object.entries(load)) assert.ok(count > 0, `there was no load: ${what}`)
-        assert.ok(told.users.size > rounds && exact > 0, 'there was load')
+        assert.ok(told.users.size > rounds && exact > 0, `${told.users.size} users, ${exact} units`)
         assert.equal(await end('SIGTERM'), 0, 'it stops in order')
         const { entries } = await readAccountFile(data)
         const states = Object.entries(Object.groupBy(entries, ({ state }) => String(state)))

@@ -167,7 +167,7 @@ for (const database of databases) {
                 charged.input,
                 count > 0 && protocol.firstInput ? protocol.firstInput : charged.input,
               )
-              assert.ok(charged.input > 0, 'the input is charged once it was sent')
+              assert.ok(charged.input > 0, `the input is charged once it was sent: ${charged.input}`)
               const passedTexts = visible.filter((piece) => piece.includes(word)).length
               assert.ok(charged.output >= passedTexts, `${charged.output} for ${passedTexts} pieces`)
               assert.ok(charged.output <= 2 * passedTexts + 1, `${charged.output} for ${passedTexts} pieces`)

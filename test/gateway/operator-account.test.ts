@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { call } from '../support/gateway-client.ts'
+import { type Call, call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
 import {
   chatAnswer,
@@ -12,6 +12,7 @@ import {
   pieces,
   type Script,
   type Scripted,
+  written,
 } from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
 
@@ -132,7 +133,7 @@ for (const database of databases) {
       await second.close()
     })
 
-    async function ask(harness: Harness, request: typeof chat | typeof message) {
+    async function ask(harness: Harness, request: Call & (typeof chat | typeof message)) {
       // What an earlier refusal had rest is over.
       harness.shiftClock(601_000)
       const accessToken = await harness.createUser()
@@ -248,13 +249,14 @@ for (const database of databases) {
     })
 
     it('lets white space before a whole answer out at once', async () => {
+      const isOut = Promise.withResolvers<void>()
       first.script = async (_request, response) => {
         response.writeHead(200, { 'content-type': 'application/json' })
         response.write('\n')
-        await new Promise((resolve) => setTimeout(resolve, 150))
+        await isOut.promise
         response.end(JSON.stringify(chatAnswer))
       }
-      const { answer, used } = await ask(alone, chat)
+      const { answer, used } = await ask(alone, { ...chat, onBody: () => isOut.resolve() })
       assert.deepEqual([answer.text, used], [`\n${JSON.stringify(chatAnswer)}`, 12])
     })
 
@@ -287,7 +289,7 @@ for (const database of databases) {
       first.script = (_request, response, socket) => {
         response.writeHead(400, { 'content-type': 'application/json', 'content-length': '500' })
         response.write('{"error": {"mess')
-        setTimeout(() => socket.destroy(), 20)
+        void written(socket).then(() => socket.destroy())
       }
       const { answer, used } = await ask(alone, chat)
       assert.deepEqual([answer.status, used], [502, 0])

@@ -97,6 +97,7 @@ describe('a stream whose upstream is silent', () => {
     await waitUntil(() => connection.received().includes(comment), 'a comment came')
     connection.hangUp()
     await waitUntil(() => harness.gateway.openRelays() === 0, 'it is booked')
+    // A comment that is written now would be written to a connection that has gone, and fail the test as an error.
     await setTimeout(3 * quietMs)
   })
 })

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
 import { readAccount, usageIn } from '../support/account.ts'
 import { assertServed, assertTold } from '../support/account-truth.ts'
 import { type Cluster, clusterAdminKey, type Instance, openCluster } from '../support/cluster.ts'
-import { createRandom, runLoad, type Told, tellNothing } from '../support/crash-load.ts'
+import { createRandom, hasEveryKind, runLoad, type Told, tellNothing } from '../support/crash-load.ts'
 import { openEndlessStream, streamProtocols } from '../support/endless-stream.ts'
 import { waitUntil } from '../support/gateway-harness.ts'
 
@@ -61,7 +60,7 @@ async function killOne(cluster: Cluster, log: (line: string) => void): Promise<v
       told.filter((each) => each !== own),
     )
   })
-  await wait(1500)
+  await waitUntil(() => told.every(hasEveryKind), 'there is load of every kind on each', 20_000)
   const [dying, ...living] = loads
   first.program.process.kill('SIGKILL')
   const killedAt = performance.now()
@@ -81,7 +80,7 @@ async function killOne(cluster: Cluster, log: (line: string) => void): Promise<v
     assert.deepEqual([state, is_estimated, units], ['abandoned', 1, input_estimate], JSON.stringify(entry))
   }
   const fresh = startLoad(await cluster.start(), 'd', tellNothing(), [])
-  await wait(1000)
+  await waitUntil(() => hasEveryKind(fresh.told), 'there is load of every kind on the fresh one', 20_000)
   const all = [...loads, fresh]
   await Promise.all([...living, fresh].map((load) => load.end()))
   const account = await readAccount(database.rows)

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { readAccount, usageIn } from '../support/account.ts'
 import { assertServed, assertTold } from '../support/account-truth.ts'
 import { type Cluster, clusterAdminKey, openCluster } from '../support/cluster.ts'
-import { createRandom, runLoad, tellNothing } from '../support/crash-load.ts'
+import { createRandom, hasEveryKind, runLoad, tellNothing } from '../support/crash-load.ts'
 import { startCut } from '../support/cut.ts'
 import { startDatabaseServer } from '../support/database-server.ts'
 import { openEndlessStream, streamProtocols } from '../support/endless-stream.ts'
@@ -63,7 +63,7 @@ describe('two instances whose database fails', { timeout: 180_000 }, () => {
         })
         return { told, mark, ended }
       })
-      await wait(500)
+      await waitUntil(() => loads.every(({ told }) => hasEveryKind(told)), 'there is load', 20_000)
       const streams = streamProtocols.map((protocol) =>
         openEndlessStream(second.port, { ...protocol, model: `${protocol.model}@mark=long;x` }, accessToken),
       )
@@ -85,7 +85,13 @@ describe('two instances whose database fails', { timeout: 180_000 }, () => {
         await cut.heal()
         backAfter.push(await untilAllAnswer(cluster, accessToken))
       }
-      await wait(500)
+      const answered = () => loads.map(({ told: { counts } }) => counts.whole + counts.streamed)
+      const before = answered()
+      await waitUntil(
+        () => answered().every((count, index) => count > (before[index] ?? 0)),
+        'the load goes on',
+        20_000,
+      )
       isOver = true
       await Promise.all(loads.map(({ ended }) => ended))
       await waitUntil(() => streams.every((stream) => stream.hasEnded()), 'the long streams end', 60_000)

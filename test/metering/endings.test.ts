@@ -370,6 +370,7 @@ describe('the heartbeat', () => {
     await waitUntil(() => asked.includes(60), 'it looks for the dead again')
     await heartbeat.close()
     const after = beats
+    // Nothing happens any more, for as long as six beats take.
     await new Promise((resolve) => setTimeout(resolve, 30))
     assert.equal(beats, after, 'it has stopped')
   })

@@ -71,7 +71,8 @@ for (const { name, create } of databases) {
         await assert.rejects(meter.count({ ...event, accessToken: bad.accessToken }), StoreFault)
         const begin = performance.now()
         await meter.close()
-        assert.ok(performance.now() - begin < 2000, 'what was set aside does not keep the meter open')
+        const closingMs = performance.now() - begin
+        assert.ok(closingMs < 2000, `what was set aside keeps the meter open for ${closingMs} ms`)
         const kept = readFileSync(setAsidePathIn(folder, 'test'), 'utf8')
         assert.match(kept, /"requestId":"bad"/)
         assert.equal(kept.trim().split('\n').length, 2)

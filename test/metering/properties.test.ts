@@ -276,7 +276,10 @@ class Run {
     assert.deepEqual([outcome.user?.id, outcome.user?.type], [user && this.#ids.get(user), user?.type])
     if (outcome.kind === 'refused') {
       model.refuse(ask, outcome.code, now)
-      assert.ok(outcome.retryAt === undefined || outcome.retryAt > now, 'retryAt lies ahead')
+      assert.ok(
+        outcome.retryAt === undefined || outcome.retryAt > now,
+        `retryAt ${outcome.retryAt} lies ahead of ${now}`,
+      )
       if (outcome.code === 'rate_limited' && outcome.retryAt !== undefined)
         this.#refused = { ask, retryAt: outcome.retryAt }
       return
@@ -399,8 +402,9 @@ class Run {
     // The latest start of a request is noted when it ends, or before.
     const requests = this.#model.entriesOf(user).filter(({ id }) => !id.startsWith('adjustment'))
     const { lastUsedAt = 0 } = found
-    assert.ok(lastUsedAt >= latestOf(requests.filter(({ state }) => state !== 'open')), 'a use is noted')
-    assert.ok(lastUsedAt <= latestOf(requests), 'only a use is noted')
+    const ended = latestOf(requests.filter(({ state }) => state !== 'open'))
+    const begun = latestOf(requests)
+    assert.ok(lastUsedAt >= ended && lastUsedAt <= begun, `${lastUsedAt} from ${ended} to ${begun}`)
     for (const family of families) {
       const { used = 0, reserved = 0, extra = 0, openRequests = 0, limit } = found.quotas.get(family) ?? {}
       const expected = {

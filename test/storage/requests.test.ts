@@ -22,7 +22,7 @@ async function walk(
     assert.ok(page.requests.length <= limit)
     all.push(...page.requests)
     if (page.next === undefined) return all
-    assert.ok(after === undefined || page.next < after, 'it goes on')
+    assert.ok(after === undefined || page.next < after, `${page.next} after ${after}`)
     after = page.next
     await onPage?.()
   }

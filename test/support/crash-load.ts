@@ -61,6 +61,11 @@ export function tellNothing(): Told {
   return { users: new Map(), answers: new Map(), counts, unexpected: [], slowestMs: 0 }
 }
 
+/** Whether a load of each kind has been answered; `away` is none. */
+export function hasEveryKind({ counts: { away: _, ...counts } }: Told): boolean {
+  return Object.values(counts).every((count) => count > 0)
+}
+
 interface LoadOptions {
   readonly url: string
   readonly adminKey: string

@@ -17,12 +17,14 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>
   /** Text and bytes are sent unchanged, other values as JSON. */
   readonly body?: unknown
+  /** To be called as the answer's body comes, with all of it up to then. */
+  readonly onBody?: (text: string) => void
 }
 
 /** Sends one request on a connection of its own and reads the answer, as far as it comes. */
 export function call(
   port: number,
-  { method = 'POST', path, accessToken, headers = {}, body }: Call,
+  { method = 'POST', path, accessToken, headers = {}, body, onBody }: Call,
 ): Promise<Answer> {
   const payload =
     body === undefined
@@ -42,7 +44,10 @@ export function call(
     const options = { host: '127.0.0.1', port, method, path, headers: all, agent: false }
     const sent = httpRequest(options, (response) => {
       const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        onBody?.(Buffer.concat(chunks).toString())
+      })
       response.on('error', () => {})
       response.on('close', () => {
         const bytes = Buffer.concat(chunks)

@@ -81,6 +81,11 @@ export async function closedOrigin(): Promise<string> {
   return scripted.origin
 }
 
+/** Resolves once all that was written to a connection has left it, so that its end comes after that. */
+export function written(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.write('', () => resolve()))
+}
+
 /** Answers with JSON. */
 export function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Script {
   return (_request, response) => {
