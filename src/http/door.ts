@@ -111,3 +111,8 @@ export class Door {
     return Math.min(delayMsMax, delayMsMin * 2 ** (this.#failures - free - 1))
   }
 }
+
+/** How long the longest of these doors stays closed; 0 where all are open. */
+export function waitMsOf(doors: readonly Door[], now: number): number {
+  return doors.reduce((longest, door) => Math.max(longest, door.waitMs(now)), 0)
+}

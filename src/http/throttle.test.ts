@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createThrottle, type Guess, type ThrottleOptions } from './throttle.ts'
+import type { Guess } from './guess.ts'
+import { createThrottle, type ThrottleOptions } from './throttle.ts'
 
 const place = '192.0.2.1'
 
@@ -146,17 +147,20 @@ describe('the throttle', () => {
   it('looks up so many a second of what was never right, and lets the known ones pass', async () => {
     const { take, taken } = open()
     ;(await taken(place, 'right', true)).admitted()
+    const begunAt = performance.now()
     const guesses = Array.from({ length: 1000 }, async (_, index) => {
       const answer = await take(place, `made up ${index}`, true)
       if (answer.kind === 'taken') answer.guess.wrong()
       return answer.kind
     })
+    // On a busy machine more may be looked up before the last one has asked: 500 a second.
+    const more = (performance.now() - begunAt) / 2
     const right = take(place, 'right', true)
     assert.ok(!(right instanceof Promise), 'without waiting')
     assert.equal(right.kind, 'taken')
     const kinds = await Promise.all(guesses)
     const lookedUp = kinds.filter((kind) => kind === 'taken').length
-    assert.ok(lookedUp >= 500 && lookedUp <= 800, `${lookedUp}`)
+    assert.ok(lookedUp >= 500 && lookedUp <= 800 + more, `${lookedUp}, at most ${800 + more}`)
     ;(await taken(place, 'ours, and new here', true)).admitted()
   })
 

@@ -1,13 +1,13 @@
 import { hash, randomBytes } from 'node:crypto'
-import type { Decision } from '#core/admission.ts'
-import { isBarring } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { placeOf } from '#core/network.ts'
 import { Allowance } from '#lib/allowance.ts'
-import { createSecretMemo } from '#lib/secret-memo.ts'
-import type { Door } from './door.ts'
-import { createPlaces, type Place } from './places.ts'
-import { createTurns } from './turns.ts'
+import { createSecretMemo, type SecretMemo } from '#lib/secret-memo.ts'
+import { type Door, waitMsOf } from './door.ts'
+import { type Guess, type GuessEnds, TakenGuess, type TakenUp, type Tried } from './guess.ts'
+import { createPlaces, type Place, type Places } from './places.ts'
+import { createTurns, type Turns } from './turns.ts'
+import { type ThrottlePeers, WrongCredentials } from './wrong-credentials.ts'
 
 /**
  * Wrong credentials, throttled by place: an IPv4 address, or an IPv6 /64 and the /48 around it (the rule of each is in
@@ -42,33 +42,6 @@ interface Closed {
   readonly waitMs: number
 }
 
-/** A credential that is being looked up. The first end that is called counts; later calls change nothing. */
-export interface Guess {
-  /** Other requests may wait for it: look it up before anything slow. */
-  readonly isAwaited: boolean
-  /** How long to wait where the rate for comparing credentials that can be guessed is used up at this place. */
-  readonly rationedMs: () => number | undefined
-  /** It is known; the request's end is reported by a later call. */
-  readonly found: () => void
-  /** Its request was admitted. */
-  readonly admitted: () => void
-  /**
-   * It is known, and its request was refused. Returns how long to wait, where the client must get a 429 instead of the
-   * reason.
-   */
-  readonly known: () => number | undefined
-  /** It is not known. Returns how long to wait, where the client must get a 429 instead of the reason. */
-  readonly wrong: () => number | undefined
-  /** It was not looked up. */
-  readonly dropped: () => void
-}
-
-/** Other instances, which keep the same throttle together. */
-interface ThrottlePeers {
-  readonly tell: (words: string) => void
-  readonly hear: (said: (words: string) => void) => void
-}
-
 export interface ThrottleOptions {
   readonly placesMax?: number
   /**
@@ -85,282 +58,135 @@ const knownMax = 50_000
 const lookUpsMax = 2_000
 /** The wait that is told to a request that did not get its turn. */
 const crowdedMs = 1_000
-const keyLengthMax = 64
+
+const noDoors: readonly Door[] = []
 
 /** @param clock milliseconds of a monotonic clock */
 export function createThrottle(clock: Clock, options: ThrottleOptions = {}): Throttle {
-  const { placesMax = 10_000, peers, key: secret = randomBytes(24).toString('base64url') } = options
-  const places = createPlaces(clock, placesMax)
-  const known = new Set<number>()
-  const lookUps = new Allowance(lookUpsMax, lookUpsMax, performance.now())
-  const turns = createTurns<Taken>({ kind: 'closed', waitMs: crowdedMs })
+  return new PlaceThrottle(clock, options)
+}
 
+class PlaceThrottle implements Throttle, GuessEnds {
+  readonly #clock: Clock
+  readonly #places: Places
+  readonly #wrong: WrongCredentials
+  readonly #known = new Set<number>()
+  readonly #lookUps = new Allowance(lookUpsMax, lookUpsMax, performance.now())
+  readonly #turns: Turns<Taken> = createTurns<Taken>({ kind: 'closed', waitMs: crowdedMs })
   /** As a number, which takes less room than a text. */
-  const digests = createSecretMemo((credential) =>
-    Number.parseInt(hash('sha256', secret + credential, 'hex').slice(0, 13), 16),
-  )
+  readonly #digests: SecretMemo<number>
 
-  function take(
+  constructor(clock: Clock, options: ThrottleOptions) {
+    const { placesMax = 10_000, peers, key = randomBytes(24).toString('base64url') } = options
+    this.#clock = clock
+    this.#places = createPlaces(clock, placesMax)
+    this.#wrong = new WrongCredentials(clock, this.#places, peers)
+    this.#digests = createSecretMemo((credential) =>
+      Number.parseInt(hash('sha256', key + credential, 'hex').slice(0, 13), 16),
+    )
+  }
+
+  take(
     address: string,
     credential: string,
     isUnguessable: (credential: string) => boolean,
   ): Taken | Promise<Taken> {
-    const digest = digests.of(credential)
+    const places = this.#places
+    const digest = this.#digests.of(credential)
     const key = placeOf(address)
     // The fast path of nearly every request: its kind need not be checked.
-    if (known.has(digest) && !places.find(key) && !places.hasWider(key))
-      return {
-        kind: 'taken',
-        guess: takeUp({ key, credential, digest, isUnguessable: true, doors: noDoors }),
-      }
+    if (this.#known.has(digest) && !places.find(key) && !places.hasWider(key))
+      return this.#taken({ key, credential, digest, isUnguessable: true, doors: noDoors })
     const place = places.open(key)
     const kind = isUnguessable(credential)
-    const attempt = () => tryTaking(place, { credential, digest, isUnguessable: kind })
+    const attempt = () => this.#tryTaking(place, { credential, digest, isUnguessable: kind })
     const taken = attempt()
-    if (taken) return tidied(place, taken)
+    if (taken) return this.#tidied(place, taken)
     place.waiting += 1
-    return turns.wait(place, kind, attempt).then((answer) => {
+    return this.#turns.wait(place, kind, attempt).then((answer) => {
       place.waiting -= 1
-      return tidied(place, answer)
+      return this.#tidied(place, answer)
     })
   }
 
-  function tidied(place: Place, taken: Taken): Taken {
-    if (taken.kind === 'closed') places.tidy(place)
+  #tidied(place: Place, taken: Taken): Taken {
+    if (taken.kind === 'closed') this.#places.tidy(place)
     return taken
   }
 
+  #taken(taken: TakenUp): Taken {
+    return { kind: 'taken', guess: new TakenGuess(taken, this) }
+  }
+
   /** Undefined where other guesses have to end first. */
-  function tryTaking(place: Place, tried: Tried): Taken | undefined {
+  #tryTaking(place: Place, tried: Tried): Taken | undefined {
     const { digest, isUnguessable } = tried
-    const now = clock()
+    const now = this.#clock()
     const { key } = place
-    const doors = places.doorsOf(place)
+    const doors = this.#places.doorsOf(place)
     const waitMs = waitMsOf(doors, now)
     if (waitMs > 0 && !isUnguessable) return { kind: 'closed', waitMs }
-    if (known.has(digest)) return { kind: 'taken', guess: takeUp({ ...tried, key, place, doors, waitMs }) }
+    if (this.#known.has(digest)) return this.#taken({ ...tried, key, place, doors, waitMs })
     const isRepeat = place.wrong.has(digest)
     const isHeld = !isRepeat
     if (isHeld && !isUnguessable && !place.held.has(digest) && !doors.every((door) => door.hasRoom(now)))
       return undefined
     const rations = doors.map((door) => door.lookUps)
-    if (waitMs > 0 || isRepeat) rations.push(lookUps)
+    if (waitMs > 0 || isRepeat) rations.push(this.#lookUps)
     const at = performance.now()
     if (rations.some((ration) => ration.left(at) < 1)) return undefined
     for (const ration of rations) ration.take(at)
     if (isHeld) hold(place, digest, isUnguessable, doors)
-    const guess = takeUp({ ...tried, key, place, doors, waitMs, rations, isHeld })
-    return { kind: 'taken', guess }
+    return this.#taken({ ...tried, key, place, doors, waitMs, rations, isHeld })
   }
 
-  function hold({ held }: Place, digest: number, isUnguessable: boolean, doors: readonly Door[]): void {
-    const times = held.get(digest) ?? 0
-    held.set(digest, times + 1)
-    if (times === 0) for (const door of doors) door.enter(isUnguessable)
+  remember(digest: number): void {
+    if (this.#known.has(digest)) return
+    const [oldest] = this.#known
+    if (this.#known.size >= knownMax && oldest !== undefined) this.#known.delete(oldest)
+    this.#known.add(digest)
   }
 
-  function letGo({ held }: Place, digest: number, isUnguessable: boolean, doors: readonly Door[]): void {
-    const times = held.get(digest) ?? 0
-    if (times > 1) held.set(digest, times - 1)
-    else if (held.delete(digest)) for (const door of doors) door.leave(isUnguessable)
+  release({ place, digest, isUnguessable, doors, rations, isHeld }: TakenUp, isInVain: boolean): void {
+    if (place && isHeld) letGo(place, digest, isUnguessable, doors)
+    if (isInVain && rations) for (const ration of rations) ration.giveBack()
   }
 
-  function takeUp(taken: TakenUp): Guess {
-    return new TakenGuess(taken, ends)
+  tidy(place: Place): void {
+    this.#places.tidy(place)
+    this.#turns.go(place)
   }
 
-  function remember(digest: number): void {
-    if (known.has(digest)) return
-    const [oldest] = known
-    if (known.size >= knownMax && oldest !== undefined) known.delete(oldest)
-    known.add(digest)
+  go(place: Place): void {
+    this.#turns.go(place)
   }
 
-  /**
-   * Returns how long to wait where the place is blocked. A guess from there does not count, since the guesser learned
-   * nothing; it is not stored either, so that it counts when it comes again.
-   */
-  function fail(key: string, digest: number, mayBeBehind: boolean): number | undefined {
-    const place = places.open(key)
-    const doors = places.doorsOf(place)
-    const waitMs = mayBeBehind ? waitMsOf(doors, clock()) : 0
-    if (waitMs > 0) {
-      if (places.addRationed(place, digest)) for (const door of doors) door.ration(clock())
-      return waitMs
-    }
-    if (count(place, digest)) peers?.tell(`wrong ${key} ${digest}`)
-    return undefined
+  rationedMs(doors: readonly Door[]): number | undefined {
+    const now = this.#clock()
+    if (doors.every((door) => door.hasRations(now))) return undefined
+    return Math.max(crowdedMs, waitMsOf(doors, now))
   }
 
-  /** Counts a wrong credential, unless it was counted before. */
-  function count(place: Place, digest: number): boolean {
-    if (place.wrong.has(digest)) return false
-    places.addWrong(place, digest)
-    for (const door of places.doorsOf(place)) door.fail(clock())
-    return true
+  admitted({ place, credential, digest }: TakenUp): void {
+    this.remember(digest)
+    this.#digests.keep(credential, digest)
+    if (place?.wrong.has(digest)) this.#wrong.excuse(place, digest)
   }
 
-  /** A credential that was counted as wrong is known by now: it alone is taken off the count. */
-  function excuse(place: Place, digest: number): boolean {
-    if (!place.wrong.delete(digest)) return false
-    for (const door of places.doorsOf(place)) door.takeBack(clock())
-    return true
-  }
-
-  const ends: GuessEnds = {
-    release({ place, digest, isUnguessable, doors, rations, isHeld }, isInVain) {
-      if (place && isHeld) letGo(place, digest, isUnguessable, doors)
-      if (isInVain && rations) for (const ration of rations) ration.giveBack()
-    },
-    tidy(place) {
-      places.tidy(place)
-      turns.go(place)
-    },
-    go: turns.go,
-    remember,
-    rationedMs(doors) {
-      const now = clock()
-      if (doors.every((door) => door.hasRations(now))) return undefined
-      return Math.max(crowdedMs, waitMsOf(doors, now))
-    },
-    admitted({ key, place, credential, digest }) {
-      remember(digest)
-      digests.keep(credential, digest)
-      if (place?.wrong.has(digest) && excuse(place, digest)) peers?.tell(`right ${key} ${digest}`)
-    },
-    wrong({ key, digest, isUnguessable, waitMs = 0 }) {
-      known.delete(digest)
-      return fail(key, digest, waitMs > 0 || isUnguessable)
-    },
-  }
-
-  peers?.hear((words) => {
-    const [what, key = '', text = ''] = words.split(' ', 3)
-    const digest = Number(text)
-    if (key === '' || key.length > keyLengthMax || !Number.isSafeInteger(digest)) return
-    if (what === 'wrong') count(places.open(key), digest)
-    const place = what === 'right' ? places.find(key) : undefined
-    if (place && excuse(place, digest)) places.tidy(place)
-  })
-
-  return { take }
-}
-
-interface Tried {
-  readonly credential: string
-  readonly digest: number
-  readonly isUnguessable: boolean
-}
-
-interface TakenUp extends Tried {
-  readonly key: string
-  /** Absent where the place has no state. */
-  readonly place?: Place
-  readonly doors: readonly Door[]
-  /** How long the place was still blocked when the guess began. */
-  readonly waitMs?: number
-  readonly rations?: readonly Allowance[]
-  readonly isHeld?: boolean
-}
-
-/** What the throttle does when a guess ends. */
-interface GuessEnds {
-  readonly release: (taken: TakenUp, isInVain: boolean) => void
-  readonly tidy: (place: Place) => void
-  readonly go: (place: Place) => void
-  readonly remember: (digest: number) => void
-  readonly rationedMs: (doors: readonly Door[]) => number | undefined
-  readonly admitted: (taken: TakenUp) => void
-  readonly wrong: (taken: TakenUp) => number | undefined
-}
-
-/** An object of a class, since every request makes one: a function for each of its ends would cost a microsecond. */
-class TakenGuess implements Guess {
-  readonly isAwaited: boolean
-  readonly #taken: TakenUp
-  readonly #ends: GuessEnds
-  #isOver = false
-  #isReleased = false
-
-  constructor(taken: TakenUp, ends: GuessEnds) {
-    const { place, rations, isHeld = false, isUnguessable } = taken
-    const isRationed = rations !== undefined && rations.length > 0
-    this.isAwaited = (isHeld && !isUnguessable) || (isRationed && place !== undefined && place.waiting > 0)
-    this.#taken = taken
-    this.#ends = ends
-  }
-
-  rationedMs(): number | undefined {
-    return this.#ends.rationedMs(this.#taken.doors)
-  }
-
-  found(): void {
-    const { place, digest } = this.#taken
-    this.#ends.remember(digest)
-    this.#release(true)
-    if (place) this.#ends.go(place)
-  }
-
-  admitted(): void {
-    if (!this.#begin(true)) return
-    this.#ends.admitted(this.#taken)
-    this.#finish()
-  }
-
-  known(): number | undefined {
-    if (!this.#begin(true)) return undefined
-    const { digest, waitMs = 0 } = this.#taken
-    this.#ends.remember(digest)
-    this.#finish()
-    return waitMs > 0 ? waitMs : undefined
-  }
-
-  wrong(): number | undefined {
-    if (!this.#begin(false)) return undefined
-    const waitMs = this.#ends.wrong(this.#taken)
-    this.#finish()
-    return waitMs
-  }
-
-  dropped(): void {
-    if (this.#begin(true)) this.#finish()
-  }
-
-  #release(isInVain: boolean): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
-    this.#ends.release(this.#taken, isInVain)
-  }
-
-  #begin(isInVain: boolean): boolean {
-    if (this.#isOver) return false
-    this.#isOver = true
-    this.#release(isInVain)
-    return true
-  }
-
-  #finish(): void {
-    const { place } = this.#taken
-    if (place) this.#ends.tidy(place)
+  wrong({ key, digest, isUnguessable, waitMs = 0 }: TakenUp): number | undefined {
+    this.#known.delete(digest)
+    return this.#wrong.fail(key, digest, waitMs > 0 || isUnguessable)
   }
 }
 
-const noDoors: readonly Door[] = []
-
-function waitMsOf(doors: readonly Door[], now: number): number {
-  return doors.reduce((longest, door) => Math.max(longest, door.waitMs(now)), 0)
+function hold({ held }: Place, digest: number, isUnguessable: boolean, doors: readonly Door[]): void {
+  const times = held.get(digest) ?? 0
+  held.set(digest, times + 1)
+  if (times === 0) for (const door of doors) door.enter(isUnguessable)
 }
 
-/**
- * Ends a guess by the decision about its request. Returns how long to wait where the client must get a 429 instead of
- * the reason: from a blocked place only an admitted request gets another answer.
- */
-export function endGuess(guess: Guess, decision: Decision): number | undefined {
-  if (decision.kind === 'admitted') {
-    guess.admitted()
-    return undefined
-  }
-  if (decision.code === 'unknown_access_token') return guess.wrong()
-  const waitMs = guess.known()
-  return isBarring(decision.code) ? waitMs : undefined
+function letGo({ held }: Place, digest: number, isUnguessable: boolean, doors: readonly Door[]): void {
+  const times = held.get(digest) ?? 0
+  if (times > 1) held.set(digest, times - 1)
+  else if (held.delete(digest)) for (const door of doors) door.leave(isUnguessable)
 }

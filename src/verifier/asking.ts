@@ -1,7 +1,7 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
-import { endGuess } from '#http/throttle.ts'
+import { endGuess } from '#http/guess.ts'
 import type { Visit } from '#http/visit.ts'
 import type { Asked } from '#metering/meter.ts'
 import type { VerifierContext } from './context.ts'
