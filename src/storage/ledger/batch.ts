@@ -20,6 +20,8 @@ import type { MeteringAnswer, MeteringBatch } from '#storage/store.ts'
  * transaction. Nothing here depends on the kind of database.
  */
 export interface LoadedUser extends UserState {
+  /** By what the engine finds the user's row: the id, or a number that leads there without an index. */
+  readonly rowKey: string | number
   /** By family; the quota of a family that was never used is added with the first ask for it. */
   readonly quotas: Map<string, LoadedQuota>
   readonly places: Places

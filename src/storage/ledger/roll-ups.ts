@@ -10,7 +10,8 @@ import type { ReportedName, ReportedRequest } from './reported-models.ts'
  */
 export interface RollUp {
   readonly userId: string
-  readonly minuteAt: number
+  /** When the minute or hour begins. */
+  readonly at: number
   readonly family: string
   readonly model: string
   readonly upstream: string
@@ -23,13 +24,14 @@ export interface RollUp {
 }
 
 const minuteMs = 60_000
+const hourMs = 3_600_000
 
 const abandoned = { isSettled: false, status: 0 } as const
 
 /**
  * @param reportedName under which name a model is counted
  * @param now of the batch
- * @returns rows by user, and the same summed up over all users (their `userId` says nothing)
+ * @returns rows by user and minute, and the same summed up over all users by minute and by hour (their `userId` says nothing)
  */
 export function rollUpsOf(
   { closed, beside, counted }: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>,
@@ -37,13 +39,17 @@ export function rollUpsOf(
   now: number,
 ): {
   readonly users: readonly RollUp[]
-  readonly totals: readonly RollUp[]
+  readonly minutes: readonly RollUp[]
+  readonly hours: readonly RollUp[]
 } {
-  const [users, totals] = [new Map<string, RollUp>(), new Map<string, RollUp>()]
+  const [users, minutes, hours] = [
+    new Map<string, RollUp>(),
+    new Map<string, RollUp>(),
+    new Map<string, RollUp>(),
+  ]
   function add(row: RollUp): void {
-    const { minuteAt, family, model, upstream, status } = row
-    const key = `${minuteAt} ${status} ${upstream} ${family} ${model}`
-    addTo(totals, key, row)
+    const key = keyOf(row)
+    addTo(minutes, key, row)
     addTo(users, `${row.userId} ${key}`, row)
   }
   for (const { entry, settlement, usage, weighing, endedAt } of closed) {
@@ -56,7 +62,7 @@ export function rollUpsOf(
     add({
       ...about,
       model: model({ isSettled: settlement.ending === 'settled', status }),
-      minuteAt: minuteOf(endedAt),
+      at: minuteOf(endedAt),
       upstream,
       status,
       requests: 1,
@@ -67,11 +73,11 @@ export function rollUpsOf(
     if (!charged) continue
     const taken = { ...noUsage, input: -entry.inputEstimate }
     const untaken = entry.inputEstimate - charged.units
-    const minuteAt = minuteOf(charged.endedAt)
+    const at = minuteOf(charged.endedAt)
     add({
       ...about,
       model: model(abandoned),
-      minuteAt,
+      at,
       upstream: '',
       status: 0,
       requests: -1,
@@ -86,7 +92,7 @@ export function rollUpsOf(
     const { userId } = entry
     const model = reportedName(other.model, { userId, isSettled: true, status }, now)
     const about = { userId, family: other.family, model, upstream, status }
-    add({ ...about, minuteAt: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
+    add({ ...about, at: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
   }
   for (const { event, usage, weighing, userId, endedAt } of counted) {
     const { family, upstream = '', status, isEstimated } = event
@@ -94,14 +100,22 @@ export function rollUpsOf(
     const about = { userId, family, model, upstream, status }
     add({
       ...about,
-      minuteAt: minuteOf(endedAt),
+      at: minuteOf(endedAt),
       requests: 1,
       estimated: Number(isEstimated),
       usage,
       weighing,
     })
   }
-  return { users: [...users.values()], totals: [...totals.values()] }
+  for (const row of minutes.values()) {
+    const hour = { ...row, at: Math.floor(row.at / hourMs) * hourMs }
+    addTo(hours, keyOf(hour), hour)
+  }
+  return { users: [...users.values()], minutes: [...minutes.values()], hours: [...hours.values()] }
+}
+
+function keyOf({ at, family, model, upstream, status }: RollUp): string {
+  return `${at} ${status} ${upstream} ${family} ${model}`
 }
 
 function minuteOf(at: number): number {

@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { Policy } from '#core/admission.ts'
-import { addUnits } from '#core/units.ts'
 import { UNLIMITED } from '#core/user.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
-import { createAddressBook } from '#storage/ledger/address-book.ts'
 import {
   applyBatch,
-  type LedgerChanges,
   type LoadedQuota,
   type LoadedState,
   type LoadedUser,
@@ -16,34 +13,19 @@ import {
   type OpenEntry,
   type SeenAddress,
 } from '#storage/ledger/batch.ts'
-import { createReportedNames, type ReportedNames } from '#storage/ledger/reported-models.ts'
-import { type RollUp, rollUpsOf } from '#storage/ledger/roll-ups.ts'
 import {
-  addingUsage,
-  addingWeighed,
-  bookedColumns,
-  closedColumns,
   entryColumns,
-  openedColumns,
   quotaColumns,
-  quotaValueColumns,
-  toBookedAdjustment,
-  toBookedBeside,
-  toBookedEvent,
-  toClosedValues,
   toLoadedQuota,
   toLoadedUser,
   toOpenEntry,
-  toOpenedValues,
   toSeenAddress,
-  toUsageValues,
-  toWeighedValues,
-  usageColumns,
   userColumns,
   type Values,
-  weighedColumns,
 } from '#storage/ledger/rows.ts'
-import { belowName, lateRequests } from '#storage/ledger/user-requests.ts'
+import { belowName } from '#storage/ledger/user-requests.ts'
+import { createWriteList, type WriteList, type WriteTarget } from '#storage/ledger/write-list.ts'
+import { ofEachWrite, type WriteName, writes } from '#storage/ledger/writes.ts'
 import { announceOn } from '#storage/postgres/channel/announce.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
@@ -57,19 +39,15 @@ import { together } from './together.ts'
  * order of their ids and reads everything that belongs to them. The second writes what changed and commits. Every
  * change to a user's account, here or by an administrator, is made under the lock of the user's row.
  */
-export interface PostgresLedger {
+export interface PostgresLedger extends Pick<WriteList, 'forgetAddresses' | 'listModels'> {
   /**
    * The first round trip: begins the transaction, locks, reads and decides. It returns the second one, which writes
    * and commits. Where the second fails without an answer, the batch may have been committed; before it nothing has
    * been.
    */
   readonly begin: (client: pg.Client, batch: MeteringBatch) => Promise<() => Promise<MeteringDecisions>>
-  /** Call it when addresses were written elsewhere. */
-  readonly forgetAddresses: () => void
-  readonly listModels: ReportedNames['list']
 }
 
-const hourMs = 3_600_000
 /** Users whose ids are cached. */
 const knownMax = 50_000
 /** The rows of each total are split into shards, so that instances do not wait for each other's locks. */
@@ -95,30 +73,11 @@ export const statements = {
   addresses: `select u.id, a.* from users u
     cross join lateral (select address, last_seen_at from addresses where user_id = u.id offset 0) as a
     where (${theirs}) and (u.max_ips <> ${UNLIMITED} or (u.max_ips is null and $3::boolean))`,
-  open: insertMany('entries', openedColumns),
-  book: insertMany('entries', bookedColumns),
-  late: `${insertMany('user_requests', ['user_id', 'id'])} on conflict do nothing`,
-  close: updateMany('entries', closedColumns, ['id'], ', lease_until = null'),
-  event: insertMany('usage_events', ['id', 'counted_at']),
-  user: updateMany('users', ['arrival_at', 'last_used_at', 'prompt_count', 'id'], ['id']),
-  block: updateMany('users', ['disabled_at', 'disabled_reason', 'id'], ['id'], ', revision = revision + 1'),
-  // Updating an existing row costs half of an upsert.
-  quota: updateMany('quotas', quotaValueColumns, ['user_id', 'family']),
-  newQuota: insertMany('quotas', quotaValueColumns),
-  minute: `${insertMany('usage_minutes', ['user_id', 'minute_at', ...usageColumns])}
-    ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
-  totalMinute: `${insertMany('total_minutes', ['minute_at', 'shard', ...usageColumns])}
-    ${addingUsage('total_minutes', ['minute_at'], ['shard'])}`,
-  totalHour: `${insertMany('total_hours', ['hour_at', 'shard', ...usageColumns])}
-    ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
-  weighedMinute: `${insertMany('usage_minutes', ['user_id', 'minute_at', ...weighedColumns])}
-    ${addingWeighed('usage_minutes', ['user_id', 'minute_at'])}`,
-  weighedTotalMinute: `${insertMany('total_minutes', ['minute_at', 'shard', ...weighedColumns])}
-    ${addingWeighed('total_minutes', ['minute_at'], ['shard'])}`,
-  weighedTotalHour: `${insertMany('total_hours', ['hour_at', 'shard', ...weighedColumns])}
-    ${addingWeighed('total_hours', ['hour_at'], ['shard'])}`,
-  address: `${insertMany('addresses', ['user_id', 'address', 'first_seen_at', 'last_seen_at'])}
-    on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
+  ...ofEachWrite(({ table, columns, key, more }) =>
+    key.length === 0
+      ? `${insertMany(table, columns)} ${more}`
+      : updateMany(table, columns, key, more === '' ? '' : `, ${more}`),
+  ),
   trim: `delete from addresses where (user_id, address) in (
     select user_id, address from (
       select user_id, address, row_number() over (partition by user_id order by first_seen_at desc, address) as place
@@ -143,9 +102,11 @@ export function createPostgresLedger(
   policy: Policy,
   settings: { readonly instance: string; readonly shard: number },
 ): PostgresLedger {
-  const addresses = createAddressBook()
-  const reportedNames = createReportedNames(policy)
-  const shard = settings.shard % shards
+  const { writeTo, forgetAddresses, listModels } = createWriteList(
+    policy,
+    settings.instance,
+    settings.shard % shards,
+  )
   /** A cache from look-up keys to ids of users seen here. It is only a hint: a user may be gone by now. */
   const known = new Map<string, string>()
   const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
@@ -230,111 +191,52 @@ export function createPostgresLedger(
     for (const row of users) known.set(text(row.at(-1)), text(row[0]))
   }
 
-  /** All writes are sent at once: none depends on another's answer. */
-  function write(client: pg.Client, loaded: Loaded, changes: LedgerChanges, now: number): Promise<unknown> {
-    const { instance } = settings
-    const writes: (() => Promise<unknown>)[] = []
-    const run = (name: keyof typeof statements, columns: readonly string[], rows: readonly Values[]) => {
-      if (rows.length === 0) return
-      const values = columnsOf(rows, columns.length)
-      writes.push(() => execute(client, name, values))
-    }
-    const users = [...loaded.users.values()]
-    const booked = [
-      ...changes.beside.map((one) => toBookedBeside(one, instance)),
-      ...changes.counted.map((counted) => toBookedEvent(counted, instance)),
-      ...changes.adjusted.map((adjusted) => toBookedAdjustment(adjusted, instance)),
-    ]
-    const { users: minutes, totals } = rollUpsOf(changes, reportedNames.of, now)
-    const due = changes.seen.map((seen) => ({ seen, due: addresses.due(seen, now) }))
-    const seen = due.filter((one) => one.due !== undefined)
-    const strangers = [...new Set(due.flatMap((one) => (one.due === 'new' ? [one.seen.userId] : [])))]
-    const blocked = users.filter(({ isBlocked }) => isBlocked)
-    run(
-      'open',
-      openedColumns,
-      changes.opened.map((entry) => toOpenedValues(entry, instance, now)),
-    )
-    run('close', closedColumns, changes.closed.map(toClosedValues))
-    run('book', bookedColumns, booked)
-    run('late', ['', ''], lateRequests(changes, loaded.below, now))
-    run(
-      'event',
-      ['id', 'counted_at'],
-      changes.counted.map(({ event }) => [event.eventId, now]),
-    )
-    run('user', ['', '', '', ''], users.filter(({ isChanged }) => isChanged).map(toUserValues))
-    run(
-      'block',
-      ['', '', ''],
-      blocked.map((user) => [user.disabledAt ?? now, user.disabledReason ?? null, user.id]),
-    )
-    run(
-      'quota',
-      quotaValueColumns,
-      users.flatMap((user) => toQuotaValues(user, true)),
-    )
-    run(
-      'newQuota',
-      quotaValueColumns,
-      users.flatMap((user) => toQuotaValues(user, false)),
-    )
-    // Rows without weights need no column for them; most instances write only such rows.
-    const isWeighed =
-      totals.some(({ weighing }) => weighing !== 0) || minutes.some(({ weighing }) => weighing !== 0)
-    const [usage, valuesOf] = isWeighed ? [weighedColumns, toWeighedValues] : [usageColumns, toUsageValues]
-    run(
-      isWeighed ? 'weighedMinute' : 'minute',
-      ['', '', ...usage],
-      minutes.map((row) => [row.userId, row.minuteAt, ...valuesOf(row)]),
-    )
-    run(
-      isWeighed ? 'weighedTotalMinute' : 'totalMinute',
-      ['', '', ...usage],
-      totals.map((row) => [row.minuteAt, shard, ...valuesOf(row)]),
-    )
-    run(
-      isWeighed ? 'weighedTotalHour' : 'totalHour',
-      ['', '', ...usage],
-      [...totalsByHour(totals, shard, valuesOf)],
-    )
-    run(
-      'address',
-      ['', '', '', ''],
-      uniqueAddresses(
-        seen.map((one) => one.seen),
-        now,
-      ),
-    )
-    if (strangers.length > 0) writes.push(() => execute(client, 'trim', [arrayOf(strangers)]))
-    if (blocked.length > 0)
-      writes.push(() =>
-        announceOn(
-          client,
-          blocked.map(({ id }) => id),
-        ),
-      )
-    // Nothing is sent before every statement has been built.
-    return together([...writes.map((send) => send()), client.query('commit')])
-  }
-
   return {
     async begin(client, batch) {
-      const loaded = await load(client, batch)
-      const { decisions, changes } = applyBatch(batch, loaded.state, policy)
+      const { state, users, below } = await load(client, batch)
+      const { decisions, changes } = applyBatch(batch, state, policy)
       return async () => {
         try {
-          await write(client, loaded, changes, batch.now)
+          await write(client, (target) => writeTo(target, changes, users, below, batch.now))
         } catch (error) {
-          addresses.forget()
+          forgetAddresses()
           throw error
         }
         return decisions
       }
     },
-    forgetAddresses: addresses.forget,
-    listModels: reportedNames.list,
+    forgetAddresses,
+    listModels,
   }
+}
+
+/** All writes are sent at once, and the commit behind them: none depends on another's answer. */
+function write(client: pg.Client, writeTo: (target: WriteTarget) => void): Promise<unknown> {
+  const rows = new Map<WriteName, Values[]>()
+  const strangers = new Set<string>()
+  const gather = (name: WriteName, row: Values) => {
+    const known = rows.get(name)
+    if (known) known.push(row)
+    else rows.set(name, [row])
+  }
+  writeTo({
+    write: gather,
+    writeAddress({ userId, address, due }, now) {
+      gather('address', [userId, address, now, now])
+      if (due === 'new') strangers.add(userId)
+    },
+  })
+  // Nothing is sent before every statement has been built.
+  const built = [...rows].map(
+    ([name, those]) => [name, columnsOf(those, writes[name].columns.length)] as const,
+  )
+  const blocked = (rows.get('block') ?? []).map((row) => text(row.at(-1)))
+  return together([
+    ...built.map(([name, values]) => execute(client, name, values)),
+    ...(strangers.size > 0 ? [execute(client, 'trim', [arrayOf([...strangers])])] : []),
+    ...(blocked.length > 0 ? [announceOn(client, blocked)] : []),
+    client.query('commit'),
+  ])
 }
 
 async function select(
@@ -369,7 +271,7 @@ interface Accounts {
 
 interface Loaded {
   readonly state: LoadedState
-  readonly users: ReadonlyMap<string, LoadedUser>
+  readonly users: readonly LoadedUser[]
   /** Every request with an id below it stands in the table by user. */
   readonly below: string
 }
@@ -392,7 +294,7 @@ function toLoaded(rows: {
   const byLookup = new Map<string, LoadedUser>()
   for (const row of rows.users) {
     const id = text(row[0])
-    const user = toLoadedUser(id, row, quotasOf(id), () => placesOf(id))
+    const user = toLoadedUser(id, id, row, quotasOf(id), () => placesOf(id))
     users.set(id, user)
     byLookup.set(text(row.at(-1)), user)
   }
@@ -401,7 +303,7 @@ function toLoaded(rows: {
   )
   const counted = new Set(rows.counted.map((row) => text(row[0])))
   return {
-    users,
+    users: [...users.values()],
     // Read in the transaction that writes, before it writes: upkeep gathers no request that began later.
     below: text(rows.users[0]?.at(-2) ?? ''),
     state: {
@@ -411,46 +313,4 @@ function toLoaded(rows: {
       hasEvent: (eventId) => counted.has(eventId),
     },
   }
-}
-
-function toUserValues(user: LoadedUser): Values {
-  return [user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, user.id]
-}
-
-function toQuotaValues(user: LoadedUser, isStored: boolean): Values[] {
-  return [...user.quotas.values()].flatMap((quota) => {
-    if (!quota.isChanged || quota.isStored !== isStored) return []
-    const { family, extra, used, reserved, openRequests, periodStartedAt } = quota
-    return [[extra, used, reserved, openRequests, periodStartedAt, user.id, family]]
-  })
-}
-
-/** One statement may touch a row only once, so the minutes of an hour are added up first. */
-function* totalsByHour(
-  totals: readonly RollUp[],
-  shard: number,
-  valuesOf: (row: RollUp) => Values,
-): Iterable<Values> {
-  const rows = new Map<string, unknown[]>()
-  for (const row of totals) {
-    const hourAt = Math.floor(row.minuteAt / hourMs) * hourMs
-    const values = valuesOf(row)
-    const key = JSON.stringify([hourAt, ...values.slice(0, 4)])
-    const known = rows.get(key)
-    if (!known) rows.set(key, [hourAt, shard, ...values])
-    else
-      for (let at = 4; at < values.length; at++)
-        known[at + 2] = addUnits(integer(known[at + 2]), integer(values[at]))
-  }
-  yield* rows.values()
-}
-
-function uniqueAddresses(
-  seen: readonly { readonly userId: string; readonly address: string }[],
-  now: number,
-): Values[] {
-  const rows = new Map(
-    seen.map(({ userId, address }) => [`${userId} ${address}`, [userId, address, now, now]]),
-  )
-  return [...rows.values()]
 }

@@ -1,10 +1,9 @@
 import type { LoadedUser, SeenAddress } from '#storage/ledger/batch.ts'
 
-/** A user as a batch left it, with the row id that finds its row without the index over ids. */
+/** A user as a batch left it, with its look-up key. */
 export interface CachedUser {
   readonly user: LoadedUser
   readonly lookup: string
-  readonly rowId: number
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Policy } from '#core/admission.ts'
 import { addressesMax } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSecretMemo, type SecretMemo } from '#lib/secret-memo.ts'
-import { createAddressBook, isRecent } from '#storage/ledger/address-book.ts'
+import { isRecent } from '#storage/ledger/address-book.ts'
 import {
   applyBatch,
   createPlaces,
@@ -13,40 +13,25 @@ import {
   type LoadedUser,
   type MeteringDecisions,
   type OpenEntry,
-  type Seen,
 } from '#storage/ledger/batch.ts'
 import {
-  createReportedNames,
-  type ReportedName,
-  type ReportedNames,
-} from '#storage/ledger/reported-models.ts'
-import { rollUpsOf } from '#storage/ledger/roll-ups.ts'
-import {
-  addingUsage,
-  addingWeighed,
-  bookedColumns,
-  closedColumns,
   entryColumns,
-  openedColumns,
   quotaColumns,
-  quotaValueColumns,
-  toBookedAdjustment,
-  toBookedBeside,
-  toBookedEvent,
-  toClosedValues,
   toLoadedQuota,
   toLoadedUser,
   toOpenEntry,
-  toOpenedValues,
   toSeenAddress,
-  toUsageValues,
-  toWeighedValues,
-  usageColumns,
   userColumns,
   type Values,
-  weighedColumns,
 } from '#storage/ledger/rows.ts'
-import { belowName, lateRequests } from '#storage/ledger/user-requests.ts'
+import { belowName } from '#storage/ledger/user-requests.ts'
+import {
+  createWriteList,
+  type DueAddress,
+  type WriteList,
+  type WriteTarget,
+} from '#storage/ledger/write-list.ts'
+import { ofEachWrite, type Write } from '#storage/ledger/writes.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import type { MeteringBatch } from '../store.ts'
@@ -54,18 +39,16 @@ import { type CachedUser, type CachedUsers, createCachedUsers } from './cached-u
 import { allRows, oneRow } from './rows.ts'
 
 /**
- * The ledger on SQLite: loads what a batch is about, lets `applyBatch` decide, writes what changed; one
+ * The ledger on SQLite: loads what a batch is about, lets `applyBatch` decide, executes the list of writes; one
  * transaction, one sync to disk. Rows are read one by one through prepared statements, which costs less here
  * than one large statement, since there is no round trip to save.
  */
-export interface SqliteLedger {
+export interface SqliteLedger extends Pick<WriteList, 'forgetAddresses' | 'listModels'> {
   readonly runBatch: (batch: MeteringBatch) => MeteringDecisions
-  /** Call it when addresses were written elsewhere. */
-  readonly forgetAddresses: () => void
-  readonly listModels: ReportedNames['list']
 }
 
-const hourMs = 3_600_000
+/** There is one writer at a time, so the totals have one shard. */
+const shard = 0
 
 export function createSqliteLedger(
   db: DatabaseSync,
@@ -74,8 +57,7 @@ export function createSqliteLedger(
   instance: string,
 ): SqliteLedger {
   const sql = prepareAll(db)
-  const addresses = createAddressBook()
-  const reportedNames = createReportedNames(policy)
+  const { writeTo, forgetAddresses, listModels } = createWriteList(policy, instance, shard)
 
   /**
    * Entries that this process opened and has not closed yet, and that no other process may have changed. A settlement
@@ -88,6 +70,7 @@ export function createSqliteLedger(
   let version: unknown
   /** Every request with an id below it stands in the table by user. */
   let below = ''
+  const target: WriteTarget = { write: (name, row) => sql.writes[name].run(...row), writeAddress }
 
   function runBatch(batch: MeteringBatch): MeteringDecisions {
     const loaded = createState(sql, lookups, open, cached)
@@ -95,15 +78,16 @@ export function createSqliteLedger(
     try {
       forgetWhatOthersWrote()
       const { decisions, changes } = applyBatch(batch, loaded.state, policy)
-      write(loaded, changes, batch.now)
+      const users = [...loaded.users()]
+      writeTo(target, changes, users.map(userOf), below, batch.now)
       db.exec('commit')
       remember(changes, batch.now)
-      for (const user of loaded.users()) cached.keep(user)
+      for (const user of users) cached.keep(user)
       return decisions
     } catch (error) {
       cached.forget()
       if (db.isTransaction) db.exec('rollback')
-      addresses.forget()
+      forgetAddresses()
       throw error
     }
   }
@@ -119,43 +103,14 @@ export function createSqliteLedger(
     version = current
   }
 
-  function write(loaded: Loaded, changes: LedgerChanges, now: number): void {
-    for (const entry of changes.opened) sql.insertEntry.run(...toOpenedValues(entry, instance, now))
-    for (const closed of changes.closed) sql.closeEntry.run(...toClosedValues(closed))
-    for (const booked of changes.beside) sql.insertBooked.run(...toBookedBeside(booked, instance))
-    for (const counted of changes.counted) {
-      sql.insertBooked.run(...toBookedEvent(counted, instance))
-      sql.insertEvent.run(counted.event.eventId, now)
-    }
-    for (const late of lateRequests(changes, below, now)) sql.insertLate.run(...late)
-    for (const adjusted of changes.adjusted) sql.insertBooked.run(...toBookedAdjustment(adjusted, instance))
-    if (changes.closed.length > 0 || changes.counted.length > 0) addUsage(sql, changes, reportedNames.of, now)
-    for (const { user, rowId } of loaded.users()) {
-      if (user.isChanged) sql.updateUser.run(user.arrivalAt ?? null, user.lastUsedAt, user.promptCount, rowId)
-      if (user.isBlocked) sql.blockUser.run(user.disabledAt ?? now, user.disabledReason ?? null, user.id)
-      for (const quota of user.quotas.values()) {
-        if (!quota.isChanged) continue
-        const { family, extra, used, reserved, openRequests, periodStartedAt } = quota
-        const written = quota.isStored ? sql.updateQuota : sql.insertQuota
-        written.run(extra, used, reserved, openRequests, periodStartedAt, user.id, family)
-        quota.isStored = true
-        quota.isChanged = false
-      }
-    }
-    for (const seen of changes.seen) {
-      const due = addresses.due(seen, now)
-      if (due) writeAddress(seen, due, now)
-    }
-  }
-
-  function writeAddress({ userId, address }: Seen, due: 'new' | 'again', now: number): void {
+  function writeAddress({ userId, address, due }: DueAddress, now: number): void {
     if (due === 'new') {
       // After a restart or an administrator's edit the memory is empty, but the address may be stored.
       const row = oneRow(sql.address, userId, address)
       if (row !== undefined && isRecent(integer(row[0]), now)) return
     }
     cached.forgetAddressesOf(userId)
-    sql.sawAddress.run(userId, address, now, now)
+    sql.writes.address.run(userId, address, now, now)
     if (due === 'new' && integer(oneRow(sql.countAddresses, userId)?.[0]) > addressesMax)
       sql.trimAddresses.run(userId, addressesMax)
   }
@@ -179,12 +134,10 @@ export function createSqliteLedger(
     for (const { entry } of changes.closed) open.delete(entry.id)
   }
 
-  return {
-    runBatch,
-    forgetAddresses: addresses.forget,
-    listModels: reportedNames.list,
-  }
+  return { runBatch, forgetAddresses, listModels }
 }
+
+const userOf = ({ user }: CachedUser) => user
 
 type Statements = ReturnType<typeof prepareAll>
 
@@ -195,6 +148,10 @@ function prepareAll(db: DatabaseSync) {
     return statement
   }
   return {
+    // A user's row is found by its row id, without the index over ids.
+    writes: ofEachWrite((write, name) =>
+      prepare(statementOf(name === 'user' ? { ...write, key: ['rowid'] } : write)),
+    ),
     // Changes with every commit of another connection, and with nothing else.
     version: prepare('pragma data_version'),
     userByLookup: prepare(`select lookup, rowid, ${userColumns} from users where lookup = ?`),
@@ -202,54 +159,10 @@ function prepareAll(db: DatabaseSync) {
     quotas: prepare(`select ${quotaColumns} from quotas where user_id = ?`),
     entry: prepare(`select ${entryColumns} from entries where id = ?`),
     event: prepare('select counted_at from usage_events where id = ?'),
-    insertEntry: prepare(inserting('entries', openedColumns)),
     below: prepare(`select value from facts where name = '${belowName}'`),
-    insertLate: prepare(`${inserting('user_requests', ['user_id', 'id'])} on conflict do nothing`),
-    insertBooked: prepare(inserting('entries', bookedColumns)),
-    insertEvent: prepare(inserting('usage_events', ['id', 'counted_at'])),
-    closeEntry: prepare(
-      `update entries set lease_until = null, ${closedColumns
-        .slice(0, -1)
-        .map((name) => `${name} = ?`)
-        .join(', ')} where id = ?`,
-    ),
-    updateUser: prepare(
-      'update users set arrival_at = ?, last_used_at = ?, prompt_count = ? where rowid = ?',
-    ),
-    blockUser: prepare(
-      'update users set disabled_at = ?, disabled_reason = ?, revision = revision + 1 where id = ?',
-    ),
-    updateQuota: prepare(
-      `update quotas set extra = ?, used = ?, reserved = ?, open_requests = ?, period_started_at = ?
-       where user_id = ? and family = ?`,
-    ),
     addUpReserved: prepare(`${addUpReserved} where user_id = ?`),
-    insertQuota: prepare(inserting('quotas', quotaValueColumns)),
-    addUserMinute: prepare(
-      `${inserting('usage_minutes', ['user_id', 'minute_at', ...usageColumns])} ${addingUsage('usage_minutes', ['user_id', 'minute_at'])}`,
-    ),
-    // The shard stays at its default: on SQLite there is one writer at a time.
-    addTotalMinute: prepare(
-      `${inserting('total_minutes', ['minute_at', ...usageColumns])} ${addingUsage('total_minutes', ['minute_at'], ['shard'])}`,
-    ),
-    addTotalHour: prepare(
-      `${inserting('total_hours', ['hour_at', ...usageColumns])} ${addingUsage('total_hours', ['hour_at'], ['shard'])}`,
-    ),
-    weighUserMinute: prepare(
-      `${inserting('usage_minutes', ['user_id', 'minute_at', ...weighedColumns])} ${addingWeighed('usage_minutes', ['user_id', 'minute_at'])}`,
-    ),
-    weighTotalMinute: prepare(
-      `${inserting('total_minutes', ['minute_at', ...weighedColumns])} ${addingWeighed('total_minutes', ['minute_at'], ['shard'])}`,
-    ),
-    weighTotalHour: prepare(
-      `${inserting('total_hours', ['hour_at', ...weighedColumns])} ${addingWeighed('total_hours', ['hour_at'], ['shard'])}`,
-    ),
     addresses: prepare('select address, last_seen_at from addresses where user_id = ?'),
     address: prepare('select last_seen_at from addresses where user_id = ? and address = ?'),
-    sawAddress: prepare(
-      `insert into addresses (user_id, address, first_seen_at, last_seen_at) values (?, ?, ?, ?)
-       on conflict (user_id, address) do update set last_seen_at = excluded.last_seen_at`,
-    ),
     // Counted first: a delete makes a temporary table for its subquery each time, even when there is nothing to
     // remove.
     countAddresses: prepare('select count(*) from addresses where user_id = ?'),
@@ -260,8 +173,14 @@ function prepareAll(db: DatabaseSync) {
   }
 }
 
-function inserting(table: string, columns: readonly string[]): string {
-  return `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`
+function statementOf({ table, columns, key, more }: Write): string {
+  if (key.length === 0) {
+    const places = columns.map(() => '?')
+    return `insert into ${table} (${columns.join(', ')}) values (${places.join(', ')}) ${more}`
+  }
+  const sets = columns.slice(0, -key.length).map((name) => `${name} = ?`)
+  const those = key.map((name) => `${name} = ?`)
+  return `update ${table} set ${[...sets, ...(more === '' ? [] : [more])].join(', ')} where ${those.join(' and ')}`
 }
 
 interface Loaded {
@@ -295,9 +214,8 @@ function createState(
     const id = text(fields[0])
     const known = users.get(id)
     if (known) return known.user
-    const quotas = quotasOf(id)
-    const user = toLoadedUser(id, fields, quotas, addressesOf(id))
-    users.set(id, { user, lookup: text(lookup), rowId: integer(rowId) })
+    const user = toLoadedUser(id, integer(rowId), fields, quotasOf(id), addressesOf(id))
+    users.set(id, { user, lookup: text(lookup) })
     return user
   }
 
@@ -334,24 +252,4 @@ function createState(
     hasEvent: (eventId) => oneRow(sql.event, eventId) !== undefined,
   }
   return { state, users: () => users.values() }
-}
-
-function addUsage(sql: Statements, changes: LedgerChanges, reportedName: ReportedName, now: number): void {
-  const { users, totals } = rollUpsOf(changes, reportedName, now)
-  for (const row of users) {
-    if (row.weighing === 0) sql.addUserMinute.run(row.userId, row.minuteAt, ...toUsageValues(row))
-    else sql.weighUserMinute.run(row.userId, row.minuteAt, ...toWeighedValues(row))
-  }
-  for (const row of totals) {
-    const hourAt = Math.floor(row.minuteAt / hourMs) * hourMs
-    if (row.weighing === 0) {
-      const figures = toUsageValues(row)
-      sql.addTotalMinute.run(row.minuteAt, ...figures)
-      sql.addTotalHour.run(hourAt, ...figures)
-    } else {
-      const figures = toWeighedValues(row)
-      sql.weighTotalMinute.run(row.minuteAt, ...figures)
-      sql.weighTotalHour.run(hourAt, ...figures)
-    }
-  }
 }

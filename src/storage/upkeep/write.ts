@@ -2,7 +2,9 @@ import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { requestPrefixes } from '#core/request-prefixes.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import { gatherRequests, lockBelow, removeUserRequests } from '#storage/ledger/user-requests.ts'
-import { bounded, boundedBoth, saturating, saturatingBoth, usageSums } from '#storage/schema/columns.ts'
+import { addingUsage } from '#storage/ledger/writes.ts'
+import { weighedColumns } from '#storage/ledger/written-rows.ts'
+import { bounded, boundedBoth, usageSums } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeCorrections } from '#storage/usage/corrections.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './find.ts'
@@ -44,12 +46,7 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
           boundedBoth(`sum(${boundedBoth('m.weighing')})`),
         ].join(', '),
       )
-      const added = sql.raw(
-        [
-          ...usageSums.map((name) => `${name} = ${saturating(`usage_hours.${name}`, `excluded.${name}`)}`),
-          `weighing = ${saturatingBoth('usage_hours.weighing', 'excluded.weighing')}`,
-        ].join(', '),
-      )
+      const added = sql.raw(addingUsage('usage_hours', ['user_id', 'hour_at', ...weighedColumns]))
       return db.transaction().execute(async (trx) => {
         // A booking between adding up and removing would be lost; bookings take this lock first.
         const ids = [...new Set(hours.map(({ userId }) => userId))]
@@ -67,7 +64,7 @@ export function createUpkeepWriter(db: Kysely<Schema>): UpkeepWriter {
         await sql`${picked} insert into usage_hours (${hourKey}, ${figures})
           select m.user_id, picked.hour_at, m.family, m.model, m.upstream, m.status, ${sums} from ${theirs}
           group by m.user_id, picked.hour_at, m.family, m.model, m.upstream, m.status
-          on conflict (${hourKey}) do update set ${added}`.execute(trx)
+          ${added}`.execute(trx)
         const removed = await sql`${picked} delete from usage_minutes where (${minuteKey}) in (
           select m.user_id, m.minute_at, m.family, m.model, m.upstream, m.status from ${theirs})`.execute(trx)
         return Number(removed.numAffectedRows ?? 0)
