@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
+import { methodsOf } from '#storage/methods.ts'
 import { openStore } from '#storage/open.ts'
 import { statements } from '#storage/postgres/ledger.ts'
 import { createKysely } from '#storage/sqlite/dialect.ts'
@@ -13,9 +14,8 @@ import { createSqliteLedger } from '#storage/sqlite/ledger.ts'
 import { openBackground } from '#storage/sqlite/threads/background.ts'
 import { openWriter, type WriterSettings } from '#storage/sqlite/threads/writer.ts'
 import type { Store } from '#storage/store.ts'
-import { createUpkeep } from '#storage/upkeep/sweep.ts'
+import { createTables, storeOf } from '#storage/store-tables.ts'
 import { untilNone } from '#storage/upkeep/until-none.ts'
-import { createUserReader } from '#storage/users/read.ts'
 import { type DatabaseServer, startDatabaseServer } from '../support/database-server.ts'
 import { filledUserId, fillPostgres } from '../support/filled-postgres.ts'
 import {
@@ -225,32 +225,23 @@ describe('plans on SQLite', { skip: !isTested('SQLite') }, () => {
 async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<Store, 'close'>> {
   const writer = await openWriter(settings)
   const background = await openBackground(settings)
+  const threads = new Map(Object.entries({ ...background, ...writer }))
   const db = new DatabaseSync(settings.path)
-  const vault = createVault(settings.masterKey)
-  const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
-  const reader = createUserReader(createKysely(db), vault, createPolicy(settings.policy))
+  const [vault, policy] = [createVault(settings.masterKey), createPolicy(settings.policy)]
+  const ledger = createSqliteLedger(db, vault, policy, settings.instance)
+  const tables = createTables({ db: createKysely(db), vault, policy, instance: settings.instance })
+  const methods = methodsOf(tables, ({ kind, name, run }) => {
+    const work = kind === 'reads' ? run : threads.get(name)
+    assert.ok(work, `a thread does ${name}`)
+    return work
+  })
   return {
+    ...storeOf(methods),
     metering: {
+      ...methods.owners,
       runBatch: async (batch) => ({ ...ledger.runBatch(batch), durable: Promise.resolve() }),
-      renewLease: writer.renewLease,
       abandonEntries: (at, silentMs) => untilNone(() => writer.abandonSome(at, silentMs)),
     },
-    users: {
-      ...reader,
-      ...writer,
-      async resetUsage(request, at) {
-        const { ids, ...more } = await background.findUsedUsers(request)
-        const users = ids.length === 0 ? 0 : await writer.resetUsers(ids, request.families, at)
-        return { users, ...more }
-      },
-      async disableUser(ref, reason, at) {
-        const id = await writer.disableUser(ref, reason, at)
-        return id === undefined ? undefined : reader.findUser({ id }, at)
-      },
-    },
-    upkeep: createUpkeep(background, writer),
-    usage: background,
-    requests: background,
     async close() {
       db.close()
       await background.close()

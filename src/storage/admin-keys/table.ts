@@ -3,64 +3,68 @@ import type { Kysely } from 'kysely'
 import { type AdminKey, type Scope, scopes } from '#core/admin-key.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
 
 /** Admin keys are stored as keyed hashes only: a lost one is replaced, and can never be shown again. */
-export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault): AdminKeyStore {
+export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
   return {
-    async findAdminKey(secret, now) {
-      const lookup = vault.lookupOf(`admin ${secret}`)
-      const row = await db
-        .selectFrom('admin_keys')
-        .selectAll()
-        .where('lookup', '=', lookup)
-        .executeTakeFirst()
-      // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever
-      // the index does.
-      if (!row || !timingSafeEqual(Buffer.from(row.lookup), Buffer.from(lookup))) return undefined
-      const key = toAdminKey(row)
-      return isLive(key, now) ? key : undefined
+    reads: {
+      async findAdminKey(secret, now) {
+        const lookup = vault.lookupOf(`admin ${secret}`)
+        const row = await db
+          .selectFrom('admin_keys')
+          .selectAll()
+          .where('lookup', '=', lookup)
+          .executeTakeFirst()
+        // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever
+        // the index does.
+        if (!row || !timingSafeEqual(Buffer.from(row.lookup), Buffer.from(lookup))) return undefined
+        const key = toAdminKey(row)
+        return isLive(key, now) ? key : undefined
+      },
+
+      async countAdminKeys() {
+        const row = await db
+          .selectFrom('admin_keys')
+          .select((e) => e.fn.countAll<number>().as('count'))
+          .executeTakeFirstOrThrow()
+        return Number(row.count)
+      },
+
+      listAdminKeys: () => listKeys(db),
     },
+    writes: {
+      async insertAdminKey(key, now) {
+        const row = {
+          id: createSortableId('adk_', now),
+          name: key.name,
+          lookup: vault.lookupOf(`admin ${key.secret}`),
+          scopes: key.scopes.join(' '),
+          created_at: now,
+          expires_at: key.expiresAt ?? null,
+        }
+        // Parsed before it is written, so that no row is stored that a later read refuses.
+        const made = toAdminKey(row)
+        await db.insertInto('admin_keys').values(row).execute()
+        return made
+      },
 
-    async countAdminKeys() {
-      const row = await db
-        .selectFrom('admin_keys')
-        .select((e) => e.fn.countAll<number>().as('count'))
-        .executeTakeFirstOrThrow()
-      return Number(row.count)
+      deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
+        // One transaction looks and deletes, so that two deletions at once cannot remove the last two keys.
+        db.transaction().execute(async (trx) => {
+          const keys = await listKeys(trx, { areLocked: true })
+          const key = keys.find((each) => each.id === id)
+          if (!key) return 'unknown'
+          const others = keys.filter((each) => each !== key)
+          if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
+            return 'last'
+          await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
+          return 'deleted'
+        }),
     },
-
-    async insertAdminKey(key, now) {
-      const row = {
-        id: createSortableId('adk_', now),
-        name: key.name,
-        lookup: vault.lookupOf(`admin ${key.secret}`),
-        scopes: key.scopes.join(' '),
-        created_at: now,
-        expires_at: key.expiresAt ?? null,
-      }
-      // Parsed before it is written, so that no row is stored that a later read refuses.
-      const made = toAdminKey(row)
-      await db.insertInto('admin_keys').values(row).execute()
-      return made
-    },
-
-    listAdminKeys: () => listKeys(db),
-
-    deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
-      // One transaction looks and deletes, so that two deletions at once cannot remove the last two keys.
-      db.transaction().execute(async (trx) => {
-        const keys = await listKeys(trx, { areLocked: true })
-        const key = keys.find((each) => each.id === id)
-        if (!key) return 'unknown'
-        const others = keys.filter((each) => each !== key)
-        if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
-          return 'last'
-        await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
-        return 'deleted'
-      }),
-  }
+  } satisfies MethodGroups<AdminKeyStore>
 }
 
 async function listKeys(

@@ -9,9 +9,9 @@ import type { MeteringStore, OpenedEntries } from '#storage/store.ts'
  * Decides which process answers for an open entry. An entry of a relay belongs to its process, which shows by a
  * heartbeat that it is alive. An entry that was reserved for another gateway has a lease, which that gateway renews.
  */
-export interface Owners
-  extends Pick<MeteringStore, 'beat' | 'renewLease'>,
-    Pick<OpenedEntries, 'openEntries'> {
+export interface Owners {
+  readonly reads: Pick<OpenedEntries, 'openEntries'>
+  readonly writes: Pick<MeteringStore, 'beat' | 'renewLease'>
   /**
    * Call it at the start of the only process that can use the database: every other owner of an open entry is dead.
    */
@@ -81,15 +81,15 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
     return ids.filter((id) => !faults.has(id)).slice(0, abandonedAtOnce)
   }
 
-  const owners: Owners = {
-    async beat(now) {
-      await db
-        .insertInto('instances')
-        .values({ id: instance, started_at: now, seen_at: now })
-        .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
-        .execute()
-    },
+  async function beat(now: number): Promise<void> {
+    await db
+      .insertInto('instances')
+      .values({ id: instance, started_at: now, seen_at: now })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
+      .execute()
+  }
 
+  return {
     async outliveAll(now) {
       // Includes entries of older versions, which wrote no heartbeat.
       const opened = await db
@@ -108,7 +108,7 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
           .execute()
       }
       await db.updateTable('instances').set({ seen_at: 0 }).where('id', '<>', instance).execute()
-      await owners.beat(now)
+      await beat(now)
     },
 
     async leave() {
@@ -133,16 +133,6 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
       return taken
     },
 
-    async openEntries() {
-      const rows = await db
-        .selectFrom('entries')
-        .select('id')
-        .where(isOpen)
-        .where('instance', '=', instance)
-        .execute()
-      return rows.map(({ id }) => id)
-    },
-
     async forgetDead(seenBefore) {
       await db
         .deleteFrom('instances')
@@ -161,18 +151,37 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
         .execute()
     },
 
-    async renewLease(requestId, leaseUntil) {
-      const { numUpdatedRows } = await db
-        .updateTable('entries')
-        .set({ lease_until: leaseUntil })
-        .where('id', '=', requestId)
-        .where(isOpen)
-        .where('lease_until', 'is not', null)
-        .executeTakeFirst()
-      if (numUpdatedRows > 0n) return 'renewed'
-      const entry = await db.selectFrom('entries').select('id').where('id', '=', requestId).executeTakeFirst()
-      return entry ? 'closed' : 'unknown'
+    reads: {
+      async openEntries() {
+        const rows = await db
+          .selectFrom('entries')
+          .select('id')
+          .where(isOpen)
+          .where('instance', '=', instance)
+          .execute()
+        return rows.map(({ id }) => id)
+      },
+    },
+
+    writes: {
+      beat,
+
+      async renewLease(requestId, leaseUntil) {
+        const { numUpdatedRows } = await db
+          .updateTable('entries')
+          .set({ lease_until: leaseUntil })
+          .where('id', '=', requestId)
+          .where(isOpen)
+          .where('lease_until', 'is not', null)
+          .executeTakeFirst()
+        if (numUpdatedRows > 0n) return 'renewed'
+        const entry = await db
+          .selectFrom('entries')
+          .select('id')
+          .where('id', '=', requestId)
+          .executeTakeFirst()
+        return entry ? 'closed' : 'unknown'
+      },
     },
   }
-  return owners
 }

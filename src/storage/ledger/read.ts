@@ -8,6 +8,7 @@ import {
 } from '#core/booked-request.ts'
 import { type RequestPrefix, requestPrefixes } from '#core/request-prefixes.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
+import type { MethodGroups } from '#storage/methods.ts'
 import { integer, optional, units } from '#storage/schema/columns.ts'
 import type { EntryRow, Schema } from '#storage/schema/tables.ts'
 import type { RequestStore } from '#storage/store.ts'
@@ -34,33 +35,35 @@ interface Range {
 
 type Row = Selectable<EntryRow>
 
-export function createEntryReader(db: Kysely<Schema>): RequestStore {
+export function createEntryReader(db: Kysely<Schema>) {
   return {
-    async findRequest(id) {
-      if (!requestPrefixes.some((prefix) => id.startsWith(prefix))) return undefined
-      const row = await db.selectFrom('entries').selectAll().where('id', '=', id).executeTakeFirst()
-      return row && toBooked(row)
-    },
+    long: {
+      async findRequest(id) {
+        if (!requestPrefixes.some((prefix) => id.startsWith(prefix))) return undefined
+        const row = await db.selectFrom('entries').selectAll().where('id', '=', id).executeTakeFirst()
+        return row && toBooked(row)
+      },
 
-    async listRequests(question) {
-      const { userId, state } = question.filter
-      // Read before the entries: an entry that is gathered meanwhile is then still found among all entries.
-      const gathered = userId === undefined || state === 'open' ? undefined : await readBelow(db)
-      const found = await Promise.all(
-        requestPrefixes.flatMap((prefix) => {
-          const range = rangeOf(prefix, question)
-          if (state === 'open') return [lookAmongOpen(db, range, question)]
-          if (userId === undefined || gathered === undefined) return [lookAmongAll(db, range, question)]
-          const border = prefix + gathered
-          return [
-            lookAmongAll(db, { ...range, least: later(range.least, border) }, question),
-            lookInUser(db, { ...range, below: earlier(range.below, border) }, question, userId),
-          ]
-        }),
-      )
-      return pageOf(found, question.limit)
+      async listRequests(question) {
+        const { userId, state } = question.filter
+        // Read before the entries: an entry that is gathered meanwhile is then still found among all entries.
+        const gathered = userId === undefined || state === 'open' ? undefined : await readBelow(db)
+        const found = await Promise.all(
+          requestPrefixes.flatMap((prefix) => {
+            const range = rangeOf(prefix, question)
+            if (state === 'open') return [lookAmongOpen(db, range, question)]
+            if (userId === undefined || gathered === undefined) return [lookAmongAll(db, range, question)]
+            const border = prefix + gathered
+            return [
+              lookAmongAll(db, { ...range, least: later(range.least, border) }, question),
+              lookInUser(db, { ...range, below: earlier(range.below, border) }, question, userId),
+            ]
+          }),
+        )
+        return pageOf(found, question.limit)
+      },
     },
-  }
+  } satisfies MethodGroups<RequestStore>
 }
 
 const earlier = (a: string, b: string) => (a < b ? a : b)

@@ -5,25 +5,16 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import type { Settlement } from '#core/settlement.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
-import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
-import { createOwners } from '#storage/ledger/owners.ts'
-import { createEntryReader } from '#storage/ledger/read.ts'
 import { announceUsers, hearOfUsers, userChannel } from '#storage/postgres/channel/announce.ts'
 import { type ChannelState, createListener } from '#storage/postgres/channel/listen.ts'
 import { createSignals, signalChannel } from '#storage/postgres/channel/signals.ts'
 import { refuseUnfinished } from '#storage/postgres/move/moving.ts'
 import { holdMasterKey } from '#storage/schema/held-key.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import { createUpkeepFinder } from '#storage/upkeep/find.ts'
-import { createUpkeep } from '#storage/upkeep/sweep.ts'
 import { untilNone } from '#storage/upkeep/until-none.ts'
-import { createUpkeepWriter } from '#storage/upkeep/write.ts'
-import { createCorrectionTable } from '#storage/usage/corrections.ts'
-import { createUsageReader } from '#storage/usage/read.ts'
-import { createUserReader } from '#storage/users/read.ts'
-import { findUsedUsers } from '#storage/users/reset-usage.ts'
-import { createUserWriter } from '#storage/users/write.ts'
-import { type Store, StoreFault, type UserStore } from '../store.ts'
+import { methodsOf } from '../methods.ts'
+import { type Store, StoreFault } from '../store.ts'
+import { createTables, storeOf } from '../store-tables.ts'
 import { connect, endConnection, findDatabase, openPool, type Pool } from './connect.ts'
 import { createPostgresLedger } from './ledger.ts'
 import { openPostgresMetering } from './metering.ts'
@@ -86,12 +77,13 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const vault = createVault(settings.masterKey)
   await persisting(() => holdMasterKey(db, vault.fingerprint))
   const policy = createPolicy(settings.policy)
-  const users = createUserReader(db, vault, policy)
-  const writer = createUserWriter(db, vault, policy, instance, (trx, ids) => announceUsers(trx, ids))
-  const adminKeys = createAdminKeyTable(db, vault)
   const upkeepDb = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) })
-  const upkeep = createUpkeepWriter(upkeepDb)
-  const owners = createOwners(db, instance)
+  const tables = createTables({
+    ...{ db, vault, policy, instance, upkeepDb },
+    announce: announceUsers,
+    unreadMs: readOldestWriteMs,
+  })
+  const { owners } = tables
   const ledger = createPostgresLedger(vault, policy, { instance, shard: shardOf(instance) })
   const metering = openPostgresMetering(servers, ledger)
   stopper.add(metering.close)
@@ -106,53 +98,33 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const signals = createSignals(pool, listener, instance)
   stopper.add(signals.close)
   const shared = createSharedClock(db, settings.localClock)
-  await owners.beat(await shared.read())
+  await owners.writes.beat(await shared.read())
   // Where this fails, the other instances find out by the missing heartbeats.
   stopper.add(() => retryingWithin(checkMs, () => owners.leave()).catch(() => undefined))
   await refuseUnfinished(pool)
 
-  const usersStore: UserStore = {
-    findUser: (ref, now) => retryingWithin(askedMs, () => users.findUser(ref, now)),
-    findBlocks: (ids) => retryingWithin(askedMs, () => users.findBlocks(ids)),
-    listUsers: (request) => retrying(() => users.listUsers(request)),
-    countUsers: (filter, now) => retrying(() => users.countUsers(filter, now)),
-    knowsAccessToken: (accessToken) => retryingWithin(askedMs, () => users.knowsAccessToken(accessToken)),
-    insertUser: (edit, now, idempotencyKey) => retrying(() => writer.insertUser(edit, now, idempotencyKey)),
-    writeUsers: (writes, now) =>
-      retrying(() => writer.writeUsers(writes, now)).finally(ledger.forgetAddresses),
-    addToQuota: (ref, addition, now, idempotencyKey) =>
-      retrying(() => writer.addToQuota(ref, addition, now, idempotencyKey)),
-    async resetUsage(request, now) {
-      const { ids, ...more } = await retrying(() => findUsedUsers(db, request))
-      const count = ids.length === 0 ? 0 : await retrying(() => writer.resetUsers(ids, request.families, now))
-      return { users: count, ...more }
-    },
-    disableUser: (ref, reason, now) =>
-      retrying(async () => {
-        const id = await writer.disableUser(ref, reason, now)
-        return id === undefined ? undefined : users.findKnown(id, now)
-      }),
-  }
-
+  const methods = methodsOf(tables, ({ kind, run }) => {
+    switch (kind) {
+      case 'reads':
+        return (...args) => retryingWithin(askedMs, () => run(...args))
+      case 'long':
+      case 'writes':
+        return (...args) => retrying(() => run(...args))
+      case 'addressWrites':
+        return (...args) => retrying(() => run(...args)).finally(ledger.forgetAddresses)
+    }
+  })
   return {
-    users: usersStore,
-    adminKeys: {
-      findAdminKey: (secret, now) => retryingWithin(askedMs, () => adminKeys.findAdminKey(secret, now)),
-      countAdminKeys: () => retrying(() => adminKeys.countAdminKeys()),
-      insertAdminKey: (key, now) => retrying(() => adminKeys.insertAdminKey(key, now)),
-      listAdminKeys: () => retrying(() => adminKeys.listAdminKeys()),
-      deleteAdminKey: (id, now, options) => retrying(() => adminKeys.deleteAdminKey(id, now, options)),
-    },
+    ...storeOf(methods),
     metering: {
+      ...methods.owners,
       lanes: metering.lanes,
       mayLoseBooked: true,
       runBatch: metering.runBatch,
       listModels: ledger.listModels,
       // By the database's clock: the clocks of two machines may differ by more than a heartbeat.
-      beat: () => retrying(async () => owners.beat(await shared.read())),
-      openEntries: () => retrying(() => owners.openEntries()),
+      beat: () => retrying(async () => owners.writes.beat(await shared.read())),
       history: () => retrying(() => readHistory(db)),
-      renewLease: (requestId, leaseUntil) => retrying(() => owners.renewLease(requestId, leaseUntil)),
       async abandonEntries(now, silentMs, onFault) {
         // Another instance may be closing the same entries: the settlement closes each one only once.
         const book = (settlements: readonly Settlement[]) => metering.runBatch({ now, settlements, asks: [] })
@@ -167,19 +139,6 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
         return count
       },
     },
-    upkeep: createUpkeep(fencedAll(createUpkeepFinder(db, policy)), {
-      ...fencedAll(upkeep),
-      gatherRequests: (before, limit) =>
-        retrying(async () => {
-          const oldestMs = await readOldestWriteMs(upkeepDb)
-          return upkeep.gatherRequests(before - oldestMs, limit)
-        }),
-      removeUsers: (expired) => retrying(() => upkeep.removeUsers(expired)).finally(ledger.forgetAddresses),
-      removeAddresses: (old) => retrying(() => upkeep.removeAddresses(old)).finally(ledger.forgetAddresses),
-    }),
-    corrections: fencedAll(createCorrectionTable(db)),
-    usage: fencedAll(createUsageReader(db, policy)),
-    requests: fencedAll(createEntryReader(db)),
     watchUsers: (onChanged) => hearOfUsers(listener, onChanged),
     signals,
     keyFor: vault.keyFor,
@@ -236,15 +195,4 @@ async function readHistory(db: Kysely<Schema>): Promise<string | undefined> {
 
 function shardOf(instance: string): number {
   return createHash('sha256').update(instance).digest().readUInt16BE()
-}
-
-/** Wraps every method: it is retried where that helps, and fails with the store's own errors. */
-function fencedAll<T extends object>(of: T): T {
-  const entries = Object.entries(of).map(
-    ([name, method]: [string, (...args: unknown[]) => Promise<unknown>]) => [
-      name,
-      (...args: unknown[]) => retrying(() => method(...args)),
-    ],
-  )
-  return Object.fromEntries(entries) as T
 }

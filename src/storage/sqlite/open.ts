@@ -4,16 +4,13 @@ import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper, type Stopper } from '#lib/stopper.ts'
-import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
-import { createOwners } from '#storage/ledger/owners.ts'
-import { type ArgsOf, openThread, type ValueOf } from '#storage/sqlite/threads/thread.ts'
-import type { WriterSettings, WriterWork } from '#storage/sqlite/threads/writer.ts'
-import { createUpkeep } from '#storage/upkeep/sweep.ts'
+import { openThread } from '#storage/sqlite/threads/thread.ts'
+import type { WriterSettings } from '#storage/sqlite/threads/writer.ts'
 import { untilNone } from '#storage/upkeep/until-none.ts'
-import { createCorrectionTable } from '#storage/usage/corrections.ts'
-import { createUserReader } from '#storage/users/read.ts'
 import { explained } from '../fault.ts'
+import { methodsOf } from '../methods.ts'
 import type { Store } from '../store.ts'
+import { createTables, storeOf } from '../store-tables.ts'
 import { createKysely } from './dialect.ts'
 import { type Disk, openDisk } from './disk.ts'
 import { failureOf } from './failure.ts'
@@ -53,11 +50,6 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const reading = openConnection(settings.path, stopper, { readOnly: true })
   const vault = createVault(settings.masterKey)
   const policy = createPolicy(settings.policy)
-  const kysely = createKysely(reading)
-  const users = createUserReader(kysely, vault, policy)
-  const adminKeys = createAdminKeyTable(kysely, vault)
-  const corrections = createCorrectionTable(kysely)
-  const owners = createOwners(kysely, settings.instance)
   const logDisk = openDisk(`${settings.path}-wal`)
   stopper.add(logDisk.close)
   const own = openConnection(settings.path, stopper, {})
@@ -70,88 +62,39 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   })
   const metering = openMetering(own, settings, lane, logDisk)
   stopper.add(close)
-  const write = <Name extends keyof WriterWork>(
-    name: Name,
-    ...args: ArgsOf<WriterWork[Name]>
-  ): Promise<ValueOf<WriterWork[Name]>> => lane.run(() => writer.run(name, ...args))
-  const upkeep = createUpkeep(
-    {
-      findOldMinutes: (before, after) => background.run('findOldMinutes', before, after),
-      findExpiredUsers: (before, after) => background.run('findExpiredUsers', before, after),
-      findOldAddresses: (now, after) => background.run('findOldAddresses', now, after),
-    },
-    {
-      gatherMinutes: (hours) => write('gatherMinutes', hours),
-      gatherRequests: (before, limit) => write('gatherRequests', before, limit),
-      removeMinutes: (before, limit) => write('removeMinutes', before, limit),
-      removeEntries: (before, limit) => write('removeEntries', before, limit),
-      removeEvents: (before, limit) => write('removeEvents', before, limit),
-      removeCorrections: (before, limit) => write('removeCorrections', before, limit),
-      removeUsers: (users) =>
-        lane.run(() => writer.run('removeUsers', users).finally(metering.forgetAddresses)),
-      removeAddresses: (addresses) =>
-        lane.run(() => writer.run('removeAddresses', addresses).finally(metering.forgetAddresses)),
-    },
-  )
+  const tables = createTables({ db: createKysely(reading), vault, policy, instance: settings.instance })
+  const methods = methodsOf(tables, ({ kind, name, run }) => {
+    switch (kind) {
+      case 'reads':
+        return (...args) => fenced(() => run(...args))
+      case 'long':
+        return (...args) => background.call(name, args)
+      case 'writes':
+        return (...args) => lane.run(() => writer.call(name, args))
+      case 'addressWrites':
+        // Cleared within the same turn of the lane: the next batch then writes a removed address again when a request
+        // comes from it.
+        return (...args) => lane.run(() => writer.call(name, args).finally(metering.forgetAddresses))
+    }
+  })
   return {
-    users: {
-      findUser: (ref, now) => fenced(() => users.findUser(ref, now)),
-      findBlocks: (ids) => fenced(() => users.findBlocks(ids)),
-      listUsers: (request) => background.run('listUsers', request),
-      countUsers: (filter, now) => background.run('countUsers', filter, now),
-      knowsAccessToken: (accessToken) => fenced(() => users.knowsAccessToken(accessToken)),
-      insertUser: (edit, now, idempotencyKey) => write('insertUser', edit, now, idempotencyKey),
-      // Cleared within the same turn of the lane: the next batch then writes a removed address again when a request
-      // comes from it.
-      writeUsers: (writes, now) =>
-        lane.run(() => writer.run('writeUsers', writes, now).finally(metering.forgetAddresses)),
-      addToQuota: (ref, addition, now, idempotencyKey) =>
-        write('addToQuota', ref, addition, now, idempotencyKey),
-      async resetUsage(request, now) {
-        const { ids, ...more } = await background.run('findUsedUsers', request)
-        const users = ids.length === 0 ? 0 : await write('resetUsers', ids, request.families, now)
-        return { users, ...more }
-      },
-      async disableUser(ref, reason, now) {
-        const id = await write('disableUser', ref, reason, now)
-        return id === undefined ? undefined : fenced(() => users.findKnown(id, now))
-      },
-    },
-    adminKeys: {
-      findAdminKey: (secret, now) => fenced(() => adminKeys.findAdminKey(secret, now)),
-      countAdminKeys: () => fenced(() => adminKeys.countAdminKeys()),
-      insertAdminKey: (key, now) => write('insertAdminKey', key, now),
-      listAdminKeys: () => fenced(() => adminKeys.listAdminKeys()),
-      deleteAdminKey: (id, now, options) => write('deleteAdminKey', id, now, options),
-    },
+    ...storeOf(methods),
     metering: {
+      ...methods.owners,
       runBatch: metering.runBatch,
       listModels: metering.listModels,
-      beat: (now) => write('beat', now),
-      openEntries: () => fenced(() => owners.openEntries()),
       history: () => Promise.resolve(undefined),
-      renewLease: (requestId, leaseUntil) => write('renewLease', requestId, leaseUntil),
       async abandonEntries(now, silentMs, onFault) {
-        const count = await untilNone(() => write('abandonSome', now, silentMs))
-        for (const { id, error } of await write('takeFaults')) onFault?.(id, error)
+        const count = await untilNone(() => lane.run(() => writer.run('abandonSome', now, silentMs)))
+        for (const { id, error } of await lane.run(() => writer.run('takeFaults'))) onFault?.(id, error)
         return count
       },
-    },
-    upkeep,
-    corrections: {
-      readCorrections: (since) => fenced(() => corrections.readCorrections(since)),
-      writeCorrections: (rows, now) => write('writeCorrections', rows, now),
     },
     // SQLite has a single process.
     watchUsers: () => () => undefined,
     signals: { tell: () => undefined, hear: () => () => undefined },
     keyFor: vault.keyFor,
     agreeOnTime: (clock) => clock,
-    usage: { readUsage: (question) => background.run('readUsage', question) },
-    requests: {
-      findRequest: (id) => background.run('findRequest', id),
-      listRequests: (question) => background.run('listRequests', question),
-    },
     notes: () => [],
     check: metering.check,
     close: stopper.stop,

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow } from '#core/usage-question.ts'
+import type { MethodGroups } from '#storage/methods.ts'
 import { integer, sumOfKinds, usageSums, weighedSum, wideSum } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageStore } from '#storage/store.ts'
@@ -35,7 +36,7 @@ interface Range {
   readonly hasMinutes: boolean
 }
 
-export function createUsageReader(db: Kysely<Schema>, policy: Policy): UsageStore {
+export function createUsageReader(db: Kysely<Schema>, policy: Policy) {
   async function rangesOf(question: UsageQuestion): Promise<readonly Range[]> {
     const { bucket } = question
     if (bucket === 'minute') return [wholeRange(question, bucketMs.minute)]
@@ -47,16 +48,18 @@ export function createUsageReader(db: Kysely<Schema>, policy: Policy): UsageStor
   }
 
   return {
-    async readUsage(question) {
-      const rows: UsageRow[] = []
-      for (const range of await rangesOf(question)) {
-        if (rows.length >= question.limit) break
-        const { rows: found } = await statement(question, range, question.limit - rows.length).execute(db)
-        for (const row of found) rows.push(toUsageRow(row, question.groupBy, range))
-      }
-      return rows
+    long: {
+      async readUsage(question) {
+        const rows: UsageRow[] = []
+        for (const range of await rangesOf(question)) {
+          if (rows.length >= question.limit) break
+          const { rows: found } = await statement(question, range, question.limit - rows.length).execute(db)
+          for (const row of found) rows.push(toUsageRow(row, question.groupBy, range))
+        }
+        return rows
+      },
     },
-  }
+  } satisfies MethodGroups<UsageStore>
 }
 
 function isByUser({ userId, groupBy }: UsageQuestion): boolean {

@@ -1,24 +1,20 @@
 import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import type { UnreadableUser, User, UserBlock } from '#core/user.ts'
-import type { UserCursor, UserFilter, UserPage, UserPageRequest, UserSortField } from '#core/user-list.ts'
-import type { UserRef } from '#core/user-ref.ts'
+import type { UnreadableUser, User } from '#core/user.ts'
+import type { UserCursor, UserFilter, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import type { Vault } from '#core/vault.ts'
+import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
+import type { UsageReset, UserStore } from '#storage/store.ts'
 import { readUserParts } from './parts.ts'
+import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
 import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
 
-/** Reads users: one by its id or access token, and pages of them in keyset order. */
-export interface UserReader {
-  readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
-  /** The same; for a user whose row is damaged it returns what blocks the user. */
+/** Methods of the table behind those of the store. */
+interface MoreReads {
+  /** As `findUser`; for a user whose row is damaged it returns what blocks the user. */
   readonly findKnown: (id: string, now: number) => Promise<User | UnreadableUser | undefined>
-  readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
-  readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
-  readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
-  readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
-  /** The users of rows that were read elsewhere, in the rows' order. */
-  readonly withParts: (rows: readonly StoredUser[], now: number) => Promise<readonly User[]>
+  readonly findUsedUsers: (request: UsageReset) => Promise<UsedUsers>
 }
 
 type SortColumn = 'created_at' | 'last_used_at' | 'expires_at' | 'nickname' | 'prompt_count'
@@ -31,26 +27,31 @@ const sortColumns: Record<UserSortField, SortColumn> = {
   promptCount: 'prompt_count',
 }
 
-export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Policy): UserReader {
-  async function readerOf(rows: readonly StoredUser[], now: number): Promise<(row: StoredUser) => User> {
-    const parts = await readUserParts(
-      db,
-      rows.map((row) => row.id),
-    )
-    const known = { vault, policy, now }
-    return (row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known)
-  }
+/** Reads the users of these rows, with what belongs to them. Where a row is damaged, the function returned throws. */
+async function readerOf(
+  db: Kysely<Schema>,
+  rows: readonly StoredUser[],
+  known: { readonly vault: Vault; readonly policy: Policy; readonly now: number },
+): Promise<(row: StoredUser) => User> {
+  const ids = rows.map((row) => row.id)
+  const parts = await readUserParts(db, ids)
+  return (row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known)
+}
 
-  async function withParts(rows: readonly StoredUser[], now: number): Promise<readonly User[]> {
-    return rows.map(await readerOf(rows, now))
-  }
+/** The users of rows that were read elsewhere, in the rows' order. */
+export async function usersOf(...of: Parameters<typeof readerOf>): Promise<readonly User[]> {
+  const [, rows] = of
+  return rows.map(await readerOf(...of))
+}
 
+/** Reads users: one by its id or access token, and pages of them in keyset order. */
+export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Policy) {
   /** All users whose rows can be read; the others are reported. */
   async function readable(
     rows: readonly StoredUser[],
     now: number,
   ): Promise<{ readonly users: readonly User[]; readonly unreadable: readonly string[] }> {
-    const read = await readerOf(rows, now)
+    const read = await readerOf(db, rows, { vault, policy, now })
     const users: User[] = []
     const unreadable: string[] = []
     for (const row of rows) {
@@ -64,64 +65,67 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
   }
 
   return {
-    withParts,
+    reads: {
+      async findUser(ref, now) {
+        const query = db.selectFrom('users').selectAll()
+        const row = await ('id' in ref
+          ? query.where('id', '=', ref.id)
+          : query.where('lookup', '=', vault.lookupOf(ref.accessToken))
+        ).executeTakeFirst()
+        return row && (await usersOf(db, [row], { vault, policy, now }))[0]
+      },
 
-    async findUser(ref, now) {
-      const query = db.selectFrom('users').selectAll()
-      const row = await ('id' in ref
-        ? query.where('id', '=', ref.id)
-        : query.where('lookup', '=', vault.lookupOf(ref.accessToken))
-      ).executeTakeFirst()
-      return row && (await withParts([row], now))[0]
-    },
+      async findKnown(id, now) {
+        const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+        if (!row) return undefined
+        try {
+          return (await usersOf(db, [row], { vault, policy, now }))[0]
+        } catch (error) {
+          // The errors that parsing a row throws; the database's own errors have other classes.
+          if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error
+          return toUnreadable(row, vault)
+        }
+      },
 
-    async findKnown(id, now) {
-      const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
-      if (!row) return undefined
-      try {
-        return (await withParts([row], now))[0]
-      } catch (error) {
-        // The errors that parsing a row throws; the database's own errors have other classes.
-        if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error
-        return toUnreadable(row, vault)
-      }
-    },
+      async findBlocks(ids) {
+        if (ids.length === 0) return []
+        const rows = await db
+          .selectFrom('users')
+          .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
+          .where('id', 'in', ids)
+          .execute()
+        return rows.map(toBlock)
+      },
 
-    async findBlocks(ids) {
-      if (ids.length === 0) return []
-      const rows = await db
-        .selectFrom('users')
-        .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
-        .where('id', 'in', ids)
-        .execute()
-      return rows.map(toBlock)
+      async knowsAccessToken(accessToken) {
+        const lookup = vault.lookupOf(accessToken)
+        return (
+          (await db.selectFrom('users').select('id').where('lookup', '=', lookup).executeTakeFirst()) !==
+          undefined
+        )
+      },
     },
+    long: {
+      async listUsers(request) {
+        const rows = await readPage(db, request)
+        const { users, unreadable } = await readable(rows.slice(0, request.limit), request.now)
+        const last = rows[request.limit - 1]
+        return {
+          users,
+          ...(unreadable.length > 0 && { unreadable }),
+          ...(rows.length > request.limit && last && { next: cursorAt(last, request) }),
+        }
+      },
 
-    async listUsers(request) {
-      const rows = await readPage(db, request)
-      const { users, unreadable } = await readable(rows.slice(0, request.limit), request.now)
-      const last = rows[request.limit - 1]
-      return {
-        users,
-        ...(unreadable.length > 0 && { unreadable }),
-        ...(rows.length > request.limit && last && { next: cursorAt(last, request) }),
-      }
-    },
+      async countUsers(filter, now) {
+        const query = filtered(db.selectFrom('users'), filter, now)
+        const row = await query.select((e) => e.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
+        return Number(row.count)
+      },
 
-    async countUsers(filter, now) {
-      const query = filtered(db.selectFrom('users'), filter, now)
-      const row = await query.select((e) => e.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
-      return Number(row.count)
+      findUsedUsers: (request) => findUsedUsers(db, request),
     },
-
-    async knowsAccessToken(accessToken) {
-      const lookup = vault.lookupOf(accessToken)
-      return (
-        (await db.selectFrom('users').select('id').where('lookup', '=', lookup).executeTakeFirst()) !==
-        undefined
-      )
-    },
-  }
+  } satisfies MethodGroups<UserStore & MoreReads>
 }
 
 type UserQuery<Selected> = SelectQueryBuilder<Schema, 'users', Selected>

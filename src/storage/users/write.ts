@@ -4,6 +4,7 @@ import type { Policy } from '#core/admission.ts'
 import { editProfile } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
+import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type {
   IdempotencyKey,
@@ -18,25 +19,30 @@ import { createDraftEditor, type Draft } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts, usersAtOnce } from './draft-rows.ts'
 import { findAnswer, keepAnswer } from './idempotency.ts'
 import { chunksOf } from './quota-changes.ts'
-import { createUserReader } from './read.ts'
+import { usersOf } from './read.ts'
 import { countUsedSince } from './recount.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
 import type { StoredUser } from './rows.ts'
 
-/** Writes users: each operation is one transaction, done completely or not at all. */
-export interface UserWriter extends Pick<UserStore, 'insertUser' | 'writeUsers' | 'addToQuota'> {
+/** Methods of the table behind those of the store. */
+interface MoreWrites {
   readonly resetUsers: ResetUsers
-  readonly disableUser: (ref: UserRef, reason: string | undefined, now: number) => Promise<string | undefined>
+  /** As `disableUser` of the store; answers the id. */
+  readonly disableRow: (ref: UserRef, reason: string | undefined, now: number) => Promise<string | undefined>
 }
 
-/** @param announce tells other processes about changed users when the transaction commits */
+/**
+ * Writes users: each operation is one transaction, done completely or not at all.
+ *
+ * @param announce tells other processes about changed users when the transaction commits
+ */
 export function createUserWriter(
   db: Kysely<Schema>,
   vault: Vault,
   policy: Policy,
   instance: string,
   announce?: (trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>,
-): UserWriter {
+) {
   const editor = createDraftEditor(policy, instance)
 
   async function write(
@@ -80,7 +86,7 @@ export function createUserWriter(
       trx,
       [...touched].map((draft) => draft.id),
     )
-    const users = await createUserReader(trx, vault, policy).withParts(rows, now)
+    const users = await usersOf(trx, rows, { vault, policy, now })
     const byId = new Map(users.map((user) => [user.id, user]))
     return { kind: 'written', users: order.flatMap((draft) => byId.get(draft.id) ?? []) }
   }
@@ -107,56 +113,59 @@ export function createUserWriter(
   }
 
   return {
-    writeUsers: (writes, now) =>
-      inTransaction(
-        db,
-        (trx) => write(trx, writes, now),
-        (result) => result.kind === 'written',
-      ),
+    addressWrites: {
+      writeUsers: (writes, now) =>
+        inTransaction(
+          db,
+          (trx) => write(trx, writes, now),
+          (result) => result.kind === 'written',
+        ),
+    },
+    writes: {
+      insertUser: (edit, now, idempotencyKey) =>
+        inTransaction<UserCreated>(
+          db,
+          async (trx) => {
+            const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
+            if (before?.kind === 'other') return { kind: 'conflict' }
+            if (before) return { kind: 'created', user: before.user, repeated: true }
+            const result = await write(trx, [{ ref: { accessToken: createAccessToken() }, edit }], now)
+            if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
+            const user = result.kind === 'written' ? result.users[0] : undefined
+            if (!user) throw new Error(`a new user was not written but ${result.kind}`)
+            if (idempotencyKey) await keepAnswer(trx, vault, idempotencyKey, user, now)
+            return { kind: 'created', user, repeated: false }
+          },
+          (result) => result.kind === 'created',
+        ),
 
-    insertUser: (edit, now, idempotencyKey) =>
-      inTransaction<UserCreated>(
-        db,
-        async (trx) => {
-          const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
-          if (before?.kind === 'other') return { kind: 'conflict' }
-          if (before) return { kind: 'created', user: before.user, repeated: true }
-          const result = await write(trx, [{ ref: { accessToken: createAccessToken() }, edit }], now)
-          if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
-          const user = result.kind === 'written' ? result.users[0] : undefined
-          if (!user) throw new Error(`a new user was not written but ${result.kind}`)
-          if (idempotencyKey) await keepAnswer(trx, vault, idempotencyKey, user, now)
-          return { kind: 'created', user, repeated: false }
-        },
-        (result) => result.kind === 'created',
-      ),
+      addToQuota: (ref, addition, now, idempotencyKey) =>
+        inTransaction(
+          db,
+          (trx) => add(trx, ref, addition, now, idempotencyKey),
+          (result) => result.kind === 'added',
+        ),
 
-    addToQuota: (ref, addition, now, idempotencyKey) =>
-      inTransaction(
-        db,
-        (trx) => add(trx, ref, addition, now, idempotencyKey),
-        (result) => result.kind === 'added',
-      ),
+      resetUsers: createUsageReset(db, policy, instance),
 
-    resetUsers: createUsageReset(db, policy, instance),
-
-    disableUser: (ref, reason, now) =>
-      db.transaction().execute(async (trx) => {
-        // By these columns alone: a user must be disabled also where another column cannot be read.
-        const row = await trx
-          .updateTable('users')
-          .set((e) => ({
-            disabled_at: e.case().when('disabled_at', '<=', now).then(e.ref('disabled_at')).else(now).end(),
-            ...(reason !== undefined && { disabled_reason: reason }),
-            revision: e('revision', '+', 1),
-          }))
-          .where('id' in ref ? 'id' : 'lookup', '=', draftKeyOf(ref, vault))
-          .returning('id')
-          .executeTakeFirst()
-        if (row) await announce?.(trx, [row.id])
-        return row?.id
-      }),
-  }
+      disableRow: (ref, reason, now) =>
+        db.transaction().execute(async (trx) => {
+          // By these columns alone: a user must be disabled also where another column cannot be read.
+          const row = await trx
+            .updateTable('users')
+            .set((e) => ({
+              disabled_at: e.case().when('disabled_at', '<=', now).then(e.ref('disabled_at')).else(now).end(),
+              ...(reason !== undefined && { disabled_reason: reason }),
+              revision: e('revision', '+', 1),
+            }))
+            .where('id' in ref ? 'id' : 'lookup', '=', draftKeyOf(ref, vault))
+            .returning('id')
+            .executeTakeFirst()
+          if (row) await announce?.(trx, [row.id])
+          return row?.id
+        }),
+    },
+  } satisfies MethodGroups<UserStore & MoreWrites>
 }
 
 /** Runs in a transaction, and rolls back where the result says that nothing may be changed. */

@@ -16,11 +16,13 @@ export interface Thread<Work> {
     name: Name,
     ...args: ArgsOf<Work[Name]>
   ) => Promise<ValueOf<Work[Name]>>
+  /** Runs a method of a table by its name, `table.method`. */
+  readonly call: (name: string, args: readonly unknown[]) => Promise<unknown>
   readonly close: () => Promise<void>
 }
 
-export type ArgsOf<Method> = Method extends (...args: infer Args) => unknown ? Args : never
-export type ValueOf<Method> = Method extends (...args: never[]) => Promise<infer Value> ? Value : never
+type ArgsOf<Method> = Method extends (...args: infer Args) => unknown ? Args : never
+type ValueOf<Method> = Method extends (...args: never[]) => Promise<infer Value> ? Value : never
 
 interface Waiting {
   readonly resolve: (value: never) => void
@@ -67,6 +69,7 @@ export async function openThread<Kind extends keyof Kinds>(
   }
   return {
     run: (name, ...args) => order(String(name), args),
+    call: order,
     async close() {
       if (goneBecause === undefined) await order('close', [])
       await worker.terminate()

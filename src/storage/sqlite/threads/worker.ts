@@ -48,7 +48,7 @@ async function serve(
 
   async function run({ id, name, args }: WorkOrder): Promise<void> {
     try {
-      const step = doer[name]
+      const step = Object.hasOwn(doer, name) && doer[name]
       if (!step) throw new Error(`there is no work ${name}`)
       // The calling side is typed by the same interface, so the arguments fit the method.
       const value = await step(...(args as never[]))
@@ -66,7 +66,7 @@ async function serve(
   }
 
   try {
-    doer = { ...(await (work === 'writer' ? openWriter(settings) : openBackground(settings))) }
+    doer = await (work === 'writer' ? openWriter(settings) : openBackground(settings))
     port.postMessage({ id: 0, kind: 'done', value: undefined } satisfies WorkDone)
   } catch (error) {
     port.postMessage(failed(0, error))

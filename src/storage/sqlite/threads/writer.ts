@@ -2,8 +2,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import type { Settlement } from '#core/settlement.ts'
 import { createVault } from '#core/vault.ts'
-import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
-import { createOwners, type EntryFault } from '#storage/ledger/owners.ts'
+import type { EntryFault } from '#storage/ledger/owners.ts'
+import { namedMethods } from '#storage/methods.ts'
 import { integer } from '#storage/schema/columns.ts'
 import { holdMasterKey } from '#storage/schema/held-key.ts'
 import { createKysely } from '#storage/sqlite/dialect.ts'
@@ -12,10 +12,7 @@ import { createSqliteLedger } from '#storage/sqlite/ledger.ts'
 import { fileBytes } from '#storage/sqlite/log.ts'
 import { migrateSqlite } from '#storage/sqlite/migrate.ts'
 import { refuseMoved } from '#storage/sqlite/move/moved.ts'
-import type { AdminKeyStore, CorrectionStore, MeteringStore } from '#storage/store.ts'
-import { createUpkeepWriter, type UpkeepWriter } from '#storage/upkeep/write.ts'
-import { createCorrectionTable } from '#storage/usage/corrections.ts'
-import { createUserWriter, type UserWriter } from '#storage/users/write.ts'
+import { createTables } from '#storage/store-tables.ts'
 
 /**
  * The writes of the control plane. They have a connection and a thread of their own, so that a transaction over ten
@@ -30,13 +27,8 @@ export interface WriterSettings {
   readonly instance: string
 }
 
-/** The operations of the writer thread, by name. */
-export interface WriterWork
-  extends UserWriter,
-    UpkeepWriter,
-    Pick<AdminKeyStore, 'insertAdminKey' | 'deleteAdminKey'>,
-    Pick<CorrectionStore, 'writeCorrections'>,
-    Pick<MeteringStore, 'beat' | 'renewLease'> {
+/** What the writer thread does beside the writes of the tables. */
+export interface WriterWork {
   /** Closes some of the entries that no process will settle any more; 0 when none are left. */
   readonly abandonSome: (now: number, silentMs: number) => Promise<number>
   /** The entries that could not be closed. */
@@ -54,7 +46,7 @@ const busyMs = 2_000
 const emptyMsMax = 50
 
 /** Opens and migrates the database. Throws where that fails; the message says why. */
-export async function openWriter(settings: WriterSettings): Promise<WriterWork> {
+export async function openWriter(settings: WriterSettings) {
   const db = new DatabaseSync(settings.path)
   // FULL syncs every commit, so that an answered write is on disk. Checkpoints are explicit, never automatic.
   db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${busyMs}`)
@@ -66,21 +58,14 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
   const kysely = createKysely(db)
   await holdMasterKey(kysely, vault.fingerprint)
   const policy = createPolicy(settings.policy)
-  const users = createUserWriter(kysely, vault, policy, settings.instance)
-  const adminKeys = createAdminKeyTable(kysely, vault)
-  const ledger = createSqliteLedger(db, vault, policy, settings.instance)
-  const owners = createOwners(kysely, settings.instance)
+  const { instance } = settings
+  const tables = createTables({ db: kysely, vault, policy, instance })
+  const { owners } = tables
+  const ledger = createSqliteLedger(db, vault, policy, instance)
   await owners.outliveAll(Date.now())
   // Checkpoints what an earlier process left, before any request waits for it.
   db.exec('pragma wal_checkpoint(truncate)')
-  return {
-    ...users,
-    ...createUpkeepWriter(kysely),
-    writeCorrections: createCorrectionTable(kysely).writeCorrections,
-    beat: owners.beat,
-    renewLease: owners.renewLease,
-    insertAdminKey: adminKeys.insertAdminKey,
-    deleteAdminKey: adminKeys.deleteAdminKey,
+  const work: WriterWork = {
     async abandonSome(now, silentMs) {
       const seenBefore = now - silentMs
       const book = async (settlements: readonly Settlement[]) =>
@@ -106,4 +91,5 @@ export async function openWriter(settings: WriterSettings): Promise<WriterWork> 
     },
     close: async () => db.close(),
   }
+  return { ...namedMethods(tables, ['writes', 'addressWrites']), ...work }
 }

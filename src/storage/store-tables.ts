@@ -1,0 +1,76 @@
+import type { Kysely, Transaction } from 'kysely'
+import type { Policy } from '#core/admission.ts'
+import type { Vault } from '#core/vault.ts'
+import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
+import { createOwners } from '#storage/ledger/owners.ts'
+import { createEntryReader } from '#storage/ledger/read.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import { createUpkeepFinder } from '#storage/upkeep/find.ts'
+import { createUpkeep } from '#storage/upkeep/sweep.ts'
+import { createUpkeepWriter } from '#storage/upkeep/write.ts'
+import { createCorrectionTable } from '#storage/usage/corrections.ts'
+import { createUsageReader } from '#storage/usage/read.ts'
+import { createUserReader } from '#storage/users/read.ts'
+import { createUserWriter } from '#storage/users/write.ts'
+import type { MethodsOf } from './methods.ts'
+import type { Store } from './store.ts'
+
+export interface TableParts {
+  readonly db: Kysely<Schema>
+  readonly vault: Vault
+  readonly policy: Policy
+  /** The name of this process in the ledger. */
+  readonly instance: string
+  /** Tells other processes about changed users when the transaction commits. */
+  readonly announce?: (trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>
+  /** The connection on which upkeep writes, where it is another one. */
+  readonly upkeepDb?: Kysely<Schema>
+  /** The age in milliseconds of the oldest rows that are written but cannot be read yet. */
+  readonly unreadMs?: (db: Kysely<Schema>) => Promise<number>
+}
+
+/** All tables behind the store, for one engine and one connection. */
+export function createTables(parts: TableParts) {
+  const { db, vault, policy, instance, announce, upkeepDb = db, unreadMs } = parts
+  return {
+    users: {
+      ...createUserReader(db, vault, policy),
+      ...createUserWriter(db, vault, policy, instance, announce),
+    },
+    adminKeys: createAdminKeyTable(db, vault),
+    owners: createOwners(db, instance),
+    upkeep: { ...createUpkeepFinder(db, policy), ...createUpkeepWriter(upkeepDb, unreadMs) },
+    corrections: createCorrectionTable(db),
+    usage: createUsageReader(db, policy),
+    requests: createEntryReader(db),
+  }
+}
+
+export type StoreMethods = MethodsOf<ReturnType<typeof createTables>>
+
+/** The part of the store that is the same on each engine, which runs the methods. */
+export function storeOf({
+  users,
+  adminKeys,
+  upkeep,
+  corrections,
+  usage,
+  requests,
+}: StoreMethods): Pick<Store, 'users' | 'adminKeys' | 'upkeep' | 'corrections' | 'usage' | 'requests'> {
+  return {
+    ...{ adminKeys, corrections, usage, requests },
+    upkeep: createUpkeep(upkeep, upkeep),
+    users: {
+      ...users,
+      async resetUsage(request, now) {
+        const { ids, ...more } = await users.findUsedUsers(request)
+        const count = ids.length === 0 ? 0 : await users.resetUsers(ids, request.families, now)
+        return { users: count, ...more }
+      },
+      async disableUser(ref, reason, now) {
+        const id = await users.disableRow(ref, reason, now)
+        return id === undefined ? undefined : users.findKnown(id, now)
+      },
+    },
+  }
+}
