@@ -20,7 +20,11 @@ import type { UserRef } from '#core/user-ref.ts'
 export interface Store {
   readonly users: UserStore
   readonly adminKeys: AdminKeyStore
-  readonly metering: MeteringStore & OpenedEntries & ListedModels
+  readonly metering: MeteringStore &
+    OpenedEntries & {
+      /** Tells of the models that an upstream lists, which reports then show by name. */
+      readonly listModels: (upstream: string, models: readonly string[]) => void
+    }
   readonly upkeep: UpkeepStore
   readonly corrections: CorrectionStore
   readonly usage: UsageStore
@@ -248,11 +252,6 @@ export interface OpenedEntries {
   readonly history: () => Promise<string | undefined>
 }
 
-interface ListedModels {
-  /** Tells of the models that an upstream lists, which reports then show by name. */
-  readonly listModels: (upstream: string, models: readonly string[]) => void
-}
-
 // ---------------------------------------------------------------- upkeep
 
 /**
@@ -286,14 +285,12 @@ export interface CorrectionStore {
   readonly writeCorrections: (corrections: readonly InputCorrection[], now: number) => Promise<void>
 }
 
-// ---------------------------------------------------------------- usage
+// ---------------------------------------------------------------- usage and requests
 
 export interface UsageStore {
   /** In the order of time; from roll-ups, never from entries. */
   readonly readUsage: (question: UsageQuestion) => Promise<readonly UsageRow[]>
 }
-
-// ---------------------------------------------------------------- requests
 
 export interface RequestStore {
   readonly findRequest: (id: string) => Promise<BookedRequest | undefined>

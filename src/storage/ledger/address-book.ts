@@ -1,4 +1,4 @@
-import type { Seen } from './batch.ts'
+import type { Seen } from './changes.ts'
 
 /** A known address is written again at most this often; in between it is only remembered here. */
 const againMs = 60_000

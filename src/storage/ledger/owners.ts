@@ -1,6 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Settlement } from '#core/settlement.ts'
-import { noUsage } from '#core/usage.ts'
+import { abandonment, type Settlement } from '#core/settlement.ts'
 import { doApart } from '#lib/apart.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store.ts'
@@ -39,11 +38,6 @@ export interface Owners {
 const abandonedAtOnce = 500
 /** A frozen process may wake, open an entry and die before its next heartbeat: its row must still exist then. */
 const rememberedMs = 600_000
-
-/** How an entry without a settlement ends: charged with the estimate that it began with. */
-function toAbandonment(requestId: string): Settlement {
-  return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
-}
 
 /** An entry that cannot be read or written. */
 export interface EntryFault {
@@ -120,7 +114,7 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
         const ids = await ownerless(now, seenBefore)
         if (ids.length === 0) return 0
         const before = faults.size
-        const close = async (some: readonly string[]) => void (await book(some.map(toAbandonment)))
+        const close = async (some: readonly string[]) => void (await book(some.map(abandonment)))
         await doApart(ids, close, isFault, (id, error) => void faults.set(id, error))
         const closed = ids.length - (faults.size - before)
         if (closed > 0) return closed

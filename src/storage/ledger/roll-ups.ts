@@ -1,6 +1,6 @@
 import { addUnits } from '#core/units.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
-import type { LedgerChanges } from './batch.ts'
+import type { LedgerChanges } from './changes.ts'
 import type { ReportedName, ReportedRequest } from './reported-models.ts'
 
 /**

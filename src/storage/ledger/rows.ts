@@ -3,7 +3,7 @@ import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
 import { integer, optional, positionsOf, text, units } from '#storage/schema/columns.ts'
 import { createLimitReader, limitColumns } from '#storage/users/limit-columns.ts'
 import { parseType } from '#storage/users/rows.ts'
-import { createPlaces, type LoadedQuota, type LoadedUser, type OpenEntry, type SeenAddress } from './batch.ts'
+import { createPlaces, type LoadedQuota, type LoadedUser, type OpenEntry, type SeenAddress } from './state.ts'
 
 /**
  * Reads the ledger's rows as what `applyBatch` works with. A row is a list of values in the order of the columns named

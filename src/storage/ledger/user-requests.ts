@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { requestPrefixes } from '#core/request-prefixes.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { LedgerChanges } from './batch.ts'
+import type { LedgerChanges } from './changes.ts'
 
 /**
  * The requests of each user, in the order of their ids, in a table beside the ledger. A request does not write to it

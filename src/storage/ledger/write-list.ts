@@ -1,8 +1,9 @@
 import type { Policy } from '#core/admission.ts'
 import { createAddressBook } from './address-book.ts'
-import type { LedgerChanges, LoadedUser } from './batch.ts'
+import type { LedgerChanges } from './changes.ts'
 import { createReportedNames, type ReportedNames } from './reported-models.ts'
 import { type RollUp, rollUpsOf } from './roll-ups.ts'
+import type { LoadedUser } from './state.ts'
 import { lateRequests } from './user-requests.ts'
 import type { WriteName } from './writes.ts'
 import {
@@ -79,16 +80,26 @@ export function createWriteList(policy: Policy, instance: string, shard: number)
     for (const row of hours) write('weighedTotalHour', [row.at, shard, ...toWeighedValues(row)])
   }
 
+  function writeAddresses(target: WriteTarget, { seen }: LedgerChanges, now: number): void {
+    // The book forgets all when it is full, so that an address can be due twice.
+    const written = new Set<string>()
+    for (const one of seen) {
+      const { userId, address } = one
+      const due = addressBook.due(one, now)
+      if (!due) continue
+      const key = `${userId} ${address}`
+      if (written.has(key)) continue
+      written.add(key)
+      target.writeAddress({ userId, address, due }, now)
+    }
+  }
+
   return {
     writeTo(target, changes, users, below, now) {
       writeEntries(target, changes, below, now)
       for (const user of users) writeUser(target, user, now)
       if (changes.closed.length > 0 || changes.counted.length > 0) writeUsage(target, changes, now)
-      for (const seen of changes.seen) {
-        const { userId, address } = seen
-        const due = addressBook.due(seen, now)
-        if (due) target.writeAddress({ userId, address, due }, now)
-      }
+      writeAddresses(target, changes, now)
     },
     forgetAddresses: addressBook.forget,
     listModels: reportedNames.list,

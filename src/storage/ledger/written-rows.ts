@@ -2,7 +2,7 @@ import { toSum, toUnits } from '#core/units.ts'
 import type { Usage } from '#core/usage.ts'
 import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
 import { kindColumns, usageSums } from '#storage/schema/columns.ts'
-import type { Adjustment, ClosedEntry, CountedEvent, EntryBeside, NewEntry } from './batch.ts'
+import type { Adjustment, ClosedEntry, CountedEvent, EntryBeside, NewEntry } from './changes.ts'
 import type { RollUp } from './roll-ups.ts'
 
 /**
@@ -16,8 +16,8 @@ type ValuesOf<Columns extends readonly string[]> = { readonly [At in keyof Colum
 /** The instance of an entry that has a lease instead of an owning process. */
 const noInstance = ''
 
-/** The columns of an entry that is opened. */
-export const openedColumns = [
+/** The columns of every new entry. */
+const firstColumns = [
   'id',
   'user_id',
   'kind',
@@ -27,11 +27,10 @@ export const openedColumns = [
   'state',
   'hold',
   'input_estimate',
-  'address',
-  'instance',
-  'started_at',
-  'lease_until',
 ] as const
+
+/** The columns of an entry that is opened. */
+export const openedColumns = [...firstColumns, 'address', 'instance', 'started_at', 'lease_until'] as const
 
 export function toOpenedValues(
   entry: NewEntry,
@@ -101,15 +100,7 @@ function toExtrasText(extras: UsageExtras | undefined): string | null {
 
 /** The columns of an entry that is stored closed, such as usage from elsewhere or an adjustment. */
 export const bookedColumns = [
-  'id',
-  'user_id',
-  'kind',
-  'route',
-  'family',
-  'model',
-  'state',
-  'hold',
-  'input_estimate',
+  ...firstColumns,
   'is_estimated',
   ...kindColumns,
   'units',

@@ -1,4 +1,4 @@
-import type { LoadedUser, SeenAddress } from '#storage/ledger/batch.ts'
+import type { LoadedUser, SeenAddress } from '#storage/ledger/state.ts'
 
 /** A user as a batch left it, with its look-up key. */
 export interface CachedUser {

@@ -1,0 +1,159 @@
+import type pg from 'pg'
+import type { Policy } from '#core/admission.ts'
+import { UNLIMITED } from '#core/user.ts'
+import type { Vault } from '#core/vault.ts'
+import { toLoadedQuota, toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/ledger/rows.ts'
+import type { LoadedQuota, LoadedState, LoadedUser, OpenEntry, SeenAddress } from '#storage/ledger/state.ts'
+import { integer, text } from '#storage/schema/columns.ts'
+import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
+import type { MeteringBatch } from '../store.ts'
+import { arrayOf } from './many.ts'
+import { beginOn } from './session.ts'
+import { select } from './statements.ts'
+import { together } from './together.ts'
+
+/** Reads what a batch is about, and locks its users. */
+export type Load = (client: pg.Client, batch: MeteringBatch) => Promise<Loaded>
+
+/** Users whose ids are cached. */
+const knownMax = 50_000
+
+export function createLoad(vault: Vault, policy: Policy): Load {
+  /** A cache from look-up keys to ids of users seen here. It is only a hint: a user may be gone by now. */
+  const known = new Map<string, string>()
+  const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
+
+  async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
+    const strange = settlements.flatMap(({ requestId, opened }) => (opened ? [] : [requestId]))
+    const ours = settlements.flatMap(({ opened }) => opened?.userId ?? [])
+    if (strange.length === 0) return ours
+    const rows = await select(client, 'owners', [arrayOf(strange)])
+    return [...ours, ...rows.map((row) => text(row[1]))]
+  }
+
+  async function load(client: pg.Client, batch: MeteringBatch): Promise<Loaded> {
+    const { settlements, asks, events = [] } = batch
+    const questions = [...asks, ...events]
+    const lookups = new Map(
+      questions.flatMap(({ accessToken }) =>
+        accessToken === undefined ? [] : [[accessToken, vault.lookupOf(accessToken)] as const],
+      ),
+    )
+    const wanted = [...new Set(lookups.values())]
+    const ids = new Set([
+      ...(await ownersOf(client, batch)),
+      ...questions.flatMap(({ userId }) => userId ?? []),
+      ...wanted.flatMap((lookup) => known.get(lookup) ?? []),
+    ])
+    const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
+    const nothing: Promise<readonly Values[]> = Promise.resolve([])
+    const [, account, entries, counted] = await together([
+      client.query(beginOn(client)),
+      accountsOf(client, [...strange], [...ids], asks.length > 0),
+      settlements.length > 0
+        ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
+        : nothing,
+      events.length > 0 ? select(client, 'events', [arrayOf(events.map(({ eventId }) => eventId))]) : nothing,
+    ])
+    const found = new Set(account.users.map((row) => text(row.at(-1))))
+    // A user who was removed and created again has another id.
+    const changed = wanted.filter((lookup) => !strange.has(lookup) && !found.has(lookup))
+    const more = changed.length > 0 && (await accountsOf(client, changed, [], asks.length > 0))
+    const accounts = more ? [account, more] : [account]
+    const users = accounts.flatMap((one) => one.users)
+    remember(users, changed)
+    return toLoaded({
+      ...{ users, entries, counted, lookups },
+      quotas: accounts.flatMap((one) => one.quotas),
+      places: accounts.flatMap((one) => one.places),
+    })
+  }
+
+  /** Locks users and reads what belongs to them. The users are named by look-up keys, or by ids. */
+  async function accountsOf(
+    client: pg.Client,
+    lookups: readonly string[],
+    ids: readonly string[],
+    withPlaces: boolean,
+  ): Promise<Accounts> {
+    const whose = [arrayOf(lookups), arrayOf(ids)]
+    const [users, quotas, strangeQuotas, places] = await together([
+      select(client, 'users', whose),
+      select(client, 'quotas', [arrayOf(ids)]),
+      lookups.length > 0 ? select(client, 'strangeQuotas', [arrayOf(lookups)]) : [],
+      withPlaces ? select(client, 'addresses', [...whose, isPlaceLimited]) : [],
+    ])
+    // The quotas of a user who is named in both ways were read twice.
+    const named = new Set(ids)
+    const all = [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))]
+    return { users, quotas: await plausible(client, all), places }
+  }
+
+  async function plausible(client: pg.Client, quotas: readonly Values[]): Promise<readonly Values[]> {
+    const odd = quotas.flatMap((row) => (isPlausible(integer(row[4]), integer(row[5])) ? [] : [text(row[0])]))
+    if (odd.length === 0) return quotas
+    await client.query(`${addUpReserved} where user_id = any($1::text[])`, [arrayOf(odd)])
+    const again = await select(client, 'quotas', [arrayOf(odd)])
+    return [...quotas.filter((row) => !odd.includes(text(row[0]))), ...again]
+  }
+
+  function remember(users: readonly Values[], changed: readonly string[]): void {
+    for (const lookup of changed) known.delete(lookup)
+    if (known.size > knownMax) known.clear()
+    for (const row of users) known.set(text(row.at(-1)), text(row[0]))
+  }
+
+  return load
+}
+
+interface Accounts {
+  readonly users: readonly Values[]
+  readonly quotas: readonly Values[]
+  readonly places: readonly Values[]
+}
+
+export interface Loaded {
+  readonly state: LoadedState
+  readonly users: readonly LoadedUser[]
+  /** Every request with an id below it stands in the table by user. */
+  readonly below: string
+}
+
+function toLoaded(rows: {
+  readonly users: readonly Values[]
+  readonly quotas: readonly Values[]
+  readonly entries: readonly Values[]
+  readonly counted: readonly Values[]
+  readonly places: readonly Values[]
+  readonly lookups: ReadonlyMap<string, string>
+}): Loaded {
+  const quotas = Map.groupBy(rows.quotas, (row) => text(row[0]))
+  const places = Map.groupBy(rows.places, (row) => text(row[0]))
+  const quotasOf = (id: string): LoadedQuota[] =>
+    (quotas.get(id) ?? []).map((row) => toLoadedQuota(row.slice(1)))
+  const placesOf = (id: string): SeenAddress[] =>
+    (places.get(id) ?? []).map((row) => toSeenAddress(row.slice(1)))
+  const users = new Map<string, LoadedUser>()
+  const byLookup = new Map<string, LoadedUser>()
+  for (const row of rows.users) {
+    const id = text(row[0])
+    const user = toLoadedUser(id, id, row, quotasOf(id), () => placesOf(id))
+    users.set(id, user)
+    byLookup.set(text(row.at(-1)), user)
+  }
+  const entries = new Map<string, OpenEntry | 'closed'>(
+    rows.entries.map((row) => [text(row[0]), toOpenEntry(text(row[0]), row.slice(1))]),
+  )
+  const counted = new Set(rows.counted.map((row) => text(row[0])))
+  return {
+    users: [...users.values()],
+    // Read in the transaction that writes, before it writes: upkeep gathers no request that began later.
+    below: text(rows.users[0]?.at(-2) ?? ''),
+    state: {
+      userOf: (accessToken) => byLookup.get(rows.lookups.get(accessToken) ?? ''),
+      userById: (id) => users.get(id),
+      entryOf: (requestId) => entries.get(requestId),
+      hasEvent: (eventId) => counted.has(eventId),
+    },
+  }
+}

@@ -1,0 +1,85 @@
+import type { SecretMemo } from '#lib/secret-memo.ts'
+import { toLoadedQuota, toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/ledger/rows.ts'
+import {
+  createPlaces,
+  type LoadedQuota,
+  type LoadedState,
+  type LoadedUser,
+  type OpenEntry,
+} from '#storage/ledger/state.ts'
+import { integer, text } from '#storage/schema/columns.ts'
+import { isPlausible } from '#storage/users/reserved.ts'
+import type { CachedUser, CachedUsers } from './cached-users.ts'
+import { allRows, oneRow } from './rows.ts'
+import type { Statements } from './statements.ts'
+
+export interface Loaded {
+  readonly state: LoadedState
+  readonly users: () => Iterable<CachedUser>
+}
+
+/** Reads each row at most once a batch, when it is first asked for. A cached user is not read at all. */
+export function createState(
+  sql: Statements,
+  lookups: SecretMemo<string>,
+  open: ReadonlyMap<string, OpenEntry>,
+  cached: CachedUsers,
+): Loaded {
+  const users = new Map<string, CachedUser>()
+  const byAccessToken = new Map<string, LoadedUser | undefined>()
+
+  const addressesOf = (id: string) => () =>
+    cached.addressesOf(id, () => allRows(sql.addresses, id).map(toSeenAddress))
+
+  function quotasOf(id: string): readonly LoadedQuota[] {
+    const quotas = allRows(sql.quotas, id).map(toLoadedQuota)
+    if (quotas.every(({ reserved, openRequests }) => isPlausible(reserved, openRequests))) return quotas
+    sql.addUpReserved.run(id)
+    return allRows(sql.quotas, id).map(toLoadedQuota)
+  }
+
+  function loaded(row: Values | undefined): LoadedUser | undefined {
+    if (row === undefined) return undefined
+    const [lookup, rowId, ...fields] = row
+    const id = text(fields[0])
+    const known = users.get(id)
+    if (known) return known.user
+    const user = toLoadedUser(id, integer(rowId), fields, quotasOf(id), addressesOf(id))
+    users.set(id, { user, lookup: text(lookup) })
+    return user
+  }
+
+  function again(before: CachedUser): LoadedUser {
+    const { id } = before.user
+    const known = users.get(id)
+    if (known) return known.user
+    // The places belong to one batch's time window.
+    const user = { ...before.user, isChanged: false, isBlocked: false, places: createPlaces(addressesOf(id)) }
+    users.set(id, { ...before, user })
+    return user
+  }
+
+  const state: LoadedState = {
+    userOf(accessToken) {
+      if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
+      const lookup = lookups.of(accessToken)
+      const before = cached.byLookup(lookup)
+      const user = before ? again(before) : loaded(oneRow(sql.userByLookup, lookup))
+      byAccessToken.set(accessToken, user)
+      if (user) lookups.keep(accessToken, lookup)
+      return user
+    },
+    userById(id) {
+      const before = users.get(id) ?? cached.byId(id)
+      return before ? again(before) : loaded(oneRow(sql.userById, id))
+    },
+    entryOf(requestId) {
+      const known = open.get(requestId)
+      if (known) return known
+      const row = oneRow(sql.entry, requestId)
+      return row && toOpenEntry(requestId, row)
+    },
+    hasEvent: (eventId) => oneRow(sql.event, eventId) !== undefined,
+  }
+  return { state, users: () => users.values() }
+}
