@@ -1,4 +1,4 @@
-import type { Usage } from './usage.ts'
+import { noUsage, type Usage } from './usage.ts'
 import type { UsageExtras } from './usage-extras.ts'
 
 /** The facts of a request at its admission: enough to book it where its entry was lost. */
@@ -54,3 +54,8 @@ export interface Settlement {
  * where it was closed before, `unknown` where no such entry is known.
  */
 export type SettlementOutcome = 'closed' | 'corrected' | 'repeated' | 'unknown'
+
+/** The settlement of an entry of which nothing more is known: it is charged the estimate that it began with. */
+export function abandonment(requestId: string): Settlement {
+  return { requestId, ending: 'abandoned', usage: noUsage, isEstimated: true, status: 0, durationMs: 0 }
+}

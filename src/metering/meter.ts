@@ -2,6 +2,8 @@ import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
 import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { StoreFault } from '#storage/store.ts'
+import type { Journal } from './journal.ts'
+import type { SetAside } from './set-aside.ts'
 
 /** An admission's answer; `durable` resolves when it is on the disk. */
 export type Asked = AdmissionOutcome & { readonly durable: Promise<void> }
@@ -38,6 +40,26 @@ export interface RecoveringMeter extends Meter {
   readonly settleAgain: (openEntries: readonly string[]) => number
   /** Books the latest settlements again, if the database may have lost them; returns how many there are. */
   readonly settleLatelyAgain: () => number
+}
+
+export interface MeterOptions {
+  /** The most questions in one batch; the rest go into the next one. */
+  readonly batchMax?: number
+  /** Called for each failed batch; its callers learn only that the store was unavailable. */
+  readonly onFailure?: (error: unknown) => void
+  /** Called for each question that the store cannot book although it works, with the request's id. */
+  readonly onFault?: (requestId: string, error: StoreFault) => void
+  /** Keeps settlements on this machine while the store is unavailable. */
+  readonly journal?: Journal
+  /** Keeps what the store cannot book. */
+  readonly setAside?: SetAside
+  /** Called for each user whom an admission has disabled. */
+  readonly onDisabled?: (userId: string, reason: string) => void
+  /**
+   * The deadline of a question: after this time its caller gets `StoreUnavailable`, whether or not the store answers
+   * later.
+   */
+  readonly deadlineMs?: number
 }
 
 /** Whether an error concerns one request only, which cannot be booked although the account works. */

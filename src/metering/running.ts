@@ -1,5 +1,5 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
-import type { Opened, Settlement } from '#core/settlement.ts'
+import { abandonment, type Opened, type Settlement } from '#core/settlement.ts'
 
 /**
  * The requests that this process is responsible for: those that wait for admission, that run, or whose settlement is
@@ -28,14 +28,8 @@ const latelyMax = 2_000
 /** Reservations of other gateways may be settled at another instance, which this one does not learn of. */
 const leasedMax = 10_000
 
-export interface RunningOptions {
-  /** The settlement of an entry of which nothing is known any more. */
-  readonly abandonment: (requestId: string) => Settlement
-  /** Whether the database may lose what was booked while this process lives on. */
-  readonly mayLose: boolean
-}
-
-export function createRunning({ abandonment, mayLose }: RunningOptions): Running {
+/** @param mayLose whether the database may lose what was booked while this process lives on */
+export function createRunning(mayLose: boolean): Running {
   /** Undefined while a request waits for admission, and if only its settlement is known. */
   const running = new Map<string, Opened | undefined>()
   const leased = new Map<string, Opened>()
