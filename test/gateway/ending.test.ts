@@ -96,7 +96,7 @@ for (const database of databases) {
       assert.equal(JSON.parse(refused.text).error.code, 'shutting_down')
       assert.equal(harness.gateway.openRelays(), 1, 'it still runs')
       await drained
-      assert.match(client.received(), /shutting_down/)
+      await waitUntil(() => /shutting_down/.test(client.received()), 'the client is told')
       assert.equal(harness.settlements.length, 1)
       client.hangUp()
       await harness.settle()
