@@ -3,7 +3,7 @@ import type { Problem } from './errors.ts'
 /** The result of reading a part of a request: a value, or the problem for which the request is refused. */
 export type Reading<T> = Read<T> | Refused
 
-interface Read<T> {
+export interface Read<T> {
   readonly kind: 'read'
   readonly value: T
 }

@@ -218,7 +218,7 @@ async function serve(visit: Visit, parts: Parts): Promise<void> {
     'x-request-id': visit.requestId,
     'server-timing': timingOf(visit),
   }
-  sendWhole(visit, 200, headers, answer.body)
+  sendWhole(visit, 200, headers, answer.value)
 }
 
 function enter(visit: Visit, found: Route): void {

@@ -1,9 +1,10 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { AdmissionAsk, AdmittedUser } from '#core/admission-ask.ts'
 import type { Clock } from '#core/clock.ts'
-import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled } from '#core/errors.ts'
 import { type Family, familyOf } from '#core/family.ts'
 import type { InputUnits } from '#core/input-kinds.ts'
+import { type Reading, type Refused, read, refused } from '#core/reading.ts'
 import { toUnits } from '#core/units.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { type BodyDecoder, type CodedReading, codingOf, codingsText } from '#http/coded-body.ts'
@@ -45,7 +46,9 @@ export interface IntakeContext {
   readonly log: Log
 }
 
-export type Refusal = { readonly kind: 'refused'; readonly problem: Problem; readonly limits?: LimitsView }
+export interface Refusal extends Refused {
+  readonly limits?: LimitsView
+}
 type Gone = { readonly kind: 'gone' }
 export type Intake = { readonly kind: 'admitted'; readonly job: AdmittedRequest } | Refusal | Gone
 
@@ -139,7 +142,7 @@ async function admit(
   visit: Visit,
   accessToken: string,
   context: IntakeContext,
-): Promise<Answer<Asked>> {
+): Promise<Reading<Asked>> {
   const { named } = context
   const { model, elsewhere, isStandIn } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
@@ -157,7 +160,7 @@ function ask(
   accessToken: string,
   isUnnamed: boolean,
   context: IntakeContext,
-): Promise<Answer<Asked>> {
+): Promise<Reading<Asked>> {
   return answerOf(context.meter.admit(askOf(visit, accessToken, parsed, isUnnamed, context)), visit, context)
 }
 
@@ -185,8 +188,6 @@ export async function authenticate(
   }
 }
 
-type Answer<T> = Refusal | { readonly kind: 'answered'; readonly value: T }
-
 /**
  * Waits for an answer of the store. If the store fails, the request is refused as a failure of the store (the gateway
  * fails closed), and never as if its access token were unknown.
@@ -195,9 +196,9 @@ export async function answerOf<T>(
   question: Promise<T>,
   visit: Visit,
   { log }: Pick<IntakeContext, 'log'>,
-): Promise<Answer<T>> {
+): Promise<Reading<T>> {
   try {
-    return { kind: 'answered', value: await question }
+    return read(await question)
   } catch (error) {
     const code = isOfOneRequest(error) ? 'internal' : 'store_unavailable'
     log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
@@ -447,8 +448,4 @@ function refuseUnknown(waitMs: number | undefined, context: IntakeContext): Refu
 
 function refuseThrottled(waitMs: number, { clock }: IntakeContext): Refusal {
   return refused(createThrottled(waitMs, clock()))
-}
-
-function refused(problem: Problem): Refusal {
-  return { kind: 'refused', problem }
 }

@@ -2,7 +2,7 @@ import { maySeeModel, type Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import { createNotServed } from '#core/errors.ts'
 import type { UserLimits } from '#core/limits.ts'
-import { refused } from '#core/reading.ts'
+import { type Read, read, refused } from '#core/reading.ts'
 import type { ReadingRate } from '#http/reading-rate.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import { answerOf, authenticate, type IntakeContext, type Refusal } from './intake.ts'
@@ -19,27 +19,30 @@ export interface ModelsContext {
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
 }
 
-export type ModelsAnswer = Refusal | { readonly kind: 'answered'; readonly body: string }
-
 /** A protocol's list of models: the models that are served here and that this user may ask for. */
-export async function listModels(visit: Visit, context: ModelsContext): Promise<ModelsAnswer> {
+export async function listModels(visit: Visit, context: ModelsContext): Promise<Refusal | Read<string>> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
-  return { kind: 'answered', body: visit.provider.renderModelList(seen.models) }
+  return read(visit.provider.renderModelList(seen.value))
 }
 
 /** One model of the list. A model that the user may not see is answered as not found. */
-export async function showModel(visit: Visit, id: string, context: ModelsContext): Promise<ModelsAnswer> {
+export async function showModel(
+  visit: Visit,
+  id: string,
+  context: ModelsContext,
+): Promise<Refusal | Read<string>> {
   const seen = await modelsFor(visit, context)
   if (seen.kind === 'refused') return seen
-  const model = seen.models.find((each) => each.id === id)
+  const model = seen.value.find((each) => each.id === id)
   if (!model) return refused(createNotServed(id))
-  return { kind: 'answered', body: visit.provider.renderModel(model) }
+  return read(visit.provider.renderModel(model))
 }
 
-type Seen = { readonly kind: 'seen'; readonly models: readonly ListedModel[] }
-
-async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal | Seen> {
+async function modelsFor(
+  visit: Visit,
+  context: ModelsContext,
+): Promise<Refusal | Read<readonly ListedModel[]>> {
   const credential = context.intake.credentialOf(visit.request.headers)
   const tooOften = credential === undefined ? undefined : context.readingRate.take(credential)
   if (tooOften) return refused(tooOften)
@@ -53,5 +56,5 @@ async function modelsFor(visit: Visit, context: ModelsContext): Promise<Refusal 
   if (limits.kind === 'refused') return limits
   const models = await context.directory(visit.provider)
   const own = limits.value ?? {}
-  return { kind: 'seen', models: models.filter(({ id }) => maySeeModel(own, id, context.policy)) }
+  return read(models.filter(({ id }) => maySeeModel(own, id, context.policy)))
 }

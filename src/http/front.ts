@@ -1,23 +1,16 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import type { Clock } from '#core/clock.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
-import { logAccess } from './access-log.ts'
-import type { ClientAddress } from './client-address.ts'
 import type { Cors } from './cors.ts'
 import type { TakesHost } from './host-name.ts'
 import { inTurn } from './in-turn.ts'
 import { linger } from './linger.ts'
-import type { Log } from './log.ts'
 import { renderProblem } from './problem-answer.ts'
-import { createRequestId } from './request-id.ts'
 import { createTargetReader } from './target.ts'
+import { sendWhole, Visit, type VisitOptions, watch } from './visit.ts'
 
-export interface FrontOptions {
+export interface FrontOptions extends VisitOptions {
   /** Headers of the protocols in which clients may send a credential, in lower case: each may be sent once. */
   readonly credentialHeaders: readonly string[]
-  readonly clock: Clock
-  readonly log: Log
-  readonly clientAddress: ClientAddress
   /** Which hosts are served; absent: all of them. */
   readonly takesHost?: TakesHost | undefined
   /** Web pages that may call; absent: none. */
@@ -42,21 +35,16 @@ export function createFront(options: FrontOptions, planes: RequestListener): Req
     if (takesHost && target.host !== undefined && !takesHost(target.host))
       return refuse(request, response, createProblem('host_not_served', wrongHost), options)
     request.url = target.path
-    if (cors?.answer(request, response)) return logPreflight(request, options)
+    if (cors?.answer(request, response)) return logPreflight(request, response, options)
     planes(request, response)
   })
 }
 
-function logPreflight(request: IncomingMessage, { clock, log, clientAddress }: FrontOptions): void {
+function logPreflight(request: IncomingMessage, response: ServerResponse, options: FrontOptions): void {
+  const visit = new Visit(request, response, options)
+  visit.route = 'preflight'
+  watch(visit, options.log)
   linger(request)
-  logAccess(log, {
-    requestId: createRequestId(clock()),
-    method: 'OPTIONS',
-    route: 'preflight',
-    status: 204,
-    durationMs: 0,
-    address: clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']),
-  })
 }
 
 /** No plane has been chosen yet, so the refusal has the admin API's shape, which every client can read. */
@@ -64,21 +52,11 @@ function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   problem: Problem,
-  { clock, log, clientAddress }: FrontOptions,
+  options: FrontOptions,
 ): void {
-  const [arrivedAt, requestId] = [performance.now(), createRequestId(clock())]
-  const { status, headers, body } = renderProblem(problem, requestId, clock(), request.headers)
-  response
-    .writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
-    .end(request.method === 'HEAD' ? undefined : body)
-  linger(request)
-  logAccess(log, {
-    requestId,
-    method: request.method ?? '',
-    route: 'none',
-    status,
-    code: problem.code,
-    durationMs: performance.now() - arrivedAt,
-    address: clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']),
-  })
+  const visit = new Visit(request, response, options)
+  visit.code = problem.code
+  watch(visit, options.log)
+  const { status, headers, body } = renderProblem(problem, visit.requestId, options.clock(), request.headers)
+  sendWhole(visit, status, headers, body)
 }

@@ -70,14 +70,19 @@ export function live<V extends Visit>(
   fail: (visit: V) => void,
 ): void {
   const { requestId, response } = visit
-  response.on('close', () => logVisit(log, visit))
-  // Writing to a client that has disconnected fails here; `close` is the event that handles it.
-  response.on('error', () => {})
+  watch(visit, log)
   serve(visit).catch((error: unknown) => {
     log.error({ requestId, err: error }, 'a request failed')
     if (response.headersSent) response.destroy()
     else fail(visit)
   })
+}
+
+/** Writes the log line when the answer has ended. */
+export function watch(visit: Visit, log: Log): void {
+  visit.response.on('close', () => logVisit(log, visit))
+  // Writing to a client that has disconnected fails here; `close` is the event that handles it.
+  visit.response.on('error', () => {})
 }
 
 function logVisit(log: Log, visit: Visit): void {
