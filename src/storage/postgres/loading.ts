@@ -112,7 +112,7 @@ interface Accounts {
   readonly places: readonly Values[]
 }
 
-export interface Loaded {
+interface Loaded {
   readonly state: LoadedState
   readonly users: readonly LoadedUser[]
   /** Every request with an id below it stands in the table by user. */
