@@ -186,7 +186,7 @@ for (const database of databases) {
     ] as const
     for (const [what, more, sent] of bounds) {
       it(`writes what the quota holds into ${what}`, async () => {
-        const holder = await harness.createUser({ quotaLimits: { other: 83 } })
+        const holder = await harness.createUser({ quotaLimits: { other: 93 } })
         const got = await send(path('m'), { ...question, ...more }, { 'x-third-key': holder })
         assert.equal(got.status, 200)
         assert.deepEqual(JSON.parse(upstream.requests.at(-1)?.body ?? ''), { ...question, ...sent })
