@@ -172,21 +172,23 @@ for (const database of databases) {
     })
 
     const bounds = [
-      ['no configuration', {}, { generationConfig: { maxOutputTokens: 80 } }],
+      ['no configuration', 93, {}, { generationConfig: { maxOutputTokens: 80 } }],
       [
         'a configuration without a bound',
+        93,
         { generationConfig: { temperature: 0 } },
         { generationConfig: { maxOutputTokens: 80, temperature: 0 } },
       ],
       [
         'a bound for two answers',
+        213,
         { generationConfig: { maxOutputTokens: 900, candidateCount: 2 } },
-        { generationConfig: { maxOutputTokens: 40, candidateCount: 2 } },
+        { generationConfig: { maxOutputTokens: 100, candidateCount: 2 } },
       ],
     ] as const
-    for (const [what, more, sent] of bounds) {
+    for (const [what, limit, more, sent] of bounds) {
       it(`writes what the quota holds into ${what}`, async () => {
-        const holder = await harness.createUser({ quotaLimits: { other: 93 } })
+        const holder = await harness.createUser({ quotaLimits: { other: limit } })
         const got = await send(path('m'), { ...question, ...more }, { 'x-third-key': holder })
         assert.equal(got.status, 200)
         assert.deepEqual(JSON.parse(upstream.requests.at(-1)?.body ?? ''), { ...question, ...sent })
