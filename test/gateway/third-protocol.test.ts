@@ -181,9 +181,9 @@ for (const database of databases) {
       ],
       [
         'a bound for two answers',
-        213,
-        { generationConfig: { maxOutputTokens: 900, candidateCount: 2 } },
-        { generationConfig: { maxOutputTokens: 100, candidateCount: 2 } },
+        20_000,
+        { generationConfig: { maxOutputTokens: 20_000, candidateCount: 2 } },
+        { generationConfig: { maxOutputTokens: 8192, candidateCount: 2 } },
       ],
     ] as const
     for (const [what, limit, more, sent] of bounds) {
