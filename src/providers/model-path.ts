@@ -26,6 +26,9 @@ export function createModelPath(template: string): ModelPath | undefined {
   return (path) => {
     if (!path.startsWith(before) || !path.endsWith(after)) return undefined
     const segment = path.slice(before.length, path.length - after.length)
-    return segment === '' || segment.includes('/') ? undefined : percentDecoded(segment)
+    if (segment === '' || segment.includes('/')) return undefined
+    const model = percentDecoded(segment)
+    // An upstream would read such a segment as a step to another path.
+    return model === '.' || model === '..' ? undefined : model
   }
 }
