@@ -1,10 +1,12 @@
-import { type FileHandle, mkdir, open, readdir, readFile, truncate, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, readdir, readFile, truncate, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '#core/clock.ts'
 import type { Settlement } from '#core/settlement.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
 import { doApart } from '#lib/apart.ts'
+import { createLane } from '#lib/lane.ts'
 import { type MeteringStore, StoreFault } from '#storage/store.ts'
+import { appendLines, openLines } from './durable-lines.ts'
 import { isSettlement, parseSettlement } from './journal-line.ts'
 import type { Kept, takeSetAside } from './set-aside.ts'
 
@@ -14,7 +16,7 @@ import type { Kept, takeSetAside } from './set-aside.ts'
  * harm.
  */
 export interface Journal {
-  /** Resolves when the settlements are on the disk. */
+  /** Resolves when the settlements are on the disk, and rejects where they are not, as on a full one. */
   readonly append: (settlements: readonly Settlement[]) => Promise<void>
   /** Empties the journal; to be called when all that it holds is booked. */
   readonly clear: () => Promise<void>
@@ -26,25 +28,22 @@ export function openJournal(path: string): Journal {
   let file: FileHandle | undefined
   // The operations run one after the other in the order of the calls, so that `clear` removes only what was written
   // before it.
-  let last: Promise<unknown> = Promise.resolve()
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work, work)
-    last = turn.catch(() => undefined)
-    return turn
-  }
+  const lane = createLane()
   return {
     append: (settlements) =>
-      inTurn(async () => {
+      lane.run(async () => {
         file ??= await make(path)
-        await file.write(settlements.map((settlement) => `${JSON.stringify(settlement)}\n`).join(''))
-        await file.datasync()
+        await appendLines(
+          file,
+          settlements.map((settlement) => JSON.stringify(settlement)),
+        )
       }),
     clear: () =>
-      inTurn(async () => {
+      lane.run(async () => {
         await file?.truncate(0)
       }),
     close: () =>
-      inTurn(async () => {
+      lane.run(async () => {
         if (!file) return
         const { size } = await file.stat()
         await file.close()
@@ -57,7 +56,7 @@ export function openJournal(path: string): Journal {
 /** With a database server the data folder may not exist yet, so it is created here. */
 async function make(path: string): Promise<FileHandle> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  return open(path, 'a', 0o600)
+  return openLines(path)
 }
 
 /** Each process has a journal of its own, since several may share a folder. */

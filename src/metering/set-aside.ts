@@ -1,7 +1,9 @@
-import { appendFile, mkdir, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Settlement } from '#core/settlement.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
+import { createLane } from '#lib/lane.ts'
+import { appendLines, openLines } from './durable-lines.ts'
 
 /**
  * Settlements and events that the store cannot book although it works. They are kept in a file beside the journal, one
@@ -9,7 +11,7 @@ import type { UsageEvent } from '#core/usage-event.ts'
  * lines hold figures and ids, no secret.
  */
 export interface SetAside {
-  /** Resolves when the line is on the disk. */
+  /** Resolves when the line is on the disk, and rejects where it is not, as on a full one. */
   readonly add: (kept: Kept, why: unknown) => Promise<void>
 }
 
@@ -29,13 +31,19 @@ export function setAsidePathIn(folder: string, instance: string): string {
 /** The file and its folder are created with the first line. */
 export function openSetAside(folder: string, instance: string, clock: () => number): SetAside {
   const path = setAsidePathIn(folder, instance)
+  const lane = createLane()
   return {
-    async add(kept, why) {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      const line = { at: clock(), why: reasonOf(why), ...kept }
-      // The file is opened for each line, since a start that tries again renames it.
-      await appendFile(path, `${JSON.stringify(line)}\n`, { mode: 0o600, flush: true })
-    },
+    add: (kept, why) =>
+      lane.run(async () => {
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+        // The file is opened for each line, since a start that tries again renames it.
+        const file = await openLines(path)
+        try {
+          await appendLines(file, [JSON.stringify({ at: clock(), why: reasonOf(why), ...kept })])
+        } finally {
+          await file.close()
+        }
+      }),
   }
 }
 
