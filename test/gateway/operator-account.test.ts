@@ -89,7 +89,8 @@ const refusals: readonly (readonly [string, Script, number, string])[] = [
   ],
   [
     '200 with an error as the body of a stream',
-    pieces([JSON.stringify(quotaSpent)]),
+    // Its end comes with it: an answer's headers do not wait for long for what follows.
+    json(quotaSpent, 200, { 'content-type': 'text/event-stream' }),
     503,
     'upstream_refused',
   ],
