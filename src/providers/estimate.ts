@@ -1,7 +1,7 @@
 import type { InputFactors, InputUnits } from '#core/input-kinds.ts'
 import type { InputSize, MediaCount } from './input-size.ts'
-import { unitsOfSealed } from './input-walk.ts'
 import { isClaude } from './model-names.ts'
+import { addSealed, type Sealed, sealedOf, unitsOfSealed } from './sealed.ts'
 
 /**
  * Estimates the input of a request before the provider has counted it.
@@ -69,7 +69,7 @@ export function unitsByKind(size: InputSize, model: string): InputUnits {
     images: media.images > 0 ? media.images * (byName(imageUnits, model) ?? imageUnitsElsewhere) : 0,
     documents: media.documents * start.document + media.documentBytes / start.documentBytesPerUnit,
     audio: media.audio * start.sound + media.audioBytes / start.audioBytesPerUnit,
-    sealed: size.sealed + media.sealed,
+    sealed: unitsOfSealed(media.sealed),
   }
 }
 
@@ -107,23 +107,23 @@ export function boundEstimate(size: InputSize, model: string): number {
 interface Media extends MediaCount {
   readonly documentBytes: number
   readonly audioBytes: number
-  readonly sealed: number
+  readonly sealed: Sealed
 }
 
-const noMedia: Media = { images: 0, documents: 0, audio: 0, documentBytes: 0, audioBytes: 0, sealed: 0 }
+const noMedia = { images: 0, documents: 0, audio: 0, documentBytes: 0, audioBytes: 0 }
 
 /**
  * Counts the media of each kind: a part has a type, or base64, or both. Base64 of an unknown kind is counted to a part
  * without base64, or else as sealed content.
  */
 function mediaOf(size: InputSize): Media {
-  const { parts, payloads, documentBytes, audioBytes, looseCount, looseBytes } = size
+  const { parts, payloads, documentBytes, audioBytes, looseCount, looseBytes, sealed } = size
   const images = Math.max(parts.images, payloads.images)
   const documents = Math.max(parts.documents, payloads.documents)
   const audio = Math.max(parts.audio, payloads.audio)
-  if (images + documents + audio + looseCount === 0) return noMedia
+  if (images + documents + audio + looseCount === 0) return { ...noMedia, sealed }
   const media = { images, documents, audio, documentBytes, audioBytes }
-  if (looseCount === 0) return { ...media, sealed: 0 }
+  if (looseCount === 0) return { ...media, sealed }
   const each = looseBytes / looseCount
   let left = looseCount
   const give = (without: number) => {
@@ -134,11 +134,13 @@ function mediaOf(size: InputSize): Media {
   const audioGiven = give(audio - payloads.audio)
   const documentsGiven = give(documents - payloads.documents)
   give(images - payloads.images)
+  const all = sealedOf(each, left)
+  addSealed(all, sealed)
   return {
     ...media,
     audioBytes: media.audioBytes + audioGiven * each,
     documentBytes: media.documentBytes + documentsGiven * each,
-    sealed: left * unitsOfSealed(each),
+    sealed: all,
   }
 }
 

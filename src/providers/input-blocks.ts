@@ -1,6 +1,8 @@
 import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
 import type { InputSize } from './input-size.ts'
 import { isClaude, sealsReasoning } from './model-names.ts'
+import type { InputMembers } from './provider.ts'
+import { addSealed, type Sealed } from './sealed.ts'
 
 /** Types of tools that the client defines; a tool without a type is such a tool as well. */
 const functionTypes: ReadonlySet<string> = new Set(['', 'function', 'custom', 'namespace'])
@@ -20,8 +22,8 @@ export class Blocks {
   readonly #size: InputSize
   #block = createBlock(-1, 0, 0)
   #compactedAt = -1
-  /** Units of sealed reasoning since the user's last message. */
-  #turnSealed = 0
+  /** Sealed reasoning since the user's last message. */
+  readonly #turn: Sealed = { bytes: 0, heads: 0 }
 
   constructor(kind: BlockKind, memberKey: string, size: InputSize) {
     this.depth = kind.depth
@@ -43,8 +45,8 @@ export class Blocks {
     else if (key === 'content') this.#block.hasContent ||= end > from
   }
 
-  addSealed(units: number): void {
-    this.#block.sealed += units
+  addSealed(sealed: Sealed): void {
+    addSealed(this.#block.sealed, sealed)
   }
 
   /** Ends a block; returns the offset to continue at, if it has to be read again. */
@@ -59,7 +61,7 @@ export class Blocks {
   /** The summary may precede its type: all counts from before the block are dropped, and the block is read again. */
   #closePart(before: Counted): number | undefined {
     const { start, type, hasContent, sealed } = this.#block
-    this.#size.sealed += sealed
+    addSealed(this.#size.sealed, sealed)
     if (type !== 'compaction' || !hasContent || start === this.#compactedAt) return undefined
     restore(this.#size, before)
     this.#compactedAt = start
@@ -69,17 +71,21 @@ export class Blocks {
   #closeItem(keepsReasoning: boolean): void {
     const { type, sealed, ascii, other, isUser } = this.#block
     if (type === 'reasoning') {
-      this.#turnSealed += sealed
+      addSealed(this.#turn, sealed)
       this.#size.ascii = ascii
       this.#size.other = other
-    } else this.#size.sealed += sealed
-    if (isUser && !keepsReasoning) this.#turnSealed = 0
+    } else addSealed(this.#size.sealed, sealed)
+    if (isUser && !keepsReasoning) this.#endTurn()
   }
 
   /** The member has ended. */
   end(): void {
-    this.#size.sealed += this.#turnSealed
-    this.#turnSealed = 0
+    addSealed(this.#size.sealed, this.#turn)
+    this.#endTurn()
+  }
+
+  #endTurn(): void {
+    this.#turn.bytes = this.#turn.heads = 0
   }
 }
 
@@ -100,8 +106,9 @@ export function blocksOf(
   member: JsonMember,
   size: InputSize,
   model: string,
+  inputMembers: InputMembers,
 ): Blocks | undefined {
-  const kind = kindOf(body, members, member, size, model)
+  const kind = kindOf(body, members, member, size, model, inputMembers)
   return kind && new Blocks(kind, member.key, size)
 }
 
@@ -111,13 +118,14 @@ function kindOf(
   { key, start, end }: JsonMember,
   size: InputSize,
   model: string,
+  { readsCompactions }: InputMembers,
 ): BlockKind | undefined {
   const has = (words: string) => {
     const found = body.indexOf(words, start, 'latin1')
     return found >= 0 && found < end
   }
   if (toolMembers.has(key)) return { kind: 'tools', depth: 2 }
-  if (key === 'messages' && isClaude(model) && has('"compaction"'))
+  if (key === 'messages' && readsCompactions && isClaude(model) && has('"compaction"'))
     return { kind: 'parts', depth: 4, before: countedOf(size) }
   if (key === 'input' && sealsReasoning(model) && has('"reasoning"'))
     return { kind: 'items', depth: 2, keepsReasoning: keepsReasoning(body, members) }
@@ -139,11 +147,11 @@ interface Block {
   type: string
   isUser: boolean
   hasContent: boolean
-  sealed: number
+  readonly sealed: Sealed
 }
 
 function createBlock(start: number, ascii: number, other: number): Block {
-  return { start, ascii, other, type: '', isUser: false, hasContent: false, sealed: 0 }
+  return { start, ascii, other, type: '', isUser: false, hasContent: false, sealed: { bytes: 0, heads: 0 } }
 }
 
 function countTool(memberKey: string, type: string, size: InputSize): void {
@@ -157,12 +165,13 @@ function countTool(memberKey: string, type: string, size: InputSize): void {
 type Counted = ReturnType<typeof countedOf>
 
 function countedOf(size: InputSize) {
-  const { parts, payloads, ...figures } = size
-  return { figures, parts: { ...parts }, payloads: { ...payloads } }
+  const { parts, payloads, sealed, ...figures } = size
+  return { figures, parts: { ...parts }, payloads: { ...payloads }, sealed: { ...sealed } }
 }
 
-function restore(size: InputSize, { figures, parts, payloads }: Counted): void {
+function restore(size: InputSize, { figures, parts, payloads, sealed }: Counted): void {
   Object.assign(size, figures)
   Object.assign(size.parts, parts)
   Object.assign(size.payloads, payloads)
+  Object.assign(size.sealed, sealed)
 }

@@ -13,4 +13,5 @@ export const inputMembers: InputMembers = {
     ).split(' '),
   ),
   namesMore: new Set(['previous_response_id', 'conversation']),
+  readsCompactions: true,
 }

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
-import { toolMembers } from './input-blocks.ts'
+import { blocksOf, toolMembers } from './input-blocks.ts'
 import { TextWalk } from './input-walk.ts'
 import type { InputMembers } from './provider.ts'
+import type { Sealed } from './sealed.ts'
 
 /**
  * The amount of each kind of content in a request's body, measured in one pass over its bytes. A tokeniser takes 7-30 ms
@@ -34,8 +35,8 @@ export interface InputSize {
   /** Base64 of an unknown kind. */
   looseCount: number
   looseBytes: number
-  /** LLM units of sealed reasoning. */
-  sealed: number
+  /** Sealed reasoning. */
+  readonly sealed: Sealed
   /** Whether the body holds all that the provider reads; false if some of it is only named, such as an earlier answer. */
   isWhole: boolean
 }
@@ -69,7 +70,7 @@ export function measureInput(
   for (const member of members.byKey.values()) {
     if (!isMeasured(size, body, member, inputMembers)) continue
     const { ascii, other } = size
-    openWalk(size, body, members, member, model).run(sliceBytes)
+    openWalk(size, body, members, member, model, inputMembers).run(sliceBytes)
     if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
   }
   return size
@@ -85,7 +86,7 @@ async function measureInSlices(
   for (const member of members.byKey.values()) {
     if (!isMeasured(size, body, member, inputMembers)) continue
     const { ascii, other } = size
-    const walk = openWalk(size, body, members, member, model)
+    const walk = openWalk(size, body, members, member, model, inputMembers)
     while (!walk.run(sliceBytes)) await setImmediate()
     if (toolMembers.has(member.key)) moveToTools(size, ascii, other)
   }
@@ -109,7 +110,7 @@ function createSize(): InputSize {
     audioBytes: 0,
     looseCount: 0,
     looseBytes: 0,
-    sealed: 0,
+    sealed: { bytes: 0, heads: 0 },
     isWhole: true,
   }
 }
@@ -136,10 +137,11 @@ function openWalk(
   members: JsonMembers,
   member: JsonMember,
   model: string,
+  inputMembers: InputMembers,
 ): TextWalk | NumberWalk {
   if (mayBeNumbers.has(member.key) && isNumbers(body, member)) return new NumberWalk(body, member, size)
   size.bytes += member.end - member.start
-  return new TextWalk(body, members, member, size, model)
+  return new TextWalk(body, member, size, blocksOf(body, members, member, size, model, inputMembers))
 }
 
 function moveToTools(size: InputSize, ascii: number, other: number): void {

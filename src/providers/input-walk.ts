@@ -1,8 +1,11 @@
-import type { JsonMember, JsonMembers } from '#lib/json-members.ts'
-import { type Blocks, blocksOf } from './input-blocks.ts'
-import { everywhere, inBlocks, isSealedName, keyOf, mayHoldPayload } from './input-names.ts'
+import type { JsonMember } from '#lib/json-members.ts'
+import { stringOf } from './figures.ts'
+import type { Blocks } from './input-blocks.ts'
+import { isCallSignature, isSealedName, keyOf, mayHoldPayload } from './input-names.ts'
+import { holdsMedia, holdsSealed, mayHoldMedia, type Places, placesOf } from './input-places.ts'
 import type { InputSize, MediaCount } from './input-size.ts'
 import { payloadKind, payloadStart } from './payload.ts'
+import { addSealed, type Sealed, sealedOf } from './sealed.ts'
 
 /** Values of `type` that announce an image, a sound or a file. */
 const partTypes: ReadonlyMap<string, keyof MediaCount> = new Map([
@@ -13,16 +16,13 @@ const partTypes: ReadonlyMap<string, keyof MediaCount> = new Map([
     .map((name) => [name, 'documents'] as const),
 ])
 
+/** A longer string with escapes is no name that matters. */
+const escapedBytesMax = 160
+
 /** Shorter values count as text. */
 const payloadBytesMin = 64
 
-/**
- * The bytes of sealed content that hold no text, and the bytes for each unit of the rest. Measured on answers of two
- * providers.
- */
-const [sealedHead, sealedBytesPerUnit] = [1000, 5.5]
-
-const [quote, backslash, openBrace, closeBrace] = [0x22, 0x5c, 0x7b, 0x7d]
+const [quote, comma, backslash, colon, openBrace, closeBrace] = [0x22, 0x2c, 0x5c, 0x3a, 0x7b, 0x7d]
 
 function isBeforeColon(body: Buffer, from: number): boolean {
   let at = from
@@ -35,8 +35,9 @@ const kinds = new Uint8Array(256).fill(1, 0x80)
 kinds[quote] = 2
 kinds[backslash] = 3
 
-/** How a byte outside of strings changes the depth. */
+/** How a byte outside of strings changes the depth; 2 for the colon before a member's value. */
 const steps = new Int8Array(256)
+steps[colon] = 2
 for (const byte of Buffer.from('{[')) steps[byte] = 1
 for (const byte of Buffer.from('}]')) steps[byte] = -1
 
@@ -54,9 +55,10 @@ export class TextWalk {
   readonly #size: InputSize
   readonly #end: number
   readonly #isInput: boolean
-  /** Which objects of the member are blocks, where they matter, and the names that matter then. */
+  /** Which objects of the member are blocks, where they matter. */
   readonly #blocks: Blocks | undefined
-  readonly #names: Uint8Array
+  /** Where parts may stand in the member; undefined if all in it is text. */
+  readonly #places: Places | undefined
   #at: number
   #depth = 0
   #stringStart = -1
@@ -64,16 +66,20 @@ export class TextWalk {
   #payloadFrom = -1
   #payloadAt = -1
   #isSealed = false
+  /** Whether the string that is being read has an escape. */
+  #hasEscape = false
+  /** The last member's name, if it matters, and whether its value comes next. */
   #key = ''
+  #isValue = false
 
-  constructor(body: Buffer, members: JsonMembers, member: JsonMember, size: InputSize, model: string) {
+  constructor(body: Buffer, member: JsonMember, size: InputSize, blocks: Blocks | undefined) {
     this.#body = body
     this.#size = size
     this.#at = member.start
     this.#end = member.end
     this.#isInput = member.key === 'input'
-    this.#blocks = blocksOf(body, members, member, size, model)
-    this.#names = this.#blocks ? inBlocks : everywhere
+    this.#blocks = blocks
+    this.#places = placesOf(member.key)
   }
 
   /** Reads about this many further bytes; true at the end. */
@@ -85,7 +91,7 @@ export class TextWalk {
         if (!this.#walkString(sliceEnd)) return this.#isOver()
         this.#endString()
       }
-      if (this.#blocks) this.#walkBlocks(this.#blocks, sliceEnd)
+      if (this.#blocks || this.#places) this.#walkObjects(sliceEnd)
       else this.#walkStructure(sliceEnd)
       if (this.#at >= sliceEnd) return this.#isOver()
       this.#startString()
@@ -102,10 +108,14 @@ export class TextWalk {
     this.#at += 1
     this.#size.ascii += 1
     this.#stringStart = this.#at
+    this.#hasEscape = false
     if (this.#key === '') return
-    this.#isSealed = isSealedName(this.#key, this.#isInput)
+    const frame = this.#places?.at(this.#depth)
+    if (!frame) return
+    const isPart = mayHoldMedia(frame)
+    this.#isSealed = isCallSignature(this.#key) || (isPart && isSealedName(this.#key, this.#isInput))
     if (this.#isSealed) this.#payloadAt = this.#payloadFrom = this.#at
-    else if (mayHoldPayload(this.#key))
+    else if (isPart && mayHoldPayload(this.#key))
       this.#payloadAt = this.#payloadFrom = payloadStart(this.#body, this.#at)
   }
 
@@ -137,6 +147,7 @@ export class TextWalk {
       next += isCode ? 5 : 1
     }
     this.#at = next
+    if (saved > 0) this.#hasEscape = true
     this.#size.ascii += next - from - other - saved
     this.#size.other += other + 3 * unicode
     return closed
@@ -149,20 +160,31 @@ export class TextWalk {
     while (next < sliceEnd && isBase64[body[next] ?? 0] === 1) next += 1
     this.#payloadAt = next
     if (next >= sliceEnd) return false
-    if (body[next] === quote && next - this.#stringStart >= payloadBytesMin) {
-      this.#notePayload(next)
+    if (body[next] === quote && next - this.#stringStart >= payloadBytesMin && this.#notePayload(next))
       this.#at = next
-    }
     this.#payloadAt = -1
     return true
   }
 
-  #notePayload(end: number): void {
+  /** Returns whether the string counts as something else than text, unless its object turns out to be text. */
+  #notePayload(end: number): boolean {
+    const frame = this.#places?.at(this.#depth)
+    if (!frame) return false
     const bytes = end - this.#payloadFrom
-    if (!this.#isSealed)
-      notePayload(this.#size, payloadKind(this.#body, this.#stringStart, this.#payloadFrom), bytes)
-    else if (this.#blocks && this.#depth >= this.#blocks.depth) this.#blocks.addSealed(unitsOfSealed(bytes))
-    else this.#size.sealed += unitsOfSealed(bytes)
+    if (this.#isSealed && isCallSignature(this.#key)) {
+      this.#addSealed(this.#depth, sealedOf(bytes))
+      return true
+    }
+    if (this.#isSealed) {
+      frame.sealed += bytes
+      frame.sealedHeads += sealedOf(bytes).heads
+      return true
+    }
+    const kind = payloadKind(this.#body, this.#stringStart, this.#payloadFrom)
+    if (!kind) return false
+    frame.media += bytes
+    notePayload(this.#size, kind, bytes)
+    return true
   }
 
   #endString(): void {
@@ -170,16 +192,41 @@ export class TextWalk {
     const from = this.#stringStart
     const end = this.#at - 1
     this.#stringStart = -1
+    const frame = this.#places?.at(this.#depth)
+    const isInBlock = this.#depth === this.#blocks?.depth
     if (isBeforeColon(body, this.#at)) {
-      this.#key = keyOf(body, from, end, this.#names)
+      if (!frame && !isInBlock) this.#key = ''
+      else this.#key = this.#hasEscape ? this.#unescaped(from, end) : keyOf(body, from, end)
       return
     }
-    if (this.#key === 'type') {
-      const kind = partTypes.get(body.toString('latin1', from, end))
+    if (frame && this.#key === 'type' && mayHoldMedia(frame)) {
+      frame.type = this.#hasEscape ? this.#unescaped(from, end) : body.toString('latin1', from, end)
+      const kind = partTypes.get(frame.type)
       if (kind) this.#size.parts[kind] += 1
     }
-    if (this.#depth === this.#blocks?.depth) this.#blocks.takeString(this.#key, body, from, end)
+    if (isInBlock) this.#blocks?.takeString(this.#key, body, from, end)
     this.#key = ''
+    this.#isValue = false
+  }
+
+  /** A short string with escapes: a name may be written so. */
+  #unescaped(from: number, end: number): string {
+    return end - from > escapedBytesMax ? '' : (stringOf(this.#body.subarray(from - 1, end + 1)) ?? '')
+  }
+
+  /** Ends an object: what it seemed to hold is text if its type does not say so. */
+  #endObject(depth: number): void {
+    const frame = this.#places?.close(depth)
+    if (!frame) return
+    if (frame.media > 0 && !holdsMedia(frame)) this.#size.ascii += frame.media
+    if (frame.sealed === 0) return
+    if (!holdsSealed(frame)) this.#size.ascii += frame.sealed
+    else this.#addSealed(depth, { bytes: frame.sealed, heads: frame.sealedHeads })
+  }
+
+  #addSealed(depth: number, sealed: Sealed): void {
+    if (this.#blocks && depth >= this.#blocks.depth) this.#blocks.addSealed(sealed)
+    else addSealed(this.#size.sealed, sealed)
   }
 
   /** Continues to the next string. */
@@ -192,10 +239,20 @@ export class TextWalk {
     this.#size.ascii += next - from
   }
 
-  /** The same, and also handles each object at one depth as a block. */
-  #walkBlocks(blocks: Blocks, sliceEnd: number): void {
+  /** The same, and also handles the objects on the way. */
+  #walkObjects(sliceEnd: number): void {
     const body = this.#body
     let from = this.#at
+    // Mostly one colon or comma stands between two strings.
+    const first = body[from] ?? 0
+    if (body[from + 1] === quote && from + 1 < sliceEnd && (first === colon || first === comma)) {
+      if (first === colon) this.#isValue = true
+      this.#at = from + 1
+      this.#size.ascii += 1
+      return
+    }
+    const blocks = this.#blocks
+    const places = this.#places
     let next = from
     let level = this.#depth
     while (next < sliceEnd) {
@@ -204,9 +261,17 @@ export class TextWalk {
       next += 1
       const step = steps[byte] ?? 0
       if (step === 0) continue
-      const isBlock = level + (step > 0 ? 1 : 0) === blocks.depth
+      if (step === 2) {
+        this.#isValue = true
+        continue
+      }
+      const depth = level + (step > 0 ? 1 : 0)
       level += step
-      if (!isBlock) continue
+      if (step > 0) places?.open(depth, this.#isValue ? this.#key : undefined, byte === openBrace)
+      else this.#endObject(depth)
+      this.#isValue = false
+      this.#key = ''
+      if (depth !== blocks?.depth) continue
       if (byte === openBrace) blocks.open(next - 1, next - from)
       else if (byte === closeBrace) {
         this.#size.ascii += next - from
@@ -229,9 +294,4 @@ function notePayload(size: InputSize, kind: keyof MediaCount | 'loose', bytes: n
   size.payloads[kind] += 1
   if (kind === 'documents') size.documentBytes += bytes
   else if (kind === 'audio') size.audioBytes += bytes
-}
-
-/** LLM units of this many sealed bytes. */
-export function unitsOfSealed(bytes: number): number {
-  return Math.max(0, bytes - sealedHead) / sealedBytesPerUnit
 }

@@ -11,19 +11,26 @@ export function payloadStart(body: Buffer, at: number): number {
   return at + (head ? head[0].length : 0)
 }
 
+/** Undefined: a file of text, whose size says how much the model reads. */
+export type PayloadKind = keyof MediaCount | 'loose' | undefined
+
 /**
  * The kind of a payload: by the media type of its data URL, which ends where the payload starts, else by the first bytes
  * of its format.
  */
-export function payloadKind(body: Buffer, stringStart: number, start: number): keyof MediaCount | 'loose' {
-  if (start > stringStart) {
-    const type = body.toString('latin1', stringStart + 5, start)
-    if (type.startsWith('image/')) return 'images'
-    return type.startsWith('audio/') ? 'audio' : 'documents'
-  }
-  const head = Buffer.from(body.toString('latin1', start, start + 16), 'base64').toString('latin1')
-  return formats.find(([format]) => format.test(head))?.[1] ?? 'loose'
+export function payloadKind(body: Buffer, stringStart: number, start: number): PayloadKind {
+  const type = body.toString('latin1', stringStart + 5, Math.max(stringStart + 5, start))
+  if (type.startsWith('image/')) return 'images'
+  if (type.startsWith('audio/')) return 'audio'
+  const head = Buffer.from(body.toString('latin1', start, start + 16), 'base64')
+  const firstBytes = head.toString('latin1')
+  const format = formats.find(([known]) => known.test(firstBytes))?.[1]
+  if (format === undefined && (type.startsWith('text/') || isText.test(head.toString()))) return undefined
+  return start > stringStart ? 'documents' : (format ?? 'loose')
 }
+
+/** UTF-8 text by its first bytes, the last of which may be cut; a format of files has other bytes among them. */
+const isText = /^[\t\n\r[\P{Cc}--\ufffd]]*\ufffd{0,3}$/v
 
 const formats: readonly (readonly [RegExp, keyof MediaCount])[] = [
   [/^\x89PNG/, 'images'],

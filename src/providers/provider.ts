@@ -104,6 +104,8 @@ export interface InputMembers {
   readonly unread: ReadonlySet<string>
   /** Members that name something which the provider holds, and which the model reads as well: an earlier answer, a cache. */
   readonly namesMore: ReadonlySet<string>
+  /** Whether the protocol defines a part of type `compaction` that replaces the messages before it. */
+  readonly readsCompactions?: boolean
 }
 
 /** How many bytes of a stream's beginning are kept for an error at its end. */

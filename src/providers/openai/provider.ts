@@ -93,7 +93,7 @@ export const openai: Provider = {
   presets,
   pathPrefix: '/v1',
   endpoints,
-  inputMembers,
+  inputMembers: { ...inputMembers, readsCompactions: false },
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   accessTokenHeaders: [],
