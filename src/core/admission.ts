@@ -20,6 +20,8 @@ export interface Policy {
   readonly defaults: UserLimits
   /** Models that the configuration names beside those of `families`; reports always show them. */
   readonly modelNames?: readonly string[]
+  /** The configured upstreams; reports always show them. */
+  readonly upstreamNames?: readonly string[]
   /** How much output a request of a limited user may ask for. */
   readonly output: OutputPolicy
   /** Of a family; absent where every unit counts as one. */

@@ -13,6 +13,8 @@ export interface PolicySettings {
   readonly defaults: UserLimits
   /** Models that the configuration names beside those of `families`; reports always show them. */
   readonly modelNames?: readonly string[]
+  /** The configured upstreams; reports always show them. */
+  readonly upstreamNames?: readonly string[]
   readonly output: OutputPolicy
   /** How much one unit of each kind counts in a quota; absent: as one. */
   readonly weights?: WeightSettings

@@ -19,7 +19,11 @@ export async function openConfiguredStore(
   return openStore({
     database: databaseOf(config),
     masterKey,
-    policy: { ...config.policy, modelNames: modelNamesIn(config) },
+    policy: {
+      ...config.policy,
+      modelNames: modelNamesIn(config),
+      upstreamNames: config.upstreams.map(({ name }) => name),
+    },
     instance,
     ...(warn && { warn }),
   })

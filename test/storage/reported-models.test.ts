@@ -120,6 +120,36 @@ for (const { name, create } of databases) {
         assert.equal((await counted(database)).answered, 2)
       }))
 
+    it('are bounded for upstreams as well, which other gateways name as they like', () =>
+      withStore(
+        create,
+        async (store, database) => {
+          const upstreamsIn = async (table: string) => {
+            const rows = await database.rows(
+              `select upstream, sum(requests) as requests from ${table} group by upstream`,
+            )
+            return new Map(rows.map(({ upstream, requests }) => [String(upstream), Number(requests)]))
+          }
+          const userId = await newUserId(store, startAt)
+          for (const upstream of invented(300))
+            await report(store, userId, ['claude-x'], { upstream, status: 404 })
+          for (const upstream of ['own', 'invented-0'])
+            await report(store, userId, ['claude-x'], { upstream })
+          await report(store, userId, ['claude-x'])
+          for (const table of tables) {
+            const rows = await upstreamsIn(table)
+            assert.equal(rows.size, shareMax + 3)
+            assert.deepEqual(
+              [rows.get(otherModel), rows.get('own'), rows.get('invented-0'), rows.get('')],
+              [300 - shareMax, 1, 2, 1],
+            )
+          }
+          const { requests } = await store.requests.listRequests({ filter: {}, limit: 400 })
+          assert.equal(new Set(requests.map(({ upstream }) => upstream)).size, 302)
+        },
+        { policy: { ...testPolicy, upstreamNames: ['own'] } },
+      ))
+
     it('are those that an upstream lists, for as long as it lists them', () =>
       withStore(create, async (store, database) => {
         const userId = await newUserId(store, startAt)

@@ -10,6 +10,8 @@ import { spelledOut } from '#lib/glob.ts'
  */
 export interface ReportedNames {
   readonly of: ReportedName
+  /** The same for an upstream, which another gateway names in its events and reservations. */
+  readonly upstreamOf: (upstream: string, userId: string, now: number) => string
   /** Takes the names of an upstream's own list, in the place of those of its last one. */
   readonly list: (upstream: string, models: readonly string[]) => void
 }
@@ -25,7 +27,7 @@ export interface ReportedRequest {
 }
 
 /** A family's name stands for a model where a request names none. */
-type KnownNames = Pick<Policy, 'modelNames' | 'families'>
+type KnownNames = Pick<Policy, 'modelNames' | 'families' | 'upstreamNames'>
 
 /** No provider names a model so: parentheses stand in none of their names. */
 export const otherModel = '(other)'
@@ -42,12 +44,28 @@ const listedMax = 2000
 
 const dayMs = 86_400_000
 
-export function createReportedNames({ modelNames = [], families }: KnownNames): ReportedNames {
-  const always = new Set([
+export function createReportedNames({
+  modelNames = [],
+  families,
+  upstreamNames = [],
+}: KnownNames): ReportedNames {
+  const upstreams = createPlaces(['', ...upstreamNames])
+  const models = createPlaces([
     ...modelNames,
     ...families.map(({ name }) => name),
     ...families.flatMap(({ models }) => spelledOut(models)),
   ])
+  return {
+    ...models,
+    // A refusal says nothing against the name of an upstream.
+    upstreamOf: (upstream, userId, now) =>
+      upstreams.of(upstream, { userId, isSettled: true, status: 200 }, now),
+  }
+}
+
+/** @param names always shown */
+function createPlaces(names: readonly string[]): Omit<ReportedNames, 'upstreamOf'> {
+  const always = new Set(names)
   let lists: ReadonlyMap<string, readonly string[]> = new Map()
   let listed: ReadonlySet<string> = new Set()
   /** Those that were used today, and the others that were used on the day before. */

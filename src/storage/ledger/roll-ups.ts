@@ -1,7 +1,7 @@
 import { addUnits } from '#core/units.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
 import type { LedgerChanges } from './changes.ts'
-import type { ReportedName, ReportedRequest } from './reported-models.ts'
+import type { ReportedNames, ReportedRequest } from './reported-models.ts'
 
 /**
  * What a batch adds to the totals behind the reports. Requests of the same minute, model, upstream and status share a
@@ -29,13 +29,13 @@ const hourMs = 3_600_000
 const abandoned = { isSettled: false, status: 0 } as const
 
 /**
- * @param reportedName under which name a model is counted
+ * @param reported under which names models and upstreams are counted
  * @param now of the batch
  * @returns rows by user and minute, and the same summed up over all users by minute and by hour (their `userId` says nothing)
  */
 export function rollUpsOf(
   { closed, beside, counted }: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>,
-  reportedName: ReportedName,
+  reported: Pick<ReportedNames, 'of' | 'upstreamOf'>,
   now: number,
 ): {
   readonly users: readonly RollUp[]
@@ -55,10 +55,11 @@ export function rollUpsOf(
   for (const { entry, settlement, usage, weighing, endedAt } of closed) {
     const { userId, family, charged } = entry
     if (!entry.isMetered) continue
-    const { status, upstream = '', isEstimated } = settlement
+    const { status, isEstimated } = settlement
     const about = { userId, family }
+    const upstream = reported.upstreamOf(settlement.upstream ?? '', userId, now)
     const model = (request: Omit<ReportedRequest, 'userId'>) =>
-      reportedName(entry.model, { ...request, userId }, now)
+      reported.of(entry.model, { ...request, userId }, now)
     add({
       ...about,
       model: model({ isSettled: settlement.ending === 'settled', status }),
@@ -88,15 +89,17 @@ export function rollUpsOf(
   }
   // These add no request: the request is counted with its own entry.
   for (const { entry, settlement, beside: other, usage, weighing, endedAt } of beside) {
-    const { status, upstream = '' } = settlement
+    const { status } = settlement
     const { userId } = entry
-    const model = reportedName(other.model, { userId, isSettled: true, status }, now)
+    const upstream = reported.upstreamOf(settlement.upstream ?? '', userId, now)
+    const model = reported.of(other.model, { userId, isSettled: true, status }, now)
     const about = { userId, family: other.family, model, upstream, status }
     add({ ...about, at: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
   }
   for (const { event, usage, weighing, userId, endedAt } of counted) {
-    const { family, upstream = '', status, isEstimated } = event
-    const model = reportedName(event.model, { userId, isSettled: true, status }, now)
+    const { family, status, isEstimated } = event
+    const upstream = reported.upstreamOf(event.upstream ?? '', userId, now)
+    const model = reported.of(event.model, { userId, isSettled: true, status }, now)
     const about = { userId, family, model, upstream, status }
     add({
       ...about,

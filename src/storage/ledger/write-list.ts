@@ -67,7 +67,7 @@ export function createWriteList(policy: Policy, instance: string, shard: number)
   }
 
   function writeUsage({ write }: WriteTarget, changes: LedgerChanges, now: number): void {
-    const { users, minutes, hours } = rollUpsOf(changes, reportedNames.of, now)
+    const { users, minutes, hours } = rollUpsOf(changes, reportedNames, now)
     // Rows without weights need no column for them; most instances write only such rows.
     if (!users.some(hasWeight) && !minutes.some(hasWeight)) {
       for (const row of users) write('minute', [row.userId, row.at, ...toUsageValues(row)])
