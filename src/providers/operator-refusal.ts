@@ -39,6 +39,8 @@ const credentialCodes: ReadonlySet<string> = new Set([
   'account_deactivated',
   'api_key_invalid',
   'authentication_error',
+  'base_resp.1004',
+  'base_resp.2049',
   'invalid_api_key',
   'invalid_authentication',
   'invalid_authentication_error',
@@ -47,6 +49,7 @@ const credentialCodes: ReadonlySet<string> = new Set([
 
 const accountCodes: ReadonlySet<string> = new Set([
   'arrearage',
+  'base_resp.1008',
   'billing_error',
   'billing_hard_limit_reached',
   'billing_not_active',
@@ -107,14 +110,18 @@ function readError(text: string): {
   const inner = recordOf(root?.error)
   // On `/v1/responses` an event has its error within the response.
   const response = recordOf(root?.response)
-  const records = [root, inner, recordOf(inner?.error), recordOf(response?.error)].filter(
+  const base = recordOf(root?.base_resp)
+  const records = [root, inner, recordOf(inner?.error), recordOf(response?.error), base].filter(
     (record) => record !== undefined,
   )
   const codes = records.flatMap((record) => [
     ...textsOf(record, ['code', 'type', 'status', 'reason']),
     ...detailsOf(record).flatMap((detail) => textsOf(detail, ['reason'])),
   ])
-  const messages = records.flatMap((record) => textsOf(record, ['message', 'error', 'detail', 'msg']))
+  if (base) codes.push(`base_resp.${base.status_code}`)
+  const messages = records.flatMap((record) =>
+    textsOf(record, ['message', 'error', 'detail', 'msg', 'status_msg']),
+  )
   return { codes: codes.map((code) => code.toLowerCase()), messages: root ? messages : [text.slice(0, 2000)] }
 }
 

@@ -59,8 +59,19 @@ function isErrorBody(body: Buffer): boolean {
   const record = recordOf(Array.isArray(value) ? value[0] : value)
   if (!record) return false
   return (
-    holdsError(record) || record.object === 'error' || record.type === 'error' || haveFailed(record.choices)
+    holdsError(record) ||
+    record.object === 'error' ||
+    record.type === 'error' ||
+    haveFailed(record.choices) ||
+    saysFailed(record)
   )
+}
+
+/** MiniMax answers every error with 200, and its code beside an answer without choices; 0 stands for success. */
+function saysFailed({ base_resp, choices }: JsonRecord): boolean {
+  const code = recordOf(base_resp)?.status_code
+  const isEmpty = !Array.isArray(choices) || choices.length === 0
+  return isEmpty && typeof code === 'number' && code !== 0
 }
 
 function holdsError({ error }: JsonRecord): boolean {

@@ -78,6 +78,18 @@ const refusals: readonly (readonly [string, Script, number, string])[] = [
   ['400 about the key', json(badKey, 400), 502, 'upstream_failed'],
   ['401', json({ error: { message: 'org-operator123' } }, 401), 502, 'upstream_failed'],
   ['200 with an error as the body', json(quotaSpent), 503, 'upstream_refused'],
+  [
+    '200 with the account beside an answer without choices',
+    json({ choices: null, base_resp: { status_code: 1008, status_msg: 'insufficient balance, operator1' } }),
+    503,
+    'upstream_refused',
+  ],
+  [
+    '200 with the key beside an answer without choices',
+    json({ base_resp: { status_code: 1004, status_msg: 'login fail: operator1' } }),
+    502,
+    'upstream_failed',
+  ],
   ['200 with an error as the body, in pieces', slowly, 503, 'upstream_refused'],
   ['200 with an error as the body, compressed', coded, 503, 'upstream_refused'],
   ['200 with an error as the first event', pieces([': connected\n\n', quotaEvent]), 503, 'upstream_refused'],
@@ -208,6 +220,16 @@ for (const database of databases) {
       first.script = pieces([chatChunk('Hello'), event(error('org-operator123')), chatChunk('more')])
       const streamed = await ask(alone, chat)
       assert.equal(streamed.answer.text, chatChunk('Hello') + event(error('(hidden)')) + chatChunk('more'))
+    })
+
+    it('charges nothing for an error that stands beside an answer without choices', async () => {
+      const body = { base_resp: { status_code: 1002, status_msg: 'rate limit' } }
+      first.script = json(body)
+      const { answer, used, settlement } = await ask(alone, chat)
+      assert.deepEqual([answer.status, JSON.parse(answer.text), used], [200, body, 0])
+      assert.equal(settlement?.errorCode, 'upstream_failed')
+      first.script = json({ ...chatAnswer, base_resp: { status_code: 0, status_msg: '' } })
+      assert.equal((await ask(alone, chat)).used, 12)
     })
 
     const counting = [
