@@ -67,11 +67,14 @@ function isErrorBody(body: Buffer): boolean {
   )
 }
 
-/** MiniMax answers every error with 200, and its code beside an answer without choices; 0 stands for success. */
-function saysFailed({ base_resp, choices }: JsonRecord): boolean {
+/**
+ * Some vendors answer every error with 200. MiniMax puts its code beside an answer without choices, where 0 stands for
+ * success; Z.ai says `success: false`.
+ */
+function saysFailed({ base_resp, success, choices }: JsonRecord): boolean {
+  if (Array.isArray(choices) && choices.length > 0) return false
   const code = recordOf(base_resp)?.status_code
-  const isEmpty = !Array.isArray(choices) || choices.length === 0
-  return isEmpty && typeof code === 'number' && code !== 0
+  return success === false || (typeof code === 'number' && code !== 0)
 }
 
 function holdsError({ error }: JsonRecord): boolean {

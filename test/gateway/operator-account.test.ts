@@ -223,11 +223,15 @@ for (const database of databases) {
     })
 
     it('charges nothing for an error that stands beside an answer without choices', async () => {
-      const body = { base_resp: { status_code: 1002, status_msg: 'rate limit' } }
-      first.script = json(body)
-      const { answer, used, settlement } = await ask(alone, chat)
-      assert.deepEqual([answer.status, JSON.parse(answer.text), used], [200, body, 0])
-      assert.equal(settlement?.errorCode, 'upstream_failed')
+      for (const body of [
+        { base_resp: { status_code: 1002, status_msg: 'rate limit' } },
+        { code: 500, msg: '404 NOT_FOUND', success: false },
+      ]) {
+        first.script = json(body)
+        const { answer, used, settlement } = await ask(alone, chat)
+        assert.deepEqual([answer.status, JSON.parse(answer.text), used], [200, body, 0])
+        assert.equal(settlement?.errorCode, 'upstream_failed')
+      }
       first.script = json({ ...chatAnswer, base_resp: { status_code: 0, status_msg: '' } })
       assert.equal((await ask(alone, chat)).used, 12)
     })
