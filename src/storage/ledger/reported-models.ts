@@ -16,7 +16,7 @@ export interface ReportedNames {
   readonly list: (upstream: string, models: readonly string[]) => void
 }
 
-export type ReportedName = (model: string, request: ReportedRequest, now: number) => string
+type ReportedName = (model: string, request: ReportedRequest, now: number) => string
 
 export interface ReportedRequest {
   readonly userId: string
