@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
+import { createAccount } from '#account/account.ts'
+import { createAdminListener } from '#admin/listener.ts'
+import { upstreamVariables } from '#config/read.ts'
+import { steadyClock } from '#core/clock.ts'
+import { createPolicy } from '#core/policy-settings.ts'
+import { createGateway, type Gateway } from '#gateway/gateway.ts'
+import { createBodyBudget } from '#http/body.ts'
+import { createClientAddress } from '#http/client-address.ts'
+import { createCors } from '#http/cors.ts'
+import { createCredentialReader } from '#http/credential.ts'
+import { createFront } from '#http/front.ts'
+import { createTakesHost } from '#http/host-name.ts'
+import type { PlainApp } from '#http/plain-app.ts'
+import { createReadingRate } from '#http/reading-rate.ts'
+import { createThrottle } from '#http/throttle.ts'
+import { providers } from '#providers/all.ts'
+import { accessTokenHeadersOf, createPrefixTest, pathPrefixesOf } from '#providers/gathered.ts'
+import type { Upstreams } from '#upstreams/open.ts'
+import { createVerifier } from '#verifier/verifier.ts'
+import type { Accounting } from './accounting.ts'
+import { withConfiguredKey } from './configured-key.ts'
+import type { Foundation } from './foundation.ts'
+import { createHealth, type Health } from './health.ts'
+import { withRevocation } from './revocation.ts'
+import { watchRevocations } from './revocation-watch.ts'
+import { version } from './version.ts'
+
+/** The memory of all bodies that are being read, as a number of bodies of the largest size: 256 MiB by default. */
+const bodiesHeldMax = 8
+
+export interface Planes {
+  readonly gateway: Gateway
+  readonly health: Health
+  /** The public listener: every plane, but for the admin API where that has a listener of its own. */
+  readonly listen: RequestListener
+  readonly listenAdmin: RequestListener
+}
+
+/** Opens every plane over what they share. */
+export function openPlanes(base: Foundation, accounting: Accounting, upstreams: Upstreams): Planes {
+  const { config, store, clock, log, stopper, onFailure } = base
+  const { meter, heartbeat, corrections } = accounting
+  const throttleOf = (topic: string) =>
+    createThrottle(steadyClock, {
+      key: store.keyFor('guesses'),
+      peers: {
+        tell: (words) => store.signals.tell(topic, words),
+        hear: (said) => stopper.add(store.signals.hear(topic, said)),
+      },
+    })
+  const credentialHeaders = accessTokenHeadersOf(providers)
+  const shared = {
+    clock,
+    log,
+    meter,
+    credentialOf: createCredentialReader(credentialHeaders),
+    clientAddress: createClientAddress(config.trustedProxies),
+    bodyBytesMax: config.bodyBytesMax,
+    readingRate: createReadingRate(clock),
+    bodyBudget: createBodyBudget(bodiesHeldMax * config.bodyBytesMax),
+    policy: createPolicy(config.policy),
+    throttle: throttleOf('access tokens'),
+    adminKeys: withConfiguredKey(store.adminKeys, config.adminKey, clock()),
+  }
+  const account = createAccount({ ...shared, users: store.users, usage: store.usage })
+  const verifier = createVerifier({
+    ...shared,
+    metering: store.metering,
+    keyThrottle: throttleOf('verifier keys'),
+  })
+  const { onDisconnect, inputEstimate, keepAliveMs, promptModel, passThrough } = config
+  const gateway = createGateway({
+    ...shared,
+    ...{ onDisconnect, inputEstimate, keepAliveMs, promptModel, passThrough },
+    ...{ upstreams, providers, corrections },
+    knowsAccessToken: store.users.knowsAccessToken,
+    limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
+    onStarted: (userId) => revocations.started(userId),
+    onListed: store.metering.listModels,
+    noUpstreamAdvice: `let an upstream in tollgate.yaml serve its models, or set ${upstreamVariables()}`,
+  })
+  const revocations = watchRevocations(store, gateway, clock, onFailure)
+  stopper.add(revocations.close)
+  const { adminKeys } = shared
+  const admin = createAdminListener({
+    ...shared,
+    store: { ...store, users: withRevocation(store.users, gateway, clock), adminKeys },
+    throttle: throttleOf('admin keys'),
+    bulkUsersMax: config.bulkUsersMax,
+    contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),
+    version,
+  })
+  const health = createHealth(shared, {
+    parts: heartbeat.parts,
+    notes: () => [...store.notes(), ...gateway.notes(), ...upstreams.notes()],
+  })
+  const isGatewayPath = createPrefixTest(pathPrefixesOf(providers))
+  const front = {
+    ...shared,
+    credentialHeaders,
+    takesHost: config.servedHosts && createTakesHost(config.servedHosts),
+    cors: config.corsOrigins.length > 0 ? createCors(config.corsOrigins, isGatewayPath) : undefined,
+  }
+  // The text after `/admin/users/` is an access token, even where it looks like a path of the gateway.
+  const isGateways = (url: string) =>
+    isGatewayPath(url) || (!url.startsWith('/admin/') && gateway.isMeant(url))
+  const others = config.adminPort === undefined ? admin : gateway.handle
+  return {
+    gateway,
+    health,
+    listen: createFront(
+      front,
+      chooseFrom([health, account, verifier, { ...gateway, takes: isGateways }], others),
+    ),
+    listenAdmin: createFront(front, chooseFrom([health], admin)),
+  }
+}
+
+/** The first plane whose path it is handles a request; `others` handles what is no plane's. */
+function chooseFrom(planes: readonly PlainApp[], others: RequestListener): RequestListener {
+  return (request, response) => {
+    const url = request.url ?? '/'
+    const plane = planes.find((each) => each.takes(url))
+    if (plane) plane.handle(request, response)
+    else others(request, response)
+  }
+}
