@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { pathOf } from '#core/issues.ts'
 import { type LimitName, type LimitRow, type LimitValue, limitRows } from '#core/limits.ts'
 import { isNetwork } from '#core/network.ts'
 import { unitsMax } from '#core/units.ts'
@@ -190,7 +191,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
   const checked = fileSchema.safeParse(content ?? {})
   if (checked.success) return checked.data
   const [issue] = checked.error.issues
-  throw new ConfigError(`${path}: ${pathOf(issue?.path ?? [])}`, explain(issue))
+  throw new ConfigError(`${path}: ${pathOf(issue?.path ?? []) || 'top level'}`, explain(issue))
 }
 
 function explain(issue: z.core.$ZodIssue | undefined): string {
@@ -200,14 +201,6 @@ function explain(issue: z.core.$ZodIssue | undefined): string {
   }
   if (issue?.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   return issue?.message ?? 'is not valid'
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  if (path.length === 0) return 'top level'
-  return path
-    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
-    .join('')
-    .replace(/^\./, '')
 }
 
 function isOrigin(text: string): boolean {

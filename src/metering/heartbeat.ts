@@ -51,31 +51,15 @@ export function openHeartbeat(
   /** Since when every beat has succeeded, by the monotonic clock; undefined while the store is unavailable. */
   let steadySince: number | undefined
   let running: Promise<void> | undefined
-  const parts = createParts()
+  const parts = createParts(options.onFailure)
 
-  const told = new Set<string>()
-  const onFault: OnFault = (requestId, error) => {
-    if (told.size >= toldMax) told.clear()
-    if (!told.has(requestId)) options.onFault?.(requestId, error)
-    told.add(requestId)
-  }
+  const onFault = once(options.onFault)
 
   async function beat(): Promise<void> {
-    const isWell = await answers('heartbeat', () => store.beat(clock()))
-    await answers('admissions', async () => store.check?.())
+    const isWell = await parts.watch('heartbeat', () => store.beat(clock()))
+    await parts.watch('admissions', async () => store.check?.())
     if (isWell) await tidyNowAndThen()
     else steadySince = undefined
-  }
-
-  /** Never rejects. */
-  async function answers(part: Part, ask: () => Promise<void>): Promise<boolean> {
-    try {
-      await parts.watch(part, ask)
-      return true
-    } catch (error) {
-      options.onFailure?.(error)
-      return false
-    }
   }
 
   let tidiedAt = Number.NEGATIVE_INFINITY
@@ -131,18 +115,31 @@ export function openHeartbeat(
   }
 }
 
-function createParts() {
+/** Tells of each entry once. */
+function once(onFault: OnFault | undefined): OnFault {
+  const told = new Set<string>()
+  return (requestId, error) => {
+    if (told.size >= toldMax) told.clear()
+    if (!told.has(requestId)) onFault?.(requestId, error)
+    told.add(requestId)
+  }
+}
+
+function createParts(onFailure: HeartbeatOptions['onFailure']) {
   const words: Record<Part, string> = { heartbeat: 'ok', admissions: 'ok' }
   let asked: { readonly part: Part; readonly since: number } | undefined
   return {
-    async watch(part: Part, ask: () => Promise<void>): Promise<void> {
+    /** Whether the part answered. Never rejects. */
+    async watch(part: Part, ask: () => Promise<void>): Promise<boolean> {
       asked = { part, since: performance.now() }
       try {
         await ask()
         words[part] = 'ok'
+        return true
       } catch (error) {
         words[part] = failureWords(error)
-        throw error
+        onFailure?.(error)
+        return false
       } finally {
         asked = undefined
       }

@@ -64,13 +64,33 @@ function isDue(heard: Float64Array, voice: number): boolean {
   return count <= wellHeard || count % oneOf === 0
 }
 
+/** Drops the least used model: clients may make names up, and such names are used less than real ones. */
+function forgetLeastUsed(models: Map<string, Learned>): void {
+  let least: string | undefined
+  let requests = Number.POSITIVE_INFINITY
+  for (const [model, learned] of models) {
+    if (learned.requests >= requests) continue
+    least = model
+    requests = learned.requests
+  }
+  if (least !== undefined) models.delete(least)
+}
+
+function voiceIn({ voices }: Learned, number: number): Voice {
+  const known = voices.get(number)
+  if (known) return known
+  const made: Voice = {}
+  voices.set(number, made)
+  return made
+}
+
 export function createInputCorrections(modelsMax = correctedModelsMax): InputCorrections {
   const models = new Map<string, Learned>()
 
   function learnedOf(model: string): Learned {
     const known = models.get(model)
     if (known) return known
-    if (models.size >= modelsMax) forgetLeastUsed()
+    if (models.size >= modelsMax) forgetLeastUsed(models)
     const made = {
       voices: new Map(),
       heard: new Float64Array(voiceCount),
@@ -80,26 +100,6 @@ export function createInputCorrections(modelsMax = correctedModelsMax): InputCor
       requests: 0,
     }
     models.set(model, made)
-    return made
-  }
-
-  /** Drops the least used model: clients may make names up, and such names are used less than real ones. */
-  function forgetLeastUsed(): void {
-    let least: string | undefined
-    let requests = Number.POSITIVE_INFINITY
-    for (const [model, learned] of models) {
-      if (learned.requests >= requests) continue
-      least = model
-      requests = learned.requests
-    }
-    if (least !== undefined) models.delete(least)
-  }
-
-  function voiceIn({ voices }: Learned, number: number): Voice {
-    const known = voices.get(number)
-    if (known) return known
-    const made: Voice = {}
-    voices.set(number, made)
     return made
   }
 

@@ -1,9 +1,11 @@
+import { holdsControl } from '#lib/control-characters.ts'
+
 const nameLengthMax = 256
 
 /** A model's name from an answer; undefined if it cannot be stored. */
 export function toModelName(value: unknown): string | undefined {
   if (typeof value !== 'string' || value === '' || value.length > nameLengthMax) return undefined
-  return value.isWellFormed() && !/\p{Cc}/u.test(value) ? value : undefined
+  return value.isWellFormed() && !holdsControl(value) ? value : undefined
 }
 
 /** What a model's name tells about how its provider counts. A proxy may have put a prefix before the name. */

@@ -23,6 +23,16 @@ export interface ServedRequest {
   endedAt: number | undefined
 }
 
+/** Of a request that has just begun. */
+export const notYet = {
+  status: 0,
+  usage: undefined,
+  unitsSent: 0,
+  isClientGone: false,
+  isCut: false,
+  endedAt: undefined,
+} as const
+
 const servedMax = 10_000
 export const bodyLengthMax = 64 * 1024
 

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { type Clock, systemClock } from '#core/clock.ts'
@@ -8,7 +8,7 @@ import { type Behaviour, defaultBehaviour, readBehaviour } from './behaviour.ts'
 import { holdsKey, parseBody, readBody, send, signalOf, zipped } from './http.ts'
 import { renderModel, renderModels } from './models.ts'
 import { chatCompletions, completions, embeddings, responses } from './openai.ts'
-import { bodyLengthMax, createServedLog, type ServedRequest } from './served.ts'
+import { bodyLengthMax, createServedLog, notYet, type ServedRequest } from './served.ts'
 import { gone, writeStream } from './stream.ts'
 
 /**
@@ -46,12 +46,15 @@ const operations: Readonly<Record<string, Operation>> = {
   '/v1/messages/count_tokens': countUnits,
 }
 
+const noModel = 'you must provide a model parameter'
+const notJson = 'We could not parse the JSON body of your request.'
+
 export async function openSimulatedUpstream(options: SimulatedOptions): Promise<SimulatedUpstream> {
   const { port, host = '127.0.0.1', now = systemClock, apiKey } = options
   const base: Behaviour = { ...defaultBehaviour, ...options.behaviour }
   const log = createServedLog()
   let serial = 0
-  let held: Promise<void> | undefined
+  const { held, hold } = createHold()
 
   const server = createServer((request, response) => {
     handle(request, response).catch(() => response.destroy())
@@ -86,94 +89,56 @@ export async function openSimulatedUpstream(options: SimulatedOptions): Promise<
     const text = await readBody(request)
     const body = parseBody(text)
     const model = typeof body?.model === 'string' ? body.model : ''
-    const startedAt = now()
     const served: ServedRequest = {
+      ...notYet,
       serial: number,
       path,
       model,
       isStream: body?.stream === true && operation.events !== undefined,
       headers: request.headers,
       body: text.length > bodyLengthMax ? text.slice(0, bodyLengthMax) : text,
-      startedAt,
-      status: 0,
-      usage: undefined,
-      unitsSent: 0,
-      isClientGone: false,
-      isCut: false,
-      endedAt: undefined,
+      startedAt: now(),
     }
     log.add(served)
     response.on('close', () => {
       served.isClientGone = !response.writableFinished && !served.isCut
       served.endedAt = now()
     })
-    if (!body || model === '') {
-      const what = body
-        ? 'you must provide a model parameter'
-        : 'We could not parse the JSON body of your request.'
-      return sendError(operation, served, response, 400, what)
-    }
+    if (!body || model === '') return sendError(operation, served, response, 400, body ? noModel : notJson)
     const header = request.headers['x-simulate']
     const behaviour = readBehaviour(model, typeof header === 'string' ? header : undefined, base)
-    await answer(operation, body, behaviour, served, response)
-  }
-
-  async function answer(
-    operation: Operation,
-    body: RequestBody,
-    behaviour: Behaviour,
-    served: ServedRequest,
-    response: ServerResponse,
-  ): Promise<void> {
-    // Only an answer that waits needs to know when the client leaves; a plain one has no listener.
-    const signal = served.isStream || behaviour.hang || behaviour.delayMs > 0 ? signalOf(response) : undefined
-    if (held) await held
-    try {
-      if (signal && behaviour.hang) await gone(signal)
-      if (behaviour.delayMs > 0) await setTimeout(behaviour.delayMs, undefined, signal && { signal })
-    } catch {
-      return
-    }
-    const { status, retryAfter } = behaviour
-    if (status !== undefined && status >= 400) {
-      if (retryAfter !== undefined) response.setHeader('retry-after', String(retryAfter))
-      return sendError(operation, served, response, status, `Simulated error ${status}.`)
-    }
-    served.status = 200
-    const { serial: number, model, startedAt } = served
-    const made = createAnswer(operation, body, behaviour, { serial: number, model, createdAt: startedAt })
-    if (signal && served.isStream && operation.events) {
-      return stream(operation.events(made, body), behaviour, served, response, signal)
-    }
-    const text = behaviour.badJson ? '{"id":"sim","choices":[{' : JSON.stringify(operation.body(made, body))
-    if (!behaviour.noUsage && !operation.isFree && !behaviour.badJson) served.usage = made.usage
-    served.unitsSent = made.usage.output
-    if (behaviour.cutAfter !== undefined) return cut(response, text, served)
-    send(response, 200, text, behaviour.gzip)
-  }
-
-  function sendError(
-    operation: Operation,
-    served: ServedRequest,
-    response: ServerResponse,
-    status: number,
-    message: string,
-  ): void {
-    served.status = status
-    send(response, status, operation.renderError(status, message))
+    await answer(operation, body, behaviour, served, response, held)
   }
 
   // Longer than any pool keeps a connection, so that it is never closed under a request.
   server.keepAliveTimeout = 120_000
+  const url = await listenAt(server, port, host)
+  return {
+    url,
+    served: log.list,
+    clearServed: log.clear,
+    hold,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+async function listenAt(server: Server, port: number, host: string): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
   const address = server.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+}
+
+function createHold() {
+  let held: Promise<void> | undefined
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
-    served: log.list,
-    clearServed: log.clear,
+    held: () => held,
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>()
       held = promise
@@ -182,12 +147,54 @@ export async function openSimulatedUpstream(options: SimulatedOptions): Promise<
         resolve()
       }
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
   }
+}
+
+async function answer(
+  operation: Operation,
+  body: RequestBody,
+  behaviour: Behaviour,
+  served: ServedRequest,
+  response: ServerResponse,
+  held: () => Promise<void> | undefined,
+): Promise<void> {
+  // Only an answer that waits needs to know when the client leaves; a plain one has no listener.
+  const signal = served.isStream || behaviour.hang || behaviour.delayMs > 0 ? signalOf(response) : undefined
+  const holding = held()
+  if (holding) await holding
+  try {
+    if (signal && behaviour.hang) await gone(signal)
+    if (behaviour.delayMs > 0) await setTimeout(behaviour.delayMs, undefined, signal && { signal })
+  } catch {
+    return
+  }
+  const { status, retryAfter } = behaviour
+  if (status !== undefined && status >= 400) {
+    if (retryAfter !== undefined) response.setHeader('retry-after', String(retryAfter))
+    return sendError(operation, served, response, status, `Simulated error ${status}.`)
+  }
+  served.status = 200
+  const { serial: number, model, startedAt } = served
+  const made = createAnswer(operation, body, behaviour, { serial: number, model, createdAt: startedAt })
+  if (signal && served.isStream && operation.events) {
+    return stream(operation.events(made, body), behaviour, served, response, signal)
+  }
+  const text = behaviour.badJson ? '{"id":"sim","choices":[{' : JSON.stringify(operation.body(made, body))
+  if (!behaviour.noUsage && !operation.isFree && !behaviour.badJson) served.usage = made.usage
+  served.unitsSent = made.usage.output
+  if (behaviour.cutAfter !== undefined) return cut(response, text, served)
+  send(response, 200, text, behaviour.gzip)
+}
+
+function sendError(
+  operation: Operation,
+  served: ServedRequest,
+  response: ServerResponse,
+  status: number,
+  message: string,
+): void {
+  served.status = status
+  send(response, status, operation.renderError(status, message))
 }
 
 async function stream(
