@@ -10,6 +10,8 @@ export interface AdminKey {
   readonly scopes: readonly Scope[]
   /** An operator chose it, and it is short enough that it might be guessed. */
   readonly isGuessable?: boolean
+  /** The stored row cannot be read, so that the key opens nothing. What is unknown of it is empty, or 0. */
+  readonly isDamaged?: true
 }
 
 export interface NewAdminKey {

@@ -57,6 +57,8 @@ export interface RequestQuestion {
 
 export interface RequestPage {
   readonly requests: readonly BookedRequest[]
+  /** Ids of entries that cannot be read: they are left out, so that all others can be read. */
+  readonly unreadable?: readonly string[]
   /** Absent on the last page. A page with a `next` may hold fewer requests than asked for, or be empty. */
   readonly next?: string
 }

@@ -10,8 +10,11 @@ export const listKeys: Operation = {
   description: 'All keys, including expired ones, and the configured one as `adk_environment`.',
   answer: { description: 'The keys, without their secrets', schema: keySchemas.list },
   refusals: [],
-  async handle(_c, { store }) {
+  async handle(c, { store, log }) {
     const keys = await store.adminKeys.listAdminKeys()
+    const unreadable = keys.flatMap(({ id, isDamaged }) => (isDamaged ? [id] : []))
+    if (unreadable.length > 0)
+      log.error({ requestId: c.get('requestId'), unreadable }, 'admin keys whose rows cannot be read')
     return answered({ keys: keys.map(toKey), count: keys.length })
   },
 }

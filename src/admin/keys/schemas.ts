@@ -16,6 +16,10 @@ const answer = z
     scopes: z.array(scope),
     createdAt: timeField(),
     expiresAt: timeField().optional(),
+    isDamaged: z.boolean().optional().openapi({
+      description:
+        'The stored row cannot be read: the key opens nothing, and can be deleted. What is unknown of it is empty, or 0.',
+    }),
   })
   .openapi('AdminKey', { description: 'A key without its secret.' })
 

@@ -1,5 +1,6 @@
 import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
 import { invalid, type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { present } from '#lib/present.ts'
 import { type KeyAnswer, keySchemas } from './schemas.ts'
 
 /** Parses the body that creates a key. */
@@ -11,6 +12,6 @@ export function parseNewKey(value: unknown, now: number): Parsed<Omit<NewAdminKe
   return parsed({ name, scopes: [...new Set(scopes)], ...(typeof expiresAt === 'number' && { expiresAt }) })
 }
 
-export function toKey({ id, name, scopes, createdAt, expiresAt }: AdminKey): KeyAnswer {
-  return { id, name, scopes: [...scopes], createdAt, ...(expiresAt !== undefined && { expiresAt }) }
+export function toKey({ id, name, scopes, createdAt, expiresAt, isDamaged }: AdminKey): KeyAnswer {
+  return { id, name, scopes: [...scopes], createdAt, ...present({ expiresAt, isDamaged }) }
 }

@@ -3,6 +3,7 @@ import { answered } from '#admin/request/answer.ts'
 import type { AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
 import type { BookedRequest, RequestPage } from '#core/booked-request.ts'
+import { StoreFault } from '#storage/store.ts'
 import { encodeRequestCursor } from './cursor.ts'
 import { parseRequestQuery, type RequestQuery } from './query.ts'
 import { type RequestAnswer, requestListSchema, requestQuerySchema } from './schemas.ts'
@@ -19,7 +20,12 @@ export const listRequests: Operation = {
   async handle(c, parts) {
     const asked = readQuery(c, (values) => parseRequestQuery(values, parts.policy.timeZone))
     if (asked.kind === 'refused') return asked
-    const { requests, next } = await read(asked.value, parts)
+    const { requests, unreadable, next } = await read(asked.value, parts)
+    if (unreadable)
+      parts.log.error(
+        { requestId: c.get('requestId'), unreadable },
+        'entries that cannot be read were left out of a list',
+      )
     const filter = asked.value.kind === 'page' ? asked.value.question.filter : {}
     return answered({
       requests: requests.map(toAnswer),
@@ -31,8 +37,13 @@ export const listRequests: Operation = {
 
 async function read(query: RequestQuery, { store }: AdminParts): Promise<RequestPage> {
   if (query.kind === 'page') return store.requests.listRequests(query.question)
-  const found = await store.requests.findRequest(query.id)
-  return { requests: found ? [found] : [] }
+  try {
+    const found = await store.requests.findRequest(query.id)
+    return { requests: found ? [found] : [] }
+  } catch (error) {
+    if (!(error instanceof StoreFault)) throw error
+    return { requests: [], unreadable: [query.id] }
+  }
 }
 
 function toAnswer({ userId, usage, extras, ...rest }: BookedRequest): RequestAnswer {

@@ -4,6 +4,7 @@ import { type AdminKey, type Scope, scopes } from '#core/admin-key.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { MethodGroups } from '#storage/methods.ts'
+import { integer, isDamage, text } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
 
@@ -73,7 +74,7 @@ async function listKeys(
 ): Promise<readonly AdminKey[]> {
   const query = db.selectFrom('admin_keys').selectAll().orderBy('created_at').orderBy('id')
   const rows = await (areLocked ? query.forUpdate() : query).execute()
-  return rows.map(toAdminKey)
+  return rows.map(toListedKey)
 }
 
 function isLive({ expiresAt }: AdminKey, now: number): boolean {
@@ -84,13 +85,32 @@ function mayAdminister(key: AdminKey, now: number): boolean {
   return isLive(key, now) && key.scopes.includes('admin')
 }
 
+/** A damaged key is listed too: it has to be found to be deleted. */
+function toListedKey(row: Schema['admin_keys']): AdminKey {
+  try {
+    return toAdminKey(row)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    const [name, createdAt] = [unlessDamaged(row.name, text), unlessDamaged(row.created_at, integer)]
+    return { id: row.id, name: name ?? '', createdAt: createdAt ?? 0, scopes: [], isDamaged: true }
+  }
+}
+
+function unlessDamaged<Value>(value: unknown, read: (value: unknown) => Value): Value | undefined {
+  try {
+    return read(value)
+  } catch {
+    return undefined
+  }
+}
+
 function toAdminKey(row: Schema['admin_keys']): AdminKey {
   return {
     id: row.id,
-    name: row.name,
-    createdAt: row.created_at,
-    scopes: row.scopes.split(' ').map(parseScope),
-    ...(row.expires_at !== null && { expiresAt: row.expires_at }),
+    name: text(row.name),
+    createdAt: integer(row.created_at),
+    scopes: text(row.scopes).split(' ').map(parseScope),
+    ...(row.expires_at !== null && { expiresAt: integer(row.expires_at) }),
   }
 }
 

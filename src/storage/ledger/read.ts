@@ -9,7 +9,7 @@ import {
 import { type RequestPrefix, requestPrefixes } from '#core/request-prefixes.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import type { MethodGroups } from '#storage/methods.ts'
-import { integer, optional, units } from '#storage/schema/columns.ts'
+import { integer, optional, readEach, text, units } from '#storage/schema/columns.ts'
 import type { EntryRow, Schema } from '#storage/schema/tables.ts'
 import type { RequestStore } from '#storage/store.ts'
 import { parseExtras } from './rows.ts'
@@ -178,7 +178,8 @@ function pageOf(found: readonly Found[], limit: number): RequestPage {
   const page = rows.slice(0, limit)
   const last = page.at(-1)
   const next = rows.length > limit && last ? placeOf(last.id) : lookedTo
-  return { requests: page.map(toBooked), ...(next !== '' && { next }) }
+  const { items: requests, unreadable } = readEach(page, toBooked)
+  return { requests, ...(unreadable.length > 0 && { unreadable }), ...(next !== '' && { next }) }
 }
 
 function toBooked(row: Row): BookedRequest {
@@ -191,11 +192,11 @@ function toBooked(row: Row): BookedRequest {
   }
   return {
     id: row.id,
-    userId: row.user_id,
+    userId: text(row.user_id),
     startedAt: integer(row.started_at),
-    route: row.route,
-    family: row.family,
-    model: row.model,
+    route: text(row.route),
+    family: text(row.family),
+    model: text(row.model),
     state,
     isEstimated: integer(row.is_estimated) !== 0,
     hold: units(row.hold),
@@ -212,8 +213,8 @@ function toBooked(row: Row): BookedRequest {
     ...figure('endedAt', row.ended_at),
     ...figure('durationMs', row.duration_ms),
     ...figure('firstByteMs', row.first_byte_ms),
-    ...(row.error_code !== null && { code: row.error_code }),
-    ...(row.upstream !== null && { upstream: row.upstream }),
-    ...(row.address !== null && { address: row.address }),
+    ...(row.error_code !== null && { code: text(row.error_code) }),
+    ...(row.upstream !== null && { upstream: text(row.upstream) }),
+    ...(row.address !== null && { address: text(row.address) }),
   }
 }

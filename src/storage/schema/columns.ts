@@ -24,6 +24,29 @@ export function optional<T>(value: unknown, read: (value: unknown) => T): T | nu
   return value === null || value === undefined ? null : read(value)
 }
 
+/** Reads rows one by one. A damaged row is named by its id, and fails no other. */
+export function readEach<Row extends { readonly id: string }, Item>(
+  rows: readonly Row[],
+  read: (row: Row) => Item,
+): { readonly items: readonly Item[]; readonly unreadable: readonly string[] } {
+  const items: Item[] = []
+  const unreadable: string[] = []
+  for (const row of rows) {
+    try {
+      items.push(read(row))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      unreadable.push(row.id)
+    }
+  }
+  return { items, unreadable }
+}
+
+/** Whether it is an error that parsing a row throws; the database's own errors have other classes. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof SyntaxError
+}
+
 /** Where each column stands in a row that is a list of values. */
 export function positionsOf<Column extends string>(
   columns: readonly Column[],

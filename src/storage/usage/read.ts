@@ -95,13 +95,13 @@ function hourRanges(question: UsageQuestion, minutesFrom: number): readonly Rang
   return [...ranges, { from: withMinutesFrom, to, hasMinutes: true }]
 }
 
-/** Infinity without any minute. */
+/** Infinity without any minute; one that is no number sorts after all others. */
 async function oldestMinute(db: Kysely<Schema>): Promise<number> {
   const { at } = await db
     .selectFrom('usage_minutes')
     .select((e) => e.fn.min<number | null>('minute_at').as('at'))
     .executeTakeFirstOrThrow()
-  return at === null ? Number.POSITIVE_INFINITY : integer(at)
+  return typeof at === 'number' ? at : Number.POSITIVE_INFINITY
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -155,12 +155,14 @@ function conditions(
   return sql.join([sql`${at} >= ${from}`, sql`${at} < ${to}`, ...equal], sql` and `)
 }
 
+/** Stands for a name that cannot be read, so that the sums stay those of all usage. */
+const damaged = '(damaged)'
+
 function toUsageRow(row: Row, groupBy: readonly UsageDimension[], range: Range): UsageRow {
   const text = (dimension: UsageDimension) => {
     if (!groupBy.includes(dimension)) return undefined
     const value = row[columns[dimension]]
-    if (typeof value !== 'string') throw new TypeError(`stored usage has no ${dimension}`)
-    return value
+    return typeof value === 'string' ? value : damaged
   }
   const [userId, family, model, upstream] = [text('user'), text('family'), text('model'), text('upstream')]
   return {
@@ -169,7 +171,7 @@ function toUsageRow(row: Row, groupBy: readonly UsageDimension[], range: Range):
     ...(family !== undefined && { family }),
     ...(model !== undefined && { model }),
     ...(upstream !== undefined && { upstream }),
-    ...(groupBy.includes('status') && { status: integer(row.status) }),
+    ...(groupBy.includes('status') && { status: typeof row.status === 'number' ? integer(row.status) : 0 }),
     requests: integer(row.requests),
     estimated: integer(row.estimated),
     usage: {

@@ -5,6 +5,7 @@ import { toBoundedQuota } from './rows.ts'
 
 /** The rows of other tables that belong to users. */
 export interface UserParts {
+  /** With figures that are bounded. Throws where a row of this user is damaged. */
   readonly quotasOf: (userId: string) => readonly QuotaRow[]
   /** In the order in which they were first seen. */
   readonly addressesOf: (userId: string) => readonly string[]
@@ -18,7 +19,7 @@ export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]):
   const addresses: { readonly user_id: string; readonly address: string }[] = []
   for (const chunk of chunksOf(ids, usersAtOnce)) {
     const stored = await db.selectFrom('quotas').selectAll().where('user_id', 'in', chunk).execute()
-    quotas.push(...stored.map(toBoundedQuota))
+    quotas.push(...stored)
     const seen = await db
       .selectFrom('addresses')
       .select(['user_id', 'address'])
@@ -31,7 +32,7 @@ export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]):
   const quotasById = Map.groupBy(quotas, (quota) => quota.user_id)
   const addressesById = Map.groupBy(addresses, (row) => row.user_id)
   return {
-    quotasOf: (userId) => quotasById.get(userId) ?? [],
+    quotasOf: (userId) => (quotasById.get(userId) ?? []).map(toBoundedQuota),
     addressesOf: (userId) => (addressesById.get(userId) ?? []).map(({ address }) => address),
   }
 }

@@ -4,6 +4,7 @@ import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserCursor, UserFilter, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import type { Vault } from '#core/vault.ts'
 import type { MethodGroups } from '#storage/methods.ts'
+import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset, UserStore } from '#storage/store.ts'
 import { readUserParts } from './parts.ts'
@@ -52,15 +53,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
     now: number,
   ): Promise<{ readonly users: readonly User[]; readonly unreadable: readonly string[] }> {
     const read = await readerOf(db, rows, { vault, policy, now })
-    const users: User[] = []
-    const unreadable: string[] = []
-    for (const row of rows) {
-      try {
-        users.push(read(row))
-      } catch {
-        unreadable.push(row.id)
-      }
-    }
+    const { items: users, unreadable } = readEach(rows, read)
     return { users, unreadable }
   }
 
@@ -81,8 +74,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
         try {
           return (await usersOf(db, [row], { vault, policy, now }))[0]
         } catch (error) {
-          // The errors that parsing a row throws; the database's own errors have other classes.
-          if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error
+          if (!isDamage(error)) throw error
           return toUnreadable(row, vault)
         }
       },

@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 import { type Policy, periodOf } from '#core/admission.ts'
+import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset } from '#storage/store.ts'
 import { toLimits } from './limit-columns.ts'
@@ -54,7 +55,11 @@ export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: s
     const startOf = new Map(users.map((row) => [row.id, startAtOf(row, now)]))
     const query = trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).where('used', '<>', 0)
     const stored = await (families === 'all' ? query : query.where('family', 'in', [...families])).execute()
-    const quotas = stored.map(toBoundedQuota)
+    // A count that cannot be read stays as it is, and keeps no other from being reset.
+    const { items: quotas } = readEach(
+      stored.map((row) => ({ ...row, id: row.user_id })),
+      ({ id: _, ...row }) => toBoundedQuota(row),
+    )
     const adjustments = quotas.flatMap((quota) => {
       rollQuota(quota, startOf.get(quota.user_id) ?? 0)
       return adjustUsed(quota, 0, { instance, route, now }) ?? []
