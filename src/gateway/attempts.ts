@@ -3,7 +3,7 @@ import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { namesModel, withModel } from '#providers/model-path.ts'
 import type { BodyEdit, RequestChanges } from '#providers/provider.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
-import { requestHeaders } from '#upstreams/header-lists.ts'
+import { requestHeaders, withJsonType } from '#upstreams/header-lists.ts'
 import { passedQuery } from '#upstreams/request-query.ts'
 import type { Upstream } from '#upstreams/upstream.ts'
 import type { AdmittedRequest } from './admitted.ts'
@@ -70,7 +70,8 @@ export class Attempts {
   #send(upstream: Upstream, receiver: Receiver): void {
     const { visit } = this.#job
     const { method = 'POST', hasNoBody } = this.#job.upstreamEndpoint
-    const headers = requestHeaders(visit.request.rawHeaders, upstream.passed.request)
+    const given = requestHeaders(visit.request.rawHeaders, upstream.passed.request)
+    const headers = !hasNoBody && isJson(this.#job) ? withJsonType(given) : given
     const body = hasNoBody ? null : this.#bodyFor(upstream)
     noteSent(visit)
     this.#count += 1
@@ -117,6 +118,12 @@ export class Attempts {
     this.#outputWritten = edits.find(({ bound }) => bound !== undefined)?.bound
     return applyEdits(body, this.#isInPath ? edits : edits.concat(editsForUpstream(upstream, this.#job)))
   }
+}
+
+/** Whether the body was read as JSON, or would have been if the request named a model. */
+function isJson({ form, request, visit }: AdmittedRequest): boolean {
+  if (form) return false
+  return !request.isStandIn || /urlencoded/i.test(visit.request.headers['content-type'] ?? '')
 }
 
 /** Names the model as the upstream does. */

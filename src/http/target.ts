@@ -38,10 +38,10 @@ function targetOf(url: string, host: string | undefined): TargetReading {
 }
 
 /**
- * Headers that must not be repeated, because a proxy in front could use another one of them than Tollgate. node:http
- * keeps the first or joins them; a second `content-length` it refuses itself.
+ * Headers that must not be repeated, because a proxy in front or an upstream could use another one of them than Tollgate.
+ * node:http keeps the first or joins them; a second `content-length` it refuses itself.
  */
-const single: readonly string[] = ['host', 'authorization']
+const single: readonly string[] = ['host', 'authorization', 'content-type']
 
 function createRepeatedHeader(
   names: readonly string[],

@@ -72,6 +72,9 @@ export function createMemberReader(body: Buffer, members: JsonMembers): MemberRe
       refuse('model', 'The member model must be a non-empty string without control characters.')
     } else if (value.length > modelLengthMax) {
       refuse('model', `The member model must have at most ${modelLengthMax} characters.`)
+    } else if (value.includes(',')) {
+      // Some routers take it for a list, and run them all.
+      refuse('model', 'The member model must name one model, without a comma.')
     } else return value
     return ''
   }

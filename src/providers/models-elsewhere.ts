@@ -78,13 +78,14 @@ export function readModelsElsewhere(
 }
 
 /**
- * Members that routers (mainly LiteLLM) read beside `fallbacks`: further models in their own formats, or another list of
- * models.
+ * Members that routers (mainly LiteLLM) read beside `model` and `fallbacks`: another name in place of the model's, further
+ * models in their own formats, another list of models, or another server.
  */
 const routing: ReadonlySet<string> = new Set(
   (
     'context_window_fallbacks content_policy_fallbacks context_window_fallback_dict default_fallbacks fallback_models ' +
-    'litellm_params model_group_alias model_list router_settings_override user_config'
+    'litellm_params model_group_alias model_list router_settings_override user_config deployment_id deployment engine ' +
+    'model_id specific_deployment target_model_names custom_llm_provider api_base base_url'
   ).split(' '),
 )
 

@@ -84,6 +84,22 @@ export function requestHeaders(raw: readonly string[], passed: HeaderList): stri
   return list
 }
 
+const jsonType = /^application\/json(\s*;\s*charset="?utf-8"?)?$/i
+
+/**
+ * The same for a body that was read as JSON: an upstream that goes by another stated format would read other members in
+ * it.
+ */
+export function withJsonType(list: string[]): string[] {
+  for (let index = 0; index + 1 < list.length; index += 2) {
+    if (list[index] !== 'content-type') continue
+    if (!jsonType.test(list[index + 1] ?? '')) list[index + 1] = 'application/json'
+    return list
+  }
+  list.push('content-type', 'application/json')
+  return list
+}
+
 /** An upstream's answer headers as they go to the client; the caller adds its own. */
 export function answerHeaders(headers: AnswerHeaders, passed: HeaderList): string[] {
   const named = listed(headers.connection)

@@ -143,6 +143,33 @@ for (const database of databases) {
       assert.equal(upstream.requests.at(-1)?.url, '/v1/messages?beta=true')
     })
 
+    it('keeps parameters from the upstream that no protocol defines, such as a model', async () => {
+      const unknown =
+        'model=claude-b&MODEL=claude-b&%6dodel=claude-b&deployment_id=b&beta=1;model=b&alt=1%3Bmodel=b'
+      await call(harness.port, { ...message, path: `/v1/messages?${unknown}&beta=true`, accessToken })
+      assert.equal(upstream.requests.at(-1)?.url, '/v1/messages?beta=true')
+      await call(harness.port, { ...chat, path: `${chat.path}?${unknown}`, accessToken })
+      assert.equal(upstream.requests.at(-1)?.url, '/v1/chat/completions')
+    })
+
+    it('sends what was read as JSON on as JSON, whatever the client states', async () => {
+      const types = [
+        ['application/x-www-form-urlencoded', 'application/json'],
+        ['multipart/form-data; boundary=x', 'application/json'],
+        ['text/plain', 'application/json'],
+        ['application/json; x=form', 'application/json'],
+        ['application/json; charset=utf-8', 'application/json; charset=utf-8'],
+      ] as const
+      for (const [stated, sent] of types) {
+        const headers = { 'x-title': 'content-type', 'content-type': stated }
+        await call(harness.port, { ...chat, accessToken, headers })
+        assert.equal(upstream.requests.at(-1)?.headers['content-type'], sent, stated)
+      }
+      // Named by `Connection`, the client's header ends here.
+      await call(harness.port, { ...chat, accessToken, headers: { connection: 'content-type' } })
+      assert.equal(upstream.requests.at(-1)?.headers['content-type'], 'application/json')
+    })
+
     it("passes the answer's headers on that are meant for clients, and no others", async () => {
       const meant = {
         'retry-after': '3',

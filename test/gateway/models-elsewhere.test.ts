@@ -51,6 +51,12 @@ for (const database of databases) {
         path: '/v1/chat/completions',
         body: { model: 'claude-a', context_window_fallbacks: [{ 'claude-a': ['claude-b'] }] },
       },
+      ...Object.fromEntries(
+        ['deployment_id', 'engine', 'custom_llm_provider', 'api_base'].map((name) => [
+          `any by ${name}`,
+          { path: '/v1/chat/completions', body: { model: 'claude-a', [name]: 'claude-b' } },
+        ]),
+      ),
       preset: { path: '/v1/chat/completions', body: { model: 'claude-a', preset: 'mine' } },
       'preset in the name': { path: '/v1/chat/completions', body: { model: 'claude-a@preset/mine' } },
     }
@@ -76,6 +82,19 @@ for (const database of databases) {
         else assert.equal((await ask(other)).status, 200)
       })
     }
+
+    it('in a list with commas: refused for every user', async () => {
+      simulated.clearServed()
+      const model = 'claude-a,claude-b'
+      const answer = await call(harness.port, {
+        path: '/v1/chat/completions',
+        accessToken: await harness.createUser(),
+        body: { model, messages },
+      })
+      assert.equal(answer.status, 400, answer.text)
+      assert.match(answer.text, /without a comma/)
+      assert.equal(simulated.served().length, 0)
+    })
 
     it('by what the upstream is meant to serve', async (t) => {
       const upstreams = (['openai', 'anthropic'] as const).map((provider) =>

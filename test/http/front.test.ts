@@ -128,6 +128,7 @@ describe('what every plane holds to', { timeout: 60_000 }, () => {
     ['Authorization', ['Host: x', 'Authorization: Bearer a', 'Authorization: Bearer b']],
     ['x-api-key', ['Host: x', 'x-api-key: a', 'X-API-Key: b']],
     ['Content-Length', ['Host: x', 'Content-Length: 1', 'Content-Length: 2']],
+    ['Content-Type', ['Host: x', 'Content-Type: application/json', 'content-type: text/plain']],
     ['length and transfer coding', ['Host: x', 'Content-Length: 1', 'Transfer-Encoding: chunked']],
     ['no Host', []],
   ]
