@@ -7,7 +7,7 @@ import { createStopper, type Stopper } from '#lib/stopper.ts'
 import { providers } from '#providers/all.ts'
 import { openAccounting } from '#server/accounting.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
-import { openListener } from '#server/listener.ts'
+import { type Listener, openListener } from '#server/listener.ts'
 import { openPlanes } from '#server/planes.ts'
 import { disabled } from '#server/revocation.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
@@ -49,15 +49,11 @@ async function open(config: Config, log: Log, machineClock: Clock, stopper: Stop
   const accounting = await openAccounting(base, (userId, reason) =>
     planes.gateway.cutUser(userId, disabled(reason)),
   )
-  const madeAdminKey = await adminKeyIfNone(store, config, clock)
   const upstreams = openUpstreams(config.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   stopper.add(upstreams.close)
   const planes = openPlanes(base, accounting, upstreams)
-  const { host, port, adminPort } = config
-  const listener = await openListener({ host, port }, planes.listen)
-  const listeners = [listener]
-  if (adminPort !== undefined)
-    listeners.push(await openListener({ host, port: adminPort }, planes.listenAdmin))
+  const listeners: Listener[] = []
+  // Added before they are opened: where the second port is in use, the first one has to be closed again.
   stopper.add(async () => {
     planes.health.stopping()
     // The gateway cuts its relays at the end of the grace; then they need a moment to send their error.
@@ -65,6 +61,13 @@ async function open(config: Config, log: Log, machineClock: Clock, stopper: Stop
     await planes.gateway.drain(config.stopGraceMs)
     await Promise.all(closed)
   })
+  const { host, port, adminPort } = config
+  const listener = await openListener({ host, port }, planes.listen)
+  listeners.push(listener)
+  if (adminPort !== undefined)
+    listeners.push(await openListener({ host, port: adminPort }, planes.listenAdmin))
+  // After the ports are open: the key is shown once, so a start that fails must not have made it.
+  const madeAdminKey = await adminKeyIfNone(store, config, clock)
   const adminUrl = listeners.at(-1)?.url ?? listener.url
   return { url: listener.url, adminUrl, madeAdminKey, store, stop: stopper.stop }
 }

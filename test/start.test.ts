@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
@@ -190,6 +192,58 @@ describe('starting', () => {
       }
       program.process.kill('SIGTERM')
       assert.equal(await program.exit, 0)
+    }))
+
+  it('makes no admin key in a start that fails, so that the next one prints it', () =>
+    withFolder(async (folder) => {
+      const other = createServer().listen(0, '127.0.0.1')
+      await once(other, 'listening')
+      const busy = String((other.address() as AddressInfo).port)
+      for (const env of [{ PORT: busy }, { PORT: '0', ADMIN_PORT: busy }]) {
+        const failed = await runProgram([], { DATA_DIR: folder, ...env })
+        assert.equal(failed.code, 1, failed.output)
+        assert.doesNotMatch(failed.output, /tga-/)
+      }
+      other.close()
+      for (const says of [/Admin key: tga-/, /The admin key was made at an earlier start/]) {
+        const program = startProgram([], { DATA_DIR: folder, PORT: '0' })
+        await program.listening
+        assert.match(program.output(), says)
+        program.process.kill('SIGTERM')
+        assert.equal(await program.exit, 0)
+      }
+    }))
+
+  it('refuses an option that npm has taken for its own', () =>
+    withFolder(async (folder) => {
+      const npm = { DATA_DIR: folder, npm_lifecycle_event: 'start' }
+      const cases = [
+        [['admin-key', 'x'], { npm_config_scope: 'verifier' }, 'admin-key … --scope'],
+        [[], { npm_config_demo: 'true' }, '--demo'],
+        [['migrate-store'], { npm_config_undo: 'true' }, 'migrate-store … --undo'],
+      ] as const
+      for (const [args, env, right] of cases) {
+        const { code, output } = await runProgram(args, { ...npm, ...env })
+        assert.equal(code, 2, output)
+        assert.ok(output.includes(`write npm start -- ${right}`), output)
+      }
+      assert.deepEqual(readdirSync(folder), [])
+    }))
+
+  it('admin-key makes no key in a DATA_DIR that is not there', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'misspelt')
+      const { code, output } = await runProgram(['admin-key', 'ann'], { DATA_DIR: path })
+      assert.equal(code, 2)
+      assert.match(output, /^tollgate: DATA_DIR: there is no folder \S+misspelt: correct it/)
+      assert.equal(existsSync(path), false)
+    }))
+
+  it('names an option that it does not know', () =>
+    withFolder(async (folder) => {
+      const { code, output } = await runProgram(['--foo'], { DATA_DIR: folder })
+      assert.equal(code, 2)
+      assert.equal(output.trim(), 'tollgate: there is no option --foo; see npm start -- help')
     }))
 
   it('admin-key makes another one; while the server runs it says why not', () =>

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
+import { ConfigError } from '#config/settings.ts'
 import { type Scope, scopes } from '#core/admin-key.ts'
 import { systemClock } from '#core/clock.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
@@ -26,7 +28,14 @@ export async function createKeyCommand(env: Environment, options: KeyOptions): P
     complain(`tollgate: ${wanted}`)
     return 2
   }
-  const store = await openConfiguredStore(readConfig(env), createSortableId('ins_', systemClock()))
+  const config = readConfig(env)
+  // A misspelt DATA_DIR would get a database of its own, and the key would open nothing.
+  if (config.databaseUrl === undefined && env.DATA_DIR && !existsSync(config.dataDir))
+    throw new ConfigError(
+      'DATA_DIR',
+      `there is no folder ${config.dataDir}: correct it, or start the server, which makes it and prints a key`,
+    )
+  const store = await openConfiguredStore(config, createSortableId('ins_', systemClock()))
   try {
     const { key, secret } = await createAdminKey(store.adminKeys, wanted, now)
     const until = key.expiresAt === undefined ? '' : ` until ${new Date(key.expiresAt).toISOString()}`

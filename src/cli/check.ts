@@ -4,7 +4,7 @@ import type { Config } from '#config/settings.ts'
 import { systemClock } from '#core/clock.ts'
 import { familyOf } from '#core/family.ts'
 import { plainName } from '#core/model-name.ts'
-import { providers } from '#providers/all.ts'
+import { presets, providers } from '#providers/all.ts'
 import { privateHeadersOf } from '#providers/gathered.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
@@ -121,10 +121,11 @@ function targetOf(location: string | undefined, baseUrl: string): string | undef
   return /^https?:$/.test(url.protocol) ? withoutSecrets(url.href) : undefined
 }
 
-function advise(status: number, { apiKey, baseUrl }: UpstreamConfig): string {
+function advise(status: number, { name, apiKey, baseUrl }: UpstreamConfig): string {
+  const variable = presets.find((preset) => preset.name === name)?.variable
   if (status === 401 || status === 403)
     return apiKey === undefined
-      ? 'give it a credential: apiKey'
+      ? `give it a credential: apiKey in tollgate.yaml${variable === undefined ? '' : `, or ${variable}_API_KEY`}`
       : 'its credential is refused: check apiKey and apiKeyHeader'
   if (status === 404)
     return /\/v\d[^/]*(?:\/|$)/.test(new URL(baseUrl).pathname)

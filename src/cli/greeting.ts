@@ -33,7 +33,13 @@ function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0
       `  Demo: the upstream is simulated, the admin key is ${config.adminKey}, the data is deleted at the end.`,
       '',
     ]
-  if (server.madeAdminKey === undefined) return []
+  if (config.adminKey !== undefined) return []
+  if (server.madeAdminKey === undefined)
+    return [
+      '  The admin key was made at an earlier start. If it is lost, stop the server and make another:',
+      '  npm start -- admin-key NAME',
+      '',
+    ]
   return [
     `  Admin key: ${server.madeAdminKey}`,
     '  It was made just now and is not shown again. Keep it, and keep',
@@ -81,7 +87,7 @@ function userLines(users: readonly DemoUser[] | undefined): string[] {
 }
 
 function commandLines({ server, config, isDemo, users }: Parameters<typeof greeting>[0]): string[] {
-  const adminKey = isDemo ? config.adminKey : (server.madeAdminKey ?? '$ADMIN_KEY')
+  const adminKey = isDemo ? config.adminKey : (server.madeAdminKey ?? '$TOLLGATE_ADMIN_KEY')
   const accessToken = users?.[0]?.accessToken ?? '$ACCESS_TOKEN'
   return [
     '  Create a user, use the access token of the answer, see what was used:',

@@ -36,7 +36,10 @@ export async function migrateStore(env: Environment, options: MigrateOptions): P
 export async function takeStoreBack(env: Environment, from: string | undefined): Promise<number> {
   const path = sourcePathOf(env, from)
   if (!(await takeBack(path))) print(`${path} was not moved: it can be used as it is.`)
-  else print(`${path} can be used again. It lacks what was used or changed in the other database since.`)
+  else
+    print(
+      `${path} can be used again. It lacks what was used or changed in the other database since. Stop the instances that use that one: the same users must not be counted in two databases.`,
+    )
   return 0
 }
 
@@ -94,11 +97,13 @@ const everyMs = 2_000
 /** Prints the progress of each table, every two seconds and at its end. */
 function createReporter(path: string): (progress: MoveProgress) => void {
   let saidAt = Number.NEGATIVE_INFINITY
+  let nameWidth = 16
   let [begunAt, begunWith, table, saidRows] = [0, 0, '', 0]
   return (progress) => {
     switch (progress.kind) {
       case 'begun': {
         const before = progress.tables.reduce((sum, { rows }) => sum + rows, 0)
+        nameWidth = Math.max(nameWidth, ...progress.tables.map(({ table: name }) => name.length + 1))
         const all = progress.tables.reduce((sum, { of }) => sum + of, 0)
         print(`Moving ${numeral(all)} rows from ${path} to ${progress.where}`)
         if (before > 0) print(`  ${numeral(before)} of them have arrived already`)
@@ -114,11 +119,11 @@ function createReporter(path: string): (progress: MoveProgress) => void {
         saidRows = rows
         const perSecond = Math.round((rows - begunWith) / ((now - begunAt) / 1000))
         const speed = Number.isFinite(perSecond) && perSecond > 0 ? `   ${numeral(perSecond)}/s` : ''
-        print(`  ${table.padEnd(16)}${numeral(rows)} of ${numeral(of)}${speed}`)
+        print(`  ${table.padEnd(nameWidth)}${numeral(rows)} of ${numeral(of)}${speed}`)
         return
       }
       case 'compared':
-        print(`  ${progress.table.padEnd(16)}compared: ${numeral(progress.rows)} rows`)
+        print(`  ${progress.table.padEnd(nameWidth)}compared: ${numeral(progress.rows)} rows`)
     }
   }
 }

@@ -58,5 +58,6 @@ function tell(
     print(`${paths.belongings.map((path) => basename(path)).join(', ')} went there too: those settlements belong to the
 requests of the database that was here, and would be booked into this one.`)
   print(`Start the server now. Nothing that was used or changed since ${until} is in it: users who were
-disabled since are enabled again, and access tokens that were given since are unknown.`)
+disabled since are enabled again, access tokens that were given since are unknown, and admin keys that were revoked
+since are valid again: disable and revoke them once more.`)
 }

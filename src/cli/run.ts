@@ -11,12 +11,16 @@ export async function run(argv: readonly string[], env: Environment): Promise<nu
     return await runCommand(argv, env)
   } catch (error) {
     // One line for what the operator can fix; every other error is a bug, and its stack is printed.
-    if (error instanceof ConfigError || isUsageError(error)) return say(`tollgate: ${error.message}`, 2)
+    if (error instanceof ConfigError) return say(`tollgate: ${error.message}`, 2)
+    if (isUsageError(error)) return say(`tollgate: ${usageOf(error)}`, 2)
     if (error instanceof Error)
       return say(`tollgate: ${env.LOG_LEVEL === 'debug' ? error.stack : error.message}`, 1)
     throw error
   }
 }
+
+/** As most operators start it; the command `tollgate` is not on their path. */
+const helpCommand = 'npm start -- help'
 
 const options = {
   demo: { type: 'boolean' },
@@ -41,8 +45,14 @@ async function runCommand(argv: readonly string[], env: Environment): Promise<nu
   if (values.version || command === 'version') return answer(`tollgate ${version}`)
   const stray = strayOption(values, command)
   if (stray) return say(`tollgate: --${stray.name} goes with ${stray.command} only`, 2)
+  const lost = takenByNpm(env, values, command)
+  if (lost !== undefined)
+    return say(
+      `tollgate: npm took --${lost} for an option of its own; write npm start -- ${command === 'start' ? '' : `${command} … `}--${lost}`,
+      2,
+    )
   const run = Object.hasOwn(commands, command) ? commands[command] : undefined
-  if (!run) return say(`tollgate: there is no command ${JSON.stringify(command)}; see tollgate help`, 2)
+  if (!run) return say(`tollgate: there is no command ${JSON.stringify(command)}; see ${helpCommand}`, 2)
   return run(env, rest, values)
 }
 
@@ -106,15 +116,35 @@ function strayOption(values: object, command: string) {
   return name === undefined ? undefined : { name, command: commandOf[name] }
 }
 
+/**
+ * An option of this command that was written before npm's double dash: npm keeps it, and the command would do something
+ * else than it was asked for. npm passes its own options on as variables.
+ */
+function takenByNpm(env: Environment, values: object, command: string): string | undefined {
+  if (env.npm_lifecycle_event === undefined) return undefined
+  return Object.keys(commandOf).find(
+    (name) =>
+      commandOf[name] === command &&
+      !Object.hasOwn(values, name) &&
+      env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
+  )
+}
+
 function tooMany(words: readonly string[]): number {
   return say(
-    `tollgate: ${words.map((word) => JSON.stringify(word)).join(' ')} is not expected here; see tollgate help`,
+    `tollgate: ${words.map((word) => JSON.stringify(word)).join(' ')} is not expected here; see ${helpCommand}`,
     2,
   )
 }
 
 function isUsageError(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+}
+
+/** The first sentence of node:util's message; the rest of it is about file names that begin with a dash. */
+function usageOf({ message }: Error): string {
+  const unknown = /^Unknown option '(-[^']*)'/.exec(message)
+  return unknown ? `there is no option ${unknown[1]}; see ${helpCommand}` : message
 }
 
 function answer(text: string): number {

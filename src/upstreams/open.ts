@@ -23,7 +23,7 @@ export interface Upstreams {
   ) => readonly Upstream[]
   /** Every upstream that speaks a protocol, resting or not. */
   readonly speaking: (provider: string) => readonly Upstream[]
-  /** A sentence for each protocol of which some rest: it names none, since anyone may read it. */
+  /** A sentence for each protocol of which some rest: it names none, since a reader needs no credential. */
   readonly notes: () => readonly string[]
   readonly close: () => Promise<void>
 }

@@ -55,7 +55,7 @@ function expiryIssues({ type, expiresAt }: UserEdit, now: number): readonly Issu
     {
       path: 'expiresAt',
       message:
-        'a temporary user needs expiresAt, in the future: epoch milliseconds, or a time with its offset such as 2026-11-22T13:00:00Z',
+        'a temporary user needs expiresAt, in the future: epoch milliseconds, or a time with its offset such as 2030-01-31T13:00:00Z',
     },
   ]
 }

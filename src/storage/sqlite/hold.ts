@@ -17,7 +17,7 @@ export function holdFile(path: string): () => void {
     db.close()
     if (faultOf(cause) !== locked) throw cause
     throw new Error(
-      `another Tollgate process is already using the folder ${dirname(path)}: stop it, or choose another DATA_DIR`,
+      `another Tollgate process is already using the folder ${dirname(path)}: stop it first, or start this server with another DATA_DIR`,
       {
         cause,
       },

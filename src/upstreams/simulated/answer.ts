@@ -44,6 +44,8 @@ export interface Operation {
 interface Question {
   /** The model's input. */
   readonly text: string
+  /** Its last message, where it is a list of them; coding agents send pages of instructions before it. */
+  readonly asked?: string
   /** The most output of each choice. */
   readonly outputMax: number | undefined
   readonly choices?: number
@@ -62,8 +64,8 @@ export function createAnswer(
     createdAt,
   }: { readonly serial: number; readonly model: string; readonly createdAt: number },
 ): Answer {
-  const { text, outputMax, choices = 1 } = operation.question(request)
-  const wanted = operation.hasOutput ? answerTo(text, behaviour.units) : []
+  const { text, asked, outputMax, choices = 1 } = operation.question(request)
+  const wanted = operation.hasOutput ? answerTo(text, asked ?? text, behaviour.units) : []
   const reasoning = Math.min(behaviour.reasoning, outputMax ?? behaviour.reasoning)
   const pieces = outputMax === undefined ? wanted : wanted.slice(0, outputMax - reasoning)
   const input = countInput(text)
@@ -92,6 +94,12 @@ export function textIn(value: unknown): string {
   if (typeof value !== 'object' || value === null) return ''
   const { content, text, input } = value as Record<string, unknown>
   return textIn(content ?? text ?? input)
+}
+
+/** The text of the last message that has any. */
+export function lastTextIn(messages: unknown): string {
+  if (!Array.isArray(messages)) return textIn(messages)
+  return textIn(messages.findLast((message) => textIn(message) !== ''))
 }
 
 export function wholeNumber(value: unknown): number | undefined {

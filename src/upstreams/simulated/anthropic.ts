@@ -1,4 +1,4 @@
-import { type Answer, type AnswerEvent, type Operation, textIn, wholeNumber } from './answer.ts'
+import { type Answer, type AnswerEvent, lastTextIn, type Operation, textIn, wholeNumber } from './answer.ts'
 
 /** Messages and count_tokens as Anthropic's API reference has them. */
 
@@ -68,6 +68,7 @@ export const messages: Operation = {
   renderError,
   question: (request) => ({
     text: [textIn(request.system), textIn(request.messages)].filter((text) => text !== '').join(' '),
+    asked: lastTextIn(request.messages),
     outputMax: wholeNumber(request.max_tokens),
   }),
   body: (answer) => {

@@ -2,6 +2,7 @@ import type { Usage } from '#core/usage.ts'
 import {
   type Answer,
   type AnswerEvent,
+  lastTextIn,
   type Operation,
   type RequestBody,
   textIn,
@@ -116,6 +117,7 @@ export const chatCompletions: Operation = {
   renderError,
   question: (request) => ({
     text: textIn(request.messages),
+    asked: lastTextIn(request.messages),
     outputMax: wholeNumber(request.max_completion_tokens) ?? wholeNumber(request.max_tokens),
     choices: countOf(request),
   }),
@@ -249,6 +251,7 @@ export const responses: Operation = {
   renderError,
   question: (request) => ({
     text: [textIn(request.instructions), textIn(request.input)].filter((text) => text !== '').join(' '),
+    asked: lastTextIn(request.input),
     outputMax: wholeNumber(request.max_output_tokens),
   }),
   body: (answer) => {

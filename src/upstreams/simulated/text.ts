@@ -24,11 +24,12 @@ const filler =
 const echoLengthMax = 60
 
 /** Output as pieces of one unit each: a word with the blank before it. */
-export function answerTo(question: string, units: number | undefined): readonly string[] {
+/** @param asked the part of the question that is shown */
+export function answerTo(question: string, asked: string, units: number | undefined): readonly string[] {
   const turn = hashOf(question)
-  const echo = question.replace(/\s+/g, ' ').trim().slice(0, echoLengthMax)
-  const asked = echo === '' ? '' : ` You wrote: “${echo}”.`
-  const text = `${pick(openings, turn)} ${pick(middles, turn >>> 3)}${asked} ${pick(endings, turn >>> 5)}`
+  const echo = asked.replace(/\s+/g, ' ').trim().slice(0, echoLengthMax)
+  const shown = echo === '' ? '' : ` You wrote: “${echo}”.`
+  const text = `${pick(openings, turn)} ${pick(middles, turn >>> 3)}${shown} ${pick(endings, turn >>> 5)}`
   const pieces = piecesOf(text)
   if (units === undefined) return pieces
   if (pieces.length >= units) return pieces.slice(0, units)
