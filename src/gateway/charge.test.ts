@@ -40,6 +40,23 @@ describe('what a relay is charged', () => {
       { ending: 'settled', usage, isEstimated: false },
     ],
     [
+      'the stated output, and an estimate of the input that is not stated',
+      {},
+      {
+        ...noFigures,
+        usage: { ...noUsage, output: 5 },
+        isComplete: true,
+        passed: { output: 9, reasoning: 0 },
+      },
+      { ending: 'settled', usage: { ...noUsage, input: 40, output: 5 }, isEstimated: true },
+    ],
+    [
+      'the stated output of an error',
+      { upstreamStatus: 400 },
+      { ...noFigures, usage: { ...noUsage, output: 5 }, isComplete: true },
+      { ending: 'settled', usage: { ...noUsage, output: 5 }, isEstimated: false },
+    ],
+    [
       'estimates where nothing was stated',
       {},
       { ...noFigures, passed: { output: 9, reasoning: 0 } },

@@ -49,7 +49,8 @@ export type Charge = Pick<Settlement, 'ending' | 'usage' | 'isEstimated' | 'extr
 const nothing: Charge = { ending: 'released', usage: noUsage, isEstimated: false }
 
 /**
- * What a relay is charged. Final figures of the provider are charged whatever the status. Without them nothing is charged
+ * What a relay is charged. Final figures of the provider are charged whatever the status; an input that they leave out is
+ * estimated. Without them nothing is charged
  * if the upstream never took the request, or answered with an error (also one in an answer of status 200). Otherwise the
  * usage stated so far is charged, completed by an estimate from the bytes.
  */
@@ -60,7 +61,9 @@ export function chargeOf(course: Course, figures: Figures): Charge {
   const { usage, extras } = figures
   const stated = { ending: 'settled', ...(extras && { extras }) } as const
   if (usage && figures.isComplete && !saysNothing(usage, figures) && !isFreeError(usage, figures)) {
-    return { ...stated, usage, isEstimated: false }
+    const lacksInput = hasSucceeded && !figures.isError && unitsOf(usage) > 0 && !hasInput(usage)
+    if (!lacksInput || course.inputEstimate === 0) return { ...stated, usage, isEstimated: false }
+    return { ...stated, usage: { ...usage, input: course.inputEstimate }, isEstimated: true }
   }
   const isDue = hasSucceeded || (upstreamStatus === 0 && wasSent && course.wasCutShort)
   if (!isDue || figures.isError) return nothing
@@ -70,6 +73,11 @@ export function chargeOf(course: Course, figures: Figures): Charge {
 
 export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
+}
+
+/** Every request has an input: one that is not stated, or is zero beside an output, was not counted. */
+function hasInput({ input, cacheRead, cacheWritten }: Usage): boolean {
+  return input + cacheRead + cacheWritten > 0
 }
 
 /** Whether no output is stated although some passed: servers that do not count state zeros. */
@@ -120,7 +128,6 @@ function hiddenIn(known: Usage, passed: PassedUnits, { hiddenFactor = 1, outputB
  */
 function estimateOf(stated: Usage | undefined, passed: PassedUnits, course: Course): Usage {
   const known = stated ?? noUsage
-  const hasInput = known.input + known.cacheRead + known.cacheWritten > 0
   // An estimate must not exceed the output that the upstream was allowed, which is what was reserved.
   const bound = course.outputBound ?? Number.POSITIVE_INFINITY
   const reasoning = Math.max(
@@ -129,7 +136,7 @@ function estimateOf(stated: Usage | undefined, passed: PassedUnits, course: Cour
   )
   return {
     ...known,
-    input: hasInput ? known.input : course.inputEstimate,
+    input: hasInput(known) ? known.input : course.inputEstimate,
     output: Math.max(known.output, Math.min(passed.output, Math.max(0, bound - reasoning))),
     reasoning,
   }

@@ -32,11 +32,11 @@ export function stringOf(bytes: Buffer): string | undefined {
 }
 
 /**
- * A count that can be booked: whole, not negative, within the bound of every figure from outside. A count beyond it says
- * nothing about the real usage, so the estimate is used instead.
+ * A count that can be booked: whole, not negative, within the bound of every figure from outside; also one that is written
+ * as a string. A count beyond it says nothing about the real usage, so the estimate is used instead.
  */
 export function figureOf(record: JsonRecord | undefined, key: string): number | undefined {
-  const value = record?.[key]
+  const value = numberOf(record?.[key])
   return isUnits(value) ? value : undefined
 }
 
@@ -45,5 +45,12 @@ export function figureOf(record: JsonRecord | undefined, key: string): number | 
  * rest of the record looks complete. So the whole record then counts as not stated.
  */
 export function holdsAbsurd(record: JsonRecord, keys: readonly string[]): boolean {
-  return keys.some((key) => typeof record[key] === 'number' && !isUnits(record[key]))
+  return keys.some((key) => {
+    const value = numberOf(record[key])
+    return typeof value === 'number' && !isUnits(value)
+  })
+}
+
+function numberOf(value: unknown): unknown {
+  return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
 }

@@ -155,6 +155,83 @@ const cases: readonly Case[] = [
     script: pieces([chatChunk('Hello'), oneOf(0, {}, 'stop'), emptyBesideUsage, done]),
     used: 12,
   },
+  { name: 'no input beside an output', script: answerWith({ completion_tokens: 5 }), used: undefined },
+  {
+    name: 'an input of null',
+    script: answerWith({ prompt_tokens: null, completion_tokens: 5 }),
+    used: undefined,
+  },
+  {
+    name: 'an input that is no number',
+    script: answerWith({ prompt_tokens: 'many', completion_tokens: 5 }),
+    used: undefined,
+  },
+  {
+    name: 'an input that the total tells',
+    script: answerWith({ prompt_tokens: null, completion_tokens: 5, total_tokens: 12 }),
+    used: 12,
+  },
+  {
+    name: 'figures written as strings',
+    script: answerWith({ prompt_tokens: '900', completion_tokens: '5' }),
+    used: 905,
+  },
+  {
+    name: 'no input at the end of a stream',
+    body: asking,
+    script: pieces([chatChunk('Hello'), chunk([], { usage: { completion_tokens: 5 } }), done]),
+    used: undefined,
+  },
+  {
+    name: 'no input in a message',
+    endpoint: 'messages',
+    script: json({ type: 'message', content: [], usage: { input_tokens: null, output_tokens: 40 } }),
+    used: undefined,
+  },
+  {
+    name: 'only what was cached of the input of a message',
+    endpoint: 'messages',
+    script: json({
+      type: 'message',
+      content: [],
+      usage: { input_tokens: null, cache_read_input_tokens: 3, output_tokens: 40 },
+    }),
+    used: undefined,
+  },
+  {
+    name: 'figures of a message written as strings',
+    endpoint: 'messages',
+    script: json({ type: 'message', content: [], usage: { input_tokens: '900', output_tokens: '100' } }),
+    used: 1000,
+  },
+  {
+    name: 'figures of an iteration written as strings',
+    endpoint: 'messages',
+    script: json({
+      type: 'message',
+      content: [],
+      usage: {
+        input_tokens: 10,
+        output_tokens: 5,
+        iterations: [{ type: 'compaction', input_tokens: '700', output_tokens: '20' }],
+      },
+    }),
+    used: 735,
+  },
+  {
+    name: 'an iteration without its input',
+    endpoint: 'messages',
+    script: json({
+      type: 'message',
+      content: [{ type: 'text', text: 'Hello' }],
+      usage: {
+        input_tokens: 10,
+        output_tokens: 5,
+        iterations: [{ type: 'compaction', input_tokens: null, output_tokens: 20 }],
+      },
+    }),
+    used: undefined,
+  },
   { name: 'zeros beside text', script: answerWith(usage(0, 0)), used: undefined },
   {
     name: 'zeros at the end of a stream of text',

@@ -49,7 +49,7 @@ export function createUsageReader(): UsageReader {
         beside = besideOf(usage.iterations)
         fallback = fallbackOf(usage.iterations) ?? fallback
       }
-      isAbsurd ||= beside.some((iteration) => holdsAbsurd(iteration, fields))
+      isAbsurd ||= beside.some((iteration) => holdsAbsurd(iteration, fields) || lacksSide(iteration))
       written1h = figureOf(recordOf(usage.cache_creation), hourField) ?? written1h
       extras.set('cacheWritten1h', besideHours(beside) + written1h)
       extras.setTools(recordOf(usage.server_tool_use))
@@ -62,12 +62,14 @@ export function createUsageReader(): UsageReader {
     },
     startPart: () => undefined,
     usage(): Usage | undefined {
-      if (isAbsurd || (output === undefined && Object.keys(input).length === 0)) return undefined
+      if (isAbsurd || (!output && Object.keys(input).length === 0)) return undefined
       const reasoning = Math.min(output ?? 0, thinking)
+      const lacksInput = input.input_tokens === undefined
       const top = {
         input: input.input_tokens ?? 0,
-        cacheRead: input.cache_read_input_tokens ?? 0,
-        cacheWritten: input.cache_creation_input_tokens ?? 0,
+        // Without the rest of the input these are not all of it; what is not stated at all is estimated.
+        cacheRead: lacksInput ? 0 : (input.cache_read_input_tokens ?? 0),
+        cacheWritten: lacksInput ? 0 : (input.cache_creation_input_tokens ?? 0),
         output: (output ?? 0) - reasoning,
         reasoning,
       }
@@ -102,6 +104,13 @@ function besideOf(iterations: readonly unknown[]): readonly JsonRecord[] {
 function fallbackOf(iterations: readonly unknown[]): string | undefined {
   const last = iterations.map(recordOf).findLast((iteration) => iteration?.type === 'fallback_message')
   return toModelName(last?.model)
+}
+
+/** Whether one inference is stated without its input or its output, which cannot be estimated by themselves. */
+function lacksSide(iteration: JsonRecord): boolean {
+  return (
+    figureOf(iteration, 'input_tokens') === undefined || figureOf(iteration, 'output_tokens') === undefined
+  )
 }
 
 function besideHours(iterations: readonly JsonRecord[]): number {

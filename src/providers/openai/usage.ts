@@ -87,7 +87,8 @@ function usageOf(stated: JsonRecord): Usage | undefined {
   const total = figureOf(stated, 'total_tokens')
   const givenInput = figureOf(stated, 'prompt_tokens') ?? figureOf(stated, 'input_tokens')
   const givenOutput = figureOf(stated, 'completion_tokens') ?? figureOf(stated, 'output_tokens')
-  if (givenInput === undefined && givenOutput === undefined && total === undefined) return undefined
+  // An output of zero says nothing of a request whose input is not stated.
+  if (givenInput === undefined && total === undefined && !givenOutput) return undefined
   // If one of the two is not stated, it is the rest of the total.
   const output = givenOutput ?? (givenInput === undefined ? 0 : Math.max(0, (total ?? 0) - givenInput))
   const input = givenInput ?? Math.max(0, (total ?? 0) - output)
