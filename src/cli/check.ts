@@ -9,6 +9,7 @@ import { privateHeadersOf } from '#providers/gathered.ts'
 import type { ListedModel } from '#providers/provider.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { createNeverPassed } from '#upstreams/header-lists.ts'
+import { publicHostsOf } from '#upstreams/own-words.ts'
 import { type Probe, probeModels } from '#upstreams/probe.ts'
 import { openUpstream } from '#upstreams/upstream.ts'
 import { withoutSecrets } from './greeting.ts'
@@ -45,7 +46,8 @@ async function checkOne(config: UpstreamConfig, { policy }: Config): Promise<Fou
   const provider = providers.find(({ name }) => name === config.provider)
   if (!provider) throw new TypeError(`there is no provider ${config.provider}`)
   const isNeverPassed = createNeverPassed(privateHeadersOf(providers))
-  const upstream = openUpstream(config, provider, { clock: systemClock, isNeverPassed })
+  const publicHosts = publicHostsOf(providers)
+  const upstream = openUpstream(config, provider, { clock: systemClock, isNeverPassed, publicHosts })
   try {
     const probe = await probeModels(upstream, timeoutMs)
     const head = `${config.name} (${withoutSecrets(config.baseUrl)})`

@@ -29,6 +29,8 @@ export interface AnswerReader {
   readonly refusal: () => OperatorRefusal | undefined
   /** The decoded body, if a whole answer is an error. */
   readonly wholeError: () => Buffer | undefined
+  /** The decoded body of a whole answer that is as short as errors are. */
+  readonly shortBody: () => Buffer | undefined
   readonly close: () => void
 }
 
@@ -80,6 +82,7 @@ function readCoded(reader: AnswerReader, { pieces, coded }: OpenedCoded): Answer
     isError: () => reader.isError(),
     refusal: () => reader.refusal(),
     wholeError: () => reader.wholeError(),
+    shortBody: () => reader.shortBody(),
     figures: () => reader.figures(),
     close: coded.destroy,
   }
@@ -111,6 +114,7 @@ function readStream(meter: StreamMeter, options: StreamOptions): AnswerReader {
     isError: meter.isError,
     refusal: meter.refusal,
     wholeError: () => undefined,
+    shortBody: () => undefined,
     figures: () => figuresOfStream(meter, options),
     close: () => {},
   }

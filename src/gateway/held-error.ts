@@ -1,5 +1,6 @@
 import { codingNameOf, decompress, toCoding } from '#lib/content-coding.ts'
-import { type OperatorRefusal, operatorRefusalIn, withoutOperatorNames } from '#providers/operator-refusal.ts'
+import type { Hide } from '#providers/hidden.ts'
+import { type OperatorRefusal, operatorRefusalIn } from '#providers/operator-refusal.ts'
 import type { AnswerHeaders } from '#upstreams/retry-after.ts'
 
 /** No provider's error is so long. A longer one is not passed on, since it cannot be checked. */
@@ -12,11 +13,14 @@ const heldBytesMax = 512 * 1024
 export class HeldError {
   readonly status: number
   readonly #headers: AnswerHeaders
+  readonly #hide: Hide
   readonly #chunks: Buffer[] = []
   #bytes = 0
 
-  constructor(status: number, headers: AnswerHeaders) {
+  /** @param hide takes the operator's words out of what a user may see */
+  constructor(status: number, headers: AnswerHeaders, hide: Hide) {
     this.status = status
+    this.#hide = hide
     this.#headers = headers
   }
 
@@ -33,7 +37,7 @@ export class HeldError {
     const decoded = decode(answer.body, codingNameOf(this.#headers['content-encoding']))
     if (!decoded) return undefined
     const text = decoded.toString()
-    const shown = withoutOperatorNames(text)
+    const shown = this.#hide(text)
     const refusal = operatorRefusalIn(text)
     if (shown === text) return { refusal, answer }
     const body = Buffer.from(shown)

@@ -5,6 +5,7 @@ import type { Settlement } from '#core/settlement.ts'
 import type { Log } from '#http/log.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
 import type { Meter } from '#metering/meter.ts'
+import { type Hide, withErrorsHidden } from '#providers/hidden.ts'
 import { mayStray } from '#providers/models-elsewhere.ts'
 import {
   type OperatorRefusal,
@@ -243,7 +244,7 @@ export class Relay implements Receiver {
     if (isTrouble) this.#logTrouble({ status, ...(refusal && { refusal }) })
     if (refusal) this.#fail(problemOfRefusal(refusal, this.#retryAt(headers)))
     else if (isRedirect(status)) this.#fail(redirected)
-    else this.#held = new HeldError(status, headers)
+    else this.#held = new HeldError(status, headers, this.#hide)
   }
 
   /** Begins to pass the answer on, once the reservation is durable. */
@@ -255,6 +256,7 @@ export class Relay implements Receiver {
       answers: request.choices,
       namesModels,
       isBegun: this.#delivery.isEarly,
+      hide: this.#hide,
     })
     this.#reader = reader
     const { isStream } = reader
@@ -271,8 +273,9 @@ export class Relay implements Receiver {
   /** Logs an answer that another upstream's replaces, when it has ended: often only its text says what is wrong. */
   #troubleOf(status: number, headers: AnswerHeaders, known: OperatorRefusal | undefined) {
     const log = this.#troubleLog()
+    const hide = this.#hide
     return (body: Buffer) => {
-      const held = new HeldError(status, headers)
+      const held = new HeldError(status, headers, hide)
       held.push(body)
       const refusal = known ?? held.read()?.refusal
       log({ status, ...(refusal && { refusal }) })
@@ -485,25 +488,45 @@ export class Relay implements Receiver {
   #handleWholeError(reader: AnswerReader): boolean {
     if (this.#isConcluded || !isSuccess(this.#upstreamStatus) || !this.#answer) return false
     const error = this.#figures().isError ? reader.wholeError() : undefined
-    if (!error) return false
+    if (!error) {
+      this.#hideBeside(reader)
+      return false
+    }
     const text = error.toString()
     const refusal = operatorRefusalIn(text)
     if (refusal) {
       this.#endByRefusal(refusal, nothing)
       return true
     }
-    const shown = withoutOperatorNames(text)
+    const shown = this.#hide(text)
     if (shown === text) return false
     if (this.#delivery.hasStarted) {
       this.#fail(createProblem('upstream_failed'))
       return true
     }
+    this.#sendInstead(Buffer.from(shown))
+    return false
+  }
+
+  /** Takes the operator's words out of an error that stands beside an answer's usage or text. */
+  #hideBeside(reader: AnswerReader): void {
+    const whole = this.#delivery.hasStarted ? undefined : reader.shortBody()
+    const shown = whole && withErrorsHidden(whole, this.#hide)
+    if (shown) this.#sendInstead(shown)
+  }
+
+  /** Sends another body in place of the answer's, of which no byte was sent. */
+  #sendInstead(body: Buffer): void {
+    if (!this.#answer) return
     const { status, headers } = this.#answer
-    const body = Buffer.from(shown)
     this.#delivery.reset()
     this.#startAnswer(status, { ...withoutCoding(headers), 'content-length': String(body.length) }, false)
     if (!this.#isClientGone) this.#delivery.write(body)
-    return false
+  }
+
+  /** Takes what an error says of the operator out of it. */
+  get #hide(): Hide {
+    return this.#attempts.upstream?.hide ?? withoutOperatorNames
   }
 
   /** Replaces an answer that is an error in spite of its status by another upstream's, if no byte of it was sent. */

@@ -77,6 +77,10 @@ export class WholeAnswerReader {
     return this.figures().isError ? this.#kept.body() : undefined
   }
 
+  shortBody(): Buffer | undefined {
+    return this.#kept.bytes > errorBytesMax ? undefined : this.#kept.body()
+  }
+
   close(): void {}
 
   /** Adds which models answered, where that matters. A whole answer names them in the same members as a stream's event. */

@@ -4,6 +4,7 @@ import type { AdvisorAsked, AdvisorMost } from '#core/output-need.ts'
 import type { Usage } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
+import type { Hide } from './hidden.ts'
 import type { ModelsElsewhere } from './models-elsewhere.ts'
 import type { OperatorRefusal } from './operator-refusal.ts'
 import type { PassedMethod } from './passed-route.ts'
@@ -199,6 +200,8 @@ export interface StreamOptions {
   readonly answers?: number
   /** Reads which models the answer names, since other models than the request's own may have answered. */
   readonly namesModels?: boolean
+  /** What takes the operator's words out of errors; absent: the known names of operators alone. */
+  readonly hide?: Hide
 }
 
 /** What was read from an answer. */

@@ -4,6 +4,7 @@ import type { Provider } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
 import { createNeverPassed } from './header-lists.ts'
 import { watchHealth } from './health-watch.ts'
+import { publicHostsOf } from './own-words.ts'
 import { openUpstream, type Upstream } from './upstream.ts'
 
 export interface Upstreams {
@@ -43,6 +44,7 @@ export function openUpstreams(
   },
 ): Upstreams {
   const isNeverPassed = createNeverPassed(privateHeadersOf(options.providers))
+  const publicHosts = publicHostsOf(options.providers)
   const all = configs.map((config) => {
     const provider = options.providers.find(({ name }) => name === config.provider)
     if (!provider) throw new TypeError(`upstream ${config.name}: there is no provider ${config.provider}`)
@@ -52,7 +54,7 @@ export function openUpstreams(
       onRest: (reason: string | undefined) => onNews?.({ kind: 'rests', upstream, reason }),
       onReturn: (forMs: number) => onNews?.({ kind: 'returned', upstream, forMs }),
     }
-    return openUpstream(config, provider, { clock: options.clock, isNeverPassed, words })
+    return openUpstream(config, provider, { clock: options.clock, isNeverPassed, publicHosts, words })
   })
   const watches = all.flatMap((upstream, index) => {
     const everyMs = configs[index]?.healthEveryMs

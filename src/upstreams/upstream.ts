@@ -1,5 +1,6 @@
 import type { Clock } from '#core/clock.ts'
 import { credentialHeadersOf } from '#providers/credential-headers.ts'
+import { createHide, type Hide } from '#providers/hidden.ts'
 import type { Provider } from '#providers/provider.ts'
 import { basicCredential, createPathBuilder } from './base-url.ts'
 import {
@@ -19,6 +20,7 @@ import {
   withOwn,
 } from './header-lists.ts'
 import { createHealth, type Health, type HealthWords } from './health.ts'
+import { ownWordsOf } from './own-words.ts'
 import { createServedModels, type ServedModels } from './served-models.ts'
 
 interface UpstreamRequest {
@@ -45,6 +47,8 @@ export interface Upstream extends ServedModels {
   /** Whether a stream may be asked for its usage. */
   readonly takesStreamOptions: boolean
   readonly health: Health
+  /** Takes the operator's names and this upstream's own secrets out of an error. */
+  readonly hide: Hide
   readonly passed: { readonly request: HeaderList; readonly answer: HeaderList }
   readonly send: (request: UpstreamRequest, receiver: Receiver) => Exchange
   /** Ends every connection at once, with whatever runs on it. */
@@ -54,6 +58,8 @@ export interface Upstream extends ServedModels {
 export interface UpstreamOptions {
   readonly clock: Clock
   readonly isNeverPassed: IsNeverPassed
+  /** Hosts that an error may name. */
+  readonly publicHosts: ReadonlySet<string>
   readonly words?: HealthWords
 }
 
@@ -61,7 +67,7 @@ export interface UpstreamOptions {
 export function openUpstream(
   config: UpstreamConfig,
   provider: Provider,
-  { clock, isNeverPassed, words }: UpstreamOptions,
+  { clock, isNeverPassed, publicHosts, words }: UpstreamOptions,
 ): Upstream {
   const base = new URL(config.baseUrl)
   const { protocol, origin, pathname, hostname } = base
@@ -92,6 +98,7 @@ export function openUpstream(
     isOfficial: provider.isOfficialHost(hostname),
     takesStreamOptions: config.streamOptions !== 'never',
     health,
+    hide: createHide(ownWordsOf(config, publicHosts)),
     passed: {
       request: createHeaderList(
         [...provider.requestHeaders, ...(config.passRequestHeaders ?? [])],

@@ -1,3 +1,4 @@
+import type { Hide } from '#providers/hidden.ts'
 import {
   type OperatorRefusal,
   operatorRefusalInEvent,
@@ -24,7 +25,12 @@ const nothing = Buffer.alloc(0)
  */
 export function openStreamMeter(
   grammar: StreamGrammar,
-  { withholdsUsage, answers = Number.POSITIVE_INFINITY, namesModels = false }: StreamOptions,
+  {
+    withholdsUsage,
+    answers = Number.POSITIVE_INFINITY,
+    namesModels = false,
+    hide = withoutOperatorNames,
+  }: StreamOptions,
 ): StreamMeter {
   const reader = grammar.createUsageReader()
   const words = namesModels ? { ...grammar.words, model: 'model' } : grammar.words
@@ -32,7 +38,7 @@ export function openStreamMeter(
   const { notes } = scanner
   const seen = new StreamNotes(grammar, reader, answers)
   const text = new PassedText(notes.written)
-  const passing = new Passing(withholdsUsage)
+  const passing = new Passing(withholdsUsage, hide)
 
   function noteEvent(): void {
     if ((notes.bits & noted.text) !== 0) text.note()
@@ -79,10 +85,12 @@ class Passing {
   /** Set after an error about the operator's account. */
   refusal: OperatorRefusal | undefined
   readonly #withholdsUsage: boolean
+  readonly #hide: Hide
   readonly #sieve = new Sieve()
 
-  constructor(withholdsUsage: boolean) {
+  constructor(withholdsUsage: boolean, hide: Hide) {
     this.#withholdsUsage = withholdsUsage
+    this.#hide = hide
   }
 
   start(chunk: Buffer): number {
@@ -132,7 +140,7 @@ class Passing {
     const text = event.toString()
     this.refusal = operatorRefusalInEvent(text)
     if (this.refusal) return nothing
-    const shown = withoutOperatorNames(text)
+    const shown = this.#hide(text)
     return shown === text ? event : Buffer.from(shown)
   }
 }
