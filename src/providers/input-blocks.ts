@@ -72,8 +72,12 @@ export class Blocks {
     const { type, sealed, ascii, other, isUser } = this.#block
     if (type === 'reasoning') {
       addSealed(this.#turn, sealed)
-      this.#size.ascii = ascii
-      this.#size.other = other
+      // The provider reads only the sealed content. A summary is shorter than that, so longer text is something else.
+      const text = this.#size.ascii - ascii + this.#size.other - other
+      if (text <= sealed.bytes) {
+        this.#size.ascii = ascii
+        this.#size.other = other
+      }
     } else addSealed(this.#size.sealed, sealed)
     if (isUser && !keepsReasoning) this.#endTurn()
   }

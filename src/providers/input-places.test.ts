@@ -64,6 +64,14 @@ describe('text that looks like a part', () => {
     ['a document of text, its type last', say({ source: { data: png, type: 'text' }, type: 'document' })],
     ['a signature of a part of text', say({ type: 'text', text: 'a', signature: words })],
     ['a signature without a type', say({ signature: words })],
+    [
+      'a reasoning without what it is sealed with',
+      { input: [{ type: 'reasoning', summary: [{ type: 'summary_text', text: words }] }] },
+    ],
+    [
+      'a reasoning that is longer than what it is sealed with',
+      { input: [{ type: 'reasoning', summary: [words], encrypted_content: 'xY_-'.repeat(99) }] },
+    ],
     ['metadata', { instructions: 'a', settings: { image_url: url } }],
     ['the system prompt', { system: [{ type: 'text', text: 'a', data: png }] }],
   ]
