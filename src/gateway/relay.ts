@@ -1,10 +1,5 @@
-import type { Clock } from '#core/clock.ts'
-import { createNotServed, createProblem, errorTable, type Problem } from '#core/errors.ts'
-import type { Family } from '#core/family.ts'
+import { createNotServed, createProblem, type Problem } from '#core/errors.ts'
 import type { Settlement } from '#core/settlement.ts'
-import type { Log } from '#http/log.ts'
-import type { InputCorrections } from '#metering/input-corrections.ts'
-import type { Meter } from '#metering/meter.ts'
 import { type Hide, withErrorsHidden } from '#providers/hidden.ts'
 import { mayStray } from '#providers/models-elsewhere.ts'
 import {
@@ -16,62 +11,22 @@ import {
 import { openingBytesMax } from '#providers/provider.ts'
 import type { Receiver, SendFailure } from '#upstreams/exchange.ts'
 import { answerHeaders, type HeaderList } from '#upstreams/header-lists.ts'
-import type { Upstreams } from '#upstreams/open.ts'
 import { type AnswerHeaders, retryAfterMs } from '#upstreams/retry-after.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import { type AnswerReader, isUnreadable, openAnswerReader } from './answer-reader.ts'
-import { apportion } from './apportion.ts'
 import { Attempts } from './attempts.ts'
-import { type Charge, chargeOf, type Figures, isSuccess, noFigures, shownOf } from './charge.ts'
+import { type Figures, isSuccess, noFigures } from './charge.ts'
 import type { CodedAnswer } from './coded-answer.ts'
 import { Delivery } from './delivery.ts'
 import { problemOfError, problemOfFailure, problemOfRefusal, redirected } from './failure.ts'
+import { FirstWords } from './first-words.ts'
 import { type HeldAnswer, HeldError } from './held-error.ts'
+import { LastWords } from './last-words.ts'
 import { pushAll, refuse, streamRefusal } from './refusal.ts'
-import type { Block, Relays } from './relays.ts'
-import type { Unserved } from './unserved.ts'
+import type { Ending, RelayContext } from './relay-context.ts'
+import { settlementOf } from './relay-settlement.ts'
+import type { Block } from './relays.ts'
 import { isGone, timingOf } from './visit.ts'
-
-export interface RelayContext {
-  readonly corrections: Pick<InputCorrections, 'factorsOf' | 'learn' | 'learnHidden'>
-  /** In the order in which they are tried. */
-  readonly families: readonly Family[]
-  readonly meter: Meter
-  readonly upstreams: Upstreams
-  readonly relays: Relays
-  readonly clock: Clock
-  readonly log: Log
-  /**
-   * What happens to an answer whose client has disconnected: abort it, or read it to the end for the provider's figures.
-   */
-  readonly onDisconnect: 'abort' | 'drain'
-  /** The limits of this reading to the end. */
-  readonly drainBytesMax: number
-  readonly drainMs: number
-  /** A client that reads nothing for so long is disconnected. */
-  readonly stalledMs: number
-  /** A stream that is silent for so long gets a comment; 0: never. */
-  readonly keepAliveMs: number
-  /** The longest that an answer's end waits for its settlement. */
-  readonly settleWaitMs: number
-  /** Told of models that no upstream serves. */
-  readonly unserved: Unserved
-}
-
-/** How a relay ended. With `gone` and `cut` the upstream was still working and is stopped. */
-type Ending =
-  | { readonly kind: 'complete' }
-  | { readonly kind: 'gone' }
-  | { readonly kind: 'failed' | 'cut'; readonly problem: Problem }
-
-/** How long the relay waits for a stream's end after its last event, before it settles without the end. */
-const lastWordsMs = 20
-
-/**
- * How long an answer's headers wait for its first content: until they are sent, another upstream's answer can replace an
- * error.
- */
-const firstWordsMs = 100
 
 const nothing = Buffer.alloc(0)
 
@@ -79,19 +34,6 @@ const nothing = Buffer.alloc(0)
 const worthAnother: ReadonlySet<number> = new Set([429, 500, 502, 503, 529])
 
 const nothingPassed: HeaderList = { has: () => false }
-/** The first bytes of a JSON object and of a list. */
-const jsonStarts: ReadonlySet<number> = new Set([0x7b, 0x5b])
-
-/** The first byte that is not white space; 0 if all of it is white space. */
-function firstWord(chunk: Buffer): number {
-  for (const byte of chunk) if (byte !== 0x20 && (byte < 0x09 || byte > 0x0d)) return byte
-  return 0
-}
-
-/** Whether the answer is a stream of JSON texts, one on each line. */
-function isOfLines(headers: AnswerHeaders): boolean {
-  return /ndjson|jsonl|json-seq|stream/i.test(String(headers['content-type'] ?? ''))
-}
 
 /** The headers of an answer that is sent decoded. */
 function withoutCoding(headers: AnswerHeaders): AnswerHeaders {
@@ -113,6 +55,8 @@ export class Relay implements Receiver {
   readonly #job: AdmittedRequest
   readonly #delivery: Delivery
   readonly #attempts: Attempts
+  readonly #firstWords: FirstWords
+  readonly #lastWords: LastWords
   #reader: AnswerReader | undefined
   #held: HeldError | undefined
   #wasSent = false
@@ -123,17 +67,7 @@ export class Relay implements Receiver {
   /** The answer's first bytes, if its endpoint's clients expect fields of them in an error at its end. */
   #opening: Buffer = nothing
   #settling: Promise<unknown> | undefined
-  #lastWordsTimer: NodeJS.Timeout | undefined
-  /**
-   * What is sent. `open`: all bytes. `held`: nothing, since the last event may have come. `let go`: all bytes again,
-   * after the wait for the stream's end ran out.
-   */
-  #flow: 'open' | 'held' | 'let go' = 'open'
-  #firstWordsTimer: NodeJS.Timeout | undefined
   #earlyTimer: NodeJS.Timeout | undefined
-  /** The answer is not a stream and may be an error: it is held to its end, or until it is too long for an error. */
-  #mayBeError = false
-  #isWaiting = false
   #answer: { readonly status: number; readonly headers: AnswerHeaders } | undefined
   #drainTimer: NodeJS.Timeout | undefined
   #drainedBytes = 0
@@ -159,6 +93,8 @@ export class Relay implements Receiver {
     )
     this.#attempts = new Attempts(job, candidates)
     this.#delivery = new Delivery(visit.response, context.stalledMs, () => this.#resume())
+    this.#firstWords = new FirstWords(this.#delivery)
+    this.#lastWords = new LastWords(this.#delivery, context.settleWaitMs)
   }
 
   /** Sends the request to an upstream. Never throws: every failure ends in a settlement. */
@@ -399,82 +335,23 @@ export class Relay implements Receiver {
   /** Reads the next bytes of an answer, and sends on what of them may pass. */
   #take(reader: AnswerReader, chunk: Buffer): void {
     const passing = reader.push(chunk)
-    if (this.#firstWordsTimer !== undefined && reader.isStream && this.#replace(reader)) return
+    if (this.#firstWords.areAwaited && reader.isStream && this.#replace(reader)) return
     const refusal = reader.refusal()
     if (refusal) {
       this.#endByRefusal(refusal, passing)
       return
     }
     if (reader.coded && this.#failUndecoded(reader.coded.failure())) return
-    if (this.#firstWordsTimer !== undefined && reader.hasBegun()) this.#endWait(passing.length > 0)
-    if (this.#mayBeError) this.#holdIfError(chunk, reader)
-    if (reader.isComplete()) this.#mayBeOver(reader)
-    else if (this.#flow !== 'open') this.#goOn('open')
+    if (this.#firstWords.areAwaited && reader.hasBegun()) this.#firstWords.end(passing.length > 0)
+    this.#firstWords.take(chunk, reader)
+    if (!reader.isComplete()) this.#lastWords.wereNot()
+    else if (!this.#settling) this.#lastWords.mayBe(reader, () => this.#settle({ kind: 'complete' }))
     if (this.#job.endpoint.problems && this.#opening.length < openingBytesMax) this.#keepOpening(passing)
     if (this.#isClientGone) this.#countDrained(chunk.length)
     else if (!this.#delivery.write(passing)) {
       this.#attempts.exchange?.pause()
       reader.coded?.pause()
     }
-  }
-
-  /**
-   * The figures are final if nothing more comes, so this may be the stream's last event. It is held until it is booked:
-   * when the upstream has ended as well, or a moment later if it stays connected. If more may come that changes the
-   * figures (usage of another answer), only the upstream's end counts.
-   */
-  #mayBeOver(reader: AnswerReader): void {
-    if (this.#flow === 'held' || (this.#flow === 'let go' && !reader.isOver())) return
-    if (this.#settling) return
-    this.#flow = 'held'
-    this.#delivery.hold()
-    this.#lastWordsTimer = setTimeout(() => {
-      const letGo = () => {
-        if (!this.#isConcluded) this.#goOn('let go')
-      }
-      if (!reader.isOver()) return letGo()
-      this.#lastWordsTimer = setTimeout(letGo, this.#context.settleWaitMs)
-      this.#settle({ kind: 'complete' }).then(letGo, letGo)
-    }, lastWordsMs)
-  }
-
-  #goOn(flow: 'open' | 'let go'): void {
-    clearTimeout(this.#lastWordsTimer)
-    this.#flow = flow
-    this.#delivery.letGo()
-  }
-
-  /** Holds an answer's headers back until it is known not to be an error; if it is one, another upstream is tried. */
-  #awaitFirstWords(): void {
-    this.#delivery.hold()
-    this.#firstWordsTimer = setTimeout(() => this.#endWait(), firstWordsMs)
-  }
-
-  #endWait(isFollowed = false): void {
-    clearTimeout(this.#firstWordsTimer)
-    this.#firstWordsTimer = undefined
-    this.#delivery.letGo(isFollowed)
-  }
-
-  /**
-   * Holds an answer that is not a stream while it may be an error: its client can use it only at its end anyway. White
-   * space before it keeps a connection open, and passes. An answer that does not begin like JSON is not an error.
-   */
-  #holdIfError(chunk: Buffer, reader: AnswerReader): void {
-    if (reader.hasBegun()) {
-      this.#mayBeError = false
-      if (this.#isWaiting) this.#endWait(true)
-      this.#isWaiting = false
-      return
-    }
-    if (this.#isWaiting) return
-    const first = firstWord(chunk)
-    if (jsonStarts.has(first)) {
-      this.#isWaiting = true
-      clearTimeout(this.#firstWordsTimer)
-      this.#firstWordsTimer = undefined
-      this.#delivery.hold()
-    } else if (first !== 0) this.#mayBeError = false
   }
 
   /** Ends an answer that holds an error about the operator's account; the bytes before it have passed. */
@@ -534,8 +411,7 @@ export class Relay implements Receiver {
     if (this.#isConcluded || this.#delivery.hasStarted || !this.#mayGoOn()) return false
     if (!isSuccess(this.#upstreamStatus) || !reader.isError()) return false
     this.#logTrouble({ status: this.#upstreamStatus, failure: 'an error in an answer' })
-    clearTimeout(this.#firstWordsTimer)
-    this.#firstWordsTimer = undefined
+    this.#firstWords.close()
     this.#attempts.exchange?.abort()
     reader.close()
     this.#reader = undefined
@@ -543,7 +419,6 @@ export class Relay implements Receiver {
     this.#upstreamStatus = 0
     this.#firstByteAt = undefined
     this.#opening = nothing
-    this.#mayBeError = this.#isWaiting = false
     this.#delivery.reset()
     try {
       this.#attempts.sendToNext(this)
@@ -621,8 +496,8 @@ export class Relay implements Receiver {
     const list = answerHeaders(keepsLength ? headers : unframed, passed)
     for (const text of this.#ownHeaders()) list.push(text)
     // With a known length the last bytes wait for the end anyway.
-    if (isSuccess(status) && (isStream || (!keepsLength && this.#mayGoOn()))) this.#awaitFirstWords()
-    this.#mayBeError = !isStream && isSuccess(status) && !isOfLines(headers)
+    if (isSuccess(status) && (isStream || (!keepsLength && this.#mayGoOn()))) this.#firstWords.await()
+    this.#firstWords.watch(headers, !isStream && isSuccess(status))
     this.#answer = { status, headers }
     this.#delivery.start(status, list, keepsLength ? Number(length) : -1, isStream)
     if (this.#context.keepAliveMs > 0 && this.#reader?.takesEvents)
@@ -671,8 +546,8 @@ export class Relay implements Receiver {
     this.#isConcluded = true
     if ('problem' in ending) this.#job.visit.code = ending.problem.code
     clearTimeout(this.#drainTimer)
-    clearTimeout(this.#lastWordsTimer)
-    clearTimeout(this.#firstWordsTimer)
+    this.#lastWords.close()
+    this.#firstWords.close()
     clearTimeout(this.#earlyTimer)
     const settling = this.#settle(ending)
     this.#attempts.exchange?.abort()
@@ -698,51 +573,18 @@ export class Relay implements Receiver {
   }
 
   #settlementFor(ending: Ending): Settlement {
-    const { visit, endpoint, inputEstimate, request, decision } = this.#job
-    const { outputMost } = decision
-    const figures = this.#figures()
     const course = {
-      isMetered: endpoint.isMetered,
-      isByRequest: endpoint.isByRequest,
+      figures: this.#figures(),
+      isStream: this.#reader?.isStream ?? false,
       wasSent: this.#wasSent,
+      mayHaveCost: this.#mayHaveCost,
       upstreamStatus: this.#upstreamStatus,
-      wasCutShort: ending.kind === 'gone' || ending.kind === 'cut' || this.#mayHaveCost,
-      inputEstimate,
-      outputBound:
-        outputMost === undefined || !request.hasOutput ? request.output : outputMost * request.choices,
-      // Another model may have answered, whose factor is unknown.
-      hiddenFactor: figures.models ? 1 : this.#context.corrections.factorsOf(request.model).hidden,
+      upstream: this.#attempts.upstream,
+      firstByteAt: this.#firstByteAt,
+      isClientGone: this.#isClientGone,
+      hasStarted: this.#delivery.hasStarted,
     }
-    const isFalse = figures.isError && isSuccess(this.#upstreamStatus)
-    const errorCode = this.#errorCodeOf(ending) ?? (isFalse ? 'upstream_failed' : undefined)
-    const { upstream } = this.#attempts
-    const whole = chargeOf(course, figures)
-    this.#learnFrom(whole, figures)
-    const { families } = this.#context
-    const charge = figures.models ? apportion(whole, figures.models, { request, families, upstream }) : whole
-    return {
-      requestId: visit.requestId,
-      ...charge,
-      status: this.#statusFor(ending),
-      ...(errorCode !== undefined && { errorCode }),
-      ...(upstream && { upstream: upstream.name }),
-      durationMs: Math.round(performance.now() - visit.arrivedAt),
-      ...(this.#firstByteAt !== undefined && {
-        firstByteMs: Math.round(this.#firstByteAt - visit.arrivedAt),
-      }),
-    }
-  }
-
-  /** Corrects the estimates of later requests by what the provider has counted. */
-  #learnFrom({ ending, isEstimated, usage }: Charge, { models, passed }: Figures): void {
-    const { inputUnits, request, userId } = this.#job
-    const { corrections } = this.#context
-    if (ending !== 'settled' || isEstimated) return
-    const { model } = request
-    const real = usage.input + usage.cacheRead + usage.cacheWritten
-    if (inputUnits) corrections.learn({ userId, model, units: inputUnits, real })
-    if (this.#reader?.isStream && !models)
-      corrections.learnHidden({ userId, model, ...shownOf(usage, passed) })
+    return settlementOf(this.#job, course, ending, this.#context)
   }
 
   /** An answer that cannot be read must not keep its relay from being settled. */
@@ -756,19 +598,6 @@ export class Relay implements Receiver {
       )
       return noFigures
     }
-  }
-
-  /** The status that the client gets, or got; 0 if it gets no answer. */
-  #statusFor(ending: Ending): number {
-    if (this.#delivery.hasStarted || (ending.kind === 'complete' && !this.#isClientGone))
-      return this.#upstreamStatus
-    if (this.#isClientGone || !('problem' in ending)) return 0
-    return errorTable[ending.problem.code].status
-  }
-
-  #errorCodeOf(ending: Ending): string | undefined {
-    if ('problem' in ending) return ending.problem.code
-    return this.#isClientGone ? 'client_gone' : undefined
   }
 
   #endAnswer(ending: Ending): void {
