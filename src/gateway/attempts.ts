@@ -33,7 +33,7 @@ export class Attempts {
     this.#candidates = candidates
     const url = job.visit.request.url ?? ''
     const query = url.indexOf('?')
-    this.#query = query < 0 ? '' : passedQuery(url.slice(query))
+    this.#query = query < 0 ? '' : passedQuery(url.slice(query), job.upstreamEndpoint.hasNoBody)
     this.#isInPath = namesModel(job.upstreamEndpoint.upstreamPath)
   }
 

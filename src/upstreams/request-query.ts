@@ -25,12 +25,24 @@ const passed: ReadonlySet<string> = new Set([
   'pageToken',
 ])
 
-/** A request's query, with its question mark, as it is sent upstream: only what is known to be harmless. */
-export function passedQuery(query: string): string {
+/** Parameters in which clients of other services send their credential. */
+const credentialNames = /^(api[-_]?key|key|(access[-_]?)?token|auth(orization)?|x[-_]api[-_]key)$/i
+
+/**
+ * A request's query, with its question mark, as it is sent upstream: only what is known to be harmless.
+ *
+ * @param hasNoBody the request only reads or removes what the provider keeps. It runs no model, so that only credentials
+ *   are taken out.
+ */
+export function passedQuery(query: string, hasNoBody = false): string {
   const parts = query.slice(1).split('&')
-  const kept = parts.filter(isPassed)
+  const kept = parts.filter(hasNoBody ? holdsNoCredential : isPassed)
   if (kept.length === parts.length) return query
   return kept.length === 0 ? '' : `?${kept.join('&')}`
+}
+
+function holdsNoCredential(part: string): boolean {
+  return !part.split(';').some((each) => credentialNames.test(each.split('=', 1)[0] ?? ''))
 }
 
 /** Some servers take a semicolon for a second separator. */

@@ -143,6 +143,8 @@ describe('routes without a model', () => {
     const { method, url, headers, body } = first.requests.at(-1) ?? {}
     assert.deepEqual([method, url, body], ['GET', '/v1/files?limit=2', ''])
     assert.equal(headers?.authorization, 'Bearer upstream-secret')
+    await get(`/v1/files?purpose=batch&api_key=${accessToken}&limit=2`, accessToken)
+    assert.equal(first.requests.at(-1)?.url, '/v1/files?purpose=batch&limit=2')
     assert.ok(!JSON.stringify(headers).includes(accessToken) && !headers?.cookie)
     assert.ok(!JSON.stringify(headers).includes('10.1.2.3'))
   })
