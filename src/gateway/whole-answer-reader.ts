@@ -1,5 +1,6 @@
 import type { OperatorRefusal } from '#providers/operator-refusal.ts'
 import type { StreamMeter, StreamOptions, UpstreamEndpoint } from '#providers/provider.ts'
+import { errorBytesMax } from '#providers/whole-answer.ts'
 import { type Figures, noFigures } from './charge.ts'
 
 /**
@@ -9,9 +10,6 @@ import { type Figures, noFigures } from './charge.ts'
 const wholeBytesMax = 4 * 1024 * 1024
 const tailBytesMin = 256 * 1024
 const headBytes = 64 * 1024
-
-/** A longer answer is not an error. */
-const errorBytesMax = 64 * 1024
 
 const nothing = Buffer.alloc(0)
 

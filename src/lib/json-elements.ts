@@ -42,3 +42,10 @@ function trimmed(body: Buffer, from: number, until: number): JsonElement | undef
 export function isNull(body: Buffer, { start }: JsonElement): boolean {
   return body[start] === openNull
 }
+
+/** The offset of the first byte from here on that is not white space between JSON tokens. */
+export function afterSpace(body: Buffer, from: number): number {
+  let at = from
+  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1
+  return at
+}

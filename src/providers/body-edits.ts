@@ -1,3 +1,4 @@
+import { afterSpace } from '#lib/json-elements.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import type { BodyEdit } from './provider.ts'
 
@@ -75,10 +76,4 @@ export function removalOf(body: Buffer, members: JsonMembers, key: string): Body
   if (body[next] === 0x2c) return { start, end: next + 1, text: '' }
   const comma = body.lastIndexOf(0x2c, start)
   return { start: comma >= members.insertAt ? comma : start, end: member.end, text: '' }
-}
-
-function afterSpace(body: Buffer, from: number): number {
-  let at = from
-  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1
-  return at
 }

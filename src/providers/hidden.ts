@@ -1,4 +1,7 @@
+import { afterSpace, openList, openObject, quote } from '#lib/json-elements.ts'
+import { recordOf } from './figures.ts'
 import { withoutOperatorNames } from './operator-refusal.ts'
+import { errorBytesMax } from './whole-answer.ts'
 
 /** An error's text without what it says of the operator; the same string if it says nothing. */
 export type Hide = (text: string) => string
@@ -29,9 +32,6 @@ function formsOf(secret: string): readonly string[] {
   return [secret, json, careful, json.replaceAll('/', '\\/'), encodeURIComponent(secret)]
 }
 
-/** A longer answer is not looked into, since no provider's error is so long. */
-const errorBytesMax = 64 * 1024
-
 /**
  * Hides the same in the errors that stand in a whole answer beside its usage or its text; the rest of the answer stays as
  * it is. Undefined if nothing has to be hidden.
@@ -59,20 +59,14 @@ function mayHoldError(body: Buffer): boolean {
 }
 
 const errorMembers = ['error', 'detail'] as const
-const [colon, quote, brace, bracket] = [0x3a, 0x22, 0x7b, 0x5b]
+const colon = 0x3a
 
 /** Whether a text, an object or a list follows the name that ends here; not null. */
 function isValueAt(body: Buffer, from: number): boolean {
   let at = afterSpace(body, from)
   if (body[at] !== colon) return false
   at = afterSpace(body, at + 1)
-  return body[at] === quote || body[at] === brace || body[at] === bracket
-}
-
-function afterSpace(body: Buffer, from: number): number {
-  let at = from
-  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1
-  return at
+  return body[at] === quote || body[at] === openObject || body[at] === openList
 }
 
 /** Changes the errors in the places where answers have them, and returns whether one was changed. */
@@ -86,7 +80,7 @@ function hideInErrors(answer: unknown, hide: Hide): boolean {
       const text = holder && JSON.stringify(holder[name])
       const shown = text && hide(text)
       if (!holder || !shown || shown === text) continue
-      holder[name] = parsedOr(shown)
+      Object.assign(holder, { [name]: parsedOr(shown) })
       isChanged = true
     }
   }
@@ -99,10 +93,4 @@ function parsedOr(text: string): unknown {
   } catch {
     return '(hidden)'
   }
-}
-
-function recordOf(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
 }

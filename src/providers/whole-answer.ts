@@ -15,7 +15,7 @@ export interface AnswerGrammar {
 }
 
 /** Errors are short: a longer answer is not checked for one. */
-const errorBytesMax = 64 * 1024
+export const errorBytesMax = 64 * 1024
 
 /** Reads a whole answer. Its text is scanned only if it states no usage. */
 export function readWholeAnswer(
