@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { inTurn } from './in-turn.ts'
 
 async function serve(test: TestContext, listener: RequestListener): Promise<number> {
@@ -18,8 +17,8 @@ async function serve(test: TestContext, listener: RequestListener): Promise<numb
 const requests = (count: number) =>
   Array.from({ length: count }, (_, index) => `GET /${index} HTTP/1.1\r\nHost: x\r\n\r\n`).join('')
 
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await setTimeout(5)
+function until(test: TestContext, isSo: () => boolean): Promise<void> {
+  return test.waitFor(() => assert.ok(isSo()), { interval: 5, timeout: 10_000 })
 }
 
 describe('requests that are sent ahead of an answer', { timeout: 20_000 }, () => {
@@ -45,7 +44,7 @@ describe('requests that are sent ahead of an answer', { timeout: 20_000 }, () =>
     })
     const count = 3000
     socket.write(requests(count))
-    await until(() => text.split('HTTP/1.1 200').length - 1 === count)
+    await until(test, () => text.split('HTTP/1.1 200').length - 1 === count)
     assert.deepEqual(
       order,
       Array.from({ length: count }, (_, index) => `/${index}`),
@@ -64,10 +63,10 @@ describe('requests that are sent ahead of an answer', { timeout: 20_000 }, () =>
     socket.on('error', () => undefined)
     const count = 200_000
     socket.write(requests(count))
-    await until(() => held.length === 1)
+    await until(test, () => held.length === 1)
     let before = -1
     // Until nothing more was read for a while: what is in the first pieces has been parsed by then.
-    await until(() => {
+    await until(test, () => {
       const isStill = seen === before
       before = seen
       return isStill
@@ -88,7 +87,7 @@ describe('requests that are sent ahead of an answer', { timeout: 20_000 }, () =>
           answered += data.toString('latin1').split('HTTP/1.1').length - 1
         })
         .write(requests(1000))
-    await until(() => answered > 0)
+    await until(test, () => answered > 0)
     const text = await (await fetch(`http://127.0.0.1:${port}/own`)).text()
     assert.equal(text, '/own')
     assert.ok(answered < 20_000, `${answered} of the others were answered before`)

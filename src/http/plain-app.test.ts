@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { createProblem, createStoreUnavailable } from '#core/errors.ts'
 import { answered, refuse } from './answer.ts'
 import { createClientAddress } from './client-address.ts'
@@ -84,7 +83,7 @@ describe('a plain app', () => {
     ['GET /away', 503, { code: 'store_unavailable', level: 'error' }, { 'retry-after': '1' }],
   ]
   for (const [line, status, logged, headers] of cases) {
-    it(`answers ${line} by ${status}, with its id, its length and one line in the log`, async () => {
+    it(`answers ${line} by ${status}, with its id, its length and one line in the log`, async (test) => {
       const [method = '', path = ''] = line.split(' ')
       const answer = await send(path, method)
       const text = await answer.text()
@@ -95,7 +94,7 @@ describe('a plain app', () => {
       const requestId = answer.headers.get('x-request-id')
       if (status === 200) assert.deepEqual(JSON.parse(text), { id: 'a', q: '1' })
       else assert.partialDeepStrictEqual(JSON.parse(text), { requestId })
-      while (!lineOf(requestId)) await setTimeout(1)
+      await test.waitFor(() => assert.ok(lineOf(requestId)), { interval: 1, timeout: 10_000 })
       assert.partialDeepStrictEqual(lineOf(requestId), { status, method, ...logged })
       assert.equal(
         entries().filter((each) => each.msg === 'request' && each.requestId === requestId).length,
@@ -111,11 +110,11 @@ describe('a plain app', () => {
     assert.equal(head.headers.get('content-length'), get.headers.get('content-length'))
   })
 
-  it('logs a client that hung up before its answer as gone', async () => {
+  it('logs a client that hung up before its answer as gone', async (test) => {
     const socket = connect(port, '127.0.0.1')
     socket.write('GET /held HTTP/1.1\r\nHost: x\r\n\r\n', () => socket.destroy())
     const gone = () => entries().find(({ route, msg }) => route === '/held' && msg === 'request')
-    while (!gone()) await setTimeout(1)
+    await test.waitFor(() => assert.ok(gone()), { interval: 1, timeout: 10_000 })
     assert.partialDeepStrictEqual(gone(), { status: 499, code: 'client_gone' })
     held.resolve()
     assert.equal((await send('/good/b', 'GET')).status, 200, 'the late answer harms nothing')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { watchRevocations } from './revocation-watch.ts'
 
@@ -43,25 +43,25 @@ function openWatch() {
   }
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await wait(2)
+function until(test: TestContext, isSo: () => boolean): Promise<void> {
+  return test.waitFor(() => assert.ok(isSo()), { interval: 2, timeout: 10_000 })
 }
 
 describe('a watch over who is changed elsewhere', { timeout: 20_000 }, () => {
-  it('looks up the users who run here, and no others', async () => {
+  it('looks up the users who run here, and no others', async (test) => {
     const { running, disabled, say, asked, cut } = openWatch()
     running.add('ann').add('bob')
     disabled.add('ann')
     say(['ann', 'zoe'])
-    await until(() => cut.length > 0)
+    await until(test, () => cut.length > 0)
     assert.deepEqual([asked, cut], [['ann'], ['ann']])
     say('all')
-    await until(() => asked.length > 2)
+    await until(test, () => asked.length > 2)
     assert.deepEqual(asked.slice(1).toSorted(), ['ann', 'bob'])
   })
 
   for (const said of [['ann'], 'all'] as const)
-    it(`cuts a user who starts only after the notification of a change: ${said === 'all' ? 'all users' : 'this user'}`, async () => {
+    it(`cuts a user who starts only after the notification of a change: ${said === 'all' ? 'all users' : 'this user'}`, async (test) => {
       const { disabled, say, asked, cut, watch } = openWatch()
       disabled.add('ann')
       watch.started('ann')
@@ -70,19 +70,19 @@ describe('a watch over who is changed elsewhere', { timeout: 20_000 }, () => {
       await wait(5)
       assert.deepEqual(asked, [])
       watch.started('ann')
-      await until(() => cut.length > 0)
+      await until(test, () => cut.length > 0)
       assert.deepEqual(cut, ['ann'])
     })
 
-  it('asks until the store answers', async () => {
+  it('asks until the store answers', async (test) => {
     const { running, disabled, say, fail, cut, failures } = openWatch()
     running.add('ann')
     disabled.add('ann')
     fail(2)
     say(['ann'])
-    await until(() => failures.length > 0)
+    await until(test, () => failures.length > 0)
     assert.deepEqual([cut, failures.length], [[], 1])
-    await until(() => cut.length > 0)
+    await until(test, () => cut.length > 0)
     assert.deepEqual([cut, failures.length], [['ann'], 2])
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { openRaw } from '../support/gateway-client.ts'
+import { openRaw, readOn } from '../support/gateway-client.ts'
 import { openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
 import { chatChunk, chatUsage, done, openScripted } from '../support/gateway-scripted.ts'
 import { databases } from '../support/stores.ts'
@@ -57,20 +57,13 @@ for (const database of databases) {
         assert.ok(grown < 128 * megabyte, `the process grew by ${grown} bytes`)
         assert.equal(isDone(), false)
 
-        client.socket.removeAllListeners('data')
-        let received = 0
-        let tail = ''
-        client.socket.on('data', (chunk: Buffer) => {
-          received += chunk.length
-          tail = (tail + chunk.toString('latin1')).slice(-400)
-        })
-        client.socket.resume()
+        const rest = readOn(client)
         await waitUntil(
-          () => tail.includes('0\r\n\r\n') && tail.includes('[DONE]'),
+          () => rest.tail().includes('0\r\n\r\n') && rest.tail().includes('[DONE]'),
           'all of it has come',
           30_000,
         )
-        assert.ok(received > 256 * megabyte)
+        assert.ok(rest.received() > 256 * megabyte)
         await harness.settle()
         assert.equal(await harness.usedBy(accessToken), 7)
         client.hangUp()

@@ -10,7 +10,7 @@ import {
   gunzipSync,
   gzipSync,
 } from 'node:zlib'
-import { type Answer, call, openRaw } from '../support/gateway-client.ts'
+import { type Answer, call, openRaw, readOn } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
 import {
   chatAnswer,
@@ -298,17 +298,10 @@ for (const database of databases) {
       await new Promise((resolve) => setTimeout(resolve, 1000))
       const grown = process.memoryUsage().rss - before
       assert.ok(grown < 128 * megabyte, `the process grew by ${grown} bytes`)
-      client.socket.removeAllListeners('data')
-      let received = 0
-      let tail = ''
-      client.socket.on('data', (chunk: Buffer) => {
-        received += chunk.length
-        tail = (tail + chunk.toString('latin1')).slice(-400)
-      })
-      client.socket.resume()
-      await waitUntil(() => tail.endsWith('0\r\n\r\n'), 'all of it has come', 30_000)
-      assert.ok(received > 256 * megabyte, `${received} bytes`)
-      assert.match(tail, /\[DONE\]/)
+      const rest = readOn(client)
+      await waitUntil(() => rest.tail().endsWith('0\r\n\r\n'), 'all of it has come', 30_000)
+      assert.ok(rest.received() > 256 * megabyte, `${rest.received()} bytes`)
+      assert.match(rest.tail(), /\[DONE\]/)
       client.hangUp()
       await harness.settle()
       assert.equal(await harness.usedBy(accessToken), 12)

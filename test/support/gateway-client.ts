@@ -89,3 +89,19 @@ export function openRaw(
   )
   return { socket, received: () => text, hangUp: () => socket.destroy(), closed }
 }
+
+/** Lets a paused connection read on, and keeps of what comes only its length in bytes and its last characters. */
+export function readOn({ socket }: RawConnection): {
+  readonly received: () => number
+  readonly tail: () => string
+} {
+  let received = 0
+  let tail = ''
+  socket.removeAllListeners('data')
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length
+    tail = (tail + chunk.toString('latin1')).slice(-400)
+  })
+  socket.resume()
+  return { received: () => received, tail: () => tail }
+}
