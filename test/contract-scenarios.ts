@@ -1,3 +1,4 @@
+import { accessTokenScenarios } from './access-token-scenarios.ts'
 import { figureScenarios } from './figure-scenarios.ts'
 import { ignoredScenarios } from './ignored-scenarios.ts'
 import { keyScenarios } from './key-scenarios.ts'
@@ -1036,4 +1037,5 @@ export const scenarios: readonly Scenario[] = [
   ...figureScenarios,
   ...timeScenarios,
   ...ignoredScenarios,
+  ...accessTokenScenarios,
 ]

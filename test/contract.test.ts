@@ -173,6 +173,8 @@ for (const database of databases) {
       const headers = { 'if-match': '"1"' }
       await play({ send: { method: 'PUT', path, body: { disabledReason: 'left' } }, status: 409, answer })
       await play({ send: { method: 'DELETE', path, headers }, status: 409, answer })
+      const lookup = { method: 'POST', path: '/admin/tokens/lookup', body: { token: 'damaged-one' } }
+      await play({ send: lookup, status: 409, answer })
       for (const [method, more, body] of [
         ['GET', '', undefined],
         ['GET', '/quota', undefined],

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { parseConfigFile } from '#config/file.ts'
+import { createAccessToken, isOwnAccessToken } from '#core/access-token.ts'
+import { adminKeySecret } from '#storage/admin-keys/create.ts'
 import { environmentNames, parts, root, withPart, withParts } from '../scripts/docs.ts'
 import { importTable } from './support/import-table.ts'
 
@@ -115,6 +118,26 @@ describe('documents', () => {
     assert.ok(keys.length > 15, `only ${keys.length} keys`)
     const missing = [...environmentNames(), ...keys].filter((name) => !text.includes(`\`${name}\``))
     assert.deepEqual(missing, [])
+  })
+
+  it('access-tokens.md gives patterns that find what is made, and its example has the right checksum', () => {
+    const text = textOf('docs/operations/access-tokens.md')
+    const written = [...text.matchAll(/^regex = '''(.+)'''$/gm)].map(([, pattern = '']) => pattern)
+    const bare = [...text.matchAll(/^```\n(.+\{\d+\})\n```$/gm)].map(([, pattern = '']) => pattern)
+    const made = [createAccessToken(), adminKeySecret(['admin']), adminKeySecret(['verifier'])]
+    for (const patterns of [written, bare]) {
+      assert.equal(patterns.length, 2)
+      const all = new RegExp(patterns.join('|'), 'g')
+      const leaked = made.map((one) => `key: "${one}"\n`).join('')
+      assert.deepEqual(
+        [...leaked.matchAll(all)].map(([found]) => found),
+        made,
+      )
+      assert.doesNotMatch('sk-tg-short tga-short sk-tg-ExampleOfAnAccessTokenInTheDocs1', all)
+    }
+    const [example = ''] = /^sk-tg-.*$/m.exec(text) ?? []
+    assert.ok(isOwnAccessToken(example), example)
+    assert.ok(text.includes(`is ${crc32(example.slice(0, -6))}, in base 62 \`${example.slice(-6)}\``))
   })
 
   it('show configuration files that are valid', () => {

@@ -356,6 +356,12 @@ describe('secrets', () => {
           `Bearer ${secrets.plainToken}`,
         ])
           await ask('GET', '/admin/users', undefined, { authorization, ...fromElsewhere() })
+        for (const token of [...everything, known.generatedToken]) {
+          await ask('POST', '/admin/tokens/lookup', { token })
+          await ask('POST', '/admin/tokens/lookup', { token, [secrets.plainToken]: token })
+          await ask('POST', `/admin/tokens/lookup?token=${encodeURIComponent(String(token))}`, { token })
+          await ask('POST', '/admin/tokens/lookup', `{"token":"${token}"`)
+        }
         await ask('GET', '/admin/users', undefined, {
           accept: 'application/problem+json',
           authorization: 'Bearer',
@@ -644,6 +650,7 @@ describe('secrets', () => {
         seen('POST /auth/check', [200, 400, 401, 403])
         seen('POST /auth/introspect', [200, 401, 403])
         seen('GET /auth/verify', [200, 403])
+        seen('POST /admin/tokens/lookup', [200, 400, 404])
         seen('GET /admin/users', [200, 400, 401])
         seen('PUT /admin/users', [200, 400, 413])
         seen('POST /admin/users', [200, 400, 409, 413])

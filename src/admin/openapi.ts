@@ -33,6 +33,7 @@ export function describeApi(
         name: 'Usage',
         description: 'What was used, by time, user, family, model, upstream and status; and single requests.',
       },
+      { name: 'Access tokens', description: 'What is done about one access token.' },
       { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
     ],
   })

@@ -1,3 +1,4 @@
+import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
@@ -50,6 +51,7 @@ export function createAdminRoutes({
     { operationId: 'resetQuota', method: 'post', path: `${user}/quota/reset`, ...resetQuota(quotas) },
     { operationId: 'addToQuota', method: 'post', path: `${user}/quota/add`, ...addToQuota(quotas) },
     { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },
+    { operationId: 'lookUpToken', method: 'post', path: '/admin/tokens/lookup', ...lookUpAccessToken(users) },
     { operationId: 'getUsage', method: 'get', path: '/admin/usage', ...readUsage },
     { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },
     { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },

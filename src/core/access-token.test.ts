@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createAccessToken, mayBeAccessToken, shownPartOf } from './access-token.ts'
+import { createAccessToken, isOwnAccessToken, mayBeAccessToken, shownPartOf } from './access-token.ts'
 import { createUserId, isUserId } from './user-id.ts'
 
 describe('access tokens', () => {
@@ -8,6 +8,14 @@ describe('access tokens', () => {
     const made = new Set(Array.from({ length: 2000 }, createAccessToken))
     assert.equal(made.size, 2000)
     for (const one of made) assert.match(one, /^sk-tg-[0-9A-Za-z]{38}$/)
+  })
+
+  it('tells its own by their checksum', () => {
+    const one = createAccessToken()
+    assert.ok(isOwnAccessToken(one))
+    const other = one[10] === 'x' ? 'y' : 'x'
+    for (const not of [`${one.slice(0, 10)}${other}${one.slice(11)}`, `${one}0`, one.slice(0, -1), 'sk-tg-'])
+      assert.ok(!isOwnAccessToken(not), not)
   })
 
   it('accepts any given text of 1 to 512 characters without control characters', () => {

@@ -33,9 +33,18 @@ export async function withNamedUser(
   work: (user: User) => Promise<Answer>,
 ): Promise<Answer> {
   const ref = readUserRef(c)
-  if (ref.kind === 'refused') return ref
-  return unlessDamaged(c, parts, ref.value, async () => {
-    const user = await parts.store.users.findUser(ref.value, parts.clock())
+  return ref.kind === 'refused' ? ref : withUser(c, parts, ref.value, work)
+}
+
+/** The same for a user who is named elsewhere. */
+export function withUser(
+  c: AdminContext,
+  parts: AdminParts,
+  ref: UserRef,
+  work: (user: User) => Promise<Answer>,
+): Promise<Answer> {
+  return unlessDamaged(c, parts, ref, async () => {
+    const user = await parts.store.users.findUser(ref, parts.clock())
     if (!user) return refused(createProblem('not_found'))
     c.set('userId', user.id)
     return work(user)

@@ -10,8 +10,12 @@ export async function createAdminKey(
   key: Omit<NewAdminKey, 'secret'>,
   now: number,
 ): Promise<{ readonly key: AdminKey; readonly secret: string }> {
-  const secret = prefixFor(key.scopes) + randomBase62(randomLength)
+  const secret = adminKeySecret(key.scopes)
   return { key: await keys.insertAdminKey({ ...key, secret }, now), secret }
+}
+
+export function adminKeySecret(scopes: readonly Scope[]): string {
+  return prefixFor(scopes) + randomBase62(randomLength)
 }
 
 /** The prefix shows a person or a secret scanner that finds a key what it allows. */

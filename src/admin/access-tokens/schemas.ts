@@ -1,0 +1,11 @@
+import { z } from '@hono/zod-openapi'
+
+/** The wire format of operations on access tokens. */
+export const accessTokenSchemas = {
+  // Strict: a body that names the user in another way would be answered 404.
+  lookup: z
+    .strictObject({
+      token: z.string().openapi({ description: 'The access token, as it was found.' }),
+    })
+    .openapi('TokenLookup'),
+}

@@ -1,0 +1,13 @@
+import { accessTokenIssues } from '#admin/users/wire.ts'
+import { issuesUnder } from '#core/issues.ts'
+import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { accessTokenSchemas } from './schemas.ts'
+
+/** The access token to look up. */
+export function parseLookup(value: unknown): Parsed<string> {
+  const input = parseBy(accessTokenSchemas.lookup, value)
+  if (input.kind === 'invalid') return input
+  const { token: accessToken } = input.value
+  const issues = issuesUnder('token', accessTokenIssues(accessToken))
+  return issues.length > 0 ? { kind: 'invalid', issues } : parsed(accessToken)
+}
