@@ -58,13 +58,16 @@ export class Attempts {
     this.#send(upstream, receiver)
   }
 
-  /** Retries at the same upstream after a pooled connection turned out to be closed. False if the retries are used up. */
-  sendAgain(receiver: Receiver): boolean {
+  /** Whether the same upstream may be tried again after a pooled connection turned out to be closed. */
+  get mayRepeat(): boolean {
+    return this.#staleCount < staleMax && this.upstream !== undefined
+  }
+
+  repeat(receiver: Receiver): void {
     const { upstream } = this
-    if (this.#staleCount >= staleMax || !upstream) return false
+    if (!upstream) throw new Error('no upstream was tried')
     this.#staleCount += 1
     this.#send(upstream, receiver)
-    return true
   }
 
   #send(upstream: Upstream, receiver: Receiver): void {

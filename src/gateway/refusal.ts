@@ -4,6 +4,8 @@ import { sendWhole } from '#http/visit.ts'
 import type { LimitsView, ProblemWords } from '#providers/provider.ts'
 import { timingOf, type Visit } from './visit.ts'
 
+const nothing = Buffer.alloc(0)
+
 /** Answers with a problem in the caller's protocol, unless an answer has begun. */
 export function refuse(visit: Visit, problem: Problem, limits: LimitsView | undefined, now: number): void {
   const { response, provider, requestId } = visit
@@ -19,7 +21,7 @@ export function refuse(visit: Visit, problem: Problem, limits: LimitsView | unde
 }
 
 /** The text that ends a stream which is cut, in the form that the endpoint's clients read. */
-export function streamRefusal(visit: Visit, problem: Problem, opening: Buffer): string {
+export function streamRefusal(visit: Visit, problem: Problem, opening: Buffer = nothing): string {
   return wordsOf(visit).renderStreamProblem(problem, visit.requestId, opening)
 }
 

@@ -39,4 +39,10 @@ export interface RelayContext {
 export type Ending =
   | { readonly kind: 'complete' }
   | { readonly kind: 'gone' }
-  | { readonly kind: 'failed' | 'cut'; readonly problem: Problem }
+  | { readonly kind: 'cut'; readonly problem: Problem }
+  | {
+      readonly kind: 'failed'
+      readonly problem: Problem
+      /** The upstream failed while it may have been at work. */
+      readonly mayHaveCost: boolean
+    }

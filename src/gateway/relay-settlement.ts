@@ -12,8 +12,6 @@ export interface RelayCourse {
   readonly isStream: boolean
   /** The request was handed to an upstream, so it may have cost something. */
   readonly wasSent: boolean
-  /** The upstream failed while it may have been at work. */
-  readonly mayHaveCost: boolean
   /** The upstream's status; 0 where it gave none. */
   readonly upstreamStatus: number
   /** The upstream that was tried last. */
@@ -41,7 +39,7 @@ export function settlementOf(
       isByRequest: endpoint.isByRequest,
       wasSent,
       upstreamStatus,
-      wasCutShort: ending.kind === 'gone' || ending.kind === 'cut' || course.mayHaveCost,
+      wasCutShort: ending.kind === 'failed' ? ending.mayHaveCost : ending.kind !== 'complete',
       inputEstimate,
       outputBound:
         outputMost === undefined || !request.hasOutput ? request.output : outputMost * request.choices,
