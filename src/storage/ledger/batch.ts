@@ -6,11 +6,12 @@ import { placeOf } from '#core/network.ts'
 import { addUnits, toUnits } from '#core/units.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { blockedFrom } from '#core/user.ts'
+import { quotaOf } from '#storage/quotas/account.ts'
 import type { MeteringAnswer, MeteringBatch } from '#storage/store.ts'
 import type { LedgerChanges } from './changes.ts'
 import { type BatchRun, chargeTo } from './charge.ts'
 import { settle } from './settle.ts'
-import { type LoadedState, type LoadedUser, quotaOf } from './state.ts'
+import type { LoadedState, LoadedUser } from './state.ts'
 
 /** The decisions, before they are on disk. */
 export type MeteringDecisions = Omit<MeteringAnswer, 'durable'>
@@ -59,7 +60,7 @@ function toAdmittedUser(user: LoadedUser): AdmittedUser {
 function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): AdmissionOutcome {
   const user = whose(ask, state)
   const family = ask.units?.family ?? ask.pass?.family
-  const quota = user && family !== undefined ? quotaOf(user, family) : undefined
+  const quota = user && family !== undefined ? quotaOf(user.quotas, family) : undefined
   const decision: Decision = decideAdmission(user, quota, ask, policy, now)
   const by = user && toAdmittedUser(user)
   if (!user || ask.isDry) return { ...decision, user: by }

@@ -2,6 +2,7 @@ import type { AdmissionAsk } from '#core/admission-ask.ts'
 import type { Settlement, UsageBeside } from '#core/settlement.ts'
 import type { Usage } from '#core/usage.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
+import type { Adjustment } from '#storage/quotas/account.ts'
 import type { OpenEntry } from './state.ts'
 
 export interface NewEntry {
@@ -46,15 +47,6 @@ export interface EntryBeside {
   readonly units: number
   readonly weighing: number
   readonly endedAt: number
-}
-
-/** A difference in a count that no request explains. */
-export interface Adjustment {
-  readonly id: string
-  readonly userId: string
-  readonly family: string
-  readonly units: number
-  readonly at: number
 }
 
 export interface Seen {

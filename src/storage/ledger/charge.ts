@@ -1,9 +1,9 @@
-import { type Policy, periodOf } from '#core/admission.ts'
-import { addUnits } from '#core/units.ts'
+import type { Policy } from '#core/admission.ts'
 import { toBoundedUsage, type Usage } from '#core/usage.ts'
 import { chargeOf, weighingOf } from '#core/weights.ts'
+import { bookedAt, charge, periodStartOf, quotaOf, rollOver } from '#storage/quotas/account.ts'
 import type { LedgerChanges } from './changes.ts'
-import { type LoadedQuota, type LoadedState, type LoadedUser, quotaOf } from './state.ts'
+import type { LoadedState, LoadedUser } from './state.ts'
 
 /** What each step of a batch reads, and what it adds to. */
 export interface BatchRun {
@@ -30,25 +30,8 @@ export function chargeTo(
   const units = chargeOf(usage, weights)
   const weighing = weighingOf(usage, weights)
   if (!user) return { usage, units, weighing, endedAt: now }
-  const quota = quotaOf(user, family)
-  rollOver(quota, user, run)
+  const quota = quotaOf(user.quotas, family)
+  rollOver(quota, periodStartOf(user.limits, policy, now))
   quota.isChanged = true
-  // After a clock was set back, the booking must not fall into a period that the quota has left.
-  return { usage, units: charge(quota, units), weighing, endedAt: Math.max(now, quota.periodStartedAt) }
-}
-
-/** Adds units to `used` and answers how many fitted below the bound, so that `used` stays the sum of its entries. */
-export function charge(quota: LoadedQuota, units: number): number {
-  const before = quota.used
-  quota.used = addUnits(before, units)
-  return quota.used - before
-}
-
-/** A quota whose period is over counts from zero. Reservations belong to running requests and stay. */
-export function rollOver(quota: LoadedQuota, { limits }: LoadedUser, { policy, now }: BatchRun): void {
-  const { startAt } = policy.periodAt(periodOf(limits, policy), now)
-  if (quota.periodStartedAt >= startAt) return
-  quota.used = 0
-  quota.extra = 0
-  quota.periodStartedAt = startAt
+  return { usage, units: charge(quota, units), weighing, endedAt: bookedAt(quota, now) }
 }

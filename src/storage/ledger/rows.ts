@@ -1,9 +1,10 @@
-import { toCount } from '#core/units.ts'
 import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
+import type { LoadedQuota } from '#storage/quotas/account.ts'
+import { quotaColumnNames } from '#storage/quotas/rows.ts'
 import { integer, optional, positionsOf, text, units } from '#storage/schema/columns.ts'
 import { createLimitReader, limitColumns } from '#storage/users/limit-columns.ts'
 import { parseType } from '#storage/users/rows.ts'
-import { createPlaces, type LoadedQuota, type LoadedUser, type OpenEntry, type SeenAddress } from './state.ts'
+import { createPlaces, type LoadedUser, type OpenEntry, type SeenAddress } from './state.ts'
 
 /**
  * Reads the ledger's rows as what `applyBatch` works with. A row is a list of values in the order of the columns named
@@ -26,7 +27,7 @@ const userColumnNames = [
 export const userColumns = userColumnNames.join(', ')
 const at = positionsOf(userColumnNames)
 const limitsOf = createLimitReader(userColumnNames)
-export const quotaColumns = 'family, quota_limit, used, reserved, open_requests, period_started_at, extra'
+export const quotaColumns = quotaColumnNames.join(', ')
 export const entryColumns =
   'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at'
 
@@ -59,21 +60,6 @@ export function toLoadedUser(
     ...(disabledReason !== null && { disabledReason }),
     ...(expiresAt !== null && { expiresAt }),
     ...(typeof arrivalAt === 'number' && { arrivalAt }),
-  }
-}
-
-export function toLoadedQuota(row: Values): LoadedQuota {
-  const limit = optional(row[1], integer)
-  return {
-    family: text(row[0]),
-    isStored: true,
-    used: toCount(integer(row[2])),
-    reserved: integer(row[3]),
-    openRequests: integer(row[4]),
-    periodStartedAt: integer(row[5]),
-    extra: integer(row[6]),
-    isChanged: false,
-    ...(limit !== null && { limit }),
   }
 }
 

@@ -2,9 +2,17 @@ import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import { toCount, toUnits } from '#core/units.ts'
 import { toBoundedUsage, type Usage } from '#core/usage.ts'
 import { chargeOf, weighingOf } from '#core/weights.ts'
-import { createSortableId } from '#lib/sortable-id.ts'
-import { type BatchRun, charge, chargeTo, rollOver } from './charge.ts'
-import { type LoadedQuota, type LoadedUser, type OpenEntry, quotaOf } from './state.ts'
+import {
+  bookedAt,
+  charge,
+  type LoadedQuota,
+  periodStartOf,
+  quotaOf,
+  rollOver,
+  toAdjustment,
+} from '#storage/quotas/account.ts'
+import { type BatchRun, chargeTo } from './charge.ts'
+import type { LoadedUser, OpenEntry } from './state.ts'
 
 /**
  * Replaces an entry's reservation by what was really used. It checks no limit: usage that has happened is booked even
@@ -26,17 +34,16 @@ export function settle(settlement: Settlement, run: BatchRun): SettlementOutcome
   const weighing = weighingOf(usage, weights)
   let endedAt = now
   if (user) {
-    const quota = quotaOf(user, entry.family)
+    const quota = quotaOf(user.quotas, entry.family)
     if (found && !charged) {
       quota.reserved = toCount(quota.reserved - entry.hold)
       quota.openRequests = toCount(quota.openRequests - 1)
       user.openRequests = toCount(user.openRequests - 1)
     }
-    rollOver(quota, user, run)
+    rollOver(quota, periodStartOf(user.limits, policy, now))
     if (charged && charged.endedAt >= quota.periodStartedAt) takeBack(user.id, quota, charged.units, run)
     units = charge(quota, units)
-    // After a clock was set back, the booking must not fall into a period that the quota has left.
-    endedAt = Math.max(now, quota.periodStartedAt)
+    endedAt = bookedAt(quota, now)
     quota.isChanged = true
     user.lastUsedAt = Math.max(user.lastUsedAt ?? 0, entry.startedAt)
     // An abandoned request was counted as a prompt when it was abandoned.
@@ -95,14 +102,7 @@ function takeBack(userId: string, quota: LoadedQuota, units: number, { now, chan
   const missing = Math.max(0, units - quota.used)
   quota.used -= units - missing
   if (missing === 0) return
-  const at = Math.max(now, quota.periodStartedAt)
-  changes.adjusted.push({
-    id: createSortableId('adj_', at),
-    userId,
-    family: quota.family,
-    units: missing,
-    at,
-  })
+  changes.adjusted.push(toAdjustment(quota, missing, { userId, route: '/usage', now }))
 }
 
 function usageOf(settlement: Settlement, entry: OpenEntry): Usage {

@@ -1,12 +1,13 @@
-import type { QuotaState, UserState } from '#core/admission.ts'
+import type { UserState } from '#core/admission.ts'
 import { placeOf } from '#core/network.ts'
+import type { Quotas } from '#storage/quotas/account.ts'
 
 /** What a batch works with: the users, quotas and entries that an engine has loaded and locked. */
 export interface LoadedUser extends UserState {
   /** By what the engine finds the user's row: the id, or a number that leads there without an index. */
   readonly rowKey: string | number
   /** By family; the quota of a family that was never used is added with the first ask for it. */
-  readonly quotas: Map<string, LoadedQuota>
+  readonly quotas: Quotas
   readonly places: Places
   readonly nickname?: string
   disabledAt?: number
@@ -37,18 +38,6 @@ export function createPlaces(seen: () => readonly SeenAddress[]): Places {
   }
 }
 
-export interface LoadedQuota extends QuotaState {
-  readonly family: string
-  /** The quota has a stored row. */
-  isStored: boolean
-  extra: number
-  used: number
-  reserved: number
-  openRequests: number
-  periodStartedAt: number
-  isChanged: boolean
-}
-
 /** An entry that may still be settled: it is open, or it was abandoned and can be corrected by a late settlement. */
 export interface OpenEntry {
   readonly id: string
@@ -72,22 +61,4 @@ export interface LoadedState {
   readonly entryOf: (requestId: string) => OpenEntry | 'closed' | undefined
   /** Whether an event was counted before. */
   readonly hasEvent: (eventId: string) => boolean
-}
-
-/** A user's quota of a family, made where the family was never used. */
-export function quotaOf(user: LoadedUser, family: string): LoadedQuota {
-  const known = user.quotas.get(family)
-  if (known) return known
-  const made = {
-    family,
-    isStored: false,
-    extra: 0,
-    used: 0,
-    reserved: 0,
-    openRequests: 0,
-    periodStartedAt: 0,
-    isChanged: false,
-  }
-  user.quotas.set(family, made)
-  return made
 }

@@ -1,8 +1,9 @@
 import { toSum, toUnits } from '#core/units.ts'
 import type { Usage } from '#core/usage.ts'
 import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
+import type { Adjustment } from '#storage/quotas/account.ts'
 import { kindColumns, usageSums } from '#storage/schema/columns.ts'
-import type { Adjustment, ClosedEntry, CountedEvent, EntryBeside, NewEntry } from './changes.ts'
+import type { ClosedEntry, CountedEvent, EntryBeside, NewEntry } from './changes.ts'
 import type { RollUp } from './roll-ups.ts'
 
 /**
@@ -170,8 +171,8 @@ function toBookedValues(booked: Booked, instance: string): BookedValues {
 }
 
 export function toBookedAdjustment(adjusted: Adjustment, instance: string): BookedValues {
-  const { id, userId, family, at } = adjusted
-  const kind = ['adjustment', '/usage', family, '', 'settled'] as const
+  const { id, userId, route, family, at } = adjusted
+  const kind = ['adjustment', route, family, '', 'settled'] as const
   return [id, userId, ...kind, 0, 0, 0, 0, 0, 0, 0, 0, adjusted.units, null, null, instance, at, at]
 }
 

@@ -1,12 +1,8 @@
 import type { SecretMemo } from '#lib/secret-memo.ts'
-import { toLoadedQuota, toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/ledger/rows.ts'
-import {
-  createPlaces,
-  type LoadedQuota,
-  type LoadedState,
-  type LoadedUser,
-  type OpenEntry,
-} from '#storage/ledger/state.ts'
+import { toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/ledger/rows.ts'
+import { createPlaces, type LoadedState, type LoadedUser, type OpenEntry } from '#storage/ledger/state.ts'
+import type { LoadedQuota } from '#storage/quotas/account.ts'
+import { toLoadedQuota } from '#storage/quotas/rows.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import { isPlausible } from '#storage/users/reserved.ts'
 import type { CachedUser, CachedUsers } from './cached-users.ts'

@@ -4,6 +4,7 @@ import { addressesMax, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
+import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { Draft } from './draft.ts'
@@ -57,7 +58,7 @@ async function addDrafts(
   const ids = rows.map((row) => row.id)
   let parts = await readUserParts(trx, ids)
   const odd = ids.filter((id) =>
-    parts.quotasOf(id).some((quota) => !isPlausible(quota.reserved, quota.open_requests)),
+    parts.quotasOf(id).some((quota) => !isPlausible(quota.reserved, quota.openRequests)),
   )
   if (odd.length > 0) {
     await addUpReservedOf(trx, odd)
@@ -74,8 +75,7 @@ async function addDrafts(
       profile: toProfile(row, parts.addressesOf(row.id)),
       expirySetAt: row.expiry_set_at,
       addressesChanged: false,
-      quotas: new Map(parts.quotasOf(row.id).map((quota) => [quota.family, { ...quota }])),
-      quotasChanged: new Set(),
+      quotas: new Map(parts.quotasOf(row.id).map((quota) => [quota.family, quota])),
       adjustments: [],
     }
     drafts.set(row.id, draft)
@@ -98,14 +98,15 @@ export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: 
     expirySetAt: null,
     addressesChanged: false,
     quotas: new Map(),
-    quotasChanged: new Set(),
     adjustments: [],
   }
 }
 
+/** @param instance the name of this process in the entries of adjustments */
 export async function saveDrafts(
   trx: Transaction<Schema>,
   drafts: readonly Draft[],
+  instance: string,
   now: number,
 ): Promise<void> {
   for (const chunk of chunksOf(drafts, usersAtOnce)) {
@@ -113,18 +114,20 @@ export async function saveDrafts(
       trx,
       chunk.map((draft) => toColumns(draft.profile, draft)),
     )
-    const quotas = chunk.flatMap((draft) =>
-      [...draft.quotasChanged].flatMap((family) => draft.quotas.get(family) ?? []),
-    )
-    await saveQuotas(trx, quotas)
-    await saveAdjustments(
+    await saveQuotas(
       trx,
-      chunk.flatMap((draft) => draft.adjustments),
+      chunk.flatMap(({ id: userId, quotas }) => changedOf(quotas).map((quota) => ({ userId, quota }))),
     )
+    const adjustments = chunk.flatMap((draft) => draft.adjustments)
+    await saveAdjustments(trx, adjustments, instance)
   }
   for (const draft of drafts) {
     if (draft.addressesChanged) await replaceAddresses(trx, draft, now)
   }
+}
+
+function changedOf(quotas: Quotas): readonly LoadedQuota[] {
+  return [...quotas.values()].filter(({ isChanged }) => isChanged)
 }
 
 async function saveProfiles(trx: Transaction<Schema>, rows: readonly ProfileColumns[]): Promise<void> {

@@ -1,10 +1,9 @@
-import { type Policy, periodOf, viewQuota } from '#core/admission.ts'
+import type { Policy } from '#core/admission.ts'
 import type { Issue } from '#core/errors.ts'
-import { addUnits, countMessage } from '#core/units.ts'
+import { countMessage } from '#core/units.ts'
 import { setsExpiry, type UserEdit, type UserProfile } from '#core/user-edit.ts'
-import type { EntryRow, QuotaRow } from '#storage/schema/tables.ts'
-import { adjustUsed, emptyQuota, rollQuota } from './quota-changes.ts'
-import { toQuotaState } from './rows.ts'
+import type { Adjustment, Quotas } from '#storage/quotas/account.ts'
+import { createAccountEditor } from './draft-account.ts'
 
 /** A user while edits are applied: the rows as read, and the changes to write. */
 export interface Draft {
@@ -18,9 +17,8 @@ export interface Draft {
   /** When the expiry was written, epoch milliseconds; null where an earlier version wrote it, or it was never set. */
   expirySetAt: number | null
   addressesChanged: boolean
-  readonly quotas: Map<string, QuotaRow>
-  readonly quotasChanged: Set<string>
-  readonly adjustments: EntryRow[]
+  readonly quotas: Quotas
+  readonly adjustments: Adjustment[]
 }
 
 /** Applies edits to drafts; reads and writes no rows, except through `countUsedSince`. */
@@ -50,93 +48,54 @@ export interface DraftEditor {
 
 const routes = { edit: '/admin/users', reset: '/admin/users/{token}/quota/reset' } as const
 
-/** @param instance the name of this process in the entries of adjustments */
-export function createDraftEditor(policy: Policy, instance: string): DraftEditor {
-  function viewOf(draft: Draft, family: string, now: number) {
-    const stored = draft.quotas.get(family)
-    return viewQuota(draft.profile, family, stored && toQuotaState(stored), policy, now)
-  }
+export function createDraftEditor(policy: Policy): DraftEditor {
+  const account = createAccountEditor(policy)
 
-  /** A family's quota, rolled over to the period of `now`, so that it can be changed. */
-  function currentQuota(draft: Draft, family: string, now: number): QuotaRow {
-    const quota = quotaOf(draft, family)
-    rollQuota(quota, policy.periodAt(periodOf(draft.profile.limits, policy), now).startAt)
-    draft.quotasChanged.add(family)
-    return quota
-  }
-
-  function setUsed(draft: Draft, family: string, used: number, route: string, now: number): void {
-    if (viewOf(draft, family, now).used === used) return
-    const entry = adjustUsed(currentQuota(draft, family, now), used, { instance, route, now })
-    if (entry) draft.adjustments.push(entry)
-  }
-
-  function addExtra(draft: Draft, family: string, units: number, now: number): readonly Issue[] {
-    const path = `quotaExtra.${family}`
-    const { limit, extra: before } = viewOf(draft, family, now)
-    if (limit === undefined) return [{ path, message: 'has no limit that could be added to' }]
-    const extra = before + units
-    if (extra < 0) return [{ path, message: `only ${before} were added in this period` }]
-    if (!Number.isSafeInteger(limit + units))
-      return [{ path, message: 'would come to more than can be counted' }]
-    if (units !== 0) currentQuota(draft, family, now).extra = extra
+  /** Counts of a whole answer that is put back: each is taken where no less stands already. */
+  function setCounts(draft: Draft, { quotaUsed = {}, standing }: UserEdit, now: number): readonly Issue[] {
+    const counts = Object.entries(standing?.quotaUsed ?? {})
+    const beyond = counts.filter(([family, used]) => used > account.viewOf(draft, family, now).used)
+    if (beyond.length > 0)
+      return beyond.map(([family]) => ({ path: `quotaUsed.${family}`, message: countMessage }))
+    for (const [family, used] of [...Object.entries(quotaUsed), ...counts])
+      account.setUsed(draft, family, used, { route: routes.edit, now })
     return []
   }
 
   return {
-    async recountIfPeriodChanged(draft, profile, now, countUsedSince) {
-      const period = periodOf(profile.limits, policy)
-      if (period === periodOf(draft.profile.limits, policy)) return
-      const { startAt } = policy.periodAt(period, now)
-      for (const quota of draft.quotas.values()) {
-        const pending = draft.adjustments.filter(({ family }) => family === quota.family)
-        const booked = await countUsedSince(draft.id, quota.family, startAt)
-        quota.extra = viewQuota(draft.profile, quota.family, toQuotaState(quota), policy, now).extra
-        quota.used = pending.reduce((sum, { units }) => addUnits(sum, units), booked)
-        quota.period_started_at = startAt
-        // The count may have been lowered by usage that the shorter period does not include.
-        const entry = quota.used < 0 && adjustUsed(quota, 0, { instance, route: routes.edit, now })
-        if (entry) draft.adjustments.push(entry)
-        draft.quotasChanged.add(quota.family)
-      }
-    },
+    recountIfPeriodChanged: (draft, profile, now, countUsedSince) =>
+      account.recountIfPeriodChanged(draft, profile, { route: routes.edit, now }, countUsedSince),
 
     applyEdit(draft, edit, profile, now, isSecond) {
-      const isFirst = draft.isNew && !isSecond
-      if (setsExpiry(isFirst ? undefined : draft.profile, edit)) draft.expirySetAt = now
-      const before = isFirst ? [] : draft.profile.addresses
-      if (before.join(' ') !== profile.addresses.join(' ')) draft.addressesChanged = true
-      draft.profile = profile
-      if (!draft.isNew && !isSecond && !isUpkeep(edit)) draft.revision += 1
-      for (const [family, limit] of Object.entries(edit.quotaLimits ?? {})) {
-        const quota = quotaOf(draft, family)
-        if (quota.quota_limit === limit) continue
-        quota.quota_limit = limit
-        draft.quotasChanged.add(family)
-      }
+      changeProfile(draft, edit, profile, now, isSecond)
+      for (const [family, limit] of Object.entries(edit.quotaLimits ?? {}))
+        account.setLimit(draft, family, limit)
       const reset = edit.quotaReset === 'all' ? [...draft.quotas.keys()] : (edit.quotaReset ?? [])
-      for (const family of reset) setUsed(draft, family, 0, routes.reset, now)
-      const standing = Object.entries(edit.standing?.quotaUsed ?? {})
-      const beyond = standing.filter(([family, used]) => used > viewOf(draft, family, now).used)
-      if (beyond.length > 0)
-        return beyond.map(([family]) => ({ path: `quotaUsed.${family}`, message: countMessage }))
-      for (const [family, used] of [...Object.entries(edit.quotaUsed ?? {}), ...standing])
-        setUsed(draft, family, used, routes.edit, now)
+      for (const family of reset) account.setUsed(draft, family, 0, { route: routes.reset, now })
+      const issues = setCounts(draft, edit, now)
+      if (issues.length > 0) return issues
       return Object.entries(edit.quotaExtra ?? {}).flatMap(([family, units]) =>
-        addExtra(draft, family, units, now),
+        account.addExtra(draft, family, units, now),
       )
     },
 
-    isLimited: (draft, family, now) => viewOf(draft, family, now).limit !== undefined,
+    isLimited: (draft, family, now) => account.viewOf(draft, family, now).limit !== undefined,
   }
 }
 
-function quotaOf(draft: Draft, family: string): QuotaRow {
-  const known = draft.quotas.get(family)
-  if (known) return known
-  const made = emptyQuota(draft.id, family)
-  draft.quotas.set(family, made)
-  return made
+function changeProfile(
+  draft: Draft,
+  edit: UserEdit,
+  profile: UserProfile,
+  now: number,
+  isSecond: boolean,
+): void {
+  const isFirst = draft.isNew && !isSecond
+  if (setsExpiry(isFirst ? undefined : draft.profile, edit)) draft.expirySetAt = now
+  const before = isFirst ? [] : draft.profile.addresses
+  if (before.join(' ') !== profile.addresses.join(' ')) draft.addressesChanged = true
+  draft.profile = profile
+  if (!draft.isNew && !isSecond && !isUpkeep(edit)) draft.revision += 1
 }
 
 /** Whether an edit changes counters only: a user's revision covers the fields that are edited, not the counters. */

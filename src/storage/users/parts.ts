@@ -1,12 +1,13 @@
 import type { Kysely } from 'kysely'
+import type { LoadedQuota } from '#storage/quotas/account.ts'
+import { readQuota } from '#storage/quotas/rows.ts'
 import type { QuotaRow, Schema } from '#storage/schema/tables.ts'
 import { chunksOf } from './quota-changes.ts'
-import { toBoundedQuota } from './rows.ts'
 
 /** The rows of other tables that belong to users. */
 export interface UserParts {
-  /** With figures that are bounded. Throws where a row of this user is damaged. */
-  readonly quotasOf: (userId: string) => readonly QuotaRow[]
+  /** Throws where a row of this user is damaged. */
+  readonly quotasOf: (userId: string) => readonly LoadedQuota[]
   /** In the order in which they were first seen. */
   readonly addressesOf: (userId: string) => readonly string[]
 }
@@ -32,7 +33,7 @@ export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]):
   const quotasById = Map.groupBy(quotas, (quota) => quota.user_id)
   const addressesById = Map.groupBy(addresses, (row) => row.user_id)
   return {
-    quotasOf: (userId) => (quotasById.get(userId) ?? []).map(toBoundedQuota),
+    quotasOf: (userId) => (quotasById.get(userId) ?? []).map(readQuota),
     addressesOf: (userId) => (addressesById.get(userId) ?? []).map(({ address }) => address),
   }
 }

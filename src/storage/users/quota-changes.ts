@@ -1,58 +1,20 @@
 import type { Transaction } from 'kysely'
-import { createSortableId } from '#lib/sortable-id.ts'
+import type { Adjustment, LoadedQuota } from '#storage/quotas/account.ts'
 import type { EntryRow, QuotaRow, Schema } from '#storage/schema/tables.ts'
 
-/**
- * An administrator's changes of a quota. A count is never just overwritten: the difference is booked as an
- * adjustment, so that `used` stays the sum of the ledger.
- */
-export interface AdjustedBy {
-  readonly instance: string
-  /** The route template of the operation. */
-  readonly route: string
-  readonly now: number
-}
-
-export function emptyQuota(userId: string, family: string): QuotaRow {
-  return {
-    user_id: userId,
-    family,
-    quota_limit: null,
-    extra: 0,
-    used: 0,
-    reserved: 0,
-    open_requests: 0,
-    period_started_at: 0,
-  }
-}
-
-/** A quota whose period is over counts from zero, and units added for that period end with it. */
-export function rollQuota(quota: QuotaRow, startAt: number): void {
-  if (quota.period_started_at >= startAt) return
-  quota.used = 0
-  quota.extra = 0
-  quota.period_started_at = startAt
-}
-
-/**
- * Sets the count of a quota whose period is current. Returns the adjustment that explains the difference, if there is
- * one.
- */
-export function adjustUsed(quota: QuotaRow, used: number, by: AdjustedBy): EntryRow | undefined {
-  const units = used - quota.used
-  if (units === 0) return undefined
-  quota.used = used
-  // After a clock was set back, the booking must not fall into a period that the quota has left.
-  return adjustment(quota, units, by, Math.max(by.now, quota.period_started_at))
+/** Writes an administrator's changes of quotas. What metering alone changes (`reserved`) stays as it is stored. */
+export interface ChangedQuota {
+  readonly userId: string
+  readonly quota: LoadedQuota
 }
 
 const rowsAtOnce = 200
 
-export async function saveQuotas(trx: Transaction<Schema>, rows: readonly QuotaRow[]): Promise<void> {
-  for (const chunk of chunksOf(rows, rowsAtOnce)) {
+export async function saveQuotas(trx: Transaction<Schema>, changed: readonly ChangedQuota[]): Promise<void> {
+  for (const chunk of chunksOf(changed, rowsAtOnce)) {
     await trx
       .insertInto('quotas')
-      .values(chunk)
+      .values(chunk.map(toQuotaRow))
       .onConflict((conflict) =>
         conflict.columns(['user_id', 'family']).doUpdateSet((e) => ({
           quota_limit: e.ref('excluded.quota_limit'),
@@ -65,8 +27,16 @@ export async function saveQuotas(trx: Transaction<Schema>, rows: readonly QuotaR
   }
 }
 
-export async function saveAdjustments(trx: Transaction<Schema>, rows: readonly EntryRow[]): Promise<void> {
-  for (const chunk of chunksOf(rows, rowsAtOnce)) await trx.insertInto('entries').values(chunk).execute()
+/** @param instance the name of this process in the entries */
+export async function saveAdjustments(
+  trx: Transaction<Schema>,
+  adjustments: readonly Adjustment[],
+  instance: string,
+): Promise<void> {
+  for (const chunk of chunksOf(adjustments, rowsAtOnce)) {
+    const rows = chunk.map((adjustment) => toEntryRow(adjustment, instance))
+    await trx.insertInto('entries').values(rows).execute()
+  }
 }
 
 /** Splits a list: databases limit the parameters of a statement. */
@@ -76,13 +46,26 @@ export function chunksOf<T>(items: readonly T[], size: number): T[][] {
   return chunks
 }
 
-function adjustment(quota: QuotaRow, units: number, by: AdjustedBy, at: number): EntryRow {
+function toQuotaRow({ userId, quota }: ChangedQuota): QuotaRow {
   return {
-    id: createSortableId('adj_', at),
-    user_id: quota.user_id,
-    kind: 'adjustment',
-    route: by.route,
+    user_id: userId,
     family: quota.family,
+    quota_limit: quota.limit ?? null,
+    extra: quota.extra,
+    used: quota.used,
+    reserved: quota.reserved,
+    open_requests: quota.openRequests,
+    period_started_at: quota.periodStartedAt,
+  }
+}
+
+function toEntryRow({ id, userId, route, family, units, at }: Adjustment, instance: string): EntryRow {
+  return {
+    id,
+    user_id: userId,
+    kind: 'adjustment',
+    route,
+    family,
     model: '',
     state: 'settled',
     hold: 0,
@@ -98,7 +81,7 @@ function adjustment(quota: QuotaRow, units: number, by: AdjustedBy, at: number):
     error_code: null,
     upstream: null,
     address: null,
-    instance: by.instance,
+    instance,
     started_at: at,
     ended_at: at,
     duration_ms: null,

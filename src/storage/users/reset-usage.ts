@@ -1,11 +1,13 @@
 import type { Kysely, Transaction } from 'kysely'
-import { type Policy, periodOf } from '#core/admission.ts'
+import type { Policy } from '#core/admission.ts'
+import { adjustUsed, periodStartOf, rollOver } from '#storage/quotas/account.ts'
+import { readQuota } from '#storage/quotas/rows.ts'
 import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset } from '#storage/store.ts'
 import { toLimits } from './limit-columns.ts'
-import { adjustUsed, rollQuota, saveAdjustments, saveQuotas } from './quota-changes.ts'
-import { type StoredUser, toBoundedQuota } from './rows.ts'
+import { saveAdjustments, saveQuotas } from './quota-changes.ts'
+import type { StoredUser } from './rows.ts'
 
 const route = '/admin/quota/reset'
 
@@ -56,23 +58,23 @@ export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: s
     const query = trx.selectFrom('quotas').selectAll().where('user_id', 'in', ids).where('used', '<>', 0)
     const stored = await (families === 'all' ? query : query.where('family', 'in', [...families])).execute()
     // A count that cannot be read stays as it is, and keeps no other from being reset.
-    const { items: quotas } = readEach(
-      stored.map((row) => ({ ...row, id: row.user_id })),
-      ({ id: _, ...row }) => toBoundedQuota(row),
+    const { items: changed } = readEach(
+      stored.map((row) => ({ row, id: row.user_id })),
+      ({ row, id: userId }) => ({ userId, quota: readQuota(row) }),
     )
-    const adjustments = quotas.flatMap((quota) => {
-      rollQuota(quota, startOf.get(quota.user_id) ?? 0)
-      return adjustUsed(quota, 0, { instance, route, now }) ?? []
+    const adjustments = changed.flatMap(({ userId, quota }) => {
+      rollOver(quota, startOf.get(userId) ?? 0)
+      return adjustUsed(quota, 0, { userId, route, now }) ?? []
     })
-    await saveQuotas(trx, quotas)
-    await saveAdjustments(trx, adjustments)
-    return new Set(adjustments.map((entry) => entry.user_id)).size
+    await saveQuotas(trx, changed)
+    await saveAdjustments(trx, adjustments, instance)
+    return new Set(adjustments.map(({ userId }) => userId)).size
   }
 
   /** When the current period began; 0 if the stored period is damaged. The count is then reset in its old period. */
   function startAtOf(row: StoredUser, now: number): number {
     try {
-      return policy.periodAt(periodOf(toLimits(row), policy), now).startAt
+      return periodStartOf(toLimits(row), policy, now)
     } catch {
       return 0
     }

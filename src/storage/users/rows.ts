@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import { shownPartOf } from '#core/access-token.ts'
-import { type Policy, type QuotaState, viewQuota } from '#core/admission.ts'
+import { type Policy, viewQuota } from '#core/admission.ts'
 import { toCount } from '#core/units.ts'
 import {
   type UnreadableUser,
@@ -13,8 +13,9 @@ import {
 import type { UserProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
 import { present } from '#lib/present.ts'
+import type { LoadedQuota } from '#storage/quotas/account.ts'
 import { integer, optional } from '#storage/schema/columns.ts'
-import type { QuotaRow, UserRow } from '#storage/schema/tables.ts'
+import type { UserRow } from '#storage/schema/tables.ts'
 import { toLimitColumns, toLimits } from './limit-columns.ts'
 
 /** Converts between a user's rows and the user. A row with an invalid value is a bug, and throws. */
@@ -25,20 +26,19 @@ export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
 
 export function toUser(
   row: StoredUser,
-  quotas: readonly QuotaRow[],
+  quotas: readonly LoadedQuota[],
   addresses: readonly string[],
   parts: { readonly vault: Vault; readonly policy: Policy; readonly now: number },
 ): User {
   const profile = toProfile(row, addresses)
-  const view = (quota: QuotaRow): UserQuota => {
-    const state = toQuotaState(quota)
-    const { used, reserved, extra } = viewQuota(profile, quota.family, state, parts.policy, parts.now)
+  const view = (quota: LoadedQuota): UserQuota => {
+    const { used, reserved, extra } = viewQuota(profile, quota.family, quota, parts.policy, parts.now)
     return {
       used,
-      reserved,
+      reserved: toCount(reserved),
       extra,
-      openRequests: quota.open_requests,
-      ...(quota.quota_limit !== null && { limit: quota.quota_limit }),
+      openRequests: toCount(quota.openRequests),
+      ...(quota.limit !== undefined && { limit: quota.limit }),
     }
   }
   return {
@@ -139,29 +139,6 @@ export function toColumns(
     revision: draft.revision,
     admin_note: profile.adminNote ?? null,
     meta: profile.meta ? JSON.stringify(profile.meta) : null,
-  }
-}
-
-/** Any stored quota with its figures bounded. */
-export function toBoundedQuota(row: QuotaRow): QuotaRow {
-  return {
-    ...row,
-    quota_limit: optional(row.quota_limit, integer),
-    extra: integer(row.extra),
-    used: toCount(integer(row.used)),
-    reserved: toCount(integer(row.reserved)),
-    open_requests: toCount(integer(row.open_requests)),
-    period_started_at: integer(row.period_started_at),
-  }
-}
-
-export function toQuotaState(row: QuotaRow): QuotaState {
-  return {
-    extra: row.extra,
-    used: row.used,
-    reserved: row.reserved,
-    periodStartedAt: row.period_started_at,
-    ...(row.quota_limit !== null && { limit: row.quota_limit }),
   }
 }
 
