@@ -191,7 +191,7 @@ for (const database of databases) {
         answer: named,
       })
       await play({ send: { method: 'GET', path: '/admin/users/sound-one' }, status: 404 })
-      await tables.change(`insert into quotas (user_id, family, extra, used, reserved, open_requests, period_started_at)
+      await tables.change(`insert into quotas (user_id, family, period_bonus, used, reserved, open_requests, period_started_at)
         values ('${user.id}', 'turbo', 0, 0, 0, 0, 0)`)
       const resetAll = { method: 'POST', path: '/admin/quota/reset', body: {} } as const
       await play({ send: resetAll, status: 200 })

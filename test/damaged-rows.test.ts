@@ -56,7 +56,7 @@ for (const kind of databases) {
         for (const userId of [sound, broken])
           await book(server.store, { userId, at: startAt, family: 'turbo' })
         for (const column of [
-          'extra',
+          'period_bonus',
           'used',
           'reserved',
           'open_requests',

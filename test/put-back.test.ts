@@ -99,7 +99,7 @@ for (const kind of databases) {
           "period = 'fortnightly'",
           "type = 'odd'",
           "meta = '7'",
-          "sealed = 'x'",
+          "token_encrypted = 'x'",
         ]
         for (const damage of damages) {
           const created = await server.store.users.insertUser({}, startAt)
@@ -125,7 +125,7 @@ for (const kind of databases) {
           const path = `/admin/users/${by}?disabledReason=left`
           const { status, body } = await ask(server, 'DELETE', path)
           const said = { id, disabledAt: server.clock.now, disabledReason: 'left' }
-          const isSealed = damage.startsWith('sealed')
+          const isSealed = damage.startsWith('token_encrypted')
           assert.equal(status, 200, damage)
           assert.partialDeepStrictEqual(body, isSealed ? said : { ...said, token: accessToken }, damage)
           assert.equal('token' in body, !isSealed, damage)

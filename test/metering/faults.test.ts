@@ -243,7 +243,7 @@ for (const { name, create } of databases) {
         })
         const beyond = '9223372036854775807'
         const sets = [
-          'update quotas set reserved = X, used = X, extra = X, open_requests = 7',
+          'update quotas set reserved = X, used = X, period_bonus = X, open_requests = 7',
           'update users set prompt_count = X',
           "update entries set hold = X, input_estimate = X where id <> 'r1'",
         ]

@@ -24,6 +24,7 @@ const released: Readonly<Record<number, string>> = {
   6: '9fc969d505048e0a',
   7: '4af9cc8b977a457d',
   8: 'e20a1d6dff276b5e',
+  9: '556571a82f52e31a',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

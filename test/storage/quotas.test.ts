@@ -155,8 +155,8 @@ for (const { name, create: createDatabase } of databases) {
           const tomorrow = now + dayMs
           assert.equal((await quotaOf(store, ann.id, 'claude', tomorrow))?.extra, 0)
           await use(store, ann, 10, { at: tomorrow })
-          const rows = await database.rows('select extra, used from quotas')
-          assert.deepEqual({ ...rows[0] }, { extra: 0, used: 10 })
+          const rows = await database.rows('select period_bonus, used from quotas')
+          assert.deepEqual({ ...rows[0] }, { period_bonus: 0, used: 10 })
           await assertInvariants(database)
         },
         daily,

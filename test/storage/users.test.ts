@@ -310,8 +310,11 @@ for (const { name, create: createDatabase } of databases) {
           promptCount: most,
           ...{ createdAt: most, lastUsedAt: most, disabledAt: most, expiresAt: most },
         })
+        // That version's name of the column.
+        await database.change('alter table quotas rename column period_bonus to extra')
         for (const step of bounds.statements.filter((text) => text.startsWith('update')))
           await database.change(step)
+        await database.change('alter table quotas rename column extra to period_bonus')
         assert.deepEqual(await store.users.findUser({ id: ann.id }, now), ann)
         const healed = await store.users.findUser({ id: bob.id }, now)
         const end = 8.64e15

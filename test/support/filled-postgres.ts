@@ -53,7 +53,7 @@ async function fillUsers(client: pg.Client, masterKey: Uint8Array, { users, now 
     const lookups = numbers.map((number) => vault.lookupOf(`filled-${number}`))
     const sealed = numbers.map((number) => vault.seal(`filled-${number}`, filledUserId(number)))
     await client.query(
-      `insert into users (id, lookup, sealed, shown, search, type, nickname, created_at, last_used_at, expires_at)
+      `insert into users (id, token_hmac, token_encrypted, token_hint, search, type, nickname, created_at, last_used_at, expires_at)
        select ${userIdOf('n')}, lookup, sealed, 'fill', 'user ' || n,
          case when n % 100 = 0 then 'temporary' else 'normal' end, case when n % 3 = 0 then 'user ' || n end,
          ${now - 400 * dayMs} + n * 1000, ${now} - n,

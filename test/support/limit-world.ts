@@ -146,7 +146,7 @@ function createWorld(
       return {
         user,
         quota: await json(`/admin/users/${id}/quota`),
-        rate: await database.rows(`select arrival_at from users where id = '${id}'`),
+        rate: await database.rows(`select rate_tat from users where id = '${id}'`),
         addresses: await rowsOf('addresses', id, 'address'),
         quotas: await rowsOf('quotas', id, 'family'),
         entries: await rowsOf('entries', id, 'id'),

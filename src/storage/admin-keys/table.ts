@@ -17,11 +17,11 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
         const row = await db
           .selectFrom('admin_keys')
           .selectAll()
-          .where('lookup', '=', lookup)
+          .where('key_hmac', '=', lookup)
           .executeTakeFirst()
         // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever
         // the index does.
-        if (!row || !timingSafeEqual(Buffer.from(row.lookup), Buffer.from(lookup))) return undefined
+        if (!row || !timingSafeEqual(Buffer.from(row.key_hmac), Buffer.from(lookup))) return undefined
         const key = toAdminKey(row)
         return isLive(key, now) ? key : undefined
       },
@@ -41,7 +41,7 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
         const row = {
           id: createSortableId('adk_', now),
           name: key.name,
-          lookup: vault.lookupOf(`admin ${key.secret}`),
+          key_hmac: vault.lookupOf(`admin ${key.secret}`),
           scopes: key.scopes.join(' '),
           created_at: now,
           expires_at: key.expiresAt ?? null,

@@ -18,7 +18,7 @@ const userColumnNames = [
   'disabled_at',
   'disabled_reason',
   'expires_at',
-  'arrival_at',
+  'rate_tat',
   'last_used_at',
   'prompt_count',
   'nickname',
@@ -41,7 +41,7 @@ export function toLoadedUser(
   const disabledAt = optional(row[at.disabled_at], integer)
   const disabledReason = optional(row[at.disabled_reason], text)
   const expiresAt = optional(row[at.expires_at], integer)
-  const arrivalAt = row[at.arrival_at]
+  const arrivalAt = row[at.rate_tat]
   const nickname = optional(row[at.nickname], text)
   return {
     id,

@@ -52,7 +52,7 @@ function adds<Table extends UsageTable>(table: Table, columns: readonly ColumnOf
   return inserts(table, columns, addingUsage(table, columns))
 }
 
-const quotaValues = ['extra', 'used', 'reserved', 'open_requests', 'period_started_at'] as const
+const quotaValues = ['period_bonus', 'used', 'reserved', 'open_requests', 'period_started_at'] as const
 
 /** All that a batch may write. */
 export const writes = {
@@ -61,7 +61,7 @@ export const writes = {
   book: inserts('entries', bookedColumns),
   late: inserts('user_requests', ['user_id', 'id'], 'on conflict do nothing'),
   event: inserts('usage_events', ['id', 'counted_at']),
-  user: updates('users', ['arrival_at', 'last_used_at', 'prompt_count'], ['id']),
+  user: updates('users', ['rate_tat', 'last_used_at', 'prompt_count'], ['id']),
   block: updates('users', ['disabled_at', 'disabled_reason'], ['id'], 'revision = revision + 1'),
   // Updating an existing row costs half of an upsert.
   quota: updates('quotas', quotaValues, ['user_id', 'family']),

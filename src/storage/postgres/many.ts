@@ -10,7 +10,7 @@ const texts: ReadonlySet<string> = new Set([
 ])
 
 function typeOf(column: string): string {
-  if (column === 'arrival_at') return 'double precision'
+  if (column === 'rate_tat') return 'double precision'
   return texts.has(column) ? 'text' : 'bigint'
 }
 

@@ -9,7 +9,7 @@ import { insertMany, updateMany } from './many.ts'
 import { nameOn } from './session.ts'
 
 /** Selects the users of a batch. */
-const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
+const theirs = 'u.token_hmac = any($1::text[]) or u.id = any($2::text[])'
 
 /**
  * A plan that was made while a table was small would scan all of it for ever after, so such plans are ruled out. What
@@ -18,11 +18,11 @@ const theirs = 'u.lookup = any($1::text[]) or u.id = any($2::text[])'
  */
 export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
-  users: `select ${userColumns}, (select value from facts where name = '${belowName}'), lookup from users u where ${theirs} order by id || '' for update`,
+  users: `select ${userColumns}, (select value from facts where name = '${belowName}'), token_hmac from users u where ${theirs} order by id || '' for update`,
   quotas: `select user_id, ${quotaColumns} from quotas where user_id = any($1::text[])`,
   strangeQuotas: `select u.id, q.* from users u
     cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q
-    where u.lookup = any($1::text[])`,
+    where u.token_hmac = any($1::text[])`,
   entries: `select id, ${entryColumns} from entries where id = any($1::text[])`,
   events: 'select id from usage_events where id = any($1::text[])',
   addresses: `select u.id, a.* from users u

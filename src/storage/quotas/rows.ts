@@ -11,7 +11,7 @@ export const quotaColumnNames = [
   'reserved',
   'open_requests',
   'period_started_at',
-  'extra',
+  'period_bonus',
 ] as const
 
 /** Reads a row of named values, as the one below. */

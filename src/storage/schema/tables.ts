@@ -22,9 +22,11 @@ export interface Schema {
 
 export interface UserRow extends LimitColumns {
   id: string
-  lookup: string
-  sealed: string
-  shown: string
+  /** The keyed hash by which the access token is found. */
+  token_hmac: string
+  token_encrypted: string
+  /** The part of the access token that may be shown. */
+  token_hint: string
   /** The text that a search looks at: nickname, id and token hint, in lower case. */
   search: string
   type: string
@@ -37,7 +39,8 @@ export interface UserRow extends LimitColumns {
   expires_at: number | null
   /** When `expires_at` was written; null where an earlier version wrote it, as one that was still ahead. */
   expiry_set_at: number | null
-  arrival_at: ColumnType<number | null, number | null | undefined, number | null>
+  /** The theoretical arrival time of the rate limit's next request. */
+  rate_tat: ColumnType<number | null, number | null | undefined, number | null>
   revision: Generated<number>
   admin_note: string | null
   meta: string | null
@@ -48,7 +51,7 @@ export interface QuotaRow {
   family: string
   quota_limit: number | null
   /** Units added to the limit in the period that `period_started_at` began. */
-  extra: number
+  period_bonus: number
   used: number
   reserved: number
   /** Running requests of this family. */
@@ -152,7 +155,7 @@ interface UsageEventRow {
 interface AdminKeyRow {
   id: string
   name: string
-  lookup: string
+  key_hmac: string
   scopes: string
   created_at: number
   expires_at: number | null
@@ -161,7 +164,7 @@ interface AdminKeyRow {
 interface AnswerRow {
   id: string
   fingerprint: string
-  sealed: string
+  answer_encrypted: string
   created_at: number
 }
 

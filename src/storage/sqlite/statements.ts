@@ -19,8 +19,8 @@ export function prepareAll(db: DatabaseSync) {
     ),
     // Changes with every commit of another connection, and with nothing else.
     version: prepare('pragma data_version'),
-    userByLookup: prepare(`select lookup, rowid, ${userColumns} from users where lookup = ?`),
-    userById: prepare(`select lookup, rowid, ${userColumns} from users where id = ?`),
+    userByLookup: prepare(`select token_hmac, rowid, ${userColumns} from users where token_hmac = ?`),
+    userById: prepare(`select token_hmac, rowid, ${userColumns} from users where id = ?`),
     quotas: prepare(`select ${quotaColumns} from quotas where user_id = ?`),
     entry: prepare(`select ${entryColumns} from entries where id = ?`),
     event: prepare('select counted_at from usage_events where id = ?'),

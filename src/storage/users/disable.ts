@@ -24,7 +24,7 @@ export async function disableRow(
       ...(reason !== undefined && { disabled_reason: reason }),
       revision: e('revision', '+', 1),
     }))
-    .where('id' in ref ? 'id' : 'lookup', '=', draftKeyOf(ref, vault))
+    .where('id' in ref ? 'id' : 'token_hmac', '=', draftKeyOf(ref, vault))
     .returning('id')
     .executeTakeFirst()
   if (row) await announce?.(trx, [row.id])

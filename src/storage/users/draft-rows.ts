@@ -32,7 +32,7 @@ export async function loadDrafts(
   const lookups = refs.flatMap((ref) => ('id' in ref ? [] : [draftKeyOf(ref, vault)]))
   const ids = new Set(refs.flatMap((ref) => ('id' in ref ? [ref.id] : [])))
   for (const chunk of chunksOf([...new Set(lookups)], usersAtOnce)) {
-    const rows = await trx.selectFrom('users').select('id').where('lookup', 'in', chunk).execute()
+    const rows = await trx.selectFrom('users').select('id').where('token_hmac', 'in', chunk).execute()
     for (const { id } of rows) ids.add(id)
   }
   const drafts = new Map<string, Draft>()
@@ -68,9 +68,9 @@ async function addDrafts(
     const draft: Draft = {
       id: row.id,
       accessToken: unsealed(row, vault),
-      lookup: row.lookup,
+      tokenHmac: row.token_hmac,
       isNew: false,
-      sealed: row.sealed,
+      tokenEncrypted: row.token_encrypted,
       revision: integer(row.revision),
       profile: toProfile(row, parts.addressesOf(row.id)),
       expirySetAt: row.expiry_set_at,
@@ -79,7 +79,7 @@ async function addDrafts(
       adjustments: [],
     }
     drafts.set(row.id, draft)
-    drafts.set(row.lookup, draft)
+    drafts.set(row.token_hmac, draft)
   }
 }
 
@@ -90,9 +90,9 @@ export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: 
   return {
     id,
     accessToken,
-    lookup: vault.lookupOf(accessToken),
+    tokenHmac: vault.lookupOf(accessToken),
     isNew: true,
-    sealed: vault.seal(accessToken, id),
+    tokenEncrypted: vault.seal(accessToken, id),
     revision: 1,
     profile,
     expirySetAt: null,

@@ -9,9 +9,9 @@ import { createAccountEditor } from './draft-account.ts'
 export interface Draft {
   readonly id: string
   readonly accessToken: string
-  readonly lookup: string
+  readonly tokenHmac: string
   readonly isNew: boolean
-  readonly sealed: string
+  readonly tokenEncrypted: string
   revision: number
   profile: UserProfile
   /** When the expiry was written, epoch milliseconds; null where an earlier version wrote it, or it was never set. */

@@ -27,7 +27,7 @@ export async function findAnswer(
   const row = await trx.selectFrom('answers').selectAll().where('id', '=', id).executeTakeFirst()
   if (!row) return undefined
   if (row.fingerprint !== idempotencyKey.fingerprint) return { kind: 'other' }
-  const user: User & { quotas: [string, never][] } = JSON.parse(vault.unseal(row.sealed, id))
+  const user: User & { quotas: [string, never][] } = JSON.parse(vault.unseal(row.answer_encrypted, id))
   return { kind: 'same', user: { ...user, quotas: new Map(user.quotas) } }
 }
 
@@ -39,9 +39,9 @@ export async function keepAnswer(
   now: number,
 ): Promise<void> {
   const id = vault.lookupOf(idempotencyKey.key)
-  const sealed = vault.seal(JSON.stringify({ ...user, quotas: [...user.quotas] }), id)
+  const encrypted = vault.seal(JSON.stringify({ ...user, quotas: [...user.quotas] }), id)
   await trx
     .insertInto('answers')
-    .values({ id, fingerprint: idempotencyKey.fingerprint, sealed, created_at: now })
+    .values({ id, fingerprint: idempotencyKey.fingerprint, answer_encrypted: encrypted, created_at: now })
     .execute()
 }

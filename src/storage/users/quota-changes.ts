@@ -18,7 +18,7 @@ export async function saveQuotas(trx: Transaction<Schema>, changed: readonly Cha
       .onConflict((conflict) =>
         conflict.columns(['user_id', 'family']).doUpdateSet((e) => ({
           quota_limit: e.ref('excluded.quota_limit'),
-          extra: e.ref('excluded.extra'),
+          period_bonus: e.ref('excluded.period_bonus'),
           used: e.ref('excluded.used'),
           period_started_at: e.ref('excluded.period_started_at'),
         })),
@@ -51,7 +51,7 @@ function toQuotaRow({ userId, quota }: ChangedQuota): QuotaRow {
     user_id: userId,
     family: quota.family,
     quota_limit: quota.limit ?? null,
-    extra: quota.extra,
+    period_bonus: quota.extra,
     used: quota.used,
     reserved: quota.reserved,
     open_requests: quota.openRequests,

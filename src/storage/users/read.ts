@@ -63,7 +63,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
         const query = db.selectFrom('users').selectAll()
         const row = await ('id' in ref
           ? query.where('id', '=', ref.id)
-          : query.where('lookup', '=', vault.lookupOf(ref.accessToken))
+          : query.where('token_hmac', '=', vault.lookupOf(ref.accessToken))
         ).executeTakeFirst()
         return row && (await usersOf(db, [row], { vault, policy, now }))[0]
       },
@@ -92,7 +92,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
       async knowsAccessToken(accessToken) {
         const lookup = vault.lookupOf(accessToken)
         return (
-          (await db.selectFrom('users').select('id').where('lookup', '=', lookup).executeTakeFirst()) !==
+          (await db.selectFrom('users').select('id').where('token_hmac', '=', lookup).executeTakeFirst()) !==
           undefined
         )
       },

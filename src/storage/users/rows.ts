@@ -22,7 +22,7 @@ import { toLimitColumns, toLimits } from './limit-columns.ts'
 export type StoredUser = Selectable<UserRow>
 
 /** The columns that an administrator's edit writes, which excludes the rate limit's state. */
-export type ProfileColumns = Omit<StoredUser, 'arrival_at'>
+export type ProfileColumns = Omit<StoredUser, 'rate_tat'>
 
 export function toUser(
   row: StoredUser,
@@ -51,9 +51,9 @@ export function toUser(
 }
 
 /** Throws where the token was not encrypted for this user. */
-export function unsealed({ id, sealed }: StoredUser, vault: Vault): string {
+export function unsealed({ id, token_encrypted }: StoredUser, vault: Vault): string {
   try {
-    return vault.unseal(sealed, id)
+    return vault.unseal(token_encrypted, id)
   } catch (cause) {
     throw new TypeError(`the access token of ${id} cannot be decrypted`, { cause })
   }
@@ -113,19 +113,19 @@ export function toColumns(
   draft: {
     readonly id: string
     readonly accessToken: string
-    readonly lookup: string
-    readonly sealed: string
+    readonly tokenHmac: string
+    readonly tokenEncrypted: string
     readonly expirySetAt: number | null
     readonly revision: number
   },
 ): ProfileColumns {
-  const shown = shownPartOf(draft.accessToken)
+  const hint = shownPartOf(draft.accessToken)
   return {
     id: draft.id,
-    lookup: draft.lookup,
-    sealed: draft.sealed,
-    shown,
-    search: [profile.nickname ?? '', draft.id, shown].join('\n').toLowerCase(),
+    token_hmac: draft.tokenHmac,
+    token_encrypted: draft.tokenEncrypted,
+    token_hint: hint,
+    search: [profile.nickname ?? '', draft.id, hint].join('\n').toLowerCase(),
     type: profile.type,
     nickname: profile.nickname ?? null,
     prompt_count: profile.promptCount,

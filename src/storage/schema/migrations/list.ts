@@ -6,6 +6,7 @@ import { inputCorrections } from './0005-input-corrections.ts'
 import { requests } from './0006-requests.ts'
 import { userRequests } from './0007-user-requests.ts'
 import { weights } from './0008-weights.ts'
+import { plainNames } from './0009-plain-names.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   requests,
   userRequests,
   weights,
+  plainNames,
 ]
