@@ -1,5 +1,6 @@
-import { type Invalid, invalid, type Parsed, parsed } from '#core/parsed.ts'
+import { type Invalid, invalid, type Parsed } from '#core/parsed.ts'
 import type { UsageBucket, UsageDimension } from '#core/usage-question.ts'
+import { read } from '#lib/reading.ts'
 import { parseDimensions, parseUsageRange, type UsageRange } from '#metering/usage-range.ts'
 import { reportUsage, type UsageReportRow } from '#metering/usage-report.ts'
 import type { UsageStore } from '#storage/store.ts'
@@ -33,15 +34,15 @@ export function parseHistory(
   const stray = [...given.keys()].find((name) => !parameters.includes(name))
   if (stray !== undefined) return unfit(stray, `is not known; known are ${parameters.join(', ')}`)
   const values = new Map(given)
-  if (values.size === 0) return parsed(undefined)
+  if (values.size === 0) return read(undefined)
   const twice = [...values.keys()].find((name) => given.getAll(name).length > 1)
   if (twice !== undefined) return unfit(twice, 'is given twice')
   const asked = values.get('bucket')
   const lengthMs = asked === 'minute' || asked === 'hour' ? lengths[asked] : lengths.day
   const range = parseUsageRange(values, { now, timeZone, lengthMs, bucket: 'day' })
   const groupBy = parseDimensions(values.get('groupBy') ?? 'family', dimensions)
-  if (range.kind === 'parsed' && groupBy.kind === 'parsed')
-    return parsed({ ...range.value, groupBy: groupBy.value })
+  if (range.kind === 'read' && groupBy.kind === 'read')
+    return read({ ...range.value, groupBy: groupBy.value })
   return {
     kind: 'invalid',
     issues: [range, groupBy].flatMap((reading) => (reading.kind === 'invalid' ? reading.issues : [])),

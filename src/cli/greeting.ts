@@ -53,8 +53,8 @@ function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0
 function databaseLines({ databaseUrl }: Pick<Config, 'databaseUrl'>): string[] {
   if (databaseUrl === undefined) return []
   const parsed = parseDatabaseUrl(databaseUrl)
-  if (parsed.kind === 'refused') return []
-  const { hosts, database, user } = parsed.url
+  if (parsed.kind === 'invalid') return []
+  const { hosts, database, user } = parsed.value
   return [`  Database:                 ${database ?? user ?? ''} at ${hostsOf(hosts)}`]
 }
 

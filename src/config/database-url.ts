@@ -33,7 +33,7 @@ export function targetOf(
 
 function checked(name: string, url: string, more = ''): string {
   const parsed = parseDatabaseUrl(url)
-  if (parsed.kind === 'parsed') return url
+  if (parsed.kind === 'read') return url
   // The reason holds no part of the URL, which has a password.
-  throw new ConfigError(name, `${parsed.reason}${parsed.reason.startsWith('must be') ? more : ''}`)
+  throw new ConfigError(name, `${parsed.message}${parsed.message.startsWith('must be') ? more : ''}`)
 }

@@ -4,7 +4,7 @@ import { instantMax, readInstant } from './instant.ts'
 
 const atOf = (value: unknown) => {
   const reading = readInstant(value)
-  return reading.kind === 'read' ? reading.at : undefined
+  return reading.kind === 'read' ? reading.value : undefined
 }
 const messageOf = (value: unknown) => {
   const reading = readInstant(value)

@@ -4,22 +4,19 @@
  * Unix time in seconds is refused too, since as milliseconds it would be in 1970.
  */
 
+import { read, type TextReading, unreadable } from '#lib/reading.ts'
+
 /** The latest instant that a Date can hold (ECMA-262, 21.4.1.1), in epoch milliseconds. */
 export const instantMax = 8_640_000_000_000_000
-
-export type InstantReading =
-  | { readonly kind: 'read'; readonly at: number }
-  | { readonly kind: 'invalid'; readonly message: string }
 
 /** The message for a value that is not an instant. */
 export const instantMessage = `must be epoch milliseconds from 0 to ${instantMax}, or a time with its offset such as 2026-11-22T13:00:00Z`
 
-export function readInstant(value: unknown): InstantReading {
+export function readInstant(value: unknown): TextReading<number> {
   const at = typeof value === 'string' ? instantOfText(value) : value
-  if (typeof value === 'number' && isInSeconds(value))
-    return { kind: 'invalid', message: secondsMessage(value) }
+  if (typeof value === 'number' && isInSeconds(value)) return unreadable(secondsMessage(value))
   const isInstant = typeof at === 'number' && Number.isInteger(at) && at >= 0 && at <= instantMax
-  return isInstant ? { kind: 'read', at } : { kind: 'invalid', message: instantMessage }
+  return isInstant ? read(at) : unreadable(instantMessage)
 }
 
 /** As seconds from 1973 to 5138, and as milliseconds before 3 March 1973. */

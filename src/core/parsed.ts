@@ -1,17 +1,14 @@
+import { type Read, read } from '#lib/reading.ts'
 import type { Issue } from './errors.ts'
 import { badInput, pathOf } from './issues.ts'
-import { type Reading, read, refused } from './reading.ts'
+import { type Reading, refused } from './reading.ts'
 
 /** A parsed text or JSON value, or all issues with it. */
-export type Parsed<T> = { readonly kind: 'parsed'; readonly value: T } | Invalid
+export type Parsed<T> = Read<T> | Invalid
 
 export interface Invalid {
   readonly kind: 'invalid'
   readonly issues: readonly Issue[]
-}
-
-export function parsed<T>(value: T): Parsed<T> {
-  return { kind: 'parsed', value }
 }
 
 export function invalid(path: string, message: string): Invalid {
@@ -20,12 +17,12 @@ export function invalid(path: string, message: string): Invalid {
 
 /** The same with the value mapped. */
 export function mapped<T, U>(parsing: Parsed<T>, to: (value: T) => U): Parsed<U> {
-  return parsing.kind === 'parsed' ? parsed(to(parsing.value)) : parsing
+  return parsing.kind === 'read' ? read(to(parsing.value)) : parsing
 }
 
 /** The value, or the problem for which the request is refused. */
 export function toReading<T>(parsing: Parsed<T>): Reading<T> {
-  return parsing.kind === 'parsed' ? read(parsing.value) : refused(badInput(parsing.issues))
+  return parsing.kind === 'read' ? parsing : refused(badInput(parsing.issues))
 }
 
 /** The part of a schema that is used here; zod's schemas have it. */
@@ -53,7 +50,7 @@ const unknownField = 'is not a known field'
  */
 export function parseBy<T>(schema: Schema<T>, value: unknown, unknownInside = unknownField): Parsed<T> {
   const result = schema.safeParse(value)
-  if (result.success) return parsed(result.data)
+  if (result.success) return read(result.data)
   return { kind: 'invalid', issues: toIssues(result.error, unknownInside) }
 }
 

@@ -1,7 +1,7 @@
 import type { Form } from '#lib/form-fields.ts'
 import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { namesModel, withModel } from '#providers/model-path.ts'
-import type { BodyEdit, RequestChanges } from '#providers/provider.ts'
+import type { BodyEdit, RequestChanges } from '#providers/model-request.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
 import { requestHeaders, withJsonType } from '#upstreams/header-lists.ts'
 import { passedQuery } from '#upstreams/request-query.ts'

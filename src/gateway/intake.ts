@@ -3,7 +3,7 @@ import type { AdmittedUser } from '#core/admission-ask.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, createThrottled } from '#core/errors.ts'
 import type { Family } from '#core/family.ts'
-import { type Reading, type Refused, read, refused } from '#core/reading.ts'
+import { type Reading, type Refused, refused } from '#core/reading.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { type BodyDecoder, type CodedReading, codingOf, codingsText } from '#http/coded-body.ts'
 import type { CredentialReader } from '#http/credential.ts'
@@ -12,6 +12,7 @@ import { problemOfBody } from '#http/json-body.ts'
 import type { Log } from '#http/log.ts'
 import type { Taken, Throttle } from '#http/throttle.ts'
 import type { Coding } from '#lib/content-coding.ts'
+import { read } from '#lib/reading.ts'
 import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
 import type { Endpoint, LimitsView } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
@@ -91,10 +92,10 @@ async function admitFrom(
   visit.waitedMs += performance.now() - readFrom
   if (sent.kind === 'gone') return sent
   const reading =
-    coding === 'identity' || sent.kind !== 'read' ? sent : await decode(sent.body, coding, context)
+    coding === 'identity' || sent.kind !== 'read' ? sent : await decode(sent.value, coding, context)
   if (reading.kind === 'broken') return refused(createProblem('bad_request', brokenCoding))
   if (reading.kind !== 'read') return refused(problemOfBody(reading, context.bodyBytesMax))
-  const parsing = parseRequest(reading.body, visit, endpoint, context)
+  const parsing = parseRequest(reading.value, visit, endpoint, context)
   const parsed = parsing instanceof Promise ? await parsing : parsing
   if (parsed.kind !== 'parsed') return parsed
   const outcome = await admit(parsed, visit, accessToken, context)

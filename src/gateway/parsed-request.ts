@@ -7,8 +7,9 @@ import type { InputCorrections } from '#metering/input-corrections.ts'
 import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { boundEstimate, type EstimateMode, unitsByKind, usualEstimate } from '#providers/estimate.ts'
 import { type InputSize, measureInput } from '#providers/input-size.ts'
+import type { ModelRequest } from '#providers/model-request.ts'
 import { mayStray } from '#providers/models-elsewhere.ts'
-import type { Endpoint, ModelRequest, Provider } from '#providers/provider.ts'
+import type { Endpoint, Provider } from '#providers/provider.ts'
 import type { Visit } from './visit.ts'
 
 export interface ParsingContext {
@@ -59,7 +60,7 @@ function parseScanned(
   context: ParsingContext,
 ): ParsedRequest | Refused | Promise<ParsedRequest | Refused> {
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
-  const { members } = scan
+  const members = scan.value
   const { withoutModel } = endpoint
   if (withoutModel && !members.byKey.has('model')) return parseRequest(body, visit, withoutModel, context)
   const { promptModel } = context
@@ -70,7 +71,7 @@ function parseScanned(
   }
   const reading = endpoint.readRequest(body, members, visit.model)
   if (reading.kind === 'refused') return reading
-  const { request } = reading
+  const request = reading.value
   const parsed: ParsedRequest = { kind: 'parsed', body, endpoint, members, request, ...noEstimate }
   return endpoint.isMetered ? withEstimate(parsed, visit.provider, context) : parsed
 }
@@ -130,9 +131,9 @@ function mayBeJson(mediaType: string | undefined): boolean {
 
 /** Reads the fields of a form as the equivalent JSON. The form itself is sent on unchanged. */
 function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): ParsedRequest | Refused {
-  const read = readForm(body, boundary)
-  if (read.kind === 'invalid') return refused(createProblem('bad_request', read.message))
-  const { form } = read
+  const parts = readForm(body, boundary)
+  if (parts.kind === 'invalid') return refused(createProblem('bad_request', parts.message))
+  const form = parts.value
   if (endpoint.withoutModel?.standIn && !form.fields.has('model'))
     return parsedAs(endpoint.withoutModel.standIn, body, endpoint.withoutModel)
   const names = endpoint.formFields ?? []
@@ -145,10 +146,10 @@ function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): ParsedRe
   const json = Buffer.from(JSON.stringify(Object.fromEntries(values)))
   const scan = readMembers(json)
   if (scan.kind === 'invalid') return refused(createProblem('bad_request', scan.message))
-  const reading = endpoint.readRequest(json, scan.members)
+  const reading = endpoint.readRequest(json, scan.value)
   if (reading.kind === 'refused') return reading
   const input = endpoint.isMetered ? Math.ceil(form.textBytes / 3) + form.files * fileUnits : 0
-  const { request } = reading
+  const request = reading.value
   return { kind: 'parsed', body, endpoint, members: noMembers, request, input, inputUnits: undefined, form }
 }
 

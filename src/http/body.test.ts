@@ -33,18 +33,18 @@ const head = 'POST / HTTP/1.1\r\nHost: x\r\n'
 describe('readBody', { timeout: 5000 }, () => {
   it('reads a body of a stated length', async () => {
     const reading = await readingOf(`${head}content-length: 10\r\n\r\n0123456789`)
-    assert.deepEqual(reading, { kind: 'read', body: Buffer.from('0123456789') })
+    assert.deepEqual(reading, { kind: 'read', value: Buffer.from('0123456789') })
   })
 
   it('reads none', async () => {
-    assert.deepEqual(await readingOf(`${head}\r\n`), { kind: 'read', body: Buffer.alloc(0) })
+    assert.deepEqual(await readingOf(`${head}\r\n`), { kind: 'read', value: Buffer.alloc(0) })
   })
 
   it('puts chunks together', async () => {
     const reading = await readingOf(
       `${head}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`,
     )
-    assert.deepEqual(reading, { kind: 'read', body: Buffer.from('abcde') })
+    assert.deepEqual(reading, { kind: 'read', value: Buffer.from('abcde') })
   })
 
   it('refuses a stated length at once, without waiting for the body', async () => {

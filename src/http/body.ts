@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { createGathering, type Gathering, type MayHold } from '#lib/gathering.ts'
+import { type Read, read } from '#lib/reading.ts'
 
 export type BodyReading =
-  | { readonly kind: 'read'; readonly body: Buffer }
+  | Read<Buffer>
   /** In this case and the next two reading has stopped; the rest is not read, so the connection cannot be reused. */
   | { readonly kind: 'too_large' }
   /** `isFine` refused a byte. */
@@ -83,8 +84,8 @@ export function readBody(
       else if (!keep(chunk)) stop('overloaded')
     }
     const end = () => {
-      if (gathering) finish(gathering.whole().then((body) => ({ kind: 'read', body })))
-      else finish({ kind: 'read', body: first ?? Buffer.alloc(0) })
+      if (gathering) finish(gathering.whole().then(read))
+      else finish(read(first ?? Buffer.alloc(0)))
     }
     const lose = () => finish({ kind: 'gone' })
     request.on('data', take).on('end', end).on('close', lose).on('error', lose)

@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream'
 import { type Coding, codings, createDecompressor } from '#lib/content-coding.ts'
 import { createGathering, type MayHold } from '#lib/gathering.ts'
+import { type Read, read } from '#lib/reading.ts'
 import type { BodyBudget } from './body.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { BodyBudget } from './body.ts'
  * window, and the decoded bytes count in the memory of all bodies.
  */
 export type CodedReading =
-  | { readonly kind: 'read'; readonly body: Buffer }
+  | Read<Buffer>
   | { readonly kind: 'too_large' }
   | { readonly kind: 'overloaded' }
   /** It is not in the coding of its header, or not complete. */
@@ -63,7 +64,7 @@ export function createBodyDecoder(budget: BodyBudget | undefined): BodyDecoder {
 
   return {
     async decode(body, coding, bytesMax) {
-      if (body.length === 0) return { kind: 'read', body }
+      if (body.length === 0) return read(body)
       await enter()
       try {
         return await decode(createDecompressor(coding, body, decoding), body, bytesMax, mayHold)
@@ -88,7 +89,7 @@ function decode(decoder: Transform, body: Buffer, bytesMax: number, mayHold: May
       if (bytes > bytesMax) finish({ kind: 'too_large' })
       else if (!gathering.add(chunk)) finish({ kind: 'overloaded' })
     })
-    decoder.on('end', () => finish(gathering.whole().then((whole) => ({ kind: 'read', body: whole }))))
+    decoder.on('end', () => finish(gathering.whole().then(read)))
     decoder.on('error', () => finish({ kind: 'broken' }))
     decoder.end(body)
   })

@@ -30,11 +30,11 @@ export function createFront(options: FrontOptions, planes: RequestListener): Req
   const readTarget = createTargetReader(options.credentialHeaders)
   return inTurn((request, response) => {
     const target = readTarget(request)
-    if (target.kind === 'refused')
-      return refuse(request, response, createProblem('bad_request', target.message), options)
-    if (takesHost && target.host !== undefined && !takesHost(target.host))
+    if (target.kind === 'refused') return refuse(request, response, target.problem, options)
+    const { path, host } = target.value
+    if (takesHost && host !== undefined && !takesHost(host))
       return refuse(request, response, createProblem('host_not_served', wrongHost), options)
-    request.url = target.path
+    request.url = path
     if (cors?.answer(request, response)) return logPreflight(request, response, options)
     planes(request, response)
   })

@@ -4,6 +4,7 @@ import { type Reading, refused } from '#core/reading.ts'
 import { createJsonDepth } from '#lib/json-depth.ts'
 import { type ListBounds, parseList } from '#lib/json-list.ts'
 import { isWellEncoded, scanMembers } from '#lib/json-members.ts'
+import { type Read, read } from '#lib/reading.ts'
 import { type BodyBudget, type BodyReading, readBody } from './body.ts'
 
 /**
@@ -75,17 +76,14 @@ export function bytesMaxOf({ bytesMax, list }: JsonBounds): number {
 
 /** A body that was read, as JSON; `refused` stands for one that is nested too deep. */
 export async function toJson(reading: BodyReading, bounds: JsonBounds): Promise<JsonReading> {
-  if (reading.kind === 'read') return parseJson(reading.body, bounds)
+  if (reading.kind === 'read') return parseJson(reading.value, bounds)
   if (reading.kind === 'refused')
     return refused(createProblem('bad_json', `The body is nested more than ${depthMax} deep.`))
   return refused(problemOfBody(reading, bytesMaxOf(bounds)))
 }
 
 /** The problem for which a body was not read. */
-export function problemOfBody(
-  { kind }: Exclude<BodyReading, { readonly kind: 'read' }>,
-  bytesMax: number,
-): Problem {
+export function problemOfBody({ kind }: Exclude<BodyReading, Read<Buffer>>, bytesMax: number): Problem {
   switch (kind) {
     case 'too_large':
       return createProblem('body_too_large', `The body is too large: at most ${bytesMax} bytes are read.`)
@@ -102,7 +100,7 @@ async function parseJson(body: Buffer, { list }: JsonBounds): Promise<JsonReadin
   if (list && body.length > itemBytesMax) return parseItems(body, list)
   try {
     const text = utf8.decode(body)
-    return text.trim() === '' ? { kind: 'empty' } : { kind: 'read', value: JSON.parse(text) }
+    return text.trim() === '' ? { kind: 'empty' } : read(JSON.parse(text))
   } catch {
     // The parser's own message quotes the text around the fault, which may be a secret.
     return badJson
@@ -117,20 +115,20 @@ async function parseItems(body: Buffer, { member, itemsMax }: JsonList): Promise
   }
   const scan = await scanMembers(body)
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
-  const found = scan.members.byKey.get(member)
+  const found = scan.value.byKey.get(member)
   // The members beside the list are returned by name only, since they are not used.
-  const others = [...scan.members.byKey.keys()].map((key) => [key, null] as const)
-  if (!found) return { kind: 'read', value: Object.fromEntries(others) }
+  const others = [...scan.value.byKey.keys()].map((key) => [key, null] as const)
+  if (!found) return read(Object.fromEntries(others))
   const items = await itemsOf(body, found.start, found.end, bounds)
   if (items.kind !== 'read') return items
-  return { kind: 'read', value: { ...Object.fromEntries(others), [member]: items.value } }
+  return read({ ...Object.fromEntries(others), [member]: items.value })
 }
 
 async function itemsOf(body: Buffer, start: number, end: number, bounds: ListBounds): Promise<JsonReading> {
   const parsed = await parseList(body, start, end, bounds)
   switch (parsed.kind) {
-    case 'parsed':
-      return { kind: 'read', value: parsed.items }
+    case 'read':
+      return parsed
     case 'invalid':
       return badJson
     case 'item_too_large': {

@@ -1,40 +1,39 @@
 import type { IncomingMessage } from 'node:http'
+import type { Reading } from '#core/reading.ts'
+import { read } from '#lib/reading.ts'
+import { refuse } from './answer.ts'
 
 /**
  * The request line's target and its host, before a plane is chosen. RFC 9112, section 3.2.2: every server must accept
  * the absolute form (`GET http://host/v1/models`), and its authority replaces `Host`.
  */
-export type TargetReading =
-  | {
-      readonly kind: 'path'
-      /** As sent, with its query; begins with `/`. */
-      readonly path: string
-      /** With its port; undefined where an old client sends no `Host`. */
-      readonly host: string | undefined
-    }
-  | { readonly kind: 'refused'; readonly message: string }
+export interface Target {
+  /** As sent, with its query; begins with `/`. */
+  readonly path: string
+  /** With its port; undefined where an old client sends no `Host`. */
+  readonly host: string | undefined
+}
 
 const slash = 0x2f
 
 /** @param credentialHeaders headers of the protocols in which clients may send a credential, in lower case */
 export function createTargetReader(
   credentialHeaders: readonly string[],
-): (request: IncomingMessage) => TargetReading {
+): (request: IncomingMessage) => Reading<Target> {
   const repeatedHeader = createRepeatedHeader([...single, ...credentialHeaders])
   return ({ url = '/', rawHeaders, headers }) => {
     const twice = repeatedHeader(rawHeaders)
-    if (twice !== undefined)
-      return { kind: 'refused', message: `The header ${twice} was sent twice: send it once.` }
+    if (twice !== undefined) return refuse('bad_request', `The header ${twice} was sent twice: send it once.`)
     return targetOf(url, headers.host)
   }
 }
 
-function targetOf(url: string, host: string | undefined): TargetReading {
-  if (url.charCodeAt(0) === slash) return { kind: 'path', path: url, host }
+function targetOf(url: string, host: string | undefined): Reading<Target> {
+  if (url.charCodeAt(0) === slash) return read({ path: url, host })
   const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url) ?? []
   if (authority === '' || authority.includes('@'))
-    return { kind: 'refused', message: "The request's target must be a path, such as /v1/models." }
-  return { kind: 'path', path: rest.startsWith('/') ? rest : `/${rest}`, host: authority }
+    return refuse('bad_request', "The request's target must be a path, such as /v1/models.")
+  return read({ path: rest.startsWith('/') ? rest : `/${rest}`, host: authority })
 }
 
 /**

@@ -18,8 +18,8 @@ describe('the fields of a form', () => {
     const body = Buffer.from(await request.clone().arrayBuffer())
     const boundary = boundaryOf(request.headers.get('content-type') ?? undefined)
     const reading = readForm(body, boundary ?? assert.fail())
-    assert.ok(reading.kind === 'form')
-    const { fields, repeated, textBytes, files } = reading.form
+    assert.ok(reading.kind === 'read')
+    const { fields, repeated, textBytes, files } = reading.value
     assert.deepEqual(
       [...fields].map(([name, { value }]) => [name, value]),
       [
@@ -37,7 +37,7 @@ describe('the fields of a form', () => {
     const reading = read(
       `${part('form-data; name="model"', 'a')}${part('form-data; name="model"; filename="b"', 'b')}--x--\r\n`,
     )
-    assert.ok(reading.kind === 'form' && reading.form.repeated.has('model'))
+    assert.ok(reading.kind === 'read' && reading.value.repeated.has('model'))
   })
 
   const model = part('form-data; name="model"', 'a')

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { read, type TextReading, type Unreadable, unreadable } from './reading.ts'
 
 /**
  * Reads what a form of `multipart/form-data` (RFC 7578) says in its short fields, without touching its files. It is
@@ -14,10 +15,6 @@ export interface Form {
   readonly textBytes: number
   readonly files: number
 }
-
-export type FormReading =
-  | { readonly kind: 'form'; readonly form: Form }
-  | { readonly kind: 'invalid'; readonly message: string }
 
 interface FormField {
   readonly value: string
@@ -40,7 +37,7 @@ export function boundaryOf(contentType: string | undefined): string | undefined 
   return named.length === 1 && boundary !== undefined && boundaryPattern.test(boundary) ? boundary : undefined
 }
 
-export function readForm(body: Buffer, boundary: string): FormReading {
+export function readForm(body: Buffer, boundary: string): TextReading<Form> {
   const delimiter = Buffer.from(`\r\n--${boundary}`)
   const fields = new Map<string, FormField>()
   const seen = new Set<string>()
@@ -74,7 +71,7 @@ export function readForm(body: Buffer, boundary: string): FormReading {
     at = end + delimiter.length
   }
   if (!/^--\s*$/.test(body.toString('latin1', at, at + 8)) || body.length > at + 4) return invalid('its end')
-  return { kind: 'form', form: { fields, repeated, textBytes, files } }
+  return read({ fields, repeated, textBytes, files })
 }
 
 function isEnd(body: Buffer, at: number): boolean {
@@ -133,6 +130,6 @@ function readDisposition(value: string): PartHead | undefined {
   return { name, isFile: parameters.has('filename') || parameters.has('filename*') }
 }
 
-function invalid(what: string): FormReading {
-  return { kind: 'invalid', message: `The form cannot be read: ${what}.` }
+function invalid(what: string): Unreadable {
+  return unreadable(`The form cannot be read: ${what}.`)
 }

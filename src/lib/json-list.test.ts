@@ -15,7 +15,7 @@ describe('a list that is parsed item by item', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.json()), fc.constantFrom('', ' ', '\n\t'), async (items, space) => {
         const text = `[${items.map((item) => space + item + space).join(',')}${space}]${space}`
-        assert.deepEqual(await parse(text), { kind: 'parsed', items: JSON.parse(text) })
+        assert.deepEqual(await parse(text), { kind: 'read', value: JSON.parse(text) })
       }),
     )
   })
@@ -31,7 +31,7 @@ describe('a list that is parsed item by item', () => {
         const parsed = await parse(`[${inside}]`)
         let expected: unknown
         try {
-          expected = { kind: 'parsed', items: JSON.parse(`[${inside}]`) }
+          expected = { kind: 'read', value: JSON.parse(`[${inside}]`) }
         } catch {
           expected = { kind: 'invalid' }
         }
@@ -42,12 +42,12 @@ describe('a list that is parsed item by item', () => {
   })
 
   it('stops at its bounds', async () => {
-    assert.deepEqual(await parse('[1,2,3,no', { itemsMax: 2 }), { kind: 'parsed', items: [1, 2] })
+    assert.deepEqual(await parse('[1,2,3,no', { itemsMax: 2 }), { kind: 'read', value: [1, 2] })
     const long = `[1,"${'x'.repeat(1000)}"]`
     assert.deepEqual(await parse(long), { kind: 'item_too_large', index: 1 })
     assert.deepEqual(await parse(`[1,"${'x'.repeat(998)}"]`), {
-      kind: 'parsed',
-      items: [1, 'x'.repeat(998)],
+      kind: 'read',
+      value: [1, 'x'.repeat(998)],
     })
   })
 })

@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
+import { type Read, read } from './reading.ts'
 
 /**
  * Parses a long list one item at a time and yields to the event loop between them: `JSON.parse` of 4 MB of `[],` takes
  * 140 ms. The commas and brackets between the items are checked here, the items by `JSON.parse`.
  */
 export type ListParsing =
-  | { readonly kind: 'parsed'; readonly items: unknown[] }
+  | Read<unknown[]>
   | { readonly kind: 'invalid' }
   /** The item at this index is larger than the bound of an item. */
   | { readonly kind: 'item_too_large'; readonly index: number }
@@ -50,7 +51,7 @@ export async function parseList(
       return { kind: 'invalid' }
     }
     if (isLast) return closed(body, itemEnd + 1, end, items)
-    if (items.length >= itemsMax) return { kind: 'parsed', items }
+    if (items.length >= itemsMax) return read(items)
     work += itemEnd - at + itemCostBytes
     at = itemEnd + 1
     if (work >= sliceBytes) {
@@ -61,7 +62,7 @@ export async function parseList(
 }
 
 function closed(body: Buffer, from: number, end: number, items: unknown[]): ListParsing {
-  return body.toString('utf8', from, end).trim() === '' ? { kind: 'parsed', items } : { kind: 'invalid' }
+  return body.toString('utf8', from, end).trim() === '' ? read(items) : { kind: 'invalid' }
 }
 
 /** Where the comma or bracket after an item stands; -1 where neither comes before `end`. */

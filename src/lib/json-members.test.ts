@@ -5,8 +5,8 @@ import { findLastMember, type JsonMembers, readMembers, scanMembers } from './js
 
 async function membersOf(text: string | Buffer, smallMax?: number): Promise<JsonMembers> {
   const reading = await scanMembers(Buffer.from(text), smallMax)
-  assert.equal(reading.kind, 'members', reading.kind === 'invalid' ? reading.message : '')
-  return reading.kind === 'members' ? reading.members : assert.fail()
+  assert.equal(reading.kind, 'read', reading.kind === 'invalid' ? reading.message : '')
+  return reading.kind === 'read' ? reading.value : assert.fail()
 }
 
 async function messageOf(text: string | Buffer, smallMax?: number): Promise<string> {
@@ -59,7 +59,7 @@ for (const [name, smallMax] of paths) {
           }
           // A bad escape inside a string is what a large body may hold; everything else must be seen.
           const escapes = smallMax === 0 && /\\[^"\\/bfnrtu]/.test(text)
-          if (!escapes) assert.equal(reading.kind, valid ? 'members' : 'invalid', text)
+          if (!escapes) assert.equal(reading.kind, valid ? 'read' : 'invalid', text)
         }),
         { numRuns: 1500 },
       )

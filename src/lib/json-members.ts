@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { setImmediate } from 'node:timers/promises'
 import { JsonScanner } from './json-scanner.ts'
+import { read, type TextReading, unreadable } from './reading.ts'
 
 /**
  * Finds the top-level members of a JSON object in its bytes, without parsing what they hold. A request of 10 MB must
@@ -25,9 +26,7 @@ export interface JsonMembers {
   readonly isEmpty: boolean
 }
 
-export type MembersReading =
-  | { readonly kind: 'members'; readonly members: JsonMembers }
-  | { readonly kind: 'invalid'; readonly message: string }
+export type MembersReading = TextReading<JsonMembers>
 
 /** Up to here `JSON.parse` takes about a millisecond. */
 const smallBytesMax = 256 * 1024
@@ -52,7 +51,7 @@ export function scanMembers(
 }
 
 async function scanLarge(body: Buffer): Promise<MembersReading> {
-  if (!(await isWellEncoded(body))) return invalid(notUtf8)
+  if (!(await isWellEncoded(body))) return unreadable(notUtf8)
   const scanner = new JsonScanner(body)
   while (!scanner.run(sliceBytes)) await setImmediate()
   return readingOf(scanner)
@@ -71,12 +70,12 @@ export async function isWellEncoded(body: Buffer): Promise<boolean> {
 
 /** The same synchronously, for bodies that are known to be small. */
 export function readMembers(body: Buffer): MembersReading {
-  if (!isUtf8(body)) return invalid(notUtf8)
+  if (!isUtf8(body)) return unreadable(notUtf8)
   const scanner = new JsonScanner(body)
   scanner.run(Number.POSITIVE_INFINITY)
   const reading = readingOf(scanner)
-  if (reading.kind === 'members' && !parses(body)) {
-    return invalid('The body is not valid JSON: a string holds a control character or a bad escape.')
+  if (reading.kind === 'read' && !parses(body)) {
+    return unreadable('The body is not valid JSON: a string holds a control character or a bad escape.')
   }
   return reading
 }
@@ -120,13 +119,9 @@ function quotedKey(key: string): Buffer {
 
 function readingOf(scanner: JsonScanner): MembersReading {
   const message = scanner.message
-  if (message !== undefined) return invalid(message)
+  if (message !== undefined) return unreadable(message)
   const { byKey } = scanner
-  return { kind: 'members', members: { byKey, insertAt: scanner.insertAt, isEmpty: byKey.size === 0 } }
-}
-
-function invalid(message: string): MembersReading {
-  return { kind: 'invalid', message }
+  return read({ byKey, insertAt: scanner.insertAt, isEmpty: byKey.size === 0 })
 }
 
 function parses(body: Buffer): boolean {

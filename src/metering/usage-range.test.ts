@@ -22,14 +22,14 @@ describe('the time of a report', () => {
   for (const [timeZone, date, instant] of dates) {
     it(`takes ${date} for the first instant of that day in ${timeZone}`, () => {
       const reading = read({ from: date }, timeZone)
-      assert.equal(reading.kind === 'parsed' && reading.value.from, Date.parse(instant))
+      assert.equal(reading.kind === 'read' && reading.value.from, Date.parse(instant))
     })
   }
 
   it('chooses a bucket that suits the length', () => {
     const bucketOf = (hours: number) => {
       const reading = read({ from: String(now - hours * 3_600_000) })
-      return reading.kind === 'parsed' && reading.value.bucket
+      return reading.kind === 'read' && reading.value.bucket
     }
     assert.deepEqual([1, 2, 3, 24, 192, 193].map(bucketOf), [
       'minute',
@@ -48,13 +48,13 @@ describe('the time of a report', () => {
       ['hour', 3_600_000, 10_000],
       ['day', dayMs, 1100],
     ] as const)
-      assert.deepEqual([kindOf(bucket, ms * max), kindOf(bucket, ms * max + 1)], ['parsed', 'invalid'])
+      assert.deepEqual([kindOf(bucket, ms * max), kindOf(bucket, ms * max + 1)], ['read', 'invalid'])
   })
 
   it('reads dimensions', () => {
-    assert.deepEqual(parseDimensions(undefined, ['user']), { kind: 'parsed', value: [] })
+    assert.deepEqual(parseDimensions(undefined, ['user']), { kind: 'read', value: [] })
     assert.deepEqual(parseDimensions('model,user', ['user', 'model']), {
-      kind: 'parsed',
+      kind: 'read',
       value: ['model', 'user'],
     })
     for (const text of ['model', 'user,user', 'User', '__proto__', ' user'])

@@ -1,8 +1,9 @@
 import type { Issue } from '#core/errors.ts'
 import { instantOfText, isDate, isInSeconds, secondsMessage } from '#core/instant.ts'
-import { invalid, type Parsed, parsed } from '#core/parsed.ts'
+import { invalid, type Parsed } from '#core/parsed.ts'
 import { type UsageBucket, type UsageDimension, usageBuckets } from '#core/usage-question.ts'
 import { createWallClock } from '#core/wall-clock.ts'
+import { read } from '#lib/reading.ts'
 
 /**
  * The time range of a report: `from`, `to` (the first instant after it) and the length of its buckets. Every report is
@@ -51,7 +52,7 @@ export function parseUsageRange(
     const text = values.get(name)
     if (text === undefined) return byDefault()
     const time = parseAskedTime(name, text, defaults.timeZone)
-    if (time.kind === 'parsed') return time.value
+    if (time.kind === 'read') return time.value
     issues.push(...time.issues)
     return 0
   }
@@ -66,7 +67,7 @@ export function parseUsageRange(
   if (from >= to) return invalid('from', 'must be before to, which is now unless given')
   const { ms, max, name, longer } = buckets[bucket]
   const count = Math.ceil((to - from) / ms)
-  if (count <= max) return parsed({ bucket, from, to })
+  if (count <= max) return read({ bucket, from, to })
   const message = `these would be ${count} ${name}, and at most ${max} are answered: ask for a shorter time${longer}`
   return invalid('bucket', message)
 }
@@ -76,7 +77,7 @@ export function parseAskedTime(name: string, text: string, timeZone: string): Pa
   const at = instantIn(text, timeZone)
   const message = faultOf(text, at)
   if (message !== undefined || at === undefined) return invalid(name, message ?? timeMessage)
-  return parsed(at)
+  return read(at)
 }
 
 /** A list of dimensions with commas, each at most once; an empty text is an empty list. */
@@ -86,7 +87,7 @@ export function parseDimensions(
 ): Parsed<readonly UsageDimension[]> {
   const names = (text ?? '').split(',').filter((name) => name !== '')
   const known = names.flatMap((name) => allowed.filter((dimension) => dimension === name))
-  if (known.length === names.length && new Set(known).size === known.length) return parsed(known)
+  if (known.length === names.length && new Set(known).size === known.length) return read(known)
   const message = `must be of ${allowed.join(', ')}, each at most once, with commas between`
   return invalid('groupBy', message)
 }

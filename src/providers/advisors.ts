@@ -4,8 +4,8 @@ import { type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember, movedBy } from './body-edits.ts'
 import { stringOf } from './figures.ts'
 import type { MemberReader } from './member-reader.ts'
+import type { BodyEdit } from './model-request.ts'
 import { boundOf } from './output-bounds.ts'
-import type { BodyEdit } from './provider.ts'
 
 /**
  * Anthropic's advisor (`advisor_20260301`): a tool that lets another model read the conversation, at most `max_uses`
@@ -84,10 +84,10 @@ function findAdvisors(
     const text = body.subarray(start, end)
     if (text[0] !== openObject || !mayBe(text)) continue
     const reading = readMembers(text)
-    if (reading.kind !== 'members')
+    if (reading.kind !== 'read')
       refuse('Among the tools an advisor must be an object in which each member is given once.')
-    else if (advisorType.test(typeOf(text, reading.members)))
-      found.push({ text, start, members: reading.members })
+    else if (advisorType.test(typeOf(text, reading.value)))
+      found.push({ text, start, members: reading.value })
   }
   return found
 }

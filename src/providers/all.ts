@@ -1,6 +1,7 @@
 import { anthropic } from './anthropic/provider.ts'
 import { openai } from './openai/provider.ts'
-import type { Preset, Provider } from './provider.ts'
+import type { Preset } from './preset.ts'
+import type { Provider } from './provider.ts'
 
 /** Every protocol. The one that claims all remaining requests must be the last. */
 export const providers: readonly Provider[] = [anthropic, openai]

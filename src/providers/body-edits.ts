@@ -1,6 +1,6 @@
 import { afterSpace } from '#lib/json-elements.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
-import type { BodyEdit } from './provider.ts'
+import type { BodyEdit } from './model-request.ts'
 
 /** Splices edits into a body. They must not overlap; edits at the same place keep their order. */
 export function applyEdits(body: Buffer, edits: readonly BodyEdit[]): Buffer {
@@ -45,8 +45,8 @@ export function editsWithin(
   if (!member) return []
   const text = body.subarray(member.start, member.end)
   const inner = readMembers(text)
-  if (inner.kind !== 'members') return []
-  return editsOf(text, inner.members).map((edit) => movedBy(member.start, edit))
+  if (inner.kind !== 'read') return []
+  return editsOf(text, inner.value).map((edit) => movedBy(member.start, edit))
 }
 
 /** An edit of a part of a body as one of the body, in which the part begins at `offset`. */

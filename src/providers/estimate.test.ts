@@ -10,8 +10,8 @@ import { measureInput } from './input-size.ts'
 async function sizeOf(text: string, model = 'gpt-4o') {
   const body = Buffer.from(text)
   const reading = await scanMembers(body)
-  return reading.kind === 'members'
-    ? measureInput(body, reading.members, model, inputMembers)
+  return reading.kind === 'read'
+    ? measureInput(body, reading.value, model, inputMembers)
     : assert.fail(reading.message)
 }
 
@@ -353,7 +353,7 @@ it('lets the event loop turn on a large body', async () => {
     const reading = readMembers(body)
     let turns = 0
     const timer = setInterval(() => (turns += 1), 0)
-    if (reading.kind === 'members') await measureInput(body, reading.members, 'gpt-5', inputMembers)
+    if (reading.kind === 'read') await measureInput(body, reading.value, 'gpt-5', inputMembers)
     clearInterval(timer)
     assert.ok(turns > 3, `${turns} turns`)
   }

@@ -20,17 +20,17 @@ export function readFallbacks(
     if (body[start] !== openObject) continue
     const text = body.subarray(start, end)
     const reading = readMembers(text)
-    if (reading.kind !== 'members') {
+    if (reading.kind !== 'read') {
       read.refuse(
         'fallbacks',
         'Among the fallbacks each must be an object in which each member is given once.',
       )
       continue
     }
-    const other = otherSpelling(reading.members)
+    const other = otherSpelling(reading.value)
     if (other !== undefined)
       read.refuse('fallbacks', `Among the fallbacks the member ${other.name} must be spelled so.`)
-    const fallback = createMemberReader(text, reading.members)
+    const fallback = createMemberReader(text, reading.value)
     take(fallback)
     const problem = fallback.problem()
     if (problem) read.refuse('fallbacks', `Among the fallbacks: ${problem.message}`)

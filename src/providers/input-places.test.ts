@@ -11,8 +11,8 @@ import type { Provider } from './provider.ts'
 async function unitsOf(body: unknown, model = 'gpt-4o', provider: Provider = openai) {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
   const reading = await scanMembers(bytes)
-  if (reading.kind !== 'members') return assert.fail(reading.message)
-  return unitsByKind(await measureInput(bytes, reading.members, model, provider.inputMembers), model)
+  if (reading.kind !== 'read') return assert.fail(reading.message)
+  return unitsByKind(await measureInput(bytes, reading.value, model, provider.inputMembers), model)
 }
 
 const estimateOf = async (body: unknown, model?: string) =>

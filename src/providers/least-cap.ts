@@ -26,7 +26,7 @@ function budgetIn(body: Buffer, members: JsonMembers, key: string, name: string)
   if (!member || body[member.start] !== openObject || member.end - member.start > objectBytesMax) return 0
   const inner = body.subarray(member.start, member.end)
   const reading = readMembers(inner)
-  return reading.kind === 'members' ? numberIn(inner, reading.members, name) : 0
+  return reading.kind === 'read' ? numberIn(inner, reading.value, name) : 0
 }
 
 function beyond(budget: number): number {

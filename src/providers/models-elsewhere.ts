@@ -176,20 +176,20 @@ function takeTool(
       key,
       `What names a model among the ${key} must be an object in which each member is given once.`,
     )
-  if (reading.kind !== 'members') {
+  if (reading.kind !== 'read') {
     refuse()
     return false
   }
-  takeNamed(tool, reading.members, add)
+  takeNamed(tool, reading.value, add)
   // A function's `parameters` are a schema, in which `model` is only the name of a parameter.
-  const type = reading.members.byKey.get('type')
-  const settings = reading.members.byKey.get('parameters')
+  const type = reading.value.byKey.get('type')
+  const settings = reading.value.byKey.get('parameters')
   if (!type || !settings || !stringOf(tool.subarray(type.start, type.end))?.startsWith('openrouter:'))
     return false
   const inner = tool.subarray(settings.start, settings.end)
   if (inner[0] !== openObject) return false
   const within = readMembers(inner)
-  if (within.kind === 'members') takeNamed(inner, within.members, add)
+  if (within.kind === 'read') takeNamed(inner, within.value, add)
   else refuse()
   return leadsOn(tool, settings, 'models')
 }
@@ -208,6 +208,6 @@ function takeNamed(text: Buffer, { byKey }: JsonMembers, add: (name: string) => 
 
 function memberOf(text: Buffer, key: string): unknown {
   const reading = text[0] === openObject ? readMembers(text) : undefined
-  const member = reading?.kind === 'members' ? reading.members.byKey.get(key) : undefined
+  const member = reading?.kind === 'read' ? reading.value.byKey.get(key) : undefined
   return member && stringOf(text.subarray(member.start, member.end))
 }

@@ -3,7 +3,7 @@ import { elementsOf, isNull, openList, openObject } from '#lib/json-elements.ts'
 import { type JsonMember, type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember, renameMember } from './body-edits.ts'
 import type { MemberReader } from './member-reader.ts'
-import type { BodyEdit, RequestChanges } from './provider.ts'
+import type { BodyEdit, RequestChanges } from './model-request.ts'
 
 /**
  * Servers of one protocol obey different members as the output bound. A body may say `max_completion_tokens: 1` to a
@@ -245,8 +245,8 @@ function openEach(search: Search, text: Buffer, list: JsonMember): void {
     if (text[start] !== openObject) continue
     const inner = text.subarray(start, end)
     const reading = readMembers(inner)
-    if (reading.kind === 'members')
-      collectAll(search, { text: inner, offset: start, depth: 1, inside: 'fallback' }, reading.members)
+    if (reading.kind === 'read')
+      collectAll(search, { text: inner, offset: start, depth: 1, inside: 'fallback' }, reading.value)
   }
 }
 
@@ -255,8 +255,8 @@ function open(search: Search, { text, offset, depth, inside }: Place, member: Js
   if (text[start] !== openObject) return
   const inner = text.subarray(start, end)
   const reading = inner.length <= containerBytesMax ? readMembers(inner) : undefined
-  if (reading?.kind === 'members')
-    collectAll(search, { text: inner, offset: offset + start, depth: depth + 1, inside }, reading.members)
+  if (reading?.kind === 'read')
+    collectAll(search, { text: inner, offset: offset + start, depth: depth + 1, inside }, reading.value)
   else search.refuse?.(key, `The member ${key} must be a short object whose members stand once.`)
 }
 

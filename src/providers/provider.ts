@@ -1,13 +1,13 @@
 import type { QuotaView, RateView } from '#core/admission.ts'
 import type { Problem } from '#core/errors.ts'
-import type { AdvisorAsked, AdvisorMost } from '#core/output-need.ts'
 import type { Usage } from '#core/usage.ts'
 import type { UsageExtras } from '#core/usage-extras.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
 import type { Hide } from './hidden.ts'
-import type { ModelsElsewhere } from './models-elsewhere.ts'
+import type { BodyEdit, ModelRequest, RequestChanges, RequestReading } from './model-request.ts'
 import type { OperatorRefusal } from './operator-refusal.ts'
 import type { PassedMethod } from './passed-route.ts'
+import type { Preset } from './preset.ts'
 
 /**
  * The interface that every wire protocol implements: one folder each with the same files (request, usage, stream,
@@ -68,35 +68,6 @@ export interface Provider extends ProblemWords {
   /** The list that the gateway answers, and one of its elements. */
   readonly renderModelList: (models: readonly ListedModel[]) => string
   readonly renderModel: (model: ListedModel) => string
-}
-
-/**
- * The known settings of a service or local server: its address, the members that it obeys, and the environment variables
- * that add it without a file.
- */
-export interface Preset {
-  readonly name: string
-  /** Name of the protocol. */
-  readonly provider: string
-  /** Absent if each account has its own address. */
-  readonly baseUrl?: string
-  /** `…_API_KEY` and `…_BASE_URL` add an upstream. */
-  readonly variable: string
-  /** The server runs on a machine of the operator's: it needs no key, and its address alone adds it. */
-  readonly isLocal?: true
-  /** For a local server: the hosted service of its maker, which a key alone adds. */
-  readonly hostedUrl?: string
-  /** The maker's models, to choose the service if the environment names several. */
-  readonly models: readonly string[]
-  readonly settings: {
-    readonly apiKeyHeader?: string
-    readonly outputCapMember?: string
-    readonly outputCapMax?: number
-    readonly refusesUnknown?: boolean
-    readonly streamOptions?: 'ask' | 'never'
-    readonly headersTimeoutMs?: number
-    readonly idleTimeoutMs?: number
-  }
 }
 
 /** Members of a request's body, at its top level, that do not simply hold text for the model. */
@@ -226,71 +197,6 @@ export interface AnswerModels {
 export interface PassedUnits {
   readonly output: number
   readonly reasoning: number
-}
-
-export type RequestReading =
-  | { readonly kind: 'read'; readonly request: ModelRequest }
-  | { readonly kind: 'refused'; readonly problem: Problem }
-
-export interface ModelRequest {
-  readonly model: string
-  /** The name is a stand-in for a request without a model: any upstream of the protocol may serve it. */
-  readonly isStandIn?: true
-  readonly isStream: boolean
-  /** The most output units that the request allows, over all its choices; undefined if it states no bound. */
-  readonly output: number | undefined
-  /** Number of answers asked for (`n`), at least 1. */
-  readonly choices: number
-  /** The smallest output bound that providers accept for this request; 1 if they accept any. */
-  readonly leastCap: number
-  /** The largest bound that they accept, if it is known and a bound has to be written. */
-  readonly mostCap?: number
-  /** Models that the request may reach beside its own. */
-  readonly elsewhere?: ModelsElsewhere
-  /** A tool that lets another model read the conversation and answer. */
-  readonly advisor?: AdvisorAsked
-  /** Whether the output can be bounded. If not, no cap is written into the body, and `output` is reserved as it is. */
-  readonly hasOutput: boolean
-  /** The stream would end without usage unless the gateway asks for it. */
-  readonly lacksUsage: boolean
-}
-
-/** The request for an answer without output. */
-export const noOutput: Omit<ModelRequest, 'model'> = {
-  isStream: false,
-  output: 0,
-  choices: 1,
-  leastCap: 1,
-  hasOutput: false,
-  lacksUsage: false,
-}
-
-export interface RequestChanges {
-  /** No answer may have more output than this, whatever the body says; absent without a limit. */
-  readonly outputMost?: number | undefined
-  /** The bounds of its advisor; absent without an advisor or a limit. */
-  readonly advisorMost?: AdvisorMost | undefined
-  /** The member that this upstream obeys as the bound, if the operator has configured it. */
-  readonly outputCapMember?: string | undefined
-  /** The largest bound that this upstream accepts, if the operator has configured it. */
-  readonly outputCapMax?: number | undefined
-  /** This upstream refuses unknown members. */
-  readonly refusesUnknown?: boolean
-  /** The upstream is the service that the protocol comes from, which refuses unknown members. */
-  readonly isOfficial?: boolean
-  /** Whether to ask a stream for its usage. */
-  readonly addsUsage?: boolean
-  /** This upstream refuses `stream_options`. */
-  readonly refusesStreamOptions?: boolean
-}
-
-/** Replaces bytes `start` to `end` (exclusive) by `text`; `start === end` inserts. */
-export interface BodyEdit {
-  readonly start: number
-  readonly end: number
-  readonly text: string
-  /** The bound of each answer's output that this edit writes. */
-  readonly bound?: number
 }
 
 /** Meters a stream as it passes, without parsing each event. */

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { readMembers } from '#lib/json-members.ts'
 import { findClaimant, findProvider, providers } from './all.ts'
 import { applyEdits, renameMember } from './body-edits.ts'
-import type { Endpoint, ModelRequest, RequestChanges } from './provider.ts'
+import type { ModelRequest, RequestChanges } from './model-request.ts'
+import type { Endpoint } from './provider.ts'
 
 const [chat, completions, responses, embeddings, messages, count] = [
   '/v1/chat/completions',
@@ -23,13 +24,13 @@ function endpointAt(path: string): Endpoint {
 
 function membersOf(body: Buffer) {
   const reading = readMembers(body)
-  return reading.kind === 'members' ? reading.members : assert.fail(reading.message)
+  return reading.kind === 'read' ? reading.value : assert.fail(reading.message)
 }
 
 function read(path: string, members: string): ModelRequest {
   const body = Buffer.from(`{"model":"m"${members && `,${members}`}}`)
   const reading = endpointAt(path).readRequest(body, membersOf(body))
-  return reading.kind === 'read' ? reading.request : assert.fail(reading.problem.message)
+  return reading.kind === 'read' ? reading.value : assert.fail(reading.problem.message)
 }
 
 /** The member that the refusal names. */
@@ -179,7 +180,7 @@ describe('reading', () => {
     const most = (model: string, members = '') => {
       const body = Buffer.from(`{"model":"${model}"${members}}`)
       const reading = endpointAt(chat).readRequest(body, membersOf(body))
-      return reading.kind === 'read' ? reading.request.mostCap : assert.fail(reading.problem.message)
+      return reading.kind === 'read' ? reading.value.mostCap : assert.fail(reading.problem.message)
     }
     assert.deepEqual(
       ['gpt-4o-mini', 'ft:gpt-4o-mini-2024-07-18:org::1', 'openai/gpt-4o', 'gpt-5.2-chat-latest'].map(

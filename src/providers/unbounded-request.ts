@@ -1,8 +1,10 @@
+import { refused } from '#core/reading.ts'
 import { toUnits } from '#core/units.ts'
 import type { JsonMembers } from '#lib/json-members.ts'
+import { read } from '#lib/reading.ts'
 import { createMemberReader, type MemberReader } from './member-reader.ts'
+import { noOutput, type RequestReading } from './model-request.ts'
 import { readModelsElsewhere } from './models-elsewhere.ts'
-import { noOutput, type RequestReading } from './provider.ts'
 
 /** The units that are reserved for a route which only the operator knows: some pages of text. */
 const passedUnits = 4_096
@@ -15,16 +17,15 @@ const passedUnits = 4_096
 export function readUnbounded(
   body: Buffer,
   members: JsonMembers,
-  heldOf: (read: MemberReader) => number,
+  heldOf: (reader: MemberReader) => number,
 ): RequestReading {
-  const read = createMemberReader(body, members)
-  const model = read.model()
-  const isStream = read.boolean('stream') ?? false
-  const elsewhere = readModelsElsewhere(read, body, members, model)
-  const output = toUnits(heldOf(read))
-  const problem = read.problem()
-  if (problem) return { kind: 'refused', problem }
-  return { kind: 'read', request: { ...noOutput, model, elsewhere, isStream, output } }
+  const reader = createMemberReader(body, members)
+  const model = reader.model()
+  const isStream = reader.boolean('stream') ?? false
+  const elsewhere = readModelsElsewhere(reader, body, members, model)
+  const output = toUnits(heldOf(reader))
+  const problem = reader.problem()
+  return problem ? refused(problem) : read({ ...noOutput, model, elsewhere, isStream, output })
 }
 
 export function readPassed(body: Buffer, members: JsonMembers): RequestReading {

@@ -1,6 +1,7 @@
+import type { ModelRequest } from './model-request.ts'
+import { noOutput } from './model-request.ts'
 import { hasNoBody, type PassedMethod } from './passed-route.ts'
-import type { Endpoint, ModelRequest } from './provider.ts'
-import { noOutput } from './provider.ts'
+import type { Endpoint } from './provider.ts'
 
 export interface WithoutModel {
   readonly method: PassedMethod

@@ -1,3 +1,5 @@
+import { read, type TextReading, unreadable } from '#lib/reading.ts'
+
 /**
  * A database's URL as libpq reads it: several hosts, socket folders, parameters. WHATWG's `URL` supports neither
  * several hosts nor socket folders, and misreads a `#` or `/` in a password. No message of this file quotes the URL:
@@ -38,18 +40,14 @@ type Encryption = (typeof encryptions)[number]
 
 const encryptions = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 
-type Parsed =
-  | { readonly kind: 'parsed'; readonly url: DatabaseUrl }
-  /** A sentence for the operator, without its subject. */
-  | { readonly kind: 'refused'; readonly reason: string }
-
 export const urlForm = 'postgres://user:password@host:port/database'
 
-export function parseDatabaseUrl(text: string): Parsed {
+/** What is wrong is a sentence for the operator, without its subject. */
+export function parseDatabaseUrl(text: string): TextReading<DatabaseUrl> {
   try {
-    return { kind: 'parsed', url: parse(text) }
+    return read(parse(text))
   } catch (error) {
-    if (error instanceof Refusal) return { kind: 'refused', reason: error.message }
+    if (error instanceof Refusal) return unreadable(error.message)
     throw error
   }
 }

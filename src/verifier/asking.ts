@@ -1,6 +1,7 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import type { AdmissionAsk } from '#core/admission-ask.ts'
-import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
+import { createProblem, createThrottled } from '#core/errors.ts'
+import { type Refused, refused } from '#core/reading.ts'
 import { endGuess } from '#http/guess.ts'
 import type { Visit } from '#http/visit.ts'
 import type { Asked } from '#metering/meter.ts'
@@ -10,7 +11,7 @@ import type { VerifierContext } from './context.ts'
 export type Verdict =
   | { readonly kind: 'admitted'; readonly outcome: Extract<Asked, { readonly kind: 'admitted' }> }
   /** Without an outcome where the store was not asked. */
-  | { readonly kind: 'refused'; readonly problem: Problem; readonly outcome: Asked | undefined }
+  | (Refused & { readonly outcome: Asked | undefined })
 
 /**
  * Asks for an admission, by the same code as the gateway. Guesses at access tokens are throttled by the end client's
@@ -43,10 +44,10 @@ function toVerdict(outcome: Asked, visit: Visit): Verdict {
   visit.userId = outcome.user?.id
   if (outcome.kind === 'admitted') return { kind: 'admitted', outcome }
   const { code, message, limit, retryAt } = outcome
-  return { kind: 'refused', problem: createProblem(code, message, { retryAt, limit }), outcome }
+  return { ...refused(createProblem(code, message, { retryAt, limit })), outcome }
 }
 
 /** The same answer as without asking the store: a throttled caller must not learn anything else. */
 function throttled(waitMs: number, { clock }: VerifierContext): Verdict {
-  return { kind: 'refused', problem: createThrottled(waitMs, clock()), outcome: undefined }
+  return { ...refused(createThrottled(waitMs, clock())), outcome: undefined }
 }

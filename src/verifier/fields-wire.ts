@@ -35,7 +35,7 @@ export function instantTextField() {
 
 function toInstant(value: number | string, context: z.RefinementCtx): number {
   const reading = readInstant(value)
-  if (reading.kind === 'read') return reading.at
+  if (reading.kind === 'read') return reading.value
   context.addIssue({ code: 'custom', message: reading.message })
   return z.NEVER
 }

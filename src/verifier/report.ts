@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { badInput, issuesMax, issuesUnder } from '#core/issues.ts'
-import { type Reading, read, refused } from '#core/reading.ts'
+import { type Reading, refused } from '#core/reading.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { type Answer, answered, refuse } from '#http/answer.ts'
 import type { Visit } from '#http/visit.ts'
+import { read } from '#lib/reading.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { createTurns } from '#lib/turns.ts'
 import { StoreFault } from '#storage/store.ts'
@@ -72,7 +73,7 @@ async function parseEvents(
   const turn = createTurns()
   for (const [index, value] of values.entries()) {
     const parsed = parse(schema, value)
-    if (parsed.kind === 'parsed') events.push(parsed.value)
+    if (parsed.kind === 'read') events.push(parsed.value)
     else issues.push(...issuesUnder(`[${index}]`, parsed.issues))
     if (issues.length > issuesMax) break
     await turn()

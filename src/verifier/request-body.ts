@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type Schema, toReading } from '#core/parsed.ts'
-import { type Reading, read, refused } from '#core/reading.ts'
+import { type Reading, refused } from '#core/reading.ts'
 import { refuse } from '#http/answer.ts'
 import { readBody } from '#http/body.ts'
 import {
@@ -10,6 +10,7 @@ import {
   whyCoded,
   whyNotJson,
 } from '#http/json-body.ts'
+import { read } from '#lib/reading.ts'
 import type { VerifierContext } from './context.ts'
 import { parse } from './fields-wire.ts'
 
@@ -69,7 +70,7 @@ export async function readForm(
   const reading = await readBody(request, bytesMax, { budget: bodyBudget })
   if (reading.kind !== 'read') return refused(problemOfBody(reading, bytesMax))
   try {
-    return read(new URLSearchParams(utf8.decode(reading.body)))
+    return read(new URLSearchParams(utf8.decode(reading.value)))
   } catch {
     return refuse('bad_request', 'The body is not valid UTF-8.')
   }

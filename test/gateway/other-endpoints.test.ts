@@ -215,7 +215,7 @@ for (const database of databases) {
       const { body = '', headers } = upstream.requests.at(-1) ?? {}
       assert.ok(/\r\n\r\nwhisper-1\r\n--/.test(body) && !body.includes('gpt-hear-mini'))
       const boundary = boundaryOf(headers?.['content-type'])
-      assert.equal(readForm(Buffer.from(body), boundary ?? '').kind, 'form')
+      assert.equal(readForm(Buffer.from(body), boundary ?? '').kind, 'read')
       assert.equal(harness.settlements.at(-1)?.upstream, 'renamed')
     })
 

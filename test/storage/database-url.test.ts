@@ -6,7 +6,7 @@ import { type DatabaseUrl, parseDatabaseUrl, whereOf } from '#storage/database-u
 
 function parsed(text: string): DatabaseUrl {
   const answer = parseDatabaseUrl(text)
-  return answer.kind === 'parsed' ? answer.url : assert.fail(`${text}: ${answer.reason}`)
+  return answer.kind === 'read' ? answer.value : assert.fail(`${text}: ${answer.message}`)
 }
 
 /** The URL, where it leads without user and password, and what is to be read from it. */
@@ -155,15 +155,15 @@ describe('the URL of a shared database', () => {
   for (const [text, why] of refused)
     it(`is refused in words that hold no piece of it: ${text}`, () => {
       const answer = parseDatabaseUrl(text)
-      assert.ok(answer.kind === 'refused')
-      assert.match(answer.reason, why)
+      assert.ok(answer.kind === 'invalid')
+      assert.match(answer.message, why)
       for (const piece of ['sesame', 'ses@', 'ses/', 'ses?', 'ses%', '@me', 'ann:'])
-        assert.ok(!answer.reason.includes(piece), answer.reason)
+        assert.ok(!answer.message.includes(piece), answer.message)
       for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL']) {
         const env = { DATABASE_URL: 'postgres://db/d', MASTER_KEY: '07'.repeat(32), [name]: text }
         assert.throws(
           () => readConfig(env),
-          (error) => error instanceof ConfigError && error.message.startsWith(`${name}: ${answer.reason}`),
+          (error) => error instanceof ConfigError && error.message.startsWith(`${name}: ${answer.message}`),
         )
       }
     })

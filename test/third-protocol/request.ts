@@ -2,8 +2,8 @@ import { toUnits } from '#core/units.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
 import { editForMember, editsWithin } from '#providers/body-edits.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
+import type { BodyEdit, RequestChanges, RequestReading } from '#providers/model-request.ts'
 import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
-import type { BodyEdit, RequestChanges, RequestReading } from '#providers/provider.ts'
 import { concludeReading } from '#providers/request-reading.ts'
 
 /** The bound and the number of answers are in `generationConfig`; the path names the model, and whether it streams. */
@@ -27,13 +27,13 @@ function readConfig(read: MemberReader, body: Buffer, { byKey }: JsonMembers) {
   if (!member) return { output: undefined, choices: 1 }
   const text = body.subarray(member.start, member.end)
   const inner = readMembers(text)
-  if (inner.kind !== 'members' || [...inner.members.byKey.keys()].some((key) => key.includes('_'))) {
+  if (inner.kind !== 'read' || [...inner.value.byKey.keys()].some((key) => key.includes('_'))) {
     read.refuse(config, `The member ${config} must be an object with members in camel case.`)
     return { output: undefined, choices: 1 }
   }
-  const within = createMemberReader(text, inner.members)
+  const within = createMemberReader(text, inner.value)
   const choices = within.integer('candidateCount', { min: 1, max: candidatesMax }) ?? 1
-  const each = readBound(within, text, inner.members, bound)
+  const each = readBound(within, text, inner.value, bound)
   const problem = within.problem()
   if (problem) read.refuse(config, problem.message)
   return { output: each === undefined ? undefined : toUnits(each * choices), choices }

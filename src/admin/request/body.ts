@@ -1,7 +1,8 @@
 import { type Parsed, toReading } from '#core/parsed.ts'
-import { type Reading, read, refused } from '#core/reading.ts'
+import { type Reading, refused } from '#core/reading.ts'
 import type { BodyReading } from '#http/body.ts'
 import { bytesMaxOf, type JsonList, readJson, toJson, whyNotJson } from '#http/json-body.ts'
+import { read } from '#lib/reading.ts'
 import type { AdminContext, AdminParts } from './context.ts'
 
 /**
@@ -49,5 +50,5 @@ async function readWebBody(request: Request, bytesMax: number): Promise<BodyRead
     if (bytes > bytesMax) return { kind: 'too_large' }
     chunks.push(chunk)
   }
-  return { kind: 'read', body: Buffer.concat(chunks) }
+  return read(Buffer.concat(chunks))
 }

@@ -1,6 +1,7 @@
 import type { Issue } from '#core/errors.ts'
-import { invalid, type Parsed, parsed } from '#core/parsed.ts'
+import { invalid, type Parsed } from '#core/parsed.ts'
 import { percentDecoded } from '#lib/percent-decoded.ts'
+import { read } from '#lib/reading.ts'
 
 /**
  * The target of the request line, split as it was sent. URL parsers resolve `..` and `%2e%2e` and forgive broken
@@ -51,5 +52,5 @@ export function parseQuery(query: string): Parsed<ReadonlyMap<string, string>> {
     if (values.has(name)) return invalid(name, 'is given twice')
     values.set(name, value)
   }
-  return parsed(values)
+  return read(values)
 }

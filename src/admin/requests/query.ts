@@ -1,7 +1,8 @@
 import type { RequestFilter, RequestQuestion } from '#core/booked-request.ts'
 import type { Issue } from '#core/errors.ts'
-import { invalid, type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
 import { present } from '#lib/present.ts'
+import { read } from '#lib/reading.ts'
 import { parseAskedTime } from '#metering/usage-range.ts'
 import { parseRequestCursor } from './cursor.ts'
 import { requestQuerySchema, requestsDefault } from './schemas.ts'
@@ -28,11 +29,9 @@ export function parseRequestQuery(
   if (fields.kind === 'invalid' || issues.length > 0) return { kind: 'invalid', issues }
   const { id, user, cursor, limit = requestsDefault, from: _from, to: _to, ...rest } = fields.value
   if (id !== undefined)
-    return values.size === 1
-      ? parsed({ kind: 'one', id })
-      : invalid('id', 'stands alone: it names one request')
+    return values.size === 1 ? read({ kind: 'one', id }) : invalid('id', 'stands alone: it names one request')
   const at = Object.fromEntries(
-    times.map(({ name, time }) => [name, time.kind === 'parsed' ? time.value : undefined]),
+    times.map(({ name, time }) => [name, time.kind === 'read' ? time.value : undefined]),
   )
   const asked: RequestFilter = present({ ...rest, ...at, userId: user })
   if (asked.from !== undefined && asked.to !== undefined && asked.from >= asked.to)
@@ -51,5 +50,5 @@ function belongs(asked: RequestFilter, known: RequestFilter): boolean {
 }
 
 function page(question: RequestQuestion): Parsed<RequestQuery> {
-  return parsed({ kind: 'page', question })
+  return read({ kind: 'page', question })
 }

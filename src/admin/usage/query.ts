@@ -1,6 +1,7 @@
 import type { z } from '@hono/zod-openapi'
-import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
 import { type UsageDimension, type UsageQuestion, usageDimensions } from '#core/usage-question.ts'
+import { read } from '#lib/reading.ts'
 import { parseDimensions, parseUsageRange } from '#metering/usage-range.ts'
 import { usageQuerySchema, userUsageQuerySchema } from './schemas.ts'
 
@@ -36,7 +37,7 @@ export function parseUsageQuery(
     ...filtersOf(asked.value),
     limit,
   }
-  return parsed({ question, format })
+  return read({ question, format })
 }
 
 function dimensionsOf(userId: string | undefined): readonly UsageDimension[] {

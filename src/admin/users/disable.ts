@@ -82,7 +82,7 @@ async function disableIfMatch(
 /** An empty reason counts as absent: a form left blank must not erase the first reason. */
 function parseReason(values: ReadonlyMap<string, string>): Parsed<string | undefined> {
   const reason = parseBy(reasonField, values.get('disabledReason') || undefined)
-  if (reason.kind === 'parsed') return reason
+  if (reason.kind === 'read') return reason
   return { kind: 'invalid', issues: issuesUnder('disabledReason', reason.issues) }
 }
 

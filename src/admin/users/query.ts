@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { lineField } from '#admin/wire/fields.ts'
-import { invalid, type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
 import { userTypes } from '#core/user.ts'
 import type { UserFilter, UserPageRequest } from '#core/user-list.ts'
+import { read } from '#lib/reading.ts'
 import { type ListCursor, parseListCursor, sortFields, sortNames, userStates } from './cursor.ts'
 
 /** A query on the list: all users, or one page. */
@@ -43,7 +44,7 @@ export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<List
   if (fields.kind === 'invalid') return fields
   const { limit = limitDefault, cursor: cursorText, sort, q, type, state } = fields.value
   if (![...Object.keys(listQuerySchema.shape)].some((name) => values.has(name))) {
-    return parsed({ kind: 'all' })
+    return read({ kind: 'all' })
   }
   const asked = {
     ...(q !== undefined && q !== '' && { text: q }),
@@ -51,12 +52,12 @@ export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<List
     ...(state !== undefined && { state }),
   }
   if (cursorText === undefined) {
-    return parsed({ kind: 'page', limit, sort, filter: asked, cursor: undefined })
+    return read({ kind: 'page', limit, sort, filter: asked, cursor: undefined })
   }
   const cursor = parseListCursor(cursorText)
   if (!cursor) return invalid('cursor', 'is not one that a list of users gave')
   if (!belongs(cursor, sort, asked)) return invalid('cursor', 'belongs to a list with another sort or filter')
-  return parsed({ kind: 'page', limit, sort: cursor.sort, filter: cursor.filter, cursor })
+  return read({ kind: 'page', limit, sort: cursor.sort, filter: cursor.filter, cursor })
 }
 
 /** The store's request for the page. */

@@ -10,8 +10,8 @@ const wire = createUserWire(families)
 
 function editOf(value: unknown) {
   const parsed = wire.parseEdit(value)
-  assert.equal(parsed.kind, 'parsed', JSON.stringify(parsed))
-  return parsed.kind === 'parsed' ? parsed.value.edit : {}
+  assert.equal(parsed.kind, 'read', JSON.stringify(parsed))
+  return parsed.kind === 'read' ? parsed.value.edit : {}
 }
 
 const user: User = {
@@ -42,7 +42,7 @@ describe('users on the wire', () => {
     const shown = (quotas: User['quotas'], limits = {}) => {
       const builtIn = createUserWire(builtInFamilies, limits)
       const { tokenCounts, tokenLimits } = builtIn.toUser({ ...user, quotas })
-      assert.equal(builtIn.parseEdit({ tokenCounts, tokenLimits }).kind, 'parsed')
+      assert.equal(builtIn.parseEdit({ tokenCounts, tokenLimits }).kind, 'read')
       return [tokenCounts.other, tokenLimits.other, Object.keys(tokenCounts).length]
     }
     const of = (quota: Partial<UserQuota>) =>
@@ -98,14 +98,14 @@ describe('users on the wire', () => {
     ])
     const { tokenCounts, tokenLimits } = wire.toUser({ ...user, quotas })
     assert.deepEqual([tokenLimits, tokenCounts.gone, tokenCounts.small], [{}, undefined, 3])
-    assert.equal(wire.parseEdit({ tokenCounts }).kind, 'parsed')
+    assert.equal(wire.parseEdit({ tokenCounts }).kind, 'read')
   })
 
   it('counts too many before it looks at them', async () => {
     const kindOf = async (users: unknown[]) => (await wire.parseBulk({ users }, 2)).kind
     assert.equal(await kindOf([1, 2, 3]), 'too_many')
     assert.equal(await kindOf([1, 2]), 'invalid')
-    assert.equal(await kindOf([{ token: 'a' }, { token: 'a' }]), 'parsed')
+    assert.equal(await kindOf([{ token: 'a' }, { token: 'a' }]), 'read')
   })
 
   it('never throws, whatever JSON it gets, and never changes a prototype', async () => {
@@ -129,7 +129,7 @@ describe('users on the wire', () => {
   })
 
   it('counts a nickname in characters', () => {
-    assert.equal(wire.parseEdit({ nickname: '😀'.repeat(80) }).kind, 'parsed')
+    assert.equal(wire.parseEdit({ nickname: '😀'.repeat(80) }).kind, 'read')
     assert.equal(wire.parseEdit({ nickname: '😀'.repeat(81) }).kind, 'invalid')
   })
 })

@@ -5,13 +5,14 @@ import type { Issue } from '#core/errors.ts'
 import { type Family, familyNames as namesOf } from '#core/family.ts'
 import { issuesMax, issuesUnder } from '#core/issues.ts'
 import { pickLimits } from '#core/limits.ts'
-import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
 import { unitsMax } from '#core/units.ts'
 import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import { isShown } from '#core/user-quotas.ts'
 import { present } from '#lib/present.ts'
+import { read } from '#lib/reading.ts'
 import { createTurns } from '#lib/turns.ts'
 import type { UserWrite } from '#storage/store.ts'
 import {
@@ -73,7 +74,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     if (input.kind === 'invalid') return input
     const { token: accessToken } = input.value
     const ignored = unknownMembers(value, names)
-    return parsed({ edit: toEdit(input.value, familyNames), accessToken, ignored })
+    return read({ edit: toEdit(input.value, familyNames), accessToken, ignored })
   }
   function parseWrite(value: unknown, place: string): Parsed<{ write: UserWrite; ignored: string[] }> {
     const input = parseEdit(value, known.edit)
@@ -82,11 +83,11 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     const issues = issuesUnder(`${place}.token`, accessTokenIssues(input.value.accessToken))
     if (issues.length > 0) return { kind: 'invalid', issues }
     const ignored = input.value.ignored.map((name) => `${place}.${name}`)
-    return parsed({ write: { ref: { accessToken }, edit }, ignored })
+    return read({ write: { ref: { accessToken }, edit }, ignored })
   }
   function notBulk(value: unknown): readonly Issue[] {
     const bulk = parseBy(schemas.bulk, value, unknown)
-    return bulk.kind === 'parsed' ? [] : bulk.issues
+    return bulk.kind === 'read' ? [] : bulk.issues
   }
 
   return {
@@ -112,7 +113,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
         if (issues.length > issuesMax) break
         await turn()
       }
-      return issues.length > 0 ? { kind: 'invalid', issues } : parsed({ writes, ignored })
+      return issues.length > 0 ? { kind: 'invalid', issues } : read({ writes, ignored })
     },
     toUser: (user) => toUser(user, familyNames, policy),
     toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),

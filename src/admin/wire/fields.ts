@@ -58,7 +58,7 @@ export function timeInput() {
     .union([milliseconds, text], { error: instantMessage })
     .transform((value, context) => {
       const reading = readInstant(value)
-      if (reading.kind === 'read') return reading.at
+      if (reading.kind === 'read') return reading.value
       context.addIssue({ code: 'custom', message: reading.message })
       return z.NEVER
     })

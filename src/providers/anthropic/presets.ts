@@ -1,4 +1,4 @@
-import type { Preset } from '#providers/provider.ts'
+import type { Preset } from '#providers/preset.ts'
 
 /** Services that speak this protocol. */
 export const presets: readonly Preset[] = [

@@ -3,8 +3,13 @@ import { readAdvisor } from '#providers/advisors.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader } from '#providers/member-reader.ts'
+import {
+  type BodyEdit,
+  noOutput,
+  type RequestChanges,
+  type RequestReading,
+} from '#providers/model-request.ts'
 import { type BoundRule, readBound } from '#providers/output-bounds.ts'
-import { type BodyEdit, noOutput, type RequestChanges, type RequestReading } from '#providers/provider.ts'
 import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 
 /** Reads the requests of each endpoint, and makes the edits that bound their output. */

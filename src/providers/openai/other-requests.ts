@@ -1,5 +1,5 @@
 import type { JsonMembers } from '#lib/json-members.ts'
-import type { RequestReading } from '#providers/provider.ts'
+import type { RequestReading } from '#providers/model-request.ts'
 import { readUnbounded } from '#providers/unbounded-request.ts'
 
 /**

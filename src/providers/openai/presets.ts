@@ -1,4 +1,4 @@
-import type { Preset } from '#providers/provider.ts'
+import type { Preset } from '#providers/preset.ts'
 
 /** Without a fast processor it takes long to load a model and to read a long prompt. */
 const patient = { headersTimeoutMs: 1_800_000, idleTimeoutMs: 1_800_000 }

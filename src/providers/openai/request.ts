@@ -1,19 +1,20 @@
 import { toUnits } from '#core/units.ts'
 import { isNull } from '#lib/json-elements.ts'
 import { type JsonMembers, readMembers } from '#lib/json-members.ts'
+import { read } from '#lib/reading.ts'
 import { readAdvisor } from '#providers/advisors.ts'
 import { editForMember, editsWithin, removalOf } from '#providers/body-edits.ts'
 import { readFallbacks } from '#providers/fallbacks.ts'
 import { leastCapOf } from '#providers/least-cap.ts'
 import { createMemberReader, type MemberReader } from '#providers/member-reader.ts'
-import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
 import {
   type BodyEdit,
   type ModelRequest,
   noOutput,
   type RequestChanges,
   type RequestReading,
-} from '#providers/provider.ts'
+} from '#providers/model-request.ts'
+import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
 import { concludeReading, outputEdits } from '#providers/request-reading.ts'
 import { outputMaximumOf } from './output-maximum.ts'
 import { countPrompts } from './prompts.ts'
@@ -126,17 +127,17 @@ export function editResponse(
 }
 
 function readingOf(
-  read: MemberReader,
+  reader: MemberReader,
   body: Buffer,
   members: JsonMembers,
   rest: Omit<ModelRequest, 'model'>,
 ): RequestReading {
-  const reading = concludeReading(read, body, members, rest)
+  const reading = concludeReading(reader, body, members, rest)
   // If the client stated a bound itself, the provider decides whether to refuse it.
   if (reading.kind === 'refused' || rest.output !== undefined) return reading
-  const { request } = reading
+  const request = reading.value
   const mostCap = outputMaximumOf(request.model)
-  return mostCap === undefined ? reading : { ...reading, request: { ...request, mostCap } }
+  return mostCap === undefined ? reading : read({ ...request, mostCap })
 }
 
 const choiceNames = ['n', 'best_of', 'n_cmpl', 'num_return_sequences']
@@ -181,14 +182,14 @@ function asksUsage(body: Buffer, members: JsonMembers, read: MemberReader): bool
   if (!member || isNull(body, member)) return false
   const slice = body.subarray(member.start, member.end)
   const options = slice.length <= streamOptionsBytesMax ? readMembers(slice) : undefined
-  if (options?.kind !== 'members') {
+  if (options?.kind !== 'read') {
     read.refuse(
       'stream_options',
       'The member stream_options must be a short object in which each member is given once.',
     )
     return false
   }
-  return createMemberReader(slice, options.members).boolean('include_usage') === true
+  return createMemberReader(slice, options.value).boolean('include_usage') === true
 }
 
 const optionsKey = 'stream_options'

@@ -32,8 +32,8 @@ export interface Way {
 /** @param setting the setting that holds the URL; messages begin with it */
 export function openServers(text: string, setting: string): Servers {
   const parsed = parseDatabaseUrl(text)
-  if (parsed.kind === 'refused') throw new Error(`${setting}: ${parsed.reason}`)
-  const { url } = parsed
+  if (parsed.kind === 'invalid') throw new Error(`${setting}: ${parsed.message}`)
+  const url = parsed.value
   const read = (parameter: string, path: string) => readPem(`${setting}: ${parameter}`, path)
   const ways = shuffled(url).flatMap((host) => waysTo(host, url, read))
   let [at, mayName] = [0, true]
