@@ -39,11 +39,12 @@ export function parseRequest(
   endpoint: Endpoint,
   context: ParsingContext,
 ): ParsedRequest | Refused | Promise<ParsedRequest | Refused> {
-  const { standIn, withoutModel } = endpoint
+  const { standIn } = endpoint
   if (standIn) return parsedAs(standIn, endpoint.hasNoBody ? noBytes : body, endpoint)
   const mediaType = visit.request.headers['content-type']
   const boundary = endpoint.formFields && boundaryOf(mediaType)
-  if (endpoint.formFields && boundary !== undefined) return parseForm(body, boundary, endpoint)
+  if (endpoint.formFields && boundary !== undefined) return parseForm(body, boundary, visit, endpoint)
+  const withoutModel = standInEndpoint(visit, endpoint)
   // A body that is not JSON names no model.
   if (withoutModel && !mayBeJson(mediaType)) return parseRequest(body, visit, withoutModel, context)
   const scan = scanMembers(body)
@@ -61,10 +62,10 @@ function parseScanned(
 ): ParsedRequest | Refused | Promise<ParsedRequest | Refused> {
   if (scan.kind === 'invalid') return refused(createProblem('bad_json', scan.message))
   const members = scan.value
-  const { withoutModel } = endpoint
+  const withoutModel = standInEndpoint(visit, endpoint)
   if (withoutModel && !members.byKey.has('model')) return parseRequest(body, visit, withoutModel, context)
   const { promptModel } = context
-  if (promptModel !== undefined && lacksModel(members, endpoint)) {
+  if (promptModel !== undefined && visit.model === undefined && lacksModel(members, endpoint)) {
     // The model is written into the body, so that the upstream runs the admitted model whatever the stored prompt names.
     const stated = applyEdits(body, [editForMember(members, 'model', JSON.stringify(promptModel))])
     return parseRequest(stated, visit, endpoint, context)
@@ -74,6 +75,11 @@ function parseScanned(
   const request = reading.value
   const parsed: ParsedRequest = { kind: 'parsed', body, endpoint, members, request, ...noEstimate }
   return endpoint.isMetered ? withEstimate(parsed, visit.provider, context) : parsed
+}
+
+/** How the request is treated if its body names no model; undefined where the path has named one. */
+function standInEndpoint({ model }: Visit, { withoutModel }: Endpoint): Endpoint | undefined {
+  return model === undefined ? withoutModel : undefined
 }
 
 function lacksModel({ byKey }: JsonMembers, { modelMayBeIn }: Endpoint): boolean {
@@ -130,13 +136,19 @@ function mayBeJson(mediaType: string | undefined): boolean {
 }
 
 /** Reads the fields of a form as the equivalent JSON. The form itself is sent on unchanged. */
-function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): ParsedRequest | Refused {
+function parseForm(
+  body: Buffer,
+  boundary: string,
+  visit: Visit,
+  endpoint: Endpoint,
+): ParsedRequest | Refused {
   const parts = readForm(body, boundary)
   if (parts.kind === 'invalid') return refused(createProblem('bad_request', parts.message))
   const form = parts.value
-  if (endpoint.withoutModel?.standIn && !form.fields.has('model'))
-    return parsedAs(endpoint.withoutModel.standIn, body, endpoint.withoutModel)
-  const names = endpoint.formFields ?? []
+  const withoutModel = standInEndpoint(visit, endpoint)
+  if (withoutModel?.standIn && !form.fields.has('model'))
+    return parsedAs(withoutModel.standIn, body, withoutModel)
+  const names = fieldsToRead(visit, endpoint)
   const twice = names.find((name) => form.repeated.has(name))
   if (twice !== undefined) return refused(createProblem('bad_request', `The field ${twice} is given twice.`))
   const values = names.flatMap((name) => {
@@ -146,11 +158,16 @@ function parseForm(body: Buffer, boundary: string, endpoint: Endpoint): ParsedRe
   const json = Buffer.from(JSON.stringify(Object.fromEntries(values)))
   const scan = readMembers(json)
   if (scan.kind === 'invalid') return refused(createProblem('bad_request', scan.message))
-  const reading = endpoint.readRequest(json, scan.value)
+  const reading = endpoint.readRequest(json, scan.value, visit.model)
   if (reading.kind === 'refused') return reading
   const input = endpoint.isMetered ? Math.ceil(form.textBytes / 3) + form.files * fileUnits : 0
   const request = reading.value
   return { kind: 'parsed', body, endpoint, members: noMembers, request, input, inputUnits: undefined, form }
+}
+
+/** A field `model` beside a model in the path is read as well, to be refused: the upstream could obey it. */
+function fieldsToRead({ model }: Visit, { formFields = [] }: Endpoint): readonly string[] {
+  return model === undefined || formFields.includes('model') ? formFields : [...formFields, 'model']
 }
 
 function jsonOf(text: string): unknown {

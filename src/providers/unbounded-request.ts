@@ -13,14 +13,16 @@ const passedUnits = 4_096
  * Reads a request whose output no member can bound. A fixed amount is reserved for it, and no bound is written into it.
  *
  * @param heldOf the units that are reserved for its output
+ * @param named the model that the path names
  */
 export function readUnbounded(
   body: Buffer,
   members: JsonMembers,
   heldOf: (reader: MemberReader) => number,
+  named?: string,
 ): RequestReading {
   const reader = createMemberReader(body, members)
-  const model = reader.model()
+  const model = reader.model(named)
   const isStream = reader.boolean('stream') ?? false
   const elsewhere = readModelsElsewhere(reader, body, members, model)
   const output = toUnits(heldOf(reader))

@@ -109,6 +109,32 @@ for (const database of databases) {
       assert.equal(upstream.requests.at(-1)?.body, JSON.stringify(question))
     })
 
+    it('takes the model of a form from the path too', async () => {
+      const send = async (model: string, form: FormData) => {
+        const { status } = await fetch(harness.origin + path(model, 'transcribe'), {
+          method: 'POST',
+          headers: { 'x-third-key': accessToken },
+          body: form,
+        })
+        return status
+      }
+      const form = new FormData()
+      form.set('file', new Blob(['sound']), 'a.wav')
+      form.set('stream', 'false')
+      assert.equal(await send('fast', form), 200)
+      const sent = upstream.requests.at(-1)
+      assert.equal(sent?.url, '/v1beta/models/tuned%2Fm-1:transcribe')
+      assert.match(sent.body, /filename="a\.wav"/)
+      assert.deepEqual((await settled())?.usage, charged)
+      const rows = await harness.database.rows('select route, model from entries order by id desc limit 1')
+      assert.deepEqual(rows, [{ route: '/v1beta/models/{model}:transcribe', model: 'fast' }])
+      // The upstream could obey the field, so that another model would run than the one that was admitted.
+      form.set('model', 'm')
+      const count = upstream.requests.length
+      assert.equal(await send('fast', form), 400)
+      assert.equal(upstream.requests.length, count)
+    })
+
     it('passes a stream unchanged, with its query, and charges its last figures', async () => {
       upstream.script = pieces(stream)
       const got = await send(`${path('m', 'streamGenerateContent')}?alt=sse&key=${accessToken}`)

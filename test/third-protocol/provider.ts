@@ -7,7 +7,7 @@ import { renderProblem, renderStreamProblem } from './errors.ts'
 import { limitHeaders } from './limits.ts'
 import { readModelList, renderModel, renderModelList } from './models.ts'
 import { presets } from './presets.ts'
-import { editContent, readContent } from './request.ts'
+import { editContent, readContent, readRecording } from './request.ts'
 import { contentStream } from './stream.ts'
 import { createUsageReader } from './usage.ts'
 
@@ -35,13 +35,23 @@ export const third: Provider = {
   isOfficialHost: (hostname) => hostname === 'third.example',
   presets,
   pathPrefix: '/v1beta',
-  endpoints: operations.map(([name, isStream]) => ({
-    ...shared,
-    path: `/v1beta/models/{model}:${name}`,
-    upstreamPath: `/models/{model}:${name}`,
-    readRequest: readContent(isStream),
-    editsFor: editContent,
-  })),
+  endpoints: [
+    ...operations.map(([name, isStream]) => ({
+      ...shared,
+      path: `/v1beta/models/{model}:${name}`,
+      upstreamPath: `/models/{model}:${name}`,
+      readRequest: readContent(isStream),
+      editsFor: editContent,
+    })),
+    {
+      ...shared,
+      path: '/v1beta/models/{model}:transcribe',
+      upstreamPath: '/models/{model}:transcribe',
+      formFields: ['stream'],
+      readRequest: readRecording,
+      editsFor: () => [],
+    },
+  ],
   inputMembers: {
     unread: new Set(['generationConfig', 'safetySettings', 'toolConfig', 'cachedContent']),
     namesMore: new Set(['cachedContent']),

@@ -5,11 +5,13 @@ import { createMemberReader, type MemberReader } from '#providers/member-reader.
 import type { BodyEdit, RequestChanges, RequestReading } from '#providers/model-request.ts'
 import { type BoundRule, boundEdits, readBound } from '#providers/output-bounds.ts'
 import { concludeReading } from '#providers/request-reading.ts'
+import { readUnbounded } from '#providers/unbounded-request.ts'
 
 /** The bound and the number of answers are in `generationConfig`; the path names the model, and whether it streams. */
 const config = 'generationConfig'
 const bound: BoundRule = { official: ['maxOutputTokens'], elsewhere: 'maxOutputTokens' }
 const candidatesMax = 8
+const recordingUnits = 100
 
 export function readContent(isStream: boolean) {
   return (body: Buffer, members: JsonMembers, named?: string): RequestReading => {
@@ -18,6 +20,11 @@ export function readContent(isStream: boolean) {
     const rest = { isStream, output, choices, leastCap: 1, hasOutput: true, lacksUsage: false }
     return concludeReading(read, body, members, rest, named)
   }
+}
+
+/** A recording in a form. No member bounds the output: a fixed amount is held. */
+export function readRecording(body: Buffer, members: JsonMembers, named?: string): RequestReading {
+  return readUnbounded(body, members, () => recordingUnits, named)
 }
 
 function readConfig(read: MemberReader, body: Buffer, { byKey }: JsonMembers) {

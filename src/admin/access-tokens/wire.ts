@@ -1,6 +1,7 @@
 import { accessTokenIssues } from '#admin/users/wire.ts'
 import { issuesUnder } from '#core/issues.ts'
-import { type Parsed, parseBy, parsed } from '#core/parsed.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
+import { read } from '#lib/reading.ts'
 import { accessTokenSchemas } from './schemas.ts'
 
 /** The access token to look up. */
@@ -9,5 +10,5 @@ export function parseLookup(value: unknown): Parsed<string> {
   if (input.kind === 'invalid') return input
   const { token: accessToken } = input.value
   const issues = issuesUnder('token', accessTokenIssues(accessToken))
-  return issues.length > 0 ? { kind: 'invalid', issues } : parsed(accessToken)
+  return issues.length > 0 ? { kind: 'invalid', issues } : read(accessToken)
 }
