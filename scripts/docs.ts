@@ -548,9 +548,16 @@ const parameterWords: Readonly<Record<string, string>> = {
   limit: 'Users on a page.',
   cursor: '`nextCursor` of the page before. It holds sort and filter; repeating them is allowed.',
   sort: 'A minus sign sorts descending. Users without the field stand last. Without `sort`: order of creation.',
-  q: 'Part of a nickname, of an id, or of the shown part of an access token (`…` and its last four characters); case aside.',
+  q: 'Part of a nickname, of an id, of the shown part of an access token (`…` and its last four characters), of a tag, of the note, or of a member of `meta` (as `team.name: blue`); case aside.',
   type: 'Only users of that type.',
   state: 'Only users that are in this state now.',
+  tag: 'Only users who carry that tag; up to 5 with commas between: all of them.',
+  usedFrom:
+    'Only users whose token was last used at this instant or later. Epoch milliseconds, a date, or a time such as `2026-11-22T13:00:00Z`.',
+  usedBefore: 'Only users whose token was last used before this instant, or never.',
+  usedPercent: 'Only users who have used at least this share of a limited quota in its current period.',
+  family: 'With `usedPercent`: only of this family.',
+  addresses: 'Only users of whom at least so many addresses are kept.',
 }
 
 function listRows(): string {
@@ -574,8 +581,10 @@ const usageWords: Readonly<Record<string, string>> = {
   status: 'Only requests that were answered with that status; 0 where the client hung up before the answer.',
   limit: 'Rows at most; `truncated` says whether there were more.',
   format: '`Accept: text/csv` asks for CSV as well; then `x-truncated` says whether there were more.',
-  groupBy: 'Of `user`, `family`, `model`, `upstream`, `status`, separated by commas. Absent: one group.',
+  groupBy:
+    'Of `user`, `tag`, `family`, `model`, `upstream`, `status`, separated by commas. Absent: one group.',
   user: 'Only the user with that id, also one who was removed.',
+  tag: 'Only of users who carry that tag now.',
 }
 
 function usageRows(): string {
@@ -632,6 +641,7 @@ const fieldWords: Readonly<Record<string, string>> = {
   expiresAt: 'From this instant the access token is refused; on every type.',
   ...Object.fromEntries(limitRows.map(([name, row]) => [name, `${row.what} ${meaningOf(row)}`.trim()])),
   adminNote: 'For administrators; never shown to the user.',
+  tags: 'Up to 20 names of up to 50 characters without a comma, such as a team; never shown to the user.',
   meta: 'Any JSON object, at most 16 KiB and 16 levels deep.',
 }
 

@@ -162,6 +162,51 @@ for (const database of databases) {
         }
       })
 
+      it('is narrowed by tag, last use, share of a quota and addresses, page by page', async () => {
+        const users = Array.from({ length: 5 }, (_, index) => ({
+          token: `narrow-${index}`,
+          tags: index % 2 === 0 ? ['even', 'Größe'] : ['odd'],
+          lastUsedAt: startAt - index * 1000,
+          tokenLimits: { claude: 10 },
+          tokenCounts: { claude: 2 * index },
+          ip: Array.from({ length: index }, (_, at) => `192.0.2.${at}`),
+          meta: { place: `room ${index}` },
+        }))
+        const { status, text } = await server.send({ method: 'PUT', path: '/admin/users', body: { users } })
+        assert.equal(status, 200, text)
+        const names = async (query: string) => namesOf(await listPages(`?limit=1&${query}`)).toSorted()
+        assert.deepEqual(await names('tag=even'), ['narrow-0', 'narrow-2', 'narrow-4'])
+        assert.deepEqual(await names('tag=even,Gr%C3%B6%C3%9Fe&addresses=3'), ['narrow-4'])
+        assert.deepEqual(await names('tag=even,odd'), [])
+        assert.deepEqual(await names(`tag=odd&usedFrom=${startAt - 2000}`), ['narrow-1'])
+        assert.deepEqual(await names(`tag=odd&usedBefore=${startAt - 2000}`), ['narrow-3'])
+        assert.deepEqual(await names('usedPercent=60'), ['narrow-3', 'narrow-4'])
+        assert.deepEqual(await names('usedPercent=60&family=claude&q=ROOM%203'), ['narrow-3'])
+        assert.deepEqual(await names('usedPercent=60&family=gpt4'), [])
+        const first = await list('?limit=1&tag=even&addresses=1')
+        for (const other of ['tag=odd', 'addresses=2', 'usedPercent=1', 'usedFrom=2026-01-01'])
+          assert.equal((await list400(`?${other}&cursor=${first.nextCursor}`)).path, 'cursor', other)
+        for (const [query, path] of [
+          ['tag=', 'tag[0]'],
+          ['tag=a,%20b', 'tag[1]'],
+          ['tag=a,b,c,d,e,f', 'tag'],
+          ['usedFrom=yesterday', 'usedFrom'],
+          [`usedBefore=${startAt / 1000}`, 'usedBefore'],
+          ['usedPercent=0', 'usedPercent'],
+          ['usedPercent=1001', 'usedPercent'],
+          ['family=claude', 'family'],
+          ['family=nope&usedPercent=5', 'family'],
+          ['addresses=257', 'addresses'],
+        ] as const)
+          assert.equal((await list400(`?${query}`)).path, path, query)
+      })
+
+      async function list400(query: string): Promise<{ readonly path: string }> {
+        const { status, text } = await server.send({ method: 'GET', path: `/admin/users${query}` })
+        assert.equal(status, 400, text)
+        return JSON.parse(text).issues[0]
+      }
+
       it('shows each of those who were there once while others come', async () => {
         const before = new Set(namesOf([await list()]))
         const pages = await listPages('?limit=100', (page) => insert(`paged-${page}`, 20))

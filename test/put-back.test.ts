@@ -29,6 +29,7 @@ const grown: UserEdit = {
     period: 'monthly',
   },
   adminNote: '\t\r\n'.repeat(3000),
+  tags: Array.from({ length: 20 }, (_, index) => `${'ü'.repeat(48)}${index + 10}`),
   meta: { deep: [{ a: null }], text: 'x'.repeat(16_000) },
 }
 

@@ -1,7 +1,16 @@
 import type { Usage } from './usage.ts'
 
-export type UsageDimension = 'user' | 'family' | 'model' | 'upstream' | 'status'
-export const usageDimensions: readonly UsageDimension[] = ['user', 'family', 'model', 'upstream', 'status']
+export type UsageDimension = 'user' | 'tag' | 'family' | 'model' | 'upstream' | 'status'
+export const usageDimensions: readonly UsageDimension[] = [
+  'user',
+  'tag',
+  'family',
+  'model',
+  'upstream',
+  'status',
+]
+/** The dimensions that tell users apart; the usage of a single user has none of them. */
+export const userDimensions: readonly UsageDimension[] = ['user', 'tag']
 
 export type UsageBucket = 'minute' | 'hour' | 'day'
 export const usageBuckets: readonly UsageBucket[] = ['minute', 'hour', 'day']
@@ -13,6 +22,8 @@ export interface UsageQuestion {
   readonly to: number
   readonly groupBy: readonly UsageDimension[]
   readonly userId?: string
+  /** Only of users who carry this tag now. */
+  readonly tag?: string
   readonly family?: string
   readonly model?: string
   readonly upstream?: string
@@ -26,6 +37,8 @@ export interface UsageRow {
   /** The bucket's first instant; days begin as in the configured time zone. */
   readonly at: number
   readonly userId?: string
+  /** As users are tagged now: usage counts with each tag of its user, and with '' where there is none. */
+  readonly tag?: string
   readonly family?: string
   readonly model?: string
   readonly upstream?: string

@@ -34,6 +34,8 @@ export interface UserEdit {
    */
   readonly standing?: { readonly promptCount?: number; readonly quotaUsed?: Readonly<Record<string, number>> }
   readonly adminNote?: string | null
+  /** All tags of the user; an empty list clears them as null does. */
+  readonly tags?: readonly string[] | null
   readonly meta?: Readonly<Record<string, unknown>> | null
 }
 
@@ -73,6 +75,7 @@ export function editProfile(current: UserProfile | undefined, edit: UserEdit, no
       disabledReason: chosen(edit.disabledReason, reasonBefore),
       expiresAt,
       adminNote: chosen(edit.adminNote, current?.adminNote),
+      tags: tagsAfter(edit.tags, current?.tags),
       meta: chosen(edit.meta, current?.meta),
     }),
   }
@@ -107,6 +110,15 @@ export function disableEdit(
     ...(!already && { disabledAt: now }),
     ...(reason !== undefined && { disabledReason: reason }),
   }
+}
+
+/** Each tag once, in the given order. */
+function tagsAfter(
+  edited: readonly string[] | null | undefined,
+  before: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (edited === undefined) return before
+  return edited === null || edited.length === 0 ? undefined : [...new Set(edited)]
 }
 
 function chosen<T>(edited: T | null | undefined, before: T | undefined): T | undefined {

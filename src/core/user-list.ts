@@ -1,10 +1,26 @@
 import type { User, UserType } from './user.ts'
 
 export interface UserFilter {
-  /** Part of a nickname, an id, or the shown part of an access token; case aside. */
+  /** Part of a nickname, an id, the shown part of an access token, a tag, the note or the meta; case aside. */
   readonly text?: string
   readonly type?: UserType
   readonly state?: 'active' | 'disabled' | 'expired'
+  /** Users who carry all of these. */
+  readonly tags?: readonly string[]
+  /** Used last at this instant or later. */
+  readonly usedFrom?: number
+  /** Used last before this instant, or never. */
+  readonly usedBefore?: number
+  /** At least this share of a quota of this period is used: of this family, or of any. */
+  readonly usedShare?: UsedShare
+  /** At least as many addresses are kept. */
+  readonly addressesMin?: number
+}
+
+/** Limits of 0 and users without a limit have no share. */
+export interface UsedShare {
+  readonly percent: number
+  readonly family?: string
 }
 
 export type UserSortField = 'createdAt' | 'lastUsedAt' | 'expiresAt' | 'nickname' | 'promptCount'

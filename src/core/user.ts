@@ -34,6 +34,8 @@ export interface User {
   readonly limits: UserLimits
   readonly quotas: ReadonlyMap<string, UserQuota>
   readonly adminNote?: string
+  /** What administrators sort users by; at least one, each once. Absent without any. */
+  readonly tags?: readonly string[]
   readonly meta?: Readonly<Record<string, unknown>>
   /** Counts edits by administrators, not usage; the ETag is made from it. */
   readonly revision: number

@@ -27,6 +27,7 @@ async function fill(store: Store): Promise<void> {
     edit: {
       nickname,
       adminNote: `note ${nickname}`,
+      tags: [nickname, 'all'],
       expiresAt: now + 1e10,
       quotaLimits: { claude: 2 ** 53 - 1, gpt4: index * 1000 },
       limits: {

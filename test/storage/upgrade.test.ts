@@ -30,6 +30,7 @@ function makeFirstVersion(path: string, masterKey: Uint8Array): void {
   db.prepare(
     `insert into users (id, lookup, sealed, shown, search, type, created_at, expires_at) values ('usr_2', ?, ?, '', '', 'temporary', ?, 1)`,
   ).run(vault.lookupOf('tim'), vault.seal('tim', 'usr_2'), now)
+  db.exec(`update users set admin_note = 'GRÖSSE 42', meta = '{"team":"blue"}' where id = 'usr_1'`)
   db.exec(`insert into quotas values ('usr_1', 'claude', 1000, 30, 100, 1, 0)`)
   const entry = (id: string, state: string, hold: number, units: number, endedAt: number | null) =>
     db
@@ -71,6 +72,8 @@ for (const { name, create } of databases.filter((each) => each.name === 'SQLite'
         listed.requests.map(({ id }) => id),
         ['req_2', 'req_1'],
       )
+      for (const text of ['größe 42'.replace('ß', 'SS').toLowerCase(), 'BLUE'])
+        assert.equal(await store.users.countUsers({ text }, now), 1, text)
       // Nothing says when that expiry was written: a moment before, for all that is known.
       const monthAgo = Date.now() - 30 * 86_400_000
       assert.equal(await store.upkeep.purgeUsers(monthAgo, 10), 0)

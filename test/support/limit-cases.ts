@@ -318,6 +318,7 @@ const noLimits = [
   'lastUsedAt',
   'disabledReason',
   'adminNote',
+  'tags',
   'meta',
 ]
 

@@ -1,6 +1,11 @@
 import type { z } from '@hono/zod-openapi'
 import { type Parsed, parseBy } from '#core/parsed.ts'
-import { type UsageDimension, type UsageQuestion, usageDimensions } from '#core/usage-question.ts'
+import {
+  type UsageDimension,
+  type UsageQuestion,
+  usageDimensions,
+  userDimensions,
+} from '#core/usage-question.ts'
 import { read } from '#lib/reading.ts'
 import { parseDimensions, parseUsageRange } from '#metering/usage-range.ts'
 import { usageQuerySchema, userUsageQuerySchema } from './schemas.ts'
@@ -30,10 +35,12 @@ export function parseUsageQuery(
   const { limit, format } = asked.value
   // Without a user in the path, the schema has checked the parameter.
   const whose = userId ?? values.get('user')
+  const tag = userId === undefined ? values.get('tag') : undefined
   const question = {
     ...range.value,
     groupBy: groupBy.value,
     ...(whose !== undefined && { userId: whose }),
+    ...(tag !== undefined && { tag }),
     ...filtersOf(asked.value),
     limit,
   }
@@ -41,7 +48,9 @@ export function parseUsageQuery(
 }
 
 function dimensionsOf(userId: string | undefined): readonly UsageDimension[] {
-  return userId === undefined ? usageDimensions : usageDimensions.filter((dimension) => dimension !== 'user')
+  return userId === undefined
+    ? usageDimensions
+    : usageDimensions.filter((dimension) => !userDimensions.includes(dimension))
 }
 
 function filtersOf({ family, model, upstream, status }: z.output<typeof userUsageQuerySchema>) {

@@ -1,6 +1,13 @@
 import { z } from '@hono/zod-openapi'
-import { countField, lineField, statusField, timeParameter, wholeField } from '#admin/wire/fields.ts'
-import { usageBuckets, usageDimensions } from '#core/usage-question.ts'
+import {
+  countField,
+  lineField,
+  statusField,
+  tagField,
+  timeParameter,
+  wholeField,
+} from '#admin/wire/fields.ts'
+import { usageBuckets, usageDimensions, userDimensions } from '#core/usage-question.ts'
 import { isUserId } from '#core/user-id.ts'
 import { bucketsMax, latestAsked } from '#metering/usage-range.ts'
 
@@ -65,12 +72,13 @@ export const usageQuerySchema = z.object({
     .refine(isUserId, 'must be a user’s id (usr_…)')
     .optional()
     .openapi({ description: 'A user’s id, also of a deleted user.' }),
+  tag: tagField().optional().openapi({ description: 'Only of users who carry this tag now.' }),
 })
 
 /** The report of one user, who is named in the path. */
 export const userUsageQuerySchema = z.object({
   ...common,
-  groupBy: listed(usageDimensions.filter((dimension) => dimension !== 'user')),
+  groupBy: listed(usageDimensions.filter((dimension) => !userDimensions.includes(dimension))),
 })
 
 const instant = wholeField(0, latestAsked).openapi({ format: 'int64' })
@@ -88,6 +96,10 @@ export const usageReportSchema = z
         z.object({
           at: instant.openapi({ description: 'The bucket’s first instant, epoch milliseconds.' }),
           user: z.string().optional(),
+          tag: z.string().optional().openapi({
+            description:
+              'As users are tagged now. Usage counts with each tag of its user, and with an empty one where there is none.',
+          }),
           family: z.string().optional(),
           model: z.string().optional(),
           upstream: z.string().optional(),

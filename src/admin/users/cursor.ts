@@ -1,8 +1,11 @@
 import { z } from '@hono/zod-openapi'
 import { decodeCursor, encodeCursor } from '#admin/request/cursor.ts'
+import { lineField, tagField, timeField, wholeField } from '#admin/wire/fields.ts'
 import { userTypes } from '#core/user.ts'
+import { addressesMax } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
+import { present } from '#lib/present.ts'
 
 /**
  * Where a list of users continues. The cursor carries the whole query (filter and sort) and the count from the first
@@ -24,6 +27,9 @@ export const sortFields: readonly UserSortField[] = [
 ]
 export const sortNames = sortFields.flatMap((field) => [field, `-${field}`])
 export const userStates = ['active', 'disabled', 'expired'] as const
+/** How many tags one list can be narrowed by. */
+export const tagsAskedMax = 5
+export const percentMax = 1_000
 
 const encoded = z.object({
   total: z.int().min(0).max(2_147_483_647),
@@ -31,13 +37,19 @@ const encoded = z.object({
   q: z.string().max(200).optional(),
   type: z.enum(userTypes).optional(),
   state: z.enum(userStates).optional(),
+  tags: z.array(tagField()).max(tagsAskedMax).optional(),
+  usedFrom: timeField().optional(),
+  usedBefore: timeField().optional(),
+  percent: wholeField(1, percentMax).optional(),
+  family: lineField(256).optional(),
+  addressesMin: wholeField(1, addressesMax).optional(),
   value: z.union([z.string(), z.int(), z.null()]),
   id: z.string().refine(isUserId),
 })
 
 export function encodeListCursor({ total, sort, filter, after }: ListCursor): string {
-  const { text: q, type, state } = filter
-  const fields = { total, sort, q, type, state, value: after.value, id: after.id }
+  const { text: q, usedShare: { percent, family } = {}, ...rest } = filter
+  const fields = { total, sort, q, ...rest, percent, family, value: after.value, id: after.id }
   return encodeCursor(fields)
 }
 
@@ -45,14 +57,14 @@ export function encodeListCursor({ total, sort, filter, after }: ListCursor): st
 export function parseListCursor(text: string): ListCursor | undefined {
   const parsed = encoded.safeParse(decodeCursor(text))
   if (!parsed.success) return undefined
-  const { total, sort, q, type, state, value, id } = parsed.data
+  const { total, sort, q, percent, family, value, id, ...rest } = parsed.data
   // A value of another type than the column's would be an error in the database.
   const isText = sort === 'nickname' || sort === '-nickname'
   if (value !== null && (typeof value === 'string') !== isText) return undefined
   const filter = {
     ...(q !== undefined && { text: q }),
-    ...(type !== undefined && { type }),
-    ...(state !== undefined && { state }),
+    ...present(rest),
+    ...(percent !== undefined && { usedShare: { percent, ...present({ family }) } }),
   }
   return { total, sort, filter, after: { value, id } }
 }

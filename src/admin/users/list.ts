@@ -22,7 +22,8 @@ export function listUsers(wire: UserWire): Operation {
     answer: { description: 'A list of users', schema: userList(wire.schemas.user) },
     refusals: ['bad_request'],
     async handle(c, parts) {
-      const asked = readQuery(c, parseListQuery)
+      const known = { timeZone: parts.policy.timeZone, familyNames: wire.familyNames }
+      const asked = readQuery(c, (values) => parseListQuery(values, known))
       if (asked.kind === 'refused') return asked
       return asked.value.kind === 'all'
         ? answerEverybody(c, parts, wire)

@@ -1,10 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from '@hono/zod-openapi'
-import { lineField } from '#admin/wire/fields.ts'
 import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
-import { userTypes } from '#core/user.ts'
 import type { UserFilter, UserPageRequest } from '#core/user-list.ts'
 import { read } from '#lib/reading.ts'
-import { type ListCursor, parseListCursor, sortFields, sortNames, userStates } from './cursor.ts'
+import { type ListCursor, parseListCursor, sortFields, sortNames } from './cursor.ts'
+import { type FilterParts, filterParameters, toFilter } from './filter.ts'
 
 /** A query on the list: all users, or one page. */
 export type ListQuery = { readonly kind: 'all' } | ListPageQuery
@@ -29,28 +29,22 @@ export const listQuerySchema = z.object({
     .refine((limit) => limit >= 1 && limit <= limitMax, `must be a whole number from 1 to ${limitMax}`)
     .optional()
     .openapi({ type: 'integer', minimum: 1, maximum: limitMax, default: limitDefault }),
-  cursor: z.string().max(2000).optional().openapi({ description: '`nextCursor` of the previous page.' }),
+  cursor: z.string().max(4000).optional().openapi({ description: '`nextCursor` of the previous page.' }),
   sort: z.enum(sortNames).optional().openapi({ description: 'A minus sign sorts descending.' }),
-  q: lineField(200)
-    .optional()
-    .openapi({ description: 'Part of a nickname, an id, or the visible part of a token.' }),
-  type: z.enum(userTypes).optional(),
-  state: z.enum(userStates).optional(),
+  ...filterParameters,
 })
 
 /** Any parameter asks for a page; without one the list has all users. */
-export function parseListQuery(values: ReadonlyMap<string, string>): Parsed<ListQuery> {
+export function parseListQuery(values: ReadonlyMap<string, string>, parts: FilterParts): Parsed<ListQuery> {
   const fields = parseBy(listQuerySchema, Object.fromEntries(values))
   if (fields.kind === 'invalid') return fields
-  const { limit = limitDefault, cursor: cursorText, sort, q, type, state } = fields.value
+  const { limit = limitDefault, cursor: cursorText, sort, ...narrowing } = fields.value
   if (![...Object.keys(listQuerySchema.shape)].some((name) => values.has(name))) {
     return read({ kind: 'all' })
   }
-  const asked = {
-    ...(q !== undefined && q !== '' && { text: q }),
-    ...(type !== undefined && { type }),
-    ...(state !== undefined && { state }),
-  }
+  const filter = toFilter(narrowing, parts)
+  if (filter.kind === 'invalid') return filter
+  const asked = filter.value
   if (cursorText === undefined) {
     return read({ kind: 'page', limit, sort, filter: asked, cursor: undefined })
   }
@@ -74,11 +68,7 @@ export function toPageRequest(query: ListPageQuery, now: number): UserPageReques
 
 /** Parameters sent with a cursor must equal the cursor's; missing ones are taken from it. */
 function belongs(cursor: ListCursor, sort: string | undefined, asked: UserFilter): boolean {
-  const { filter } = cursor
-  return (
-    (sort === undefined || sort === cursor.sort) &&
-    (asked.text === undefined || asked.text === filter.text) &&
-    (asked.type === undefined || asked.type === filter.type) &&
-    (asked.state === undefined || asked.state === filter.state)
-  )
+  const its: Readonly<Record<string, unknown>> = { ...cursor.filter }
+  const isSame = ([name, value]: readonly [string, unknown]) => isDeepStrictEqual(value, its[name])
+  return (sort === undefined || sort === cursor.sort) && Object.entries(asked).every(isSame)
 }

@@ -5,6 +5,7 @@ import {
   limitField,
   lineField,
   metaField,
+  tagsField,
   textField,
   timeField,
   timeInput,
@@ -101,6 +102,7 @@ function editableFields(familyNames: readonly string[]) {
     expiresAt: timeInput().nullish(),
     ...limitInputs(),
     adminNote: textField(10_000).nullish(),
+    tags: tagsField().nullish().openapi({ description: 'All tags of the user; an empty list clears them.' }),
     meta: metaField().nullish(),
   }
 }
@@ -129,6 +131,7 @@ function answeredFields(familyNames: readonly string[], hiddenAtFirst: readonly 
     expiresAt: timeField().optional(),
     ...limitAnswers(),
     adminNote: z.string().optional(),
+    tags: z.array(z.string()).optional(),
     meta: z.record(z.string(), z.unknown()).optional(),
   }
 }

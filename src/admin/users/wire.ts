@@ -28,6 +28,7 @@ import {
 /** Converts users between the wire and the domain, for one configuration of families. */
 export interface UserWire {
   readonly schemas: UserSchemas
+  readonly familyNames: readonly string[]
   readonly parseEdit: (value: unknown) => Parsed<EditInput>
   /** The new user of a body, which cannot choose the access token. */
   readonly parseNew: (value: unknown) => Parsed<EditInput>
@@ -92,6 +93,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
 
   return {
     schemas,
+    familyNames,
     parseEdit: (value) => parseEdit(value, known.edit),
     parseNew: (value) => parseEdit(value, known.new),
     async parseBulk(value, usersMax) {
@@ -151,6 +153,7 @@ function toEdit(input: UserInput, familyNames: readonly string[]): UserEdit {
       input.tokenLimits === null ? everyLimit() : input.tokenLimits && presentEntries(input.tokenLimits),
     quotaUsed: input.tokenCounts && presentEntries(input.tokenCounts, (count) => !isBeyond(count)),
     adminNote: input.adminNote,
+    tags: input.tags,
     meta: input.meta,
   })
 }
@@ -182,6 +185,7 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
       expiresAt: user.expiresAt,
       ...pickLimits(user.limits),
       adminNote: user.adminNote,
+      tags: user.tags && [...user.tags],
       meta: user.meta,
     }),
   }

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { instantMax, instantMessage, readInstant } from '#core/instant.ts'
 import { isNetwork, parseNetwork } from '#core/network.ts'
+import { mayBeTag, tagLengthMax, tagsMax } from '#core/tags.ts'
 import { sumMax, unitsMax } from '#core/units.ts'
 import { holdsControl } from '#lib/control-characters.ts'
 
@@ -123,6 +124,18 @@ export function networksField() {
 
 export function modelsField() {
   return z.array(lineField(256).refine((text) => text !== '', 'must not be empty')).max(listMax)
+}
+
+/** The tags of a user, each once. */
+export function tagsField() {
+  return z.array(tagField()).max(tagsMax, `must be at most ${tagsMax} tags`)
+}
+
+export function tagField() {
+  return lineField(tagLengthMax).refine(
+    mayBeTag,
+    'must not be empty, hold a comma, or begin or end with white space',
+  )
 }
 
 const metaBytesMax = 16_384

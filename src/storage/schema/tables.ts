@@ -6,6 +6,8 @@ export interface Schema {
   users: UserRow
   quotas: QuotaRow
   addresses: AddressRow
+  user_tags: UserTagRow
+  search_texts: SearchTextRow
   entries: EntryRow
   user_requests: UserRequestRow
   instances: InstanceRow
@@ -27,7 +29,7 @@ export interface UserRow extends LimitColumns {
   token_encrypted: string
   /** The part of the access token that may be shown. */
   token_hint: string
-  /** The text that a search looks at: nickname, id and token hint, in lower case. */
+  /** The text that a search looks at first: nickname, id and token hint, in lower case. */
   search: string
   type: string
   nickname: string | null
@@ -44,6 +46,20 @@ export interface UserRow extends LimitColumns {
   revision: Generated<number>
   admin_note: string | null
   meta: string | null
+  /** JSON of a list; null without any. */
+  tags: string | null
+}
+
+/** The tags of users once more, by which users and usage are found. */
+interface UserTagRow {
+  user_id: string
+  tag: string
+}
+
+/** What else a search looks at, in lower case: tags, note and meta. Users without any of them have no row. */
+interface SearchTextRow {
+  user_id: string
+  words: string
 }
 
 export interface QuotaRow {

@@ -8,6 +8,7 @@ import type { MethodGroups } from '#storage/methods.ts'
 import { bounded, boundedBoth, usageSums } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeCorrections } from '#storage/usage/corrections.ts'
+import { removeFoundBy } from '#storage/users/found-by.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './find.ts'
 
 /**
@@ -171,6 +172,7 @@ export function createUpkeepWriter(
           if (ids.length === 0) return 0
           await trx.deleteFrom('quotas').where('user_id', 'in', ids).execute()
           await trx.deleteFrom('addresses').where('user_id', 'in', ids).execute()
+          await removeFoundBy(trx, ids)
           await trx.deleteFrom('users').where('id', 'in', ids).execute()
           return ids.length
         }),

@@ -1,10 +1,17 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import type { UsageBucket, UsageDimension, UsageQuestion, UsageRow } from '#core/usage-question.ts'
+import {
+  type UsageBucket,
+  type UsageDimension,
+  type UsageQuestion,
+  type UsageRow,
+  userDimensions,
+} from '#core/usage-question.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { integer, sumOfKinds, usageSums, weighedSum, wideSum } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageStore } from '#storage/store.ts'
+import { withTag } from '#storage/users/filter.ts'
 
 /**
  * Usage in buckets of time, read from roll-ups and never from single requests. The totals of all users have tables of
@@ -18,8 +25,11 @@ import type { UsageStore } from '#storage/store.ts'
 const bucketMs: Readonly<Record<Exclude<UsageBucket, 'day'>, number>> = { minute: 60_000, hour: 3_600_000 }
 const hourMs = bucketMs.hour
 
-const columns: Readonly<Record<UsageDimension, 'user_id' | 'family' | 'model' | 'upstream' | 'status'>> = {
+const columns: Readonly<
+  Record<UsageDimension, 'user_id' | 'tag' | 'family' | 'model' | 'upstream' | 'status'>
+> = {
   user: 'user_id',
+  tag: 'tag',
   family: 'family',
   model: 'model',
   upstream: 'upstream',
@@ -62,8 +72,8 @@ export function createUsageReader(db: Kysely<Schema>, policy: Policy) {
   } satisfies MethodGroups<UsageStore>
 }
 
-function isByUser({ userId, groupBy }: UsageQuestion): boolean {
-  return userId !== undefined || groupBy.includes('user')
+function isByUser({ userId, tag, groupBy }: UsageQuestion): boolean {
+  return userId !== undefined || tag !== undefined || groupBy.some((name) => userDimensions.includes(name))
 }
 
 function wholeRange({ from, to }: UsageQuestion, lengthMs: number): Range {
@@ -113,7 +123,7 @@ function statement(question: UsageQuestion, range: Range, limit: number): RawBui
   const ordered = keys.length === 0 ? sql`` : sql`order by ${sql.join(keys)}`
   const selected = sql.join([...keys, ...sums])
   // Usage that was counted and taken out again is no row. Without a group the sum of nothing would be a row as well.
-  return sql<Row>`select ${selected} from (${sourceOf(question, range)}) as rolled_up
+  return sql<Row>`select ${selected} from (${taggedSourceOf(question, range)}) as rolled_up
     ${grouped} having ${requests} <> 0 or ${kinds} <> 0 or ${units} <> 0 ${ordered} limit ${limit}`
 }
 
@@ -126,6 +136,14 @@ const sums = [
   ...usageSums.map((name) => sql`${sql.raw(wideSum(name))} as ${sql.ref(name)}`),
   sql`${units} as units`,
 ]
+
+/** Each row once with each tag of its user, where it is grouped by tag. */
+function taggedSourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
+  const source = sourceOf(question, range)
+  if (!question.groupBy.includes('tag')) return source
+  return sql`select untagged.*, coalesce(user_tags.tag, '') as tag from (${source}) as untagged
+    left join user_tags on user_tags.user_id = untagged.user_id`
+}
 
 function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
   const { bucket } = question
@@ -147,12 +165,13 @@ function conditions(
   at: RawBuilder<unknown>,
   { from, to }: Range,
 ): RawBuilder<unknown> {
-  const { userId, family, model, upstream, status } = question
+  const { userId, tag, family, model, upstream, status } = question
   const wanted = { user_id: userId, family, model, upstream, status }
   const equal = Object.entries(wanted).flatMap(([name, value]) =>
     value === undefined ? [] : [sql`${sql.ref(name)} = ${value}`],
   )
-  return sql.join([sql`${at} >= ${from}`, sql`${at} < ${to}`, ...equal], sql` and `)
+  const tagged = tag === undefined ? [] : [sql`user_id in (${withTag(tag)})`]
+  return sql.join([sql`${at} >= ${from}`, sql`${at} < ${to}`, ...equal, ...tagged], sql` and `)
 }
 
 /** Stands for a name that cannot be read, so that the sums stay those of all usage. */
@@ -164,10 +183,12 @@ function toUsageRow(row: Row, groupBy: readonly UsageDimension[], range: Range):
     const value = row[columns[dimension]]
     return typeof value === 'string' ? value : damaged
   }
-  const [userId, family, model, upstream] = [text('user'), text('family'), text('model'), text('upstream')]
+  const [userId, tag, family] = [text('user'), text('tag'), text('family')]
+  const [model, upstream] = [text('model'), text('upstream')]
   return {
     at: range.at ?? integer(row.at),
     ...(userId !== undefined && { userId }),
+    ...(tag !== undefined && { tag }),
     ...(family !== undefined && { family }),
     ...(model !== undefined && { model }),
     ...(upstream !== undefined && { upstream }),

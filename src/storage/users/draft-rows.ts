@@ -8,6 +8,7 @@ import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { Draft } from './draft.ts'
+import { saveFoundBy } from './found-by.ts'
 import { readUserParts } from './parts.ts'
 import { chunksOf, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import { addUpReservedOf, isPlausible } from './reserved.ts'
@@ -65,6 +66,7 @@ async function addDrafts(
     parts = await readUserParts(trx, ids)
   }
   for (const row of rows) {
+    const profile = toProfile(row, parts.addressesOf(row.id))
     const draft: Draft = {
       id: row.id,
       accessToken: unsealed(row, vault),
@@ -72,7 +74,8 @@ async function addDrafts(
       isNew: false,
       tokenEncrypted: row.token_encrypted,
       revision: integer(row.revision),
-      profile: toProfile(row, parts.addressesOf(row.id)),
+      profile,
+      stored: profile,
       expirySetAt: row.expiry_set_at,
       addressesChanged: false,
       quotas: new Map(parts.quotasOf(row.id).map((quota) => [quota.family, quota])),
@@ -95,6 +98,7 @@ export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: 
     tokenEncrypted: vault.seal(accessToken, id),
     revision: 1,
     profile,
+    stored: undefined,
     expirySetAt: null,
     addressesChanged: false,
     quotas: new Map(),
@@ -121,6 +125,7 @@ export async function saveDrafts(
     const adjustments = chunk.flatMap((draft) => draft.adjustments)
     await saveAdjustments(trx, adjustments, instance)
   }
+  await saveFoundBy(trx, drafts)
   for (const draft of drafts) {
     if (draft.addressesChanged) await replaceAddresses(trx, draft, now)
   }

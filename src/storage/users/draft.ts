@@ -14,6 +14,8 @@ export interface Draft {
   readonly tokenEncrypted: string
   revision: number
   profile: UserProfile
+  /** As it was read; undefined for a new user. */
+  readonly stored: UserProfile | undefined
   /** When the expiry was written, epoch milliseconds; null where an earlier version wrote it, or it was never set. */
   expirySetAt: number | null
   addressesChanged: boolean

@@ -1,12 +1,13 @@
-import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UnreadableUser, User } from '#core/user.ts'
-import type { UserCursor, UserFilter, UserPageRequest, UserSortField } from '#core/user-list.ts'
+import type { UserCursor, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import type { Vault } from '#core/vault.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset, UserStore } from '#storage/store.ts'
+import { filtered, type UserQuery } from './filter.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
 import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
@@ -99,7 +100,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
     },
     long: {
       async listUsers(request) {
-        const rows = await readPage(db, request)
+        const rows = await readPage(db, policy, request)
         const { users, unreadable } = await readable(rows.slice(0, request.limit), request.now)
         const last = rows[request.limit - 1]
         return {
@@ -110,7 +111,7 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
       },
 
       async countUsers(filter, now) {
-        const query = filtered(db.selectFrom('users'), filter, now)
+        const query = filtered(db.selectFrom('users'), filter, policy, now)
         const row = await query.select((e) => e.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
         return Number(row.count)
       },
@@ -120,19 +121,21 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
   } satisfies MethodGroups<UserStore & MoreReads>
 }
 
-type UserQuery<Selected> = SelectQueryBuilder<Schema, 'users', Selected>
-
 /**
  * Reads one row more than asked for, to know whether a page follows. Users without the field that is sorted by stand
  * at the end in either direction. They are read as a second range, since an index cannot compare with null.
  */
-async function readPage(db: Kysely<Schema>, request: UserPageRequest): Promise<readonly StoredUser[]> {
+async function readPage(
+  db: Kysely<Schema>,
+  policy: Policy,
+  request: UserPageRequest,
+): Promise<readonly StoredUser[]> {
   const { field, descending } = request.sort ?? { field: 'createdAt' as const, descending: false }
   const column = sortColumns[field]
   const { after } = request
   const direction = descending ? 'desc' : 'asc'
   const wanted = request.limit + 1
-  const base = () => filtered(db.selectFrom('users').selectAll(), request.filter ?? {}, request.now)
+  const base = () => filtered(db.selectFrom('users').selectAll(), request.filter ?? {}, policy, request.now)
 
   const valued =
     after?.value === null
@@ -165,38 +168,4 @@ function beyond<Selected>(
 
 function cursorAt(row: StoredUser, request: UserPageRequest): UserCursor {
   return { value: row[sortColumns[request.sort?.field ?? 'createdAt']], id: row.id }
-}
-
-function filtered<Selected>(
-  query: UserQuery<Selected>,
-  filter: UserFilter,
-  now: number,
-): UserQuery<Selected> {
-  let narrowed = query
-  if (filter.type !== undefined) narrowed = narrowed.where('type', '=', filter.type)
-  if (filter.text !== undefined && filter.text !== '') {
-    // LIKE's wildcards within the text are escaped.
-    const pattern = `%${filter.text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`
-    narrowed = narrowed.where(sql<boolean>`search like ${pattern} escape '\\'`)
-  }
-  if (filter.state !== undefined) narrowed = narrowed.where((e) => inState(e, filter.state ?? 'active', now))
-  return narrowed
-}
-
-function inState(
-  e: ExpressionBuilder<Schema, 'users'>,
-  state: NonNullable<UserFilter['state']>,
-  now: number,
-) {
-  switch (state) {
-    case 'disabled':
-      return e('disabled_at', '<=', now)
-    case 'expired':
-      return e('expires_at', '<=', now)
-    case 'active':
-      return e.and([
-        e.or([e('disabled_at', 'is', null), e('disabled_at', '>', now)]),
-        e.or([e('expires_at', 'is', null), e('expires_at', '>', now)]),
-      ])
-  }
 }

@@ -104,6 +104,7 @@ export function toProfile(row: StoredUser, addresses: readonly string[]): UserPr
     ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
     ...(row.expires_at !== null && { expiresAt: integer(row.expires_at) }),
     ...(row.admin_note !== null && { adminNote: row.admin_note }),
+    ...(row.tags !== null && { tags: parseTags(row.tags) }),
     ...(row.meta !== null && { meta: parseMeta(row.meta) }),
   }
 }
@@ -139,6 +140,7 @@ export function toColumns(
     revision: draft.revision,
     admin_note: profile.adminNote ?? null,
     meta: profile.meta ? JSON.stringify(profile.meta) : null,
+    tags: profile.tags ? JSON.stringify(profile.tags) : null,
   }
 }
 
@@ -152,4 +154,10 @@ function parseMeta(text: string): Record<string, unknown> {
   const meta: unknown = JSON.parse(text)
   if (typeof meta !== 'object' || meta === null) throw new TypeError('a stored meta is not an object')
   return { ...meta }
+}
+
+function parseTags(text: string): readonly string[] {
+  const tags: unknown = JSON.parse(text)
+  if (!Array.isArray(tags)) throw new TypeError('stored tags are not a list')
+  return tags.map(String)
 }

@@ -7,6 +7,7 @@ import { requests } from './0006-requests.ts'
 import { userRequests } from './0007-user-requests.ts'
 import { weights } from './0008-weights.ts'
 import { plainNames } from './0009-plain-names.ts'
+import { tags } from './0010-tags.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   userRequests,
   weights,
   plainNames,
+  tags,
 ]
