@@ -83,6 +83,11 @@ export async function askUsers({ users }: Asked, { now, accessTokenAt, userIdAt 
   await users.addToQuota(ref, { family: 'claude', units: 5 }, now, { ...repeat, key: `${repeat.key}-more` })
   await users.resetUsage({ families: 'all', after: userIdAt(40).slice(0, -1), limit: 50 }, now)
   await users.resetUsage({ families: ['claude'], after: userIdAt(40).slice(0, -1), limit: 50 }, now)
+  const tagged = { adminNote: 'noted', meta: { team: 'blue' }, tags: ['few', 'other'] }
+  await users.writeUsers([{ ref, edit: tagged }], now)
+  await users.writeUsers([{ ref, edit: { ...tagged, tags: ['few'] } }], now)
+  await users.listUsers({ filter: { tags: ['few'] }, limit: 50, now })
+  await users.countUsers({ tags: ['few'] }, now)
   await users.disableUser({ id: userIdAt(33) }, 'no reason', now)
 }
 
