@@ -1021,7 +1021,11 @@ const listing: readonly Scenario[] = [
   {
     name: 'an unknown parameter is refused, and the known are told',
     steps: [
-      get('/admin/users?page=2', 400, issue('page', /known are limit, cursor, sort, q, type, state, tag, .*addresses$/)),
+      get(
+        '/admin/users?page=2',
+        400,
+        issue('page', /known are limit, cursor, sort, q, type, state, tag, .*addresses$/),
+      ),
       get('/admin/users?limit=1&Limit=2', 400, issue('Limit')),
       get('/admin/users?', 200, { users: anything }),
     ],
