@@ -17,6 +17,7 @@ import {
   type Script,
   type Scripted,
 } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 /** What real providers answer, in the forms that were read wrongly once, and what they charge for it. */
@@ -368,20 +369,7 @@ const cases: readonly Case[] = [
 
 for (const database of databases) {
   describe(`charged is what the provider charges on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
-    before(async () => {
-      upstream = await openScripted(() => {})
-      harness = await openHarness(database, {
-        upstreams: (['openai', 'anthropic'] as const).map((provider) =>
-          upstreamAt(upstream.origin, { provider }),
-        ),
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness, upstream } = useGateway(database)
 
     for (const { name, endpoint = 'chat', body, script, used, extras, errorCode, text } of cases) {
       it(name, async () => {

@@ -10,8 +10,8 @@ import {
 } from 'node:zlib'
 import { createBodyBudget } from '#http/body.ts'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { upstreamAt } from '../support/gateway-harness.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { longestTurnIn } from '../support/longest-turn.ts'
 import { anyDatabase } from '../support/stores.ts'
 
@@ -34,23 +34,15 @@ const codings: readonly (readonly [string, (body: string | Buffer) => Buffer])[]
 
 describe('a body that a client has compressed', () => {
   const budget = createBodyBudget(3 * bodyBytesMax)
-  let upstream: Scripted
-  let harness: Harness
   let accessToken: string
+  const { harness, upstream } = useGateway(anyDatabase, (origin) => ({
+    upstreams: [upstreamAt(origin, { provider: 'openai' })],
+    gateway: { bodyBytesMax, bodyBudget: budget },
+  }))
   before(async () => {
-    upstream = await openScripted(json(chatAnswer))
-    harness = await openHarness(anyDatabase, {
-      upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
-      gateway: { bodyBytesMax, bodyBudget: budget },
-    })
     accessToken = await harness.createUser()
   })
-  after(async () => {
-    await harness.settle()
-    await harness.close()
-    await upstream.close()
-    assert.equal(budget.held(), 0, 'all memory was given back')
-  })
+  after(() => assert.equal(budget.held(), 0, 'all memory was given back'))
 
   const send = (coding: string, body: Buffer, token = accessToken) =>
     call(harness.port, { path, accessToken: token, body, headers: { 'content-encoding': coding } })

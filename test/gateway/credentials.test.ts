@@ -1,30 +1,19 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import { providers } from '#providers/all.ts'
 import { openUpstreams } from '#upstreams/open.ts'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { chatAnswer, json } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 for (const database of databases) {
   describe(`what crosses the gateway on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
     let accessToken: string
+    const { harness, upstream } = useGateway(database)
     before(async () => {
-      upstream = await openScripted(json(chatAnswer))
-      harness = await openHarness(database, {
-        upstreams: [
-          upstreamAt(upstream.origin, { provider: 'openai' }),
-          upstreamAt(upstream.origin, { provider: 'anthropic' }),
-        ],
-      })
       accessToken = await harness.createUser()
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
     })
 
     const messages = [{ role: 'user', content: 'a secret of mine' }]

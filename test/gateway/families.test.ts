@@ -4,24 +4,16 @@ import { builtInFamilies } from '#core/family.ts'
 import { call } from '../support/gateway-client.ts'
 import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import { chatAnswer, json, openScripted, type Script, type Scripted } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 /** Which quota a model's name counts to, through the whole gateway. */
 for (const database of databases) {
   describe(`names of models and their quotas on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
-    before(async () => {
-      upstream = await openScripted(json(chatAnswer))
-      harness = await openHarness(database, {
-        upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
-        policy: { families: builtInFamilies },
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness, upstream } = useGateway(database, (origin) => ({
+      upstreams: [upstreamAt(origin, { provider: 'openai' })],
+      policy: { families: builtInFamilies },
+    }))
 
     const ask = (accessToken: string, model: string) =>
       call(harness.port, {

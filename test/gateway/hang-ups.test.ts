@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { openRaw } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import { openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
 import {
   chatAnswer,
   chatChunk,
@@ -13,8 +13,8 @@ import {
   messageStop,
   messageText,
   openScripted,
-  type Scripted,
 } from '../support/gateway-scripted.ts'
+import { bothAt, useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 /**
@@ -90,22 +90,10 @@ function sentBefore(moment: Moment, texts: number): number {
 for (const database of databases) {
   for (const onDisconnect of ['abort', 'drain'] as const) {
     describe(`a client that hangs up, with onDisconnect ${onDisconnect}, on ${database.name}`, () => {
-      let upstream: Scripted
-      let harness: Harness
-      before(async () => {
-        upstream = await openScripted(() => {})
-        harness = await openHarness(database, {
-          upstreams: [
-            upstreamAt(upstream.origin, { provider: 'openai' }),
-            upstreamAt(upstream.origin, { provider: 'anthropic' }),
-          ],
-          gateway: { onDisconnect },
-        })
-      })
-      after(async () => {
-        await harness.close()
-        await upstream.close()
-      })
+      const { harness, upstream } = useGateway(database, (origin) => ({
+        upstreams: bothAt(origin),
+        gateway: { onDisconnect },
+      }))
 
       /** How many clients the gateway has seen go unanswered. */
       const gone = () => harness.log().split('"status":499').length

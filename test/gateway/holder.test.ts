@@ -1,23 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import {
-  chatAnswer,
-  closedOrigin,
-  json,
-  openScripted,
-  type Script,
-  type Scripted,
-} from '../support/gateway-scripted.ts'
+import { upstreamAt } from '../support/gateway-harness.ts'
+import { chatAnswer, closedOrigin, json, type Script } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 const day = Date.UTC(2100, 0, 1)
 
 for (const database of databases) {
   describe(`what a holder can see on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
     const models = (ids: readonly string[]): Script =>
       json({ object: 'list', data: ids.map((id) => ({ id, object: 'model', created: 5, owned_by: 'them' })) })
     const serve: Script = (request, response, socket) => {
@@ -27,20 +19,17 @@ for (const database of databases) {
           : json(chatAnswer)
       return script(request, response, socket)
     }
-    before(async () => {
-      upstream = await openScripted(serve)
-      harness = await openHarness(database, {
+    const { harness, upstream } = useGateway(
+      database,
+      async (origin) => ({
         upstreams: [
-          upstreamAt(upstream.origin, { provider: 'openai', models: ['gpt-4*', 'secret-*'] }),
+          upstreamAt(origin, { provider: 'openai', models: ['gpt-4*', 'secret-*'] }),
           upstreamAt(await closedOrigin(), { provider: 'openai', name: 'away', models: ['gpt-4.1', 'o3*'] }),
         ],
         policy: { limits: { turbo: 500 } },
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+      }),
+      serve,
+    )
 
     const get = (path: string, accessToken?: string, headers = {}) =>
       call(harness.port, { method: 'GET', path, headers, ...(accessToken !== undefined && { accessToken }) })

@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { looksPerMinute } from '#http/reading-rate.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 for (const database of databases) {
   describe(`how often a holder may look, on ${database.name}`, { timeout: 30_000 }, () => {
-    let harness: Harness
-    let upstream: Scripted
-    before(async () => {
-      upstream = await openScripted(json(chatAnswer))
-      harness = await openHarness(database, {
-        upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness } = useGateway(database)
 
     const look = (path: string, accessToken: string, headers: Record<string, string> = {}) =>
       fetch(harness.origin + path, { headers: { authorization: `Bearer ${accessToken}`, ...headers } })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import OpenAI from 'openai'
 import { boundaryOf, readForm } from '#lib/form-fields.ts'
-import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
-import { json, openScripted, type Scripted, type ScriptedRequest } from '../support/gateway-scripted.ts'
+import { upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import { json, type ScriptedRequest } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 const imageUsage = {
@@ -141,26 +142,17 @@ const cases: readonly Case[] = [
 
 for (const database of databases) {
   describe(`what is neither a text nor a vector on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
-    before(async () => {
-      upstream = await openScripted(json({}))
-      const upstreams = [
-        upstreamAt(upstream.origin, {
+    const { harness, upstream } = useGateway(database, (origin) => ({
+      upstreams: [
+        upstreamAt(origin, {
           provider: 'openai',
           name: 'renamed',
           models: ['gpt-hear-mini'],
           aliases: { 'gpt-hear-mini': 'whisper-1' },
         }),
-        upstreamAt(upstream.origin, { provider: 'openai' }),
-      ]
-      harness = await openHarness(database, { upstreams })
-    })
-    after(async () => {
-      await harness.settle()
-      await harness.close()
-      await upstream.close()
-    })
+        upstreamAt(origin, { provider: 'openai' }),
+      ],
+    }))
 
     const clientOf = (apiKey: string) =>
       new OpenAI({ apiKey, baseURL: `${harness.origin}/v1`, maxRetries: 0 })

@@ -1,21 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { providers } from '#providers/all.ts'
 import { createHide } from '#providers/hidden.ts'
 import { ownWordsOf, publicHostsOf } from '#upstreams/own-words.ts'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import {
-  chatAnswer,
-  chatChunk,
-  event,
-  json,
-  openScripted,
-  pieces,
-  type Script,
-  type Scripted,
-} from '../support/gateway-scripted.ts'
+import { upstreamAt } from '../support/gateway-harness.ts'
+import { chatAnswer, chatChunk, event, json, pieces, type Script } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { anyDatabase } from '../support/stores.ts'
 
 const chat = { path: '/v1/chat/completions', body: { model: 'gpt-4o', messages: [] } }
@@ -28,20 +20,9 @@ const usage = { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 }
 
 for (const apiKey of keys) {
   describe(`an upstream that repeats the key ${apiKey}`, () => {
-    let upstream: Scripted
-    let harness: Harness
-    before(async () => {
-      upstream = await openScripted(json({}))
-      harness = await openHarness(anyDatabase, {
-        upstreams: [
-          upstreamAt(upstream.origin, { provider: 'openai', apiKey, headers: { 'x-org-token': header } }),
-        ],
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness, upstream } = useGateway(anyDatabase, (origin) => ({
+      upstreams: [upstreamAt(origin, { provider: 'openai', apiKey, headers: { 'x-org-token': header } })],
+    }))
 
     const told = (secret: string) => `cannot serve ${secret} here`
     const errorOf = (...secrets: string[]) => ({

@@ -12,32 +12,20 @@ import {
   pieces,
   type Scripted,
 } from '../support/gateway-scripted.ts'
+import { bothAt, useGateway } from '../support/gateway-setup.ts'
 import { anyDatabase } from '../support/stores.ts'
 
 describe('what the configuration lets through', () => {
-  let upstream: Scripted
-  let harness: Harness
-  before(async () => {
-    upstream = await openScripted(json(chatAnswer))
-    harness = await openHarness(anyDatabase, {
-      upstreams: [
-        upstreamAt(upstream.origin, { provider: 'openai' }),
-        upstreamAt(upstream.origin, { provider: 'anthropic' }),
+  const { harness, upstream } = useGateway(anyDatabase, (origin) => ({
+    upstreams: bothAt(origin),
+    gateway: {
+      promptModel: 'gpt-4o-mini',
+      passThrough: [
+        { provider: 'openai', path: '/v1/ocr' },
+        { provider: 'anthropic', path: '/v1/complete' },
       ],
-      gateway: {
-        promptModel: 'gpt-4o-mini',
-        passThrough: [
-          { provider: 'openai', path: '/v1/ocr' },
-          { provider: 'anthropic', path: '/v1/complete' },
-        ],
-      },
-    })
-  })
-  after(async () => {
-    await harness.settle()
-    await harness.close()
-    await upstream.close()
-  })
+    },
+  }))
 
   it('goes to the same path, and is charged what is stated', async () => {
     const accessToken = await harness.createUser({ quotaLimits: { turbo: 10_000 } })

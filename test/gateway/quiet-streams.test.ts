@@ -16,6 +16,7 @@ import {
   type Script,
   type Scripted,
 } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { anyDatabase } from '../support/stores.ts'
 
 const comment = ': keep-alive\n\n'
@@ -39,21 +40,13 @@ function slowly(list: readonly string[], headers: Readonly<Record<string, string
 }
 
 describe('a stream whose upstream is silent', () => {
-  let upstream: Scripted
-  let harness: Harness
   let accessToken: string
+  const { harness, upstream } = useGateway(anyDatabase, (origin) => ({
+    upstreams: [upstreamAt(origin, { provider: 'openai' })],
+    gateway: { keepAliveMs: quietMs },
+  }))
   before(async () => {
-    upstream = await openScripted(json({}))
-    harness = await openHarness(anyDatabase, {
-      upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
-      gateway: { keepAliveMs: quietMs },
-    })
     accessToken = await harness.createUser()
-  })
-  after(async () => {
-    await harness.settle()
-    await harness.close()
-    await upstream.close()
   })
 
   const ask = () => call(harness.port, { path, accessToken, body })

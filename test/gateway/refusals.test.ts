@@ -4,8 +4,9 @@ import { after, before, describe, it } from 'node:test'
 import { createClientAddress } from '#http/client-address.ts'
 import { assertCodes } from '../support/access-lines.ts'
 import { type Answer, type Call, call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { openHarness, upstreamAt } from '../support/gateway-harness.ts'
+import { chatAnswer, json } from '../support/gateway-scripted.ts'
+import { bothAt, useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 const openaiPaths = ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/embeddings']
@@ -32,26 +33,15 @@ function assertShape(answer: Answer, protocol: 'openai' | 'anthropic', more: rea
 
 for (const database of databases) {
   describe(`what the gateway refuses on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
     let accessToken: string
+    const { harness, upstream } = useGateway(database, (origin) => ({
+      upstreams: bothAt(origin),
+      gateway: { bodyBytesMax },
+    }))
     before(async () => {
-      upstream = await openScripted(json(chatAnswer))
-      harness = await openHarness(database, {
-        upstreams: [
-          upstreamAt(upstream.origin, { provider: 'openai' }),
-          upstreamAt(upstream.origin, { provider: 'anthropic' }),
-        ],
-        gateway: { bodyBytesMax },
-      })
       accessToken = await harness.createUser()
     })
-    after(async () => {
-      await harness.settle()
-      assertCodes(harness.log())
-      await harness.close()
-      await upstream.close()
-    })
+    after(() => assertCodes(harness.log()))
 
     const ask = (more: Omit<Call, 'accessToken'>) => call(harness.port, { accessToken, ...more })
 

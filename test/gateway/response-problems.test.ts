@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import OpenAI from 'openai'
 import { createProblem } from '#core/errors.ts'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt, waitUntil } from '../support/gateway-harness.ts'
-import { openScripted, type Script, type Scripted } from '../support/gateway-scripted.ts'
+import { upstreamAt, waitUntil } from '../support/gateway-harness.ts'
+import type { Script } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 /**
@@ -33,19 +34,9 @@ const text = [
 
 for (const database of databases) {
   describe(`problems on /v1/responses, on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
-    before(async () => {
-      upstream = await openScripted(() => {})
-      harness = await openHarness(database, {
-        upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
-      })
-    })
-    after(async () => {
-      await harness.settle()
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness, upstream } = useGateway(database, (origin) => ({
+      upstreams: [upstreamAt(origin, { provider: 'openai' })],
+    }))
     const clientOf = (apiKey: string) =>
       new OpenAI({ apiKey, baseURL: `${harness.origin}/v1`, maxRetries: 0 })
 

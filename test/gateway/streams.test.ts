@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import {
   chatAnswer,
   chatChunk,
@@ -14,11 +13,10 @@ import {
   messageStart,
   messageStop,
   messageText,
-  openScripted,
   pieces,
   type Script,
-  type Scripted,
 } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 const chat = { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'Hi' }] }
@@ -123,22 +121,8 @@ const whole = (list: readonly (string | Buffer)[]) => Buffer.concat(list.map((pi
 
 for (const database of databases) {
   describe(`streams through the gateway on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
     let accessToken: string
-    before(async () => {
-      upstream = await openScripted(() => {})
-      harness = await openHarness(database, {
-        upstreams: [
-          upstreamAt(upstream.origin, { provider: 'openai' }),
-          upstreamAt(upstream.origin, { provider: 'anthropic' }),
-        ],
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness, upstream } = useGateway(database)
 
     /** Runs one request as a user of its own and answers what came, with what it was charged. */
     async function run(script: Script, path: string, body: unknown) {

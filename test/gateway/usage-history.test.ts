@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { call } from '../support/gateway-client.ts'
-import { type Harness, openHarness, upstreamAt } from '../support/gateway-harness.ts'
-import { chatAnswer, json, openScripted, type Scripted } from '../support/gateway-scripted.ts'
+import { useGateway } from '../support/gateway-setup.ts'
 import { databases } from '../support/stores.ts'
 
 for (const database of databases) {
   describe(`GET /v1/usage with a history on ${database.name}`, () => {
-    let upstream: Scripted
-    let harness: Harness
-    before(async () => {
-      upstream = await openScripted(json(chatAnswer))
-      harness = await openHarness(database, {
-        upstreams: [upstreamAt(upstream.origin, { provider: 'openai' })],
-      })
-    })
-    after(async () => {
-      await harness.close()
-      await upstream.close()
-    })
+    const { harness } = useGateway(database)
 
     const ask = (accessToken: string, model: string) =>
       call(harness.port, {
