@@ -50,59 +50,13 @@ const isOpen = sql<boolean>`state = 'open'`
 
 /** @param instance this process, which is alive whatever the table says */
 export function createOwners(db: Kysely<Schema>, instance: string): Owners {
-  const dead = (seenBefore: number) =>
-    db.selectFrom('instances').select('id').where('id', '<>', instance).where('seen_at', '<=', seenBefore)
-
   const faults = new Map<string, unknown>()
-
-  async function ownerless(now: number, seenBefore: number): Promise<readonly string[]> {
-    const limit = abandonedAtOnce + faults.size
-    const leased = await db
-      .selectFrom('entries')
-      .select('id')
-      .where(isOpen)
-      .where('lease_until', '<=', now)
-      .limit(limit)
-      .execute()
-    const left = await db
-      .selectFrom('entries')
-      .select('id')
-      .where(isOpen)
-      .where('instance', 'in', dead(seenBefore))
-      .limit(limit)
-      .execute()
-    const ids = [...leased, ...left].map(({ id }) => id)
-    return ids.filter((id) => !faults.has(id)).slice(0, abandonedAtOnce)
-  }
-
-  async function beat(now: number): Promise<void> {
-    await db
-      .insertInto('instances')
-      .values({ id: instance, started_at: now, seen_at: now })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
-      .execute()
-  }
 
   return {
     async outliveAll(now) {
-      // Includes entries of older versions, which wrote no heartbeat.
-      const opened = await db
-        .selectFrom('entries')
-        .select('instance')
-        .distinct()
-        .where(isOpen)
-        .where('lease_until', 'is', null)
-        .execute()
-      for (const { instance: id } of opened) {
-        const row = { id, started_at: 0, seen_at: 0 }
-        await db
-          .insertInto('instances')
-          .values(row)
-          .onConflict((conflict) => conflict.doNothing())
-          .execute()
-      }
+      await addOwnersWithoutHeartbeat(db)
       await db.updateTable('instances').set({ seen_at: 0 }).where('id', '<>', instance).execute()
-      await beat(now)
+      await beat(db, instance, now)
     },
 
     async leave() {
@@ -111,7 +65,9 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
 
     async abandonSome(now, seenBefore, { book, isFault }) {
       for (;;) {
-        const ids = await ownerless(now, seenBefore)
+        const limit = abandonedAtOnce + faults.size
+        const found = await ownerless(db, dead(db, instance, seenBefore), now, limit)
+        const ids = found.filter((id) => !faults.has(id)).slice(0, abandonedAtOnce)
         if (ids.length === 0) return 0
         const before = faults.size
         const close = async (some: readonly string[]) => void (await book(some.map(abandonment)))
@@ -127,55 +83,117 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
       return taken
     },
 
-    async forgetDead(seenBefore) {
-      await db
-        .deleteFrom('instances')
-        .where('id', 'in', dead(seenBefore - rememberedMs))
-        .where((e) =>
-          e.not(
-            e.exists(
-              e
-                .selectFrom('entries')
-                .select('entries.id')
-                .where(isOpen)
-                .whereRef('entries.instance', '=', 'instances.id'),
-            ),
-          ),
-        )
-        .execute()
-    },
-
-    reads: {
-      async openEntries() {
-        const rows = await db
-          .selectFrom('entries')
-          .select('id')
-          .where(isOpen)
-          .where('instance', '=', instance)
-          .execute()
-        return rows.map(({ id }) => id)
-      },
-    },
-
+    forgetDead: (seenBefore) => forget(db, dead(db, instance, seenBefore - rememberedMs)),
+    reads: { openEntries: () => openEntriesOf(db, instance) },
     writes: {
-      beat,
-
-      async renewLease(requestId, leaseUntil) {
-        const { numUpdatedRows } = await db
-          .updateTable('entries')
-          .set({ lease_until: leaseUntil })
-          .where('id', '=', requestId)
-          .where(isOpen)
-          .where('lease_until', 'is not', null)
-          .executeTakeFirst()
-        if (numUpdatedRows > 0n) return 'renewed'
-        const entry = await db
-          .selectFrom('entries')
-          .select('id')
-          .where('id', '=', requestId)
-          .executeTakeFirst()
-        return entry ? 'closed' : 'unknown'
-      },
+      beat: (now) => beat(db, instance, now),
+      renewLease: (requestId, leaseUntil) => renewLease(db, requestId, leaseUntil),
     },
   }
+}
+
+/** The ids of all other instances whose last heartbeat is not after `seenBefore`. */
+function dead(db: Kysely<Schema>, instance: string, seenBefore: number) {
+  return db
+    .selectFrom('instances')
+    .select('id')
+    .where('id', '<>', instance)
+    .where('seen_at', '<=', seenBefore)
+}
+
+/** The ids of open entries whose lease is over, or whose instance is dead; up to `limit` of each. */
+async function ownerless(
+  db: Kysely<Schema>,
+  instances: ReturnType<typeof dead>,
+  now: number,
+  limit: number,
+): Promise<readonly string[]> {
+  const leased = await db
+    .selectFrom('entries')
+    .select('id')
+    .where(isOpen)
+    .where('lease_until', '<=', now)
+    .limit(limit)
+    .execute()
+  const left = await db
+    .selectFrom('entries')
+    .select('id')
+    .where(isOpen)
+    .where('instance', 'in', instances)
+    .limit(limit)
+    .execute()
+  return [...leased, ...left].map(({ id }) => id)
+}
+
+async function beat(db: Kysely<Schema>, instance: string, now: number): Promise<void> {
+  await db
+    .insertInto('instances')
+    .values({ id: instance, started_at: now, seen_at: now })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
+    .execute()
+}
+
+/** Makes a row for each owner of an open entry that has none: older versions wrote no heartbeat. */
+async function addOwnersWithoutHeartbeat(db: Kysely<Schema>): Promise<void> {
+  const opened = await db
+    .selectFrom('entries')
+    .select('instance')
+    .distinct()
+    .where(isOpen)
+    .where('lease_until', 'is', null)
+    .execute()
+  for (const { instance: id } of opened) {
+    const row = { id, started_at: 0, seen_at: 0 }
+    await db
+      .insertInto('instances')
+      .values(row)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
+}
+
+/** Deletes these instances, as far as they have no open entry. */
+async function forget(db: Kysely<Schema>, instances: ReturnType<typeof dead>): Promise<void> {
+  await db
+    .deleteFrom('instances')
+    .where('id', 'in', instances)
+    .where((e) =>
+      e.not(
+        e.exists(
+          e
+            .selectFrom('entries')
+            .select('entries.id')
+            .where(isOpen)
+            .whereRef('entries.instance', '=', 'instances.id'),
+        ),
+      ),
+    )
+    .execute()
+}
+
+async function openEntriesOf(db: Kysely<Schema>, instance: string): Promise<readonly string[]> {
+  const rows = await db
+    .selectFrom('entries')
+    .select('id')
+    .where(isOpen)
+    .where('instance', '=', instance)
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
+async function renewLease(
+  db: Kysely<Schema>,
+  requestId: string,
+  leaseUntil: number,
+): Promise<'renewed' | 'closed' | 'unknown'> {
+  const { numUpdatedRows } = await db
+    .updateTable('entries')
+    .set({ lease_until: leaseUntil })
+    .where('id', '=', requestId)
+    .where(isOpen)
+    .where('lease_until', 'is not', null)
+    .executeTakeFirst()
+  if (numUpdatedRows > 0n) return 'renewed'
+  const entry = await db.selectFrom('entries').select('id').where('id', '=', requestId).executeTakeFirst()
+  return entry ? 'closed' : 'unknown'
 }
