@@ -1,7 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import { connect, endConnection } from '#storage/postgres/connect.ts'
+import { breakOff, connect } from '#storage/postgres/connect.ts'
 import type { Servers } from '#storage/postgres/servers.ts'
+import { createEcho } from './echo.ts'
+import { createGap } from './gap.ts'
+import { keepConnection } from './kept-connection.ts'
 
 /**
  * Listens on the channels between instances, over a connection of its own. Silence on that connection proves nothing:
@@ -26,11 +28,7 @@ interface Ears {
   readonly missed?: () => void
 }
 
-/** Well within the second in which a disabled user's streams have to end. */
-const pollMs = 400
 const echoEveryMs = 5_000
-/** An echo that takes longer counts as missing; the next one follows soon after. */
-const echoMs = 1_000
 const answerMs = 2_000
 /** One late echo may come from a busy server; a pooler that drops notifications is late every time. */
 const deafAfter = 2
@@ -43,130 +41,98 @@ export interface ListenerOptions {
   readonly onChange?: (state: ChannelState) => void
 }
 
+/** @param servers where it listens, without a pooler if possible */
 export function createListener(servers: Servers, { channels, tell, onChange }: ListenerOptions): Listener {
   const all = new Map<string, Set<Ears>>(channels.map((channel) => [channel, new Set()]))
-  /** A channel of its own, which no other instance has to read. */
-  const echoes = `tollgate_echo_${randomBytes(8).toString('hex')}`
-  let client: pg.Client | undefined
-  let state: ChannelState = 'away'
-  let poll: NodeJS.Timeout | undefined
-  let next: NodeJS.Timeout | undefined
-  let retry: NodeJS.Timeout | undefined
-  let isClosed = false
-  let connecting: Promise<void> | undefined
-  let awaited: { readonly nonce: string; readonly heard: () => void } | undefined
-
-  function tellOfGap(): void {
+  const echo = createEcho(tell)
+  const gap = createGap(() => {
     for (const ears of all.values()) for (const { missed } of ears) missed?.()
-  }
+  })
+  const connection = keepConnection({
+    open: () => listenOn(servers, [...channels, echo.channel], receive),
+    onOpening: gap.begin,
+    onOpen: (client) => void check(client),
+    onLost() {
+      clearTimeout(next)
+      enter('away')
+    },
+  })
+  let state: ChannelState = 'away'
+  let next: NodeJS.Timeout | undefined
+  let isClosed = false
 
-  function startPolling(): void {
-    poll ??= setInterval(tellOfGap, pollMs)
+  function receive(channel: string, words: string): void {
+    if (channel === echo.channel) echo.heard(words)
+    for (const { said } of all.get(channel) ?? []) said(words)
   }
 
   function enter(changed: ChannelState): void {
     if (isClosed) return
-    if (changed !== 'heard') startPolling()
-    else if (poll) {
-      clearInterval(poll)
-      poll = undefined
-      // Notifications that were sent just before this were not received.
-      tellOfGap()
-    }
+    if (changed === 'heard') gap.end()
+    else gap.begin()
     if (changed === state) return
     state = changed
     onChange?.(state)
   }
 
-  function lose(lost: pg.Client): void {
-    if (client !== lost || isClosed) return
-    client = undefined
-    clearTimeout(next)
-    void endConnection(lost)
-    enter('away')
-    start()
-  }
-
-  /** `untold`: no other connection could send the echo, which says nothing about this one. */
-  async function awaitEcho(): Promise<'heard' | 'silent' | 'untold'> {
-    const nonce = randomBytes(8).toString('hex')
-    const { promise, resolve } = Promise.withResolvers<'heard' | 'silent' | 'untold'>()
-    const timer = setTimeout(() => resolve('silent'), echoMs)
-    awaited = { nonce, heard: () => resolve('heard') }
-    tell(echoes, nonce).catch(() => resolve('untold'))
-    const echo = await promise
-    clearTimeout(timer)
-    return echo
-  }
-
   async function check(at: pg.Client, silences = 0): Promise<void> {
-    const echo = await awaitEcho()
-    if (isClosed || client !== at) return
-    if (echo !== 'heard') {
-      startPolling()
+    const isOver = () => isClosed || connection.client() !== at
+    const answer = await echo.ask()
+    if (isOver()) return
+    if (answer !== 'heard') {
+      gap.begin()
       // The network may have dropped the connection without a word.
-      const isThere = await at.query('select 1').then(
-        () => true,
-        () => false,
-      )
-      if (!isThere) return lose(at)
-      if (client !== at) return
+      if (!(await answers(at))) return connection.lose(at)
+      if (isOver()) return
     }
-    const silent = echo === 'silent' ? silences + 1 : 0
-    if (echo === 'heard') enter('heard')
+    const silent = answer === 'silent' ? silences + 1 : 0
+    if (answer === 'heard') enter('heard')
     else if (silent >= deafAfter) enter('deaf')
     next = setTimeout(() => void check(at, silent), silent === 1 ? 0 : echoEveryMs)
-  }
-
-  async function listen(): Promise<void> {
-    const fresh = await connect(servers, {
-      queryMs: answerMs,
-      connectMs: answerMs,
-      isPipelined: false,
-      name: 'tollgate listener',
-    })
-    fresh.on('notification', ({ channel, payload = '' }) => {
-      if (channel === echoes && payload === awaited?.nonce) awaited.heard()
-      for (const { said } of all.get(channel) ?? []) said(payload)
-    })
-    fresh.on('error', () => lose(fresh))
-    fresh.on('end', () => lose(fresh))
-    for (const channel of [...channels, echoes]) await fresh.query(`listen ${channel}`)
-    if (isClosed) return endConnection(fresh)
-    client = fresh
-    void check(fresh)
-  }
-
-  function start(): void {
-    if (client || retry) return
-    startPolling()
-    connecting ??= listen()
-      .catch(() => {
-        if (isClosed) return
-        retry = setTimeout(() => {
-          retry = undefined
-          start()
-        }, pollMs)
-      })
-      .finally(() => {
-        connecting = undefined
-      })
   }
 
   return {
     hear(channel, ears) {
       all.get(channel)?.add(ears)
-      start()
+      connection.start()
       return () => all.get(channel)?.delete(ears)
     },
     state: () => state,
     async close() {
       isClosed = true
-      clearInterval(poll)
-      clearTimeout(retry)
+      gap.close()
       clearTimeout(next)
-      await connecting
-      if (client) await endConnection(client)
+      await connection.close()
     },
   }
+}
+
+/** Opens a connection that listens on these channels. */
+async function listenOn(
+  servers: Servers,
+  channels: readonly string[],
+  receive: (channel: string, words: string) => void,
+): Promise<pg.Client> {
+  const client = await connect(servers, {
+    queryMs: answerMs,
+    connectMs: answerMs,
+    isPipelined: false,
+    name: 'tollgate listener',
+  })
+  client.on('notification', ({ channel, payload = '' }) => receive(channel, payload))
+  try {
+    for (const channel of channels) await client.query(`listen ${channel}`)
+    return client
+  } catch (error) {
+    breakOff(client)
+    throw error
+  }
+}
+
+/** Whether the server answers over this connection. */
+function answers(client: pg.Client): Promise<boolean> {
+  return client.query('select 1').then(
+    () => true,
+    () => false,
+  )
 }
