@@ -39,7 +39,7 @@ const lookEveryMs = 10
 const firstPinMs = 250
 const lastPinMs = 4_000
 
-export function keepLog(parts: {
+interface LogParts {
   readonly writer: Thread<WriterWork>
   readonly background: Thread<BackgroundWork>
   /** What the log holds now, in bytes; its file may be larger. */
@@ -47,42 +47,32 @@ export function keepLog(parts: {
   readonly logDisk: Disk
   /** The database's own file. */
   readonly databaseDisk: Disk
-}): KeptLog {
-  const { writer, background, logBytes, logDisk, databaseDisk } = parts
+}
+
+export function keepLog(parts: LogParts): KeptLog {
+  const { logBytes } = parts
   const turns = createLane()
+  const steps = createSteps(parts)
   let moving: Promise<void> | undefined
   let pinMs = 0
   let pinned: NodeJS.Timeout | undefined
   let isClosed = false
   let nextLookAt = 0
 
-  /** Answers whether the whole log is checkpointed: then only current readers keep it from restarting. */
-  async function moveBeside(): Promise<boolean> {
-    const { pages, moved } = await background.run('checkpoint')
-    return moved >= pages
-  }
-
   async function move(): Promise<void> {
-    await moveBeside()
-    // A checkpoint that does not reach the log's end does not sync, and the one that does would have to sync
-    // everything.
-    await databaseDisk.sync()
-    // A second checkpoint for what arrived meanwhile: the less is left, the shorter the writers wait.
-    const isMoved = await moveBeside()
-    if (!isMoved) return pin()
-    await databaseDisk.sync()
+    if (!(await steps.moveNearlyAll())) return pin()
     await turns.run(empty)
   }
 
   /** Called while no write runs. */
   async function empty(): Promise<void> {
-    if (!(await writer.run('emptyLog'))) return pin()
+    if (!(await steps.restart())) return pin()
     pinMs = 0
-    if (logDisk.size() > fileBytes + megabyte / 2) await writer.run('cutLog')
+    await steps.cut()
   }
 
   async function emptyHeld(): Promise<void> {
-    if (await moveBeside()) await empty()
+    if (await steps.moveBeside()) await empty()
     else pin()
   }
 
@@ -118,21 +108,59 @@ export function keepLog(parts: {
   }
 
   return {
-    lane: {
-      run: (work) =>
-        turns.run(async () => {
-          try {
-            return await work()
-          } finally {
-            const held = look()
-            if (held) await held
-          }
-        }),
-    },
+    lane: laneWith(turns, look),
     async close() {
       isClosed = true
       clearTimeout(pinned)
       await moving
+    },
+  }
+}
+
+/** @param after called when a piece of work has ended, still in its turn */
+function laneWith(turns: Lane, after: () => Promise<void> | undefined): Lane {
+  return {
+    run: (work) =>
+      turns.run(async () => {
+        try {
+          return await work()
+        } finally {
+          const held = after()
+          if (held) await held
+        }
+      }),
+  }
+}
+
+/** What a checkpoint consists of. */
+function createSteps({ writer, background, logDisk, databaseDisk }: LogParts) {
+  /** Answers whether the whole log is checkpointed: then only current readers keep it from restarting. */
+  async function moveBeside(): Promise<boolean> {
+    const { pages, moved } = await background.run('checkpoint')
+    return moved >= pages
+  }
+
+  return {
+    moveBeside,
+
+    /** Beside the writers. Answers whether what is left is little, so that they wait only shortly for the rest. */
+    async moveNearlyAll(): Promise<boolean> {
+      await moveBeside()
+      // A checkpoint that does not reach the log's end does not sync, and the one that does would have to sync
+      // everything.
+      await databaseDisk.sync()
+      // A second checkpoint for what arrived meanwhile: the less is left, the shorter the writers wait.
+      if (!(await moveBeside())) return false
+      await databaseDisk.sync()
+      return true
+    },
+
+    /** Moves the rest and lets the log begin anew; no write may run meanwhile. Answers whether it could. */
+    restart: () => writer.run('emptyLog'),
+
+    /** Cuts the log's file where it has grown; no write may run meanwhile. */
+    async cut(): Promise<void> {
+      if (logDisk.size() > fileBytes + megabyte / 2) await writer.run('cutLog')
     },
   }
 }
