@@ -5,6 +5,7 @@ import type { MeteringStore } from '#storage/store.ts'
 import { createBacklog } from './backlog.ts'
 import { Booking } from './booking.ts'
 import { openDeadlines, type Waiting } from './deadlines.ts'
+import { createLanes } from './lanes.ts'
 import type { MeterOptions, RecoveringMeter } from './meter.ts'
 import { createPace } from './pace.ts'
 import { type Asking, type Counting, type Part, type Settling, sizeOf } from './questions.ts'
@@ -26,47 +27,21 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
   const events: Counting[] = []
   /** The questions of the running batches; there are few, one for each lane. */
   const underWay: (readonly Waiting[])[] = []
-  let busyLanes = 0
-  let isScheduled = false
 
   const running = createRunning(mayLose)
+  const { schedule } = createLanes(lanes, {
+    hasWork: () => asks.length > 0 || events.length > 0 || backlog.isDue(),
+    runOne,
+    onIdle: () => backlog.settle(),
+  })
   const backlog = createBacklog(options.journal, schedule, options.onFailure)
   const booking = new Booking(store, clock, { options, running, backlog })
   const pace = createPace()
   const deadlines = openDeadlines(deadlineMs, () => [asks, events, ...underWay])
 
-  /**
-   * Requests that arrive in the same turn of the event loop share a batch, so the first one waits for the end of the
-   * turn.
-   */
-  function schedule(): void {
-    if (busyLanes >= lanes || isScheduled) return
-    isScheduled = true
-    setImmediate(() => {
-      isScheduled = false
-      void runAll()
-    })
-  }
-
-  async function runAll(): Promise<void> {
-    busyLanes += 1
-    while (asks.length > 0 || events.length > 0 || backlog.isDue()) {
-      if (pace.isBusy()) await wait(gatherMs)
-      await runOne()
-    }
-    busyLanes -= 1
-    if (busyLanes === 0) backlog.settle()
-  }
-
   async function runOne(): Promise<void> {
-    const part: Part = {
-      settling: backlog.take(batchMax),
-      counting: events.splice(0, batchMax).filter(isWaiting),
-      asking: asks.splice(0, batchMax).filter((one) => {
-        if (one.isGivenUp) running.ended(one.ask.requestId)
-        return !one.isGivenUp
-      }),
-    }
+    if (pace.isBusy()) await wait(gatherMs)
+    const part = takePart()
     const questions = sizeOf(part)
     if (questions === 0) return
     pace.took(questions)
@@ -75,6 +50,17 @@ export function openMeter(store: MeteringStore, clock: Clock, options: MeterOpti
       await booking.book(part)
     } finally {
       for (const list of [part.asking, part.counting]) underWay.splice(underWay.indexOf(list), 1)
+    }
+  }
+
+  function takePart(): Part {
+    return {
+      settling: backlog.take(batchMax),
+      counting: events.splice(0, batchMax).filter(isWaiting),
+      asking: asks.splice(0, batchMax).filter((one) => {
+        if (one.isGivenUp) running.ended(one.ask.requestId)
+        return !one.isGivenUp
+      }),
     }
   }
 
