@@ -452,7 +452,7 @@ const wrong: readonly Wrong[] = [
   {
     name: 'a scope that is none',
     args: ['admin-key', 'a', '--scope', 'root'],
-    says: /--scope must be admin or verifier, not "root"/,
+    says: /--scope must be admin, verifier, users:read, .* or usage:write, not "root"/,
   },
   ...['0', '-1', '1.5', 'soon', '40000', ''].map((days) => ({
     name: `a key for ${JSON.stringify(days)} days`,
@@ -462,7 +462,7 @@ const wrong: readonly Wrong[] = [
   {
     name: 'an option of another command',
     args: ['start', '--scope', 'verifier'],
-    says: /--scope goes with admin-key only/,
+    says: /--scope goes with keys only/,
   },
   {
     name: 'a demo of another command',

@@ -63,13 +63,14 @@ const commonRefusals: readonly ErrorCode[] = [
   'missing_credential',
   'unknown_admin_key',
   'forbidden',
+  'address_not_allowed',
   'throttled',
   'internal',
   'store_unavailable',
 ]
 
 function toRouteConfig(route: AdminRoute): RouteConfig {
-  const { handle: _, operationId, method, path, answer, refusals, tag = 'Users', ...rest } = route
+  const { handle: _, operationId, need, method, path, answer, refusals, tag = 'Users', ...rest } = route
   const etag = z.string().openapi({ description: 'The user’s version, for If-Match.' })
   const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
   const success = {
@@ -83,6 +84,7 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
     method,
     path,
     tags: [tag],
+    security: [{ adminKey: need === 'any' ? [] : [need] }],
     responses: { 200: success, ...toResponses(refusals) },
   }
 }

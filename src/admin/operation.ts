@@ -2,9 +2,12 @@ import { type RouteConfig, z } from '@hono/zod-openapi'
 import type { Answer } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import type { ErrorCode } from '#core/errors.ts'
+import type { Need } from '#core/scopes.ts'
 
 /** One operation of the API: its handler, and its description beyond the path. */
 export interface Operation extends Pick<RouteConfig, 'summary' | 'description' | 'request'> {
+  /** What the caller's key must allow: the guard of the route is made from it. */
+  readonly need: Need
   /** The heading under which it is listed; users by default. */
   readonly tag?: string
   readonly answer: { readonly description: string; readonly schema: z.ZodType; readonly hasEtag?: boolean }

@@ -2,6 +2,7 @@ import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
+import { rotateKey } from '#admin/keys/rotate.ts'
 import { addToQuota } from '#admin/quotas/add.ts'
 import { readQuota } from '#admin/quotas/read.ts'
 import { resetQuota } from '#admin/quotas/reset.ts'
@@ -57,6 +58,7 @@ export function createAdminRoutes({
     { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },
     { operationId: 'getKeys', method: 'get', path: '/admin/keys', ...listKeys },
     { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },
+    { operationId: 'rotateKey', method: 'post', path: '/admin/keys/{id}/rotate', ...rotateKey },
     { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', ...deleteKey },
   ]
 }

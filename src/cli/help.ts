@@ -3,9 +3,14 @@ export const help = `Tollgate: user management for LLM access
   tollgate [start]           run the gateway and the admin API
   tollgate start --demo      the same with a simulated upstream and sample users; the data is deleted at the end
   tollgate check             ask each upstream for its models, and say what works and what to do
-  tollgate admin-key NAME    make another admin key and print it (while the server is stopped)
-           [--scope verifier]        one for another gateway, which may only verify and report
+  tollgate keys              list the admin keys (with the embedded database while the server is stopped, as all of these)
+  tollgate keys create NAME  make another admin key and print it; admin-key NAME does the same
+           [--scope SCOPE]…          what it allows; verifier: one for another gateway, which may only verify and report
            [--expires-in-days N]     one that expires
+           [--network NETWORK]…      from where it is accepted
+  tollgate keys rotate ID    give a key another secret and print it
+           [--overlap-hours N]       the one before works on for this long
+  tollgate keys delete ID    a key that stops working at once
   tollgate backup FILE       copy the database into a file and check it, also while the server runs
            [--force]                 replace an existing file
   tollgate restore FILE      put a backup in the place of the database (while the server is stopped)

@@ -26,6 +26,8 @@ const options = {
   demo: { type: 'boolean' },
   scope: { type: 'string', multiple: true },
   'expires-in-days': { type: 'string' },
+  network: { type: 'string', multiple: true },
+  'overlap-hours': { type: 'string' },
   from: { type: 'string' },
   to: { type: 'string' },
   undo: { type: 'boolean' },
@@ -66,11 +68,15 @@ const commands: Readonly<Record<string, Command>> = {
     const { serve } = await import('./serve.ts')
     return serve(env, { isDemo: demo })
   },
+  async keys(env, words, values) {
+    const { keysCommand } = await import('./keys.ts')
+    return keysCommand(env, words, keyOptionsOf(values))
+  },
+  /** The earlier spelling of `keys create`. */
   async 'admin-key'(env, [name, ...more], values) {
     if (more.length > 0) return tooMany(more)
-    const { createKeyCommand } = await import('./admin-key.ts')
-    const { scope: scopes = [], 'expires-in-days': expiresInDays } = values
-    return createKeyCommand(env, { name, scopes, expiresInDays })
+    const { createKeyCommand } = await import('./keys.ts')
+    return createKeyCommand(env, { ...keyOptionsOf(values), name })
   },
   async check(env, rest) {
     if (rest.length > 0) return tooMany(rest)
@@ -99,21 +105,28 @@ const commands: Readonly<Record<string, Command>> = {
   },
 }
 
-/** The command that an option belongs to, for options of a single command. */
-const commandOf: Readonly<Record<string, string>> = {
-  demo: 'start',
-  scope: 'admin-key',
-  'expires-in-days': 'admin-key',
-  from: 'migrate-store',
-  to: 'migrate-store',
-  undo: 'migrate-store',
-  force: 'backup',
+function keyOptionsOf(values: Values) {
+  const { scope: scopes = [], network: networks = [] } = values
+  return { scopes, networks, expiresInDays: values['expires-in-days'], overlapHours: values['overlap-hours'] }
+}
+
+/** The commands that an option belongs to, for options that not every command has. */
+const commandsOf: Readonly<Record<string, readonly string[]>> = {
+  demo: ['start'],
+  scope: ['keys', 'admin-key'],
+  'expires-in-days': ['keys', 'admin-key'],
+  network: ['keys', 'admin-key'],
+  'overlap-hours': ['keys'],
+  from: ['migrate-store'],
+  to: ['migrate-store'],
+  undo: ['migrate-store'],
+  force: ['backup'],
 }
 
 /** Finds an option of another command: it would have no effect, so the call is refused. */
 function strayOption(values: object, command: string) {
-  const name = Object.keys(values).find((each) => (commandOf[each] ?? command) !== command)
-  return name === undefined ? undefined : { name, command: commandOf[name] }
+  const name = Object.keys(values).find((each) => commandsOf[each]?.includes(command) === false)
+  return name === undefined ? undefined : { name, command: commandsOf[name]?.[0] }
 }
 
 /**
@@ -122,9 +135,9 @@ function strayOption(values: object, command: string) {
  */
 function takenByNpm(env: Environment, values: object, command: string): string | undefined {
   if (env.npm_lifecycle_event === undefined) return undefined
-  return Object.keys(commandOf).find(
+  return Object.keys(commandsOf).find(
     (name) =>
-      commandOf[name] === command &&
+      commandsOf[name]?.includes(command) &&
       !Object.hasOwn(values, name) &&
       env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
   )

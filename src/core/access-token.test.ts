@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createAccessToken, isOwnAccessToken, mayBeAccessToken, shownPartOf } from './access-token.ts'
+import {
+  createAccessToken,
+  isMask,
+  isOwnAccessToken,
+  maskOf,
+  mayBeAccessToken,
+  shownPartOf,
+} from './access-token.ts'
 import { createUserId, isUserId } from './user-id.ts'
 
 describe('access tokens', () => {
@@ -30,6 +37,24 @@ describe('access tokens', () => {
     assert.equal(shownPartOf(one), `sk-tg-…${one.slice(-4)}`)
     assert.equal(shownPartOf('abc'), '…')
     assert.equal(shownPartOf('abcdefgh'), '…gh')
+  })
+})
+
+describe('masked access tokens', () => {
+  it('show four characters at each end of our own, and of chosen ones what a search finds', () => {
+    const one = createAccessToken()
+    assert.equal(maskOf(one), `sk-tg-${one.slice(6, 10)}…${one.slice(-4)}`)
+    // The form of our own, but not its checksum: it was chosen.
+    const chosen = `sk-tg-${'a'.repeat(38)}`
+    for (const other of [chosen, 'a-token-of-16-ch', 'abc', '🎟️🎟️🎟️🎟️', 'x'.repeat(512)])
+      assert.equal(maskOf(other), shownPartOf(other))
+  })
+
+  it('are recognised, so that none becomes the token of a new user', () => {
+    for (const each of [createAccessToken(), 'a-token-of-16-ch', 'abc', '🎟️🎟️🎟️🎟️', 'sk-tg-chosen'])
+      assert.ok(isMask(maskOf(each)), each)
+    for (const each of [createAccessToken(), 'a…token of its own', '…12345', 'sk-tg-', ''])
+      assert.ok(!isMask(each), each)
   })
 })
 

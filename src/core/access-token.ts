@@ -32,6 +32,23 @@ export function mayBeAccessToken(text: string): boolean {
   return text.length >= 1 && text.length <= accessTokenLengthMax && !holdsControl(text)
 }
 
+/**
+ * An access token as it is shown to who may not see it: `sk-tg-AbCd…wxyz`. Of one of our own 28
+ * random characters stay hidden. A chosen one may be short, and shows only what a search finds it by.
+ */
+export function maskOf(accessToken: string): string {
+  if (!isOwnAccessToken(accessToken)) return shownPartOf(accessToken)
+  const head = accessToken.slice(0, prefix.length + 4)
+  return `${head}…${accessToken.slice(-4)}`
+}
+
+const mask = new RegExp(`^(?:${prefix}(?:[0-9A-Za-z]{4})?)?….{0,4}$`, 'su')
+
+/** Whether a text has the form of a masked access token. */
+export function isMask(text: string): boolean {
+  return mask.test(text)
+}
+
 /** The part of an access token that may be shown: enough to recognise it, too little to use it. */
 export function shownPartOf(accessToken: string): string {
   const kept = Math.min(4, Math.floor(accessToken.length / 4))

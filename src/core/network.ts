@@ -70,6 +70,27 @@ export function createNetworks(networks: readonly string[]): Networks {
   }
 }
 
+/**
+ * Whether every address of `inner` belongs to `outer`, each a list of validated networks. Without a list it is every
+ * address there is.
+ */
+export function isWithinNetworks(inner: readonly string[] | undefined, outer: readonly string[]): boolean {
+  return inner?.every((network) => outer.some((wide) => holdsNetwork(wide, network))) ?? false
+}
+
+/** Whether one network holds all of another: it is at least as wide, and holds its address. */
+function holdsNetwork(wide: string, narrow: string): boolean {
+  const [address = '', bits] = narrow.split('/')
+  const full = isIPv6(address) ? 128 : 32
+  const [wideAddress = '', wideBits] = wide.split('/')
+  const wideFull = isIPv6(wideAddress) ? 128 : 32
+  return (
+    full === wideFull &&
+    Number(wideBits ?? wideFull) <= Number(bits ?? full) &&
+    createNetworks([wide])(address)
+  )
+}
+
 /** The place that limits count an address as: an IPv4 address, or an IPv6 /64 written as `2001:db8:0:1::/64`. */
 export function placeOf(address: string): string {
   // A text without a colon is an IPv4 address in its one form, or not an address.

@@ -1,38 +1,53 @@
+import { type AdminKey, mayComeFrom } from '#core/admin-key.ts'
+import { allows, type Need } from '#core/scopes.ts'
 import type { Throttle } from './throttle.ts'
 
-/** The members of an admin key that are needed to authenticate it. */
-interface Key {
-  readonly scopes: readonly string[]
-  readonly isGuessable?: boolean
-}
-
-export type KeyFound<K extends Key> =
-  | { readonly kind: 'in'; readonly key: K }
-  | { readonly kind: 'out_of_scope'; readonly key: K }
+export type KeyFound =
+  | { readonly kind: 'in'; readonly key: AdminKey }
+  | { readonly kind: 'out_of_scope'; readonly key: AdminKey }
+  /** The key is not for this address. */
+  | { readonly kind: 'elsewhere'; readonly key: AdminKey }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'throttled'; readonly waitMs: number }
+
+export interface PresentedKey {
+  readonly secret: string
+  /** Whose guesses count together. */
+  readonly address: string
+  /** Which the key must allow. */
+  readonly from: string
+  readonly need: Need
+}
+
+export interface KeyDirectory {
+  readonly find: () => Promise<AdminKey | undefined>
+  /** Called with the id of a key that opens something. It must cost nothing: it is called for each request. */
+  readonly used: (id: string) => void
+}
 
 /**
  * Looks an admin key up, also from a blocked place: an administrator, or a proxy that asks for many clients, must not
  * be shut out by guesses of others at the same address. Keys made by Tollgate cannot be guessed. A chosen key is
  * compared within a rate limit of the place.
  */
-export async function findKey<K extends Key>(
+export async function findKey(
   throttle: Throttle,
-  { address, secret, scope }: { readonly address: string; readonly secret: string; readonly scope: string },
-  find: () => Promise<K | undefined>,
-): Promise<KeyFound<K>> {
+  { address, secret, from, need }: PresentedKey,
+  keys: KeyDirectory,
+): Promise<KeyFound> {
   const taken = await throttle.take(address, secret, () => true)
   if (taken.kind === 'closed') return throttled(taken.waitMs)
   const { guess } = taken
   try {
-    const key = await find()
+    const key = await keys.find()
     if (!key) return throttled(guess.wrong()) ?? { kind: 'unknown' }
     const rationedMs = key.isGuessable ? guess.rationedMs() : undefined
     if (rationedMs !== undefined) return throttled(rationedMs)
     // A valid key of another scope does not count as a guess, and takes no guess off the count.
-    if (!key.scopes.includes(scope)) return throttled(guess.known()) ?? { kind: 'out_of_scope', key }
+    if (!allows(key.scopes, need)) return throttled(guess.known()) ?? { kind: 'out_of_scope', key }
+    if (!mayComeFrom(key, from)) return throttled(guess.known()) ?? { kind: 'elsewhere', key }
     guess.admitted()
+    keys.used(key.id)
     return { kind: 'in', key }
   } finally {
     guess.dropped()

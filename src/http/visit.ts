@@ -47,6 +47,11 @@ export class Visit {
     return new URLSearchParams((this.request.url ?? '').slice(this.path.length))
   }
 
+  /** The address of the connection's other end, whatever it says of itself; empty where it is gone. */
+  get peer(): string {
+    return parseAddress(this.request.socket.remoteAddress ?? '') ?? ''
+  }
+
   /** `address` was written by a trusted proxy: it is not the connection's own. */
   get isForwarded(): boolean {
     const peer = this.request.socket.remoteAddress

@@ -32,6 +32,8 @@ export function withConfiguredKey(
     findAdminKey: async (secret, now) =>
       timingSafeEqual(digestOf(secret), expected) ? key : keys.findAdminKey(secret, now),
     listAdminKeys: async () => [key, ...(await keys.listAdminKeys())],
+    rotateAdminKey: async (id, rotation, now) =>
+      id === environmentId ? 'configured' : keys.rotateAdminKey(id, rotation, now),
     deleteAdminKey: async (id, now) =>
       id === environmentId ? 'configured' : keys.deleteAdminKey(id, now, { mayBeLast: true }),
   }

@@ -23,6 +23,7 @@ import type { Accounting } from './accounting.ts'
 import { withConfiguredKey } from './configured-key.ts'
 import type { Foundation } from './foundation.ts'
 import { createHealth, type Health } from './health.ts'
+import { openKeyUse } from './key-use.ts'
 import { withRevocation } from './revocation.ts'
 import { watchRevocations } from './revocation-watch.ts'
 import { version } from './version.ts'
@@ -50,6 +51,12 @@ export function openPlanes(base: Foundation, accounting: Accounting, upstreams: 
         hear: (said) => stopper.add(store.signals.hear(topic, said)),
       },
     })
+  const keyUse = openKeyUse(
+    withConfiguredKey(store.adminKeys, config.adminKey, clock()),
+    clock,
+    onFailure,
+  )
+  stopper.add(keyUse.close)
   const credentialHeaders = accessTokenHeadersOf(providers)
   const shared = {
     clock,
@@ -62,7 +69,8 @@ export function openPlanes(base: Foundation, accounting: Accounting, upstreams: 
     bodyBudget: createBodyBudget(bodiesHeldMax * config.bodyBytesMax),
     policy: createPolicy(config.policy),
     throttle: throttleOf('access tokens'),
-    adminKeys: withConfiguredKey(store.adminKeys, config.adminKey, clock()),
+    adminKeys: keyUse.keys,
+    keyUsed: keyUse.used,
   }
   const account = createAccount({ ...shared, users: store.users, usage: store.usage })
   const verifier = createVerifier({

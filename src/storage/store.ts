@@ -182,6 +182,17 @@ export interface AdminKeyStore {
   readonly findAdminKey: (secret: string, now: number) => Promise<AdminKey | undefined>
   readonly countAdminKeys: () => Promise<number>
   readonly insertAdminKey: (key: NewAdminKey, now: number) => Promise<AdminKey>
+  /**
+   * Gives a key another secret. The one before is accepted until `previousUntil`, and no longer where that is absent or
+   * past.
+   */
+  readonly rotateAdminKey: (
+    id: string,
+    rotation: { readonly secret: string; readonly previousUntil?: number },
+    now: number,
+  ) => Promise<AdminKey | 'unknown' | 'configured'>
+  /** Writes when keys were last used; earlier instants than the stored ones change nothing. */
+  readonly noteAdminKeyUse: (uses: readonly { readonly id: string; readonly at: number }[]) => Promise<void>
   /** All of them, oldest first. Secrets are not stored. */
   readonly listAdminKeys: () => Promise<readonly AdminKey[]>
   /** Deletes a key. The last key with the admin scope stays, unless there is another way in (`mayBeLast`). */

@@ -11,6 +11,8 @@ import type { AdminKeyStore, MeteringStore } from '#storage/store.ts'
 export interface VerifierContext {
   readonly meter: Meter
   readonly adminKeys: Pick<AdminKeyStore, 'findAdminKey'>
+  /** Notes that an admin key has opened something. */
+  readonly keyUsed: (id: string) => void
   readonly metering: Pick<MeteringStore, 'renewLease'>
   readonly policy: Policy
   /** Reads the access token of a client. */

@@ -4,7 +4,7 @@ import { createThrottle, type Throttle } from '#http/throttle.ts'
 import type { Visit, VisitOptions } from '#http/visit.ts'
 import { problemOfFailure } from '#storage/failure-problem.ts'
 import type { VerifierContext } from './context.ts'
-import { type FindsKey, letIn } from './credential.ts'
+import { type GatewayNeed, letIn } from './credential.ts'
 import { verifierRoutes } from './routes.ts'
 
 export interface VerifierOptions extends Omit<VerifierContext, 'keyThrottle' | 'settleWaitMs'>, VisitOptions {
@@ -16,8 +16,8 @@ export interface VerifierOptions extends Omit<VerifierContext, 'keyThrottle' | '
 export function createVerifier(options: VerifierOptions): PlainApp {
   const context = { settleWaitMs: 1000, keyThrottle: createThrottle(options.clock), ...options }
 
-  async function admit(visit: Visit, keyOf: FindsKey): Promise<Refusal | undefined> {
-    const refusal = await letIn(visit, keyOf(visit.request.headers), context)
+  async function admit(visit: Visit, asked: GatewayNeed): Promise<Refusal | undefined> {
+    const refusal = await letIn(visit, asked, context)
     if (!refusal) return undefined
     const { requestId, route } = visit
     options.log.warn({ requestId, route, code: refusal.problem.code }, 'a gateway was refused')
@@ -26,9 +26,9 @@ export function createVerifier(options: VerifierOptions): PlainApp {
 
   return createPlainApp(options, {
     takes: (url) => /^\/(?:auth|usage)(?:[/?]|$)/.test(url),
-    routes: verifierRoutes.map(({ keyOf, handle, ...route }) => ({
+    routes: verifierRoutes.map(({ need, keyOf, handle, ...route }) => ({
       ...route,
-      guard: (visit) => admit(visit, keyOf),
+      guard: (visit) => admit(visit, { need, keyOf }),
       handle: (visit, id) => handle(visit, context, id),
     })),
     problemOf: problemOfFailure,

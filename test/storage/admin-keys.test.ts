@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Scope } from '#core/admin-key.ts'
+import type { Scope } from '#core/scopes.ts'
 import { withConfiguredKey } from '#server/configured-key.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { databases, withStore } from '../support/stores.ts'

@@ -83,6 +83,7 @@ export async function openVerifierHarness(
     clock: () => clock.now,
     log: createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } }),
     throttle: createThrottle(() => clock.now),
+    keyUsed: () => {},
     clientAddress: createClientAddress(options.trustedProxies ?? ['127.0.0.1']),
     bodyBytesMax: options.bodyBytesMax ?? 1024 * 1024,
     ...(options.settleWaitMs !== undefined && { settleWaitMs: options.settleWaitMs }),

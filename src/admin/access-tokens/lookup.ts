@@ -1,5 +1,6 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { answerUser, describeUser } from '#admin/users/answer.ts'
 import { withUser } from '#admin/users/input.ts'
 import type { UserWire } from '#admin/users/wire.ts'
@@ -12,6 +13,7 @@ import { parseLookup } from './wire.ts'
  */
 export function lookUpAccessToken(wire: UserWire): Operation {
   return {
+    need: 'users:read',
     tag: 'Access tokens',
     summary: 'Find the user of an access token',
     description:
@@ -20,7 +22,7 @@ export function lookUpAccessToken(wire: UserWire): Operation {
     answer: describeUser(wire, 'The user'),
     refusals: [...bodyRefusals, 'not_found', 'conflict'],
     async handle(c, parts) {
-      const accessToken = await readParsed(c, parts, parseLookup)
+      const accessToken = await readParsed(c, parts, (value) => parseLookup(value, tokenSightOf(c)))
       if (accessToken.kind === 'refused') return accessToken
       return withUser(c, parts, { accessToken: accessToken.value }, async (user) => answerUser(c, wire, user))
     },

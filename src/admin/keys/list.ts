@@ -5,6 +5,7 @@ import { toKey } from './wire.ts'
 
 /** GET /admin/keys: all keys, oldest first; expired keys are shown until they are deleted. */
 export const listKeys: Operation = {
+  need: 'keys:write',
   tag: 'Admin keys',
   summary: 'List the admin keys',
   description: 'All keys, including expired ones, and the configured one as `adk_environment`.',

@@ -1,12 +1,12 @@
 import { z } from '@hono/zod-openapi'
-import { lengthField, lineField, timeField, timeInput } from '#admin/wire/fields.ts'
-import { scopes } from '#core/admin-key.ts'
+import { lengthField, lineField, networksField, timeField, timeInput } from '#admin/wire/fields.ts'
+import { meaningOfScope, scopes } from '#core/scopes.ts'
 
 /** The wire format of admin keys. */
 export type KeyAnswer = z.input<typeof answer>
 
 const scope = z.enum(scopes).openapi({
-  description: '`admin` allows this API, `verifier` the endpoints for other gateways.',
+  description: scopes.map((each) => `\`${each}\`: ${meaningOfScope(each)}`).join(' '),
 })
 
 const answer = z
@@ -16,6 +16,17 @@ const answer = z
     scopes: z.array(scope),
     createdAt: timeField(),
     expiresAt: timeField().optional(),
+    allowedNetworks: z
+      .array(z.string())
+      .optional()
+      .openapi({ description: 'From where it is accepted; absent: from anywhere.' }),
+    lastUsedAt: timeField()
+      .optional()
+      .openapi({ description: 'When it last opened something, to about a minute; absent: never.' }),
+    rotatedAt: timeField().optional().openapi({ description: 'When it got its present secret by a rotation.' }),
+    previousUntil: timeField()
+      .optional()
+      .openapi({ description: 'Until when the secret before the present one is accepted as well.' }),
     isDamaged: z.boolean().optional().openapi({
       description:
         'The stored row cannot be read: the key opens nothing, and can be deleted. What is unknown of it is empty, or 0.',
@@ -33,8 +44,21 @@ const input = z
       .optional()
       .openapi({ description: 'Absent: `admin` alone.' }),
     expiresAt: timeInput().nullish(),
+    allowedNetworks: networksField()
+      .min(1, 'must name one at least')
+      .nullish()
+      .openapi({ description: 'Addresses and networks from which the key is accepted; absent: from anywhere.' }),
   })
   .openapi('NewAdminKey')
+
+const rotation = z
+  .strictObject({
+    previousUntil: timeInput().nullish(),
+  })
+  .openapi('AdminKeyRotation', {
+    description:
+      'Until when the present secret is accepted as well, at most 90 days ahead; absent: no longer.',
+  })
 
 const created = answer
   .extend({ key: z.string().openapi({ description: 'The key itself. It is not shown again.' }) })
@@ -43,6 +67,7 @@ const created = answer
 export const keySchemas = {
   path: z.object({ id: z.string().openapi({ description: 'The key’s id, `adk_…`.' }) }),
   input,
+  rotation,
   created,
   list: z.object({ keys: z.array(answer), count: lengthField() }).openapi('AdminKeyList'),
   deleted: z.object({ id: z.string() }).openapi('DeletedAdminKey'),

@@ -13,6 +13,7 @@ import type { QuotaWire } from './wire.ts'
 /** POST /admin/users/{token}/quota/add: more for this period; safe to retry under an `Idempotency-Key`. */
 export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
   return {
+    need: 'users:write',
     tag: 'Quotas',
     summary: 'Add to a limit for this period only',
     description:

@@ -7,6 +7,7 @@ import type { QuotaWire } from './wire.ts'
 /** GET /admin/users/{token}/quota */
 export function readQuota({ schemas }: QuotaWire): Operation {
   return {
+    need: 'users:read',
     tag: 'Quotas',
     summary: 'Get the quotas of a user',
     request: { params: userPath },

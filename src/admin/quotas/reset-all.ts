@@ -12,6 +12,7 @@ import type { QuotaWire, ResetAll } from './wire.ts'
  */
 export function resetQuotas({ schemas, parseResetAll }: QuotaWire): Operation {
   return {
+    need: 'users:write',
     tag: 'Quotas',
     summary: 'Reset all users to zero',
     description:

@@ -9,6 +9,7 @@ import type { QuotaWire } from './wire.ts'
 /** POST /admin/users/{token}/quota/reset: resets all families, or the named ones, to zero. */
 export function resetQuota({ schemas, parseReset }: QuotaWire): Operation {
   return {
+    need: 'users:write',
     tag: 'Quotas',
     summary: 'Reset a user’s usage to zero',
     description:

@@ -18,6 +18,8 @@ export interface AdminParts {
   readonly clock: Clock
   readonly log: Log
   readonly throttle: Throttle
+  /** Notes that an admin key has opened something. */
+  readonly keyUsed: (id: string) => void
   readonly clientAddress: ClientAddress
   /** The maximum number of users in one bulk call. */
   readonly bulkUsersMax: number

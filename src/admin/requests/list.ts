@@ -10,6 +10,7 @@ import { type RequestAnswer, requestListSchema, requestQuerySchema } from './sch
 
 /** GET /admin/requests: single requests in the ledger, newest first. */
 export const listRequests: Operation = {
+  need: 'usage:read',
   tag: 'Usage',
   summary: 'Find single requests in the ledger',
   description:

@@ -8,6 +8,7 @@ import { userUsageQuerySchema } from './schemas.ts'
 
 /** GET /admin/users/{token}/usage: the usage of one user. For a deleted user: /admin/usage?user=usr_…. */
 export const readUserUsage: Operation = {
+  need: 'usage:read',
   tag: 'Usage',
   summary: 'Usage of one user, in buckets of time',
   request: { params: userPath, query: userUsageQuerySchema },

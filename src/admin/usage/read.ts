@@ -6,6 +6,7 @@ import { usageQuerySchema } from './schemas.ts'
 
 /** GET /admin/usage: the usage of all users, in buckets of time. */
 export const readUsage: Operation = {
+  need: 'usage:read',
   tag: 'Usage',
   summary: 'Usage of all users, in buckets of time',
   description:

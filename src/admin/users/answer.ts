@@ -2,6 +2,7 @@ import type { Operation } from '#admin/operation.ts'
 import { type Answer, answered } from '#admin/request/answer.ts'
 import type { AdminContext } from '#admin/request/context.ts'
 import { etagOf } from '#admin/request/etag.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
@@ -21,7 +22,7 @@ export function answerUser(
 ): Answer {
   if (!user) return refused(createProblem('not_found'))
   c.set('userId', user.id)
-  return answered({ ...toUser(user), ...toIgnored(ignored) }, { etag: etagOf(user) })
+  return answered({ ...toUser(user, tokenSightOf(c)), ...toIgnored(ignored) }, { etag: etagOf(user) })
 }
 
 /** The same in the API's description. */

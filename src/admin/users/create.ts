@@ -3,6 +3,7 @@ import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
+import { clear, tokenSightOf } from '#admin/request/token-sight.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
@@ -15,8 +16,11 @@ import type { UserWire } from './wire.ts'
 export function createUser(wire: UserWire): Operation {
   const { schemas } = wire
   return {
+    need: 'users:write',
     summary: 'Create a new user',
-    description: 'The body may be left out: that is a `normal` user. `temporary` needs a future `expiresAt`.',
+    description:
+      'The body may be left out: that is a `normal` user. `temporary` needs a future `expiresAt`. The token is shown in ' +
+      'clear, but in a repeated answer only to a key with `tokens:reveal`.',
     request: { headers: idempotencyHeader, body: jsonBody(schemas.edit) },
     answer: { description: 'The created user’s token', schema: schemas.created, hasEtag: true },
     refusals: [...bodyRefusals, 'conflict'],
@@ -41,7 +45,9 @@ export function createUser(wire: UserWire): Operation {
           c.set('userId', user.id)
           const replayed = result.repeated ? { 'idempotency-replayed': 'true' } : {}
           const headers = { etag: etagOf(user), location: `/admin/users/${user.id}`, ...replayed }
-          return answered({ ...wire.toCreated(user), ...toIgnored(ignored) }, headers)
+          // Who makes a user has to hand the access token out: it is shown once, also to a key that sees others masked.
+          const sight = result.repeated ? tokenSightOf(c) : clear
+          return answered({ ...wire.toCreated(user, sight), ...toIgnored(ignored) }, headers)
         }
       }
     },

@@ -4,6 +4,7 @@ import { type Answer, answered } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { ifMatchHeader } from '#admin/request/etag.ts'
 import { readQuery } from '#admin/request/query.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { textField } from '#admin/wire/fields.ts'
 import { createProblem } from '#core/errors.ts'
 import { issuesUnder } from '#core/issues.ts'
@@ -22,6 +23,7 @@ import { answerWritten, writeIfMatch } from './write.ts'
 /** DELETE /admin/users/{token}: disables the user, with an optional reason. */
 export function disableUser(wire: UserWire): Operation {
   return {
+    need: 'users:write',
     summary: 'Disables the user with the given token',
     description:
       'Disabling again keeps the first `disabledAt`. PUT with `disabledAt: null` enables again. A user whose stored row is ' +
@@ -62,7 +64,7 @@ function answerUnreadable(c: AdminContext, { log }: AdminParts, user: Unreadable
     { requestId: c.get('requestId'), unreadable: [user.id] },
     'a user whose row cannot be read was disabled',
   )
-  return answered(toUnreadable(user))
+  return answered(toUnreadable(user, tokenSightOf(c)))
 }
 
 /** The change depends on the user's current state, and `If-Match` makes sure that it is still current. */

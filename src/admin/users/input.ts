@@ -1,5 +1,6 @@
 import type { Answer } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { createProblem, type Issue, type Problem } from '#core/errors.ts'
 import { badInput, issuesUnder } from '#core/issues.ts'
 import { type Reading, refused } from '#core/reading.ts'
@@ -20,7 +21,7 @@ export function readUserRef(c: AdminContext): Reading<UserRef> {
   if (name === undefined)
     return refused(badInput([{ path: 'token', message: 'the path holds a broken percent-escape' }]))
   if (isUserId(name)) return read({ id: name })
-  const issues = accessTokenIssues(name)
+  const issues = accessTokenIssues(name, tokenSightOf(c))
   if (issues.length > 0) return refused(badInput(issuesUnder('token', issues)))
   return read({ accessToken: name })
 }

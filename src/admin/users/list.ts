@@ -3,6 +3,7 @@ import type { Operation } from '#admin/operation.ts'
 import { type Answer, answered, written } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { lengthField } from '#admin/wire/fields.ts'
 import type { UserPage } from '#core/user-list.ts'
 import type { Log } from '#http/log.ts'
@@ -14,6 +15,7 @@ import type { UserWire } from './wire.ts'
 /** GET /admin/users: all users, streamed; or one page where a parameter asks for it. */
 export function listUsers(wire: UserWire): Operation {
   return {
+    need: 'users:read',
     summary: 'List all users',
     description:
       'Without parameters all users, streamed. Any parameter asks for a page: `count` is then the length of ' +
@@ -48,6 +50,7 @@ async function answerEverybody(
 ): Promise<Answer> {
   const requestId = c.get('requestId')
   const outgoing = c.env?.outgoing
+  const sight = tokenSightOf(c)
   const page = async (after?: UserPage['next']) =>
     toldOf(
       await store.users.listUsers({ limit: streamPageSize, now: clock(), ...(after && { after }) }),
@@ -58,7 +61,7 @@ async function answerEverybody(
     // Read before the status is sent, so that an unavailable store gives a 503 and not a list that breaks off.
     first: await page(),
     nextPage: page,
-    toText: (user) => JSON.stringify(wire.toUser(user)),
+    toText: (user) => JSON.stringify(wire.toUser(user, sight)),
     onFailure(error) {
       log.error({ err: error, requestId }, 'a list of users broke off')
       // Without the last chunk the client can tell that the list is incomplete.
@@ -84,12 +87,13 @@ async function answerPage(
   query: ListPageQuery,
 ): Promise<Answer> {
   const now = clock()
+  const sight = tokenSightOf(c)
   const page = toldOf(await store.users.listUsers(toPageRequest(query, now)), log, c.get('requestId'))
   const total = query.cursor?.total ?? (await store.users.countUsers(query.filter, now))
   const { sort, filter } = query
   const nextCursor = page.next && encodeListCursor({ total, sort, filter, after: page.next })
   return answered({
-    users: page.users.map(wire.toUser),
+    users: page.users.map((user) => wire.toUser(user, sight)),
     count: page.users.length,
     ...(nextCursor !== undefined && { nextCursor }),
     total,

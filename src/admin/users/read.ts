@@ -7,6 +7,7 @@ import type { UserWire } from './wire.ts'
 /** GET /admin/users/{token} */
 export function readUser(wire: UserWire): Operation {
   return {
+    need: 'users:read',
     summary: 'Get a user by token',
     request: { params: userPath },
     answer: describeUser(wire, 'A user'),

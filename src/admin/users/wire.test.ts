@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { clear } from '#admin/request/token-sight.ts'
 import { builtInFamilies } from '#core/family.ts'
 import type { User, UserQuota } from '#core/user.ts'
 import { createUserWire } from './wire.ts'
@@ -28,7 +29,7 @@ const user: User = {
 
 describe('users on the wire', () => {
   it('speak the operator’s families and the contract’s four', () => {
-    assert.deepEqual(Object.keys(wire.toUser(user).tokenCounts), [
+    assert.deepEqual(Object.keys(wire.toUser(user, clear).tokenCounts), [
       'small',
       'turbo',
       'gpt4',
@@ -41,7 +42,7 @@ describe('users on the wire', () => {
   it('show the family of all other names only where it was used or is limited, and take back what they show', () => {
     const shown = (quotas: User['quotas'], limits = {}) => {
       const builtIn = createUserWire(builtInFamilies, limits)
-      const { tokenCounts, tokenLimits } = builtIn.toUser({ ...user, quotas })
+      const { tokenCounts, tokenLimits } = builtIn.toUser({ ...user, quotas }, clear)
       assert.equal(builtIn.parseEdit({ tokenCounts, tokenLimits }).kind, 'read')
       return [tokenCounts.other, tokenLimits.other, Object.keys(tokenCounts).length]
     }
@@ -78,7 +79,7 @@ describe('users on the wire', () => {
   })
 
   it('shows a fresh user with what is set and nothing else', () => {
-    assert.deepEqual(wire.toUser(user), {
+    assert.deepEqual(wire.toUser(user, clear), {
       token: 'secret',
       id: user.id,
       ip: [],
@@ -96,13 +97,13 @@ describe('users on the wire', () => {
       ['gone', { ...none, limit: 5, used: 5 }],
       ['small', { ...none, used: 3, reserved: 1 }],
     ])
-    const { tokenCounts, tokenLimits } = wire.toUser({ ...user, quotas })
+    const { tokenCounts, tokenLimits } = wire.toUser({ ...user, quotas }, clear)
     assert.deepEqual([tokenLimits, tokenCounts.gone, tokenCounts.small], [{}, undefined, 3])
     assert.equal(wire.parseEdit({ tokenCounts }).kind, 'read')
   })
 
   it('counts too many before it looks at them', async () => {
-    const kindOf = async (users: unknown[]) => (await wire.parseBulk({ users }, 2)).kind
+    const kindOf = async (users: unknown[]) => (await wire.parseBulk({ users }, 2, clear)).kind
     assert.equal(await kindOf([1, 2, 3]), 'too_many')
     assert.equal(await kindOf([1, 2]), 'invalid')
     assert.equal(await kindOf([{ token: 'a' }, { token: 'a' }]), 'read')
@@ -113,7 +114,7 @@ describe('users on the wire', () => {
       fc.asyncProperty(fc.json(), async (text) => {
         const value: unknown = JSON.parse(text)
         wire.parseEdit(value)
-        await wire.parseBulk({ users: [value] }, 5)
+        await wire.parseBulk({ users: [value] }, 5, clear)
         wire.parseEdit({ meta: { value }, tokenLimits: value, ip: value })
       }),
     )

@@ -1,3 +1,4 @@
+import { maskIssue, type TokenSight } from '#admin/request/token-sight.ts'
 import { namedMax, unknownFamily, unknownMembers } from '#admin/wire/unknown-members.ts'
 import { mayBeAccessToken } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
@@ -36,10 +37,11 @@ export interface UserWire {
   readonly parseBulk: (
     value: unknown,
     usersMax: number,
+    sight: TokenSight,
   ) => Promise<Parsed<BulkInput> | { readonly kind: 'too_many' }>
-  readonly toUser: (user: User) => UserAnswer
+  readonly toUser: (user: User, sight: TokenSight) => UserAnswer
   /** The answer to creating a user, with the access token. */
-  readonly toCreated: (user: User) => CreatedAnswer
+  readonly toCreated: (user: User, sight: TokenSight) => CreatedAnswer
 }
 
 /** A user as a body describes it. */
@@ -77,11 +79,15 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     const ignored = unknownMembers(value, names)
     return read({ edit: toEdit(input.value, familyNames), accessToken, ignored })
   }
-  function parseWrite(value: unknown, place: string): Parsed<{ write: UserWrite; ignored: string[] }> {
+  function parseWrite(
+    value: unknown,
+    place: string,
+    sight: TokenSight,
+  ): Parsed<{ write: UserWrite; ignored: string[] }> {
     const input = parseEdit(value, known.edit)
     if (input.kind === 'invalid') return { kind: 'invalid', issues: issuesUnder(place, input.issues) }
     const { edit, accessToken = '' } = input.value
-    const issues = issuesUnder(`${place}.token`, accessTokenIssues(input.value.accessToken))
+    const issues = issuesUnder(`${place}.token`, accessTokenIssues(input.value.accessToken, sight))
     if (issues.length > 0) return { kind: 'invalid', issues }
     const ignored = input.value.ignored.map((name) => `${place}.${name}`)
     return read({ write: { ref: { accessToken }, edit }, ignored })
@@ -96,7 +102,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     familyNames,
     parseEdit: (value) => parseEdit(value, known.edit),
     parseNew: (value) => parseEdit(value, known.new),
-    async parseBulk(value, usersMax) {
+    async parseBulk(value, usersMax, sight) {
       if (!isObject(value) || !Array.isArray(value.users)) return { kind: 'invalid', issues: notBulk(value) }
       // Counted before they are checked, so that too many cost nothing.
       if (value.users.length > usersMax) return { kind: 'too_many' }
@@ -105,7 +111,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
       const ignored = [...unknownMembers(value, known.bulk)]
       const turn = createTurns()
       for (const [index, user] of value.users.entries()) {
-        const write = parseWrite(user, `users[${index}]`)
+        const write = parseWrite(user, `users[${index}]`, sight)
         if (write.kind === 'invalid') issues.push(...write.issues)
         else {
           writes.push(write.value.write)
@@ -117,17 +123,18 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
       }
       return issues.length > 0 ? { kind: 'invalid', issues } : read({ writes, ignored })
     },
-    toUser: (user) => toUser(user, familyNames, policy),
-    toCreated: ({ accessToken, id }) => ({ token: accessToken, id }),
+    toUser: (user, sight) => toUser(user, sight, { familyNames, policy }),
+    toCreated: ({ accessToken, id }, { show }) => ({ token: show(accessToken), id }),
   }
 }
 
 /** The issues of a text as an access token that is to be written; empty where it is valid. */
-export function accessTokenIssues(text: string | undefined): readonly Issue[] {
+export function accessTokenIssues(text: string | undefined, { isMask }: TokenSight): readonly Issue[] {
   if (text === undefined) return [{ path: '', message: 'is required: it names the user' }]
   if (!mayBeAccessToken(text) || !text.isWellFormed()) {
     return [{ path: '', message: 'must be 1 to 512 characters without control characters' }]
   }
+  if (isMask(text)) return [{ path: '', message: maskIssue }]
   // A path with this text would name a user by id.
   if (isUserId(text)) return [{ path: '', message: "must not look like a user's id" }]
   return []
@@ -162,14 +169,18 @@ function hiddenAtFirst({ families }: ShownPolicy): readonly string[] {
   return families.flatMap(({ name, isShownOnceUsed }) => (isShownOnceUsed ? [name] : []))
 }
 
-function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy): UserAnswer {
+function toUser(
+  user: User,
+  { show }: TokenSight,
+  { familyNames, policy }: { readonly familyNames: readonly string[]; readonly policy: ShownPolicy },
+): UserAnswer {
   const shown = familyNames.filter((family) => isShown(family, user, policy))
   const quotas = shown.map((family) => ({ family, quota: user.quotas.get(family) }))
   const limits = quotas.flatMap(({ family, quota }) =>
     quota?.limit === undefined ? [] : [[family, quota.limit]],
   )
   return {
-    token: user.accessToken,
+    token: show(user.accessToken),
     id: user.id,
     ip: [...user.addresses],
     type: user.type,
@@ -192,8 +203,11 @@ function toUser(user: User, familyNames: readonly string[], policy: ShownPolicy)
 }
 
 /** The readable parts of a user whose row is damaged. */
-export function toUnreadable({ accessToken, isUnreadable: _, ...known }: UnreadableUser): PartialAnswer {
-  return { ...known, ...present({ token: accessToken }) }
+export function toUnreadable(
+  { accessToken, isUnreadable: _, ...known }: UnreadableUser,
+  { show }: TokenSight,
+): PartialAnswer {
+  return { ...known, ...present({ token: accessToken === undefined ? undefined : show(accessToken) }) }
 }
 
 function isBeyond(count: number | undefined): boolean {

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { written } from '#admin/request/answer.ts'
 import { readJsonBody } from '#admin/request/body.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { lengthField } from '#admin/wire/fields.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
@@ -17,6 +18,7 @@ import type { UserWire } from './wire.ts'
 export function writeUsers(wire: UserWire): Operation {
   const { schemas } = wire
   return {
+    need: 'users:write',
     summary: 'Bulk upsert users',
     description:
       'All or none: one bad element changes nothing. Elements are applied in their order. 409 where stored rows are ' +
@@ -26,9 +28,10 @@ export function writeUsers(wire: UserWire): Operation {
     refusals: [...bodyRefusals, 'conflict'],
     async handle(c, parts) {
       const { store, clock, bulkUsersMax } = parts
+      const sight = tokenSightOf(c)
       const body = await readJsonBody(c, parts, { member: 'users', itemsMax: bulkUsersMax })
       if (body.kind === 'refused') return body
-      const parsed = await wire.parseBulk(body.value, bulkUsersMax)
+      const parsed = await wire.parseBulk(body.value, bulkUsersMax, sight)
       if (parsed.kind === 'too_many') {
         const message = `At most ${bulkUsersMax} users in one call: send them in several, or raise BULK_USERS_MAX.`
         return refused(createProblem('body_too_large', message))
@@ -42,7 +45,7 @@ export function writeUsers(wire: UserWire): Operation {
         const users: string[] = []
         const turn = createTurns()
         for (const user of result.users) {
-          users.push(JSON.stringify(wire.toUser(user)))
+          users.push(JSON.stringify(wire.toUser(user, sight)))
           await turn()
         }
         const rest = JSON.stringify({ count: users.length, ...toIgnored(ignored) }).slice(1)

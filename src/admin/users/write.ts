@@ -3,6 +3,7 @@ import type { Answer } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { ifMatchHeader, parseIfMatch } from '#admin/request/etag.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
 import type { UserEdit } from '#core/user-edit.ts'
@@ -18,6 +19,7 @@ import type { UserWire } from './wire.ts'
 export function writeUser(wire: UserWire): Operation {
   const { schemas } = wire
   return {
+    need: 'users:write',
     summary: 'Update a user by token',
     description:
       'Creates the user where the token is unknown; an unknown id is 404. Maps merge by family. A `token` in the ' +
@@ -32,7 +34,7 @@ export function writeUser(wire: UserWire): Operation {
       if (input.kind === 'refused') return input
       const { edit, accessToken, ignored } = input.value
       return unlessDamaged(c, parts, ref.value, async () => {
-        if (await meansAnother(parts, ref.value, accessToken)) return refused(badInput([anotherToken]))
+        if (await meansAnother(c, parts, ref.value, accessToken)) return refused(badInput([anotherToken]))
         return answerWritten(c, wire, await writeIfMatch(c, parts, ref.value, edit), ignored)
       })
     },
@@ -47,18 +49,22 @@ const anotherToken = {
 
 /**
  * Whether the body's access token differs from the path's: a caller who means to change it must not believe that it
- * was changed. Where the path holds an id, the body may hold the same id.
+ * was changed. Where the path holds an id, the body may hold the same id. A caller who sees tokens masked may send back
+ * what it was shown.
  */
 async function meansAnother(
+  c: AdminContext,
   { store, clock }: AdminParts,
   ref: UserRef,
   said: string | undefined,
 ): Promise<boolean> {
   if (said === undefined) return false
-  if ('accessToken' in ref) return said !== ref.accessToken
+  const { show } = tokenSightOf(c)
+  const isOf = (accessToken: string) => said === accessToken || said === show(accessToken)
+  if ('accessToken' in ref) return !isOf(ref.accessToken)
   if (said === ref.id) return false
   const user = await store.users.findUser(ref, clock())
-  return user !== undefined && user.accessToken !== said
+  return user !== undefined && !isOf(user.accessToken)
 }
 
 /** Writes one user if the request's `If-Match` allows it. */

@@ -1,29 +1,34 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Kysely } from 'kysely'
-import { type AdminKey, type Scope, scopes } from '#core/admin-key.ts'
+import { type AdminKey, isLiveKey } from '#core/admin-key.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { MethodGroups } from '#storage/methods.ts'
-import { integer, isDamage, text } from '#storage/schema/columns.ts'
-import type { Schema } from '#storage/schema/tables.ts'
+import type { AdminKeyRow, Schema } from '#storage/schema/tables.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
+import { toAdminKey, toListedKey } from './rows.ts'
 
 /** Admin keys are stored as keyed hashes only: a lost one is replaced, and can never be shown again. */
 export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
+  const hmacOf = (secret: string) => vault.lookupOf(`admin ${secret}`)
+
+  async function findRow(hmac: string, now: number): Promise<AdminKeyRow | undefined> {
+    const keys = db.selectFrom('admin_keys').selectAll()
+    const row = await keys.where('key_hmac', '=', hmac).executeTakeFirst()
+    // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever the
+    // index does.
+    if (row) return isSame(row.key_hmac, hmac) ? row : undefined
+    const rotated = await keys.where('previous_hmac', '=', hmac).executeTakeFirst()
+    if (!rotated || !isSame(rotated.previous_hmac ?? '', hmac)) return undefined
+    return (rotated.previous_until ?? 0) > now ? rotated : undefined
+  }
+
   return {
     reads: {
       async findAdminKey(secret, now) {
-        const lookup = vault.lookupOf(`admin ${secret}`)
-        const row = await db
-          .selectFrom('admin_keys')
-          .selectAll()
-          .where('key_hmac', '=', lookup)
-          .executeTakeFirst()
-        // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever
-        // the index does.
-        if (!row || !timingSafeEqual(Buffer.from(row.key_hmac), Buffer.from(lookup))) return undefined
-        const key = toAdminKey(row)
-        return isLive(key, now) ? key : undefined
+        const row = await findRow(hmacOf(secret), now)
+        const key = row && toAdminKey(row)
+        return key && isLiveKey(key, now) ? key : undefined
       },
 
       async countAdminKeys() {
@@ -41,16 +46,50 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
         const row = {
           id: createSortableId('adk_', now),
           name: key.name,
-          key_hmac: vault.lookupOf(`admin ${key.secret}`),
+          key_hmac: hmacOf(key.secret),
           scopes: key.scopes.join(' '),
           created_at: now,
           expires_at: key.expiresAt ?? null,
+          allowed_networks: key.allowedNetworks ? JSON.stringify(key.allowedNetworks) : null,
+          last_used_at: null,
+          rotated_at: null,
+          previous_hmac: null,
+          previous_until: null,
         }
         // Parsed before it is written, so that no row is stored that a later read refuses.
         const made = toAdminKey(row)
         await db.insertInto('admin_keys').values(row).execute()
         return made
       },
+
+      rotateAdminKey: (id, { secret, previousUntil }, now) =>
+        db.transaction().execute(async (trx) => {
+          const query = trx.selectFrom('admin_keys').selectAll().where('id', '=', id)
+          const row = await query.forUpdate().executeTakeFirst()
+          if (!row) return 'unknown'
+          const overlaps = previousUntil !== undefined && previousUntil > now
+          const changed = {
+            key_hmac: hmacOf(secret),
+            rotated_at: now,
+            previous_hmac: overlaps ? row.key_hmac : null,
+            previous_until: overlaps ? previousUntil : null,
+          }
+          const rotated = toAdminKey({ ...row, ...changed })
+          await trx.updateTable('admin_keys').set(changed).where('id', '=', id).execute()
+          return rotated
+        }),
+
+      noteAdminKeyUse: (uses) =>
+        db.transaction().execute(async (trx) => {
+          // In one order, so that two processes do not wait for each other.
+          for (const { id, at } of uses.toSorted((one, other) => (one.id < other.id ? -1 : 1)))
+            await trx
+              .updateTable('admin_keys')
+              .set({ last_used_at: at })
+              .where('id', '=', id)
+              .where((e) => e.or([e('last_used_at', 'is', null), e('last_used_at', '<', at)]))
+              .execute()
+        }),
 
       deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
         // One transaction looks and deletes, so that two deletions at once cannot remove the last two keys.
@@ -77,47 +116,11 @@ async function listKeys(
   return rows.map(toListedKey)
 }
 
-function isLive({ expiresAt }: AdminKey, now: number): boolean {
-  return expiresAt === undefined || expiresAt > now
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [Buffer.from(one), Buffer.from(other)]
+  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function mayAdminister(key: AdminKey, now: number): boolean {
-  return isLive(key, now) && key.scopes.includes('admin')
-}
-
-/** A damaged key is listed too: it has to be found to be deleted. */
-function toListedKey(row: Schema['admin_keys']): AdminKey {
-  try {
-    return toAdminKey(row)
-  } catch (error) {
-    if (!isDamage(error)) throw error
-    const [name, createdAt] = [unlessDamaged(row.name, text), unlessDamaged(row.created_at, integer)]
-    return { id: row.id, name: name ?? '', createdAt: createdAt ?? 0, scopes: [], isDamaged: true }
-  }
-}
-
-function unlessDamaged<Value>(value: unknown, read: (value: unknown) => Value): Value | undefined {
-  try {
-    return read(value)
-  } catch {
-    return undefined
-  }
-}
-
-function toAdminKey(row: Schema['admin_keys']): AdminKey {
-  return {
-    id: row.id,
-    name: text(row.name),
-    createdAt: integer(row.created_at),
-    scopes: text(row.scopes).split(' ').map(parseScope),
-    ...(row.expires_at !== null && { expiresAt: integer(row.expires_at) }),
-  }
-}
-
-/** Throws for an unknown scope: a key must never allow more than it was made for. */
-function parseScope(text: string): Scope {
-  const scope = scopes.find((each) => each === text)
-  if (scope === undefined)
-    throw new TypeError(`an admin key is stored with the scope ${JSON.stringify(text)}`)
-  return scope
+  return isLiveKey(key, now) && key.scopes.includes('admin')
 }

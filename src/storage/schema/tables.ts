@@ -168,13 +168,21 @@ interface UsageEventRow {
   counted_at: number
 }
 
-interface AdminKeyRow {
+export interface AdminKeyRow {
   id: string
   name: string
   key_hmac: string
+  /** Separated by spaces. */
   scopes: string
   created_at: number
   expires_at: number | null
+  /** JSON of a list. */
+  allowed_networks: string | null
+  last_used_at: number | null
+  rotated_at: number | null
+  /** The keyed hash of the secret before the present one, which is accepted until `previous_until`. */
+  previous_hmac: string | null
+  previous_until: number | null
 }
 
 interface AnswerRow {

@@ -8,6 +8,7 @@ import { userRequests } from './0007-user-requests.ts'
 import { weights } from './0008-weights.ts'
 import { plainNames } from './0009-plain-names.ts'
 import { tags } from './0010-tags.ts'
+import { scopedKeys } from './0011-scoped-keys.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   weights,
   plainNames,
   tags,
+  scopedKeys,
 ]
