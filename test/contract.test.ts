@@ -207,6 +207,19 @@ for (const database of databases) {
       await play({ send: { method: 'DELETE', path, headers }, status: 200 })
     })
 
+    it('says of a key whose row is damaged that it can be deleted', async () => {
+      const made = await server.send({ method: 'POST', path: '/admin/keys', body: { name: 'torn' } })
+      const { id } = JSON.parse(made.text)
+      await tables.change(`update admin_keys set allowed_networks = '["x"]' where id = '${id}'`)
+      const path = `/admin/keys/${id}`
+      await play({
+        send: { method: 'POST', path: `${path}/rotate` },
+        status: 409,
+        answer: { error: /delete/ },
+      })
+      await play({ send: { method: 'DELETE', path }, status: 200 })
+    })
+
     it('has shown every operation with every status that the contract names', () => {
       assert.deepEqual(
         contract.answers.filter((answer) => !seen.has(answer)),

@@ -155,6 +155,56 @@ const managing: readonly Scenario[] = [
       make({ name: 'x'.repeat(70_000) }, 413),
     ],
   },
+  ...(
+    [
+      ['from no network', { name: 'x', allowedNetworks: [] }, 'allowedNetworks'],
+      ['from a network that is none', { name: 'x', allowedNetworks: ['10.0.0.0/33'] }, 'allowedNetworks[0]'],
+    ] as const
+  ).map(([name, body, path]) => ({
+    name: `a key ${name} is not made`,
+    steps: [make(body, 400, issue(path))],
+  })),
+  {
+    name: 'a key with scopes, from some networks',
+    steps: [
+      makeLater(
+        5,
+        { name: 'reader', scopes: ['users:read', 'usage:read'], allowedNetworks: ['192.0.2.0/24', '::1'] },
+        {
+          key: /^tga-/,
+          scopes: ['users:read', 'usage:read'],
+          allowedNetworks: ['192.0.2.0/24', '::1'],
+          lastUsedAt: absent,
+          previousUntil: absent,
+        },
+      ),
+    ],
+  },
+  {
+    name: 'a key gets another secret, and keeps the rest',
+    steps: [
+      send(
+        'POST',
+        '/admin/keys/{key:reader}/rotate',
+        200,
+        { id: /^adk_/, name: 'reader', key: /^tga-/, rotatedAt: startAt, previousUntil: startAt + 1000 },
+        { previousUntil: startAt + 1000 },
+      ),
+      send('POST', '/admin/keys/{key:reader}/rotate', 200, { previousUntil: absent }),
+      send('POST', '/admin/keys/{key:edge}/rotate', 200, { key: /^tgv-/, scopes: ['verifier'] }, {}),
+      send('POST', '/admin/keys/adk_000000000000000000000000/rotate', 404, { code: 'not_found' }, {}),
+      send('POST', '/admin/keys/%zz/rotate', 404),
+      ...(
+        [
+          [{ previousUntil: startAt }, 'previousUntil'],
+          [{ previousUntil: startAt + 91 * 86_400_000 }, 'previousUntil'],
+          [{ previousUntil: 'soon' }, 'previousUntil'],
+          [{ key: 'tga-mine' }, 'key'],
+        ] as const
+      ).map(([body, path]) => send('POST', '/admin/keys/{key:reader}/rotate', 400, issue(path), body)),
+      send('DELETE', '/admin/keys/{key:reader}', 200),
+    ],
+  },
   {
     name: 'a key that is deleted is gone',
     steps: [

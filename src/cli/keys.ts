@@ -114,10 +114,7 @@ function wrongly(sentence: string): number {
   return 2
 }
 
-async function withKeys(
-  env: Environment,
-  work: (keys: AdminKeyStore) => Promise<number>,
-): Promise<number> {
+async function withKeys(env: Environment, work: (keys: AdminKeyStore) => Promise<number>): Promise<number> {
   const config = readConfig(env)
   // A misspelt DATA_DIR would get a database of its own, and the key would open nothing.
   if (config.databaseUrl === undefined && env.DATA_DIR && !existsSync(config.dataDir))

@@ -51,11 +51,7 @@ export function openPlanes(base: Foundation, accounting: Accounting, upstreams: 
         hear: (said) => stopper.add(store.signals.hear(topic, said)),
       },
     })
-  const keyUse = openKeyUse(
-    withConfiguredKey(store.adminKeys, config.adminKey, clock()),
-    clock,
-    onFailure,
-  )
+  const keyUse = openKeyUse(withConfiguredKey(store.adminKeys, config.adminKey, clock()), clock, onFailure)
   stopper.add(keyUse.close)
   const credentialHeaders = accessTokenHeadersOf(providers)
   const shared = {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Scope } from '#core/scopes.ts'
 import { withConfiguredKey } from '#server/configured-key.ts'
+import { openKeyUse } from '#server/key-use.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
+import type { AdminKeyStore } from '#storage/store.ts'
+import { waitUntil } from '../support/gateway-harness.ts'
 import { databases, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
@@ -69,6 +72,104 @@ for (const { name, create: createDatabase } of databases) {
         assert.deepEqual(await adminKeys.listAdminKeys(), [first])
         assert.equal(await adminKeys.deleteAdminKey(first.id, now, { mayBeLast: true }), 'deleted')
         assert.equal(await adminKeys.countAdminKeys(), 0)
+      }))
+
+    it('get another secret, and the one before works until its time', () =>
+      withStore(createDatabase, async ({ adminKeys }, database) => {
+        const key = await adminKeys.insertAdminKey(
+          { name: 'turning', secret, scopes: ['users:read'], allowedNetworks: ['10.0.0.0/8'] },
+          now,
+        )
+        assert.equal(await adminKeys.rotateAdminKey('adk_nobody', { secret: 'x' }, now), 'unknown')
+        const until = now + 1000
+        const rotated = await adminKeys.rotateAdminKey(
+          key.id,
+          { secret: 'second', previousUntil: until },
+          now + 1,
+        )
+        assert.deepEqual(rotated, { ...key, rotatedAt: now + 1, previousUntil: until })
+        assert.deepEqual(await adminKeys.findAdminKey('second', now), rotated)
+        assert.deepEqual(await adminKeys.findAdminKey(secret, until - 1), rotated)
+        assert.equal(await adminKeys.findAdminKey(secret, until), undefined)
+        assert.deepEqual(await adminKeys.rotateAdminKey(key.id, { secret: 'third' }, now + 2), {
+          ...key,
+          rotatedAt: now + 2,
+        })
+        for (const old of [secret, 'second'])
+          assert.equal(await adminKeys.findAdminKey(old, now + 2), undefined, old)
+        assert.ok(await adminKeys.findAdminKey('third', now + 2))
+        // A time that is past leaves nothing to work on.
+        await adminKeys.rotateAdminKey(key.id, { secret: 'fourth', previousUntil: now }, now + 3)
+        assert.equal(await adminKeys.findAdminKey('third', now), undefined)
+        const stored = JSON.stringify(await database.rows('select * from admin_keys'))
+        assert.doesNotMatch(stored, /second|third|fourth|a-secret/)
+      }))
+
+    it('of two rotations at once one secret is left', () =>
+      withStore(createDatabase, async ({ adminKeys }) => {
+        const { id } = await adminKeys.insertAdminKey({ name: 'a', secret, scopes: ['admin'] }, now)
+        const made = ['one', 'two', 'three', 'four']
+        await Promise.all(made.map((each) => adminKeys.rotateAdminKey(id, { secret: each }, now)))
+        const found = await Promise.all([secret, ...made].map((each) => adminKeys.findAdminKey(each, now)))
+        assert.equal(found.filter((key) => key !== undefined).length, 1)
+      }))
+
+    it('say when they were last used, never an earlier time than before', () =>
+      withStore(createDatabase, async ({ adminKeys }) => {
+        const insert = (name: string) =>
+          adminKeys.insertAdminKey({ name, secret: `secret ${name}`, scopes: ['admin'] }, now)
+        const [one, two] = [await insert('one'), await insert('two')]
+        const times = async () => (await adminKeys.listAdminKeys()).map(({ lastUsedAt }) => lastUsedAt)
+        await adminKeys.noteAdminKeyUse([
+          { id: two.id, at: now + 5 },
+          { id: one.id, at: now + 3 },
+          { id: 'adk_gone', at: now },
+        ])
+        assert.deepEqual(await times(), [now + 3, now + 5])
+        await adminKeys.noteAdminKeyUse([
+          { id: one.id, at: now + 2 },
+          { id: two.id, at: now + 6 },
+        ])
+        assert.deepEqual(await times(), [now + 3, now + 6])
+        await adminKeys.noteAdminKeyUse([])
+      }))
+
+    it('note their use in memory, and write it a batch at a time and at the end', () =>
+      withStore(createDatabase, async (store) => {
+        const clock = { now }
+        const key = await store.adminKeys.insertAdminKey({ name: 'a', secret, scopes: ['admin'] }, now)
+        let writes = 0
+        const counted: AdminKeyStore = {
+          ...store.adminKeys,
+          noteAdminKeyUse(uses) {
+            writes++
+            // The first write fails: what was noted is written with the next.
+            return writes === 1 ? Promise.reject(new Error('away')) : store.adminKeys.noteAdminKeyUse(uses)
+          },
+        }
+        const failures: unknown[] = []
+        const use = openKeyUse(
+          counted,
+          () => clock.now,
+          (error) => failures.push(error),
+          20,
+        )
+        for (let round = 0; round < 1000; round++) {
+          clock.now = now + round
+          use.used(key.id)
+        }
+        assert.equal((await use.keys.listAdminKeys())[0]?.lastUsedAt, now + 999, 'a list shows it at once')
+        assert.equal((await store.adminKeys.listAdminKeys())[0]?.lastUsedAt, undefined)
+        await waitUntil(
+          async () => (await store.adminKeys.listAdminKeys())[0]?.lastUsedAt === now + 999,
+          'written',
+        )
+        assert.deepEqual([writes, failures.length], [2, 1])
+        clock.now = now + 5000
+        use.used(key.id)
+        await use.close()
+        assert.equal((await store.adminKeys.listAdminKeys())[0]?.lastUsedAt, now + 5000)
+        assert.equal(writes, 3)
       }))
 
     it('of two that are deleted at once one stays', () =>

@@ -23,7 +23,9 @@ const answer = z
     lastUsedAt: timeField()
       .optional()
       .openapi({ description: 'When it last opened something, to about a minute; absent: never.' }),
-    rotatedAt: timeField().optional().openapi({ description: 'When it got its present secret by a rotation.' }),
+    rotatedAt: timeField()
+      .optional()
+      .openapi({ description: 'When it got its present secret by a rotation.' }),
     previousUntil: timeField()
       .optional()
       .openapi({ description: 'Until when the secret before the present one is accepted as well.' }),
@@ -47,7 +49,9 @@ const input = z
     allowedNetworks: networksField()
       .min(1, 'must name one at least')
       .nullish()
-      .openapi({ description: 'Addresses and networks from which the key is accepted; absent: from anywhere.' }),
+      .openapi({
+        description: 'Addresses and networks from which the key is accepted; absent: from anywhere.',
+      }),
   })
   .openapi('NewAdminKey')
 
