@@ -11,6 +11,7 @@ import { createProblem, type ErrorCode, type ErrorRow, errorTable } from '#core/
 import { builtInFamilies } from '#core/family.ts'
 import { type LimitRow, limitRows, meaningOf } from '#core/limits.ts'
 import { outputPolicyDefault } from '#core/output-need.ts'
+import { meaningOfScope, scopes } from '#core/scopes.ts'
 import { presets, providers } from '#providers/all.ts'
 import type { Endpoint } from '#providers/provider.ts'
 import {
@@ -41,6 +42,7 @@ export const parts: Readonly<Record<string, { readonly file: string; readonly ma
   gateway: { file: 'docs/reference/http.md', make: gatewayRows },
   verifier: { file: 'docs/reference/http.md', make: verifierRows },
   admin: { file: 'docs/reference/http.md', make: adminRows },
+  scopes: { file: 'docs/reference/http.md', make: scopeRows },
   list: { file: 'docs/reference/http.md', make: listRows },
   usage: { file: 'docs/reference/http.md', make: usageRows },
   requests: { file: 'docs/reference/http.md', make: requestRows },
@@ -483,12 +485,20 @@ function verifierRows(): string {
 const adminRoutes = createAdminRoutes({ families: builtInFamilies, limits: {} })
 
 function adminRows(): string {
-  const rows = adminRoutes.map(({ method, path, summary = '', refusals }) => [
+  const rows = adminRoutes.map(({ method, path, need, summary = '', refusals }) => [
     code(`${method.toUpperCase()} ${path}`),
+    need === 'any' ? 'any' : code(need),
     summary,
     listed(refusals),
   ])
-  return table(['route', 'what', 'refusals of its own'], rows)
+  return table(['route', 'scope', 'what', 'refusals of its own'], rows)
+}
+
+function scopeRows(): string {
+  return table(
+    ['scope', 'allows'],
+    scopes.map((scope) => [code(scope), meaningOfScope(scope)]),
+  )
 }
 
 const partSchema = z.object({

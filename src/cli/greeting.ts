@@ -37,7 +37,7 @@ function adminKeyLines({ server, config, isDemo }: Parameters<typeof greeting>[0
   if (server.madeAdminKey === undefined)
     return [
       '  The admin key was made at an earlier start. If it is lost, stop the server and make another:',
-      '  npm start -- admin-key NAME',
+      '  npm start -- keys create NAME',
       '',
     ]
   return [

@@ -46,12 +46,9 @@ const input = z
       .optional()
       .openapi({ description: 'Absent: `admin` alone.' }),
     expiresAt: timeInput().nullish(),
-    allowedNetworks: networksField()
-      .min(1, 'must name one at least')
-      .nullish()
-      .openapi({
-        description: 'Addresses and networks from which the key is accepted; absent: from anywhere.',
-      }),
+    allowedNetworks: networksField().min(1, 'must name one at least').nullish().openapi({
+      description: 'Addresses and networks from which the key is accepted; absent: from anywhere.',
+    }),
   })
   .openapi('NewAdminKey')
 
