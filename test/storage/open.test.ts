@@ -26,6 +26,7 @@ const released: Readonly<Record<number, string>> = {
   8: 'e20a1d6dff276b5e',
   9: '556571a82f52e31a',
   10: '36550cc3097d5db2',
+  11: '79f539bb4ab3ae1d',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */
