@@ -116,9 +116,9 @@ for (const { name, create: createDatabase } of databases) {
 
     it('say when they were last used, never an earlier time than before', () =>
       withStore(createDatabase, async ({ adminKeys }) => {
-        const insert = (name: string) =>
-          adminKeys.insertAdminKey({ name, secret: `secret ${name}`, scopes: ['admin'] }, now)
-        const [one, two] = [await insert('one'), await insert('two')]
+        const insert = (name: string, at: number) =>
+          adminKeys.insertAdminKey({ name, secret: `secret ${name}`, scopes: ['admin'] }, at)
+        const [one, two] = [await insert('one', now), await insert('two', now + 1)]
         const times = async () => (await adminKeys.listAdminKeys()).map(({ lastUsedAt }) => lastUsedAt)
         await adminKeys.noteAdminKeyUse([
           { id: two.id, at: now + 5 },
