@@ -8,6 +8,7 @@ import { providers } from '#providers/all.ts'
 import { openAccounting } from '#server/accounting.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
 import { type Listener, openListener } from '#server/listener.ts'
+import { plainUpstreams } from '#server/plain-upstreams.ts'
 import { openPlanes } from '#server/planes.ts'
 import { disabled } from '#server/revocation.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
@@ -51,6 +52,7 @@ async function open(config: Config, log: Log, machineClock: Clock, stopper: Stop
   )
   const upstreams = openUpstreams(config.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   stopper.add(upstreams.close)
+  for (const sentence of plainUpstreams(config.upstreams)) log.warn(sentence)
   const planes = openPlanes(base, accounting, upstreams)
   const listeners: Listener[] = []
   // Added before they are opened: where the second port is in use, the first one has to be closed again.

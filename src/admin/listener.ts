@@ -4,6 +4,7 @@ import { createProblem } from '#core/errors.ts'
 import { linger } from '#http/linger.ts'
 import { renderProblem } from '#http/problem-answer.ts'
 import { createRequestId } from '#http/request-id.ts'
+import { securityHeaders } from '#http/security-headers.ts'
 import { type AdminOptions, createAdminApp } from './app.ts'
 
 /**
@@ -23,7 +24,7 @@ export function createAdminListener(options: AdminOptions): RequestListener {
       if (!isRequests) options.log.error({ err: error, requestId }, code)
       else options.log.info({ requestId, route: 'none', status: 400, code }, 'request')
       const { status, headers, body } = renderProblem(problem, requestId, now)
-      return new Response(body, { status, headers })
+      return new Response(body, { status, headers: { ...securityHeaders, ...headers } })
     },
   })
   return (request, response) => {

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net'
+import { isLoopbackName } from '#core/network.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { type Environment, secretOf, textOf } from './environment.ts'
 import { ConfigError } from './settings.ts'
@@ -19,7 +19,7 @@ export function proxiesOf(env: Environment): (upstream: UpstreamConfig) => Upstr
     if (own !== undefined) return own === 'none' ? rest : upstream
     const { protocol, hostname } = new URL(upstream.baseUrl)
     const proxy = byProtocol[protocol]
-    if (proxy === undefined || isLoopback(hostname)) return upstream
+    if (proxy === undefined || isLoopbackName(hostname)) return upstream
     return { ...upstream, proxy, ...(noProxy !== undefined && { noProxy }) }
   }
 }
@@ -33,8 +33,4 @@ function proxyOf(env: Environment, name: string): string | undefined {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new ConfigError(name, 'must be a URL that begins with http:// or https://')
   return url
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'))
 }

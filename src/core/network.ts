@@ -1,4 +1,4 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
 /**
  * Addresses and networks. Each address is compared, counted and stored in one form, that of RFC 5952, however it was
@@ -113,4 +113,14 @@ function firstGroups(address: string, count: number): string {
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
   const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0')
   return [...before, ...zeros, ...after].slice(0, count).join(':')
+}
+
+/**
+ * Whether a host name always means this machine: 127.0.0.0/8, ::1, localhost and its subdomains (RFC 6761, section 6.3).
+ *
+ * @param name in lower case; an IPv6 address with its brackets or without
+ */
+export function isLoopbackName(name: string): boolean {
+  if (name === 'localhost' || name.endsWith('.localhost')) return true
+  return isIP(name) === 4 ? name.startsWith('127.') : name === '[::1]' || name === '::1'
 }

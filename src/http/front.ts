@@ -1,10 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createProblem, type Problem } from '#core/errors.ts'
 import type { Cors } from './cors.ts'
+import type { ForwardingNotice } from './forwarding-notice.ts'
 import type { TakesHost } from './host-name.ts'
 import { inTurn } from './in-turn.ts'
 import { linger } from './linger.ts'
 import { renderProblem } from './problem-answer.ts'
+import { securityHeaders } from './security-headers.ts'
 import { createTargetReader } from './target.ts'
 import { sendWhole, Visit, type VisitOptions, watch } from './visit.ts'
 
@@ -15,6 +17,8 @@ export interface FrontOptions extends VisitOptions {
   readonly takesHost?: TakesHost | undefined
   /** Web pages that may call; absent: none. */
   readonly cors?: Cors | undefined
+  /** Looks at the forwarding headers of every request; absent: unread. */
+  readonly notice?: ForwardingNotice | undefined
 }
 
 const wrongHost =
@@ -26,9 +30,10 @@ const wrongHost =
  * a single `Host`, and one that is served here.
  */
 export function createFront(options: FrontOptions, planes: RequestListener): RequestListener {
-  const { takesHost, cors } = options
+  const { takesHost, cors, notice } = options
   const readTarget = createTargetReader(options.credentialHeaders)
   return inTurn((request, response) => {
+    notice?.(request)
     const target = readTarget(request)
     if (target.kind === 'refused') return refuse(request, response, target.problem, options)
     const { path, host } = target.value
@@ -58,5 +63,5 @@ function refuse(
   visit.code = problem.code
   watch(visit, options.log)
   const { status, headers, body } = renderProblem(problem, visit.requestId, options.clock(), request.headers)
-  sendWhole(visit, status, headers, body)
+  sendWhole(visit, status, { ...securityHeaders, ...headers }, body)
 }

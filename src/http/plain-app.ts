@@ -3,6 +3,7 @@ import { createProblem, errorTable, type Problem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
 import { type Answer, type Refusal, refuse, refuseMethod } from './answer.ts'
 import { renderProblem } from './problem-answer.ts'
+import { securityHeaders } from './security-headers.ts'
 import { live, sendWhole, Visit, type VisitOptions } from './visit.ts'
 
 /** A plane of short JSON answers on `node:http`. */
@@ -71,10 +72,10 @@ export function createPlainApp(options: VisitOptions, { takes, routes, problemOf
       visit.code = problem.code
       const caller = { accept: request.headers.accept, ...(patienceMs !== undefined && { patienceMs }) }
       const { headers, body } = renderProblem(problem, requestId, clock(), caller)
-      sendWhole(visit, status, { ...headers, ...answer.headers }, body)
+      sendWhole(visit, status, { ...securityHeaders, ...headers, ...answer.headers }, body)
     } else {
       const { status, headers, body } = answer
-      const own = { 'cache-control': 'no-store', 'x-request-id': requestId }
+      const own = { ...securityHeaders, 'cache-control': 'no-store', 'x-request-id': requestId }
       const type = body && { 'content-type': 'application/json' }
       sendWhole(visit, status, { ...own, ...type, ...headers }, body ? JSON.stringify(body) : '')
     }

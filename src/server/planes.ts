@@ -10,6 +10,7 @@ import { createBodyBudget } from '#http/body.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createCors } from '#http/cors.ts'
 import { createCredentialReader } from '#http/credential.ts'
+import { createForwardingNotice } from '#http/forwarding-notice.ts'
 import { createFront } from '#http/front.ts'
 import { createTakesHost } from '#http/host-name.ts'
 import type { PlainApp } from '#http/plain-app.ts'
@@ -105,6 +106,7 @@ export function openPlanes(base: Foundation, accounting: Accounting, upstreams: 
     ...shared,
     credentialHeaders,
     takesHost: config.servedHosts && createTakesHost(config.servedHosts),
+    notice: createForwardingNotice({ trustedProxies: config.trustedProxies, log, now: steadyClock }),
     cors: config.corsOrigins.length > 0 ? createCors(config.corsOrigins, isGatewayPath) : undefined,
   }
   // The text after `/admin/users/` is an access token, even where it looks like a path of the gateway.

@@ -1,3 +1,4 @@
+import { isLoopbackName } from '#core/network.ts'
 import { percentDecoded } from '#lib/percent-decoded.ts'
 import type { Provider } from '#providers/provider.ts'
 import type { UpstreamConfig } from './config.ts'
@@ -28,11 +29,7 @@ export function ownWordsOf(
     ([name, value]) => (secretName.test(name) || secretValue.test(value) ? [value, ...value.split(' ')] : []),
   )
   const user = [username, password].map((text) => percentDecoded(text) ?? text)
-  const own = publicHosts.has(host) ? [] : isLoopback(hostname) ? [host] : [host, hostname]
+  // A loopback name says nothing of the operator, and errors of any program may hold it.
+  const own = publicHosts.has(host) ? [] : isLoopbackName(hostname) ? [host] : [host, hostname]
   return [...(apiKey === undefined ? [] : [apiKey]), ...secrets, ...user, ...own]
-}
-
-/** Its name says nothing of the operator, and errors of any program may hold it. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
 }

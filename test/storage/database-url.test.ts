@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { readConfig } from '#config/read.ts'
 import { ConfigError } from '#config/settings.ts'
 import { type DatabaseUrl, parseDatabaseUrl, whereOf } from '#storage/database-url.ts'
+import { openServers } from '#storage/postgres/servers.ts'
 
 function parsed(text: string): DatabaseUrl {
   const answer = parseDatabaseUrl(text)
@@ -143,6 +144,23 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ),
 ]
 
+/** Hosts on other machines that may see passwords and data in clear. */
+const plainHosts: readonly (readonly [string, readonly string[]])[] = [
+  ['postgres://ann@db:5433/d', ['db:5433']],
+  ['postgres://ann@db/d?sslmode=disable', ['db']],
+  ['postgres://ann@db/d?sslmode=prefer', ['db']],
+  ['postgres://ann@db/d?sslmode=allow', ['db']],
+  ['postgres://ann@h1,h2:5433/d', ['h1', 'h2:5433']],
+  ['postgres://ann@[2001:db8::1]/d', ['[2001:db8::1]']],
+  ['postgres://ann@db/d?sslmode=require', []],
+  ['postgres://ann@db/d?sslmode=verify-full', []],
+  ['postgres://ann@db/d?sslnegotiation=direct', []],
+  ['postgres://ann@localhost/d', []],
+  ['postgres://ann@127.0.0.1:5433/d?sslmode=disable', []],
+  ['postgres://ann@[::1]/d', []],
+  ['postgres:///d?host=/run/postgresql', []],
+]
+
 describe('the URL of a shared database', () => {
   for (const [text, where, more] of forms)
     it(`is read as libpq reads it: ${text}`, () => {
@@ -166,6 +184,11 @@ describe('the URL of a shared database', () => {
           (error) => error instanceof ConfigError && error.message.startsWith(`${name}: ${answer.message}`),
         )
       }
+    })
+
+  for (const [text, plain] of plainHosts)
+    it(`names the hosts that are reached without TLS: ${text}`, () => {
+      assert.deepEqual(openServers(text, 'DATABASE_URL').plain, plain)
     })
 
   it('needs to be there for the one that leads past a pooler', () => {

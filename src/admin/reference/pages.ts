@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { pageHeaders } from '#http/security-headers.ts'
 
 /** A public page or document: it describes the API and holds no data. */
 export interface ReferencePage {
@@ -6,14 +7,6 @@ export interface ReferencePage {
   readonly type: string
   readonly text: string
   readonly headers?: Readonly<Record<string, string>>
-}
-
-/** No foreign or inline resources, and no framing: an administrator types an admin key into this page. */
-const pageHeaders = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; " +
-    "form-action 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
 }
 
 /** The contract as given, the description made from the code, and the page that shows it. */

@@ -2,6 +2,7 @@ import { createMiddleware } from 'hono/factory'
 import { logAccess } from '#http/access-log.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import { createRequestId } from '#http/request-id.ts'
+import { securityHeaders } from '#http/security-headers.ts'
 import type { AdminContext, AdminEnv, AdminParts } from './context.ts'
 import { parseRequestTarget } from './target.ts'
 
@@ -15,7 +16,8 @@ export function trace(parts: AdminParts) {
     // Set on the final response, whether a handler, a refusal or the error handler made it.
     c.res.headers.set('x-request-id', c.get('requestId'))
     c.res.headers.set('cache-control', 'no-store')
-    c.res.headers.set('x-content-type-options', 'nosniff')
+    for (const [name, value] of Object.entries(securityHeaders))
+      if (!c.res.headers.has(name)) c.res.headers.set(name, value)
     const { status } = c.res
     const log = () => writeLine(c, parts, status, performance.now() - startedAt)
     // A streamed list ends long after its handler; the logged duration includes the stream.

@@ -70,6 +70,8 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const first = await findDatabase(pool.connect, 'DATABASE_URL')
   first.release()
   if (direct !== servers) await refuseOther(pool, direct)
+  const plain = new Set([...servers.plain, ...direct.plain])
+  if (plain.size > 0) settings.warn?.(plainness([...plain]))
   await migratePostgres(direct).catch((error: unknown) => {
     throw explained(error)
   })
@@ -173,6 +175,14 @@ function channelNotes(state: ChannelState, hasDirect: boolean): readonly string[
   return [
     'The connection that listens for the changes of other instances is away; they are asked for instead.',
   ]
+}
+
+function plainness(hosts: readonly string[]): string {
+  return (
+    `the database at ${hosts.join(', ')} is reached without TLS, or would be where the server refuses it: its password ` +
+    'and all data can be read on the way. Add sslmode=verify-full to the URL (or require), or use a network that only ' +
+    'your machines are in'
+  )
 }
 
 function deafness(hasDirect: boolean): string {

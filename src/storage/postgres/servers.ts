@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type pg from 'pg'
+import pg from 'pg'
+import { isLoopbackName } from '#core/network.ts'
 import { type DatabaseHost, type DatabaseUrl, hostName, parseDatabaseUrl, whereOf } from '../database-url.ts'
 
 /**
@@ -13,6 +14,8 @@ export interface Servers {
   /** The number of ways. */
   readonly count: number
   readonly url: DatabaseUrl
+  /** Hosts on other machines to which a connection is made without TLS, or would be where TLS is refused. */
+  readonly plain: readonly string[]
   /** The way to try next. Stays on the one that led to a writable server while that works. */
   readonly current: () => Way
   /** The way failed: the next one is tried. */
@@ -42,6 +45,7 @@ export function openServers(text: string, setting: string): Servers {
     where: whereOf(url),
     count: ways.length,
     url,
+    plain: plainHosts(ways),
     current,
     leave(way) {
       if (way === current()) at = (at + 1) % ways.length
@@ -51,6 +55,15 @@ export function openServers(text: string, setting: string): Servers {
       mayName = false
     },
   }
+}
+
+/** By the driver's own reading of each way, which includes its variables of the environment. */
+function plainHosts(ways: readonly Way[]): readonly string[] {
+  const plain = ways.filter(({ config }) => {
+    const { host, ssl } = new pg.Client(config)
+    return !ssl && !host.startsWith('/') && !isLoopbackName(host)
+  })
+  return [...new Set(plain.map(({ name }) => name))]
 }
 
 function raise(): never {
