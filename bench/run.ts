@@ -1,3 +1,4 @@
+import { benchAdmin } from './admin.ts'
 import { runAgainst } from './against/command.ts'
 import { benchLimits } from './limits.ts'
 import { benchPostgres } from './postgres.ts'
@@ -19,6 +20,7 @@ const benches = {
   users: benchUsers,
   usage: benchUsage,
   limits: benchLimits,
+  admin: benchAdmin,
   postgres: benchPostgres,
   soak: benchSoak,
 }

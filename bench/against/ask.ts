@@ -12,7 +12,7 @@ export interface Refused {
   readonly message: string
 }
 
-const sideNames = ['relay', 'limits', 'users', 'stream', 'prompt', 'usage', 'postgres'] as const
+const sideNames = ['relay', 'limits', 'users', 'stream', 'prompt', 'usage', 'admin', 'postgres'] as const
 export type SideName = (typeof sideNames)[number]
 
 const usual: readonly SideName[] = ['relay', 'limits', 'users']

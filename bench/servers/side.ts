@@ -15,6 +15,7 @@ const benches: Readonly<Record<SideName, () => Promise<{ readonly openSide: () =
   stream: () => import('../stream.ts'),
   prompt: () => import('../prompt.ts'),
   usage: () => import('../usage.ts'),
+  admin: () => import('../admin.ts'),
   postgres: () => import('../postgres.ts'),
 }
 
