@@ -12,11 +12,13 @@ import { createCorrectionTable } from '#storage/usage/corrections.ts'
 import { createUsageReader } from '#storage/usage/read.ts'
 import { createUserReader } from '#storage/users/read.ts'
 import { createUserWriter } from '#storage/users/write.ts'
+import type { ManyRows } from './many-rows.ts'
 import type { MethodsOf } from './methods.ts'
 import type { Store } from './store.ts'
 
 export interface TableParts {
   readonly db: Kysely<Schema>
+  readonly many: ManyRows
   readonly vault: Vault
   readonly policy: Policy
   /** The name of this process in the ledger. */
@@ -31,11 +33,11 @@ export interface TableParts {
 
 /** All tables behind the store, for one engine and one connection. */
 export function createTables(parts: TableParts) {
-  const { db, vault, policy, instance, announce, upkeepDb = db, unreadMs } = parts
+  const { db, many, vault, policy, instance, upkeepDb = db, unreadMs } = parts
   return {
     users: {
-      ...createUserReader(db, vault, policy),
-      ...createUserWriter(db, vault, policy, instance, announce),
+      ...createUserReader(db, many, vault, policy),
+      ...createUserWriter(parts),
     },
     adminKeys: createAdminKeyTable(db, vault),
     owners: createOwners(db, instance),

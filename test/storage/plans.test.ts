@@ -11,6 +11,7 @@ import { openStore } from '#storage/open.ts'
 import { statements } from '#storage/postgres/statements.ts'
 import { createKysely } from '#storage/sqlite/dialect.ts'
 import { createSqliteLedger } from '#storage/sqlite/ledger.ts'
+import { createSqliteRows } from '#storage/sqlite/many-rows.ts'
 import { openBackground } from '#storage/sqlite/threads/background.ts'
 import { openWriter, type WriterSettings } from '#storage/sqlite/threads/writer.ts'
 import type { Store } from '#storage/store.ts'
@@ -229,7 +230,10 @@ async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<
   const db = new DatabaseSync(settings.path)
   const [vault, policy] = [createVault(settings.masterKey), createPolicy(settings.policy)]
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
-  const tables = createTables({ db: createKysely(db), vault, policy, instance: settings.instance })
+  const tables = createTables({
+    ...{ db: createKysely(db), many: createSqliteRows(db) },
+    ...{ vault, policy, instance: settings.instance },
+  })
   const methods = methodsOf(tables, ({ kind, name, run }) => {
     const work = kind === 'reads' ? run : threads.get(name)
     assert.ok(work, `a thread does ${name}`)
@@ -253,7 +257,7 @@ async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<
 /** What is small, or only there within a statement. */
 const small = new Set([
   ...['migrations', 'facts', 'instances', 'admin_keys'],
-  ...['heads', 'next_ones', 'picked', 'found', 'rolled_up'],
+  ...['heads', 'next_ones', 'picked', 'found', 'rolled_up', 'json_each'],
 ])
 
 /**

@@ -1,4 +1,5 @@
 import type { Policy } from '#core/admission.ts'
+import type { Value } from '#storage/schema/write.ts'
 import { createAddressBook } from './address-book.ts'
 import type { LedgerChanges } from './changes.ts'
 import { createReportedNames, type ReportedNames } from './reported-models.ts'
@@ -14,7 +15,6 @@ import {
   toOpenedValues,
   toUsageValues,
   toWeighedValues,
-  type Value,
 } from './written-rows.ts'
 
 /** An address to store; `new` where it is not remembered, so that the user may have one too many now. */

@@ -1,37 +1,6 @@
 import { saturating, saturatingBoth, usageSums } from '#storage/schema/columns.ts'
-import type { Schema } from '#storage/schema/tables.ts'
+import { type ColumnOf, inserts, updates, type Write } from '#storage/schema/write.ts'
 import { bookedColumns, closedColumns, openedColumns, usageColumns, weighedColumns } from './written-rows.ts'
-
-/** One kind of write of a batch, from which each engine makes its statement. */
-export interface Write {
-  readonly table: string
-  /** The values of a row, in this order; those of the key come last. */
-  readonly columns: readonly string[]
-  /** The columns that name the row to update; empty where rows are inserted. */
-  readonly key: readonly string[]
-  /** More assignments of an update; what an insert does where the row exists. */
-  readonly more: string
-}
-
-type ColumnOf<Table extends keyof Schema> = keyof Schema[Table] & string
-
-function inserts<Table extends keyof Schema>(
-  table: Table,
-  columns: readonly ColumnOf<Table>[],
-  more = '',
-): Write {
-  return { table, columns, key: [], more }
-}
-
-/** @param set the columns that change */
-function updates<Table extends keyof Schema>(
-  table: Table,
-  set: readonly ColumnOf<Table>[],
-  key: readonly ColumnOf<Table>[],
-  more = '',
-): Write {
-  return { table, columns: [...set, ...key], key, more }
-}
 
 const sums: ReadonlySet<string> = new Set([...usageSums, 'weighing'])
 

@@ -3,6 +3,7 @@ import type { Usage } from '#core/usage.ts'
 import { toBoundedExtras, type UsageExtras } from '#core/usage-extras.ts'
 import type { Adjustment } from '#storage/quotas/account.ts'
 import { kindColumns, usageSums } from '#storage/schema/columns.ts'
+import type { Value } from '#storage/schema/write.ts'
 import type { ClosedEntry, CountedEvent, EntryBeside, NewEntry } from './changes.ts'
 import type { RollUp } from './roll-ups.ts'
 
@@ -10,8 +11,6 @@ import type { RollUp } from './roll-ups.ts'
  * The rows that a batch writes: the columns of each kind, and the values in the same order. Access by position is
  * cheaper than by name, and every request writes some of these.
  */
-export type Value = string | number | null
-
 type ValuesOf<Columns extends readonly string[]> = { readonly [At in keyof Columns]: Value }
 
 /** The instance of an entry that has a lease instead of an owning process. */

@@ -1,4 +1,6 @@
+import { limitRows } from '#core/limits.ts'
 import type { Values } from '#storage/ledger/rows.ts'
+import type { Write } from '#storage/schema/write.ts'
 
 /**
  * Statements over many rows at once. Each column is one parameter, an array: the text is the same for any number of
@@ -7,6 +9,9 @@ import type { Values } from '#storage/ledger/rows.ts'
 const texts: ReadonlySet<string> = new Set([
   ...['id', 'user_id', 'kind', 'route', 'family', 'model', 'state', 'address', 'instance'],
   ...['error_code', 'upstream', 'disabled_reason', 'extras'],
+  ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
+  ...['tags', 'tag', 'words'],
+  ...limitRows.flatMap(([, { kind, column }]) => (kind === 'count' || kind === 'days' ? [] : [column])),
 ])
 
 function typeOf(column: string): string {
@@ -28,16 +33,18 @@ export function insertMany(
 }
 
 /** Updates the rows that are named by the `key` columns. */
-export function updateMany(
-  table: string,
-  columns: readonly string[],
-  key: readonly string[],
-  more = '',
-): string {
+function updateMany(table: string, columns: readonly string[], key: readonly string[], more = ''): string {
   const sets = columns.flatMap((column) => (key.includes(column) ? [] : [`${column} = given.${column}`]))
   const same = key.map((column) => `stored.${column} = given.${column}`)
   return `update ${table} as stored set ${sets.join(', ')}${more}
     from unnest(${arraysOf(columns, columns.map(typeOf))}) as given (${columns.join(', ')}) where ${same.join(' and ')}`
+}
+
+/** The statement of a write. */
+export function writeMany({ table, columns, key, more }: Write): string {
+  return key.length === 0
+    ? `${insertMany(table, columns)} ${more}`
+    : updateMany(table, columns, key, more === '' ? '' : `, ${more}`)
 }
 
 /** Turns rows into columns, each an array parameter. */

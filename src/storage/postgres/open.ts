@@ -17,6 +17,7 @@ import { type Store, StoreFault } from '../store.ts'
 import { createTables, storeOf } from '../store-tables.ts'
 import { connect, endConnection, findDatabase, openPool, type Pool } from './connect.ts'
 import { createPostgresLedger } from './ledger.ts'
+import { createPostgresRows } from './many-rows.ts'
 import { openPostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { readOldestWriteMs } from './oldest-write.ts'
@@ -81,7 +82,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const policy = createPolicy(settings.policy)
   const upkeepDb = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) })
   const tables = createTables({
-    ...{ db, vault, policy, instance, upkeepDb },
+    ...{ db, vault, policy, instance, upkeepDb, many: createPostgresRows() },
     announce: announceUsers,
     unreadMs: readOldestWriteMs,
   })

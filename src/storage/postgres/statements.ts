@@ -5,7 +5,7 @@ import { addressesMax } from '#core/user-edit.ts'
 import { entryColumns, quotaColumns, userColumns, type Values } from '#storage/ledger/rows.ts'
 import { belowName } from '#storage/ledger/user-requests.ts'
 import { ofEachWrite } from '#storage/ledger/writes.ts'
-import { insertMany, updateMany } from './many.ts'
+import { writeMany } from './many.ts'
 import { nameOn } from './session.ts'
 
 /** Selects the users of a batch. */
@@ -28,11 +28,7 @@ export const statements = {
   addresses: `select u.id, a.* from users u
     cross join lateral (select address, last_seen_at from addresses where user_id = u.id offset 0) as a
     where (${theirs}) and (u.max_ips <> ${UNLIMITED} or (u.max_ips is null and $3::boolean))`,
-  ...ofEachWrite(({ table, columns, key, more }) =>
-    key.length === 0
-      ? `${insertMany(table, columns)} ${more}`
-      : updateMany(table, columns, key, more === '' ? '' : `, ${more}`),
-  ),
+  ...ofEachWrite(writeMany),
   trim: `delete from addresses where (user_id, address) in (
     select user_id, address from (
       select user_id, address, row_number() over (partition by user_id order by first_seen_at desc, address) as place

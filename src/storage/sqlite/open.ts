@@ -16,6 +16,7 @@ import { type Disk, openDisk } from './disk.ts'
 import { failureOf } from './failure.ts'
 import { holdFile } from './hold.ts'
 import { createLogBytes, fileBytes, keepLog } from './log.ts'
+import { createSqliteRows } from './many-rows.ts'
 import { openMetering } from './metering.ts'
 
 /**
@@ -62,7 +63,10 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   })
   const metering = openMetering(own, settings, lane, logDisk)
   stopper.add(close)
-  const tables = createTables({ db: createKysely(reading), vault, policy, instance: settings.instance })
+  const tables = createTables({
+    ...{ db: createKysely(reading), many: createSqliteRows(reading) },
+    ...{ vault, policy, instance: settings.instance },
+  })
   const methods = methodsOf(tables, ({ kind, name, run }) => {
     switch (kind) {
       case 'reads':

@@ -1,7 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { entryColumns, quotaColumns, userColumns } from '#storage/ledger/rows.ts'
 import { belowName } from '#storage/ledger/user-requests.ts'
-import { ofEachWrite, type Write } from '#storage/ledger/writes.ts'
+import { ofEachWrite } from '#storage/ledger/writes.ts'
+import type { Write } from '#storage/schema/write.ts'
 import { addUpReserved } from '#storage/users/reserved.ts'
 
 export type Statements = ReturnType<typeof prepareAll>
@@ -38,7 +39,7 @@ export function prepareAll(db: DatabaseSync) {
   }
 }
 
-function statementOf({ table, columns, key, more }: Write): string {
+export function statementOf({ table, columns, key, more }: Write): string {
   if (key.length === 0) {
     const places = columns.map(() => '?')
     return `insert into ${table} (${columns.join(', ')}) values (${places.join(', ')}) ${more}`

@@ -23,7 +23,8 @@ export async function addToQuota(
   const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
   if (before?.kind === 'other') return { kind: 'conflict' }
   if (before) return { kind: 'added', user: before.user, repeated: true }
-  const draft = (await loadDrafts(trx, vault, [ref])).get(draftKeyOf(ref, vault))
+  const key = draftKeyOf(ref, vault)
+  const draft = (await loadDrafts(trx, writing, [ref], [key])).get(key)
   if (!draft) return { kind: 'unknown' }
   if (!editor.isLimited(draft, family, now)) return { kind: 'unlimited', type: draft.profile.type }
   const write = { ref, edit: { quotaExtra: { [family]: units } } }

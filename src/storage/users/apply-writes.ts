@@ -1,25 +1,34 @@
 import type { Transaction } from 'kysely'
 import type { Policy } from '#core/admission.ts'
+import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsersWritten, UserWrite } from '#storage/store.ts'
 import type { Draft, DraftEditor } from './draft.ts'
-import { draftKeyOf, loadDrafts, newDraft, saveDrafts, usersAtOnce } from './draft-rows.ts'
-import { chunksOf } from './quota-changes.ts'
-import { usersOf } from './read.ts'
+import { draftKeyOf, loadDrafts, newDraft, saveDrafts } from './draft-rows.ts'
 import { countUsedSince } from './recount.ts'
-import type { StoredUser } from './rows.ts'
+import { viewed } from './rows.ts'
 
 /** What the writes of users need beside the transaction. */
 export interface UserWriting {
+  readonly many: ManyRows
   readonly vault: Vault
   readonly policy: Policy
   readonly editor: DraftEditor
   /** The name of this process in the entries of adjustments. */
   readonly instance: string
   /** Tells other processes about changed users when the transaction commits. */
-  readonly announce: ((trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>) | undefined
+  readonly announce?: (trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>
+}
+
+interface OneWrite {
+  readonly write: UserWrite
+  /** The key of its draft. */
+  readonly key: string
+  readonly index: number
+  readonly now: number
 }
 
 type Refused = Exclude<UsersWritten, { readonly kind: 'written' }>
@@ -34,27 +43,26 @@ export async function applyWrites(
   writes: readonly UserWrite[],
   now: number,
 ): Promise<UsersWritten> {
-  const { vault, policy } = writing
-  const refs = writes.map(({ ref }) => ref)
-  const drafts = await loadDrafts(trx, vault, refs)
+  const keys = writes.map(({ ref }) => draftKeyOf(ref, writing.vault))
+  const drafts = await loadDrafts(
+    trx,
+    writing,
+    writes.map(({ ref }) => ref),
+    keys,
+  )
   const touched = new Set<Draft>()
   const order: Draft[] = []
   for (const [index, write] of writes.entries()) {
-    const draft = await applyWrite(trx, writing, { drafts, touched }, { write, index, now })
+    const one = { write, key: keys[index] ?? '', index, now }
+    const draft = await applyWrite(trx, writing, { drafts, touched }, one)
     if ('kind' in draft) return draft
     touched.add(draft)
     order.push(draft)
   }
-  await saveDrafts(trx, [...touched], writing.instance, now)
+  await saveDrafts(trx, writing, [...touched], now)
   const known = [...touched].flatMap(({ id, isNew }) => (isNew ? [] : [id]))
   if (known.length > 0) await writing.announce?.(trx, known)
-  const rows = await rowsById(
-    trx,
-    [...touched].map((draft) => draft.id),
-  )
-  const users = await usersOf(trx, rows, { vault, policy, now })
-  const byId = new Map(users.map((user) => [user.id, user]))
-  return { kind: 'written', users: order.flatMap((draft) => byId.get(draft.id) ?? []) }
+  return { kind: 'written', users: order.map((draft) => toWritten(draft, writing.policy, now)) }
 }
 
 /** Applies one write to its draft, or says why it is refused. */
@@ -62,17 +70,16 @@ async function applyWrite(
   trx: Transaction<Schema>,
   { vault, editor }: UserWriting,
   { drafts, touched }: { readonly drafts: Map<string, Draft>; readonly touched: ReadonlySet<Draft> },
-  { write, index, now }: { readonly write: UserWrite; readonly index: number; readonly now: number },
+  { write, key, index, now }: OneWrite,
 ): Promise<Draft | Refused> {
   const { ref, edit } = write
-  const key = draftKeyOf(ref, vault)
   const known = drafts.get(key)
   if (!known && 'id' in ref) return { kind: 'unknown', index }
   if (isStale(known, write)) return { kind: 'stale', index }
   const edited = editProfile(known?.profile, edit, now)
   if (edited.kind === 'invalid') return { kind: 'invalid', index, issues: edited.issues }
   const { profile } = edited
-  const draft = known ?? newDraft(ref, profile, vault, now)
+  const draft = known ?? newDraft(ref, key, profile, vault, now)
   drafts.set(key, draft)
   drafts.set(draft.id, draft)
   if (known)
@@ -88,10 +95,8 @@ function isStale(known: Draft | undefined, { expectedRevision }: UserWrite): boo
   return !known || (expectedRevision !== 'any' && known.revision !== expectedRevision)
 }
 
-async function rowsById(trx: Transaction<Schema>, ids: readonly string[]): Promise<readonly StoredUser[]> {
-  const rows: StoredUser[] = []
-  for (const chunk of chunksOf(ids, usersAtOnce)) {
-    rows.push(...(await trx.selectFrom('users').selectAll().where('id', 'in', chunk).execute()))
-  }
-  return rows
+/** The user as it is stored now, which need not be read again. */
+function toWritten({ id, accessToken, profile, quotas, revision }: Draft, policy: Policy, now: number): User {
+  const stored = [...quotas.values()].filter(({ isStored, isChanged }) => isStored || isChanged)
+  return { ...profile, id, accessToken, quotas: viewed(profile, stored, policy, now), revision }
 }

@@ -4,73 +4,108 @@ import { addressesMax, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
+import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
+import { inserts, updates, type Value } from '#storage/schema/write.ts'
 import type { Draft } from './draft.ts'
 import { saveFoundBy } from './found-by.ts'
 import { readUserParts } from './parts.ts'
-import { chunksOf, saveAdjustments, saveQuotas } from './quota-changes.ts'
+import { type QuotaWriting, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import { addUpReservedOf, isPlausible } from './reserved.ts'
-import { type ProfileColumns, type StoredUser, toColumns, toProfile, unsealed } from './rows.ts'
+import {
+  type ProfileColumns,
+  profileColumns,
+  type StoredUser,
+  toColumns,
+  toProfile,
+  unsealed,
+} from './rows.ts'
 
-export const usersAtOnce = 200
+/** What the loading of drafts needs beside the transaction. */
+interface DraftLoading {
+  readonly many: ManyRows
+  readonly vault: Vault
+}
 
 /** The key of a reference's draft: the id, or the look-up key of the access token. */
 export function draftKeyOf(ref: UserRef, vault: Vault): string {
   return 'id' in ref ? ref.id : vault.lookupOf(ref.accessToken)
 }
 
+const byId = 'select * from users where id {in} {lock}'
+const byTokenHmac = 'select * from users where token_hmac {in} {lock}'
+const idsByTokenHmac = 'select id from users where token_hmac {in}'
+
 /**
  * Loads and locks the users of these references, by id and by look-up key. Every change of a user is made under the
  * lock of its row. Locks are always taken in the order of the ids, which avoids deadlocks.
+ *
+ * @param keys the key of each reference
  */
 export async function loadDrafts(
   trx: Transaction<Schema>,
-  vault: Vault,
+  loading: DraftLoading,
   refs: readonly UserRef[],
+  keys: readonly string[],
 ): Promise<Map<string, Draft>> {
-  const lookups = refs.flatMap((ref) => ('id' in ref ? [] : [draftKeyOf(ref, vault)]))
-  const ids = new Set(refs.flatMap((ref) => ('id' in ref ? [ref.id] : [])))
-  for (const chunk of chunksOf([...new Set(lookups)], usersAtOnce)) {
-    const rows = await trx.selectFrom('users').select('id').where('token_hmac', 'in', chunk).execute()
-    for (const { id } of rows) ids.add(id)
-  }
   const drafts = new Map<string, Draft>()
-  for (const chunk of chunksOf([...ids].sort(), usersAtOnce)) {
-    const rows = await trx
-      .selectFrom('users')
-      .selectAll()
-      .where('id', 'in', chunk)
-      .orderBy('id')
-      .forUpdate()
-      .execute()
-    if (rows.length > 0) await addDrafts(trx, vault, drafts, rows)
+  const load = async (text: string, some: readonly string[]) => {
+    const rows = await loading.many.query<StoredUser>(trx, text, some)
+    if (rows.length > 0) await addDrafts(trx, loading, drafts, rows)
   }
+  const unique = [...new Set(keys)]
+  if (unique.length <= lockedAtOnce && refs.every((ref) => !('id' in ref))) {
+    await load(byTokenHmac, unique)
+    return drafts
+  }
+  for (const chunk of chunksOf((await idsOf(trx, loading, refs, keys)).sort(), lockedAtOnce))
+    await load(byId, chunk)
   return drafts
+}
+
+/** One statement takes its locks in order; for more users than this the ids have to be known first. */
+const lockedAtOnce = 1_000
+
+async function idsOf(
+  trx: Transaction<Schema>,
+  { many }: DraftLoading,
+  refs: readonly UserRef[],
+  keys: readonly string[],
+): Promise<string[]> {
+  const ids = new Set<string>()
+  const hmacs = new Set<string>()
+  for (const [index, key] of keys.entries()) ('id' in (refs[index] ?? {}) ? ids : hmacs).add(key)
+  for (const chunk of chunksOf([...hmacs]))
+    for (const { id } of await many.query<{ readonly id: string }>(trx, idsByTokenHmac, chunk)) ids.add(id)
+  return [...ids]
 }
 
 async function addDrafts(
   trx: Transaction<Schema>,
-  vault: Vault,
+  { many, vault }: DraftLoading,
   drafts: Map<string, Draft>,
   rows: readonly StoredUser[],
 ): Promise<void> {
   const ids = rows.map((row) => row.id)
-  let parts = await readUserParts(trx, ids)
-  const odd = ids.filter((id) =>
-    parts.quotasOf(id).some((quota) => !isPlausible(quota.reserved, quota.openRequests)),
+  let parts = await readUserParts(trx, many, ids)
+  let quotas = ids.map(parts.quotasOf)
+  const odd = ids.filter((_, index) =>
+    quotas[index]?.some((quota) => !isPlausible(quota.reserved, quota.openRequests)),
   )
   if (odd.length > 0) {
     await addUpReservedOf(trx, odd)
-    parts = await readUserParts(trx, ids)
+    parts = await readUserParts(trx, many, ids)
+    quotas = ids.map(parts.quotasOf)
   }
-  for (const row of rows) {
+  for (const [index, row] of rows.entries()) {
     const profile = toProfile(row, parts.addressesOf(row.id))
     const draft: Draft = {
       id: row.id,
       accessToken: unsealed(row, vault),
       tokenHmac: row.token_hmac,
+      row,
       isNew: false,
       tokenEncrypted: row.token_encrypted,
       revision: integer(row.revision),
@@ -78,7 +113,7 @@ async function addDrafts(
       stored: profile,
       expirySetAt: row.expiry_set_at,
       addressesChanged: false,
-      quotas: new Map(parts.quotasOf(row.id).map((quota) => [quota.family, quota])),
+      quotas: new Map(quotas[index]?.map((quota) => [quota.family, quota])),
       adjustments: [],
     }
     drafts.set(row.id, draft)
@@ -86,14 +121,25 @@ async function addDrafts(
   }
 }
 
-/** A user who is not stored yet, with the access token of the reference or a new one. */
-export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: number): Draft {
+/**
+ * A user who is not stored yet, with the access token of the reference or a new one.
+ *
+ * @param tokenHmac the look-up key of the reference's access token
+ */
+export function newDraft(
+  ref: UserRef,
+  tokenHmac: string,
+  profile: UserProfile,
+  vault: Vault,
+  now: number,
+): Draft {
   const id = createUserId(now)
   const accessToken = 'accessToken' in ref ? ref.accessToken : createAccessToken()
   return {
     id,
     accessToken,
-    tokenHmac: vault.lookupOf(accessToken),
+    tokenHmac,
+    row: undefined,
     isNew: true,
     tokenEncrypted: vault.seal(accessToken, id),
     revision: 1,
@@ -106,28 +152,26 @@ export function newDraft(ref: UserRef, profile: UserProfile, vault: Vault, now: 
   }
 }
 
-/** @param instance the name of this process in the entries of adjustments */
 export async function saveDrafts(
   trx: Transaction<Schema>,
+  writing: QuotaWriting,
   drafts: readonly Draft[],
-  instance: string,
   now: number,
 ): Promise<void> {
-  for (const chunk of chunksOf(drafts, usersAtOnce)) {
-    await saveProfiles(
-      trx,
-      chunk.map((draft) => toColumns(draft.profile, draft)),
+  for (const chunk of chunksOf(drafts)) {
+    await saveProfiles(trx, writing, chunk)
+    const quotas = chunk.flatMap(({ id: userId, quotas: all }) =>
+      changedOf(all).map((quota) => ({ userId, quota })),
     )
-    await saveQuotas(
+    await saveQuotas(trx, writing, quotas)
+    await saveAdjustments(
       trx,
-      chunk.flatMap(({ id: userId, quotas }) => changedOf(quotas).map((quota) => ({ userId, quota }))),
+      writing,
+      chunk.flatMap((draft) => draft.adjustments),
     )
-    const adjustments = chunk.flatMap((draft) => draft.adjustments)
-    await saveAdjustments(trx, adjustments, instance)
-  }
-  await saveFoundBy(trx, drafts)
-  for (const draft of drafts) {
-    if (draft.addressesChanged) await replaceAddresses(trx, draft, now)
+    await saveFoundBy(trx, writing, chunk)
+    const moved = chunk.filter((draft) => draft.addressesChanged)
+    if (moved.length > 0) await replaceAddresses(trx, writing, moved, now)
   }
 }
 
@@ -135,35 +179,67 @@ function changedOf(quotas: Quotas): readonly LoadedQuota[] {
   return [...quotas.values()].filter(({ isChanged }) => isChanged)
 }
 
-async function saveProfiles(trx: Transaction<Schema>, rows: readonly ProfileColumns[]): Promise<void> {
-  const [first] = rows
-  if (!first) return
-  const columns = Object.keys(first).filter(
-    (name): name is keyof ProfileColumns => name !== 'id' && name in first,
-  )
-  await trx
-    .insertInto('users')
-    .values([...rows])
-    .onConflict((conflict) =>
-      conflict
-        .column('id')
-        .doUpdateSet((e) => Object.fromEntries(columns.map((name) => [name, e.ref(`excluded.${name}`)]))),
-    )
-    .execute()
+const newUsers = inserts('users', profileColumns)
+
+/** New users are inserted. Of others only the columns that differ are written: each index that is left alone is saved. */
+async function saveProfiles(
+  trx: Transaction<Schema>,
+  { many }: QuotaWriting,
+  drafts: readonly Draft[],
+): Promise<void> {
+  const added: Value[][] = []
+  const changed = new Map<
+    string,
+    { readonly columns: readonly (keyof ProfileColumns)[]; readonly rows: Value[][] }
+  >()
+  for (const draft of drafts) {
+    const row = toColumns(draft.profile, draft)
+    const { row: before } = draft
+    if (!before) {
+      added.push(profileColumns.map((name) => row[name]))
+      continue
+    }
+    const columns = profileColumns.filter((name) => row[name] !== before[name])
+    if (columns.length === 0) continue
+    const key = columns.join()
+    const same = changed.get(key) ?? { columns, rows: [] }
+    changed.set(key, same)
+    same.rows.push([...columns.map((name) => row[name]), draft.id])
+  }
+  if (added.length > 0) await many.write(trx, newUsers, added)
+  for (const { columns, rows } of changed.values())
+    await many.write(trx, updates('users', columns, ['id']), rows)
 }
 
-/** Replaces a user's addresses in the given order; an address that stays keeps the time at which it was last seen. */
-async function replaceAddresses(trx: Transaction<Schema>, draft: Draft, now: number): Promise<void> {
-  const before = await trx.selectFrom('addresses').selectAll().where('user_id', '=', draft.id).execute()
-  const seenAt = new Map(before.map((row) => [row.address, row.last_seen_at]))
-  await trx.deleteFrom('addresses').where('user_id', '=', draft.id).execute()
-  const addresses = draft.profile.addresses.slice(-addressesMax)
-  if (addresses.length === 0) return
-  const rows = addresses.map((address, index) => ({
-    user_id: draft.id,
-    address,
-    first_seen_at: now - addresses.length + index,
-    last_seen_at: seenAt.get(address) ?? now,
-  }))
-  await trx.insertInto('addresses').values(rows).execute()
+const newAddresses = inserts('addresses', ['user_id', 'address', 'first_seen_at', 'last_seen_at'])
+
+interface SeenRow {
+  readonly user_id: string
+  readonly address: string
+  readonly last_seen_at: number
+}
+
+/** Replaces users' addresses in the given order; an address that stays keeps the time at which it was last seen. */
+async function replaceAddresses(
+  trx: Transaction<Schema>,
+  { many }: QuotaWriting,
+  drafts: readonly Draft[],
+  now: number,
+): Promise<void> {
+  const stored = drafts.flatMap(({ id, isNew }) => (isNew ? [] : [id]))
+  const seenAt = new Map<string, number>()
+  if (stored.length > 0) {
+    const text = 'select user_id, address, last_seen_at from addresses where user_id {in}'
+    for (const row of await many.query<SeenRow>(trx, text, stored))
+      seenAt.set(`${row.user_id} ${row.address}`, row.last_seen_at)
+    await many.query(trx, 'delete from addresses where user_id {in}', stored)
+  }
+  const rows = drafts.flatMap(({ id, profile }) => {
+    const addresses = profile.addresses.slice(-addressesMax)
+    return addresses.map((address, index) => [
+      ...[id, address, now - addresses.length + index],
+      seenAt.get(`${id} ${address}`) ?? now,
+    ])
+  })
+  await many.write(trx, newAddresses, rows)
 }

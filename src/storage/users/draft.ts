@@ -4,12 +4,15 @@ import { countMessage } from '#core/units.ts'
 import { setsExpiry, type UserEdit, type UserProfile } from '#core/user-edit.ts'
 import type { Adjustment, Quotas } from '#storage/quotas/account.ts'
 import { createAccountEditor } from './draft-account.ts'
+import type { StoredUser } from './rows.ts'
 
 /** A user while edits are applied: the rows as read, and the changes to write. */
 export interface Draft {
   readonly id: string
   readonly accessToken: string
   readonly tokenHmac: string
+  /** The row as it was read; undefined for a user who is not stored yet. */
+  readonly row: StoredUser | undefined
   readonly isNew: boolean
   readonly tokenEncrypted: string
   revision: number

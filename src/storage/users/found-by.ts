@@ -1,7 +1,8 @@
 import type { Transaction } from 'kysely'
 import type { UserProfile } from '#core/user-edit.ts'
+import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import { chunksOf } from './quota-changes.ts'
+import { inserts } from '#storage/schema/write.ts'
 
 /**
  * What users are found by beside their own row: the table of tags, and the text of tags, note and meta that a search
@@ -14,16 +15,26 @@ export interface FoundBy {
   readonly stored: UserProfile | undefined
 }
 
-const rowsAtOnce = 1_000
+const tagRows = inserts('user_tags', ['user_id', 'tag'])
+const wordRows = inserts(
+  'search_texts',
+  ['user_id', 'words'],
+  // A note that stood before there were search texts may have one, or none.
+  'on conflict (user_id) do update set words = excluded.words',
+)
 
-export async function saveFoundBy(trx: Transaction<Schema>, users: readonly FoundBy[]): Promise<void> {
+export async function saveFoundBy(
+  trx: Transaction<Schema>,
+  { many }: { readonly many: ManyRows },
+  users: readonly FoundBy[],
+): Promise<void> {
   const tagged = users.filter(({ profile, stored }) => tagsOf(profile) !== tagsOf(stored))
   await removeTags(
     trx,
     tagged.flatMap(({ id, stored }) => (stored?.tags ? [id] : [])),
   )
-  const tags = tagged.flatMap(({ id, profile }) => (profile.tags ?? []).map((tag) => ({ user_id: id, tag })))
-  for (const rows of chunksOf(tags, rowsAtOnce)) await trx.insertInto('user_tags').values(rows).execute()
+  const tags = tagged.flatMap(({ id, profile }) => (profile.tags ?? []).map((tag) => [id, tag]))
+  await many.write(trx, tagRows, tags)
 
   const worded = users.flatMap(({ id, profile, stored }) => {
     const [before, after] = [stored && wordsOf(stored), wordsOf(profile)]
@@ -33,16 +44,8 @@ export async function saveFoundBy(trx: Transaction<Schema>, users: readonly Foun
     trx,
     worded.flatMap(({ id, before }) => (before ? [id] : [])),
   )
-  const words = worded.flatMap(({ id, after }) => (after === '' ? [] : [{ user_id: id, words: after }]))
-  for (const rows of chunksOf(words, rowsAtOnce))
-    await trx
-      .insertInto('search_texts')
-      .values(rows)
-      // A note that stood before there were search texts may have one, or none.
-      .onConflict((conflict) =>
-        conflict.column('user_id').doUpdateSet((e) => ({ words: e.ref('excluded.words') })),
-      )
-      .execute()
+  const words = worded.flatMap(({ id, after }) => (after === '' ? [] : [[id, after]]))
+  await many.write(trx, wordRows, words)
 }
 
 /** For users who are removed. */
@@ -52,12 +55,11 @@ export async function removeFoundBy(trx: Transaction<Schema>, ids: readonly stri
 }
 
 async function removeTags(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
-  for (const some of chunksOf(ids, rowsAtOnce))
-    await trx.deleteFrom('user_tags').where('user_id', 'in', some).execute()
+  for (const some of chunksOf(ids)) await trx.deleteFrom('user_tags').where('user_id', 'in', some).execute()
 }
 
 async function removeWords(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
-  for (const some of chunksOf(ids, rowsAtOnce))
+  for (const some of chunksOf(ids))
     await trx.deleteFrom('search_texts').where('user_id', 'in', some).execute()
 }
 

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
+import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { LoadedQuota } from '#storage/quotas/account.ts'
 import { readQuota } from '#storage/quotas/rows.ts'
 import type { QuotaRow, Schema } from '#storage/schema/tables.ts'
-import { chunksOf } from './quota-changes.ts'
 
 /** The rows of other tables that belong to users. */
 export interface UserParts {
@@ -12,28 +12,34 @@ export interface UserParts {
   readonly addressesOf: (userId: string) => readonly string[]
 }
 
-/** The largest number of users in one statement: databases limit the number of parameters. */
-const usersAtOnce = 1_000
+const quotasText = 'select * from quotas where user_id {in}'
+const addressesText =
+  'select user_id, address from addresses where user_id {in} order by first_seen_at, address'
 
-export async function readUserParts(db: Kysely<Schema>, ids: readonly string[]): Promise<UserParts> {
-  const quotas: QuotaRow[] = []
-  const addresses: { readonly user_id: string; readonly address: string }[] = []
-  for (const chunk of chunksOf(ids, usersAtOnce)) {
-    const stored = await db.selectFrom('quotas').selectAll().where('user_id', 'in', chunk).execute()
-    quotas.push(...stored)
-    const seen = await db
-      .selectFrom('addresses')
-      .select(['user_id', 'address'])
-      .where('user_id', 'in', chunk)
-      .orderBy('first_seen_at')
-      .orderBy('address')
-      .execute()
-    addresses.push(...seen)
+export async function readUserParts(
+  db: Kysely<Schema>,
+  many: ManyRows,
+  ids: readonly string[],
+): Promise<UserParts> {
+  const quotas = new Map<string, QuotaRow[]>()
+  const addresses = new Map<string, { readonly user_id: string; readonly address: string }[]>()
+  for (const chunk of chunksOf(ids)) {
+    gather(quotas, await many.query<QuotaRow>(db, quotasText, chunk))
+    gather(addresses, await many.query(db, addressesText, chunk))
   }
-  const quotasById = Map.groupBy(quotas, (quota) => quota.user_id)
-  const addressesById = Map.groupBy(addresses, (row) => row.user_id)
   return {
-    quotasOf: (userId) => (quotasById.get(userId) ?? []).map(readQuota),
-    addressesOf: (userId) => (addressesById.get(userId) ?? []).map(({ address }) => address),
+    quotasOf: (userId) => (quotas.get(userId) ?? []).map(readQuota),
+    addressesOf: (userId) => (addresses.get(userId) ?? []).map(({ address }) => address),
+  }
+}
+
+function gather<Row extends { readonly user_id: string }>(
+  byUser: Map<string, Row[]>,
+  rows: readonly Row[],
+): void {
+  for (const row of rows) {
+    const known = byUser.get(row.user_id)
+    if (known) known.push(row)
+    else byUser.set(row.user_id, [row])
   }
 }

@@ -1,92 +1,60 @@
 import type { Transaction } from 'kysely'
+import type { ManyRows } from '#storage/many-rows.ts'
 import type { Adjustment, LoadedQuota } from '#storage/quotas/account.ts'
-import type { EntryRow, QuotaRow, Schema } from '#storage/schema/tables.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import { inserts, type Value } from '#storage/schema/write.ts'
 
-/** Writes an administrator's changes of quotas. What metering alone changes (`reserved`) stays as it is stored. */
+/** An administrator's change of a quota. */
 export interface ChangedQuota {
   readonly userId: string
   readonly quota: LoadedQuota
 }
 
-const rowsAtOnce = 200
+/** Where the row exists, what metering alone changes (`reserved`, `open_requests`) stays as it is stored. */
+const quotas = inserts(
+  'quotas',
+  [
+    ...(['user_id', 'family', 'quota_limit', 'period_bonus', 'used'] as const),
+    ...(['reserved', 'open_requests', 'period_started_at'] as const),
+  ],
+  `on conflict (user_id, family) do update set quota_limit = excluded.quota_limit,
+    period_bonus = excluded.period_bonus, used = excluded.used, period_started_at = excluded.period_started_at`,
+)
 
-export async function saveQuotas(trx: Transaction<Schema>, changed: readonly ChangedQuota[]): Promise<void> {
-  for (const chunk of chunksOf(changed, rowsAtOnce)) {
-    await trx
-      .insertInto('quotas')
-      .values(chunk.map(toQuotaRow))
-      .onConflict((conflict) =>
-        conflict.columns(['user_id', 'family']).doUpdateSet((e) => ({
-          quota_limit: e.ref('excluded.quota_limit'),
-          period_bonus: e.ref('excluded.period_bonus'),
-          used: e.ref('excluded.used'),
-          period_started_at: e.ref('excluded.period_started_at'),
-        })),
-      )
-      .execute()
-  }
+const adjusted = inserts('entries', [
+  ...(['id', 'user_id', 'kind', 'route', 'family', 'model', 'state', 'hold'] as const),
+  ...(['input_estimate', 'units', 'instance', 'started_at', 'ended_at'] as const),
+])
+
+/** What the writes need beside the transaction. */
+export interface QuotaWriting {
+  readonly many: ManyRows
+  /** The name of this process in the entries of adjustments. */
+  readonly instance: string
 }
 
-/** @param instance the name of this process in the entries */
+export async function saveQuotas(
+  trx: Transaction<Schema>,
+  { many }: QuotaWriting,
+  changed: readonly ChangedQuota[],
+): Promise<void> {
+  await many.write(trx, quotas, changed.map(toQuotaValues))
+}
+
 export async function saveAdjustments(
   trx: Transaction<Schema>,
+  { many, instance }: QuotaWriting,
   adjustments: readonly Adjustment[],
-  instance: string,
 ): Promise<void> {
-  for (const chunk of chunksOf(adjustments, rowsAtOnce)) {
-    const rows = chunk.map((adjustment) => toEntryRow(adjustment, instance))
-    await trx.insertInto('entries').values(rows).execute()
-  }
+  const rows = adjustments.map((adjustment) => toAdjustedValues(adjustment, instance))
+  await many.write(trx, adjusted, rows)
 }
 
-/** Splits a list: databases limit the parameters of a statement. */
-export function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  const chunks: T[][] = []
-  for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size))
-  return chunks
+function toQuotaValues({ userId, quota }: ChangedQuota): Value[] {
+  const { family, limit = null, extra, used, reserved, openRequests, periodStartedAt } = quota
+  return [userId, family, limit, extra, used, reserved, openRequests, periodStartedAt]
 }
 
-function toQuotaRow({ userId, quota }: ChangedQuota): QuotaRow {
-  return {
-    user_id: userId,
-    family: quota.family,
-    quota_limit: quota.limit ?? null,
-    period_bonus: quota.extra,
-    used: quota.used,
-    reserved: quota.reserved,
-    open_requests: quota.openRequests,
-    period_started_at: quota.periodStartedAt,
-  }
-}
-
-function toEntryRow({ id, userId, route, family, units, at }: Adjustment, instance: string): EntryRow {
-  return {
-    id,
-    user_id: userId,
-    kind: 'adjustment',
-    route,
-    family,
-    model: '',
-    state: 'settled',
-    hold: 0,
-    input_estimate: 0,
-    is_estimated: 0,
-    input: 0,
-    cache_read: 0,
-    cache_written: 0,
-    output: 0,
-    reasoning: 0,
-    units,
-    status: null,
-    error_code: null,
-    upstream: null,
-    address: null,
-    instance,
-    started_at: at,
-    ended_at: at,
-    duration_ms: null,
-    first_byte_ms: null,
-    extras: null,
-    lease_until: null,
-  }
+function toAdjustedValues({ id, userId, route, family, units, at }: Adjustment, instance: string): Value[] {
+  return [id, userId, 'adjustment', route, family, '', 'settled', 0, 0, units, instance, at, at]
 }

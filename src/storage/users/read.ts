@@ -3,6 +3,7 @@ import type { Policy } from '#core/admission.ts'
 import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserCursor, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import type { Vault } from '#core/vault.ts'
+import type { ManyRows } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -32,28 +33,29 @@ const sortColumns: Record<UserSortField, SortColumn> = {
 /** Reads the users of these rows, with what belongs to them. Where a row is damaged, the function returned throws. */
 async function readerOf(
   db: Kysely<Schema>,
+  many: ManyRows,
   rows: readonly StoredUser[],
   known: { readonly vault: Vault; readonly policy: Policy; readonly now: number },
 ): Promise<(row: StoredUser) => User> {
   const ids = rows.map((row) => row.id)
-  const parts = await readUserParts(db, ids)
+  const parts = await readUserParts(db, many, ids)
   return (row) => toUser(row, parts.quotasOf(row.id), parts.addressesOf(row.id), known)
 }
 
 /** The users of rows that were read elsewhere, in the rows' order. */
-export async function usersOf(...of: Parameters<typeof readerOf>): Promise<readonly User[]> {
-  const [, rows] = of
+async function usersOf(...of: Parameters<typeof readerOf>): Promise<readonly User[]> {
+  const [, , rows] = of
   return rows.map(await readerOf(...of))
 }
 
 /** Reads users: one by its id or access token, and pages of them in keyset order. */
-export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Policy) {
+export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vault, policy: Policy) {
   /** All users whose rows can be read; the others are reported. */
   async function readable(
     rows: readonly StoredUser[],
     now: number,
   ): Promise<{ readonly users: readonly User[]; readonly unreadable: readonly string[] }> {
-    const read = await readerOf(db, rows, { vault, policy, now })
+    const read = await readerOf(db, many, rows, { vault, policy, now })
     const { items: users, unreadable } = readEach(rows, read)
     return { users, unreadable }
   }
@@ -66,14 +68,14 @@ export function createUserReader(db: Kysely<Schema>, vault: Vault, policy: Polic
           ? query.where('id', '=', ref.id)
           : query.where('token_hmac', '=', vault.lookupOf(ref.accessToken))
         ).executeTakeFirst()
-        return row && (await usersOf(db, [row], { vault, policy, now }))[0]
+        return row && (await usersOf(db, many, [row], { vault, policy, now }))[0]
       },
 
       async findKnown(id, now) {
         const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
         if (!row) return undefined
         try {
-          return (await usersOf(db, [row], { vault, policy, now }))[0]
+          return (await usersOf(db, many, [row], { vault, policy, now }))[0]
         } catch (error) {
           if (!isDamage(error)) throw error
           return toUnreadable(row, vault)

@@ -6,7 +6,7 @@ import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsageReset } from '#storage/store.ts'
 import { toLimits } from './limit-columns.ts'
-import { saveAdjustments, saveQuotas } from './quota-changes.ts'
+import { type QuotaWriting, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import type { StoredUser } from './rows.ts'
 
 const route = '/admin/quota/reset'
@@ -45,7 +45,10 @@ export type ResetUsers = (
   now: number,
 ) => Promise<number>
 
-export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: string): ResetUsers {
+export function createUsageReset(
+  db: Kysely<Schema>,
+  { policy, ...writing }: QuotaWriting & { readonly policy: Policy },
+): ResetUsers {
   async function reset(trx: Transaction<Schema>, ...[ids, families, now]: Parameters<ResetUsers>) {
     const users = await trx
       .selectFrom('users')
@@ -66,8 +69,8 @@ export function createUsageReset(db: Kysely<Schema>, policy: Policy, instance: s
       rollOver(quota, startOf.get(userId) ?? 0)
       return adjustUsed(quota, 0, { userId, route, now }) ?? []
     })
-    await saveQuotas(trx, changed)
-    await saveAdjustments(trx, adjustments, instance)
+    await saveQuotas(trx, writing, changed)
+    await saveAdjustments(trx, writing, adjustments)
     return new Set(adjustments.map(({ userId }) => userId)).size
   }
 

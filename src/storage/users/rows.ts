@@ -16,13 +16,21 @@ import { present } from '#lib/present.ts'
 import type { LoadedQuota } from '#storage/quotas/account.ts'
 import { integer, optional } from '#storage/schema/columns.ts'
 import type { UserRow } from '#storage/schema/tables.ts'
-import { toLimitColumns, toLimits } from './limit-columns.ts'
+import { limitColumns, toLimitColumns, toLimits } from './limit-columns.ts'
 
 /** Converts between a user's rows and the user. A row with an invalid value is a bug, and throws. */
 export type StoredUser = Selectable<UserRow>
 
 /** The columns that an administrator's edit writes, which excludes the rate limit's state. */
 export type ProfileColumns = Omit<StoredUser, 'rate_tat'>
+
+export const profileColumns = [
+  ...(['id', 'token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname'] as const),
+  ...(['prompt_count', 'created_at', 'last_used_at', 'disabled_at', 'disabled_reason'] as const),
+  ...(['expires_at', 'expiry_set_at'] as const),
+  ...limitColumns,
+  ...(['revision', 'admin_note', 'meta', 'tags'] as const),
+] satisfies readonly (keyof ProfileColumns)[]
 
 export function toUser(
   row: StoredUser,
@@ -31,8 +39,24 @@ export function toUser(
   parts: { readonly vault: Vault; readonly policy: Policy; readonly now: number },
 ): User {
   const profile = toProfile(row, addresses)
+  return {
+    ...profile,
+    id: row.id,
+    accessToken: unsealed(row, parts.vault),
+    quotas: viewed(profile, quotas, parts.policy, parts.now),
+    revision: integer(row.revision),
+  }
+}
+
+/** The quotas of a user at `now`. */
+export function viewed(
+  user: Pick<UserProfile, 'type' | 'limits'>,
+  quotas: readonly LoadedQuota[],
+  policy: Policy,
+  now: number,
+): ReadonlyMap<string, UserQuota> {
   const view = (quota: LoadedQuota): UserQuota => {
-    const { used, reserved, extra } = viewQuota(profile, quota.family, quota, parts.policy, parts.now)
+    const { used, reserved, extra } = viewQuota(user, quota.family, quota, policy, now)
     return {
       used,
       reserved: toCount(reserved),
@@ -41,13 +65,7 @@ export function toUser(
       ...(quota.limit !== undefined && { limit: quota.limit }),
     }
   }
-  return {
-    ...profile,
-    id: row.id,
-    accessToken: unsealed(row, parts.vault),
-    quotas: new Map(quotas.map((quota) => [quota.family, view(quota)])),
-    revision: integer(row.revision),
-  }
+  return new Map(quotas.map((quota) => [quota.family, view(quota)]))
 }
 
 /** Throws where the token was not encrypted for this user. */

@@ -1,6 +1,4 @@
 import type { Kysely, Transaction } from 'kysely'
-import type { Policy } from '#core/admission.ts'
-import type { Vault } from '#core/vault.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserStore } from '#storage/store.ts'
@@ -18,19 +16,10 @@ interface MoreWrites {
   readonly disableRow: DisableRow
 }
 
-/**
- * Writes users: each operation is one transaction, done completely or not at all.
- *
- * @param announce tells other processes about changed users when the transaction commits
- */
-export function createUserWriter(
-  db: Kysely<Schema>,
-  vault: Vault,
-  policy: Policy,
-  instance: string,
-  announce?: UserWriting['announce'],
-) {
-  const writing: UserWriting = { vault, policy, editor: createDraftEditor(policy), instance, announce }
+/** Writes users: each operation is one transaction, done completely or not at all. */
+export function createUserWriter(parts: Omit<UserWriting, 'editor'> & { readonly db: Kysely<Schema> }) {
+  const { db } = parts
+  const writing: UserWriting = { ...parts, editor: createDraftEditor(parts.policy) }
   return {
     addressWrites: {
       writeUsers: (writes, now) =>
@@ -43,7 +32,7 @@ export function createUserWriter(
       addToQuota: (ref, addition, now, idempotencyKey) =>
         inTransaction(db, 'added', (trx) => addToQuota(trx, writing, { ref, addition, now, idempotencyKey })),
 
-      resetUsers: createUsageReset(db, policy, instance),
+      resetUsers: createUsageReset(db, writing),
 
       disableRow: (...args) => db.transaction().execute((trx) => disableRow(trx, writing, ...args)),
     },

@@ -4,6 +4,7 @@ import { createVault } from '#core/vault.ts'
 import { namedMethods } from '#storage/methods.ts'
 import { integer } from '#storage/schema/columns.ts'
 import { createKysely } from '#storage/sqlite/dialect.ts'
+import { createSqliteRows } from '#storage/sqlite/many-rows.ts'
 import { createTables } from '#storage/store-tables.ts'
 import type { WriterSettings } from './writer.ts'
 
@@ -27,7 +28,10 @@ export async function openBackground(settings: WriterSettings) {
   const db = new DatabaseSync(settings.path)
   db.exec('pragma synchronous = full; pragma busy_timeout = 10000; pragma wal_autocheckpoint = 0')
   const [vault, policy] = [createVault(settings.masterKey), createPolicy(settings.policy)]
-  const tables = createTables({ db: createKysely(db), vault, policy, instance: settings.instance })
+  const tables = createTables({
+    ...{ db: createKysely(db), many: createSqliteRows(db) },
+    ...{ vault, policy, instance: settings.instance },
+  })
   const work: BackgroundWork = {
     async checkpoint() {
       const row = db.prepare('pragma wal_checkpoint(passive)').get()

@@ -10,6 +10,7 @@ import { createKysely } from '#storage/sqlite/dialect.ts'
 import { isFault } from '#storage/sqlite/failure.ts'
 import { createSqliteLedger } from '#storage/sqlite/ledger.ts'
 import { fileBytes } from '#storage/sqlite/log.ts'
+import { createSqliteRows } from '#storage/sqlite/many-rows.ts'
 import { migrateSqlite } from '#storage/sqlite/migrate.ts'
 import { refuseMoved } from '#storage/sqlite/move/moved.ts'
 import { createTables } from '#storage/store-tables.ts'
@@ -59,7 +60,7 @@ export async function openWriter(settings: WriterSettings) {
   await holdMasterKey(kysely, vault.fingerprint)
   const policy = createPolicy(settings.policy)
   const { instance } = settings
-  const tables = createTables({ db: kysely, vault, policy, instance })
+  const tables = createTables({ db: kysely, many: createSqliteRows(db), vault, policy, instance })
   const { owners } = tables
   const ledger = createSqliteLedger(db, vault, policy, instance)
   await owners.outliveAll(Date.now())
