@@ -83,48 +83,8 @@ export function openPool(
   servers: Servers,
   options: { readonly connections: number; readonly isByKey: boolean },
 ): Pool {
-  const settings = settingsOf(statementMs, idleMs, options.isByKey)
-  const config = {
-    connectionTimeoutMillis: connectMs,
-    // Applies also where the network drops everything and no answer can come.
-    query_timeout: statementMs + 1000,
-  }
-  /** The pool awaits what this hook returns, which its type does not say. */
-  const hooks: { readonly onConnect: (client: pg.ClientBase) => unknown } = {
-    onConnect: (client) => client instanceof pg.Client && openSession(client, servers, settings, connectMs),
-  }
-  const pool = new pg.Pool({
-    ...config,
-    Client: class extends pg.Client {
-      constructor() {
-        super(configOf(servers.current(), servers, config))
-      }
-    },
-    ...hooks,
-    max: options.connections,
-    idleTimeoutMillis: 60_000,
-    // Connections are renewed: after a failover an old one may lead to a server that has become read-only.
-    maxLifetimeSeconds: 60,
-  })
-  const clients = new Set<pg.Client>()
-  /** Connections whose server is shutting down or has become read-only. */
-  const spoiled = new WeakSet<object>()
-  // The next statement reports a broken connection; without a listener the event would end the process.
-  pool.on('error', () => {})
-  pool.on('connect', (client) => {
-    client.on('error', () => {})
-    if (!(client instanceof pg.Client)) return
-    clients.add(client)
-    client.connection.on('errorMessage', (error: unknown) => {
-      if (breaksConnection(error)) spoiled.add(client)
-    })
-  })
-  // The pool does not take back a connection that is ending.
-  pool.on('release', (_, client) => {
-    if (client instanceof pg.Client && spoiled.has(client)) void client.end().catch(() => undefined)
-  })
-  pool.on('remove', (client) => client instanceof pg.Client && clients.delete(client))
-
+  const pool = createPool(servers, options)
+  const clients = watchClients(pool)
   const connect = () => byAnyWay(servers, () => pool.connect())
   const asked = new WeakMap<pg.PoolClient, pg.PoolClient>()
   return {
@@ -159,6 +119,58 @@ export function openPool(
       clearTimeout(timer)
     },
   }
+}
+
+function createPool(
+  servers: Servers,
+  options: { readonly connections: number; readonly isByKey: boolean },
+): pg.Pool {
+  const settings = settingsOf(statementMs, idleMs, options.isByKey)
+  const config = {
+    connectionTimeoutMillis: connectMs,
+    // Applies also where the network drops everything and no answer can come.
+    query_timeout: statementMs + 1000,
+  }
+  /** The pool awaits what this hook returns, which its type does not say. */
+  const hooks: { readonly onConnect: (client: pg.ClientBase) => unknown } = {
+    onConnect: (client) => client instanceof pg.Client && openSession(client, servers, settings, connectMs),
+  }
+  return new pg.Pool({
+    ...config,
+    Client: class extends pg.Client {
+      constructor() {
+        super(configOf(servers.current(), servers, config))
+      }
+    },
+    ...hooks,
+    max: options.connections,
+    idleTimeoutMillis: 60_000,
+    // Connections are renewed: after a failover an old one may lead to a server that has become read-only.
+    maxLifetimeSeconds: 60,
+  })
+}
+
+/** Ends connections that have become useless. Returns those that are open. */
+function watchClients(pool: pg.Pool): ReadonlySet<pg.Client> {
+  const clients = new Set<pg.Client>()
+  /** Connections whose server is shutting down or has become read-only. */
+  const spoiled = new WeakSet<object>()
+  // The next statement reports a broken connection; without a listener the event would end the process.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    if (!(client instanceof pg.Client)) return
+    clients.add(client)
+    client.connection.on('errorMessage', (error: unknown) => {
+      if (breaksConnection(error)) spoiled.add(client)
+    })
+  })
+  // The pool does not take back a connection that is ending.
+  pool.on('release', (_, client) => {
+    if (client instanceof pg.Client && spoiled.has(client)) void client.end().catch(() => undefined)
+  })
+  pool.on('remove', (client) => client instanceof pg.Client && clients.delete(client))
+  return clients
 }
 
 /**

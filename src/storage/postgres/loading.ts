@@ -23,19 +23,12 @@ const knownMax = 50_000
 export function createLoad(vault: Vault, policy: Policy): Load {
   /** A cache from look-up keys to ids of users seen here. It is only a hint: a user may be gone by now. */
   const known = new Map<string, string>()
-  const isPlaceLimited = (policy.defaults.maxIps ?? UNLIMITED) !== UNLIMITED
-
-  async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
-    const strange = settlements.flatMap(({ requestId, opened }) => (opened ? [] : [requestId]))
-    const ours = settlements.flatMap(({ opened }) => opened?.userId ?? [])
-    if (strange.length === 0) return ours
-    const rows = await select(client, 'owners', [arrayOf(strange)])
-    return [...ours, ...rows.map((row) => text(row[1]))]
-  }
+  const placesOfAsks = (policy.defaults.maxIps ?? UNLIMITED) === UNLIMITED ? 'ownLimit' : 'anyLimit'
 
   async function load(client: pg.Client, batch: MeteringBatch): Promise<Loaded> {
     const { settlements, asks, events = [] } = batch
     const questions = [...asks, ...events]
+    const places = asks.length > 0 ? placesOfAsks : 'none'
     const lookups = new Map(
       questions.flatMap(({ accessToken }) =>
         accessToken === undefined ? [] : [[accessToken, vault.lookupOf(accessToken)] as const],
@@ -51,7 +44,7 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     const nothing: Promise<readonly Values[]> = Promise.resolve([])
     const [, account, entries, counted] = await together([
       client.query(beginOn(client)),
-      accountsOf(client, [...strange], [...ids], asks.length > 0),
+      accountsOf(client, [...strange], [...ids], places),
       settlements.length > 0
         ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
         : nothing,
@@ -60,7 +53,7 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     const found = new Set(account.users.map((row) => text(row.at(-1))))
     // A user who was removed and created again has another id.
     const changed = wanted.filter((lookup) => !strange.has(lookup) && !found.has(lookup))
-    const more = changed.length > 0 && (await accountsOf(client, changed, [], asks.length > 0))
+    const more = changed.length > 0 && (await accountsOf(client, changed, [], places))
     const accounts = more ? [account, more] : [account]
     const users = accounts.flatMap((one) => one.users)
     remember(users, changed)
@@ -71,34 +64,6 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     })
   }
 
-  /** Locks users and reads what belongs to them. The users are named by look-up keys, or by ids. */
-  async function accountsOf(
-    client: pg.Client,
-    lookups: readonly string[],
-    ids: readonly string[],
-    withPlaces: boolean,
-  ): Promise<Accounts> {
-    const whose = [arrayOf(lookups), arrayOf(ids)]
-    const [users, quotas, strangeQuotas, places] = await together([
-      select(client, 'users', whose),
-      select(client, 'quotas', [arrayOf(ids)]),
-      lookups.length > 0 ? select(client, 'strangeQuotas', [arrayOf(lookups)]) : [],
-      withPlaces ? select(client, 'addresses', [...whose, isPlaceLimited]) : [],
-    ])
-    // The quotas of a user who is named in both ways were read twice.
-    const named = new Set(ids)
-    const all = [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))]
-    return { users, quotas: await plausible(client, all), places }
-  }
-
-  async function plausible(client: pg.Client, quotas: readonly Values[]): Promise<readonly Values[]> {
-    const odd = quotas.flatMap((row) => (isPlausible(integer(row[4]), integer(row[5])) ? [] : [text(row[0])]))
-    if (odd.length === 0) return quotas
-    await client.query(`${addUpReserved} where user_id = any($1::text[])`, [arrayOf(odd)])
-    const again = await select(client, 'quotas', [arrayOf(odd)])
-    return [...quotas.filter((row) => !odd.includes(text(row[0]))), ...again]
-  }
-
   function remember(users: readonly Values[], changed: readonly string[]): void {
     for (const lookup of changed) known.delete(lookup)
     if (known.size > knownMax) known.clear()
@@ -107,6 +72,45 @@ export function createLoad(vault: Vault, policy: Policy): Load {
 
   return load
 }
+
+async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
+  const strange = settlements.flatMap(({ requestId, opened }) => (opened ? [] : [requestId]))
+  const ours = settlements.flatMap(({ opened }) => opened?.userId ?? [])
+  if (strange.length === 0) return ours
+  const rows = await select(client, 'owners', [arrayOf(strange)])
+  return [...ours, ...rows.map((row) => text(row[1]))]
+}
+
+/** Locks users and reads what belongs to them. The users are named by look-up keys, or by ids. */
+async function accountsOf(
+  client: pg.Client,
+  lookups: readonly string[],
+  ids: readonly string[],
+  places: Places,
+): Promise<Accounts> {
+  const whose = [arrayOf(lookups), arrayOf(ids)]
+  const [users, quotas, strangeQuotas, seen] = await together([
+    select(client, 'users', whose),
+    select(client, 'quotas', [arrayOf(ids)]),
+    lookups.length > 0 ? select(client, 'strangeQuotas', [arrayOf(lookups)]) : [],
+    places === 'none' ? [] : select(client, 'addresses', [...whose, places === 'anyLimit']),
+  ])
+  // The quotas of a user who is named in both ways were read twice.
+  const named = new Set(ids)
+  const all = [...quotas, ...strangeQuotas.filter((row) => !named.has(text(row[0])))]
+  return { users, quotas: await plausible(client, all), places: seen }
+}
+
+async function plausible(client: pg.Client, quotas: readonly Values[]): Promise<readonly Values[]> {
+  const odd = quotas.flatMap((row) => (isPlausible(integer(row[4]), integer(row[5])) ? [] : [text(row[0])]))
+  if (odd.length === 0) return quotas
+  await client.query(`${addUpReserved} where user_id = any($1::text[])`, [arrayOf(odd)])
+  const again = await select(client, 'quotas', [arrayOf(odd)])
+  return [...quotas.filter((row) => !odd.includes(text(row[0]))), ...again]
+}
+
+/** The users whose addresses are read: none, those with a limit of their own, or those whom any limit holds. */
+type Places = 'none' | 'ownLimit' | 'anyLimit'
 
 interface Accounts {
   readonly users: readonly Values[]

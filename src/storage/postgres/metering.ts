@@ -45,25 +45,21 @@ type Attempt =
       readonly isInDoubt: boolean
     }
 
+interface Taken {
+  readonly client: pg.Client
+  readonly isFresh: boolean
+}
+
 export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): PostgresMetering {
   /** Idle connections; opened when needed, dropped when they break. */
   const free: pg.Client[] = []
   /** When the last batch was written, by the monotonic clock. */
   let doneAt = Number.NEGATIVE_INFINITY
 
-  async function take(): Promise<{ readonly client: pg.Client; readonly isFresh: boolean }> {
-    for (let client = free.pop(); client; client = free.pop())
-      if (!isBroken(client)) return { client, isFresh: false }
-    return {
-      client: await connect(servers, { queryMs: batchMs, connectMs, idleMs, isPipelined: true }),
-      isFresh: true,
-    }
-  }
-
   async function attempt(batch: MeteringBatch): Promise<Attempt> {
-    let taken: Awaited<ReturnType<typeof take>>
+    let taken: Taken
     try {
-      taken = await take()
+      taken = await take(free, servers)
     } catch (error) {
       return { kind: 'failed', error, isStale: false, isGood: false, isInDoubt: false }
     }
@@ -87,19 +83,6 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
 
   /** All callers share one check: it may need a connection beyond those of the lanes. */
   let checking: Promise<void> | undefined
-  async function check(): Promise<void> {
-    const { client, isFresh } = await take()
-    try {
-      const { rows } = await client.query("select current_setting('transaction_read_only') as only_reads")
-      if (rows[0]?.only_reads === 'on') throw new OnlyReads(servers)
-    } catch (error) {
-      breakOff(client)
-      if (!isFresh) return check()
-      throw explained(error)
-    }
-    if (free.length < lanes) free.push(client)
-    else await endConnection(client)
-  }
 
   return {
     lanes,
@@ -122,7 +105,7 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
     async check() {
       // All lanes are busy, and a batch was written just now.
       if (free.length === 0 && performance.now() - doneAt < justNowMs) return
-      checking ??= check().finally(() => {
+      checking ??= checkWith(free, servers).finally(() => {
         checking = undefined
       })
       await checking
@@ -131,6 +114,28 @@ export function openPostgresMetering(servers: Servers, ledger: PostgresLedger): 
       await Promise.all(free.splice(0).map(endConnection))
     },
   }
+}
+
+/** One of the idle connections, or a new one. */
+async function take(free: pg.Client[], servers: Servers): Promise<Taken> {
+  for (let client = free.pop(); client; client = free.pop())
+    if (!isBroken(client)) return { client, isFresh: false }
+  const client = await connect(servers, { queryMs: batchMs, connectMs, idleMs, isPipelined: true })
+  return { client, isFresh: true }
+}
+
+async function checkWith(free: pg.Client[], servers: Servers): Promise<void> {
+  const { client, isFresh } = await take(free, servers)
+  try {
+    const { rows } = await client.query("select current_setting('transaction_read_only') as only_reads")
+    if (rows[0]?.only_reads === 'on') throw new OnlyReads(servers)
+  } catch (error) {
+    breakOff(client)
+    if (!isFresh) return checkWith(free, servers)
+    throw explained(error)
+  }
+  if (free.length < lanes) free.push(client)
+  else await endConnection(client)
 }
 
 /** Answers whether the connection can be used again. */

@@ -5,6 +5,7 @@ import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import type { Settlement } from '#core/settlement.ts'
 import { createVault } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
+import type { Owners } from '#storage/ledger/owners.ts'
 import { announceUsers, hearOfUsers, userChannel } from '#storage/postgres/channel/announce.ts'
 import { type ChannelState, createListener } from '#storage/postgres/channel/listen.ts'
 import { createSignals, signalChannel } from '#storage/postgres/channel/signals.ts'
@@ -13,18 +14,18 @@ import { holdMasterKey } from '#storage/schema/held-key.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { untilNone } from '#storage/upkeep/until-none.ts'
 import { methodsOf } from '../methods.ts'
-import { type Store, StoreFault } from '../store.ts'
+import { type MeteringStore, type Store, StoreFault } from '../store.ts'
 import { createTables, storeOf } from '../store-tables.ts'
 import { connect, endConnection, findDatabase, openPool, type Pool } from './connect.ts'
-import { createPostgresLedger } from './ledger.ts'
+import { createPostgresLedger, type PostgresLedger } from './ledger.ts'
 import { createPostgresRows } from './many-rows.ts'
-import { openPostgresMetering } from './metering.ts'
+import { openPostgresMetering, type PostgresMetering } from './metering.ts'
 import { migratePostgres } from './migrate.ts'
 import { readOldestWriteMs } from './oldest-write.ts'
 import { explained } from './reasons.ts'
 import { persisting, retrying, retryingWithin } from './retry.ts'
 import { openServers, type Servers } from './servers.ts'
-import { createSharedClock } from './shared-clock.ts'
+import { createSharedClock, type SharedClock } from './shared-clock.ts'
 
 /** The timeout of a single look-up for a request, the same as for its admission. */
 const askedMs = 5_000
@@ -106,17 +107,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   stopper.add(() => retryingWithin(checkMs, () => owners.leave()).catch(() => undefined))
   await refuseUnfinished(pool)
 
-  const methods = methodsOf(tables, ({ kind, run }) => {
-    switch (kind) {
-      case 'reads':
-        return (...args) => retryingWithin(askedMs, () => run(...args))
-      case 'long':
-      case 'writes':
-        return (...args) => retrying(() => run(...args))
-      case 'addressWrites':
-        return (...args) => retrying(() => run(...args)).finally(ledger.forgetAddresses)
-    }
-  })
+  const methods = retriedMethodsOf(tables, ledger)
   return {
     ...storeOf(methods),
     metering: {
@@ -128,19 +119,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       // By the database's clock: the clocks of two machines may differ by more than a heartbeat.
       beat: () => retrying(async () => owners.writes.beat(await shared.read())),
       history: () => retrying(() => readHistory(db)),
-      async abandonEntries(now, silentMs, onFault) {
-        // Another instance may be closing the same entries: the settlement closes each one only once.
-        const book = (settlements: readonly Settlement[]) => metering.runBatch({ now, settlements, asks: [] })
-        const books = { book, isFault: (error: unknown) => error instanceof StoreFault }
-        const count = await untilNone(async () => {
-          const seenBefore = (await retrying(() => shared.read())) - silentMs
-          const closed = await retrying(() => owners.abandonSome(now, seenBefore, books))
-          if (closed === 0) await retrying(() => owners.forgetDead(seenBefore))
-          return closed
-        })
-        for (const { id, error } of owners.takeFaults()) onFault?.(id, error)
-        return count
-      },
+      abandonEntries: createAbandoning(owners, metering, shared),
     },
     watchUsers: (onChanged) => hearOfUsers(listener, onChanged),
     signals,
@@ -149,6 +128,43 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     notes: () => channelNotes(listener.state(), directUrl !== undefined),
     check: () => retryingWithin(checkMs, metering.check),
     close: stopper.stop,
+  }
+}
+
+function retriedMethodsOf(
+  tables: ReturnType<typeof createTables>,
+  { forgetAddresses }: Pick<PostgresLedger, 'forgetAddresses'>,
+) {
+  return methodsOf(tables, ({ kind, run }) => {
+    switch (kind) {
+      case 'reads':
+        return (...args) => retryingWithin(askedMs, () => run(...args))
+      case 'long':
+      case 'writes':
+        return (...args) => retrying(() => run(...args))
+      case 'addressWrites':
+        return (...args) => retrying(() => run(...args)).finally(forgetAddresses)
+    }
+  })
+}
+
+function createAbandoning(
+  owners: Owners,
+  { runBatch }: PostgresMetering,
+  clock: SharedClock,
+): MeteringStore['abandonEntries'] {
+  return async (now, silentMs, onFault) => {
+    // Another instance may be closing the same entries: the settlement closes each one only once.
+    const book = (settlements: readonly Settlement[]) => runBatch({ now, settlements, asks: [] })
+    const books = { book, isFault: (error: unknown) => error instanceof StoreFault }
+    const count = await untilNone(async () => {
+      const seenBefore = (await retrying(() => clock.read())) - silentMs
+      const closed = await retrying(() => owners.abandonSome(now, seenBefore, books))
+      if (closed === 0) await retrying(() => owners.forgetDead(seenBefore))
+      return closed
+    })
+    for (const { id, error } of owners.takeFaults()) onFault?.(id, error)
+    return count
   }
 }
 
