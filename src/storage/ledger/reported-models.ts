@@ -18,7 +18,7 @@ export interface ReportedNames {
 
 type ReportedName = (model: string, request: ReportedRequest, now: number) => string
 
-export interface ReportedRequest {
+interface ReportedRequest {
   readonly userId: string
   /** It was charged, not released or abandoned. */
   readonly isSettled: boolean

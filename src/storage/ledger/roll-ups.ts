@@ -1,7 +1,8 @@
 import { addUnits } from '#core/units.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
-import type { LedgerChanges } from './changes.ts'
-import type { ReportedNames, ReportedRequest } from './reported-models.ts'
+import type { ClosedEntry, CountedEvent, EntryBeside, LedgerChanges } from './changes.ts'
+import type { ReportedNames } from './reported-models.ts'
+import type { OpenEntry } from './state.ts'
 
 /**
  * What a batch adds to the totals behind the reports. Requests of the same minute, model, upstream and status share a
@@ -35,7 +36,7 @@ const abandoned = { isSettled: false, status: 0 } as const
  */
 export function rollUpsOf(
   { closed, beside, counted }: Pick<LedgerChanges, 'closed' | 'beside' | 'counted'>,
-  reported: Pick<ReportedNames, 'of' | 'upstreamOf'>,
+  reported: Names,
   now: number,
 ): {
   readonly users: readonly RollUp[]
@@ -52,69 +53,105 @@ export function rollUpsOf(
     addTo(minutes, key, row)
     addTo(users, `${row.userId} ${key}`, row)
   }
-  for (const { entry, settlement, usage, weighing, endedAt } of closed) {
-    const { userId, family, charged } = entry
-    if (!entry.isMetered) continue
-    const { status, isEstimated } = settlement
-    const about = { userId, family }
-    const upstream = reported.upstreamOf(settlement.upstream ?? '', userId, now)
-    const model = (request: Omit<ReportedRequest, 'userId'>) =>
-      reported.of(entry.model, { ...request, userId }, now)
-    add({
-      ...about,
-      model: model({ isSettled: settlement.ending === 'settled', status }),
-      at: minuteOf(endedAt),
-      upstream,
-      status,
-      requests: 1,
-      estimated: Number(isEstimated),
-      usage,
-      weighing,
-    })
-    if (!charged) continue
-    const taken = { ...noUsage, input: -entry.inputEstimate }
-    const untaken = entry.inputEstimate - charged.units
-    const at = minuteOf(charged.endedAt)
-    add({
-      ...about,
-      model: model(abandoned),
-      at,
-      upstream: '',
-      status: 0,
-      requests: -1,
-      estimated: -1,
-      usage: taken,
-      weighing: untaken,
-    })
+  for (const one of closed) {
+    if (!one.entry.isMetered) continue
+    add(rowOfClosed(one, reported, now))
+    if (one.entry.charged) add(rowTakenBack(one.entry, one.entry.charged, reported, now))
   }
-  // These add no request: the request is counted with its own entry.
-  for (const { entry, settlement, beside: other, usage, weighing, endedAt } of beside) {
-    const { status } = settlement
-    const { userId } = entry
-    const upstream = reported.upstreamOf(settlement.upstream ?? '', userId, now)
-    const model = reported.of(other.model, { userId, isSettled: true, status }, now)
-    const about = { userId, family: other.family, model, upstream, status }
-    add({ ...about, at: minuteOf(endedAt), requests: 0, estimated: 0, usage, weighing })
-  }
-  for (const { event, usage, weighing, userId, endedAt } of counted) {
-    const { family, status, isEstimated } = event
-    const upstream = reported.upstreamOf(event.upstream ?? '', userId, now)
-    const model = reported.of(event.model, { userId, isSettled: true, status }, now)
-    const about = { userId, family, model, upstream, status }
-    add({
-      ...about,
-      at: minuteOf(endedAt),
-      requests: 1,
-      estimated: Number(isEstimated),
-      usage,
-      weighing,
-    })
-  }
+  for (const one of beside) add(rowOfBeside(one, reported, now))
+  for (const one of counted) add(rowOfEvent(one, reported, now))
   for (const row of minutes.values()) {
     const hour = { ...row, at: Math.floor(row.at / hourMs) * hourMs }
     addTo(hours, keyOf(hour), hour)
   }
   return { users: [...users.values()], minutes: [...minutes.values()], hours: [...hours.values()] }
+}
+
+type Names = Pick<ReportedNames, 'of' | 'upstreamOf'>
+
+function rowOfClosed(
+  { entry, settlement, usage, weighing, endedAt }: ClosedEntry,
+  reported: Names,
+  now: number,
+): RollUp {
+  const { userId, family } = entry
+  const { status, isEstimated } = settlement
+  const isSettled = settlement.ending === 'settled'
+  return {
+    userId,
+    family,
+    upstream: reported.upstreamOf(settlement.upstream ?? '', userId, now),
+    model: reported.of(entry.model, { userId, isSettled, status }, now),
+    at: minuteOf(endedAt),
+    status,
+    requests: 1,
+    estimated: Number(isEstimated),
+    usage,
+    weighing,
+  }
+}
+
+/** What an entry was counted as when it was abandoned. */
+function rowTakenBack(
+  { userId, family, model, inputEstimate }: OpenEntry,
+  charged: NonNullable<OpenEntry['charged']>,
+  reported: Names,
+  now: number,
+): RollUp {
+  return {
+    userId,
+    family,
+    model: reported.of(model, { userId, ...abandoned }, now),
+    at: minuteOf(charged.endedAt),
+    upstream: '',
+    status: 0,
+    requests: -1,
+    estimated: -1,
+    usage: { ...noUsage, input: -inputEstimate },
+    weighing: inputEstimate - charged.units,
+  }
+}
+
+/** Adds no request: the request is counted with its own entry. */
+function rowOfBeside(
+  { entry, settlement, beside, usage, weighing, endedAt }: EntryBeside,
+  reported: Names,
+  now: number,
+): RollUp {
+  const { userId } = entry
+  const { status } = settlement
+  return {
+    userId,
+    family: beside.family,
+    upstream: reported.upstreamOf(settlement.upstream ?? '', userId, now),
+    model: reported.of(beside.model, { userId, isSettled: true, status }, now),
+    status,
+    at: minuteOf(endedAt),
+    requests: 0,
+    estimated: 0,
+    usage,
+    weighing,
+  }
+}
+
+function rowOfEvent(
+  { event, usage, weighing, userId, endedAt }: CountedEvent,
+  reported: Names,
+  now: number,
+): RollUp {
+  const { family, status, isEstimated } = event
+  return {
+    userId,
+    family,
+    upstream: reported.upstreamOf(event.upstream ?? '', userId, now),
+    model: reported.of(event.model, { userId, isSettled: true, status }, now),
+    status,
+    at: minuteOf(endedAt),
+    requests: 1,
+    estimated: Number(isEstimated),
+    usage,
+    weighing,
+  }
 }
 
 function keyOf({ at, family, model, upstream, status }: RollUp): string {
