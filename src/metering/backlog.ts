@@ -31,12 +31,7 @@ export function createBacklog(
   onFailure: ((error: unknown) => void) | undefined,
 ): Backlog {
   let waiting: Settling[] = []
-  /**
-   * Set after the store failed: settlements wait until this timer ends, the backoff. Admissions still go to the store, so
-   * that their callers learn at once whether it answers.
-   */
-  let rest: NodeJS.Timeout | undefined
-  let retryMs = firstRetryMs
+  const rest = createRest(schedule)
   /** Whether the journal holds settlements. */
   let isJournaled = false
   let idle: (() => void)[] = []
@@ -59,7 +54,7 @@ export function createBacklog(
           one.isKept = true
           one.resolve('kept')
         }
-        if (rest) endIfIdle()
+        if (rest.isOn()) endIfIdle()
       },
       (error: unknown) => {
         // The settlements stay in memory, and are written when the store fails again.
@@ -72,24 +67,17 @@ export function createBacklog(
   return {
     add(settling) {
       waiting.push(settling)
-      if (rest) writeDown([settling])
+      if (rest.isOn()) writeDown([settling])
       schedule()
     },
     putBack(settling) {
       waiting = [...settling, ...waiting]
       writeDown(waiting)
-      if (rest) return
-      rest = setTimeout(() => {
-        rest = undefined
-        schedule()
-      }, retryMs)
-      retryMs = Math.min(retryMs * 2, lastRetryMs)
+      rest.begin()
     },
-    take: (max) => (rest ? [] : waiting.splice(0, max)),
-    isDue: () => waiting.length > 0 && !rest,
-    works: () => {
-      retryMs = firstRetryMs
-    },
+    take: (max) => (rest.isOn() ? [] : waiting.splice(0, max)),
+    isDue: () => waiting.length > 0 && !rest.isOn(),
+    works: rest.forget,
     settle() {
       if (isJournaled && waiting.length === 0) {
         isJournaled = false
@@ -103,8 +91,34 @@ export function createBacklog(
         schedule()
       }),
     async close() {
-      clearTimeout(rest)
+      rest.close()
       await journal?.close()
     },
+  }
+}
+
+/**
+ * The backoff after the store failed: settlements wait until it ends. Admissions still go to the store, so that their
+ * callers learn at once whether it answers.
+ */
+function createRest(onOver: () => void) {
+  let timer: NodeJS.Timeout | undefined
+  let nextMs = firstRetryMs
+  return {
+    isOn: () => timer !== undefined,
+    /** Longer each time. */
+    begin() {
+      if (timer) return
+      timer = setTimeout(() => {
+        timer = undefined
+        onOver()
+      }, nextMs)
+      nextMs = Math.min(nextMs * 2, lastRetryMs)
+    },
+    /** To be called when the store works: the next one is short again. */
+    forget() {
+      nextMs = firstRetryMs
+    },
+    close: () => clearTimeout(timer),
   }
 }
