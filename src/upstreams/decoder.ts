@@ -41,59 +41,45 @@ export function openDecoder(
   let isOver = false
   let isPaused = false
   let failure: Error | undefined
-  /** What is called back when everything so far is read; in order. */
-  const waiting = new Set<() => void>()
-  /** Those of them whose chunk is decoded. */
-  const decoded = new Set<() => void>()
+  const readers = createReaders({
+    areHeld: () => isOver || isPaused,
+    // What came of a chunk may still wait in the stream when the chunk is decoded.
+    isLeft: () => stream !== undefined && stream.readableLength > 0,
+  })
 
   function finish(error?: Error): void {
     if (isOver) return
     isOver = true
     failure = error
     stream?.destroy()
-    for (const done of waiting) done()
+    readers.tellAll()
   }
   function start(first: Buffer, by: Coding): Transform {
     // An answer that broke off still gives its decoded beginning.
     const opened = createDecompressor(by, first, { takesPart: true, chunkSize })
-    opened.on('data', (chunk: Buffer) => {
-      if (isOver) return
-      decodedBytes += chunk.length
-      if (decodedBytes > bytesMax) finish()
-      else onData(chunk)
-    })
+    opened.on('data', take)
     opened.on('error', finish)
     opened.on('end', () => finish())
     if (isPaused) opened.pause()
     return opened
   }
-  /** What came of a chunk may still wait in the stream when the chunk is decoded. */
-  function callBack(): void {
-    if (isOver || isPaused || decoded.size === 0) return
-    if (stream && stream.readableLength > 0) {
-      setImmediate(callBack)
-      return
-    }
-    for (const done of decoded) {
-      waiting.delete(done)
-      decoded.delete(done)
-      done()
-    }
+  function take(chunk: Buffer): void {
+    if (isOver) return
+    decodedBytes += chunk.length
+    if (decodedBytes > bytesMax) finish()
+    else onData(chunk)
   }
   return {
     push(chunk, whenRead) {
       if (isOver || chunk.length === 0) return whenRead?.()
       stream ??= start(chunk, coding)
       const done = () => whenRead?.()
-      waiting.add(done)
-      stream.write(chunk, () => {
-        decoded.add(done)
-        callBack()
-      })
+      readers.add(done)
+      stream.write(chunk, () => readers.decoded(done))
     },
     end(done) {
       if (isOver || !stream) return done()
-      waiting.add(done)
+      readers.add(done)
       stream.end()
     },
     failure: () => failure,
@@ -105,8 +91,48 @@ export function openDecoder(
       if (!isPaused) return
       isPaused = false
       stream?.resume()
-      callBack()
+      readers.tell()
     },
     destroy: () => finish(),
+  }
+}
+
+/** The call backs that wait until all that a chunk holds is read, in order. */
+function createReaders({
+  areHeld,
+  isLeft,
+}: {
+  readonly areHeld: () => boolean
+  /** Whether some of what is decoded is not read yet. */
+  readonly isLeft: () => boolean
+}) {
+  const waiting = new Set<() => void>()
+  /** Those of decoded chunks. */
+  const decoded = new Set<() => void>()
+
+  function tell(): void {
+    if (areHeld() || decoded.size === 0) return
+    if (isLeft()) {
+      setImmediate(tell)
+      return
+    }
+    for (const done of decoded) {
+      waiting.delete(done)
+      decoded.delete(done)
+      done()
+    }
+  }
+
+  return {
+    add: (done: () => void) => void waiting.add(done),
+    decoded(done: () => void): void {
+      decoded.add(done)
+      tell()
+    },
+    /** Calls back for each chunk that is read. */
+    tell,
+    tellAll(): void {
+      for (const done of waiting) done()
+    },
   }
 }
