@@ -336,7 +336,7 @@ const cases: readonly Case[] = [
     error: 'InternalServerError',
     attempts: 2,
     retryAfter: 'one',
-    options: { wrapMeter: (meter) => ({ ...meter, admit: () => Promise.reject(failing) }) },
+    options: { wrapLedger: (ledger) => ({ ...ledger, admit: () => Promise.reject(failing) }) },
   },
   {
     code: 'overloaded',

@@ -1,7 +1,7 @@
 import { createSortableId } from '#lib/sortable-id.ts'
-import { openMeter } from '#metering/batcher.ts'
 import type { Store } from '#storage/store.ts'
 import { admissionUs } from '../support/admissions.ts'
+import { openLedger } from '../support/open-ledger.ts'
 import { openBenchPostgres } from '../support/stores.ts'
 
 /**
@@ -37,16 +37,16 @@ async function drive(store: Store, { users, ms, lanes }: Work & { kind: 'drive' 
 
 /** Each request uses all of its reservation, so that a user who is refused once stays refused. */
 async function exhaust(store: Store, accessToken: string): Promise<number> {
-  const meter = openMeter(store.metering, Date.now)
+  const ledger = openLedger(store.metering, Date.now)
   let admitted = 0
   const run = async () => {
     for (;;) {
       const requestId = requestIdAt()
       const more = { address: '192.0.2.1', route: '/v1/chat/completions', isMetered: true }
-      const outcome = await meter.admit({ requestId, accessToken, units, ...more })
+      const outcome = await ledger.admit({ requestId, accessToken, units, ...more })
       if (outcome.kind === 'refused') return
       admitted += units.input + units.output
-      await meter.settle({
+      await ledger.settle({
         requestId,
         ending: 'settled',
         usage: { input: units.input, cacheRead: 0, cacheWritten: 0, output: units.output, reasoning: 0 },
@@ -57,7 +57,7 @@ async function exhaust(store: Store, accessToken: string): Promise<number> {
     }
   }
   await Promise.all(Array.from({ length: atOnce }, run))
-  await meter.close()
+  await ledger.close()
   return admitted
 }
 

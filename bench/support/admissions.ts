@@ -1,5 +1,5 @@
-import { openMeter } from '#metering/batcher.ts'
 import type { Store } from '#storage/store.ts'
+import { openLedger } from './open-ledger.ts'
 
 export interface Drive {
   readonly accessTokenAt: (number: number) => string
@@ -21,14 +21,14 @@ export async function admissionUs(store: Store, drive: Drive): Promise<number> {
   const { accessTokenAt, asks, atOnce = 64, addressAt = () => '192.0.2.1' } = drive
   const { goesOn = () => true, took } = drive
   const name = `bench-${process.pid}-${++drives}`
-  const meter = openMeter(store.metering, Date.now)
+  const ledger = openLedger(store.metering, Date.now)
   let asked = 0
   const run = async () => {
     while (asked < asks && goesOn()) {
       const number = asked++
       const requestId = drive.requestIdAt?.(number) ?? `${name}-${number}`
       const askedAt = performance.now()
-      const outcome = await meter.admit({
+      const outcome = await ledger.admit({
         requestId,
         accessToken: accessTokenAt(number),
         address: addressAt(number),
@@ -41,7 +41,7 @@ export async function admissionUs(store: Store, drive: Drive): Promise<number> {
         await outcome.durable
         took(performance.now() - askedAt)
       }
-      await meter.settle({
+      await ledger.settle({
         requestId,
         ending: 'settled',
         usage: { input: 9, cacheRead: 0, cacheWritten: 0, output: 12, reasoning: 0 },
@@ -54,6 +54,6 @@ export async function admissionUs(store: Store, drive: Drive): Promise<number> {
   const begin = performance.now()
   await Promise.all(Array.from({ length: atOnce }, run))
   const us = ((performance.now() - begin) * 1000) / asked
-  await meter.close()
+  await ledger.close()
   return us
 }

@@ -11,14 +11,14 @@ import { createReadingRate, type ReadingRate } from '#http/reading-rate.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Visit, VisitOptions } from '#http/visit.ts'
 import { read } from '#lib/reading.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import { problemOfFailure } from '#storage/failure-problem.ts'
 import type { UsageStore, UserStore } from '#storage/store.ts'
 import { parseHistory, tellHistory } from './usage-history.ts'
 import { toUsageAnswer } from './usage-wire.ts'
 
 export interface AccountOptions extends VisitOptions {
-  readonly meter: Meter
+  readonly ledger: Ledger
   readonly users: Pick<UserStore, 'findUser'>
   readonly usage: UsageStore
   readonly credentialOf: CredentialReader
@@ -66,7 +66,7 @@ export function createAccount(options: AccountOptions): PlainApp {
     const { guess } = taken
     try {
       const ask = { requestId, accessToken, address, route: usagePath, isMetered: false }
-      const outcome = await options.meter.admit(ask)
+      const outcome = await options.ledger.admit(ask)
       visit.userId = outcome.user?.id
       const waitMs = endGuess(guess, outcome)
       if (waitMs !== undefined) return refused(throttled(waitMs))

@@ -15,7 +15,7 @@ import type { Throttle } from '#http/throttle.ts'
 import { live, pathOf, sendWhole } from '#http/visit.ts'
 import { createRoster } from '#lib/roster.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import type { EstimateMode } from '#providers/estimate.ts'
 import { accessTokenHeadersOf } from '#providers/gathered.ts'
 import type { PassedRoute } from '#providers/passed-route.ts'
@@ -35,7 +35,7 @@ import { timingOf, Visit } from './visit.ts'
 import { baseAddressAdvice, misaddressed, notServedAdvice } from './wrong-paths.ts'
 
 export interface GatewayOptions {
-  readonly meter: Meter
+  readonly ledger: Ledger
   readonly upstreams: Upstreams
   /** In the order in which they are asked whether a request is theirs, if its path does not tell. */
   readonly providers: readonly Provider[]

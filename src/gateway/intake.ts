@@ -13,7 +13,7 @@ import type { Log } from '#http/log.ts'
 import type { Taken, Throttle } from '#http/throttle.ts'
 import type { Coding } from '#lib/content-coding.ts'
 import { read } from '#lib/reading.ts'
-import { type Asked, isOfOneRequest, type Meter } from '#metering/meter.ts'
+import { type Asked, isOfOneRequest, type Ledger } from '#metering/ledger.ts'
 import type { Endpoint, LimitsView } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { NamedModels } from './named-models.ts'
@@ -23,7 +23,7 @@ import { askOf } from './request-ask.ts'
 import type { Visit } from './visit.ts'
 
 export interface IntakeContext extends ParsingContext {
-  readonly meter: Meter
+  readonly ledger: Ledger
   readonly throttle: Throttle
   readonly clock: Clock
   readonly families: readonly Family[]
@@ -153,7 +153,7 @@ function ask(
   context: IntakeContext,
 ): Promise<Reading<Asked>> {
   return answerOf(
-    context.meter.admit(askOf(visit, accessToken, parsed, isUnnamed, context.families)),
+    context.ledger.admit(askOf(visit, accessToken, parsed, isUnnamed, context.families)),
     visit,
     context,
   )
@@ -173,7 +173,7 @@ export async function authenticate(
   const { accessToken, guess } = caller
   try {
     const { requestId, address, route } = visit
-    const asked = context.meter.admit({ requestId, address, route, accessToken, isMetered: false })
+    const asked = context.ledger.admit({ requestId, address, route, accessToken, isMetered: false })
     const outcome = await answerOf(asked, visit, context)
     if (outcome.kind === 'refused') return outcome
     const decided = concludeAdmission(visit, guess, outcome.value, context)

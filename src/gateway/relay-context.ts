@@ -3,7 +3,7 @@ import type { Problem } from '#core/errors.ts'
 import type { Family } from '#core/family.ts'
 import type { Log } from '#http/log.ts'
 import type { InputCorrections } from '#metering/input-corrections.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import type { Upstreams } from '#upstreams/open.ts'
 import type { Relays } from './relays.ts'
 import type { Unserved } from './unserved.ts'
@@ -13,7 +13,7 @@ export interface RelayContext {
   readonly corrections: Pick<InputCorrections, 'factorsOf' | 'learn' | 'learnHidden'>
   /** In the order in which they are tried. */
   readonly families: readonly Family[]
-  readonly meter: Meter
+  readonly ledger: Ledger
   readonly upstreams: Upstreams
   readonly relays: Relays
   readonly clock: Clock

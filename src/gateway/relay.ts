@@ -176,7 +176,7 @@ export class Relay implements AnswerOwner {
   }
 
   settle(ending: Ending): Promise<unknown> {
-    this.#settling ??= this.context.meter.settle(this.#settlementFor(ending))
+    this.#settling ??= this.context.ledger.settle(this.#settlementFor(ending))
     return this.#settling
   }
 

@@ -6,7 +6,7 @@ import { createBacklog } from './backlog.ts'
 import { Booking } from './booking.ts'
 import { openDeadlines, type Waiting } from './deadlines.ts'
 import { createLanes } from './lanes.ts'
-import type { MeterOptions, RecoveringMeter } from './meter.ts'
+import type { LedgerOptions, RecoveringLedger } from './ledger.ts'
 import { createPace } from './pace.ts'
 import { type Asking, type Counting, type Part, type Settling, sizeOf } from './questions.ts'
 import { createRunning } from './running.ts'
@@ -19,7 +19,11 @@ const deadlineMsDefault = 5_000
  * Gathers admissions and settlements into batches. While one batch is being written the next one fills. So a busy gateway
  * writes one transaction instead of fifty, and an idle one does not wait.
  */
-export function openMeter(store: MeteringStore, clock: Clock, options: MeterOptions = {}): RecoveringMeter {
+export function openLedger(
+  store: MeteringStore,
+  clock: Clock,
+  options: LedgerOptions = {},
+): RecoveringLedger {
   const { lanes = 1, mayLoseBooked: mayLose = false } = store
   // If several batches run at a time, one must not take all questions and leave the others empty.
   const { batchMax = lanes > 1 ? 128 : 256, deadlineMs = deadlineMsDefault } = options

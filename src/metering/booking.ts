@@ -5,7 +5,7 @@ import { noUsage } from '#core/usage.ts'
 import type { UsageEventOutcome } from '#core/usage-event.ts'
 import { type MeteringStore, StoreFault, StoreUnavailable } from '#storage/store.ts'
 import type { Backlog } from './backlog.ts'
-import type { MeterOptions } from './meter.ts'
+import type { LedgerOptions } from './ledger.ts'
 import { type Asking, type Counting, halvesOf, type Part, type Settling } from './questions.ts'
 import type { Running } from './running.ts'
 
@@ -20,7 +20,7 @@ const doubtLookMs = 2_000
 export class Booking {
   readonly #store: MeteringStore
   readonly #clock: Clock
-  readonly #options: MeterOptions
+  readonly #options: LedgerOptions
   readonly #running: Running
   readonly #backlog: Backlog
   #isClosed = false
@@ -28,7 +28,7 @@ export class Booking {
   constructor(
     store: MeteringStore,
     clock: Clock,
-    parts: { readonly options: MeterOptions; readonly running: Running; readonly backlog: Backlog },
+    parts: { readonly options: LedgerOptions; readonly running: Running; readonly backlog: Backlog },
   ) {
     this.#store = store
     this.#clock = clock

@@ -2,7 +2,7 @@ import type { AdmissionAsk } from '#core/admission-ask.ts'
 import type { Settlement } from '#core/settlement.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { Waiting } from './deadlines.ts'
-import type { Asked, Meter } from './meter.ts'
+import type { Asked, Ledger } from './ledger.ts'
 
 /** What waits to be booked, each with its caller. */
 export interface Asking extends Waiting {
@@ -12,7 +12,7 @@ export interface Asking extends Waiting {
 
 export interface Settling {
   readonly settlement: Settlement
-  readonly resolve: (outcome: Awaited<ReturnType<Meter['settle']>>) => void
+  readonly resolve: (outcome: Awaited<ReturnType<Ledger['settle']>>) => void
   /** The settlement is in the journal, or is being written there. */
   isWrittenDown: boolean
   isKept: boolean

@@ -1,5 +1,5 @@
 import type { OpenedEntries } from '#storage/store.ts'
-import type { RecoveringMeter } from './meter.ts'
+import type { RecoveringLedger } from './ledger.ts'
 
 interface RecoveryLog {
   readonly warn: (details: Readonly<Record<string, unknown>>, message: string) => void
@@ -12,7 +12,7 @@ interface RecoveryLog {
  */
 export function createRecovery(
   store: OpenedEntries,
-  meter: Pick<RecoveringMeter, 'settleAgain' | 'settleLatelyAgain'>,
+  ledger: Pick<RecoveringLedger, 'settleAgain' | 'settleLatelyAgain'>,
   log: RecoveryLog,
 ): () => Promise<void> {
   let known: string | undefined
@@ -20,14 +20,14 @@ export function createRecovery(
     // If the database does not tell its history, it is taken to be the known one.
     const history = await store.history().catch(() => known)
     if (known !== undefined && history !== known) {
-      const settlements = meter.settleLatelyAgain()
+      const settlements = ledger.settleLatelyAgain()
       log.warn(
         { settlements },
         'another database server has taken over: what was booked lately is booked again',
       )
     }
     known = history
-    const entries = meter.settleAgain(await store.openEntries())
+    const entries = ledger.settleAgain(await store.openEntries())
     if (entries > 0) log.warn({ entries }, 'settled requests again that the database had open')
   }
 }

@@ -1,9 +1,9 @@
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { type Heartbeat, openHeartbeat, silentMsDefault } from '#metering/heartbeat.ts'
 import { createInputCorrections, type InputCorrections } from '#metering/input-corrections.ts'
 import { openInputExchange } from '#metering/input-exchange.ts'
 import { journalPathIn, openJournal, replayJournals, replaySetAside } from '#metering/journal.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import { createRecovery } from '#metering/recovery.ts'
 import {
   idOf,
@@ -17,13 +17,13 @@ import { openUpkeep } from '#metering/upkeep.ts'
 import type { Foundation } from './foundation.ts'
 
 export interface Accounting {
-  readonly meter: Meter
+  readonly ledger: Ledger
   readonly heartbeat: Heartbeat
   readonly corrections: InputCorrections
 }
 
 /**
- * Books what earlier processes left, and opens what keeps the account: the meter, the heartbeat, the upkeep, the input
+ * Books what earlier processes left, and opens what keeps the account: the ledger, the heartbeat, the upkeep, the input
  * corrections.
  * @param cutUser ends what runs of a user whom an admission has disabled
  */
@@ -39,7 +39,7 @@ export async function openAccounting(
   const onFault = (id: string, err: unknown) => log.error({ id, err }, 'a request cannot be closed')
   const abandoned = await store.metering.abandonEntries(clock(), silentMsDefault, onFault)
   if (abandoned > 0) onAbandoned(abandoned)
-  const meter = openMeter(store.metering, clock, {
+  const ledger = openLedger(store.metering, clock, {
     onFailure(err) {
       onFailure(err)
       void heartbeat.look()
@@ -52,10 +52,10 @@ export async function openAccounting(
       cutUser(userId, reason)
     },
   })
-  stopper.add(meter.close)
+  stopper.add(ledger.close)
   const heartbeat = openHeartbeat(
     { ...store.metering, check: store.check },
-    { clock, onBeat: createRecovery(store.metering, meter, log), onAbandoned, onFault, onFailure },
+    { clock, onBeat: createRecovery(store.metering, ledger, log), onAbandoned, onFault, onFailure },
   )
   stopper.add(heartbeat.close)
   await heartbeat.look()
@@ -70,7 +70,7 @@ export async function openAccounting(
   const corrections = createInputCorrections()
   const inputs = await openInputExchange(store.corrections, corrections, { clock, onFailure })
   stopper.add(inputs.close)
-  return { meter, heartbeat, corrections }
+  return { ledger, heartbeat, corrections }
 }
 
 /**

@@ -43,7 +43,7 @@ export interface Planes {
 /** Opens every plane over what they share. */
 export function openPlanes(base: Foundation, accounting: Accounting, upstreams: Upstreams): Planes {
   const { config, store, clock, log, stopper, onFailure } = base
-  const { meter, heartbeat, corrections } = accounting
+  const { ledger, heartbeat, corrections } = accounting
   const throttleOf = (topic: string) =>
     createThrottle(steadyClock, {
       key: store.keyFor('guesses'),
@@ -58,7 +58,7 @@ export function openPlanes(base: Foundation, accounting: Accounting, upstreams: 
   const shared = {
     clock,
     log,
-    meter,
+    ledger,
     credentialOf: createCredentialReader(credentialHeaders),
     clientAddress: createClientAddress(config.trustedProxies),
     bodyBytesMax: config.bodyBytesMax,

@@ -4,7 +4,7 @@ import { createProblem, createThrottled } from '#core/errors.ts'
 import { type Refused, refused } from '#core/reading.ts'
 import { endGuess } from '#http/guess.ts'
 import type { Visit } from '#http/visit.ts'
-import type { Asked } from '#metering/meter.ts'
+import type { Asked } from '#metering/ledger.ts'
 import type { VerifierContext } from './context.ts'
 
 /** An admission's answer, and the problem that the caller gets. */
@@ -27,12 +27,12 @@ export async function ask(
 ): Promise<Verdict> {
   const { accessToken } = question
   if (guesser === undefined || accessToken === undefined)
-    return toVerdict(await context.meter.admit(question), visit)
+    return toVerdict(await context.ledger.admit(question), visit)
   const taken = await context.throttle.take(guesser, accessToken, isOwnAccessToken)
   if (taken.kind === 'closed') return throttled(taken.waitMs, context)
   const { guess } = taken
   try {
-    const outcome = await context.meter.admit(question)
+    const outcome = await context.ledger.admit(question)
     const waitMs = endGuess(guess, outcome)
     return waitMs === undefined ? toVerdict(outcome, visit) : throttled(waitMs, context)
   } finally {

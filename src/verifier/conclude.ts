@@ -47,7 +47,7 @@ const unknown = refuse('not_found', 'This reservation does not exist.')
 
 async function conclude(id: string, settlement: Settlement, context: VerifierContext): Promise<Answer> {
   if (madeAt(id) === undefined) return unknown
-  const outcome = await withinWait(context.meter.settle(settlement), context)
+  const outcome = await withinWait(context.ledger.settle(settlement), context)
   return outcome === 'unknown' ? unknown : answered({ id, outcome }, outcome === 'accepted' ? 202 : 200)
 }
 

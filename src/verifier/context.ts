@@ -4,12 +4,12 @@ import type { BodyBudget } from '#http/body.ts'
 import type { CredentialReader } from '#http/credential.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import type { AdminKeyStore, MeteringStore } from '#storage/store.ts'
 
 /** The parts that every handler of the verifier uses. */
 export interface VerifierContext {
-  readonly meter: Meter
+  readonly ledger: Ledger
   readonly adminKeys: Pick<AdminKeyStore, 'findAdminKey'>
   /** Notes that an admin key has opened something. */
   readonly keyUsed: (id: string) => void

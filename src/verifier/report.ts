@@ -91,7 +91,7 @@ async function countOne(
   context: VerifierContext,
 ): Promise<ReportOutcome> {
   try {
-    return await context.meter.count(toUsageEvent(event, visit, context))
+    return await context.ledger.count(toUsageEvent(event, visit, context))
   } catch (error) {
     if (error instanceof StoreFault) return 'failed'
     throw error

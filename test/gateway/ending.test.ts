@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import OpenAI from 'openai'
 import { createProblem } from '#core/errors.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import { call, openRaw } from '../support/gateway-client.ts'
 import {
   type Harness,
@@ -180,15 +180,15 @@ for (const database of databases) {
       const gate = new Promise<void>((resolve) => {
         letIn = resolve
       })
-      const wrapMeter = (meter: Meter): Meter => ({
-        ...meter,
+      const wrapLedger = (ledger: Ledger): Ledger => ({
+        ...ledger,
         async admit(ask) {
-          const outcome = await meter.admit(ask)
+          const outcome = await ledger.admit(ask)
           await gate
           return outcome
         },
       })
-      const accessToken = await openWaiting({ wrapMeter })
+      const accessToken = await openWaiting({ wrapLedger })
       const client = openRaw(harness.port, { path, accessToken, body: stream })
       await waitUntil(
         async () => ((await harness.userOf(accessToken)).quotas.get('gpt4')?.reserved ?? 0) > 0,
@@ -205,17 +205,17 @@ for (const database of databases) {
 
     it('before the client sees the end of its answer', async () => {
       let isBooked = false
-      const wrapMeter = (meter: Meter): Meter => ({
-        ...meter,
+      const wrapLedger = (ledger: Ledger): Ledger => ({
+        ...ledger,
         async settle(settlement) {
           // Long enough for an answer that does not wait for it to come first.
           await new Promise((resolve) => setTimeout(resolve, 60))
-          const outcome = await meter.settle(settlement)
+          const outcome = await ledger.settle(settlement)
           isBooked = true
           return outcome
         },
       })
-      const accessToken = await openWaiting({ wrapMeter })
+      const accessToken = await openWaiting({ wrapLedger })
       const { length } = JSON.stringify(chatAnswer)
       const scripts = [
         json(chatAnswer),
@@ -235,17 +235,17 @@ for (const database of databases) {
 
     it('before the client sees the last event of a stream, also where the upstream stays connected', async () => {
       const booked: number[] = []
-      const wrapMeter = (meter: Meter): Meter => ({
-        ...meter,
+      const wrapLedger = (ledger: Ledger): Ledger => ({
+        ...ledger,
         async settle(settlement) {
           // Long enough for an event that does not wait for it to come first.
           await new Promise((resolve) => setTimeout(resolve, 60))
-          const outcome = await meter.settle(settlement)
+          const outcome = await ledger.settle(settlement)
           booked.push(performance.now())
           return outcome
         },
       })
-      const accessToken = await openWaiting({ wrapMeter })
+      const accessToken = await openWaiting({ wrapLedger })
       let finishes = () => {}
       let ends = () => {}
       upstream.script = (_request, response) => {
@@ -273,11 +273,11 @@ for (const database of databases) {
 
     it('when the store is slow to settle, the answer ends all the same', async () => {
       const isAnswered = Promise.withResolvers<void>()
-      const wrapMeter = (meter: Meter): Meter => ({
-        ...meter,
-        settle: (settlement) => isAnswered.promise.then(() => meter.settle(settlement)),
+      const wrapLedger = (ledger: Ledger): Ledger => ({
+        ...ledger,
+        settle: (settlement) => isAnswered.promise.then(() => ledger.settle(settlement)),
       })
-      const accessToken = await openWaiting({ wrapMeter, gateway: { settleWaitMs: 100 } })
+      const accessToken = await openWaiting({ wrapLedger, gateway: { settleWaitMs: 100 } })
       upstream.script = json(chatAnswer)
       const startedAt = performance.now()
       assert.equal((await call(harness.port, { path, accessToken, body })).status, 200)
@@ -288,12 +288,12 @@ for (const database of databases) {
     })
 
     it('when the store is away nobody is let in, and nobody is called unknown', async () => {
-      const wrapMeter = (meter: Meter): Meter => ({
-        ...meter,
+      const wrapLedger = (ledger: Ledger): Ledger => ({
+        ...ledger,
         admit: () => Promise.reject(new Error('away')),
       })
       const accessToken = await openWaiting({
-        wrapMeter,
+        wrapLedger,
         gateway: { knowsAccessToken: () => Promise.reject(new Error('away')) },
       })
       for (const sent of [body, { ...body, messages: 'x'.repeat(70_000) }]) {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import type { UsageBeside } from '#core/settlement.ts'
 import { unitsMax } from '#core/units.ts'
 import { noUsage } from '#core/usage.ts'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { openJournal, replayJournal } from '#metering/journal.ts'
 import { type MeteringStore, type Store, StoreUnavailable } from '#storage/store.ts'
 import { withFolder } from '../support/folder.ts'
@@ -42,12 +42,12 @@ for (const { name, create } of databases) {
     it('is an entry for each, of one request and one prompt', () =>
       withChecked(async (store, database) => {
         const user = await newUser(store, 1000)
-        const meter = openMeter(store.metering, () => now)
-        await meter.admit(ask('req_1', user.accessToken))
+        const ledger = openLedger(store.metering, () => now)
+        await ledger.admit(ask('req_1', user.accessToken))
         const settled = settlement('req_1', { output: 4 }, { beside, upstream: 'router' })
-        assert.equal(await meter.settle(settled), 'closed')
-        assert.equal(await meter.settle(settled), 'repeated')
-        await meter.close()
+        assert.equal(await ledger.settle(settled), 'closed')
+        assert.equal(await ledger.settle(settled), 'repeated')
+        await ledger.close()
         const shared = { route: '/v1/messages', state: 'settled', upstream: 'router' }
         assert.deepEqual(await entriesOf(database), [
           { ...shared, id: 'req_1', family: 'claude', model: 'claude-x', units: 4 },
@@ -131,9 +131,9 @@ for (const { name, create } of databases) {
             ...store.metering,
             runBatch: () => Promise.reject(new StoreUnavailable(new Error('away'))),
           }
-          const meter = openMeter(away, () => now, { journal })
-          assert.equal(await meter.settle(settlement('req_1', { output: 4 }, { beside })), 'kept')
-          await meter.close()
+          const ledger = openLedger(away, () => now, { journal })
+          assert.equal(await ledger.settle(settlement('req_1', { output: 4 }, { beside })), 'kept')
+          await ledger.close()
           await replayJournal(join(folder, 'journal'), store.metering, () => now)
           await replayJournal(join(folder, 'journal'), store.metering, () => now)
           assert.deepEqual(await usedOf(store, user.id), [4, 30, 7])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import pg from 'pg'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { openStore } from '#storage/open.ts'
 import { type MeteringStore, StoreUnavailable } from '#storage/store.ts'
 import { startCut } from '../support/cut.ts'
@@ -17,25 +17,25 @@ describe('whoever asks the account', { skip: process.env.TEST_DATABASES === 'sql
     const store = await openStore(database.settings())
     const user = await newUser(store, 1000)
     const other = await newUser(store, 1000)
-    const meter = openMeter(store.metering, () => now, { deadlineMs: 500 })
+    const ledger = openLedger(store.metering, () => now, { deadlineMs: 500 })
     const locker = new pg.Client({ connectionString: database.url })
     await locker.connect()
     await locker.query('begin')
     await locker.query('select 1 from users where id = $1 for update', [user.id])
     const begin = performance.now()
     // The first is in a batch that waits for the lock, the second waits for its turn behind as many as there are.
-    const asked = Array.from({ length: 4 }, (_, index) => meter.admit(ask(`r${index}`, user.accessToken)))
+    const asked = Array.from({ length: 4 }, (_, index) => ledger.admit(ask(`r${index}`, user.accessToken)))
     await Promise.all(asked.map((each) => assert.rejects(each, StoreUnavailable)))
     assert.ok(performance.now() - begin < 1500)
     await locker.query('commit')
     await locker.end()
-    assert.equal((await meter.admit(ask('s1', other.accessToken))).kind, 'admitted')
+    assert.equal((await ledger.admit(ask('s1', other.accessToken))).kind, 'admitted')
     await waitUntil(async () => {
       const { reserved = -1 } = (await quotaOf(store, user.id)) ?? {}
       return reserved === 0
     }, 'nothing is reserved')
-    await meter.settle(settlement('s1'))
-    await meter.close()
+    await ledger.settle(settlement('s1'))
+    await ledger.close()
     const entries = await database.rows("select id, state, error_code from entries where id <> 's1'")
     assert.ok(entries.length > 0, 'some were admitted when nobody waited any more')
     for (const { state, error_code } of entries)
@@ -53,10 +53,10 @@ describe('whoever asks the account', { skip: process.env.TEST_DATABASES === 'sql
       database.settings({ database: { kind: 'postgres', url }, policy: testPolicy }),
     )
     const user = await newUser(store, 1000)
-    const meter = openMeter(store.metering, () => now, { deadlineMs: 500 })
-    await meter.admit(ask('r1', user.accessToken))
+    const ledger = openLedger(store.metering, () => now, { deadlineMs: 500 })
+    await ledger.admit(ask('r1', user.accessToken))
     const heard = cut.cutAfter('commit')
-    const asked = assert.rejects(meter.admit(ask('r2', user.accessToken)), StoreUnavailable)
+    const asked = assert.rejects(ledger.admit(ask('r2', user.accessToken)), StoreUnavailable)
     await heard
     await asked
     const states = async () =>
@@ -68,8 +68,8 @@ describe('whoever asks the account', { skip: process.env.TEST_DATABASES === 'sql
     await cut.cut('reset')
     await cut.heal()
     await waitUntil(async () => (await states()).includes('r2 released'), 'it is released', 15_000)
-    await meter.settle(settlement('r1'))
-    await meter.close()
+    await ledger.settle(settlement('r1'))
+    await ledger.close()
     await assertInvariants(database)
     await store.close()
     await cut.close()
@@ -98,10 +98,10 @@ describe('a reservation of which nobody knows whether it was made', () => {
         }
       },
     }
-    const meter = openMeter(store, () => now)
-    await assert.rejects(meter.admit(ask('r1', 'x')))
+    const ledger = openLedger(store, () => now)
+    await assert.rejects(ledger.admit(ask('r1', 'x')))
     await waitUntil(() => released.length === 2, 'it was asked twice')
     assert.deepEqual(released, ['r1 released', 'r1 released'])
-    await meter.close()
+    await ledger.close()
   })
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { unitsMax } from '#core/units.ts'
 import { noUsage } from '#core/usage.ts'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { openHeartbeat } from '#metering/heartbeat.ts'
 import { openJournal, replayJournal } from '#metering/journal.ts'
 import { openStore } from '#storage/open.ts'
@@ -264,13 +264,13 @@ for (const { name, create } of databases) {
             settlements: [],
             asks: [ask('r1', user.accessToken), ask('r2', user.accessToken)],
           })
-          const meter = openMeter(away, () => now, { journal: openJournal(path) })
+          const ledger = openLedger(away, () => now, { journal: openJournal(path) })
           const outcomes = await Promise.all([
-            meter.settle(settlement('r1', { output: 3 })),
-            meter.settle(settlement('r2', { output: 4 })),
+            ledger.settle(settlement('r1', { output: 3 })),
+            ledger.settle(settlement('r2', { output: 4 })),
           ])
           assert.deepEqual(outcomes, ['kept', 'kept'])
-          await meter.close()
+          await ledger.close()
           // The process was killed in the middle of writing a third.
           writeFileSync(path, '{"requestId":"r3","endi', { flag: 'a' })
           assert.deepEqual(await replayJournal(path, store.metering, () => now), {
@@ -314,14 +314,14 @@ for (const { name, create } of databases) {
             ...store.metering,
             runBatch: (part) => (isAway ? Promise.reject(new Error('away')) : store.metering.runBatch(part)),
           }
-          const meter = openMeter(flaky, () => now, { journal: openJournal(path) })
-          const settled = ids.map((id) => meter.settle(settlement(id, { output: 1 })))
+          const ledger = openLedger(flaky, () => now, { journal: openJournal(path) })
+          const settled = ids.map((id) => ledger.settle(settlement(id, { output: 1 })))
           await Promise.all(settled)
           assert.equal(readFileSync(path, 'utf8').trim().split('\n').length, 60, 'each is written down once')
           isAway = false
           await waitUntil(() => readFileSync(path, 'utf8') === '', 'the journal is empty')
           assert.deepEqual(await quotaOf(store, user.id), { limit: 10_000, used: 60, reserved: 0 })
-          await meter.close()
+          await ledger.close()
         })
       }))
 
@@ -330,10 +330,10 @@ for (const { name, create } of databases) {
         await withFolder(async (folder) => {
           const path = join(folder, 'journal')
           const user = await newUser(store, 1000)
-          const meter = openMeter(store.metering, () => now, { journal: openJournal(path) })
-          await meter.admit(ask('r1', user.accessToken))
-          assert.equal(await meter.settle(settlement('r1', noUsage)), 'closed')
-          await meter.close()
+          const ledger = openLedger(store.metering, () => now, { journal: openJournal(path) })
+          await ledger.admit(ask('r1', user.accessToken))
+          assert.equal(await ledger.settle(settlement('r1', noUsage)), 'closed')
+          await ledger.close()
           assert.equal(existsSync(path), false)
         })
       }))

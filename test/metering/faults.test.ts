@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { journalPathIn, openJournal, replayJournals, replaySetAside } from '#metering/journal.ts'
 import { type Kept, openSetAside, setAsidePathIn, takeSetAside } from '#metering/set-aside.ts'
 import { openStore } from '#storage/open.ts'
@@ -24,7 +24,7 @@ for (const { name, create } of databases) {
       }),
     )
   const openIn = (store: Store, folder: string, faults: string[]) =>
-    openMeter(store.metering, () => now, {
+    openLedger(store.metering, () => now, {
       journal: openJournal(journalPathIn(folder, 'test')),
       setAside: openSetAside(folder, 'test', () => now),
       onFault: (id) => faults.push(id),
@@ -36,16 +36,16 @@ for (const { name, create } of databases) {
         const bad = await newUser(store, 1000)
         const good = await Promise.all(Array.from({ length: 8 }, () => newUser(store, 1000)))
         await blockRows(database, { table: 'entries', on: 'insert', when: `new.user_id = '${bad.id}'` })
-        const meter = openIn(store, folder, faults)
+        const ledger = openIn(store, folder, faults)
         const asked = good.flatMap(({ accessToken }, index) => [
-          meter.admit(ask(`a${index}`, accessToken)),
-          assert.rejects(meter.admit(ask(`b${index}`, bad.accessToken)), StoreFault),
-          meter.admit(ask(`c${index}`, accessToken)),
+          ledger.admit(ask(`a${index}`, accessToken)),
+          assert.rejects(ledger.admit(ask(`b${index}`, bad.accessToken)), StoreFault),
+          ledger.admit(ask(`c${index}`, accessToken)),
         ])
         const outcomes = await Promise.all(asked)
         assert.equal(outcomes.filter((one) => one?.kind === 'admitted').length, 16)
         assert.deepEqual(faults.toSorted(), ['b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7'])
-        await meter.close()
+        await ledger.close()
         assert.deepEqual(await quotaOf(store, bad.id), { limit: 1000, used: 0, reserved: 0 })
         await assertInvariants(database)
       }))
@@ -53,26 +53,26 @@ for (const { name, create } of databases) {
     it('is set aside among settlements and events, and booked by a later start', () =>
       withWorld(async ({ store, database, folder, faults }) => {
         const [bad, good] = [await newUser(store, 1000), await newUser(store, 1000)]
-        const meter = openIn(store, folder, faults)
-        for (const id of ['r1', 'r2', 'r3']) await meter.admit(ask(id, good.accessToken))
-        await meter.admit(ask('bad', bad.accessToken))
+        const ledger = openIn(store, folder, faults)
+        for (const id of ['r1', 'r2', 'r3']) await ledger.admit(ask(id, good.accessToken))
+        await ledger.admit(ask('bad', bad.accessToken))
         const unblock = await blockRows(database, {
           table: 'quotas',
           on: 'update',
           when: `new.user_id = '${bad.id}'`,
         })
         const outcomes = await Promise.all([
-          ...['r1', 'bad', 'r2', 'r3'].map((id) => meter.settle(settlement(id, { output: 7 }))),
-          meter.count(usageEvent('e1', bad.id, { output: 3 })),
-          meter.count(usageEvent('e2', good.id, { output: 3 })),
+          ...['r1', 'bad', 'r2', 'r3'].map((id) => ledger.settle(settlement(id, { output: 7 }))),
+          ledger.count(usageEvent('e1', bad.id, { output: 3 })),
+          ledger.count(usageEvent('e2', good.id, { output: 3 })),
         ])
         assert.deepEqual(outcomes, ['closed', 'kept', 'closed', 'closed', 'kept', 'counted'])
         const { userId: _, ...event } = usageEvent('e3', bad.id)
-        await assert.rejects(meter.count({ ...event, accessToken: bad.accessToken }), StoreFault)
+        await assert.rejects(ledger.count({ ...event, accessToken: bad.accessToken }), StoreFault)
         const begin = performance.now()
-        await meter.close()
+        await ledger.close()
         const closingMs = performance.now() - begin
-        assert.ok(closingMs < 2000, `what was set aside keeps the meter open for ${closingMs} ms`)
+        assert.ok(closingMs < 2000, `what was set aside keeps the ledger open for ${closingMs} ms`)
         const kept = readFileSync(setAsidePathIn(folder, 'test'), 'utf8')
         assert.match(kept, /"requestId":"bad"/)
         assert.equal(kept.trim().split('\n').length, 2)
@@ -194,14 +194,14 @@ for (const { name, create } of databases) {
         await database.change(`update users set type = 'unheard of' where id = '${bad.id}'`)
         const page = await store.users.listUsers({ limit: 10, now })
         assert.deepEqual([page.users.map(({ id }) => id), page.unreadable], [[good.id], [bad.id]])
-        const meter = openIn(store, folder, faults)
+        const ledger = openIn(store, folder, faults)
         const outcomes = await Promise.all([
-          meter.admit(ask('a', good.accessToken)),
-          assert.rejects(meter.admit(ask('b', bad.accessToken)), StoreFault),
-          meter.admit(ask('c', good.accessToken)),
+          ledger.admit(ask('a', good.accessToken)),
+          assert.rejects(ledger.admit(ask('b', bad.accessToken)), StoreFault),
+          ledger.admit(ask('c', good.accessToken)),
         ])
         assert.deepEqual([outcomes[0].kind, outcomes[2].kind], ['admitted', 'admitted'])
-        await meter.close()
+        await ledger.close()
       }))
   })
 
@@ -209,21 +209,21 @@ for (const { name, create } of databases) {
     it('in a request hold no more than a figure may say, and sums saturate', () =>
       withWorld(async ({ store, database, folder, faults }) => {
         const [free, limited] = [await newUser(store), await newUser(store, Number.MAX_SAFE_INTEGER)]
-        const meter = openIn(store, folder, faults)
+        const ledger = openIn(store, folder, faults)
         const absurd = [2 ** 53 - 1, 2 ** 53, 2 ** 63, 1e300, Number.POSITIVE_INFINITY, Number.NaN, 1e12 + 1]
         for (const [index, output] of absurd.entries()) {
-          const admitted = await meter.admit(ask(`f${index}`, free.accessToken, { output }))
+          const admitted = await ledger.admit(ask(`f${index}`, free.accessToken, { output }))
           assert.equal(admitted.kind === 'admitted' && admitted.hold, 1e12)
-          const refused = await meter.admit(ask(`l${index}`, limited.accessToken, { output }))
+          const refused = await ledger.admit(ask(`l${index}`, limited.accessToken, { output }))
           assert.equal(refused.kind === 'refused' && refused.code, 'quota_exceeded')
-          const dear = await meter.admit(ask(`i${index}`, limited.accessToken, { input: output, output: 0 }))
+          const dear = await ledger.admit(ask(`i${index}`, limited.accessToken, { input: output, output: 0 }))
           assert.equal(dear.kind === 'refused' && dear.code, 'quota_exceeded')
         }
         await assertInvariants(database)
         for (const [index, output] of absurd.entries())
-          assert.equal(await meter.settle(settlement(`f${index}`, { output, input: output })), 'closed')
-        await meter.count(usageEvent('e', free.id, { output: 1e12, reasoning: 2 ** 60 }))
-        await meter.close()
+          assert.equal(await ledger.settle(settlement(`f${index}`, { output, input: output })), 'closed')
+        await ledger.count(usageEvent('e', free.id, { output: 1e12, reasoning: 2 ** 60 }))
+        await ledger.close()
         assert.deepEqual(await quotaOf(store, free.id), { used: Number.MAX_SAFE_INTEGER, reserved: 0 })
         const rows = await store.usage.readUsage({
           ...{ bucket: 'hour', from: now, to: now + 1, groupBy: ['user'], limit: 9 },
@@ -248,11 +248,13 @@ for (const { name, create } of databases) {
           "update entries set hold = X, input_estimate = X where id <> 'r1'",
         ]
         for (const set of sets) await database.change(set.replaceAll('X', beyond))
-        const meter = openMeter(store.metering, () => now, { setAside: openSetAside(folder, 'x', () => now) })
+        const ledger = openLedger(store.metering, () => now, {
+          setAside: openSetAside(folder, 'x', () => now),
+        })
         assert.equal((await store.users.listUsers({ limit: 10, now })).users.length, 6)
-        assert.equal((await meter.admit(ask('s1', other.accessToken))).kind, 'admitted')
+        assert.equal((await ledger.admit(ask('s1', other.accessToken))).kind, 'admitted')
         for (const id of ['r1', 's1'])
-          assert.equal(await meter.settle(settlement(id, { output: 3 })), 'closed')
+          assert.equal(await ledger.settle(settlement(id, { output: 3 })), 'closed')
         const [, , third, fourth, fifth, sixth] = users
         await store.users.disableUser({ id: third?.id ?? '' }, 'x', now)
         const reset = { ref: { id: fourth?.id ?? '' }, edit: { quotaReset: 'all' } } as const
@@ -262,8 +264,8 @@ for (const { name, create } of databases) {
         await store.users.addToQuota({ id: sixth?.id ?? '' }, { family: 'claude', units: 5 }, now)
         assert.ok((await store.users.resetUsage({ families: 'all', limit: 10 }, now)).users >= 4)
         for (const [index] of users.entries())
-          if (index !== 1) assert.equal(await meter.settle(settlement(`r${index}`)), 'closed')
-        await meter.close()
+          if (index !== 1) assert.equal(await ledger.settle(settlement(`r${index}`)), 'closed')
+        await ledger.close()
         for (const { id } of users) {
           const quota = await quotaOf(store, id)
           assert.deepEqual([quota?.used, quota?.reserved], [0, 0])

@@ -46,7 +46,7 @@ export type EditDraw = Omit<UserEdit, 'disabledAt' | 'expiresAt'> & {
 export type Command =
   | {
       readonly kind: 'batch'
-      readonly via: 'store' | 'meter'
+      readonly via: 'store' | 'ledger'
       readonly settles: readonly SettleDraw[]
       readonly asks: readonly AskDraw[]
       readonly events: readonly EventDraw[]
@@ -208,7 +208,7 @@ const command: fc.Arbitrary<Command> = oneof(
     weight: 24,
     arbitrary: record({
       kind: constant('batch' as const),
-      via: constantFrom('store' as const, 'meter' as const),
+      via: constantFrom('store' as const, 'ledger' as const),
       settles: array(settle, { maxLength: 4 }),
       asks: array(ask, { maxLength: 7 }),
       events: oneof(

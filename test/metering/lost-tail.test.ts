@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { openJournal, replayJournal } from '#metering/journal.ts'
-import type { RecoveringMeter } from '#metering/meter.ts'
+import type { RecoveringLedger } from '#metering/ledger.ts'
 import { createRecovery } from '#metering/recovery.ts'
 import { type Store, StoreUnavailable } from '#storage/store.ts'
 import { withFolder } from '../support/folder.ts'
@@ -18,7 +18,7 @@ import { ask, newUser, now, quotaOf, settlement } from './questions.ts'
 interface World {
   readonly store: Store
   readonly database: TestDatabase
-  readonly meter: RecoveringMeter
+  readonly ledger: RecoveringLedger
   readonly user: { readonly id: string; readonly accessToken: string }
 }
 
@@ -60,38 +60,38 @@ for (const { name, create } of databases) {
   const withWorld = (run: (world: World) => Promise<void>) =>
     withStore(create, async (store, database) => {
       // No SQLite database loses anything by itself while its process lives; here it is made to.
-      const meter = openMeter({ ...store.metering, mayLoseBooked: true }, () => now)
-      await run({ store, database, meter, user: await newUser(store, 1000) })
-      await meter.close()
+      const ledger = openLedger({ ...store.metering, mayLoseBooked: true }, () => now)
+      await run({ store, database, ledger, user: await newUser(store, 1000) })
+      await ledger.close()
     })
-  const again = async ({ store, meter }: World) => meter.settleAgain(await store.metering.openEntries())
+  const again = async ({ store, ledger }: World) => ledger.settleAgain(await store.metering.openEntries())
 
   describe(`after the latest transactions were lost on ${name}`, () => {
     it('an entry that is open again is settled again', () =>
       withWorld(async (world) => {
-        const { meter, user } = world
-        await meter.admit(ask('r1', user.accessToken))
-        await meter.settle(settlement('r1', { output: 7 }))
+        const { ledger, user } = world
+        await ledger.admit(ask('r1', user.accessToken))
+        await ledger.settle(settlement('r1', { output: 7 }))
         await lose(world, rewound)
         assert.equal(await again(world), 1)
-        await meter.close()
+        await ledger.close()
         await assertBooked(world, 7)
         assert.equal(await again(world), 0)
       }))
 
     it('a settlement whose entry is gone is booked as a new one, once', () =>
       withWorld(async (world) => {
-        const { meter, user } = world
-        await meter.admit(ask('r1', user.accessToken))
+        const { ledger, user } = world
+        await ledger.admit(ask('r1', user.accessToken))
         await lose(world, none)
-        assert.equal(await meter.settle(settlement('r1', { output: 7 })), 'closed')
-        assert.equal(await meter.settle(settlement('r1', { output: 7 })), 'repeated')
+        assert.equal(await ledger.settle(settlement('r1', { output: 7 })), 'closed')
+        assert.equal(await ledger.settle(settlement('r1', { output: 7 })), 'repeated')
         await assertBooked(world, 7)
       }))
 
     it('a settlement whose entry is gone is booked by the next process as well', () =>
       withWorld(async (world) => {
-        const { store, meter: first, user } = world
+        const { store, ledger: first, user } = world
         await withFolder(async (folder) => {
           let isAway = false
           const flaky = {
@@ -102,11 +102,11 @@ for (const { name, create } of databases) {
                 : store.metering.runBatch(batch),
           }
           const path = join(folder, 'journal')
-          const meter = openMeter(flaky, () => now, { journal: openJournal(path) })
-          await meter.admit(ask('r1', user.accessToken))
+          const ledger = openLedger(flaky, () => now, { journal: openJournal(path) })
+          await ledger.admit(ask('r1', user.accessToken))
           isAway = true
-          assert.equal(await meter.settle(settlement('r1', { output: 7 })), 'kept')
-          await meter.close()
+          assert.equal(await ledger.settle(settlement('r1', { output: 7 })), 'kept')
+          await ledger.close()
           await lose(world, none)
           await replayJournal(path, store.metering, () => now)
           await assertBooked(world, 7)
@@ -116,44 +116,44 @@ for (const { name, create } of databases) {
 
     it('what was admitted and settled in them is booked again where another server has taken over', () =>
       withWorld(async (world) => {
-        const { store, meter, user } = world
+        const { store, ledger, user } = world
         let history: string | undefined = '00000001'
         const warnings: string[] = []
         const recover = createRecovery(
           { openEntries: store.metering.openEntries, history: async () => history },
-          meter,
+          ledger,
           { warn: (_, message) => warnings.push(message) },
         )
         await recover()
-        await meter.admit(ask('r1', user.accessToken))
-        await meter.settle(settlement('r1', { output: 7 }))
+        await ledger.admit(ask('r1', user.accessToken))
+        await ledger.settle(settlement('r1', { output: 7 }))
         await lose(world, none)
         await recover()
         assert.deepEqual(warnings, [])
         history = '00000002'
         await recover()
         assert.equal(warnings.length, 1)
-        await meter.close()
+        await ledger.close()
         await assertBooked(world, 7)
       }))
 
     it('a request that runs is left alone, and one of which nothing is known is charged its estimate', () =>
       withWorld(async (world) => {
-        const { store, database, meter, user } = world
-        await meter.admit(ask('r1', user.accessToken))
+        const { store, database, ledger, user } = world
+        await ledger.admit(ask('r1', user.accessToken))
         assert.equal(await again(world), 0)
         await store.metering.runBatch({ now, settlements: [], asks: [ask('r2', user.accessToken)] })
         assert.equal(await again(world), 1)
-        assert.equal(await meter.settle(settlement('r1', { output: 7 })), 'closed')
-        await meter.close()
+        assert.equal(await ledger.settle(settlement('r1', { output: 7 })), 'closed')
+        await ledger.close()
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 17, reserved: 0 })
         await assertInvariants(database)
       }))
 
     it('nothing is booked for what was never admitted, as far as anything says so', () =>
       withWorld(async (world) => {
-        const { store, database, meter, user } = world
-        assert.equal(await meter.settle(settlement('never', { output: 7 })), 'unknown')
+        const { store, database, ledger, user } = world
+        assert.equal(await ledger.settle(settlement('never', { output: 7 })), 'unknown')
         // Admitted two days ago: its entry may have been removed since, as closed ones are.
         const opened = { userId: user.id, route: '/v1/messages', family: 'claude', model: 'claude-x' }
         const more = { isMetered: true, inputEstimate: 1, startedAt: now - 2 * 86_400_000 }
@@ -172,14 +172,14 @@ for (const { name, create } of databases) {
 
     it('a reservation of another gateway is booked where this process made it, and left to its lease', () =>
       withWorld(async (world) => {
-        const { store, database, meter, user } = world
+        const { store, database, ledger, user } = world
         const leased = (id: string) => ({ ...ask(id, user.accessToken), leaseUntil: now + 60_000 })
-        await meter.admit(leased('res_1'))
+        await ledger.admit(leased('res_1'))
         await store.metering.runBatch({ now, settlements: [], asks: [leased('res_2')] })
         assert.equal(await again(world), 0)
         await lose(world, none)
-        assert.equal(await meter.settle(settlement('res_1', { output: 7 })), 'closed')
-        assert.equal(await meter.settle(settlement('res_2', { output: 7 })), 'unknown')
+        assert.equal(await ledger.settle(settlement('res_1', { output: 7 })), 'closed')
+        assert.equal(await ledger.settle(settlement('res_2', { output: 7 })), 'unknown')
         await assertBooked(world, 7)
         assert.equal((await database.rows('select id from entries')).length, 1)
       }))

@@ -10,7 +10,7 @@ import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { WeightSettings } from '#core/weights.ts'
 import { createRequestId } from '#http/request-id.ts'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { assertInvariants } from '../support/invariants.ts'
@@ -38,7 +38,7 @@ import {
 /**
  * Random histories over a real store, each step compared with a model that keeps no counters. PROPERTY_RUNS says
  * how many; PROPERTY_SEED repeats the ones that a failure printed. The clock is set back only within a period: what
- * happens across the end of one is a rule of its own, with a test of its own in meter.test.ts.
+ * happens across the end of one is a rule of its own, with a test of its own in ledger.test.ts.
  */
 const runs = Number(process.env.PROPERTY_RUNS ?? 150)
 const seed = process.env.PROPERTY_SEED
@@ -235,7 +235,7 @@ class Run {
     settlements: Settlement[],
     events: UsageEvent[],
     asks: AdmissionAsk[],
-    via: 'store' | 'meter' = 'store',
+    via: 'store' | 'ledger' = 'store',
   ): Promise<void> {
     const now = this.#now
     this.#refused = undefined
@@ -249,13 +249,13 @@ class Run {
       return
     }
     // What comes in one turn is one batch.
-    const meter = openMeter(metering, () => now)
-    const settled = settlements.map((settlement) => meter.settle(settlement))
-    const reported = events.map((event) => meter.count(event))
-    const outcomes = await Promise.all(asks.map((ask) => meter.admit(ask)))
+    const ledger = openLedger(metering, () => now)
+    const settled = settlements.map((settlement) => ledger.settle(settlement))
+    const reported = events.map((event) => ledger.count(event))
+    const outcomes = await Promise.all(asks.map((ask) => ledger.admit(ask)))
     for (const [index, ask] of asks.entries()) this.#checkOutcome(ask, outcomes[index])
     assert.deepEqual([await Promise.all(settled), await Promise.all(reported)], [expected, counted])
-    await meter.close()
+    await ledger.close()
   }
 
   #checkOutcome(ask: AdmissionAsk, outcome: AdmissionOutcome | undefined): void {
@@ -639,7 +639,7 @@ async function playCrowd({ store, database }: Shared, { limit, clients, edits }:
     startAt,
   )
   assert.ok(written.kind === 'written')
-  const meter = openMeter(store.metering, () => startAt, { batchMax: 8 })
+  const ledger = openLedger(store.metering, () => startAt, { batchMax: 8 })
   const charged = new Map<string, number>()
 
   async function run({ turns, user, input, used, style }: Crowd['clients'][number]): Promise<void> {
@@ -647,14 +647,14 @@ async function playCrowd({ store, database }: Shared, { limit, clients, edits }:
     const requestId = createRequestId(startAt)
     const units = { model: 'claude-x', family: 'claude', input, output: undefined, choices: 1 }
     const base = { address: '192.0.2.1', route: '/v1/messages', isMetered: true }
-    const outcome = await meter.admit({ requestId, accessToken: tokenAt(user), ...base, units })
+    const outcome = await ledger.admit({ requestId, accessToken: tokenAt(user), ...base, units })
     if (outcome.kind === 'refused') return
     const quota = outcome.quota ?? assert.fail()
     assert.ok(quota.used + quota.reserved <= limit, `${quota.used} + ${quota.reserved} of ${limit}`)
     charged.set(requestId, style === 'released' ? 0 : used)
     await take(turns)
     const settlement = settlementOf(requestId, style, used)
-    await Promise.all([meter.settle(settlement), meter.settle(settlement)])
+    await Promise.all([ledger.settle(settlement), ledger.settle(settlement)])
   }
 
   await Promise.all([
@@ -665,7 +665,7 @@ async function playCrowd({ store, database }: Shared, { limit, clients, edits }:
       await store.users.writeUsers([{ ref: { accessToken: tokenAt(user) }, edit: rest }], startAt)
     }),
   ])
-  await meter.close()
+  await ledger.close()
   await assertInvariants(database)
   const ids = written.users.map(({ id }) => `'${id}'`).join()
   const rows = await database.rows(

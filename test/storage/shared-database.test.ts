@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createSortableId } from '#lib/sortable-id.ts'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { openStore, type StoreSettings } from '#storage/open.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { ask, newUser, now, quotaOf, settlement } from '../metering/questions.ts'
@@ -48,7 +48,7 @@ describe('a shared database where every transaction is serializable', { skip: !h
       const [first] = stores
       assert.ok(first)
       const user = await newUser(first, 2550)
-      const meters = stores.map((store) => openMeter(store.metering, () => now))
+      const meters = stores.map((store) => openLedger(store.metering, () => now))
       let edits = 0
       let isOver = false
       // An error is told when it is awaited.
@@ -60,10 +60,10 @@ describe('a shared database where every transaction is serializable', { skip: !h
       })()
       const outcomes = await Promise.all(
         Array.from({ length: 200 }, async (_, index) => {
-          const meter = meters[index % 2] ?? assert.fail()
+          const ledger = meters[index % 2] ?? assert.fail()
           const requestId = createSortableId('req_', now)
-          const outcome = await meter.admit(ask(requestId, user.accessToken))
-          return { code: outcome.kind === 'refused' ? outcome.code : 'admitted', meter, requestId }
+          const outcome = await ledger.admit(ask(requestId, user.accessToken))
+          return { code: outcome.kind === 'refused' ? outcome.code : 'admitted', ledger, requestId }
         }),
       )
       const codes = Map.groupBy(outcomes, ({ code }) => code)
@@ -72,12 +72,12 @@ describe('a shared database where every transaction is serializable', { skip: !h
       assert.equal(admitted.length, 25)
       assert.deepEqual(await quotaOf(first, user.id), { limit: 2550, used: 0, reserved: 2500 })
       await Promise.all(
-        admitted.map(({ meter, requestId }) => meter.settle(settlement(requestId, { output: 3 }))),
+        admitted.map(({ ledger, requestId }) => ledger.settle(settlement(requestId, { output: 3 }))),
       )
       isOver = true
       await editing
       assert.ok(edits > 0)
-      await Promise.all(meters.map((meter) => meter.close()))
+      await Promise.all(meters.map((ledger) => ledger.close()))
       assert.deepEqual(await quotaOf(first, user.id), { limit: 2550, used: 75, reserved: 0 })
       await Promise.all(stores.map((store) => store.close()))
       await assertInvariants(database)

@@ -14,9 +14,9 @@ import { createCredentialReader } from '#http/credential.ts'
 import { inTurn } from '#http/in-turn.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
-import { openMeter } from '#metering/batcher.ts'
+import { openLedger } from '#metering/batcher.ts'
 import { createInputCorrections } from '#metering/input-corrections.ts'
-import type { Meter } from '#metering/meter.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import { providers as allProviders } from '#providers/all.ts'
 import { accessTokenHeadersOf } from '#providers/gathered.ts'
 import type { Provider } from '#providers/provider.ts'
@@ -54,8 +54,8 @@ export interface HarnessOptions {
   readonly providers?: readonly Provider[]
   readonly policy?: Partial<PolicySettings>
   readonly gateway?: Partial<GatewayOptions>
-  /** Wraps the gateway's meter. */
-  readonly wrapMeter?: (meter: Meter) => Meter
+  /** Wraps the gateway's ledger. */
+  readonly wrapLedger?: (ledger: Ledger) => Ledger
 }
 
 export async function openHarness(kind: DatabaseKind, options: HarnessOptions): Promise<Harness> {
@@ -67,14 +67,14 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
   const clock = () => Date.now() + shift
   const lines: string[] = []
   const log = createLog({ level: 'debug', destination: { write: (line) => lines.push(line) } })
-  const meter = openMeter(store.metering, clock)
-  const counted = countMeter(options.wrapMeter?.(meter) ?? meter)
+  const ledger = openLedger(store.metering, clock)
+  const counted = countLedger(options.wrapLedger?.(ledger) ?? ledger)
   const upstreams = openUpstreams(options.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   const policy = createPolicy(policySettings)
   const throttle = createThrottle(clock)
   const clientAddress = createClientAddress(['127.0.0.1'])
   const gateway = createGateway({
-    meter: counted.meter,
+    ledger: counted.ledger,
     upstreams,
     providers,
     policy,
@@ -90,7 +90,7 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
   })
   const account = createAccount({
     credentialOf: createCredentialReader(accessTokenHeadersOf(providers)),
-    meter,
+    ledger,
     users: store.users,
     usage: store.usage,
     policy,
@@ -151,30 +151,30 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await upstreams.close()
-      await meter.close()
+      await ledger.close()
       await store.close()
       await database.remove()
     },
   }
 }
 
-function countMeter(meter: Meter) {
+function countLedger(ledger: Ledger) {
   const admitted: string[] = []
   const settlements: Settlement[] = []
-  const counting: Meter = {
+  const counting: Ledger = {
     async admit(ask) {
-      const outcome = await meter.admit(ask)
+      const outcome = await ledger.admit(ask)
       if (outcome.kind === 'admitted' && ask.units) admitted.push(ask.requestId)
       return outcome
     },
     settle(settlement) {
       settlements.push(settlement)
-      return meter.settle(settlement)
+      return ledger.settle(settlement)
     },
-    count: meter.count,
-    close: meter.close,
+    count: ledger.count,
+    close: ledger.close,
   }
-  return { meter: counting, admitted, settlements }
+  return { ledger: counting, admitted, settlements }
 }
 
 /** Waits for a condition, not for a time; on timeout it fails with the condition's name. */

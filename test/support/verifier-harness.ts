@@ -8,8 +8,8 @@ import { createClientAddress } from '#http/client-address.ts'
 import { createCredentialReader } from '#http/credential.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
-import { openMeter } from '#metering/batcher.ts'
-import type { Meter } from '#metering/meter.ts'
+import { openLedger } from '#metering/batcher.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import { providers } from '#providers/all.ts'
 import { accessTokenHeadersOf } from '#providers/gathered.ts'
 import { openStore } from '#storage/open.ts'
@@ -54,7 +54,7 @@ export interface VerifierHarnessOptions {
   readonly trustedProxies?: readonly string[]
   readonly settleWaitMs?: number
   readonly bodyBytesMax?: number
-  readonly wrapMeter?: (meter: Meter) => Meter
+  readonly wrapLedger?: (ledger: Ledger) => Ledger
   readonly wrapKeys?: (keys: AdminKeyStore) => AdminKeyStore
 }
 
@@ -73,9 +73,9 @@ export async function openVerifierHarness(
     { name: 'ann', secret: adminOnlyKey, scopes: ['admin'] },
   ] as const
   for (const key of keys) await store.adminKeys.insertAdminKey(key, clock.now)
-  const meter = openMeter(store.metering, () => clock.now)
+  const ledger = openLedger(store.metering, () => clock.now)
   const verifier = createVerifier({
-    meter: options.wrapMeter?.(meter) ?? meter,
+    ledger: options.wrapLedger?.(ledger) ?? ledger,
     adminKeys: options.wrapKeys?.(store.adminKeys) ?? store.adminKeys,
     metering: store.metering,
     policy: createPolicy(settings),
@@ -136,7 +136,7 @@ export async function openVerifierHarness(
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
-      await meter.close()
+      await ledger.close()
       await store.close()
       await database.remove()
     },

@@ -267,15 +267,15 @@ for (const database of databases) {
         let book: () => void = () => {}
         const away = await openVerifierHarness(database, {
           settleWaitMs: 20,
-          wrapMeter: (meter) => ({
-            ...meter,
-            admit: (ask) => (isAway ? Promise.reject(new StoreUnavailable('gone')) : meter.admit(ask)),
+          wrapLedger: (ledger) => ({
+            ...ledger,
+            admit: (ask) => (isAway ? Promise.reject(new StoreUnavailable('gone')) : ledger.admit(ask)),
             settle: async (settlement) => {
               if (isAway)
                 await new Promise<void>((resolve) => {
                   book = resolve
                 })
-              return meter.settle(settlement)
+              return ledger.settle(settlement)
             },
           }),
         })

@@ -251,9 +251,9 @@ for (const database of databases) {
     it('says 503, and with ?deny=403 403: never that the access token is wrong', async () => {
       let isAway = true
       const harness = await openVerifierHarness(database, {
-        wrapMeter: (meter) => ({
-          ...meter,
-          admit: (ask) => (isAway ? Promise.reject(new StoreUnavailable('gone')) : meter.admit(ask)),
+        wrapLedger: (ledger) => ({
+          ...ledger,
+          admit: (ask) => (isAway ? Promise.reject(new StoreUnavailable('gone')) : ledger.admit(ask)),
         }),
       })
       try {

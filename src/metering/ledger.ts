@@ -9,7 +9,7 @@ import type { SetAside } from './set-aside.ts'
 export type Asked = AdmissionOutcome & { readonly durable: Promise<void> }
 
 /** The account's front door: every relay is admitted here before it is sent and settled here when it ends. */
-export interface Meter {
+export interface Ledger {
   /**
    * Decides and reserves. Rejects with `StoreUnavailable` if the store does not answer (callers answer 503), and with
    * `StoreFault` if the store cannot read or write what belongs to this one request. The request may be sent at once,
@@ -32,7 +32,7 @@ export interface Meter {
 }
 
 /** Remembers what it settled lately, for databases that may lose it. */
-export interface RecoveringMeter extends Meter {
+export interface RecoveringLedger extends Ledger {
   /**
    * Ends open entries of this process that it is not running: by the settlement that it remembers, else by their
    * estimate. Returns how many there were. Entries that were settled meanwhile stay as they are.
@@ -42,7 +42,7 @@ export interface RecoveringMeter extends Meter {
   readonly settleLatelyAgain: () => number
 }
 
-export interface MeterOptions {
+export interface LedgerOptions {
   /** The most questions in one batch; the rest go into the next one. */
   readonly batchMax?: number
   /** Called for each failed batch; its callers learn only that the store was unavailable. */

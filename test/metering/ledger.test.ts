@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import { openMeter } from '#metering/batcher.ts'
-import type { Meter } from '#metering/meter.ts'
+import { openLedger } from '#metering/batcher.ts'
+import type { Ledger } from '#metering/ledger.ts'
 import { parseExtras } from '#storage/ledger/rows.ts'
 import { openStore } from '#storage/open.ts'
 import type { MeteringStore, Store } from '#storage/store.ts'
@@ -16,7 +16,7 @@ for (const { name, create } of databases) {
   describe(`metering on ${name}`, () => {
     const withMeter = (
       run: (
-        meter: Meter,
+        ledger: Ledger,
         store: Store,
         rows: (query: string) => Promise<readonly Readonly<Record<string, unknown>>[]>,
       ) => Promise<void>,
@@ -25,24 +25,24 @@ for (const { name, create } of databases) {
       withStore(
         create,
         async (store, database) => {
-          const meter = openMeter(store.metering, () => now)
-          await run(meter, store, database.rows)
-          await meter.close()
+          const ledger = openLedger(store.metering, () => now)
+          await run(ledger, store, database.rows)
+          await ledger.close()
           await assertInvariants(database)
         },
         changes,
       )
 
     it('reserves, then moves the hold to what was used', () =>
-      withMeter(async (meter, store, rows) => {
+      withMeter(async (ledger, store, rows) => {
         const user = await newUser(store, 1000)
-        const outcome = await meter.admit(ask('r1', user.accessToken))
+        const outcome = await ledger.admit(ask('r1', user.accessToken))
         assert.equal(outcome.kind === 'admitted' && outcome.hold, 100)
         assert.deepEqual([outcome.user?.id, outcome.user?.type], [user.id, 'normal'])
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 100 })
         const usage = { input: 1, cacheRead: 2, cacheWritten: 3, output: 4, reasoning: 5 }
         const extras = { toolRequests: { web_search: 2 }, cacheWritten1h: 3, serviceTier: 'flex' }
-        await meter.settle(settlement('r1', usage, { upstream: 'up', firstByteMs: 3, extras }))
+        await ledger.settle(settlement('r1', usage, { upstream: 'up', firstByteMs: 3, extras }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 15, reserved: 0 })
         const [entry] = await rows("select * from entries where id = 'r1'")
         const expected = {
@@ -95,15 +95,15 @@ for (const { name, create } of databases) {
       }))
 
     it('settles once, whatever is repeated', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, 1000)
-        await meter.admit(ask('r1', user.accessToken))
+        await ledger.admit(ask('r1', user.accessToken))
         await Promise.all([
-          meter.settle(settlement('r1', { output: 7 })),
-          meter.settle(settlement('r1', { output: 7 })),
+          ledger.settle(settlement('r1', { output: 7 })),
+          ledger.settle(settlement('r1', { output: 7 })),
         ])
-        await meter.settle(settlement('r1', { output: 900 }))
-        await meter.settle(settlement('never-asked', { output: 900 }))
+        await ledger.settle(settlement('r1', { output: 900 }))
+        await ledger.settle(settlement('never-asked', { output: 900 }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 7, reserved: 0 })
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 1)
       }))
@@ -120,10 +120,10 @@ for (const { name, create } of databases) {
       }))
 
     it('releases without a trace in the counts', () =>
-      withMeter(async (meter, store, rows) => {
+      withMeter(async (ledger, store, rows) => {
         const user = await newUser(store, 1000)
-        await meter.admit(ask('r1', user.accessToken))
-        await meter.settle(settlement('r1', { output: 50 }, { ending: 'released', status: 500 }))
+        await ledger.admit(ask('r1', user.accessToken))
+        await ledger.settle(settlement('r1', { output: 50 }, { ending: 'released', status: 500 }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 0, reserved: 0 })
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 0)
         const [usage] = await rows('select * from usage_minutes')
@@ -135,65 +135,65 @@ for (const { name, create } of databases) {
       }))
 
     it('books what happened also beyond a limit that was lowered meanwhile', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, 1000)
-        await meter.admit(ask('r1', user.accessToken))
+        await ledger.admit(ask('r1', user.accessToken))
         await store.users.writeUsers([{ ref: { id: user.id }, edit: { quotaLimits: { claude: 5 } } }], now)
-        assert.equal((await meter.admit(ask('r2', user.accessToken))).kind, 'refused')
-        await meter.settle(settlement('r1', { output: 5000 }))
+        assert.equal((await ledger.admit(ask('r2', user.accessToken))).kind, 'refused')
+        await ledger.settle(settlement('r1', { output: 5000 }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 5, used: 5000, reserved: 0 })
       }))
 
     it('an edit while requests run leaves their reservations alone', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, 1000)
-        await meter.admit(ask('r1', user.accessToken))
+        await ledger.admit(ask('r1', user.accessToken))
         await store.users.writeUsers(
           [{ ref: { id: user.id }, edit: { quotaUsed: { claude: 800 }, nickname: 'x' } }],
           now,
         )
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 800, reserved: 100 })
-        await meter.settle(settlement('r1', { output: 30 }))
+        await ledger.settle(settlement('r1', { output: 30 }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 830, reserved: 0 })
       }))
 
     it('admits exactly what fits of 500 at once, and again after half of them ended', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, 2500)
         const outcomes = await Promise.all(
-          Array.from({ length: 500 }, (_, index) => meter.admit(ask(`r${index}`, user.accessToken))),
+          Array.from({ length: 500 }, (_, index) => ledger.admit(ask(`r${index}`, user.accessToken))),
         )
         const admitted = outcomes.flatMap((outcome, index) =>
           outcome.kind === 'admitted' ? [`r${index}`] : [],
         )
         assert.equal(admitted.length, 25)
-        await Promise.all(admitted.slice(0, 12).map((id) => meter.settle(settlement(id, { output: 0 }))))
+        await Promise.all(admitted.slice(0, 12).map((id) => ledger.settle(settlement(id, { output: 0 }))))
         const again = await Promise.all(
-          Array.from({ length: 100 }, (_, index) => meter.admit(ask(`s${index}`, user.accessToken))),
+          Array.from({ length: 100 }, (_, index) => ledger.admit(ask(`s${index}`, user.accessToken))),
         )
         assert.equal(again.filter((outcome) => outcome.kind === 'admitted').length, 12)
       }))
 
     it('never runs more at once than allowed', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, undefined, { limits: { concurrentRequests: 3 } })
         const run = async (index: number) => {
-          const outcome = await meter.admit(ask(`r${index}`, user.accessToken))
+          const outcome = await ledger.admit(ask(`r${index}`, user.accessToken))
           return outcome.kind === 'admitted' ? `r${index}` : undefined
         }
         const running = (await Promise.all(Array.from({ length: 50 }, (_, index) => run(index)))).filter(
           (id) => id !== undefined,
         )
         assert.equal(running.length, 3)
-        await meter.settle(settlement(running[0] ?? '', {}, { ending: 'released' }))
+        await ledger.settle(settlement(running[0] ?? '', {}, { ending: 'released' }))
         assert.deepEqual([await run(100), await run(101)], ['r100', undefined])
       }))
 
     it('lets nobody in from more places than allowed, however many come at once', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, undefined, { limits: { maxIps: 3 } })
         const from = (address: string, index: number) =>
-          meter.admit({ ...ask(`r${address}-${index}`, user.accessToken), address })
+          ledger.admit({ ...ask(`r${address}-${index}`, user.accessToken), address })
         const outcomes = await Promise.all(
           Array.from({ length: 20 }, (_, index) => from(`192.0.2.${index}`, 0)),
         )
@@ -207,21 +207,21 @@ for (const { name, create } of databases) {
       }))
 
     it('counts an IPv6 client as one place however often it changes within its /64', () =>
-      withMeter(async (meter, store) => {
+      withMeter(async (ledger, store) => {
         const user = await newUser(store, undefined, { limits: { maxIps: 1 } })
-        const from = (address: string) => meter.admit({ ...ask(`r${address}`, user.accessToken), address })
+        const from = (address: string) => ledger.admit({ ...ask(`r${address}`, user.accessToken), address })
         assert.equal((await from('2001:db8::1')).kind, 'admitted')
         assert.equal((await from('2001:db8::2')).kind, 'admitted')
         assert.equal((await from('2001:db8:0:1::1')).kind, 'refused')
       }))
 
     it('a refused request consumes nothing of any limit', () =>
-      withMeter(async (meter, store, rows) => {
+      withMeter(async (ledger, store, rows) => {
         const user = await newUser(store, 50, { limits: { requestsPerMinute: 2, concurrentRequests: 2 } })
         for (let index = 0; index < 10; index++)
-          assert.equal((await meter.admit(ask(`r${index}`, user.accessToken))).kind, 'refused')
+          assert.equal((await ledger.admit(ask(`r${index}`, user.accessToken))).kind, 'refused')
         for (const index of [1, 2]) {
-          const outcome = await meter.admit(ask(`s${index}`, user.accessToken, { input: 1, output: 1 }))
+          const outcome = await ledger.admit(ask(`s${index}`, user.accessToken, { input: 1, output: 1 }))
           assert.equal(outcome.kind, 'admitted')
         }
         const [{ count } = {}] = await rows('select count(*) as count from entries')
@@ -229,21 +229,21 @@ for (const { name, create } of databases) {
       }))
 
     it('counts nothing for what is free, but records it', () =>
-      withMeter(async (meter, store, rows) => {
+      withMeter(async (ledger, store, rows) => {
         const user = await newUser(store, 50)
-        await meter.admit({ ...ask('r1', user.accessToken, { input: 0, output: 0 }), isMetered: false })
-        await meter.settle(settlement('r1'))
+        await ledger.admit({ ...ask('r1', user.accessToken, { input: 0, output: 0 }), isMetered: false })
+        await ledger.settle(settlement('r1'))
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, 0)
         const [entry] = await rows('select kind, state, units from entries')
         assert.deepEqual({ ...entry }, { kind: 'free', state: 'settled', units: 0 })
       }))
 
     it('asks without units whether a holder may come in, and writes nothing', () =>
-      withMeter(async (meter, store, rows) => {
+      withMeter(async (ledger, store, rows) => {
         const user = await newUser(store, 0)
         const { units: _, ...question } = ask('r1', user.accessToken)
-        assert.equal((await meter.admit(question)).kind, 'admitted')
-        assert.equal((await meter.admit({ ...question, accessToken: 'nobody' })).kind, 'refused')
+        assert.equal((await ledger.admit(question)).kind, 'admitted')
+        assert.equal((await ledger.admit({ ...question, accessToken: 'nobody' })).kind, 'refused')
         assert.deepEqual(await rows('select id from entries'), [])
       }))
 
@@ -253,12 +253,12 @@ for (const { name, create } of databases) {
           create,
           async (store, database) => {
             let at = Date.parse('2026-11-21T10:00:00Z')
-            const meter = openMeter(store.metering, () => at)
+            const ledger = openLedger(store.metering, () => at)
             const user = await newUser(store, 1000)
             const use = async (units: number) => {
               const id = createSortableId('req_', at)
-              await meter.admit(ask(id, user.accessToken))
-              await meter.settle(settlement(id, { output: units }))
+              await ledger.admit(ask(id, user.accessToken))
+              await ledger.settle(settlement(id, { output: units }))
             }
             const change = (edit: UserEdit) => store.users.writeUsers([{ ref: { id: user.id }, edit }], at)
             const usedNow = async () => (await quotaOf(store, user.id, at))?.used
@@ -280,7 +280,7 @@ for (const { name, create } of databases) {
             assert.equal(await usedNow(), 134)
             await change({ limits: { period: null } })
             assert.equal(await usedNow(), 134)
-            await meter.close()
+            await ledger.close()
             await assertInvariants(database)
           },
           { policy: { ...testPolicy, timeZone } },
@@ -292,14 +292,14 @@ for (const { name, create } of databases) {
         create,
         async (store, database) => {
           let at = Date.parse('2026-11-23T00:00:00.010Z')
-          const meter = openMeter(store.metering, () => at)
+          const ledger = openLedger(store.metering, () => at)
           const user = await newUser(store, 1000)
-          await meter.admit(ask('r1', user.accessToken))
-          await meter.settle(settlement('r1', { output: 5 }))
-          await meter.admit(ask('r2', user.accessToken))
+          await ledger.admit(ask('r1', user.accessToken))
+          await ledger.settle(settlement('r1', { output: 5 }))
+          await ledger.admit(ask('r2', user.accessToken))
           at = Date.parse('2026-11-22T23:59:59.990Z')
-          await meter.settle(settlement('r2', { output: 7 }))
-          await meter.close()
+          await ledger.settle(settlement('r2', { output: 7 }))
+          await ledger.close()
           assert.equal((await quotaOf(store, user.id, at))?.used, 12)
           await assertInvariants(database)
         },
@@ -310,12 +310,12 @@ for (const { name, create } of databases) {
       withStore(create, async (store) => {
         let at = now
         const user = await newUser(store)
-        const meter = openMeter(store.metering, () => at++)
+        const ledger = openLedger(store.metering, () => at++)
         for (let index = 0; index < 300; index++) {
           const { units: _, ...question } = ask(`r${index}`, user.accessToken)
-          await meter.admit({ ...question, address: `10.0.${index >> 8}.${index & 255}` })
+          await ledger.admit({ ...question, address: `10.0.${index >> 8}.${index & 255}` })
         }
-        await meter.close()
+        await ledger.close()
         const { addresses = [] } = (await store.users.findUser({ id: user.id }, at)) ?? {}
         assert.deepEqual([addresses.length, addresses[0], addresses.at(-1)], [256, '10.0.0.44', '10.0.1.43'])
       }))
@@ -324,9 +324,9 @@ for (const { name, create } of databases) {
       const database = await create()
       const first = await openStore(database.settings())
       const user = await newUser(first, 1000)
-      const meter = openMeter(first.metering, () => now)
-      for (let index = 0; index < 5; index++) await meter.admit(ask(`r${index}`, user.accessToken))
-      await meter.settle(settlement('r0', { output: 1 }))
+      const ledger = openLedger(first.metering, () => now)
+      for (let index = 0; index < 5; index++) await ledger.admit(ask(`r${index}`, user.accessToken))
+      await ledger.settle(settlement('r0', { output: 1 }))
       await first.close()
       const second = await openStore(database.settings({ instance: 'next' }))
       assert.equal(await second.metering.abandonEntries(now + 1, 15_000), 4)
@@ -347,17 +347,17 @@ for (const { name, create } of databases) {
         create,
         async (store, database) => {
           let at = now
-          const meter = openMeter(store.metering, () => at)
+          const ledger = openLedger(store.metering, () => at)
           const user = await newUser(store, 200)
-          await meter.admit(ask('r1', user.accessToken))
-          await meter.settle(settlement('r1', { output: 150 }))
-          await meter.admit(ask('r2', user.accessToken, { input: 1, output: 9 }))
-          assert.equal((await meter.admit(ask('r3', user.accessToken))).kind, 'refused')
+          await ledger.admit(ask('r1', user.accessToken))
+          await ledger.settle(settlement('r1', { output: 150 }))
+          await ledger.admit(ask('r2', user.accessToken, { input: 1, output: 9 }))
+          assert.equal((await ledger.admit(ask('r3', user.accessToken))).kind, 'refused')
           at = Date.parse('2026-11-23T00:00:00Z')
           assert.deepEqual(await quotaOf(store, user.id, at), { limit: 200, used: 0, reserved: 10 })
-          assert.equal((await meter.admit(ask('r4', user.accessToken))).kind, 'admitted')
-          await meter.settle(settlement('r2', { output: 5 }))
-          await meter.close()
+          assert.equal((await ledger.admit(ask('r4', user.accessToken))).kind, 'admitted')
+          await ledger.settle(settlement('r2', { output: 5 }))
+          await ledger.close()
           assert.deepEqual(await quotaOf(store, user.id, at), { limit: 200, used: 5, reserved: 100 })
           await assertInvariants(database)
         },
@@ -389,7 +389,7 @@ describe('the batcher', () => {
     const sizes: number[] = []
     let running = 0
     const allAsked = Promise.withResolvers<void>()
-    const meter = openMeter(
+    const ledger = openLedger(
       {
         ...rest,
         async runBatch(batch) {
@@ -403,9 +403,9 @@ describe('the batcher', () => {
       () => now,
       { batchMax: 40 },
     )
-    const first = Array.from({ length: 10 }, (_, index) => meter.admit(ask(`a${index}`, 'x')))
+    const first = Array.from({ length: 10 }, (_, index) => ledger.admit(ask(`a${index}`, 'x')))
     await waitUntil(() => running === 1, 'the first batch runs')
-    const more = Array.from({ length: 90 }, (_, index) => meter.admit(ask(`b${index}`, 'x')))
+    const more = Array.from({ length: 90 }, (_, index) => ledger.admit(ask(`b${index}`, 'x')))
     allAsked.resolve()
     await Promise.all([...first, ...more])
     assert.deepEqual(sizes, [10, 40, 40, 10])
@@ -415,7 +415,7 @@ describe('the batcher', () => {
     let isAway = true
     const booked: string[] = []
     const failures: unknown[] = []
-    const meter = openMeter(
+    const ledger = openLedger(
       {
         ...rest,
         async runBatch(batch) {
@@ -427,16 +427,16 @@ describe('the batcher', () => {
       () => now,
       { onFailure: (error) => failures.push(error) },
     )
-    const settled = Promise.all(['s1', 's2', 's3'].map((id) => meter.settle(settlement(id))))
-    await assert.rejects(meter.admit(ask('a1', 'x')), /away/)
+    const settled = Promise.all(['s1', 's2', 's3'].map((id) => ledger.settle(settlement(id))))
+    await assert.rejects(ledger.admit(ask('a1', 'x')), /away/)
     const askedAt = performance.now()
-    await assert.rejects(meter.admit(ask('a2', 'x')), /away/)
+    await assert.rejects(ledger.admit(ask('a2', 'x')), /away/)
     const askedMs = performance.now() - askedAt
     assert.ok(askedMs < 40, `an ask waits for ${askedMs} ms`)
     isAway = false
     await settled
     assert.deepEqual(booked.toSorted(), ['s1', 's2', 's3'])
     assert.ok(failures.length >= 2)
-    await meter.close()
+    await ledger.close()
   })
 })
