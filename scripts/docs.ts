@@ -199,7 +199,11 @@ const settings: Readonly<Record<string, Setting>> = {
   },
   MASTER_KEY: {
     byDefault: given('made on the first start, in `DATA_DIR/master.key`'),
-    what: '32 bytes as 64 hex digits or in base64. A database belongs to the master key it was made with.',
+    what: '32 bytes as 64 hex digits or in base64. A database belongs to the master key it was made with, until it is [replaced](../operations/security.md#replacing-the-master-key).',
+  },
+  MASTER_KEY_PREVIOUS: {
+    byDefault: given('none'),
+    what: 'The master key before, while it is being [replaced](../operations/security.md#replacing-the-master-key).',
   },
   OPENAI_API_KEY: {
     byDefault: given('-'),

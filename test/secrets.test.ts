@@ -28,10 +28,18 @@ const secrets = {
   wrongCredential: 'sentinel-wrong-credential-Fe74oXlk',
   prompt: 'sentinel-prompt-Ua29wBhs',
   masterKey: '5e'.repeat(32),
+  masterKeyPrevious: '7c'.repeat(32),
 }
 type SecretName = keyof typeof secrets
 const accessTokenNames = ['chosenToken', 'plainToken', 'disabledToken', 'limitedToken'] as const
-const operatorNames = ['adminKey', 'openaiKey', 'anthropicKey', 'echoedKey', 'masterKey'] as const
+const operatorNames = [
+  'adminKey',
+  'openaiKey',
+  'anthropicKey',
+  'echoedKey',
+  'masterKey',
+  'masterKeyPrevious',
+] as const
 
 /** A secret as it stands, and as it is written in URLs, JSON, headers and the like. */
 function formsOf(secret: string): string[] {
@@ -194,6 +202,7 @@ describe('secrets', () => {
           LOG_LEVEL: 'debug',
           ADMIN_KEY: secrets.adminKey,
           MASTER_KEY: secrets.masterKey,
+          MASTER_KEY_PREVIOUS: secrets.masterKeyPrevious,
           OPENAI_API_KEY: secrets.openaiKey,
           ANTHROPIC_API_KEY: secrets.anthropicKey,
           ECHOED_KEY: secrets.echoedKey,

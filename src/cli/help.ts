@@ -14,6 +14,7 @@ export const help = `Tollgate: user management for LLM access
   tollgate backup FILE       copy the database into a file and check it, also while the server runs
            [--force]                 replace an existing file
   tollgate restore FILE      put a backup in the place of the database (while the server is stopped)
+  tollgate rekey             replace the master key: seal everything anew, while the server runs
   tollgate migrate-store     move everything from the embedded database to a shared one (while the server is stopped)
            [--from DATA_DIR]         the folder to move from; DATA_DIR by default
            [--to URL]                where to; DATABASE_URL by default, which keeps the password out of sight
@@ -31,6 +32,7 @@ The environment sets single values, tollgate.yaml families, defaults and upstrea
   DATABASE_DIRECT_URL        the same one past a pooler
   ADMIN_KEY                  made and printed on the first start
   MASTER_KEY                 32 bytes in hex or base64; made on the first start in DATA_DIR
+  MASTER_KEY_PREVIOUS        the key before, while it is being replaced
   OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL
                              upstreams without any file; so do the same names with AZURE_OPENAI, MISTRAL, DEEPSEEK, XAI,
                              GEMINI, GROQ, OPENROUTER, OLLAMA, LLAMA_CPP and VLLM in front

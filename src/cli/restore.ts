@@ -23,6 +23,7 @@ export async function restore(env: Environment, from: string): Promise<number> {
       from,
       to,
       masterKey: masterKeyOf(env, dataDir),
+      masterKeyPrevious: configuredMasterKey(env, 'MASTER_KEY_PREVIOUS'),
       aside,
       belongings,
       signal,

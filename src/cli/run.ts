@@ -97,6 +97,11 @@ const commands: Readonly<Record<string, Command>> = {
     const { restore } = await import('./restore.ts')
     return restore(env, file)
   },
+  async rekey(env, rest) {
+    if (rest.length > 0) return tooMany(rest)
+    const { rekeyCommand } = await import('./rekey.ts')
+    return rekeyCommand(env)
+  },
   async 'migrate-store'(env, rest, { undo = false, from, to }) {
     if (rest.length > 0) return tooMany(rest)
     if (undo && to !== undefined) return say('tollgate: --undo takes no --to: leave it out', 2)

@@ -24,14 +24,20 @@ function parseMasterKey(text: string): Uint8Array | undefined {
   return /^[\w+/-]{43}=?$/.test(text) && bytes.length === 32 ? bytes : undefined
 }
 
-/** The key of the environment; undefined where it is in a file beside the database. */
-export function configuredMasterKey(env: Environment): Uint8Array | undefined {
-  const secret = secretOf(env, 'MASTER_KEY')
+/**
+ * A key of the environment. `MASTER_KEY` is undefined where it is in a file beside the database; `MASTER_KEY_PREVIOUS`
+ * is set while a master key is being replaced.
+ */
+export function configuredMasterKey(
+  env: Environment,
+  name: 'MASTER_KEY' | 'MASTER_KEY_PREVIOUS' = 'MASTER_KEY',
+): Uint8Array | undefined {
+  const secret = secretOf(env, name)
   if (secret === undefined) return undefined
   const key = parseMasterKey(secret)
   if (key) return key
   throw new ConfigError(
-    'MASTER_KEY',
+    name,
     'must be 64 hex digits, or 32 bytes in base64; `openssl rand -hex 32` makes one',
   )
 }

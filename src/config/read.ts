@@ -53,6 +53,7 @@ export function readConfig(env: Environment): Config {
     databaseUrl,
     databaseDirectUrl: directUrlOf(env),
     masterKey,
+    masterKeyPrevious: configuredMasterKey(env, 'MASTER_KEY_PREVIOUS'),
     masterKeyFile: textOf(env, 'MASTER_KEY_FILE'),
     trustedProxies: trustedProxiesOf(env),
     demoHosts: demoHostsOf(env),

@@ -16,6 +16,8 @@ export interface Config {
   /** Undefined: made on first start. */
   readonly adminKey: string | undefined
   readonly masterKey: Uint8Array | undefined
+  /** The other key while a master key is being replaced: the one before, or the one to come. */
+  readonly masterKeyPrevious: Uint8Array | undefined
   /** The file that the master key was read from, where the environment names one. */
   readonly masterKeyFile: string | undefined
   readonly trustedProxies: readonly string[]

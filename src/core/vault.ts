@@ -5,12 +5,18 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
  * keyed hash, because a bare hash of a guessable one could be reversed. They are also stored encrypted, because the
  * admin API's contract gives them back; the user's id is the associated data, so that the secrets of two users cannot
  * be exchanged in the database.
+ *
+ * While a master key is being replaced, texts under the other one are read as well. Everything is written under the
+ * present one.
  */
 export interface Vault {
   /** The hash by which a secret is looked up; the same secret always gives the same one. */
   readonly lookupOf: (secret: string) => string
+  /** The same under the other master key; undefined where there is none. */
+  readonly otherLookupOf: ((secret: string) => string) | undefined
+  /** Begins with the version of the key. */
   readonly seal: (plain: string, owner: string) => string
-  /** Throws where the text was not sealed for this owner with this master key. */
+  /** Throws where the text was not sealed for this owner with one of the master keys. */
   readonly unseal: (sealed: string, owner: string) => string
   /**
    * A key for one purpose, the same on every instance with this master key; it reveals nothing about the master key.
@@ -18,37 +24,107 @@ export interface Vault {
   readonly keyFor: (purpose: string) => string
   /** Identifies this master key without revealing it. */
   readonly fingerprint: string
+  /** The present master key's, and the other one's. */
+  readonly fingerprints: readonly string[]
+  /** With what every text begins that is sealed with the present master key. */
+  readonly version: string
+  /** The key by which secrets are looked up under the other master key: it is kept where they cannot be hashed anew. */
+  readonly otherLookupKey: string | undefined
+}
+
+/** The master keys of a process; 32 bytes each. */
+export interface MasterKeys {
+  readonly masterKey: Uint8Array
+  /** The one before while it is being replaced, or the one to come. */
+  readonly masterKeyPrevious?: Uint8Array | undefined
 }
 
 const algorithm = 'aes-256-gcm'
 const ivLength = 12
 const tagLength = 16
+const versionLength = 6
+/** No part of base64, so that a text without a version is told from one with it. */
+const versionEnd = ':'
 
-/** @param masterKey 32 bytes */
-export function createVault(masterKey: Uint8Array): Vault {
+export function createVault({ masterKey, masterKeyPrevious }: MasterKeys): Vault {
+  const present = deriveKeys(masterKey)
+  const other = masterKeyPrevious && deriveKeys(masterKeyPrevious)
+  return {
+    fingerprint: present.fingerprint,
+    fingerprints: [present.fingerprint, ...(other ? [other.fingerprint] : [])],
+    version: present.version,
+    keyFor: (purpose) => present.derive(purpose).toString('base64url'),
+    lookupOf: (secret) => hashBy(present.lookupKey, secret),
+    otherLookupOf: other && ((secret) => hashBy(other.lookupKey, secret)),
+    otherLookupKey: other?.lookupKey.toString('base64url'),
+    seal: (plain, owner) => present.version + sealBy(present.sealKey, plain, owner),
+    unseal(sealed, owner) {
+      const end = sealed.indexOf(versionEnd) + 1
+      const [version, text] = [sealed.slice(0, end), sealed.slice(end)]
+      if (version === present.version) return unsealBy(present.sealKey, text, owner)
+      if (other && version === other.version) return unsealBy(other.sealKey, text, owner)
+      if (version !== '') throw new Error('sealed with another master key')
+      // Written by a version that had one master key, which may be either of these.
+      return other
+        ? unsealByEither([present.sealKey, other.sealKey], text, owner)
+        : unsealBy(present.sealKey, text, owner)
+    },
+  }
+}
+
+/** The hashes under which a secret may be stored: under the present master key, and under the other one. */
+export function lookupsOf({ lookupOf, otherLookupOf }: Vault, secret: string): readonly string[] {
+  return otherLookupOf ? [lookupOf(secret), otherLookupOf(secret)] : [lookupOf(secret)]
+}
+
+/** The hash of a secret by a look-up key that was kept. */
+export function lookupBy(lookupKey: string, secret: string): string {
+  return hashBy(Buffer.from(lookupKey, 'base64url'), secret)
+}
+
+function deriveKeys(masterKey: Uint8Array) {
   if (masterKey.length !== 32) throw new RangeError('the master key must be 32 bytes')
   const derive = (purpose: string) =>
     Buffer.from(hkdfSync('sha256', masterKey, '', `tollgate ${purpose} v1`, 32))
-  const lookupKey = derive('lookup')
-  const sealKey = derive('seal')
+  const fingerprint = derive('fingerprint').toString('base64url').slice(0, 16)
   return {
-    fingerprint: derive('fingerprint').toString('base64url').slice(0, 16),
-    keyFor: (purpose) => derive(purpose).toString('base64url'),
-    lookupOf: (secret) => createHmac('sha256', lookupKey).update(secret).digest('base64url'),
-    seal(plain, owner) {
-      const iv = randomBytes(ivLength)
-      const cipher = createCipheriv(algorithm, sealKey, iv)
-      cipher.setAAD(Buffer.from(owner))
-      const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
-      return Buffer.concat([iv, body, cipher.getAuthTag()]).toString('base64')
-    },
-    unseal(sealed, owner) {
-      const bytes = Buffer.from(sealed, 'base64')
-      const decipher = createDecipheriv(algorithm, sealKey, bytes.subarray(0, ivLength))
-      decipher.setAAD(Buffer.from(owner))
-      decipher.setAuthTag(bytes.subarray(bytes.length - tagLength))
-      const body = bytes.subarray(ivLength, bytes.length - tagLength)
-      return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8')
-    },
+    derive,
+    fingerprint,
+    version: fingerprint.slice(0, versionLength) + versionEnd,
+    lookupKey: derive('lookup'),
+    sealKey: derive('seal'),
+  }
+}
+
+function hashBy(key: Uint8Array, secret: string): string {
+  return createHmac('sha256', key).update(secret).digest('base64url')
+}
+
+function sealBy(key: Uint8Array, plain: string, owner: string): string {
+  const iv = randomBytes(ivLength)
+  const cipher = createCipheriv(algorithm, key, iv)
+  cipher.setAAD(Buffer.from(owner))
+  const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+  return Buffer.concat([iv, body, cipher.getAuthTag()]).toString('base64')
+}
+
+function unsealBy(key: Uint8Array, sealed: string, owner: string): string {
+  const bytes = Buffer.from(sealed, 'base64')
+  const decipher = createDecipheriv(algorithm, key, bytes.subarray(0, ivLength))
+  decipher.setAAD(Buffer.from(owner))
+  decipher.setAuthTag(bytes.subarray(bytes.length - tagLength))
+  const body = bytes.subarray(ivLength, bytes.length - tagLength)
+  return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8')
+}
+
+function unsealByEither(
+  [first, second]: readonly [Uint8Array, Uint8Array],
+  sealed: string,
+  owner: string,
+): string {
+  try {
+    return unsealBy(first, sealed, owner)
+  } catch {
+    return unsealBy(second, sealed, owner)
   }
 }

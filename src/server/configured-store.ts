@@ -1,5 +1,6 @@
 import { keepMasterKey, looseKeyFile } from '#config/master-key.ts'
-import type { Config } from '#config/settings.ts'
+import { type Config, ConfigError } from '#config/settings.ts'
+import type { MasterKeys } from '#core/vault.ts'
 import { spelledOut } from '#lib/glob.ts'
 import { standInOf } from '#providers/passed-route.ts'
 import { explained } from '#storage/fault.ts'
@@ -13,12 +14,11 @@ export async function openConfiguredStore(
   instance: string,
   warn?: (sentence: string) => void,
 ): Promise<Store> {
-  const masterKey = masterKeyOf(config)
   const loose = looseKeyFile(config.masterKeyFile ?? masterKeyPathIn(config.dataDir))
   if (loose !== undefined) warn?.(loose)
   return openStore({
     database: databaseOf(config),
-    masterKey,
+    ...masterKeysOf(config),
     policy: {
       ...config.policy,
       modelNames: modelNamesIn(config),
@@ -38,6 +38,15 @@ function modelNamesIn({ upstreams, passThrough, promptModel }: Config): readonly
   return [...named, ...ofRoutes, ...(promptModel === undefined ? [] : [promptModel])]
 }
 
+/** Reads or creates the master key. Throws where the previous one is the same. */
+export function masterKeysOf(config: Config): MasterKeys {
+  const { masterKeyPrevious } = config
+  const masterKey = masterKeyOf(config)
+  if (masterKeyPrevious && Buffer.compare(masterKey, masterKeyPrevious) === 0)
+    throw new ConfigError('MASTER_KEY_PREVIOUS', 'is the same as the master key: set it to the one before')
+  return { masterKey, masterKeyPrevious }
+}
+
 function masterKeyOf({ masterKey, dataDir }: Config): Uint8Array {
   try {
     return masterKey ?? keepMasterKey(masterKeyPathIn(dataDir), databasePathIn(dataDir))
@@ -46,7 +55,7 @@ function masterKeyOf({ masterKey, dataDir }: Config): Uint8Array {
   }
 }
 
-function databaseOf({ databaseUrl: url, databaseDirectUrl: directUrl, dataDir }: Config) {
+export function databaseOf({ databaseUrl: url, databaseDirectUrl: directUrl, dataDir }: Config) {
   if (url === undefined) return { kind: 'sqlite' as const, path: databasePathIn(dataDir) }
   return { kind: 'postgres' as const, url, ...(directUrl !== undefined && { directUrl }) }
 }

@@ -1,18 +1,17 @@
 import type { PolicySettings } from '#core/policy-settings.ts'
+import type { MasterKeys } from '#core/vault.ts'
 import { openPostgresStore } from './postgres/open.ts'
 import { openSqliteStore } from './sqlite/open.ts'
 import type { Store } from './store.ts'
 
 /** Where the data is. */
-type DatabaseSettings =
+export type DatabaseSettings =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: string; readonly directUrl?: string }
 
 /** Which database, and what else the store needs. */
-export interface StoreSettings {
+export interface StoreSettings extends MasterKeys {
   readonly database: DatabaseSettings
-  /** 32 bytes. */
-  readonly masterKey: Uint8Array
   readonly policy: PolicySettings
   /** The name of this process in the ledger. */
   readonly instance: string

@@ -12,7 +12,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { createVault } from '#core/vault.ts'
+import { createVault, type MasterKeys } from '#core/vault.ts'
 import { migrations } from '#storage/schema/migrations/list.ts'
 import { assertNotMoved } from '#storage/sqlite/move/moved.ts'
 import type { CopyingProgress } from './backup.ts'
@@ -33,11 +33,10 @@ import { type Identity, identityOf } from './sqlite/identity.ts'
  * Replaces the embedded database by a backup. Everything that could be wrong with the backup is checked before any
  * file is touched. The old database is put aside and never removed.
  */
-export interface Restore {
+export interface Restore extends MasterKeys {
   readonly from: string
   /** The database's path. */
   readonly to: string
-  readonly masterKey: Uint8Array
   /** A folder for the old files; created when there are any. */
   readonly aside: string
   /** Other files that belong to the old database, which the restored one must not use. */
@@ -80,7 +79,7 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
   }
 
   /** What the backup says about itself, read before anything is done with it. */
-  function lookAt({ masterKey }: Restore): Identity {
+  function lookAt(keys: Restore): Identity {
     assertBackup(from, to)
     const db = openBackup(from)
     try {
@@ -91,7 +90,8 @@ export async function restoreBackup(restore: Restore): Promise<Restored> {
         throw new Error(
           `${from} has schema ${identity.schema}, this version knows ${newest}: restore it with the newer version`,
         )
-      if (identity.keyFingerprint !== createVault(masterKey).fingerprint)
+      const held = new Set(createVault(keys).fingerprints)
+      if (!identity.keyFingerprints.every((each) => held.has(each)))
         throw new Error(
           `${from} was made with another master key than this one: put that key into ${folder} or MASTER_KEY first, without it nothing in it can be read`,
         )

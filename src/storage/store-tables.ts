@@ -40,7 +40,7 @@ export function createTables(parts: TableParts) {
       ...createUserWriter(parts),
     },
     adminKeys: createAdminKeyTable(db, vault),
-    owners: createOwners(db, instance),
+    owners: createOwners(db, instance, vault.fingerprint),
     upkeep: { ...createUpkeepFinder(db, policy), ...createUpkeepWriter(upkeepDb, unreadMs) },
     corrections: createCorrectionTable(db),
     usage: createUsageReader(db, policy),

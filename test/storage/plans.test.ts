@@ -228,7 +228,7 @@ async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<
   const background = await openBackground(settings)
   const threads = new Map(Object.entries({ ...background, ...writer }))
   const db = new DatabaseSync(settings.path)
-  const [vault, policy] = [createVault(settings.masterKey), createPolicy(settings.policy)]
+  const [vault, policy] = [createVault(settings), createPolicy(settings.policy)]
   const ledger = createSqliteLedger(db, vault, policy, settings.instance)
   const tables = createTables({
     ...{ db: createKysely(db), many: createSqliteRows(db) },

@@ -29,7 +29,7 @@ const users = [
 
 /** The statements of the version before, and rows as it wrote them. */
 function statementsOf(masterKey: Uint8Array): string[] {
-  const vault = createVault(masterKey)
+  const vault = createVault({ masterKey })
   const made = users.flatMap(({ name, hold, reserved, used = '0', prompts = '0', open }) => {
     const id = `usr_${name}`
     const running = open ?? 1

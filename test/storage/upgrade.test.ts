@@ -23,7 +23,7 @@ function makeFirstVersion(path: string, masterKey: Uint8Array): void {
     'create table migrations (number bigint primary key, name text not null, applied_at bigint not null)',
   )
   db.exec("insert into migrations values (1, 'foundation', 0)")
-  const vault = createVault(masterKey)
+  const vault = createVault({ masterKey })
   db.prepare(
     `insert into users (id, lookup, sealed, shown, search, type, created_at, max_ips) values ('usr_1', ?, ?, '', '', 'normal', ?, 2)`,
   ).run(vault.lookupOf('ann'), vault.seal('ann', 'usr_1'), now)

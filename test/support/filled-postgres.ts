@@ -47,7 +47,7 @@ export async function fillPostgres(url: string, masterKey: Uint8Array, filling: 
 }
 
 async function fillUsers(client: pg.Client, masterKey: Uint8Array, { users, now }: Filling): Promise<void> {
-  const vault = createVault(masterKey)
+  const vault = createVault({ masterKey })
   for (let from = 0; from < users; from += usersAtOnce) {
     const numbers = Array.from({ length: Math.min(usersAtOnce, users - from) }, (_, index) => from + index)
     const lookups = numbers.map((number) => vault.lookupOf(`filled-${number}`))

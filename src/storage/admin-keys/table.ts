@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import { type AdminKey, isLiveKey } from '#core/admin-key.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { AdminKeyRow, Schema } from '#storage/schema/tables.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
@@ -10,7 +11,9 @@ import { toAdminKey, toListedKey } from './rows.ts'
 
 /** Admin keys are stored as keyed hashes only: a lost one is replaced, and can never be shown again. */
 export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
-  const hmacOf = (secret: string) => vault.lookupOf(`admin ${secret}`)
+  const hashed = (secret: string) => `admin ${secret}`
+  const hmacOf = (secret: string) => vault.lookupOf(hashed(secret))
+  const kept = createKeptLookups(vault)
 
   async function findRow(hmac: string, now: number): Promise<AdminKeyRow | undefined> {
     const keys = db.selectFrom('admin_keys').selectAll()
@@ -26,7 +29,8 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
   return {
     reads: {
       async findAdminKey(secret, now) {
-        const row = await findRow(hmacOf(secret), now)
+        let row = await findRow(hmacOf(secret), now)
+        if (!row) for (const hmac of await kept.olderOf(db, hashed(secret))) row ??= await findRow(hmac, now)
         const key = row && toAdminKey(row)
         return key && isLiveKey(key, now) ? key : undefined
       },

@@ -48,15 +48,18 @@ export interface EntryFault {
 /** A literal, so that the planner uses the partial indexes over open entries. */
 const isOpen = sql<boolean>`state = 'open'`
 
-/** @param instance this process, which is alive whatever the table says */
-export function createOwners(db: Kysely<Schema>, instance: string): Owners {
+/**
+ * @param instance this process, which is alive whatever the table says
+ * @param masterKey the fingerprint of the key with which it writes
+ */
+export function createOwners(db: Kysely<Schema>, instance: string, masterKey: string): Owners {
   const faults = new Map<string, unknown>()
 
   return {
     async outliveAll(now) {
       await addOwnersWithoutHeartbeat(db)
       await db.updateTable('instances').set({ seen_at: 0 }).where('id', '<>', instance).execute()
-      await beat(db, instance, now)
+      await beat(db, { instance, masterKey, now })
     },
 
     async leave() {
@@ -86,7 +89,7 @@ export function createOwners(db: Kysely<Schema>, instance: string): Owners {
     forgetDead: (seenBefore) => forget(db, dead(db, instance, seenBefore - rememberedMs)),
     reads: { openEntries: () => openEntriesOf(db, instance) },
     writes: {
-      beat: (now) => beat(db, instance, now),
+      beat: (now) => beat(db, { instance, masterKey, now }),
       renewLease: (requestId, leaseUntil) => renewLease(db, requestId, leaseUntil),
     },
   }
@@ -125,11 +128,18 @@ async function ownerless(
   return [...leased, ...left].map(({ id }) => id)
 }
 
-async function beat(db: Kysely<Schema>, instance: string, now: number): Promise<void> {
+async function beat(
+  db: Kysely<Schema>,
+  {
+    instance,
+    masterKey,
+    now,
+  }: { readonly instance: string; readonly masterKey: string; readonly now: number },
+): Promise<void> {
   await db
     .insertInto('instances')
-    .values({ id: instance, started_at: now, seen_at: now })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }))
+    .values({ id: instance, started_at: now, seen_at: now, master_key: masterKey })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now, master_key: masterKey }))
     .execute()
 }
 

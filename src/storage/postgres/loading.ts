@@ -35,6 +35,7 @@ export function createLoad(vault: Vault, policy: Policy): Load {
       ),
     )
     const wanted = [...new Set(lookups.values())]
+    const others = otherLookups(vault, lookups.keys())
     const ids = new Set([
       ...(await ownersOf(client, batch)),
       ...questions.flatMap(({ userId }) => userId ?? []),
@@ -44,30 +45,30 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     const nothing: Promise<readonly Values[]> = Promise.resolve([])
     const [, account, entries, counted] = await together([
       client.query(beginOn(client)),
-      accountsOf(client, [...strange], [...ids], places),
+      accountsOf(client, withOthers([...strange], others), [...ids], places),
       settlements.length > 0
         ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
         : nothing,
       events.length > 0 ? select(client, 'events', [arrayOf(events.map(({ eventId }) => eventId))]) : nothing,
     ])
-    const found = new Set(account.users.map((row) => text(row.at(-1))))
+    const found = new Set(account.users.map((row) => presentOf(text(row.at(-1)), others)))
     // A user who was removed and created again has another id.
     const changed = wanted.filter((lookup) => !strange.has(lookup) && !found.has(lookup))
-    const more = changed.length > 0 && (await accountsOf(client, changed, [], places))
+    const more = changed.length > 0 && (await accountsOf(client, withOthers(changed, others), [], places))
     const accounts = more ? [account, more] : [account]
     const users = accounts.flatMap((one) => one.users)
-    remember(users, changed)
+    remember(users, changed, others)
     return toLoaded({
-      ...{ users, entries, counted, lookups },
+      ...{ users, entries, counted, lookups, others },
       quotas: accounts.flatMap((one) => one.quotas),
       places: accounts.flatMap((one) => one.places),
     })
   }
 
-  function remember(users: readonly Values[], changed: readonly string[]): void {
+  function remember(users: readonly Values[], changed: readonly string[], others: Others): void {
     for (const lookup of changed) known.delete(lookup)
     if (known.size > knownMax) known.clear()
-    for (const row of users) known.set(text(row.at(-1)), text(row[0]))
+    for (const row of users) known.set(presentOf(text(row.at(-1)), others), text(row[0]))
   }
 
   return load
@@ -112,6 +113,26 @@ async function plausible(client: pg.Client, quotas: readonly Values[]): Promise<
 /** The users whose addresses are read: none, those with a limit of their own, or those whom any limit holds. */
 type Places = 'none' | 'ownLimit' | 'anyLimit'
 
+/** Hashes under the other master key, while one is being replaced, and those under the present one. */
+type Others = ReadonlyMap<string, string>
+const none: Others = new Map()
+
+function otherLookups({ lookupOf, otherLookupOf }: Vault, accessTokens: Iterable<string>): Others {
+  if (!otherLookupOf) return none
+  return new Map([...accessTokens].map((each) => [otherLookupOf(each), lookupOf(each)]))
+}
+
+/** The hash under the present master key of one that was read. */
+function presentOf(lookup: string, others: Others): string {
+  return others.get(lookup) ?? lookup
+}
+
+function withOthers(lookups: readonly string[], others: Others): readonly string[] {
+  if (others.size === 0) return lookups
+  const wanted = new Set(lookups)
+  return [...lookups, ...[...others].flatMap(([other, present]) => (wanted.has(present) ? [other] : []))]
+}
+
 interface Accounts {
   readonly users: readonly Values[]
   readonly quotas: readonly Values[]
@@ -132,6 +153,7 @@ function toLoaded(rows: {
   readonly counted: readonly Values[]
   readonly places: readonly Values[]
   readonly lookups: ReadonlyMap<string, string>
+  readonly others: Others
 }): Loaded {
   const quotas = Map.groupBy(rows.quotas, (row) => text(row[0]))
   const places = Map.groupBy(rows.places, (row) => text(row[0]))
@@ -145,7 +167,7 @@ function toLoaded(rows: {
     const id = text(row[0])
     const user = toLoadedUser(id, id, row, quotasOf(id), () => placesOf(id))
     users.set(id, user)
-    byLookup.set(text(row.at(-1)), user)
+    byLookup.set(presentOf(text(row.at(-1)), rows.others), user)
   }
   const entries = new Map<string, OpenEntry | 'closed'>(
     rows.entries.map((row) => [text(row[0]), toOpenEntry(text(row[0]), row.slice(1))]),

@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import type { Clock } from '#core/clock.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import type { Settlement } from '#core/settlement.ts'
-import { createVault } from '#core/vault.ts'
+import { createVault, type MasterKeys } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
 import type { Owners } from '#storage/ledger/owners.ts'
 import { announceUsers, hearOfUsers, userChannel } from '#storage/postgres/channel/announce.ts'
@@ -32,14 +32,13 @@ const askedMs = 5_000
 /** A load balancer needs an answer soon. */
 const checkMs = 2_000
 
-export interface PostgresSettings {
+export interface PostgresSettings extends MasterKeys {
   /** `postgres://user:password@host:port/database?sslmode=…` */
   readonly url: string
   /** The same database without the pooler, for what a pooler cannot do. */
   readonly directUrl?: string
   /** Receives a sentence for each thing that works less well than it should. */
   readonly warn?: (sentence: string) => void
-  readonly masterKey: Uint8Array
   readonly policy: PolicySettings
   readonly instance: string
   /** This machine's clock; the system's where absent. */
@@ -78,8 +77,8 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     throw explained(error)
   })
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pool.pool }) })
-  const vault = createVault(settings.masterKey)
-  await persisting(() => holdMasterKey(db, vault.fingerprint))
+  const vault = createVault(settings)
+  await persisting(() => holdMasterKey(db, vault))
   const policy = createPolicy(settings.policy)
   const upkeepDb = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) })
   const tables = createTables({

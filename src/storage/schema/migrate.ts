@@ -22,6 +22,16 @@ class NewerSchema extends Error {
   }
 }
 
+/** Throws where the schema is not that of this version, for work beside servers: only a server changes it. */
+export function refuseOtherSchema(found: number): void {
+  const newest = Math.max(...migrations.map((step) => step.number))
+  if (found > newest) throw new NewerSchema(found, newest)
+  if (found < newest)
+    throw new Error(
+      `the database has schema ${found}, this version needs ${newest}: start the server of this version first`,
+    )
+}
+
 /**
  * Brings the schema up to date: each missing migration is claimed and run in one transaction, so that instances
  * that start at once wait for each other and none is run twice or halfway.

@@ -124,6 +124,8 @@ interface InstanceRow {
   id: string
   started_at: number
   seen_at: number
+  /** The fingerprint of the master key with which it writes; null for an earlier version, and for what is dead. */
+  master_key: ColumnType<string | null, string | null | undefined, string | null>
 }
 
 /** The key and sums that all usage tables share. */

@@ -4,6 +4,11 @@ import type { Schema } from '#storage/schema/tables.ts'
 import { allNamed } from './rows.ts'
 
 const statementsKept = 256
+/**
+ * Every transaction writes. One that took the lock only with its first write would fail where another process has
+ * written since it first read.
+ */
+const beginWriting = 'begin immediate'
 
 /** SQLite has one writer at a time: row locks do not exist in its SQL, so they are left out. */
 class Compiler extends SqliteQueryCompiler {
@@ -38,7 +43,7 @@ export function createKysely(database: DatabaseSync): Kysely<Schema> {
       database: {
         close: () => database.close(),
         prepare(text) {
-          const statement = prepare(text)
+          const statement = prepare(text === 'begin' ? beginWriting : text)
           return {
             reader: statement.columns().length > 0,
             all: (values) => allNamed(statement, ...inputs(values)),

@@ -5,8 +5,8 @@ import { integer, text } from '#storage/schema/columns.ts'
 export interface Identity {
   /** The number of the last migration. */
   readonly schema: number
-  /** Identifies the master key that the database was made with. */
-  readonly keyFingerprint: string
+  /** Identify the master keys that are needed to read the database: two while one is being replaced. */
+  readonly keyFingerprints: readonly string[]
   /** The last heartbeat of an instance, epoch milliseconds; 0 without one. */
   readonly seenAt: number
 }
@@ -23,7 +23,7 @@ export function identityOf(db: DatabaseSync): Identity | undefined {
     : undefined
   return {
     schema: integer(db.prepare('select max(number) as number from migrations').get()?.number),
-    keyFingerprint: text(key.value),
+    keyFingerprints: text(key.value).split(' '),
     seenAt: seen?.at == null ? 0 : integer(seen.at),
   }
 }

@@ -48,7 +48,7 @@ export function createSqliteLedger(
   const open = new Map<string, OpenEntry>()
 
   const cached = createCachedUsers()
-  const lookups = createSecretMemo(vault.lookupOf)
+  const lookups = { lookups: createSecretMemo(vault.lookupOf), otherLookupOf: vault.otherLookupOf }
   let version: unknown
   /** Every request with an id below it stands in the table by user. */
   let below = ''

@@ -14,10 +14,17 @@ export interface Loaded {
   readonly users: () => Iterable<CachedUser>
 }
 
+/** The hashes by which users are found. */
+export interface Lookups {
+  readonly lookups: SecretMemo<string>
+  /** Under the other master key, while one is being replaced. */
+  readonly otherLookupOf: ((accessToken: string) => string) | undefined
+}
+
 /** Reads each row at most once a batch, when it is first asked for. A cached user is not read at all. */
 export function createState(
   sql: Statements,
-  lookups: SecretMemo<string>,
+  { lookups, otherLookupOf }: Lookups,
   open: ReadonlyMap<string, OpenEntry>,
   cached: CachedUsers,
 ): Loaded {
@@ -55,14 +62,24 @@ export function createState(
     return user
   }
 
+  function byLookup(lookup: string): LoadedUser | undefined {
+    const before = cached.byLookup(lookup)
+    return before ? again(before) : loaded(oneRow(sql.userByLookup, lookup))
+  }
+
+  /** Where no user has the access token under the present master key. */
+  function elsewhere(accessToken: string): LoadedUser | undefined {
+    return otherLookupOf && byLookup(otherLookupOf(accessToken))
+  }
+
   const state: LoadedState = {
     userOf(accessToken) {
       if (byAccessToken.has(accessToken)) return byAccessToken.get(accessToken)
       const lookup = lookups.of(accessToken)
-      const before = cached.byLookup(lookup)
-      const user = before ? again(before) : loaded(oneRow(sql.userByLookup, lookup))
+      const present = byLookup(lookup)
+      if (present) lookups.keep(accessToken, lookup)
+      const user = present ?? elsewhere(accessToken)
       byAccessToken.set(accessToken, user)
-      if (user) lookups.keep(accessToken, lookup)
       return user
     },
     userById(id) {

@@ -31,7 +31,7 @@ export function openMetering(
   lane: Lane,
   logDisk: Disk,
 ): SqliteMetering {
-  const vault = createVault(settings.masterKey)
+  const vault = createVault(settings)
   const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
 
   /** A backup or a shell may hold the lock for a moment. The batch waits for it, without blocking this thread. */

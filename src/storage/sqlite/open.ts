@@ -49,7 +49,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   const background = await openThread('background', settings)
   stopper.add(background.close)
   const reading = openConnection(settings.path, stopper, { readOnly: true })
-  const vault = createVault(settings.masterKey)
+  const vault = createVault(settings)
   const policy = createPolicy(settings.policy)
   const logDisk = openDisk(`${settings.path}-wal`)
   stopper.add(logDisk.close)

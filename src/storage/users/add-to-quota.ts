@@ -20,7 +20,7 @@ export async function addToQuota(
   { ref, addition: { family, units }, now, idempotencyKey }: Asked,
 ): Promise<QuotaAdded> {
   const { vault, editor } = writing
-  const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
+  const before = idempotencyKey && (await findAnswer(trx, writing, idempotencyKey, now))
   if (before?.kind === 'other') return { kind: 'conflict' }
   if (before) return { kind: 'added', user: before.user, repeated: true }
   const key = draftKeyOf(ref, vault)

@@ -3,6 +3,7 @@ import type { Policy } from '#core/admission.ts'
 import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsersWritten, UserWrite } from '#storage/store.ts'
@@ -15,6 +16,7 @@ import { viewed } from './rows.ts'
 export interface UserWriting {
   readonly many: ManyRows
   readonly vault: Vault
+  readonly kept: KeptLookups
   readonly policy: Policy
   readonly editor: DraftEditor
   /** The name of this process in the entries of adjustments. */

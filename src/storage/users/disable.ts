@@ -1,8 +1,8 @@
 import type { Transaction } from 'kysely'
 import type { UserRef } from '#core/user-ref.ts'
+import { lookupsOf } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserWriting } from './apply-writes.ts'
-import { draftKeyOf } from './draft-rows.ts'
 
 /** Disables a user and answers the id; undefined where the user does not exist. */
 export type DisableRow = (
@@ -24,7 +24,9 @@ export async function disableRow(
       ...(reason !== undefined && { disabled_reason: reason }),
       revision: e('revision', '+', 1),
     }))
-    .where('id' in ref ? 'id' : 'token_hmac', '=', draftKeyOf(ref, vault))
+    .where((e) =>
+      'id' in ref ? e('id', '=', ref.id) : e('token_hmac', 'in', lookupsOf(vault, ref.accessToken)),
+    )
     .returning('id')
     .executeTakeFirst()
   if (row) await announce?.(trx, [row.id])

@@ -55,7 +55,7 @@ export async function loadDrafts(
     const rows = await loading.many.query<StoredUser>(trx, text, some)
     if (rows.length > 0) await addDrafts(trx, loading, drafts, rows)
   }
-  const unique = [...new Set(keys)]
+  const unique = [...new Set([...keys, ...otherHmacs(loading, refs)])]
   if (unique.length <= lockedAtOnce && refs.every((ref) => !('id' in ref))) {
     await load(byTokenHmac, unique)
     return drafts
@@ -68,17 +68,24 @@ export async function loadDrafts(
 /** One statement takes its locks in order; for more users than this the ids have to be known first. */
 const lockedAtOnce = 1_000
 
+/** The look-up keys of references by access token under the other master key, while one is being replaced. */
+function otherHmacs({ vault: { otherLookupOf } }: DraftLoading, refs: readonly UserRef[]): readonly string[] {
+  if (!otherLookupOf) return []
+  return refs.flatMap((ref) => ('id' in ref ? [] : otherLookupOf(ref.accessToken)))
+}
+
 async function idsOf(
   trx: Transaction<Schema>,
-  { many }: DraftLoading,
+  loading: DraftLoading,
   refs: readonly UserRef[],
   keys: readonly string[],
 ): Promise<string[]> {
   const ids = new Set<string>()
-  const hmacs = new Set<string>()
+  const hmacs = new Set(otherHmacs(loading, refs))
   for (const [index, key] of keys.entries()) ('id' in (refs[index] ?? {}) ? ids : hmacs).add(key)
   for (const chunk of chunksOf([...hmacs]))
-    for (const { id } of await many.query<{ readonly id: string }>(trx, idsByTokenHmac, chunk)) ids.add(id)
+    for (const { id } of await loading.many.query<{ readonly id: string }>(trx, idsByTokenHmac, chunk))
+      ids.add(id)
   return [...ids]
 }
 
@@ -118,6 +125,8 @@ async function addDrafts(
     }
     drafts.set(row.id, draft)
     drafts.set(row.token_hmac, draft)
+    // A row under the other master key has the key of its reference as well.
+    if (vault.otherLookupOf) drafts.set(vault.lookupOf(draft.accessToken), draft)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { User } from '#core/user.ts'
 import type { Vault } from '#core/vault.ts'
+import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { IdempotencyKey } from '#storage/store.ts'
 
@@ -15,7 +16,7 @@ type EarlierAnswer = { readonly kind: 'same'; readonly user: User } | { readonly
 /** The answer kept under this key; `other` where the key was used for a different request. */
 export async function findAnswer(
   trx: Transaction<Schema>,
-  vault: Vault,
+  { vault, kept }: { readonly vault: Vault; readonly kept: KeptLookups },
   idempotencyKey: IdempotencyKey,
   now: number,
 ): Promise<EarlierAnswer | undefined> {
@@ -23,11 +24,12 @@ export async function findAnswer(
     .deleteFrom('answers')
     .where('created_at', '<=', now - keptForMs)
     .execute()
-  const id = vault.lookupOf(idempotencyKey.key)
-  const row = await trx.selectFrom('answers').selectAll().where('id', '=', id).executeTakeFirst()
+  const find = (id: string) => trx.selectFrom('answers').selectAll().where('id', '=', id).executeTakeFirst()
+  let row = await find(vault.lookupOf(idempotencyKey.key))
+  if (!row) for (const id of await kept.olderOf(trx, idempotencyKey.key)) row ??= await find(id)
   if (!row) return undefined
   if (row.fingerprint !== idempotencyKey.fingerprint) return { kind: 'other' }
-  const user: User & { quotas: [string, never][] } = JSON.parse(vault.unseal(row.answer_encrypted, id))
+  const user: User & { quotas: [string, never][] } = JSON.parse(vault.unseal(row.answer_encrypted, row.id))
   return { kind: 'same', user: { ...user, quotas: new Map(user.quotas) } }
 }
 

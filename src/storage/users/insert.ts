@@ -15,7 +15,7 @@ export async function insertUser(
   idempotencyKey: IdempotencyKey | undefined,
 ): Promise<UserCreated> {
   const { vault } = writing
-  const before = idempotencyKey && (await findAnswer(trx, vault, idempotencyKey, now))
+  const before = idempotencyKey && (await findAnswer(trx, writing, idempotencyKey, now))
   if (before?.kind === 'other') return { kind: 'conflict' }
   if (before) return { kind: 'created', user: before.user, repeated: true }
   const write = { ref: { accessToken: createAccessToken() }, edit }

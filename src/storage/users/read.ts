@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserCursor, UserPageRequest, UserSortField } from '#core/user-list.ts'
-import type { Vault } from '#core/vault.ts'
+import { lookupsOf, type Vault } from '#core/vault.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { isDamage, readEach } from '#storage/schema/columns.ts'
@@ -66,7 +66,7 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         const query = db.selectFrom('users').selectAll()
         const row = await ('id' in ref
           ? query.where('id', '=', ref.id)
-          : query.where('token_hmac', '=', vault.lookupOf(ref.accessToken))
+          : query.where('token_hmac', 'in', lookupsOf(vault, ref.accessToken))
         ).executeTakeFirst()
         return row && (await usersOf(db, many, [row], { vault, policy, now }))[0]
       },
@@ -93,11 +93,9 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
       },
 
       async knowsAccessToken(accessToken) {
-        const lookup = vault.lookupOf(accessToken)
-        return (
-          (await db.selectFrom('users').select('id').where('token_hmac', '=', lookup).executeTakeFirst()) !==
-          undefined
-        )
+        const query = db.selectFrom('users').select('id')
+        const known = query.where('token_hmac', 'in', lookupsOf(vault, accessToken))
+        return (await known.executeTakeFirst()) !== undefined
       },
     },
     long: {

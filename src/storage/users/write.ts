@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely'
+import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserStore } from '#storage/store.ts'
@@ -17,9 +18,15 @@ interface MoreWrites {
 }
 
 /** Writes users: each operation is one transaction, done completely or not at all. */
-export function createUserWriter(parts: Omit<UserWriting, 'editor'> & { readonly db: Kysely<Schema> }) {
+export function createUserWriter(
+  parts: Omit<UserWriting, 'editor' | 'kept'> & { readonly db: Kysely<Schema> },
+) {
   const { db } = parts
-  const writing: UserWriting = { ...parts, editor: createDraftEditor(parts.policy) }
+  const writing: UserWriting = {
+    ...parts,
+    kept: createKeptLookups(parts.vault),
+    editor: createDraftEditor(parts.policy),
+  }
   return {
     addressWrites: {
       writeUsers: (writes, now) =>

@@ -9,6 +9,7 @@ import { weights } from './0008-weights.ts'
 import { plainNames } from './0009-plain-names.ts'
 import { tags } from './0010-tags.ts'
 import { scopedKeys } from './0011-scoped-keys.ts'
+import { instanceKeys } from './0012-instance-keys.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   plainNames,
   tags,
   scopedKeys,
+  instanceKeys,
 ]

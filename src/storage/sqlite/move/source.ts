@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { createStopper } from '#lib/stopper.ts'
+import { keptLookupsName } from '#storage/keys/kept-lookups.ts'
 import type { Values } from '#storage/ledger/rows.ts'
 import { belowName } from '#storage/ledger/user-requests.ts'
 import { integer, text } from '#storage/schema/columns.ts'
@@ -77,9 +78,10 @@ function sourceOf(db: DatabaseSync, close: () => Promise<void>): MoveSource {
     .filter((name) => !ownTables.has(name) && !name.startsWith('sqlite_'))
     .map((name) => tableOf(name, rowsOf('select name, type, pk from pragma_table_info(?)', name)))
   const metadata = Object.fromEntries(
-    rowsOf('select name, value from facts where name in (?, ?)', 'master_key', belowName).map(
-      ([name, value]) => [text(name), text(value)],
-    ),
+    rowsOf(
+      'select name, value from facts where name in (?, ?, ?)',
+      ...['master_key', keptLookupsName, belowName],
+    ).map(([name, value]) => [text(name), text(value)]),
   )
   if (metadata.master_key === undefined) throw new Error('nothing was ever in this database')
   const moved = readNote(db, 'moved')

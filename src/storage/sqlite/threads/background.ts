@@ -27,7 +27,7 @@ interface CheckpointResult {
 export async function openBackground(settings: WriterSettings) {
   const db = new DatabaseSync(settings.path)
   db.exec('pragma synchronous = full; pragma busy_timeout = 10000; pragma wal_autocheckpoint = 0')
-  const [vault, policy] = [createVault(settings.masterKey), createPolicy(settings.policy)]
+  const [vault, policy] = [createVault(settings), createPolicy(settings.policy)]
   const tables = createTables({
     ...{ db: createKysely(db), many: createSqliteRows(db) },
     ...{ vault, policy, instance: settings.instance },

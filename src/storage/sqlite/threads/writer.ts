@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import type { Settlement } from '#core/settlement.ts'
-import { createVault } from '#core/vault.ts'
+import { createVault, type MasterKeys } from '#core/vault.ts'
 import type { EntryFault } from '#storage/ledger/owners.ts'
 import { namedMethods } from '#storage/methods.ts'
 import { integer } from '#storage/schema/columns.ts'
@@ -20,9 +20,8 @@ import { createTables } from '#storage/store-tables.ts'
  * thousand users stops no stream. A lane on the calling side lets only one of the two connections write at a time, so
  * that neither waits for a database lock.
  */
-export interface WriterSettings {
+export interface WriterSettings extends MasterKeys {
   readonly path: string
-  readonly masterKey: Uint8Array
   readonly policy: PolicySettings
   /** The name of this process in the entries that it opens. */
   readonly instance: string
@@ -55,9 +54,9 @@ export async function openWriter(settings: WriterSettings) {
   db.exec(`pragma journal_size_limit = ${fileBytes}`)
   await migrateSqlite(db)
   refuseMoved(db, settings.path)
-  const vault = createVault(settings.masterKey)
+  const vault = createVault(settings)
   const kysely = createKysely(db)
-  await holdMasterKey(kysely, vault.fingerprint)
+  await holdMasterKey(kysely, vault)
   const policy = createPolicy(settings.policy)
   const { instance } = settings
   const tables = createTables({ db: kysely, many: createSqliteRows(db), vault, policy, instance })

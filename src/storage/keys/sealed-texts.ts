@@ -1,0 +1,17 @@
+import type { Schema } from '#storage/schema/tables.ts'
+
+/**
+ * A column of texts that are sealed for the row's id. `hmac` is the column by which the sealed secret itself is found.
+ * A new column of this kind is a line here: otherwise it is unreadable after the master key was replaced.
+ */
+export interface SealedTexts {
+  readonly table: keyof Schema
+  readonly id: string
+  readonly sealed: string
+  readonly hmac?: string
+}
+
+export const sealedTexts: readonly SealedTexts[] = [
+  { table: 'users', id: 'id', sealed: 'token_encrypted', hmac: 'token_hmac' },
+  { table: 'answers', id: 'id', sealed: 'answer_encrypted' },
+]
