@@ -29,9 +29,7 @@ export function openLedger(
   const { batchMax = lanes > 1 ? 128 : 256, deadlineMs = deadlineMsDefault } = options
   const asks: Asking[] = []
   const events: Counting[] = []
-  /** The questions of the running batches; there are few, one for each lane. */
-  const underWay: (readonly Waiting[])[] = []
-
+  const underWay = createUnderWay()
   const running = createRunning(mayLose)
   const { schedule } = createLanes(lanes, {
     hasWork: () => asks.length > 0 || events.length > 0 || backlog.isDue(),
@@ -41,7 +39,7 @@ export function openLedger(
   const backlog = createBacklog(options.journal, schedule, options.onFailure)
   const booking = new Booking(store, clock, { options, running, backlog })
   const pace = createPace()
-  const deadlines = openDeadlines(deadlineMs, () => [asks, events, ...underWay])
+  const deadlines = openDeadlines(deadlineMs, () => [asks, events, ...underWay.lists])
 
   async function runOne(): Promise<void> {
     if (pace.isBusy()) await wait(gatherMs)
@@ -49,12 +47,7 @@ export function openLedger(
     const questions = sizeOf(part)
     if (questions === 0) return
     pace.took(questions)
-    underWay.push(part.asking, part.counting)
-    try {
-      await booking.book(part)
-    } finally {
-      for (const list of [part.asking, part.counting]) underWay.splice(underWay.indexOf(list), 1)
-    }
+    await underWay.during(part, () => booking.book(part))
   }
 
   function takePart(): Part {
@@ -97,6 +90,22 @@ export function openLedger(
       booking.close()
       deadlines.close()
       await backlog.close()
+    },
+  }
+}
+
+/** The questions of the running batches; there are few, one for each lane. */
+function createUnderWay() {
+  const lists: (readonly Waiting[])[] = []
+  return {
+    lists,
+    async during({ asking, counting }: Part, book: () => Promise<unknown>): Promise<void> {
+      lists.push(asking, counting)
+      try {
+        await book()
+      } finally {
+        for (const list of [asking, counting]) lists.splice(lists.indexOf(list), 1)
+      }
     },
   }
 }
