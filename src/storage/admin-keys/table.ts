@@ -83,32 +83,42 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
           return rotated
         }),
 
-      noteAdminKeyUse: (uses) =>
-        db.transaction().execute(async (trx) => {
-          // In one order, so that two processes do not wait for each other.
-          for (const { id, at } of uses.toSorted((one, other) => (one.id < other.id ? -1 : 1)))
-            await trx
-              .updateTable('admin_keys')
-              .set({ last_used_at: at })
-              .where('id', '=', id)
-              .where((e) => e.or([e('last_used_at', 'is', null), e('last_used_at', '<', at)]))
-              .execute()
-        }),
-
-      deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) =>
-        // One transaction looks and deletes, so that two deletions at once cannot remove the last two keys.
-        db.transaction().execute(async (trx) => {
-          const keys = await listKeys(trx, { areLocked: true })
-          const key = keys.find((each) => each.id === id)
-          if (!key) return 'unknown'
-          const others = keys.filter((each) => each !== key)
-          if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
-            return 'last'
-          await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
-          return 'deleted'
-        }),
+      noteAdminKeyUse: (uses) => noteUse(db, uses),
+      deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) => deleteKey(db, id, now, mayBeLast),
     },
   } satisfies MethodGroups<AdminKeyStore>
+}
+
+function noteUse(db: Kysely<Schema>, uses: Parameters<AdminKeyStore['noteAdminKeyUse']>[0]): Promise<void> {
+  return db.transaction().execute(async (trx) => {
+    // In one order, so that two processes do not wait for each other.
+    for (const { id, at } of uses.toSorted((one, other) => (one.id < other.id ? -1 : 1)))
+      await trx
+        .updateTable('admin_keys')
+        .set({ last_used_at: at })
+        .where('id', '=', id)
+        .where((e) => e.or([e('last_used_at', 'is', null), e('last_used_at', '<', at)]))
+        .execute()
+  })
+}
+
+/** Looks and deletes in one transaction, so that two deletions at once cannot remove the last two keys. */
+function deleteKey(
+  db: Kysely<Schema>,
+  id: string,
+  now: number,
+  mayBeLast: boolean,
+): ReturnType<AdminKeyStore['deleteAdminKey']> {
+  return db.transaction().execute(async (trx) => {
+    const keys = await listKeys(trx, { areLocked: true })
+    const key = keys.find((each) => each.id === id)
+    if (!key) return 'unknown'
+    const others = keys.filter((each) => each !== key)
+    if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
+      return 'last'
+    await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
+    return 'deleted'
+  })
 }
 
 async function listKeys(

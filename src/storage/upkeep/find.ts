@@ -62,82 +62,99 @@ const rowsAtOnce = 5000
 export function createUpkeepFinder(db: Kysely<Schema>, policy: Policy) {
   return {
     long: {
-      async findOldMinutes(before, after) {
-        // Two look-ups for each user, which skip all the minutes that are not old.
-        const { rows } = await sql<{ user_id: string; oldest_at: number }>`
-        with recursive heads (user_id) as (
-          select min(user_id) from usage_minutes where user_id > ${after}
-          union all
-          select (select min(user_id) from usage_minutes where user_id > heads.user_id)
-            from heads where heads.user_id is not null
-        ), next_ones as (select user_id from heads where user_id is not null limit ${sql.lit(usersAtOnce)})
-        select user_id, (select min(minute_at) from usage_minutes m where m.user_id = next_ones.user_id) as oldest_at
-          from next_ones`.execute(db)
-        const old = rows.filter((row) => row.oldest_at < before).map((row) => row.user_id)
-        const last = rows.length === usersAtOnce ? rows.at(-1) : undefined
-        return { items: await hoursOf(db, old, before), ...(last && { next: last.user_id }) }
-      },
-
-      async findExpiredUsers(expiredBefore, after) {
-        const rows = await db
-          .selectFrom('users')
-          .select(['id', 'expires_at', 'expiry_set_at', 'type'])
-          .where('expires_at', '<', expiredBefore)
-          .where(sql<boolean>`(expires_at, id) > (${after.expiresAt}, ${after.id})`)
-          .orderBy('expires_at')
-          .orderBy('id')
-          .limit(rowsAtOnce)
-          .execute()
-        const items = rows.map((row) => ({
-          id: row.id,
-          expiresAt: row.expires_at ?? 0,
-          setAt: row.expiry_set_at,
-          type: row.type,
-        }))
-        const last = items.length === rowsAtOnce ? items.at(-1) : undefined
-        return {
-          items: items
-            .filter(({ type, setAt }) => type === 'temporary' && (setAt ?? 0) < expiredBefore)
-            .map(({ id, expiresAt, setAt }) => ({ id, expiresAt, setAt })),
-          ...(last && { next: { id: last.id, expiresAt: last.expiresAt } }),
-        }
-      },
-
-      async findOldAddresses(now, after) {
-        // Each user by its own look-up: a join would also read all users before this piece.
-        const rows = await db
-          .selectFrom('addresses')
-          .select((e) => [
-            'user_id',
-            'address',
-            'last_seen_at',
-            e
-              .selectFrom('users')
-              .select('ip_window_days')
-              .whereRef('users.id', '=', 'addresses.user_id')
-              .as('ip_window_days'),
-          ])
-          .where(sql<boolean>`(user_id, address) > (${after.userId}, ${after.address})`)
-          .orderBy('user_id')
-          .orderBy('address')
-          .limit(rowsAtOnce)
-          .execute()
-        const items = rows.map((row) => {
-          const days = row.ip_window_days ?? policy.defaults.ipWindowDays ?? UNLIMITED
-          const since = days === UNLIMITED ? Number.NEGATIVE_INFINITY : now - days * dayMs
-          const isOld = row.last_seen_at < since
-          return { userId: row.user_id, address: row.address, lastSeenAt: row.last_seen_at, isOld }
-        })
-        const last = items.length === rowsAtOnce ? items.at(-1) : undefined
-        return {
-          items: items
-            .filter(({ isOld }) => isOld)
-            .map(({ userId, address, lastSeenAt }) => ({ userId, address, lastSeenAt })),
-          ...(last && { next: { userId: last.userId, address: last.address } }),
-        }
-      },
+      findOldMinutes: (before, after) => findOldMinutes(db, before, after),
+      findExpiredUsers: (expiredBefore, after) => findExpiredUsers(db, expiredBefore, after),
+      findOldAddresses: (now, after) => findOldAddresses(db, policy, now, after),
     },
   } satisfies MethodGroups<UpkeepFinder>
+}
+
+async function findOldMinutes(
+  db: Kysely<Schema>,
+  before: number,
+  after: string,
+): Promise<Found<OldMinutes, string>> {
+  // Two look-ups for each user, which skip all the minutes that are not old.
+  const { rows } = await sql<{ user_id: string; oldest_at: number }>`
+  with recursive heads (user_id) as (
+    select min(user_id) from usage_minutes where user_id > ${after}
+    union all
+    select (select min(user_id) from usage_minutes where user_id > heads.user_id)
+      from heads where heads.user_id is not null
+  ), next_ones as (select user_id from heads where user_id is not null limit ${sql.lit(usersAtOnce)})
+  select user_id, (select min(minute_at) from usage_minutes m where m.user_id = next_ones.user_id) as oldest_at
+    from next_ones`.execute(db)
+  const old = rows.filter((row) => row.oldest_at < before).map((row) => row.user_id)
+  const last = rows.length === usersAtOnce ? rows.at(-1) : undefined
+  return { items: await hoursOf(db, old, before), ...(last && { next: last.user_id }) }
+}
+
+async function findExpiredUsers(
+  db: Kysely<Schema>,
+  expiredBefore: number,
+  after: ExpiryKey,
+): Promise<Found<ExpiredUser, ExpiryKey>> {
+  const rows = await db
+    .selectFrom('users')
+    .select(['id', 'expires_at', 'expiry_set_at', 'type'])
+    .where('expires_at', '<', expiredBefore)
+    .where(sql<boolean>`(expires_at, id) > (${after.expiresAt}, ${after.id})`)
+    .orderBy('expires_at')
+    .orderBy('id')
+    .limit(rowsAtOnce)
+    .execute()
+  const items = rows.map((row) => ({
+    id: row.id,
+    expiresAt: row.expires_at ?? 0,
+    setAt: row.expiry_set_at,
+    type: row.type,
+  }))
+  const last = items.length === rowsAtOnce ? items.at(-1) : undefined
+  return {
+    items: items
+      .filter(({ type, setAt }) => type === 'temporary' && (setAt ?? 0) < expiredBefore)
+      .map(({ id, expiresAt, setAt }) => ({ id, expiresAt, setAt })),
+    ...(last && { next: { id: last.id, expiresAt: last.expiresAt } }),
+  }
+}
+
+async function findOldAddresses(
+  db: Kysely<Schema>,
+  policy: Policy,
+  now: number,
+  after: AddressKey,
+): Promise<Found<OldAddress, AddressKey>> {
+  // Each user by its own look-up: a join would also read all users before this piece.
+  const rows = await db
+    .selectFrom('addresses')
+    .select((e) => [
+      'user_id',
+      'address',
+      'last_seen_at',
+      e
+        .selectFrom('users')
+        .select('ip_window_days')
+        .whereRef('users.id', '=', 'addresses.user_id')
+        .as('ip_window_days'),
+    ])
+    .where(sql<boolean>`(user_id, address) > (${after.userId}, ${after.address})`)
+    .orderBy('user_id')
+    .orderBy('address')
+    .limit(rowsAtOnce)
+    .execute()
+  const items = rows.map((row) => {
+    const days = row.ip_window_days ?? policy.defaults.ipWindowDays ?? UNLIMITED
+    const since = days === UNLIMITED ? Number.NEGATIVE_INFINITY : now - days * dayMs
+    const isOld = row.last_seen_at < since
+    return { userId: row.user_id, address: row.address, lastSeenAt: row.last_seen_at, isOld }
+  })
+  const last = items.length === rowsAtOnce ? items.at(-1) : undefined
+  return {
+    items: items
+      .filter(({ isOld }) => isOld)
+      .map(({ userId, address, lastSeenAt }) => ({ userId, address, lastSeenAt })),
+    ...(last && { next: { userId: last.userId, address: last.address } }),
+  }
 }
 
 async function hoursOf(
