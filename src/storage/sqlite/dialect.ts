@@ -1,5 +1,12 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
-import { Kysely, type SelectModifierNode, SqliteDialect, SqliteQueryCompiler } from 'kysely'
+import {
+  Kysely,
+  type SelectModifierNode,
+  SqliteDialect,
+  type SqliteDialectConfig,
+  SqliteDriver,
+  SqliteQueryCompiler,
+} from 'kysely'
 import type { Schema } from '#storage/schema/tables.ts'
 import { allNamed } from './rows.ts'
 
@@ -17,7 +24,46 @@ class Compiler extends SqliteQueryCompiler {
   }
 }
 
+/** Within a transaction that is open already, a transaction is a savepoint of it. */
+class Driver extends SqliteDriver {
+  readonly #database: DatabaseSync
+  #isInner = false
+
+  constructor(config: SqliteDialectConfig, database: DatabaseSync) {
+    super(config)
+    this.#database = database
+  }
+
+  override async beginTransaction(): Promise<void> {
+    this.#isInner = this.#database.isTransaction
+    this.#database.exec(this.#isInner ? 'savepoint inner_one' : beginWriting)
+  }
+
+  override async commitTransaction(): Promise<void> {
+    this.#database.exec(this.#isInner ? 'release inner_one' : 'commit')
+  }
+
+  override async rollbackTransaction(): Promise<void> {
+    // A full disk ends a transaction by itself.
+    if (!this.#database.isTransaction) return
+    this.#database.exec(this.#isInner ? 'rollback to inner_one; release inner_one' : 'rollback')
+  }
+}
+
 class Dialect extends SqliteDialect {
+  readonly #config: SqliteDialectConfig
+  readonly #database: DatabaseSync
+
+  constructor(config: SqliteDialectConfig, database: DatabaseSync) {
+    super(config)
+    this.#config = config
+    this.#database = database
+  }
+
+  override createDriver(): Driver {
+    return new Driver(this.#config, this.#database)
+  }
+
   override createQueryCompiler(): SqliteQueryCompiler {
     return new Compiler()
   }
@@ -39,20 +85,23 @@ export function createKysely(database: DatabaseSync): Kysely<Schema> {
     return made
   }
   return new Kysely<Schema>({
-    dialect: new Dialect({
-      database: {
-        close: () => database.close(),
-        prepare(text) {
-          const statement = prepare(text === 'begin' ? beginWriting : text)
-          return {
-            reader: statement.columns().length > 0,
-            all: (values) => allNamed(statement, ...inputs(values)),
-            run: (values) => statement.run(...inputs(values)),
-            iterate: (values) => statement.iterate(...inputs(values)),
-          }
+    dialect: new Dialect(
+      {
+        database: {
+          close: () => database.close(),
+          prepare(text) {
+            const statement = prepare(text)
+            return {
+              reader: statement.columns().length > 0,
+              all: (values) => allNamed(statement, ...inputs(values)),
+              run: (values) => statement.run(...inputs(values)),
+              iterate: (values) => statement.iterate(...inputs(values)),
+            }
+          },
         },
       },
-    }),
+      database,
+    ),
   })
 }
 

@@ -18,6 +18,7 @@ import { holdFile } from './hold.ts'
 import { createLogBytes, fileBytes, keepLog } from './log.ts'
 import { createSqliteRows } from './many-rows.ts'
 import { openMetering } from './metering.ts'
+import { createSharedWrites } from './shared-writes.ts'
 
 /**
  * SQLite as the store of one process. Metering writes on this thread, in batches of microseconds that are synced to
@@ -63,6 +64,9 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
   })
   const metering = openMetering(own, settings, lane, logDisk)
   stopper.add(close)
+  // Addresses are forgotten within the same turn of the lane: the next batch then writes a removed one again when a
+  // request comes from it.
+  const write = createSharedWrites(lane, writer, metering.forgetAddresses)
   const tables = createTables({
     ...{ db: createKysely(reading), many: createSqliteRows(reading) },
     ...{ vault, policy, instance: settings.instance },
@@ -74,11 +78,8 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
       case 'long':
         return (...args) => background.call(name, args)
       case 'writes':
-        return (...args) => lane.run(() => writer.call(name, args))
       case 'addressWrites':
-        // Cleared within the same turn of the lane: the next batch then writes a removed address again when a request
-        // comes from it.
-        return (...args) => lane.run(() => writer.call(name, args).finally(metering.forgetAddresses))
+        return (...args) => write({ name, args, isOfAddresses: kind === 'addressWrites' })
     }
   })
   return {

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
-import { StoreFault, StoreUnavailable } from '#storage/store.ts'
+import { StoreUnavailable } from '#storage/store.ts'
 import type { BackgroundWork } from './background.ts'
+import { failureHeard } from './failure-sent.ts'
 import type { WorkDone, WorkerSettings, WorkOrder } from './worker.ts'
 import type { WriterSettings, WriterWork } from './writer.ts'
 
@@ -50,11 +51,9 @@ export async function openThread<Kind extends keyof Kinds>(
   worker.on('message', (done: WorkDone) => {
     const caller = waiting.get(done.id)
     waiting.delete(done.id)
-    if (done.kind === 'failed' && done.error instanceof Error && done.errcode !== undefined)
-      Object.assign(done.error, { errcode: done.errcode })
-    if (done.kind === 'done') caller?.resolve(done.value as never)
-    else if (done.id === 0) caller?.reject(done.error)
-    else caller?.reject(done.isFault ? new StoreFault(done.error) : new StoreUnavailable(done.error))
+    if (done.kind === 'done') return caller?.resolve(done.value as never)
+    const failure = failureHeard(done)
+    caller?.reject(done.id === 0 ? done.error : failure)
   })
 
   await new Promise<unknown>((resolve, reject) => waiting.set(0, { resolve, reject }))

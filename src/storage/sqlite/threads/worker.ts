@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { isFault } from '#storage/sqlite/failure.ts'
 import { openBackground } from './background.ts'
+import { failureSent, type WorkFailure } from './failure-sent.ts'
 import { openWriter, type WriterSettings } from './writer.ts'
 
 /** One piece of work for a thread, which does them in the order of arrival. */
@@ -12,14 +12,7 @@ export interface WorkOrder {
 
 export type WorkDone =
   | { readonly id: number; readonly kind: 'done'; readonly value: unknown }
-  /** A message to another thread keeps only the standard fields of an error, so the codes are sent beside it. */
-  | {
-      readonly id: number
-      readonly kind: 'failed'
-      readonly error: unknown
-      readonly errcode: unknown
-      readonly isFault: boolean
-    }
+  | (WorkFailure & { readonly id: number })
 
 export interface WorkerSettings {
   readonly work: 'writer' | 'background'
@@ -29,8 +22,7 @@ export interface WorkerSettings {
 type Work = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>
 
 function failed(id: number, error: unknown): WorkDone {
-  const errcode = error instanceof Error && 'errcode' in error ? error.errcode : undefined
-  return { id, kind: 'failed', error, errcode, isFault: isFault(error) }
+  return { id, ...failureSent(error) }
 }
 
 /** Order 0 is opening the database; its answer is sent first. */

@@ -14,6 +14,7 @@ import { createSqliteRows } from '#storage/sqlite/many-rows.ts'
 import { migrateSqlite } from '#storage/sqlite/migrate.ts'
 import { refuseMoved } from '#storage/sqlite/move/moved.ts'
 import { createTables } from '#storage/store-tables.ts'
+import { runTogether, type WriteAnswer, type WriteCall } from './together.ts'
 
 /**
  * The writes of the control plane. They have a connection and a thread of their own, so that a transaction over ten
@@ -39,6 +40,8 @@ export interface WriterWork {
   readonly emptyLog: () => Promise<boolean>
   /** Truncates the file of a log that has restarted. */
   readonly cutLog: () => Promise<void>
+  /** Runs writes of the tables in one transaction; the answers are in the order of the calls. */
+  readonly together: (calls: readonly WriteCall[]) => Promise<readonly WriteAnswer[]>
   readonly close: () => Promise<void>
 }
 
@@ -60,6 +63,7 @@ export async function openWriter(settings: WriterSettings) {
   const policy = createPolicy(settings.policy)
   const { instance } = settings
   const tables = createTables({ db: kysely, many: createSqliteRows(db), vault, policy, instance })
+  const methods = namedMethods(tables, ['writes', 'addressWrites'])
   const { owners } = tables
   const ledger = createSqliteLedger(db, vault, policy, instance)
   await owners.outliveAll(Date.now())
@@ -89,7 +93,8 @@ export async function openWriter(settings: WriterSettings) {
       const version = integer(db.prepare('pragma user_version').get()?.user_version)
       db.exec(`pragma user_version = ${version}`)
     },
+    together: (calls) => runTogether(db, methods, calls),
     close: async () => db.close(),
   }
-  return { ...namedMethods(tables, ['writes', 'addressWrites']), ...work }
+  return { ...methods, ...work }
 }

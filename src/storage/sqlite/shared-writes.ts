@@ -1,0 +1,84 @@
+import type { Lane } from '#lib/lane.ts'
+import { failureHeard } from '#storage/sqlite/threads/failure-sent.ts'
+import type { Thread } from '#storage/sqlite/threads/thread.ts'
+import type { WriteAnswer, WriteCall } from '#storage/sqlite/threads/together.ts'
+import type { WriterWork } from '#storage/sqlite/threads/writer.ts'
+
+interface AskedWrite extends WriteCall {
+  /** It may remove addresses, which the ledger remembers as written. */
+  readonly isOfAddresses: boolean
+}
+
+/** Runs a write of the control plane. */
+export type SharedWrites = (write: AskedWrite) => Promise<unknown>
+
+interface Waiting extends AskedWrite {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** So few that an admission never waits long for its turn of the lane. */
+const togetherMax = 64
+
+/**
+ * Writes that come while the lane is busy are handed to the writer together. They share a turn of the lane, a
+ * transaction and a sync; each has a savepoint, so that one that is refused or fails leaves the others alone. Every one
+ * is answered after the commit. A write that comes alone goes at once.
+ *
+ * @param forgetAddresses called within the turn of a write that may remove some
+ */
+export function createSharedWrites(
+  lane: Lane,
+  writer: Pick<Thread<WriterWork>, 'call' | 'run'>,
+  forgetAddresses: () => void,
+): SharedWrites {
+  const waiting: Waiting[] = []
+  let isPlanned = false
+
+  function plan(): void {
+    if (isPlanned || waiting.length === 0) return
+    isPlanned = true
+    void lane.run(turn)
+  }
+
+  async function turn(): Promise<void> {
+    const those = waiting.splice(0, togetherMax)
+    isPlanned = false
+    // What comes from now on takes the next turn.
+    plan()
+    const answer = await run(those)
+    if (those.some(({ isOfAddresses }) => isOfAddresses)) forgetAddresses()
+    answer()
+  }
+
+  /** Returns what answers the callers. */
+  async function run(those: readonly Waiting[]): Promise<() => void> {
+    try {
+      const answers = await answersOf(those)
+      return () => {
+        for (const [index, { resolve, reject }] of those.entries()) {
+          const answer = answers[index]
+          if (answer?.kind === 'done') resolve(answer.value)
+          else if (answer) reject(failureHeard(answer))
+        }
+      }
+    } catch (error) {
+      return () => {
+        for (const { reject } of those) reject(error)
+      }
+    }
+  }
+
+  async function answersOf(those: readonly Waiting[]): Promise<readonly WriteAnswer[]> {
+    const calls = those.map(({ name, args }) => ({ name, args }))
+    const [only] = calls
+    if (only && calls.length === 1) return [{ kind: 'done', value: await writer.call(only.name, only.args) }]
+    return writer.run('together', calls)
+  }
+
+  return (write) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ ...write, resolve, reject })
+      plan()
+    })
+}
