@@ -75,7 +75,9 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
   const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
   const success = {
     description: answer.description,
-    content: { 'application/json': { schema: answer.schema } },
+    content: Object.fromEntries(
+      (answer.types ?? ['application/json']).map((type) => [type, { schema: answer.schema }]),
+    ),
     ...(headers && { headers }),
   }
   return {

@@ -10,7 +10,13 @@ export interface Operation extends Pick<RouteConfig, 'summary' | 'description' |
   readonly need: Need
   /** The heading under which it is listed; users by default. */
   readonly tag?: string
-  readonly answer: { readonly description: string; readonly schema: z.ZodType; readonly hasEtag?: boolean }
+  readonly answer: {
+    readonly description: string
+    readonly schema: z.ZodType
+    readonly hasEtag?: boolean
+    /** Its media types; JSON by default. */
+    readonly types?: readonly string[]
+  }
   /** Its own refusals, beside those of every operation. */
   readonly refusals: readonly ErrorCode[]
   readonly handle: (c: AdminContext, parts: AdminParts) => Promise<Answer>

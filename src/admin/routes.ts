@@ -9,6 +9,8 @@ import { resetQuota } from '#admin/quotas/reset.ts'
 import { resetQuotas } from '#admin/quotas/reset-all.ts'
 import { createQuotaWire } from '#admin/quotas/wire.ts'
 import { listRequests } from '#admin/requests/list.ts'
+import { exportUsers } from '#admin/transfer/export.ts'
+import { importUsers } from '#admin/transfer/import.ts'
 import { readUsage } from '#admin/usage/read.ts'
 import { readUserUsage } from '#admin/usage/read-user.ts'
 import { createUser } from '#admin/users/create.ts'
@@ -45,6 +47,8 @@ export function createAdminRoutes({
     { operationId: 'getUsers', method: 'get', path: '/admin/users', ...listUsers(users) },
     { operationId: 'createUser', method: 'post', path: '/admin/users', ...createUser(users) },
     { operationId: 'bulkUpsertUsers', method: 'put', path: '/admin/users', ...writeUsers(users) },
+    { operationId: 'exportUsers', method: 'get', path: '/admin/users/export', ...exportUsers(users) },
+    { operationId: 'importUsers', method: 'post', path: '/admin/users/import', ...importUsers(users) },
     { operationId: 'getUser', method: 'get', path: user, ...readUser(users) },
     { operationId: 'upsertUser', method: 'put', path: user, ...writeUser(users) },
     { operationId: 'disableUser', method: 'delete', path: user, ...disableUser(users) },

@@ -89,6 +89,23 @@ export interface UserWrite {
   readonly edit: UserEdit
   /** Refuse unless the user has this revision (`If-Match`); 'any' requires only that the user exists. */
   readonly expectedRevision?: number | 'any'
+  /** The id of the user if the write creates one; absent: a fresh one. No other user may have it. */
+  readonly newId?: string
+}
+
+/** A user that an import is about to write. */
+export interface SoughtUser {
+  readonly accessToken: string
+  readonly id?: string
+}
+
+export interface FoundUser {
+  /** The user with the access token. */
+  readonly user?: User
+  /** The row of that user cannot be read. */
+  readonly isDamaged?: true
+  /** The id, where a user has it: this one or another. */
+  readonly idOwner?: string
 }
 
 export type UsersWritten =
@@ -131,6 +148,8 @@ export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
   /** What blocks these users, of whom there may be thousands; deleted users are left out. */
   readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
+  /** For each access token its user, and whether the id beside it is taken; a few hundred at once. */
+  readonly findUsers: (sought: readonly SoughtUser[], now: number) => Promise<readonly FoundUser[]>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>

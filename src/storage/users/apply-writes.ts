@@ -81,7 +81,7 @@ async function applyWrite(
   const edited = editProfile(known?.profile, edit, now)
   if (edited.kind === 'invalid') return { kind: 'invalid', index, issues: edited.issues }
   const { profile } = edited
-  const draft = known ?? newDraft(ref, key, profile, vault, now)
+  const draft = known ?? newDraft(write, key, profile, vault, now)
   drafts.set(key, draft)
   drafts.set(draft.id, draft)
   if (known)

@@ -9,6 +9,7 @@ import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { inserts, updates, type Value } from '#storage/schema/write.ts'
+import type { UserWrite } from '#storage/store.ts'
 import type { Draft } from './draft.ts'
 import { saveFoundBy } from './found-by.ts'
 import { readUserParts } from './parts.ts'
@@ -136,13 +137,12 @@ async function addDrafts(
  * @param tokenHmac the look-up key of the reference's access token
  */
 export function newDraft(
-  ref: UserRef,
+  { ref, newId: id = createUserId(now) }: Pick<UserWrite, 'ref' | 'newId'>,
   tokenHmac: string,
   profile: UserProfile,
   vault: Vault,
   now: number,
 ): Draft {
-  const id = createUserId(now)
   const accessToken = 'accessToken' in ref ? ref.accessToken : createAccessToken()
   return {
     id,

@@ -4,10 +4,11 @@ import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserCursor, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
+import { chunksOf } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { UsageReset, UserStore } from '#storage/store.ts'
+import type { FoundUser, UsageReset, UserStore } from '#storage/store.ts'
 import { filtered, type UserQuery } from './filter.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
@@ -99,6 +100,24 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
       },
     },
     long: {
+      async findUsers(sought, now) {
+        const hmacs = sought.map(({ accessToken }) => vault.lookupOf(accessToken))
+        const ids = sought.flatMap(({ id }) => id ?? [])
+        const rows: StoredUser[] = []
+        for (const some of chunksOf(hmacs, usersAtOnce))
+          rows.push(...(await db.selectFrom('users').selectAll().where('token_hmac', 'in', some).execute()))
+        const taken = new Set<string>()
+        for (const some of chunksOf(ids, usersAtOnce))
+          for (const { id } of await db.selectFrom('users').select('id').where('id', 'in', some).execute())
+            taken.add(id)
+        const readRow = await readerOf(db, rows, { vault, policy, now })
+        const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
+        return sought.map(({ id }, index) => ({
+          ...found.get(hmacs[index] ?? ''),
+          ...(id !== undefined && taken.has(id) && { idOwner: id }),
+        }))
+      },
+
       async listUsers(request) {
         const rows = await readPage(db, policy, request)
         const { users, unreadable } = await readable(rows.slice(0, request.limit), request.now)
@@ -120,6 +139,18 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
     },
   } satisfies MethodGroups<UserStore & MoreReads>
 }
+
+function foundUser(row: StoredUser, read: (row: StoredUser) => User): FoundUser {
+  try {
+    return { user: read(row) }
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return { isDamaged: true }
+  }
+}
+
+/** The largest number of users in one statement: databases limit the number of parameters. */
+const usersAtOnce = 500
 
 /**
  * Reads one row more than asked for, to know whether a page follows. Users without the field that is sorted by stand

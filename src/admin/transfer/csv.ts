@@ -1,0 +1,141 @@
+import { stringify } from 'csv-stringify/sync'
+import { type LimitRow, limitRows } from '#core/limits.ts'
+import type { Cell } from './records.ts'
+
+/**
+ * Users as rows of a table and back. A spreadsheet evaluates a cell that begins with one of a few characters as a
+ * formula: such a text gets a leading apostrophe, which is taken off again. An empty cell stands for an absent field; an
+ * empty text is quoted.
+ */
+type Kind = 'text' | 'number' | 'time' | 'json' | 'tags'
+
+const limitKinds: Readonly<Record<LimitRow['kind'], Kind>> = {
+  count: 'number',
+  days: 'number',
+  networks: 'json',
+  models: 'json',
+  choice: 'text',
+}
+
+const maps = ['tokenLimits', 'tokenCounts'] as const
+
+/** The columns in their order, by name. */
+export function columnsOf(familyNames: readonly string[]): ReadonlyMap<string, Kind> {
+  const ofFamilies = maps.flatMap((map) =>
+    familyNames.map((family) => [`${map}.${family}`, 'number'] as const),
+  )
+  return new Map<string, Kind>([
+    ...(['token', 'id', 'nickname', 'type'] as const).map((name) => [name, 'text'] as const),
+    ['tags', 'tags'],
+    ['promptCount', 'number'],
+    ...ofFamilies,
+    ...(['createdAt', 'lastUsedAt', 'disabledAt'] as const).map((name) => [name, 'time'] as const),
+    ['disabledReason', 'text'],
+    ['expiresAt', 'time'],
+    ...limitRows.map(([name, { kind }]) => [name, limitKinds[kind]] as const),
+    ['ip', 'json'],
+    ['adminNote', 'text'],
+    ['meta', 'json'],
+  ])
+}
+
+type Columns = ReturnType<typeof columnsOf>
+type Members = Readonly<Record<string, unknown>>
+
+/** Rows as they stand in the file, each with its line end. */
+export function toRows(rows: readonly (readonly unknown[])[]): string {
+  return stringify(
+    rows.map((row) => row.map((value) => value)),
+    {
+      record_delimiter: '\r\n',
+      quoted_match: /[\r\n]/,
+      cast: { string: (text) => (text === '' ? { value: text, quoted_empty: true } : text) },
+    },
+  )
+}
+
+export function toCells(user: Members, columns: Columns): readonly unknown[] {
+  return [...columns].map(([name, kind]) => {
+    const value = memberOf(user, name)
+    if (value === undefined) return undefined
+    if (kind === 'tags') return Array.isArray(value) ? guarded(value.join(',')) : undefined
+    if (kind === 'json') return JSON.stringify(value)
+    return typeof value === 'string' ? guarded(value) : value
+  })
+}
+
+/** The object that a row describes; with `isClearing` an empty cell is null, which clears a field. */
+export function fromCells(
+  cells: readonly Cell[],
+  head: readonly (readonly [name: string, kind: Kind | undefined])[],
+  isClearing: boolean,
+): Record<string, unknown> {
+  const members = new Map<string, unknown>()
+  for (const [index, [name, kind]] of head.entries()) {
+    const cell = cells[index]
+    if (cell === undefined && !(isClearing && mayBeCleared(name))) continue
+    put(members, name, cell === undefined ? null : toValue(cell, kind))
+  }
+  return Object.fromEntries(members)
+}
+
+/** The columns of a head line: those that are not known have no kind. */
+export function toHead(
+  cells: readonly Cell[],
+  columns: Columns,
+): readonly (readonly [string, Kind | undefined])[] {
+  return cells.map((cell = '') => [cell.trim(), columns.get(cell.trim())])
+}
+
+function mayBeCleared(name: string): boolean {
+  const fixed = ['token', 'id', 'type', 'promptCount', 'createdAt']
+  return !fixed.includes(name) && !name.startsWith('tokenCounts.')
+}
+
+function toValue(cell: string, kind: Kind | undefined): unknown {
+  switch (kind) {
+    case 'number':
+    case 'time':
+      return /^-?\d{1,16}$/.test(cell.trim()) ? Number(cell) : cell
+    case 'json':
+      try {
+        return JSON.parse(cell)
+      } catch {
+        // Of the wrong type, and refused as such.
+        return cell
+      }
+    case 'tags':
+      return unguarded(cell)
+        .split(',')
+        .map((tag) => tag.trim())
+        .filter((tag) => tag !== '')
+    default:
+      return unguarded(cell)
+  }
+}
+
+function guarded(text: string): string {
+  return /^['=+\-@\t\r]/.test(text) ? `'${text}` : text
+}
+
+function unguarded(cell: string): string {
+  return /^'['=+\-@\t\r]/.test(cell) ? cell.slice(1) : cell
+}
+
+function memberOf(user: Members, name: string): unknown {
+  const map = maps.find((each) => name.startsWith(`${each}.`))
+  if (map === undefined) return user[name]
+  const values = user[map]
+  if (typeof values !== 'object' || values === null) return undefined
+  return Object.getOwnPropertyDescriptor(values, name.slice(map.length + 1))?.value
+}
+
+function put(members: Map<string, unknown>, name: string, value: unknown): void {
+  const map = maps.find((each) => name.startsWith(`${each}.`))
+  if (map === undefined) {
+    members.set(name, value)
+    return
+  }
+  const before = members.get(map)
+  members.set(map, { ...(typeof before === 'object' ? before : {}), [name.slice(map.length + 1)]: value })
+}

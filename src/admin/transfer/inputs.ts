@@ -1,0 +1,110 @@
+import { CsvError } from 'csv-parse'
+import type { UserWire } from '#admin/users/wire.ts'
+import { accessTokenIssues } from '#admin/users/wire.ts'
+import type { Issue } from '#core/errors.ts'
+import { issuesUnder } from '#core/issues.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { isUserId } from '#core/user-id.ts'
+import { columnsOf, fromCells, toHead } from './csv.ts'
+import type { ImportQuery } from './query.ts'
+import { type Chunks, type FileRecord, readLines, readObjects, readRows } from './records.ts'
+import { fromOaiReverseProxy } from './sources/oai-reverse-proxy.ts'
+import { fromOneApi } from './sources/one-api.ts'
+import type { Conversion, Convert, SourceParts } from './sources/source.ts'
+
+export type FileFormat = 'ndjson' | 'json' | 'csv'
+
+/** A record of the file as a write, or what is wrong with it. */
+export type Input =
+  | {
+      readonly kind: 'write'
+      readonly line: number
+      readonly bytes: number
+      readonly accessToken: string
+      /** The id that a new user gets, as the file has it. */
+      readonly id: string | undefined
+      readonly edit: UserEdit
+      readonly ignored: readonly string[]
+    }
+  | { readonly kind: 'invalid'; readonly line: number; readonly issues: readonly Issue[] }
+
+const own: Convert = (user) => ({ kind: 'user', user })
+const converters: Readonly<Record<ImportQuery['from'], Convert>> = {
+  tollgate: own,
+  'oai-reverse-proxy': fromOaiReverseProxy,
+  'one-api': fromOneApi,
+  'new-api': fromOneApi,
+}
+
+/** Reads a file as it comes in, record by record. */
+export async function* readInputs(
+  chunks: Chunks,
+  format: FileFormat,
+  query: ImportQuery,
+  wire: UserWire,
+): AsyncGenerator<Input> {
+  const parts: SourceParts = { familyNames: wire.familyNames, budgets: query.budgets }
+  const convert = converters[query.from]
+  for await (const record of recordsOf(chunks, format, query, wire)) {
+    const { line, bytes } = record
+    if ('fault' in record) yield { kind: 'invalid', line, issues: [{ path: '', message: record.fault }] }
+    else yield toInput(record.value, { line, bytes }, wire, (object) => convert(object, parts))
+  }
+}
+
+async function* recordsOf(
+  chunks: Chunks,
+  format: FileFormat,
+  { from, isClearing }: ImportQuery,
+  wire: UserWire,
+): AsyncGenerator<FileRecord> {
+  if (format !== 'csv') return yield* format === 'json' ? readObjects(chunks) : readLines(chunks)
+  // The columns of another system are texts until its fields are read.
+  const columns = from === 'tollgate' ? columnsOf(wire.familyNames) : new Map()
+  let head: ReturnType<typeof toHead> | undefined
+  try {
+    for await (const { line, bytes, cells } of readRows(chunks)) {
+      if (head) yield { line, bytes, value: fromCells(cells, head, isClearing) }
+      else {
+        head = toHead(cells, columns)
+        const names = head.map(([name]) => name)
+        const twice = names.find((name, index) => names.indexOf(name) !== index)
+        if (twice !== undefined)
+          return yield { line, bytes, fault: `has the column ${twice.slice(0, 80)} twice` }
+      }
+    }
+  } catch (error) {
+    // What the parser cannot read on from; anything else is not about the file.
+    if (!(error instanceof CsvError)) throw error
+    yield {
+      line: typeof error.lines === 'number' ? error.lines : 0,
+      bytes: 0,
+      fault: `is not valid CSV (${error.code})`,
+    }
+  }
+}
+
+function toInput(
+  value: unknown,
+  { line, bytes }: { readonly line: number; readonly bytes: number },
+  wire: UserWire,
+  convert: (record: Readonly<Record<string, unknown>>) => Conversion,
+): Input {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { kind: 'invalid', line, issues: [{ path: '', message: 'is not an object' }] }
+  const converted = convert({ ...value })
+  if (converted.kind === 'invalid') return { kind: 'invalid', line, issues: converted.issues }
+  const { user } = converted
+  const input = wire.parseEdit(user)
+  if (input.kind === 'invalid') return { kind: 'invalid', line, issues: input.issues }
+  const { edit, accessToken = '', ignored } = input.value
+  const issues = [
+    ...issuesUnder('token', accessTokenIssues(input.value.accessToken)),
+    ...(user.id === undefined || (typeof user.id === 'string' && isUserId(user.id))
+      ? []
+      : [{ path: 'id', message: 'is not an id of a user: leave it out' }]),
+  ]
+  if (issues.length > 0) return { kind: 'invalid', line, issues }
+  const id = typeof user.id === 'string' ? user.id : undefined
+  return { kind: 'write', line, bytes, accessToken, id, edit, ignored }
+}

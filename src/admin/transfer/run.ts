@@ -1,0 +1,236 @@
+import { toWireIssues } from '#admin/users/input.ts'
+import type { UserWire } from '#admin/users/wire.ts'
+import { namedMax } from '#admin/wire/unknown-members.ts'
+import type { Issue } from '#core/errors.ts'
+import { issuesMax } from '#core/issues.ts'
+import { createTurns } from '#lib/turns.ts'
+import type { UserStore, UserWrite } from '#storage/store.ts'
+import { type Effect, effectOf } from './compare.ts'
+import type { Input } from './inputs.ts'
+
+/** What an import has done so far, or would do. */
+export interface ImportReport {
+  /** Records that were read. */
+  records: number
+  created: number
+  changed: number
+  unchanged: number
+  failed: number
+  /** The last record up to which all is written, wrong ones aside; 0 before the first batch. */
+  through: number
+  readonly errors: (Issue & { readonly line: number })[]
+  readonly differences: Difference[]
+  readonly ignored: Set<string>
+  /** Why it ended before the end of the file. */
+  stop: Stop | undefined
+}
+
+export interface Difference {
+  readonly line: number
+  readonly kind: 'created' | 'changed'
+  readonly id?: string
+  readonly nickname?: string
+  readonly changes?: readonly {
+    readonly field: string
+    readonly before?: unknown
+    readonly after?: unknown
+  }[]
+}
+
+type Stop =
+  | { readonly kind: 'wrong_record' }
+  /** The body broke off. */
+  | { readonly kind: 'cut'; readonly error: unknown }
+  /** The store did not answer; `mayHaveHappened`: the last batch may be written. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+export interface ImportParts {
+  readonly users: Pick<UserStore, 'findUsers'>
+  /** One batch, in one transaction. */
+  readonly write: (writes: readonly UserWrite[]) => ReturnType<UserStore['writeUsers']>
+  readonly clock: () => number
+  readonly wire: UserWire
+  readonly isDryRun: boolean
+  readonly onError: 'stop' | 'skip'
+}
+
+type Write = Extract<Input, { readonly kind: 'write' }>
+
+/**
+ * Records in a transaction: a few milliseconds of the writer's time, so that requests which come in meanwhile are not
+ * kept waiting.
+ */
+const batchRecords = 200
+const batchBytes = 2 * 1024 * 1024
+const differencesMax = 100
+
+/** Imports the records batch by batch. One batch is written while the next is read. */
+export async function runImport(inputs: AsyncIterable<Input>, parts: ImportParts): Promise<ImportReport> {
+  const report: ImportReport = {
+    ...{ records: 0, created: 0, changed: 0, unchanged: 0, failed: 0, through: 0 },
+    ...{ errors: [], differences: [], ignored: new Set<string>(), stop: undefined },
+  }
+  const turn = createTurns()
+  let batch: Write[] = []
+  let bytes = 0
+  let running: Promise<void> = Promise.resolve()
+  const flush = async (): Promise<void> => {
+    await running
+    if (report.stop || batch.length === 0) return
+    const full = batch
+    batch = []
+    bytes = 0
+    running = writeBatch(full, parts, report)
+  }
+  try {
+    for await (const input of inputs) {
+      report.records += 1
+      if (input.kind === 'invalid') {
+        await running
+        fail(report, input, parts.onError)
+      } else {
+        noteIgnored(report, input.ignored)
+        batch.push(input)
+        bytes += input.bytes
+        if (batch.length >= batchRecords || bytes >= batchBytes) await flush()
+      }
+      if (report.stop) break
+      await turn()
+    }
+  } catch (error) {
+    report.stop ??= { kind: 'cut', error }
+  }
+  await flush()
+  await running
+  return report
+}
+
+function fail(
+  report: ImportReport,
+  { line, issues }: { readonly line: number; readonly issues: readonly Issue[] },
+  onError: ImportParts['onError'],
+): void {
+  report.failed += 1
+  const room = Math.max(0, issuesMax - report.errors.length)
+  report.errors.push(...issues.slice(0, room).map((issue) => ({ line, ...issue })))
+  if (onError === 'stop') report.stop = { kind: 'wrong_record' }
+}
+
+function noteIgnored({ ignored }: ImportReport, names: readonly string[]): void {
+  for (const name of names) if (ignored.size < namedMax) ignored.add(name)
+}
+
+interface Planned {
+  readonly input: Write
+  readonly effect: Effect
+}
+
+async function writeBatch(batch: readonly Write[], parts: ImportParts, report: ImportReport): Promise<void> {
+  try {
+    let planned = await plan(batch, parts)
+    for (;;) {
+      const wrong = planned.filter(({ effect }) => effect.kind === 'invalid')
+      for (const { input, effect } of wrong)
+        if (effect.kind === 'invalid')
+          fail(report, { line: input.line, issues: effect.issues }, parts.onError)
+      if (report.stop) return
+      planned = planned.filter(({ effect }) => effect.kind !== 'invalid')
+      const refused = parts.isDryRun ? undefined : await write(planned, parts)
+      if (refused === undefined) break
+      // Only the store has seen what is wrong with it; the others are written without it.
+      planned = planned.map((each, index) => (index === refused.index ? { ...each, effect: refused } : each))
+    }
+    count(report, planned, parts.isDryRun)
+    report.through = batch.at(-1)?.line ?? report.through
+  } catch (error) {
+    report.stop = { kind: 'failed', error }
+  }
+}
+
+/** What each record would do to the users as they are now, and to those of the records before it. */
+async function plan(
+  batch: readonly Write[],
+  { users, clock, wire }: ImportParts,
+): Promise<readonly Planned[]> {
+  const now = clock()
+  const found = await users.findUsers(
+    batch.map(({ accessToken, id }) => ({ accessToken, ...(id !== undefined && { id }) })),
+    now,
+  )
+  const turn = createTurns()
+  const planned: Planned[] = []
+  const seen = new Set<string>()
+  const newIds = new Map<string, string>()
+  for (const [index, input] of batch.entries()) {
+    const { user, idOwner, isDamaged } = found[index] ?? {}
+    if (isDamaged) {
+      const issues = [{ path: 'token', message: 'names a user whose stored row is damaged' }]
+      planned.push({ input, effect: { kind: 'invalid', issues } })
+      continue
+    }
+    const taken = user === undefined && input.id !== undefined && isTaken(input, idOwner, newIds)
+    if (taken) {
+      const issues = [{ path: 'id', message: 'is the id of another user: leave it out' }]
+      planned.push({ input, effect: { kind: 'invalid', issues } })
+      continue
+    }
+    if (user === undefined && input.id !== undefined) newIds.set(input.id, input.accessToken)
+    // A second record of one user is written whatever it says: what it meets is not stored yet.
+    const isSecond = seen.has(input.accessToken)
+    seen.add(input.accessToken)
+    const effect = effectOf(user, input.edit, wire.toUser, now)
+    planned.push({ input, effect: isSecond && effect.kind !== 'invalid' ? secondOf(effect) : effect })
+    await turn()
+  }
+  return planned
+}
+
+function isTaken(
+  { id = '', accessToken }: Write,
+  idOwner: string | undefined,
+  newIds: ReadonlyMap<string, string>,
+): boolean {
+  const other = newIds.get(id)
+  return idOwner !== undefined || (other !== undefined && other !== accessToken)
+}
+
+function secondOf(effect: Effect): Effect {
+  return effect.kind === 'changed' ? effect : { kind: 'changed', changes: [] }
+}
+
+async function write(
+  planned: readonly Planned[],
+  { write: writeAll }: ImportParts,
+): Promise<
+  { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] } | undefined
+> {
+  const wanted = planned.flatMap(({ input, effect }, index) => {
+    if (effect.kind === 'unchanged' || effect.kind === 'invalid') return []
+    const { accessToken, edit, id } = input
+    const made: UserWrite = { ref: { accessToken }, edit, ...(id !== undefined && { newId: id }) }
+    return [{ index, made }]
+  })
+  if (wanted.length === 0) return undefined
+  const result = await writeAll(wanted.map(({ made }) => made))
+  if (result.kind === 'written') return undefined
+  const index = wanted[result.index]?.index ?? 0
+  const issues =
+    result.kind === 'invalid' ? toWireIssues(result.issues) : [{ path: '', message: 'is not known' }]
+  return { kind: 'invalid', index, issues }
+}
+
+function count(report: ImportReport, planned: readonly Planned[], isDryRun: boolean): void {
+  for (const { input, effect } of planned) {
+    if (effect.kind === 'invalid') continue
+    report[effect.kind] += 1
+    if (!isDryRun || effect.kind === 'unchanged' || report.differences.length >= differencesMax) continue
+    const { line, id, edit } = input
+    report.differences.push({
+      line,
+      kind: effect.kind,
+      ...(id !== undefined && { id }),
+      ...(typeof edit.nickname === 'string' && { nickname: edit.nickname }),
+      ...(effect.kind === 'changed' && { changes: effect.changes }),
+    })
+  }
+}
