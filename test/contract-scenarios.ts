@@ -8,6 +8,7 @@ import { routeScenarios } from './route-scenarios.ts'
 import { absent, anything } from './support/admin-matching.ts'
 import { adminSecret, otherAdminSecret, type SentRequest, startAt } from './support/admin-server.ts'
 import { timeScenarios } from './time-scenarios.ts'
+import { transferScenarios } from './transfer-scenarios.ts'
 import { usageScenarios } from './usage-scenarios.ts'
 
 /**
@@ -1055,4 +1056,5 @@ export const scenarios: readonly Scenario[] = [
   ...timeScenarios,
   ...ignoredScenarios,
   ...accessTokenScenarios,
+  ...transferScenarios,
 ]

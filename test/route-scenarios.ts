@@ -55,22 +55,25 @@ export const routeScenarios: readonly Scenario[] = [
   },
   {
     name: 'half a body, a form, and too much are refused wherever a body is taken',
-    steps: withBody.flatMap((request) => [
-      { send: { ...request, rawBody: '{' }, status: 400, answer: { code: 'bad_json' } },
-      {
-        send: {
-          ...request,
-          rawBody: 'a=b',
-          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    // A file is read record by record, whatever its size.
+    steps: withBody
+      .filter(({ path }) => path !== '/admin/users/import')
+      .flatMap((request) => [
+        { send: { ...request, rawBody: '{' }, status: 400, answer: { code: 'bad_json' } },
+        {
+          send: {
+            ...request,
+            rawBody: 'a=b',
+            headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          },
+          status: 415,
+          answer: { code: 'unsupported_media_type' },
         },
-        status: 415,
-        answer: { code: 'unsupported_media_type' },
-      },
-      {
-        send: { ...request, rawBody: ' '.repeat(65_537) },
-        status: 413,
-        answer: { code: 'body_too_large' },
-      },
-    ]),
+        {
+          send: { ...request, rawBody: ' '.repeat(65_537) },
+          status: 413,
+          answer: { code: 'body_too_large' },
+        },
+      ]),
   },
 ]

@@ -154,6 +154,7 @@ for (const kind of databases) {
         const file = lines.map((line) => JSON.stringify(line)).join('\n')
         const { status, body } = await importedTo(server, file, '?dryRun=true&onError=skip')
         assert.equal(status, 200)
+        const counts = (gpt4: number) => ({ 'gpt4-32k': 0, turbo: 0, gpt4, claude: 0 })
         const figures = { records: 4, created: 1, changed: 1, unchanged: 1, failed: 1, dryRun: true }
         assert.deepEqual(body, {
           ...figures,
@@ -165,11 +166,7 @@ for (const kind of databases) {
               nickname: 'B',
               changes: [
                 { field: 'tokenLimits', before: { claude: 5 }, after: { turbo: 7 } },
-                {
-                  field: 'tokenCounts',
-                  before: body.differences[0].changes[1].before,
-                  after: body.differences[0].changes[1].after,
-                },
+                { field: 'tokenCounts', before: counts(0), after: counts(3) },
                 { field: 'nickname', before: 'A', after: 'B' },
                 { field: 'tags', after: ['x'] },
               ],
@@ -177,7 +174,6 @@ for (const kind of databases) {
             { line: 3, kind: 'created', nickname: 'N' },
           ],
         })
-        assert.equal(body.differences[0].changes[1].after.gpt4, 3)
         assert.equal(await exported(server, 'format=ndjson'), before)
         const real = await importedTo(server, file, '?onError=skip')
         assert.deepEqual(

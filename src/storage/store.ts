@@ -94,7 +94,7 @@ export interface UserWrite {
 }
 
 /** A user that an import is about to write. */
-export interface SoughtUser {
+interface SoughtUser {
   readonly accessToken: string
   readonly id?: string
 }

@@ -3,10 +3,14 @@ import type { Operation } from '#admin/operation.ts'
 import { type Answer, written } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
+import { clear } from '#admin/request/token-sight.ts'
 import { filterParameters, toFilter } from '#admin/users/filter.ts'
 import { readUser } from '#admin/users/read.ts'
 import type { UserWire } from '#admin/users/wire.ts'
+import { createProblem } from '#core/errors.ts'
 import { mapped, type Parsed, parseBy } from '#core/parsed.ts'
+import { refused } from '#core/reading.ts'
+import { allows } from '#core/scopes.ts'
 import type { User } from '#core/user.ts'
 import type { UserFilter, UserPage } from '#core/user-list.ts'
 import { columnsOf, toCells, toRows } from './csv.ts'
@@ -25,9 +29,10 @@ const exportQuerySchema = z.object({
 export function exportUsers(wire: UserWire): Operation {
   const byToken = readUser(wire)
   return {
+    need: 'users:read',
     summary: 'Export users as NDJSON or CSV',
     description:
-      'In the order of creation, streamed, with access tokens in clear. An import of the file brings the same users, and an ' +
+      'In the order of creation, streamed, with access tokens in clear: the key needs `tokens:reveal` as well. An import of the file brings the same users, and an ' +
       'export of those the same bytes. Units that were added for the current period alone are not part of it.',
     request: { query: exportQuerySchema },
     answer: {
@@ -35,9 +40,16 @@ export function exportUsers(wire: UserWire): Operation {
       schema: z.string(),
       types: ['application/x-ndjson', 'text/csv'],
     },
-    refusals: ['bad_request', 'not_found', 'conflict'],
+    refusals: ['bad_request', 'not_found'],
     async handle(c, parts) {
       if (!/(?:^|&)format=/.test(c.get('target').query)) return byToken.handle(c, parts)
+      if (!allows(c.get('adminKey')?.scopes ?? [], 'tokens:reveal'))
+        return refused(
+          createProblem(
+            'forbidden',
+            'An export holds access tokens: this key lacks the scope "tokens:reveal".',
+          ),
+        )
       const known = { timeZone: parts.policy.timeZone, familyNames: wire.familyNames }
       const asked = readQuery(c, (values) => parseExportQuery(values, known))
       return asked.kind === 'refused' ? asked : answerExport(c, parts, wire, asked.value)
@@ -86,8 +98,8 @@ async function answerExport(
   }
   const toText = (users: readonly User[]): string =>
     format === 'csv'
-      ? toRows(users.map((user) => toCells(wire.toUser(user), columns)))
-      : users.map((user) => `${JSON.stringify(wire.toUser(user))}\n`).join('')
+      ? toRows(users.map((user) => toCells(wire.toUser(user, clear), columns)))
+      : users.map((user) => `${JSON.stringify(wire.toUser(user, clear))}\n`).join('')
   const stream = streamPages({
     head: format === 'csv' ? toRows([[...columns.keys()]]) : '',
     // Read before the status is sent, so that an unavailable store gives a 503 and not a file that breaks off.

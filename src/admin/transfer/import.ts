@@ -3,6 +3,7 @@ import type { Operation } from '#admin/operation.ts'
 import { type Answer, answered } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
+import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { ignoredField } from '#admin/users/schemas.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { lengthField } from '#admin/wire/fields.ts'
@@ -28,6 +29,7 @@ const types: Readonly<Record<string, FileFormat>> = {
 /** POST /admin/users/import: creates and merges the users of a file of any size. */
 export function importUsers(wire: UserWire): Operation {
   return {
+    need: 'users:write',
     summary: 'Import users from NDJSON, CSV or JSON',
     description:
       'A file of this API or of another system, read as it comes in. Records are merged like PUT merges them, in batches ' +
@@ -47,7 +49,7 @@ export function importUsers(wire: UserWire): Operation {
       if (query.kind === 'refused') return query
       const format = formatOf(c)
       if (format.kind === 'refused') return format
-      const inputs = readInputs(chunksOf(c), format.value, query.value, wire)
+      const inputs = readInputs(chunksOf(c), format.value, query.value, { wire, sight: tokenSightOf(c) })
       const report = await runImport(inputs, {
         users: parts.store.users,
         write: (writes) => parts.store.users.writeUsers(writes, parts.clock()),

@@ -1,4 +1,5 @@
 import { CsvError } from 'csv-parse'
+import type { TokenSight } from '#admin/request/token-sight.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { accessTokenIssues } from '#admin/users/wire.ts'
 import type { Issue } from '#core/errors.ts'
@@ -28,6 +29,13 @@ export type Input =
     }
   | { readonly kind: 'invalid'; readonly line: number; readonly issues: readonly Issue[] }
 
+/** What the file is read with. */
+interface Seen {
+  readonly wire: UserWire
+  /** One who sees masks might send them back. */
+  readonly sight: TokenSight
+}
+
 const own: Convert = (user) => ({ kind: 'user', user })
 const converters: Readonly<Record<ImportQuery['from'], Convert>> = {
   tollgate: own,
@@ -41,14 +49,15 @@ export async function* readInputs(
   chunks: Chunks,
   format: FileFormat,
   query: ImportQuery,
-  wire: UserWire,
+  seen: Seen,
 ): AsyncGenerator<Input> {
+  const { wire } = seen
   const parts: SourceParts = { familyNames: wire.familyNames, budgets: query.budgets }
   const convert = converters[query.from]
   for await (const record of recordsOf(chunks, format, query, wire)) {
     const { line, bytes } = record
     if ('fault' in record) yield { kind: 'invalid', line, issues: [{ path: '', message: record.fault }] }
-    else yield toInput(record.value, { line, bytes }, wire, (object) => convert(object, parts))
+    else yield toInput(record.value, { line, bytes }, seen, (object) => convert(object, parts))
   }
 }
 
@@ -87,7 +96,7 @@ async function* recordsOf(
 function toInput(
   value: unknown,
   { line, bytes }: { readonly line: number; readonly bytes: number },
-  wire: UserWire,
+  { wire, sight }: Seen,
   convert: (record: Readonly<Record<string, unknown>>) => Conversion,
 ): Input {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -99,7 +108,7 @@ function toInput(
   if (input.kind === 'invalid') return { kind: 'invalid', line, issues: input.issues }
   const { edit, accessToken = '', ignored } = input.value
   const issues = [
-    ...issuesUnder('token', accessTokenIssues(input.value.accessToken)),
+    ...issuesUnder('token', accessTokenIssues(input.value.accessToken, sight)),
     ...(user.id === undefined || (typeof user.id === 'string' && isUserId(user.id))
       ? []
       : [{ path: 'id', message: 'is not an id of a user: leave it out' }]),

@@ -4,7 +4,7 @@ import { type Parsed, parseBy } from '#core/parsed.ts'
 import { read } from '#lib/reading.ts'
 import type { Budgets } from './sources/source.ts'
 
-export const sources = ['tollgate', 'oai-reverse-proxy', 'one-api', 'new-api'] as const
+const sources = ['tollgate', 'oai-reverse-proxy', 'one-api', 'new-api'] as const
 const perDollarMax = 1_000_000_000
 const perDollarMessage = `must be a whole number from 1 to ${perDollarMax}`
 const flag = z.enum(['true', 'false']).optional()

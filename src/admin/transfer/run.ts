@@ -1,3 +1,4 @@
+import { clear } from '#admin/request/token-sight.ts'
 import { toWireIssues } from '#admin/users/input.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { namedMax } from '#admin/wire/unknown-members.ts'
@@ -25,7 +26,7 @@ export interface ImportReport {
   stop: Stop | undefined
 }
 
-export interface Difference {
+interface Difference {
   readonly line: number
   readonly kind: 'created' | 'changed'
   readonly id?: string
@@ -178,7 +179,7 @@ async function plan(
     // A second record of one user is written whatever it says: what it meets is not stored yet.
     const isSecond = seen.has(input.accessToken)
     seen.add(input.accessToken)
-    const effect = effectOf(user, input.edit, wire.toUser, now)
+    const effect = effectOf(user, input.edit, (shown) => wire.toUser(shown, clear), now)
     planned.push({ input, effect: isSecond && effect.kind !== 'invalid' ? secondOf(effect) : effect })
     await turn()
   }

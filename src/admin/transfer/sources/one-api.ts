@@ -1,3 +1,4 @@
+import { namedBy } from '#admin/transfer/wire.ts'
 import { present } from '#lib/present.ts'
 import {
   budgetMembers,
@@ -39,8 +40,7 @@ export const fromOneApi: Convert = (record, parts) => {
   const status = numberOf(record.status) ?? enabled
   return {
     kind: 'user',
-    user: {
-      token: key.startsWith('sk-') ? key : `sk-${key}`,
+    user: namedBy(key.startsWith('sk-') ? key : `sk-${key}`, {
       ...present({
         nickname: nicknameOf(record.name),
         createdAt,
@@ -56,7 +56,7 @@ export const fromOneApi: Convert = (record, parts) => {
         disabledReason: 'disabled before the import',
       }),
       ...budget,
-    },
+    }),
   }
 }
 

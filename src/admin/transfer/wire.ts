@@ -1,0 +1,4 @@
+/** A user of a file as a body describes one, by the contract's name for the access token. */
+export function namedBy(accessToken: string, members: object): Readonly<Record<string, unknown>> {
+  return { token: accessToken, ...members }
+}
