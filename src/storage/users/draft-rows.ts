@@ -137,12 +137,13 @@ async function addDrafts(
  * @param tokenHmac the look-up key of the reference's access token
  */
 export function newDraft(
-  { ref, newId: id = createUserId(now) }: Pick<UserWrite, 'ref' | 'newId'>,
+  { ref, newId }: Pick<UserWrite, 'ref' | 'newId'>,
   tokenHmac: string,
   profile: UserProfile,
   vault: Vault,
   now: number,
 ): Draft {
+  const id = newId ?? createUserId(now)
   const accessToken = 'accessToken' in ref ? ref.accessToken : createAccessToken()
   return {
     id,

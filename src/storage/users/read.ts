@@ -110,7 +110,7 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         for (const some of chunksOf(ids, usersAtOnce))
           for (const { id } of await db.selectFrom('users').select('id').where('id', 'in', some).execute())
             taken.add(id)
-        const readRow = await readerOf(db, rows, { vault, policy, now })
+        const readRow = await readerOf(db, many, rows, { vault, policy, now })
         const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
         return sought.map(({ id }, index) => ({
           ...found.get(hmacs[index] ?? ''),
