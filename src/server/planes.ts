@@ -40,18 +40,22 @@ export interface Planes {
   readonly listenAdmin: RequestListener
 }
 
+/** Counts guesses together with the other instances. */
+function openThrottle({ store, stopper }: Foundation, topic: string) {
+  return createThrottle(steadyClock, {
+    key: store.keyFor('guesses'),
+    peers: {
+      tell: (words) => store.signals.tell(topic, words),
+      hear: (said) => stopper.add(store.signals.hear(topic, said)),
+    },
+  })
+}
+
 /** Opens every plane over what they share. */
 export function openPlanes(base: Foundation, accounting: Accounting, upstreams: Upstreams): Planes {
   const { config, store, clock, log, stopper, onFailure } = base
   const { ledger, heartbeat, corrections } = accounting
-  const throttleOf = (topic: string) =>
-    createThrottle(steadyClock, {
-      key: store.keyFor('guesses'),
-      peers: {
-        tell: (words) => store.signals.tell(topic, words),
-        hear: (said) => stopper.add(store.signals.hear(topic, said)),
-      },
-    })
+  const throttleOf = (topic: string) => openThrottle(base, topic)
   const keyUse = openKeyUse(withConfiguredKey(store.adminKeys, config.adminKey, clock()), clock, onFailure)
   stopper.add(keyUse.close)
   const credentialHeaders = accessTokenHeadersOf(providers)
