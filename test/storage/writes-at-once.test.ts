@@ -75,6 +75,12 @@ describe('writes that share a turn', () => {
       assert.equal(forgotten, 0)
       await write({ name: 'users.writeUsers', args: [[], now], isOfAddresses: true })
       assert.equal(forgotten, 1)
+      turns = 0
+      const many = Array.from({ length: 100 }, () => ({ ref: { accessToken: 'one' }, edit: {} }))
+      const writeMany = () => write({ name: 'users.writeUsers', args: [many, now], isOfAddresses: true })
+      await Promise.all([insert('before'), writeMany(), insert('between'), writeMany()])
+      // A write of many users holds a turn for itself, so that admissions come in between.
+      assert.equal(turns, 4)
     } finally {
       await writer.close()
       rmSync(folder, { recursive: true, force: true })

@@ -17,8 +17,20 @@ interface Waiting extends AskedWrite {
   readonly reject: (error: unknown) => void
 }
 
-/** So few that an admission never waits long for its turn of the lane. */
-const togetherMax = 64
+/** So few users that an admission never waits long for its turn of the lane. A larger write goes alone. */
+const usersTogetherMax = 64
+
+const usersIn = ({ args: [first] }: WriteCall) => (Array.isArray(first) ? Math.max(1, first.length) : 1)
+
+/** How many of the first writes share a turn. */
+function countTogether(writes: readonly WriteCall[]): number {
+  let users = 0
+  for (const [index, write] of writes.entries()) {
+    users += usersIn(write)
+    if (users > usersTogetherMax) return Math.max(1, index)
+  }
+  return writes.length
+}
 
 /**
  * Writes that come while the lane is busy are handed to the writer together. They share a turn of the lane, a
@@ -38,17 +50,21 @@ export function createSharedWrites(
   function plan(): void {
     if (isPlanned || waiting.length === 0) return
     isPlanned = true
-    void lane.run(turn)
+    // The callers have promises of their own; a failure of the lane itself comes after they are answered.
+    lane.run(turn).catch(() => undefined)
   }
 
   async function turn(): Promise<void> {
-    const those = waiting.splice(0, togetherMax)
+    const those = waiting.splice(0, countTogether(waiting))
     isPlanned = false
     // What comes from now on takes the next turn.
     plan()
     const answer = await run(those)
-    if (those.some(({ isOfAddresses }) => isOfAddresses)) forgetAddresses()
-    answer()
+    try {
+      if (those.some(({ isOfAddresses }) => isOfAddresses)) forgetAddresses()
+    } finally {
+      answer()
+    }
   }
 
   /** Returns what answers the callers. */
