@@ -57,7 +57,35 @@ const throttling: readonly Scenario[] = [
   },
 ]
 
+const whoami = (headers: SentRequest['headers'] = {}): SentRequest => ({
+  method: 'GET',
+  path: '/admin/whoami',
+  headers,
+})
+
 const managing: readonly Scenario[] = [
+  {
+    name: 'a caller is told of its address as it counts, and of its key',
+    steps: [
+      {
+        send: whoami(),
+        status: 200,
+        answer: {
+          address: '127.0.0.1',
+          peer: '127.0.0.1',
+          key: { id: /^adk_/, name: 'admin', scopes: ['admin'], createdAt: startAt, key: absent },
+        },
+      },
+      {
+        send: whoami({ 'x-forwarded-for': '203.0.113.9, 2001:DB8:0::9' }),
+        status: 200,
+        answer: { address: '2001:db8::9', peer: '127.0.0.1' },
+      },
+      { send: whoami({ authorization: undefined }), status: 401 },
+      { send: as(verifierSecret, whoami()), status: 403 },
+      { send: { ...whoami(), path: '/admin/whoami?x=1' }, status: 400, answer: issue('x') },
+    ],
+  },
   {
     name: 'a key for another administrator',
     steps: [

@@ -1,4 +1,5 @@
 import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
+import { readCaller } from '#admin/caller/read.ts'
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
@@ -60,6 +61,7 @@ export function createAdminRoutes({
     { operationId: 'getUsage', method: 'get', path: '/admin/usage', ...readUsage },
     { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },
     { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },
+    { operationId: 'getCaller', method: 'get', path: '/admin/whoami', ...readCaller },
     { operationId: 'getKeys', method: 'get', path: '/admin/keys', ...listKeys },
     { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },
     { operationId: 'rotateKey', method: 'post', path: '/admin/keys/{id}/rotate', ...rotateKey },

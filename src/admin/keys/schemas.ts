@@ -67,6 +67,7 @@ const created = answer
 
 export const keySchemas = {
   path: z.object({ id: z.string().openapi({ description: 'The key’s id, `adk_…`.' }) }),
+  answer,
   input,
   rotation,
   created,
