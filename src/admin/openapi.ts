@@ -75,9 +75,14 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
   const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
   const success = {
     description: answer.description,
-    content: Object.fromEntries(
-      (answer.types ?? ['application/json']).map((type) => [type, { schema: answer.schema }]),
-    ),
+    content: {
+      ...Object.fromEntries(
+        (answer.types ?? ['application/json']).map((type) => [type, { schema: answer.schema }]),
+      ),
+      ...(answer.csv !== undefined && {
+        'text/csv': { schema: z.string().openapi({ description: answer.csv }) },
+      }),
+    },
     ...(headers && { headers }),
   }
   return {

@@ -16,6 +16,8 @@ export interface Operation extends Pick<RouteConfig, 'summary' | 'description' |
     readonly hasEtag?: boolean
     /** Its media types; JSON by default. */
     readonly types?: readonly string[]
+    /** What an answer in CSV holds, beside one in JSON; absent: there is none. */
+    readonly csv?: string
   }
   /** Its own refusals, beside those of every operation. */
   readonly refusals: readonly ErrorCode[]

@@ -26,6 +26,10 @@ const types: Readonly<Record<string, FileFormat>> = {
   'application/json': 'json',
 }
 
+const jsonFile = z
+  .unknown()
+  .openapi({ description: 'Any JSON document: the objects of a list in it are the records.' })
+
 /** POST /admin/users/import: creates and merges the users of a file of any size. */
 export function importUsers(wire: UserWire): Operation {
   return {
@@ -39,7 +43,12 @@ export function importUsers(wire: UserWire): Operation {
       query: importQuerySchema,
       body: {
         required: true,
-        content: Object.fromEntries(Object.keys(types).map((type) => [type, { schema: z.string() }])),
+        content: Object.fromEntries(
+          Object.entries(types).map(([type, format]) => [
+            type,
+            { schema: format === 'json' ? jsonFile : z.string() },
+          ]),
+        ),
       },
     },
     answer: { description: 'What was done', schema: importReportSchema() },

@@ -8,7 +8,11 @@ import type { UsageQuery } from './query.ts'
 import { usageReportSchema } from './schemas.ts'
 
 /** A usage report in the API's description. */
-export const reportAnswer = { description: 'Rows, or the same as CSV', schema: usageReportSchema }
+export const reportAnswer = {
+  csv: 'The rows as RFC 4180 has them, with a line of names: `format=csv`, or `Accept: text/csv`.',
+  description: 'Rows, or the same as CSV',
+  schema: usageReportSchema,
+}
 
 export async function answerReport(
   c: AdminContext,
