@@ -9,7 +9,7 @@ let server: AdminServer
 /** Throws what a test wants thrown, at the call it wants. */
 let failing:
   | {
-      readonly method: 'findUser' | 'listUsers' | 'writeUsers' | 'findAdminKey'
+      readonly method: 'findUser' | 'listUserTexts' | 'writeUsers' | 'findAdminKey'
       readonly error: unknown
       skip?: number
     }
@@ -29,7 +29,7 @@ function breakable(store: Store): Store {
     users: {
       ...users,
       findUser: maybe('findUser', users.findUser),
-      listUsers: maybe('listUsers', users.listUsers),
+      listUserTexts: maybe('listUserTexts', users.listUserTexts),
       writeUsers: maybe('writeUsers', users.writeUsers),
     },
     adminKeys: { ...adminKeys, findAdminKey: maybe('findAdminKey', adminKeys.findAdminKey) },
@@ -50,7 +50,7 @@ for (const database of databases) {
       it('answers 503 while the store is away, also for who cannot be authenticated', async () => {
         for (const [method, path] of [
           ['findUser', '/admin/users/a'],
-          ['listUsers', '/admin/users'],
+          ['listUserTexts', '/admin/users'],
           ['findAdminKey', '/admin/users'],
         ] as const) {
           failing = { method, error: new StoreUnavailable(secretError()) }
@@ -90,7 +90,7 @@ for (const database of databases) {
           const users = Array.from({ length: 20 }, (_, index) => ({ token: `user-${part}-${index}` }))
           await server.send({ method: 'PUT', path: '/admin/users', body: { users } })
         }
-        failing = { method: 'listUsers', error: new StoreUnavailable(secretError()), skip: 2 }
+        failing = { method: 'listUserTexts', error: new StoreUnavailable(secretError()), skip: 2 }
         await assert.rejects(server.send({ method: 'GET', path: '/admin/users' }), { code: 'ECONNRESET' })
         failing = undefined
         assert.match(server.log(), /a list of users broke off/)

@@ -33,6 +33,10 @@ function watched(store: Store): Store {
         pagesRead++
         return users.listUsers(request)
       },
+      listUserTexts(request) {
+        pagesRead++
+        return users.listUserTexts(request)
+      },
       countUsers(filter, now) {
         counted++
         return users.countUsers(filter, now)

@@ -40,6 +40,21 @@ export interface UserCursor {
   readonly id: string
 }
 
+/** Asks for users in the order of creation, as text. */
+export interface UserTextRequest extends Pick<UserPageRequest, 'after' | 'limit' | 'now'> {
+  /** Whether access tokens are masked. */
+  readonly isMasked: boolean
+}
+
+export interface UserTexts {
+  /** UTF-8: the users as JSON in the form of the admin API, with commas between them. */
+  readonly text: Uint8Array
+  readonly count: number
+  /** As in `UserPage`. */
+  readonly unreadable?: readonly string[]
+  readonly next?: UserCursor
+}
+
 export interface UserPage {
   readonly users: readonly User[]
   /** Ids of users whose rows cannot be read: they are left out, so that all others can be read. */

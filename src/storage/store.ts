@@ -9,7 +9,7 @@ import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import type { UnreadableUser, User, UserBlock, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type { UserFilter, UserPage, UserPageRequest } from '#core/user-list.ts'
+import type { UserFilter, UserPage, UserPageRequest, UserTextRequest, UserTexts } from '#core/user-list.ts'
 import type { UserRef } from '#core/user-ref.ts'
 
 /**
@@ -152,6 +152,8 @@ export interface UserStore {
   readonly findUsers: (sought: readonly SoughtUser[], now: number) => Promise<readonly FoundUser[]>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
+  /** The same page as text, made where the rows are read. */
+  readonly listUserTexts: (request: UserTextRequest) => Promise<UserTexts>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
   readonly insertUser: (edit: UserEdit, now: number, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>

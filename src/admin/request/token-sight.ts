@@ -7,14 +7,15 @@ import type { AdminContext } from './context.ts'
  * that no answer can forget it.
  */
 export interface TokenSight {
+  readonly isMasked: boolean
   readonly show: (accessToken: string) => string
   /** Whether a text is only a mask, which names no user: one who sees masks might send it back. */
   readonly isMask: (text: string) => boolean
 }
 
 /** For an answer that hands an access token out. */
-export const clear: TokenSight = { show: (accessToken) => accessToken, isMask: () => false }
-const masked: TokenSight = { show: maskOf, isMask }
+export const clear: TokenSight = { isMasked: false, show: (accessToken) => accessToken, isMask: () => false }
+const masked: TokenSight = { isMasked: true, show: maskOf, isMask }
 
 export function tokenSightOf(c: AdminContext): TokenSight {
   return allows(c.get('adminKey')?.scopes ?? [], 'tokens:reveal') ? clear : masked

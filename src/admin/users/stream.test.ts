@@ -1,29 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { User } from '#core/user.ts'
-import { createUserId } from '#core/user-id.ts'
-import type { UserPage } from '#core/user-list.ts'
+import type { UserTexts } from '#core/user-list.ts'
 import { streamUsers, type UserStreamSource } from './stream.ts'
-
-function userOf(index: number): User {
-  const more = { promptCount: 0, createdAt: index, limits: {}, quotas: new Map(), revision: 1, addresses: [] }
-  return { id: createUserId(index), accessToken: String(index), type: 'normal', ...more }
-}
 
 /** Pages of three users each, the last one shorter; tells how many were read after the first. */
 function pagesOf(total: number, more: Partial<UserStreamSource> = {}) {
-  const pageAt = (start: number): UserPage => {
-    const users = Array.from({ length: Math.min(3, total - start) }, (_, index) => userOf(start + index))
-    return start + 3 < total ? { users, next: { value: start + 3, id: 'x' } } : { users }
+  const pageAt = (start: number): UserTexts => {
+    const users = Array.from({ length: Math.min(3, total - start) }, (_, index) => start + index)
+    const page = { text: Buffer.from(users.join(',')), count: users.length }
+    return start + 3 < total ? { ...page, next: { value: start + 3, id: 'x' } } : page
   }
   const reads = { count: 0 }
   const source: UserStreamSource = {
     first: pageAt(0),
-    nextPage: (after) => {
+    nextPage: (read, after) => {
+      assert.equal(read, after.value)
       reads.count++
       return Promise.resolve(pageAt(Number(after.value)))
     },
-    toText: (user) => user.accessToken,
     onFailure: () => 'open',
     ...more,
   }

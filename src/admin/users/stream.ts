@@ -1,11 +1,10 @@
-import type { User } from '#core/user.ts'
-import type { UserPage } from '#core/user-list.ts'
+import type { UserTexts } from '#core/user-list.ts'
 
 /** The pages of a streamed list, and what to do when one cannot be read. */
 export interface UserStreamSource {
-  readonly first: UserPage
-  readonly nextPage: (after: NonNullable<UserPage['next']>) => Promise<UserPage>
-  readonly toText: (user: User) => string
+  readonly first: UserTexts
+  /** @param read how many users were read so far */
+  readonly nextPage: (read: number, after: NonNullable<UserTexts['next']>) => Promise<UserTexts>
   /**
    * Called when a page fails after the status was sent. Answers whether the connection was cut; otherwise the stream
    * itself must fail.
@@ -19,27 +18,28 @@ export interface UserStreamSource {
  * the number of sent users is known.
  */
 export function streamUsers(source: UserStreamSource): ReadableStream<Uint8Array> {
-  const text = new TextEncoder()
-  let page: UserPage | undefined = source.first
+  let page: UserTexts | undefined = source.first
+  let isBegun = false
   let count = 0
 
-  function take(current: UserPage): string {
-    const users = current.users.map(source.toText).join(',')
-    const before = count === 0 ? '{"users":[' : users === '' ? '' : ','
-    count += current.users.length
-    return `${before}${users}${current.next ? '' : `],"count":${count}}`}`
+  function take(current: UserTexts): Uint8Array {
+    const before = isBegun ? (count > 0 && current.count > 0 ? ',' : '') : '{"users":['
+    isBegun = true
+    count += current.count
+    const after = current.next ? '' : `],"count":${count}}`
+    return Buffer.concat([Buffer.from(before), current.text, Buffer.from(after)])
   }
 
-  let next: UserPage['next']
+  let next: UserTexts['next']
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          const current = page ?? (next && (await source.nextPage(next)))
+          const current = page ?? (next && (await source.nextPage(count, next)))
           page = undefined
           if (!current) return controller.close()
           next = current.next
-          controller.enqueue(text.encode(take(current)))
+          controller.enqueue(take(current))
           if (!next) controller.close()
         } catch (error) {
           if (source.onFailure(error) === 'cut') controller.close()

@@ -16,7 +16,8 @@ export const quotaColumnNames = [
 
 /** Reads a row of named values, as the one below. */
 export function readQuota(row: QuotaRow): LoadedQuota {
-  return toLoadedQuota(quotaColumnNames.map((name) => row[name]))
+  const { family, quota_limit: limit, used, reserved, open_requests: open, period_started_at: at } = row
+  return toLoadedQuota([family, limit, used, reserved, open, at, row.period_bonus])
 }
 
 /** Reads a row that is a list of values. Throws where the row is damaged. */

@@ -12,6 +12,7 @@ const keptMax = 256
  * statement: a statement over many rows costs three times as much, and there is no round trip to save.
  */
 export function createSqliteRows(db: DatabaseSync): ManyRows {
+  const version = db.prepare('pragma data_version')
   const prepared = new Map<string, StatementSync>()
   const texts = new WeakMap<Write, string>()
 
@@ -33,6 +34,8 @@ export function createSqliteRows(db: DatabaseSync): ManyRows {
   }
 
   return {
+    version: () => version.get()?.data_version,
+
     async query<Row>(_: unknown, text: string, keys: readonly string[]) {
       const statement = prepare(text.replace('{in}', inKeys).replace('{lock}', ''))
       // The caller names the columns and their types.

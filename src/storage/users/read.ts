@@ -1,7 +1,6 @@
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UnreadableUser, User } from '#core/user.ts'
-import type { UserCursor, UserPageRequest, UserSortField } from '#core/user-list.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import { chunksOf } from '#storage/many-rows.ts'
@@ -9,10 +8,12 @@ import type { MethodGroups } from '#storage/methods.ts'
 import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { FoundUser, UsageReset, UserStore } from '#storage/store.ts'
-import { filtered, type UserQuery } from './filter.ts'
+import { filtered } from './filter.ts'
+import { cursorAt, readPage } from './page.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
 import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
+import { createUserTexts } from './texts.ts'
 
 /** Methods of the table behind those of the store. */
 interface MoreReads {
@@ -21,15 +22,8 @@ interface MoreReads {
   readonly findUsedUsers: (request: UsageReset) => Promise<UsedUsers>
 }
 
-type SortColumn = 'created_at' | 'last_used_at' | 'expires_at' | 'nickname' | 'prompt_count'
-
-const sortColumns: Record<UserSortField, SortColumn> = {
-  createdAt: 'created_at',
-  lastUsedAt: 'last_used_at',
-  expiresAt: 'expires_at',
-  nickname: 'nickname',
-  promptCount: 'prompt_count',
-}
+const byId = 'select * from users where id {in}'
+const byTokenHmac = 'select * from users where token_hmac {in}'
 
 /** Reads the users of these rows, with what belongs to them. Where a row is damaged, the function returned throws. */
 async function readerOf(
@@ -51,6 +45,8 @@ async function usersOf(...of: Parameters<typeof readerOf>): Promise<readonly Use
 
 /** Reads users: one by its id or access token, and pages of them in keyset order. */
 export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vault, policy: Policy) {
+  const texts = createUserTexts(db, many, vault, policy)
+
   /** All users whose rows can be read; the others are reported. */
   async function readable(
     rows: readonly StoredUser[],
@@ -64,16 +60,14 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
   return {
     reads: {
       async findUser(ref, now) {
-        const query = db.selectFrom('users').selectAll()
-        const row = await ('id' in ref
-          ? query.where('id', '=', ref.id)
-          : query.where('token_hmac', 'in', lookupsOf(vault, ref.accessToken))
-        ).executeTakeFirst()
+        const [row] = await ('id' in ref
+          ? many.query<StoredUser>(db, byId, [ref.id])
+          : many.query<StoredUser>(db, byTokenHmac, lookupsOf(vault, ref.accessToken)))
         return row && (await usersOf(db, many, [row], { vault, policy, now }))[0]
       },
 
       async findKnown(id, now) {
-        const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+        const [row] = await many.query<StoredUser>(db, byId, [id])
         if (!row) return undefined
         try {
           return (await usersOf(db, many, [row], { vault, policy, now }))[0]
@@ -129,6 +123,8 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         }
       },
 
+      listUserTexts: (request) => texts.list(request),
+
       async countUsers(filter, now) {
         const query = filtered(db.selectFrom('users'), filter, policy, now)
         const row = await query.select((e) => e.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
@@ -151,52 +147,3 @@ function foundUser(row: StoredUser, read: (row: StoredUser) => User): FoundUser 
 
 /** The largest number of users in one statement: databases limit the number of parameters. */
 const usersAtOnce = 500
-
-/**
- * Reads one row more than asked for, to know whether a page follows. Users without the field that is sorted by stand
- * at the end in either direction. They are read as a second range, since an index cannot compare with null.
- */
-async function readPage(
-  db: Kysely<Schema>,
-  policy: Policy,
-  request: UserPageRequest,
-): Promise<readonly StoredUser[]> {
-  const { field, descending } = request.sort ?? { field: 'createdAt' as const, descending: false }
-  const column = sortColumns[field]
-  const { after } = request
-  const direction = descending ? 'desc' : 'asc'
-  const wanted = request.limit + 1
-  const base = () => filtered(db.selectFrom('users').selectAll(), request.filter ?? {}, policy, request.now)
-
-  const valued =
-    after?.value === null
-      ? []
-      : await beyond(base().where(column, 'is not', null), column, after, descending)
-          .orderBy(column, direction)
-          .orderBy('id', direction)
-          .limit(wanted)
-          .execute()
-  if (valued.length >= wanted || column === 'created_at' || column === 'prompt_count') return valued
-  const unset = base().where(column, 'is', null)
-  const from = after?.value === null ? unset.where('id', descending ? '<' : '>', after.id) : unset
-  const rest = await from
-    .orderBy('id', direction)
-    .limit(wanted - valued.length)
-    .execute()
-  return [...valued, ...rest]
-}
-
-function beyond<Selected>(
-  query: UserQuery<Selected>,
-  column: SortColumn,
-  after: UserCursor | undefined,
-  descending: boolean,
-): UserQuery<Selected> {
-  if (!after) return query
-  const sign = sql.raw(descending ? '<' : '>')
-  return query.where(sql<boolean>`(${sql.ref(column)}, id) ${sign} (${after.value}, ${after.id})`)
-}
-
-function cursorAt(row: StoredUser, request: UserPageRequest): UserCursor {
-  return { value: row[sortColumns[request.sort?.field ?? 'createdAt']], id: row.id }
-}
