@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { UserEdit } from '#core/user-edit.ts'
 import { admissionUs } from './support/admissions.ts'
+import { by } from './support/by.ts'
 import { median, report } from './support/report.ts'
 import { cpuUsEach, type Side, timeOf } from './support/side.ts'
 import { openBenchStore } from './support/stores.ts'
@@ -44,7 +45,7 @@ async function openLimited(): Promise<Limited> {
       ref: { accessToken: `${kind}-${index}` },
       edit,
     }))
-    await store.users.writeUsers(writes, Date.now())
+    await store.users.writeUsers(writes, by(Date.now()))
   }
   const limited: Limited = {
     drive: (kind, asks) =>

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { startDatabaseServer } from '../test/support/database-server.ts'
 import { type Round, runRound } from './relay.ts'
+import { by } from './support/by.ts'
 import { type Instance, pin, startInstance, startServer, unpin } from './support/process.ts'
 import { type Figure, median, report } from './support/report.ts'
 import { openRowUpdates, type RowUpdates } from './support/row-updates.ts'
@@ -103,7 +104,7 @@ async function onOneQuota(url: string, instances: readonly Instance[]): Promise<
     const accessToken = `shared-by-${count}`
     await store.users.writeUsers(
       [{ ref: { accessToken }, edit: { quotaLimits: { turbo: quotaLimit } } }],
-      Date.now(),
+      by(Date.now()),
     )
     const running = instances.slice(0, count)
     const admitted = await Promise.all(running.map((one) => one.run({ kind: 'exhaust', accessToken })))

@@ -1,4 +1,5 @@
 import type { Config } from '#config/settings.ts'
+import type { By } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import { createUpstreamLog } from '#gateway/upstream-log.ts'
 import type { Log } from '#http/log.ts'
@@ -10,7 +11,6 @@ import { openConfiguredStore } from '#server/configured-store.ts'
 import { type Listener, openListener } from '#server/listener.ts'
 import { plainUpstreams } from '#server/plain-upstreams.ts'
 import { openPlanes } from '#server/planes.ts'
-import { disabled } from '#server/revocation.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { faultOf } from '#storage/fault.ts'
 import type { Store } from '#storage/store.ts'
@@ -47,13 +47,11 @@ async function open(config: Config, log: Log, machineClock: Clock, stopper: Stop
   const clock = store.agreeOnTime(machineClock)
   const onFailure = (err: unknown) => log.error({ err }, failureOf(err, config))
   const base = { config, instance, store, clock, log, stopper, onFailure }
-  const accounting = await openAccounting(base, (userId, reason) =>
-    planes.gateway.cutUser(userId, disabled(reason)),
-  )
+  const accounting = await openAccounting(base)
   const upstreams = openUpstreams(config.upstreams, { providers, clock, onNews: createUpstreamLog(log) })
   stopper.add(upstreams.close)
   for (const sentence of plainUpstreams(config.upstreams)) log.warn(sentence)
-  const planes = openPlanes(base, accounting, upstreams)
+  const planes = await openPlanes(base, accounting, upstreams)
   const listeners: Listener[] = []
   // Added before they are opened: where the second port is in use, the first one has to be closed again.
   stopper.add(async () => {
@@ -83,7 +81,8 @@ async function adminKeyIfNone(
   if (config.adminKey !== undefined) return undefined
   const keys = await adminKeys.listAdminKeys()
   if (keys.some(({ scopes }) => scopes.includes('admin'))) return undefined
-  const made = await createAdminKey(adminKeys, { name: 'first', scopes: ['admin'] }, clock())
+  const by: By = { now: clock(), actor: { kind: 'command_line', name: 'first start' } }
+  const made = await createAdminKey(adminKeys, { name: 'first', scopes: ['admin'] }, by)
   return made.secret
 }
 

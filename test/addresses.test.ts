@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { by } from './support/by.ts'
 import { waitUntil } from './support/gateway-harness.ts'
 import { openPlanes, type Planes, planesAdminKey } from './support/planes.ts'
 import { databases } from './support/stores.ts'
@@ -65,7 +66,7 @@ for (const database of databases)
         assert.deepEqual((await admin('GET', path)).json.ip, [address])
         await planes.store.users.writeUsers(
           [{ ref: { accessToken: 'with-addresses' }, edit: { limits: { maxIps: 1 } } }],
-          planes.wall.now,
+          by(planes.wall.now),
         )
         for (const spelt of others) assert.equal((await come(spelt, 'with-addresses')).status, 200)
         assert.deepEqual((await admin('GET', path)).json.ip, [address])

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import type { UsageQuestion } from '#core/usage-question.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { type AdminServer, openAdminServer, startAt } from './support/admin-server.ts'
+import { by } from './support/by.ts'
 import { book, newUserId } from './support/ledger.ts'
 import { databases } from './support/stores.ts'
 
@@ -96,7 +97,7 @@ for (const database of databases) {
       assert.equal(rows.rows.length, 2)
       const { accessToken = '' } = (await server.store.users.findUser({ id: ann }, startAt)) ?? {}
       assert.deepEqual(await ofUser(accessToken), rows)
-      assert.equal(await server.store.upkeep.purgeUsers(startAt + 2, 9), 1)
+      assert.equal(await server.store.upkeep.purgeUsers(startAt + 2, 9, by(Date.now())), 1)
       assert.equal((await server.send({ method: 'GET', path: `/admin/users/${ben}/usage` })).status, 404)
       assert.equal((await report(`?user=${ben}`)).rows.length, 1)
     })

@@ -16,6 +16,7 @@ import {
   type Parameter,
   readApiDocument,
 } from './support/api-document.ts'
+import { by } from './support/by.ts'
 import { junk, likely, spoilt, valuesOf, type Ways } from './support/document-values.ts'
 import { databases } from './support/stores.ts'
 
@@ -40,13 +41,16 @@ for (const kind of databases) {
       document = readApiDocument((await server.send({ method: 'GET', path: '/openapi.json' })).text)
       const { users, adminKeys } = server.store
       for (const accessToken of ['fuzz-one', 'fuzz-two', 'usr_fuzz', 'a/b c%?']) {
-        await users.writeUsers([{ ref: { accessToken }, edit: { nickname: accessToken } }], server.clock.now)
+        await users.writeUsers(
+          [{ ref: { accessToken }, edit: { nickname: accessToken } }],
+          by(server.clock.now),
+        )
         const user = await users.findUser({ accessToken }, server.clock.now)
         names.token.push(accessToken, user?.id ?? assert.fail())
       }
       for (const name of ['spare', 'other-spare', 'last-spare']) {
         const spare = { name, secret: `a-key-of-the-fuzz-${name}`, scopes: ['users:read'] } as const
-        names.id.push((await adminKeys.insertAdminKey(spare, server.clock.now)).id)
+        names.id.push((await adminKeys.insertAdminKey(spare, by(server.clock.now))).id)
       }
     })
     after(() => server.close())

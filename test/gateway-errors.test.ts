@@ -5,6 +5,7 @@ import OpenAI from 'openai'
 import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
 import { createBodyBudget } from '#http/body.ts'
 import { absent, anything, mismatches } from './support/admin-matching.ts'
+import { by } from './support/by.ts'
 import { call } from './support/gateway-client.ts'
 import {
   type Harness,
@@ -462,7 +463,7 @@ async function withHarness(
   const harness = await openHarness(database, { upstreams, ...rest })
   try {
     if (chosen !== undefined)
-      await harness.store.users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], Date.now())
+      await harness.store.users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], by(Date.now()))
     await run({ harness, upstream, accessToken: chosen ?? (await harness.createUser(edit)) })
   } finally {
     await harness.close()
@@ -542,7 +543,7 @@ for (const database of databases) {
         await waitUntil(() => harness.gateway.openRelays() === 1, 'it runs')
         const { id } = await harness.userOf(accessToken)
         const edit = { disabledAt: Date.now(), disabledReason: 'Left' }
-        await harness.store.users.writeUsers([{ ref: { accessToken }, edit }], Date.now())
+        await harness.store.users.writeUsers([{ ref: { accessToken }, edit }], by(Date.now()))
         harness.gateway.cutUser(id, createProblem('user_disabled', 'Disabled just now.'))
         await assert.rejects(
           reading,

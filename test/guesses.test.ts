@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import OpenAI from 'openai'
 import { createAccessToken } from '#core/access-token.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
+import { by } from './support/by.ts'
 import { waitUntil } from './support/gateway-harness.ts'
 import { openPlanes, type Planes, planesAdminKey } from './support/planes.ts'
 import { databases } from './support/stores.ts'
@@ -32,7 +33,7 @@ const statusOf = async (address: string, path: string, accessToken: string, meth
 const chat = { model: 'gpt-4o', messages: [] }
 const user = () => planes.createUser()
 const keyOf = async (scope: 'admin' | 'verifier') =>
-  (await createAdminKey(planes.store.adminKeys, { name: scope, scopes: [scope] }, planes.wall.now)).secret
+  (await createAdminKey(planes.store.adminKeys, { name: scope, scopes: [scope] }, by(planes.wall.now))).secret
 let verifierKey: string
 
 const tokenDoors: readonly Door[] = [

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { type AdminServer, openAdminServer, startAt } from './support/admin-server.ts'
+import { by } from './support/by.ts'
 import { databases, type TestDatabase } from './support/stores.ts'
 
 const sumMax = Number.MAX_SAFE_INTEGER
@@ -59,7 +60,7 @@ for (const kind of databases) {
     it('can be put back, alone and in a list, and changes nothing', () =>
       withServer(async (server) => {
         for (const edit of [grown, { ...grown, type: 'temporary' as const }, {}]) {
-          const created = await server.store.users.insertUser(edit, startAt)
+          const created = await server.store.users.insertUser(edit, by(startAt))
           assert.ok(created.kind === 'created')
           const path = `/admin/users/${created.user.id}`
           const { body: shown } = await ask(server, 'GET', path)
@@ -75,7 +76,7 @@ for (const kind of databases) {
       withServer(async (server) => {
         const created = await server.store.users.insertUser(
           { quotaUsed: { turbo: 2e12 }, promptCount: 2e12 },
-          startAt,
+          by(startAt),
         )
         assert.ok(created.kind === 'created')
         const path = `/admin/users/${created.user.id}`
@@ -103,7 +104,7 @@ for (const kind of databases) {
           "token_encrypted = 'x'",
         ]
         for (const damage of damages) {
-          const created = await server.store.users.insertUser({}, startAt)
+          const created = await server.store.users.insertUser({}, by(startAt))
           assert.ok(created.kind === 'created')
           const { id, accessToken } = created.user
           await database.change(`update users set ${damage} where id = '${id}'`)
@@ -122,8 +123,8 @@ for (const kind of databases) {
             assert.deepEqual(await server.store.users.findBlocks([id]), [{ id }])
           }
           server.clock.now += 1000
-          const by = damage.startsWith('period') ? accessToken : id
-          const path = `/admin/users/${by}?disabledReason=left`
+          const named = damage.startsWith('period') ? accessToken : id
+          const path = `/admin/users/${named}?disabledReason=left`
           const { status, body } = await ask(server, 'DELETE', path)
           const said = { id, disabledAt: server.clock.now, disabledReason: 'left' }
           const isSealed = damage.startsWith('token_encrypted')

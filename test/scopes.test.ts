@@ -8,6 +8,7 @@ import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { verifierRoutes } from '#verifier/routes.ts'
 import { mismatches } from './support/admin-matching.ts'
 import { type AdminServer, openAdminServer, type Received, type SentRequest } from './support/admin-server.ts'
+import { by } from './support/by.ts'
 import { databases } from './support/stores.ts'
 
 /**
@@ -53,17 +54,17 @@ for (const kind of databases) {
       server = await openAdminServer(kind)
       const { adminKeys, users } = server.store
       for (const scope of scopes) {
-        const made = await createAdminKey(adminKeys, { name: scope, scopes: [scope] }, server.clock.now)
+        const made = await createAdminKey(adminKeys, { name: scope, scopes: [scope] }, by(server.clock.now))
         secrets.set(scope, made.secret)
       }
-      const made = await users.insertUser({ quotaLimits: { turbo: 100 } }, server.clock.now)
+      const made = await users.insertUser({ quotaLimits: { turbo: 100 } }, by(server.clock.now))
       assert.equal(made.kind, 'created')
       const chosen = 'a-chosen-access-token-of-a-user'
-      await users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], server.clock.now)
+      await users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], by(server.clock.now))
       const other = await createAdminKey(
         adminKeys,
         { name: 'target', scopes: ['users:read'] },
-        server.clock.now,
+        by(server.clock.now),
       )
       if (made.kind !== 'created') return
       world = { id: made.user.id, accessToken: made.user.accessToken, chosen, keyId: other.key.id }
@@ -74,7 +75,7 @@ for (const kind of databases) {
       server.send({ ...request, headers: { authorization: `Bearer ${secret}`, ...request.headers } })
     const secretOf = (scope: Scope) => secrets.get(scope) ?? assert.fail(scope)
     const makeKey = async (...own: Scope[]) =>
-      (await createAdminKey(server.store.adminKeys, { name: own.join(), scopes: own }, server.clock.now))
+      (await createAdminKey(server.store.adminKeys, { name: own.join(), scopes: own }, by(server.clock.now)))
         .secret
 
     /** A request of a route that may succeed. */
@@ -275,7 +276,7 @@ for (const kind of databases) {
           expiresAt: ending,
           allowedNetworks: networks,
         },
-        server.clock.now,
+        by(server.clock.now),
       )
       const make = (body: object) =>
         as(secret, { method: 'POST', path: '/admin/keys', body: { name: 'x', ...body } })
@@ -331,7 +332,7 @@ for (const kind of databases) {
       const { secret } = await createAdminKey(
         server.store.adminKeys,
         { name: 'near', scopes: ['users:read'], allowedNetworks: ['198.51.100.0/24', '2001:db8::/32'] },
-        server.clock.now,
+        by(server.clock.now),
       )
       const from = (address: string) =>
         as(secret, {
@@ -352,7 +353,7 @@ for (const kind of databases) {
       const first = await createAdminKey(
         server.store.adminKeys,
         { name: 'turning', scopes: ['users:read'] },
-        server.clock.now,
+        by(server.clock.now),
       )
       const start = server.clock.now
       const opens = async (secret: string) =>

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { type AdminServer, adminSecret, openAdminServer, startAt } from './support/admin-server.ts'
+import { by } from './support/by.ts'
 import { databases } from './support/stores.ts'
 
 const everything: UserEdit = {
@@ -43,10 +44,10 @@ async function fill(server: AdminServer): Promise<void> {
   for (const [index, edit] of edits.entries())
     await server.store.users.writeUsers(
       [{ ref: { accessToken: index === 1 ? '\u{1f39f}️=+"\'' : `=token-${index}` }, edit }],
-      startAt + index,
+      by(startAt + index),
     )
   for (let index = 0; index < 450; index++)
-    await server.store.users.insertUser({ nickname: `user ${index}` }, startAt + 100 + index)
+    await server.store.users.insertUser({ nickname: `user ${index}` }, by(startAt + 100 + index))
 }
 
 const ndjson = { 'content-type': 'application/x-ndjson' }
@@ -204,7 +205,7 @@ for (const kind of databases) {
 
     it('name every line that cannot be read, and take the others', () =>
       withServer(async (server) => {
-        await server.store.users.writeUsers([{ ref: { accessToken: 'here' }, edit: {} }], startAt)
+        await server.store.users.writeUsers([{ ref: { accessToken: 'here' }, edit: {} }], by(startAt))
         const here = (await server.store.users.findUser({ accessToken: 'here' }, startAt))?.id
         const id = 'usr_01kdvdna003cn7w85sfpyp0x'
         const lines = [

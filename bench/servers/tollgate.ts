@@ -5,6 +5,7 @@ import { readConfig } from '#config/read.ts'
 import { systemClock } from '#core/clock.ts'
 import { createLog } from '#http/log.ts'
 import { openServer } from '../../src/server.ts'
+import { by } from '../support/by.ts'
 import { announce } from '../support/child.ts'
 
 /**
@@ -31,7 +32,7 @@ for (let from = known; from < users; from += 5000) {
     ref: { accessToken: `bench-${from + index}` },
     edit: { nickname: `user ${from + index}`, quotaLimits: { turbo: 1e12 } },
   }))
-  await server.store.users.writeUsers(writes, systemClock())
+  await server.store.users.writeUsers(writes, by(systemClock()))
 }
 announce({ url: server.url })
 process.on('SIGTERM', () => {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { builtInFamilies } from '#core/family.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from './by.ts'
 
 export const databaseIn = (folder: string) => join(folder, 'tollgate.db')
 
@@ -40,7 +41,7 @@ export async function writeBenchUsers(store: Store, count: number): Promise<void
       ref: { accessToken: `bench-${from + index}` },
       edit: { nickname: `user ${from + index}`, quotaLimits: { turbo: 1e12 } },
     }))
-    await store.users.writeUsers(writes, Date.now() + from)
+    await store.users.writeUsers(writes, by(Date.now() + from))
     if (from % 100_000 === 0 && from > 0) console.error(`  ${from} users written`)
   }
 }

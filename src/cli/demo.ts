@@ -111,7 +111,7 @@ async function addUsers(store: Store): Promise<readonly DemoUser[]> {
   const known = await Promise.all(users.map(({ accessToken }) => store.users.knowsAccessToken(accessToken)))
   const result = await store.users.writeUsers(
     writes.filter((_, index) => !known[index]),
-    now,
+    { now, actor: { kind: 'command_line', name: 'demo' } },
   )
   if (result.kind !== 'written') throw new Error(`the sample users were not written: ${result.kind}`)
   return users.map(({ name, accessToken, about }) => ({ name, accessToken, about }))

@@ -3,6 +3,7 @@ import type { Environment } from '#config/environment.ts'
 import { readConfig } from '#config/read.ts'
 import { ConfigError } from '#config/settings.ts'
 import type { AdminKey } from '#core/admin-key.ts'
+import type { By } from '#core/change.ts'
 import { systemClock } from '#core/clock.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
@@ -39,6 +40,10 @@ export async function keysCommand(
   }
 }
 
+function by(now: number): By {
+  return { now, actor: { kind: 'command_line', name: 'keys' } }
+}
+
 const usage = 'tollgate keys takes list, create NAME, rotate ID or delete ID'
 
 /** `tollgate keys create NAME`, also as `tollgate admin-key NAME`: makes an admin key and prints it. */
@@ -47,7 +52,7 @@ export async function createKeyCommand(env: Environment, options: KeyOptions): P
   const wanted = readKeyOptions(options, now)
   if (typeof wanted === 'string') return wrongly(wanted)
   return withKeys(env, async (keys) => {
-    const { key, secret } = await createAdminKey(keys, wanted, now)
+    const { key, secret } = await createAdminKey(keys, wanted, by(now))
     print(secret)
     complain(`This is the key ${described(key)}. It is not shown again.`)
     return 0
@@ -64,7 +69,7 @@ async function rotate(keys: AdminKeyStore, id: string, overlapMs: number): Promi
   const known = (await keys.listAdminKeys()).find((key) => key.id === id)
   if (!known || known.isDamaged) return missing(id)
   const now = systemClock()
-  const rotated = await rotateAdminKey(keys, known, overlapMs > 0 ? now + overlapMs : undefined, now)
+  const rotated = await rotateAdminKey(keys, known, overlapMs > 0 ? now + overlapMs : undefined, by(now))
   if (typeof rotated === 'string') return missing(id)
   print(rotated.secret)
   const { previousUntil } = rotated.key
@@ -77,7 +82,7 @@ async function rotate(keys: AdminKeyStore, id: string, overlapMs: number): Promi
 }
 
 async function remove(keys: AdminKeyStore, id: string): Promise<number> {
-  switch (await keys.deleteAdminKey(id, systemClock())) {
+  switch (await keys.deleteAdminKey(id, by(systemClock()))) {
     case 'deleted':
       complain(`The key ${id} was deleted.`)
       return 0

@@ -1,6 +1,9 @@
 import { createNetworks, isWithinNetworks } from './network.ts'
 import { beyond, type Scope } from './scopes.ts'
 
+/** The id of the key from the environment, which is in no table. */
+export const configuredKeyId = 'adk_environment'
+
 /** The secret of an administrator, or of another gateway, as far as it is known: the secret itself is not stored. */
 export interface AdminKey {
   readonly id: string

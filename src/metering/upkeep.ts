@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { Actor } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import { gatheredAfterMs } from '#storage/ledger/user-requests.ts'
 import type { UpkeepStore } from '#storage/store.ts'
@@ -34,6 +35,8 @@ type TaskName = Exclude<keyof UpkeepStore, 'gatherRequests'>
 
 /** How many rows each task of a pass has changed; a task without rows is absent. */
 export type UpkeepDone = Readonly<Partial<Record<TaskName, number>>>
+
+const actor: Actor = { kind: 'upkeep', name: 'expired users' }
 
 const minuteMs = 60_000
 const hourMs = 3_600_000
@@ -161,7 +164,10 @@ function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: Upk
     tasks.push(['purgeEvents', () => store.purgeEvents(keptSince, batchRows)])
   }
   if (purgeAfterDays >= 0)
-    tasks.push(['purgeUsers', () => store.purgeUsers(now - purgeAfterDays * dayMs, batchRows)])
+    tasks.push([
+      'purgeUsers',
+      () => store.purgeUsers(now - purgeAfterDays * dayMs, batchRows, { now, actor }),
+    ])
   return tasks
 }
 

@@ -25,12 +25,8 @@ export interface Accounting {
 /**
  * Books what earlier processes left, and opens what keeps the account: the ledger, the heartbeat, the upkeep, the input
  * corrections.
- * @param cutUser ends what runs of a user whom an admission has disabled
  */
-export async function openAccounting(
-  base: Foundation,
-  cutUser: (userId: string, reason: string) => void,
-): Promise<Accounting> {
+export async function openAccounting(base: Foundation): Promise<Accounting> {
   const { config, instance, store, clock, log, stopper, onFailure } = base
   const setAside = openSetAside(config.dataDir, instance, clock)
   await bookLeftovers(base, setAside)
@@ -47,10 +43,7 @@ export async function openAccounting(
     onFault: (id, err) => log.error({ id, err }, 'one request cannot be booked; others are'),
     journal: openJournal(journalPathIn(config.dataDir, instance)),
     setAside,
-    onDisabled(userId, reason) {
-      log.warn({ userId, reason }, 'a user was disabled by a limit')
-      cutUser(userId, reason)
-    },
+    onDisabled: (userId, reason) => log.warn({ userId, reason }, 'a user was disabled by a limit'),
   })
   stopper.add(ledger.close)
   const heartbeat = openHeartbeat(

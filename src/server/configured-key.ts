@@ -1,9 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { AdminKey } from '#core/admin-key.ts'
+import { type AdminKey, configuredKeyId } from '#core/admin-key.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
-
-/** The id of the key from the environment, which is in no table. */
-const environmentId = 'adk_environment'
 
 /**
  * The admin keys: those in the store, and the one from the environment. That one is never stored, so that changing it
@@ -21,7 +18,7 @@ export function withConfiguredKey(
   const expected = digestOf(configured)
   const isGuessable = !isLong(configured)
   const key: AdminKey = {
-    id: environmentId,
+    id: configuredKeyId,
     name: 'environment',
     createdAt: now,
     scopes: ['admin'],
@@ -32,10 +29,10 @@ export function withConfiguredKey(
     findAdminKey: async (secret, now) =>
       timingSafeEqual(digestOf(secret), expected) ? key : keys.findAdminKey(secret, now),
     listAdminKeys: async () => [key, ...(await keys.listAdminKeys())],
-    rotateAdminKey: async (id, rotation, now) =>
-      id === environmentId ? 'configured' : keys.rotateAdminKey(id, rotation, now),
-    deleteAdminKey: async (id, now) =>
-      id === environmentId ? 'configured' : keys.deleteAdminKey(id, now, { mayBeLast: true }),
+    rotateAdminKey: async (id, rotation, by) =>
+      id === configuredKeyId ? 'configured' : keys.rotateAdminKey(id, rotation, by),
+    deleteAdminKey: async (id, by) =>
+      id === configuredKeyId ? 'configured' : keys.deleteAdminKey(id, by, { mayBeLast: true }),
   }
 }
 

@@ -25,7 +25,6 @@ import { withConfiguredKey } from './configured-key.ts'
 import type { Foundation } from './foundation.ts'
 import { createHealth, type Health } from './health.ts'
 import { openKeyUse } from './key-use.ts'
-import { withRevocation } from './revocation.ts'
 import { watchRevocations } from './revocation-watch.ts'
 import { version } from './version.ts'
 
@@ -52,7 +51,11 @@ function openThrottle({ store, stopper }: Foundation, topic: string) {
 }
 
 /** Opens every plane over what they share. */
-export function openPlanes(base: Foundation, accounting: Accounting, upstreams: Upstreams): Planes {
+export async function openPlanes(
+  base: Foundation,
+  accounting: Accounting,
+  upstreams: Upstreams,
+): Promise<Planes> {
   const { config, store, clock, log, stopper, onFailure } = base
   const { ledger, heartbeat, corrections } = accounting
   const throttleOf = (topic: string) => openThrottle(base, topic)
@@ -90,12 +93,12 @@ export function openPlanes(base: Foundation, accounting: Accounting, upstreams: 
     onListed: store.metering.listModels,
     noUpstreamAdvice: `let an upstream in tollgate.yaml serve its models, or set ${upstreamVariables()}`,
   })
-  const revocations = watchRevocations(store, gateway, clock, onFailure)
+  const revocations = await watchRevocations(store, gateway, clock, onFailure)
   stopper.add(revocations.close)
   const { adminKeys } = shared
   const admin = createAdminListener({
     ...shared,
-    store: { ...store, users: withRevocation(store.users, gateway, clock), adminKeys },
+    store: { ...store, adminKeys },
     throttle: throttleOf('admin keys'),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),

@@ -5,13 +5,13 @@ import type { Store } from '#storage/store.ts'
 import { cutIfBlocked } from './revocation.ts'
 
 /**
- * Cuts running streams here when another instance has blocked their user: after a notification such users are looked up
- * again.
+ * Cuts running streams when their user is blocked, here or by another instance: the changes are followed, and users who
+ * were changed while they run here are looked up again.
  */
 export interface RevocationWatch {
   /**
-   * To be called when a relay has started. Notifications and admissions use different connections, so the notification
-   * of a change may arrive before the answer to an admission that was decided before that change.
+   * To be called when a relay has started. Changes and admissions are read on different connections, so a change may be
+   * read before the answer to an admission that was decided before that change.
    */
   readonly started: (userId: string) => void
   readonly close: () => void
@@ -22,19 +22,28 @@ const rememberedMs = 15_000
 const lookAgainMs = 400
 /** Users in one query; queries run one after the other, so that many running users do not delay administrators. */
 const usersAtOnce = 500
+/** Changes in one read, which with the embedded database holds up this thread. */
+const changesAtOnce = 500
 
-export function watchRevocations(
-  store: { readonly users: Pick<Store['users'], 'findBlocks'>; readonly watchUsers: Store['watchUsers'] },
+export async function watchRevocations(
+  store: {
+    readonly users: Pick<Store['users'], 'findBlocks'>
+    readonly changes: Pick<Store['changes'], 'readChanges' | 'lastChange'>
+    readonly watchChanges: Store['watchChanges']
+  },
   gateway: Pick<Gateway, 'cutUser' | 'blockUser' | 'runningUsers'>,
   clock: Clock,
   onFailure: (error: unknown) => void,
-): RevocationWatch {
+): Promise<RevocationWatch> {
   /** Recently changed users, and until when they are remembered, by the monotonic clock; the oldest first. */
   const changed = new Map<string, number>()
   let allUntil = 0
   const waiting = new Set<string>()
   let isLooking = false
   let isClosed = false
+  let place = await store.changes.lastChange()
+  let isNews = false
+  let isFollowing = false
 
   function remember(ids: readonly string[] | 'all'): void {
     const now = performance.now()
@@ -72,11 +81,40 @@ export function watchRevocations(
     isLooking = false
   }
 
-  const stop = store.watchUsers((ids) => {
+  /** Reads on from the last change; whether a read fails is reported once, until it succeeds again. */
+  async function follow(): Promise<void> {
+    isNews = true
+    if (isFollowing) return
+    isFollowing = true
+    let hasFailed = false
+    while (isNews && !isClosed) {
+      isNews = false
+      try {
+        const read = await store.changes.readChanges(place, changesAtOnce)
+        place = read.place
+        hasFailed = false
+        if (read.kind === 'lost') take('all')
+        else {
+          take(read.changes.flatMap(({ kind, object }) => (kind.startsWith('user.') ? [object] : [])))
+          if (read.changes.length === changesAtOnce) isNews = true
+        }
+      } catch (error) {
+        if (!hasFailed) onFailure(error)
+        hasFailed = true
+        isNews = true
+        await wait(lookAgainMs, undefined, { ref: false })
+      }
+    }
+    isFollowing = false
+  }
+
+  function take(ids: readonly string[] | 'all'): void {
     remember(ids)
     const running = gateway.runningUsers()
     lookAt(ids === 'all' ? running : ids.filter((id) => running.has(id)))
-  })
+  }
+
+  const stop = store.watchChanges(() => void follow())
   return {
     started(userId) {
       const until = Math.max(changed.get(userId) ?? 0, allUntil)

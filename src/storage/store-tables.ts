@@ -2,6 +2,8 @@ import type { Kysely, Transaction } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { Vault } from '#core/vault.ts'
 import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
+import { createChangeReader } from '#storage/changes/read.ts'
+import { createChangeWriter } from '#storage/changes/write.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
 import { createEntryReader } from '#storage/ledger/read.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -23,8 +25,8 @@ export interface TableParts {
   readonly policy: Policy
   /** The name of this process in the ledger. */
   readonly instance: string
-  /** Tells other processes about changed users when the transaction commits. */
-  readonly announce?: (trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>
+  /** Tells other processes, when the transaction commits, that there are changes. */
+  readonly wake?: (trx: Transaction<Schema>) => Promise<void>
   /** The connection on which upkeep writes, where it is another one. */
   readonly upkeepDb?: Kysely<Schema>
   /** The age in milliseconds of the oldest rows that are written but cannot be read yet. */
@@ -33,15 +35,17 @@ export interface TableParts {
 
 /** All tables behind the store, for one engine and one connection. */
 export function createTables(parts: TableParts) {
-  const { db, many, vault, policy, instance, upkeepDb = db, unreadMs } = parts
+  const { db, many, vault, policy, instance, wake, upkeepDb = db, unreadMs } = parts
+  const saveChanges = createChangeWriter(vault, many, wake)
   return {
     users: {
       ...createUserReader(db, many, vault, policy),
-      ...createUserWriter(parts),
+      ...createUserWriter({ ...parts, saveChanges }),
     },
-    adminKeys: createAdminKeyTable(db, vault),
+    changes: createChangeReader(db),
+    adminKeys: createAdminKeyTable(db, vault, saveChanges),
     owners: createOwners(db, instance, vault.fingerprint),
-    upkeep: { ...createUpkeepFinder(db, policy), ...createUpkeepWriter(upkeepDb, unreadMs) },
+    upkeep: { ...createUpkeepFinder(db, policy), ...createUpkeepWriter(upkeepDb, saveChanges, unreadMs) },
     corrections: createCorrectionTable(db),
     usage: createUsageReader(db, policy),
     requests: createEntryReader(db),
@@ -53,25 +57,29 @@ export type StoreMethods = MethodsOf<ReturnType<typeof createTables>>
 /** The part of the store that is the same on each engine, which runs the methods. */
 export function storeOf({
   users,
+  changes,
   adminKeys,
   upkeep,
   corrections,
   usage,
   requests,
-}: StoreMethods): Pick<Store, 'users' | 'adminKeys' | 'upkeep' | 'corrections' | 'usage' | 'requests'> {
+}: StoreMethods): Pick<
+  Store,
+  'users' | 'changes' | 'adminKeys' | 'upkeep' | 'corrections' | 'usage' | 'requests'
+> {
   return {
-    ...{ adminKeys, corrections, usage, requests },
+    ...{ changes, adminKeys, corrections, usage, requests },
     upkeep: createUpkeep(upkeep, upkeep),
     users: {
       ...users,
-      async resetUsage(request, now) {
+      async resetUsage(request, by) {
         const { ids, ...more } = await users.findUsedUsers(request)
-        const count = ids.length === 0 ? 0 : await users.resetUsers(ids, request.families, now)
+        const count = ids.length === 0 ? 0 : await users.resetUsers(ids, request.families, by)
         return { users: count, ...more }
       },
-      async disableUser(ref, reason, now) {
-        const id = await users.disableRow(ref, reason, now)
-        return id === undefined ? undefined : users.findKnown(id, now)
+      async disableUser(ref, reason, by) {
+        const id = await users.disableRow(ref, reason, by)
+        return id === undefined ? undefined : users.findKnown(id, by.now)
       },
     },
   }

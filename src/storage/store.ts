@@ -1,6 +1,7 @@
 import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
 import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
 import type { BookedRequest, RequestPage, RequestQuestion } from '#core/booked-request.ts'
+import type { By } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
 import type { InputCorrection } from '#core/input-correction.ts'
@@ -29,11 +30,12 @@ export interface Store {
   readonly corrections: CorrectionStore
   readonly usage: UsageStore
   readonly requests: RequestStore
+  readonly changes: ChangeStore
   /**
-   * Tells of users whom other processes have changed: their ids, or `all` if they are not known. Answers how
-   * to stop. What this process changes itself it knows already.
+   * Tells soon after each change, by this process or another, that there may be changes to read; it may tell of nothing.
+   * Answers how to stop.
    */
-  readonly watchUsers: (onChanged: (ids: readonly string[] | 'all') => void) => () => void
+  readonly watchChanges: (onNews: () => void) => () => void
   readonly signals: Signals
   /** A key that only the processes of this store share. */
   readonly keyFor: (purpose: string) => string
@@ -156,9 +158,9 @@ export interface UserStore {
   readonly listUserTexts: (request: UserTextRequest) => Promise<UserTexts>
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
-  readonly insertUser: (edit: UserEdit, now: number, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
+  readonly insertUser: (edit: UserEdit, by: By, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
   /** Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. */
-  readonly writeUsers: (writes: readonly UserWrite[], now: number) => Promise<UsersWritten>
+  readonly writeUsers: (writes: readonly UserWrite[], by: By) => Promise<UsersWritten>
   /**
    * Disables a user whose other columns may be damaged. The first `disabledAt` stays, and the reason changes only
    * where one is given. Undefined where the user does not exist.
@@ -166,20 +168,20 @@ export interface UserStore {
   readonly disableUser: (
     ref: UserRef,
     reason: string | undefined,
-    now: number,
+    by: By,
   ) => Promise<User | UnreadableUser | undefined>
   /** Adds to what a user may use in this period. A retry adds nothing, and gets the first answer. */
   readonly addToQuota: (
     ref: UserRef,
     addition: QuotaAddition,
-    now: number,
+    by: By,
     idempotencyKey?: IdempotencyKey,
   ) => Promise<QuotaAdded>
   /**
    * Resets to zero the next `limit` users after `after`, in the order of their ids, that have used anything; in one
    * transaction. To reset all users, call it again with `next` until that is absent; a pause between calls is fine.
    */
-  readonly resetUsage: (request: UsageReset, now: number) => Promise<UsageWasReset>
+  readonly resetUsage: (request: UsageReset, by: By) => Promise<UsageWasReset>
   /** Whether the access token belongs to a user: a cheap check before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
 }
@@ -202,7 +204,7 @@ export interface AdminKeyStore {
   /** The key with this secret, found by its keyed hash and compared in constant time. */
   readonly findAdminKey: (secret: string, now: number) => Promise<AdminKey | undefined>
   readonly countAdminKeys: () => Promise<number>
-  readonly insertAdminKey: (key: NewAdminKey, now: number) => Promise<AdminKey>
+  readonly insertAdminKey: (key: NewAdminKey, by: By) => Promise<AdminKey>
   /**
    * Gives a key another secret. The one before is accepted until `previousUntil`, and no longer where that is absent or
    * past.
@@ -210,7 +212,7 @@ export interface AdminKeyStore {
   readonly rotateAdminKey: (
     id: string,
     rotation: { readonly secret: string; readonly previousUntil?: number },
-    now: number,
+    by: By,
   ) => Promise<AdminKey | 'unknown' | 'configured'>
   /** Writes when keys were last used; earlier instants than the stored ones change nothing. */
   readonly noteAdminKeyUse: (uses: readonly { readonly id: string; readonly at: number }[]) => Promise<void>
@@ -219,7 +221,7 @@ export interface AdminKeyStore {
   /** Deletes a key. The last key with the admin scope stays, unless there is another way in (`mayBeLast`). */
   readonly deleteAdminKey: (
     id: string,
-    now: number,
+    by: By,
     options?: { readonly mayBeLast: boolean },
   ) => Promise<AdminKeyDeletion>
 }
@@ -229,6 +231,32 @@ export interface AdminKeyStore {
  * removed there.
  */
 type AdminKeyDeletion = 'deleted' | 'unknown' | 'last' | 'configured'
+
+// ---------------------------------------------------------------- changes
+
+/** A place in the order of changes: the last one that was read. */
+export interface ChangePlace {
+  readonly seq: number
+  /** Tells the change from another with its number, which a database that went back may have. */
+  readonly hash: string
+}
+
+export interface SeenChange extends ChangePlace {
+  readonly kind: string
+  readonly object: string
+}
+
+type ChangesRead =
+  | { readonly kind: 'read'; readonly changes: readonly SeenChange[]; readonly place: ChangePlace }
+  /** That place is not there any more, so that changes may have been missed: upkeep, or a failover, took them away. */
+  | { readonly kind: 'lost'; readonly place: ChangePlace }
+
+export interface ChangeStore {
+  /** The place of the newest change. */
+  readonly lastChange: () => Promise<ChangePlace>
+  /** The next changes after a place, in order. A change that becomes visible later stands later in the order. */
+  readonly readChanges: (after: ChangePlace, limit: number) => Promise<ChangesRead>
+}
 
 // ---------------------------------------------------------------- metering
 
@@ -302,7 +330,7 @@ export interface UpkeepStore {
   /** Forgets older usage events, by which duplicates are recognized. */
   readonly purgeEvents: (before: number, limit: number) => Promise<number>
   /** Removes temporary users who expired before; their usage stays in the totals. */
-  readonly purgeUsers: (expiredBefore: number, limit: number) => Promise<number>
+  readonly purgeUsers: (expiredBefore: number, limit: number, by: By) => Promise<number>
   /** Removes addresses that have left their user's time window. */
   readonly purgeAddresses: (now: number, limit: number) => Promise<number>
   /** Removes corrections of models that were not used since then, and those of all but the most used models. */

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { createClientAddress } from '#http/client-address.ts'
 import { assertCodes } from '../support/access-lines.ts'
+import { by } from '../support/by.ts'
 import { type Answer, type Call, call } from '../support/gateway-client.ts'
 import { openHarness, upstreamAt } from '../support/gateway-harness.ts'
 import { chatAnswer, json } from '../support/gateway-scripted.ts'
@@ -260,7 +261,7 @@ for (const database of databases) {
       })
       try {
         const known = 'chosen, so that it may be guessed'
-        await own.store.users.writeUsers([{ ref: { accessToken: known }, edit: {} }], Date.now())
+        await own.store.users.writeUsers([{ ref: { accessToken: known }, edit: {} }], by(Date.now()))
         const body = { model: 'gpt-4o', messages: [] }
         const from = (address: string, credential: string) =>
           call(own.port, {
@@ -290,7 +291,7 @@ for (const database of databases) {
       const chosen = 'löwe 🦁 token'
       const written = await harness.store.users.writeUsers(
         [{ ref: { accessToken: chosen }, edit: {} }],
-        Date.now(),
+        by(Date.now()),
       )
       assert.equal(written.kind, 'written')
       const body = { model: 'gpt-4o', messages: [] }

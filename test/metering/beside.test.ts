@@ -7,6 +7,7 @@ import { noUsage } from '#core/usage.ts'
 import { openLedger } from '#metering/batcher.ts'
 import { openJournal, replayJournal } from '#metering/journal.ts'
 import { type MeteringStore, type Store, StoreUnavailable } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { withFolder } from '../support/folder.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, type TestDatabase, withStore } from '../support/stores.ts'
@@ -77,7 +78,7 @@ for (const { name, create } of databases) {
         await batch(store, { asks: [ask('req_1', user.accessToken)] })
         await batch(store, { settlements: [settlement('req_1', { output: 4 }, { beside })] })
         const edit = { limits: { period: 'monthly' as const } }
-        await store.users.writeUsers([{ ref: { id: user.id }, edit }], now)
+        await store.users.writeUsers([{ ref: { id: user.id }, edit }], by(now))
         assert.deepEqual(await usedOf(store, user.id), [4, 30, 7])
       }))
 

@@ -9,6 +9,7 @@ import { openHeartbeat } from '#metering/heartbeat.ts'
 import { openJournal, replayJournal } from '#metering/journal.ts'
 import { openStore } from '#storage/open.ts'
 import type { MeteringAnswer, MeteringStore, Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { withFolder } from '../support/folder.ts'
 import { waitUntil } from '../support/gateway-harness.ts'
 import { assertInvariants } from '../support/invariants.ts'
@@ -103,7 +104,7 @@ for (const { name, create } of databases) {
       withChecked(async (store) => {
         const user = await newUser(store, 1000)
         const edit = { promptCount: unitsMax }
-        await store.users.writeUsers([{ ref: { id: user.id }, edit }], now)
+        await store.users.writeUsers([{ ref: { id: user.id }, edit }], by(now))
         await batch(store, { asks: [ask('req_1', user.accessToken)] })
         await batch(store, { settlements: [settlement('req_1', { output: 1 })] })
         assert.equal((await store.users.findUser({ id: user.id }, now))?.promptCount, unitsMax)
@@ -122,7 +123,7 @@ for (const { name, create } of databases) {
       withChecked(async (store) => {
         const user = await abandoned(store)
         const edit = { quotaUsed: { claude: 3 } }
-        await store.users.writeUsers([{ ref: { id: user.id }, edit }], now + 2000)
+        await store.users.writeUsers([{ ref: { id: user.id }, edit }], by(now + 2000))
         await batch(store, { now: now + 3000, settlements: [settlement('res_1', { output: 5 })] })
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 5, reserved: 0 })
       }))

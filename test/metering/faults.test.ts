@@ -8,6 +8,7 @@ import { type Kept, openSetAside, setAsidePathIn, takeSetAside } from '#metering
 import { openStore } from '#storage/open.ts'
 import { type Store, StoreFault } from '#storage/store.ts'
 import { blockRows } from '../support/blocked-rows.ts'
+import { by } from '../support/by.ts'
 import { withFolder } from '../support/folder.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, type TestDatabase, withStore } from '../support/stores.ts'
@@ -256,13 +257,13 @@ for (const { name, create } of databases) {
         for (const id of ['r1', 's1'])
           assert.equal(await ledger.settle(settlement(id, { output: 3 })), 'closed')
         const [, , third, fourth, fifth, sixth] = users
-        await store.users.disableUser({ id: third?.id ?? '' }, 'x', now)
+        await store.users.disableUser({ id: third?.id ?? '' }, 'x', by(now))
         const reset = { ref: { id: fourth?.id ?? '' }, edit: { quotaReset: 'all' } } as const
         const put = { ref: { id: fifth?.id ?? '' }, edit: { quotaUsed: { claude: 5 }, promptCount: 1 } }
         for (const write of [reset, put])
-          assert.equal((await store.users.writeUsers([write], now)).kind, 'written')
-        await store.users.addToQuota({ id: sixth?.id ?? '' }, { family: 'claude', units: 5 }, now)
-        assert.ok((await store.users.resetUsage({ families: 'all', limit: 10 }, now)).users >= 4)
+          assert.equal((await store.users.writeUsers([write], by(now))).kind, 'written')
+        await store.users.addToQuota({ id: sixth?.id ?? '' }, { family: 'claude', units: 5 }, by(now))
+        assert.ok((await store.users.resetUsage({ families: 'all', limit: 10 }, by(now))).users >= 4)
         for (const [index] of users.entries())
           if (index !== 1) assert.equal(await ledger.settle(settlement(`r${index}`)), 'closed')
         await ledger.close()

@@ -7,6 +7,7 @@ import type { Ledger } from '#metering/ledger.ts'
 import { parseExtras } from '#storage/ledger/rows.ts'
 import { openStore } from '#storage/open.ts'
 import type { MeteringStore, Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { waitUntil } from '../support/gateway-harness.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
@@ -138,7 +139,10 @@ for (const { name, create } of databases) {
       withMeter(async (ledger, store) => {
         const user = await newUser(store, 1000)
         await ledger.admit(ask('r1', user.accessToken))
-        await store.users.writeUsers([{ ref: { id: user.id }, edit: { quotaLimits: { claude: 5 } } }], now)
+        await store.users.writeUsers(
+          [{ ref: { id: user.id }, edit: { quotaLimits: { claude: 5 } } }],
+          by(now),
+        )
         assert.equal((await ledger.admit(ask('r2', user.accessToken))).kind, 'refused')
         await ledger.settle(settlement('r1', { output: 5000 }))
         assert.deepEqual(await quotaOf(store, user.id), { limit: 5, used: 5000, reserved: 0 })
@@ -150,7 +154,7 @@ for (const { name, create } of databases) {
         await ledger.admit(ask('r1', user.accessToken))
         await store.users.writeUsers(
           [{ ref: { id: user.id }, edit: { quotaUsed: { claude: 800 }, nickname: 'x' } }],
-          now,
+          by(now),
         )
         assert.deepEqual(await quotaOf(store, user.id), { limit: 1000, used: 800, reserved: 100 })
         await ledger.settle(settlement('r1', { output: 30 }))
@@ -260,7 +264,8 @@ for (const { name, create } of databases) {
               await ledger.admit(ask(id, user.accessToken))
               await ledger.settle(settlement(id, { output: units }))
             }
-            const change = (edit: UserEdit) => store.users.writeUsers([{ ref: { id: user.id }, edit }], at)
+            const change = (edit: UserEdit) =>
+              store.users.writeUsers([{ ref: { id: user.id }, edit }], by(at))
             const usedNow = async () => (await quotaOf(store, user.id, at))?.used
             await use(5)
             // 23:45 in Kolkata, then 00:15 of the next day there: the same hour in UTC.

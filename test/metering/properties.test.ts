@@ -13,6 +13,7 @@ import { createRequestId } from '#http/request-id.ts'
 import { openLedger } from '#metering/batcher.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, type TestDatabase, testPolicy } from '../support/stores.ts'
 import {
@@ -312,7 +313,7 @@ class Run {
     })
     const result = await this.#shared.store.users.writeUsers(
       writes.map(({ user, edit }) => ({ ref: { accessToken: user.accessToken }, edit })),
-      now,
+      by(now),
     )
     if (wrong >= 0) {
       assert.deepEqual([result.kind, result.kind === 'invalid' && result.index], ['invalid', wrong])
@@ -324,7 +325,7 @@ class Run {
 
   async #disable(user: ModelUser): Promise<void> {
     const now = this.#now
-    await this.#shared.store.users.disableUser({ accessToken: user.accessToken }, undefined, now)
+    await this.#shared.store.users.disableUser({ accessToken: user.accessToken }, undefined, by(now))
     if (user.disabledAt === undefined || user.disabledAt > now) user.disabledAt = now
   }
 
@@ -340,7 +341,7 @@ class Run {
   async #add(user: ModelUser, family: string, units: number): Promise<void> {
     const expected = this.#model.add(user, family, units, this.#now)
     const ref = { accessToken: user.accessToken }
-    const result = await this.#shared.store.users.addToQuota(ref, { family, units }, this.#now)
+    const result = await this.#shared.store.users.addToQuota(ref, { family, units }, by(this.#now))
     assert.equal(result.kind, expected)
   }
 
@@ -636,7 +637,7 @@ async function playCrowd({ store, database }: Shared, { limit, clients, edits }:
   const tokenAt = (index: number) => accessTokens[index] ?? assert.fail()
   const written = await store.users.writeUsers(
     accessTokens.map((accessToken) => ({ ref: { accessToken }, edit: { quotaLimits: { claude: limit } } })),
-    startAt,
+    by(startAt),
   )
   assert.ok(written.kind === 'written')
   const ledger = openLedger(store.metering, () => startAt, { batchMax: 8 })
@@ -662,7 +663,7 @@ async function playCrowd({ store, database }: Shared, { limit, clients, edits }:
     ...edits.map(async ({ turns, user, edit }) => {
       await take(turns)
       const { disabledIn: _, expiresIn: __, ...rest } = edit
-      await store.users.writeUsers([{ ref: { accessToken: tokenAt(user) }, edit: rest }], startAt)
+      await store.users.writeUsers([{ ref: { accessToken: tokenAt(user) }, edit: rest }], by(startAt))
     }),
   ])
   await ledger.close()

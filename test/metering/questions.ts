@@ -5,6 +5,7 @@ import type { Usage } from '#core/usage.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 
 /** Questions to the account, as the tests of metering ask them. */
 export const now = Date.parse('2026-11-22T12:00:00Z')
@@ -47,7 +48,7 @@ export async function newUser(
 ): Promise<{ id: string; accessToken: string }> {
   const made = await store.users.insertUser(
     { ...(limit !== undefined && { quotaLimits: { claude: limit } }), ...edit },
-    now,
+    by(now),
   )
   return made.kind === 'created' ? made.user : assert.fail()
 }

@@ -5,6 +5,7 @@ import { withConfiguredKey } from '#server/configured-key.ts'
 import { openKeyUse } from '#server/key-use.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { waitUntil } from '../support/gateway-harness.ts'
 import { databases, withStore } from '../support/stores.ts'
 
@@ -19,7 +20,7 @@ for (const { name, create: createDatabase } of databases) {
         const expiresAt = now + 1000
         const key = await adminKeys.insertAdminKey(
           { name: 'first', secret, scopes: ['admin'], expiresAt },
-          now,
+          by(now),
         )
         assert.deepEqual(key, { id: key.id, name: 'first', scopes: ['admin'], createdAt: now, expiresAt })
         assert.match(key.id, /^adk_[0-9a-z]{24}$/)
@@ -39,7 +40,7 @@ for (const { name, create: createDatabase } of databases) {
         ]
         const secrets: string[] = []
         for (const [name, scopes, at] of wanted)
-          secrets.push((await createAdminKey(adminKeys, { name, scopes }, at)).secret)
+          secrets.push((await createAdminKey(adminKeys, { name, scopes }, by(at))).secret)
         const keys = await adminKeys.listAdminKeys()
         assert.deepEqual(
           keys.map(({ name, scopes }) => [name, scopes]),
@@ -58,19 +59,19 @@ for (const { name, create: createDatabase } of databases) {
     it('can be deleted, and then open nothing; but somebody has to be left to administer', () =>
       withStore(createDatabase, async ({ adminKeys }) => {
         const insert = (name: string, scopes: readonly Scope[], more: { readonly expiresAt?: number } = {}) =>
-          adminKeys.insertAdminKey({ name, secret: `secret of ${name}`, scopes, ...more }, now)
+          adminKeys.insertAdminKey({ name, secret: `secret of ${name}`, scopes, ...more }, by(now))
         const first = await insert('first', ['admin'])
         const verifier = await insert('verifier', ['verifier'])
         const ending = await insert('ending', ['admin'], { expiresAt: now + 10 })
-        assert.equal(await adminKeys.deleteAdminKey('adk_nobody', now), 'unknown')
-        assert.equal(await adminKeys.deleteAdminKey(first.id, now + 10), 'last', 'the other has expired')
-        assert.equal(await adminKeys.deleteAdminKey(ending.id, now + 10), 'deleted')
-        assert.equal(await adminKeys.deleteAdminKey(ending.id, now + 10), 'unknown')
-        assert.equal(await adminKeys.deleteAdminKey(verifier.id, now), 'deleted')
+        assert.equal(await adminKeys.deleteAdminKey('adk_nobody', by(now)), 'unknown')
+        assert.equal(await adminKeys.deleteAdminKey(first.id, by(now + 10)), 'last', 'the other has expired')
+        assert.equal(await adminKeys.deleteAdminKey(ending.id, by(now + 10)), 'deleted')
+        assert.equal(await adminKeys.deleteAdminKey(ending.id, by(now + 10)), 'unknown')
+        assert.equal(await adminKeys.deleteAdminKey(verifier.id, by(now)), 'deleted')
         assert.equal(await adminKeys.findAdminKey('secret of verifier', now), undefined)
-        assert.equal(await adminKeys.deleteAdminKey(first.id, now), 'last')
+        assert.equal(await adminKeys.deleteAdminKey(first.id, by(now)), 'last')
         assert.deepEqual(await adminKeys.listAdminKeys(), [first])
-        assert.equal(await adminKeys.deleteAdminKey(first.id, now, { mayBeLast: true }), 'deleted')
+        assert.equal(await adminKeys.deleteAdminKey(first.id, by(now), { mayBeLast: true }), 'deleted')
         assert.equal(await adminKeys.countAdminKeys(), 0)
       }))
 
@@ -78,20 +79,20 @@ for (const { name, create: createDatabase } of databases) {
       withStore(createDatabase, async ({ adminKeys }, database) => {
         const key = await adminKeys.insertAdminKey(
           { name: 'turning', secret, scopes: ['users:read'], allowedNetworks: ['10.0.0.0/8'] },
-          now,
+          by(now),
         )
-        assert.equal(await adminKeys.rotateAdminKey('adk_nobody', { secret: 'x' }, now), 'unknown')
+        assert.equal(await adminKeys.rotateAdminKey('adk_nobody', { secret: 'x' }, by(now)), 'unknown')
         const until = now + 1000
         const rotated = await adminKeys.rotateAdminKey(
           key.id,
           { secret: 'second', previousUntil: until },
-          now + 1,
+          by(now + 1),
         )
         assert.deepEqual(rotated, { ...key, rotatedAt: now + 1, previousUntil: until })
         assert.deepEqual(await adminKeys.findAdminKey('second', now), rotated)
         assert.deepEqual(await adminKeys.findAdminKey(secret, until - 1), rotated)
         assert.equal(await adminKeys.findAdminKey(secret, until), undefined)
-        assert.deepEqual(await adminKeys.rotateAdminKey(key.id, { secret: 'third' }, now + 2), {
+        assert.deepEqual(await adminKeys.rotateAdminKey(key.id, { secret: 'third' }, by(now + 2)), {
           ...key,
           rotatedAt: now + 2,
         })
@@ -99,7 +100,7 @@ for (const { name, create: createDatabase } of databases) {
           assert.equal(await adminKeys.findAdminKey(old, now + 2), undefined, old)
         assert.ok(await adminKeys.findAdminKey('third', now + 2))
         // A time that is past leaves nothing to work on.
-        await adminKeys.rotateAdminKey(key.id, { secret: 'fourth', previousUntil: now }, now + 3)
+        await adminKeys.rotateAdminKey(key.id, { secret: 'fourth', previousUntil: now }, by(now + 3))
         assert.equal(await adminKeys.findAdminKey('third', now), undefined)
         const stored = JSON.stringify(await database.rows('select * from admin_keys'))
         assert.doesNotMatch(stored, /second|third|fourth|a-secret/)
@@ -107,9 +108,9 @@ for (const { name, create: createDatabase } of databases) {
 
     it('of two rotations at once one secret is left', () =>
       withStore(createDatabase, async ({ adminKeys }) => {
-        const { id } = await adminKeys.insertAdminKey({ name: 'a', secret, scopes: ['admin'] }, now)
+        const { id } = await adminKeys.insertAdminKey({ name: 'a', secret, scopes: ['admin'] }, by(now))
         const made = ['one', 'two', 'three', 'four']
-        await Promise.all(made.map((each) => adminKeys.rotateAdminKey(id, { secret: each }, now)))
+        await Promise.all(made.map((each) => adminKeys.rotateAdminKey(id, { secret: each }, by(now))))
         const found = await Promise.all([secret, ...made].map((each) => adminKeys.findAdminKey(each, now)))
         assert.equal(found.filter((key) => key !== undefined).length, 1)
       }))
@@ -117,7 +118,7 @@ for (const { name, create: createDatabase } of databases) {
     it('say when they were last used, never an earlier time than before', () =>
       withStore(createDatabase, async ({ adminKeys }) => {
         const insert = (name: string, at: number) =>
-          adminKeys.insertAdminKey({ name, secret: `secret ${name}`, scopes: ['admin'] }, at)
+          adminKeys.insertAdminKey({ name, secret: `secret ${name}`, scopes: ['admin'] }, by(at))
         const [one, two] = [await insert('one', now), await insert('two', now + 1)]
         const times = async () => (await adminKeys.listAdminKeys()).map(({ lastUsedAt }) => lastUsedAt)
         await adminKeys.noteAdminKeyUse([
@@ -137,7 +138,7 @@ for (const { name, create: createDatabase } of databases) {
     it('note their use in memory, and write it a batch at a time and at the end', () =>
       withStore(createDatabase, async (store) => {
         const clock = { now }
-        const key = await store.adminKeys.insertAdminKey({ name: 'a', secret, scopes: ['admin'] }, now)
+        const key = await store.adminKeys.insertAdminKey({ name: 'a', secret, scopes: ['admin'] }, by(now))
         let writes = 0
         const counted: AdminKeyStore = {
           ...store.adminKeys,
@@ -176,9 +177,9 @@ for (const { name, create: createDatabase } of databases) {
       withStore(createDatabase, async ({ adminKeys }) => {
         const names = ['a', 'b', 'c']
         const insert = (name: string) =>
-          adminKeys.insertAdminKey({ name, secret: name.repeat(16), scopes: ['admin'] }, now)
+          adminKeys.insertAdminKey({ name, secret: name.repeat(16), scopes: ['admin'] }, by(now))
         const keys = await Promise.all(names.map(insert))
-        const outcomes = await Promise.all(keys.map(({ id }) => adminKeys.deleteAdminKey(id, now)))
+        const outcomes = await Promise.all(keys.map(({ id }) => adminKeys.deleteAdminKey(id, by(now))))
         assert.deepEqual(outcomes.toSorted(), ['deleted', 'deleted', 'last'])
         assert.equal(await adminKeys.countAdminKeys(), 1)
       }))
@@ -188,7 +189,7 @@ for (const { name, create: createDatabase } of databases) {
         for (const scopes of ['admin root', '', 'Admin', 'admin  verifier']) {
           await adminKeys.insertAdminKey(
             { name: scopes, secret: `${secret}${scopes}`, scopes: ['admin'] },
-            now,
+            by(now),
           )
           await database.change(`update admin_keys set scopes = '${scopes}' where name = '${scopes}'`)
           await assert.rejects(adminKeys.findAdminKey(`${secret}${scopes}`, now), {
@@ -200,7 +201,7 @@ for (const { name, create: createDatabase } of databases) {
     it('has the configured one beside them, which only the configuration takes away', () =>
       withStore(createDatabase, async ({ adminKeys }) => {
         assert.equal(withConfiguredKey(adminKeys, undefined, now), adminKeys)
-        const stored = await adminKeys.insertAdminKey({ name: 'stored', secret, scopes: ['admin'] }, now)
+        const stored = await adminKeys.insertAdminKey({ name: 'stored', secret, scopes: ['admin'] }, by(now))
         const keys = withConfiguredKey(adminKeys, 'the-configured-key', now + 5)
         const configured = await keys.findAdminKey('the-configured-key', now)
         assert.deepEqual(configured, {
@@ -213,8 +214,8 @@ for (const { name, create: createDatabase } of databases) {
         assert.deepEqual(await keys.findAdminKey(secret, now), stored)
         assert.equal(await keys.findAdminKey('the-configured-kez', now), undefined)
         assert.deepEqual(await keys.listAdminKeys(), [configured, stored])
-        assert.equal(await keys.deleteAdminKey('adk_environment', now), 'configured')
-        assert.equal(await keys.deleteAdminKey(stored.id, now), 'deleted', 'there is another way in')
+        assert.equal(await keys.deleteAdminKey('adk_environment', by(now)), 'configured')
+        assert.equal(await keys.deleteAdminKey(stored.id, by(now)), 'deleted', 'there is another way in')
         assert.equal(await adminKeys.countAdminKeys(), 0)
       }))
   })

@@ -21,7 +21,7 @@ describe('a store on PostgreSQL', {
       )
       try {
         const nothing = { now: 1, settlements: [], asks: [] }
-        const stop = store.watchUsers(() => {})
+        const stop = store.watchChanges(() => {})
         // Every connection that there can be, each used before.
         await Promise.all(Array.from({ length: 10 }, () => store.users.countUsers({}, 1)))
         await Promise.all([store.metering.runBatch(nothing), store.metering.runBatch(nothing)])

@@ -11,6 +11,7 @@ import { beginOn } from '#storage/postgres/session.ts'
 import { openMoveTarget } from '#storage/postgres/target.ts'
 import { type Store, StoreUnavailable } from '#storage/store.ts'
 import { ask, newUser, now } from '../metering/questions.ts'
+import { by } from '../support/by.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { type DatabaseServer, startDatabaseServer } from '../support/database-server.ts'
 import { freePort } from '../support/free-port.ts'
@@ -154,7 +155,7 @@ describe('a database by other ways', () => {
     await client.query('begin')
     await client.query(`select id from users where id = '${user.id}' for update`)
     const since = performance.now()
-    await assert.rejects(store.users.disableUser({ id: user.id }, undefined, now), (error) => {
+    await assert.rejects(store.users.disableUser({ id: user.id }, undefined, by(now)), (error) => {
       assert.ok(error instanceof StoreUnavailable && error.cause instanceof Error)
       assert.match(error.cause.message, /statement timeout/)
       return true

@@ -6,6 +6,7 @@ import { noUsage } from '#core/usage.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { waitUntil } from '../support/gateway-harness.ts'
 import { databases, type TestDatabase } from '../support/stores.ts'
 
@@ -53,7 +54,7 @@ async function withLog(run: (watched: Watched) => Promise<void>): Promise<void> 
       ref: { accessToken: `user-${index}` },
       edit: turbo,
     }))
-    await store.users.writeUsers(writes, Date.now())
+    await store.users.writeUsers(writes, by(Date.now()))
     await run({ store, path, bytes, most: taken })
   } finally {
     clearInterval(timer)
@@ -118,11 +119,11 @@ describe('the write-ahead log', { skip: sqlite === undefined }, () => {
     withLog(async (watched) => {
       for (const mark of ['a', 'b', 'c'])
         assert.equal(
-          (await watched.store.users.writeUsers(newUsers(mark, 5_000), Date.now())).kind,
+          (await watched.store.users.writeUsers(newUsers(mark, 5_000), by(Date.now()))).kind,
           'written',
         )
       assert.ok(watched.most() < 64 * megabyte)
-      const many = await watched.store.users.writeUsers(newUsers('many', 33_000), Date.now())
+      const many = await watched.store.users.writeUsers(newUsers('many', 33_000), by(Date.now()))
       assert.equal(many.kind, 'written')
       assert.ok(watched.bytes() < 64 * megabyte, `${watched.bytes()} bytes right after`)
       await assertShrinks(watched)
@@ -136,9 +137,9 @@ describe('the write-ahead log', { skip: sqlite === undefined }, () => {
         while (!isOver) await work()
       }
       const others = [
-        untilOver(() => store.users.resetUsage({ families: 'all', limit: 200 }, Date.now())),
-        untilOver(() => store.users.writeUsers(newUsers('edited', 500), Date.now())),
-        untilOver(() => store.users.insertUser(turbo, Date.now())),
+        untilOver(() => store.users.resetUsage({ families: 'all', limit: 200 }, by(Date.now()))),
+        untilOver(() => store.users.writeUsers(newUsers('edited', 500), by(Date.now()))),
+        untilOver(() => store.users.insertUser(turbo, by(Date.now()))),
         untilOver(() => store.metering.beat(Date.now())),
       ]
       await report(store, 5_000)
@@ -157,7 +158,7 @@ describe('the write-ahead log', { skip: sqlite === undefined }, () => {
       reader.prepare('select count(*) from users').get()
       let slowestMs = 0
       for (let round = 0; round < 28; round++) {
-        await store.users.writeUsers(wideUsers(round), Date.now())
+        await store.users.writeUsers(wideUsers(round), by(Date.now()))
         const begunAt = performance.now()
         await report(store, 1)
         slowestMs = Math.max(slowestMs, performance.now() - begunAt)
@@ -176,7 +177,7 @@ describe('the write-ahead log', { skip: sqlite === undefined }, () => {
     const reader = new DatabaseSync(path)
     reader.exec('begin')
     reader.prepare('select count(*) from users').get()
-    await store.users.writeUsers(newUsers('left', 5_000), Date.now())
+    await store.users.writeUsers(newUsers('left', 5_000), by(Date.now()))
     await store.close()
     const left = statSync(`${path}-wal`).size
     assert.ok(left > megabyte, `${left} bytes were left`)

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { book, open } from '../support/ledger.ts'
 import { createPostgres, databases, type TestDatabase } from '../support/stores.ts'
@@ -38,9 +39,9 @@ async function fill(store: Store): Promise<void> {
       },
     } as const,
   }))
-  await store.users.writeUsers([...edits, { ref: { accessToken: 'plain' }, edit: {} }], now)
-  await store.users.disableUser({ accessToken: 'moved-1' }, 'Left, "for good"', now)
-  await store.users.addToQuota({ accessToken: 'moved-2' }, { family: 'gpt4', units: 77 }, now, {
+  await store.users.writeUsers([...edits, { ref: { accessToken: 'plain' }, edit: {} }], by(now))
+  await store.users.disableUser({ accessToken: 'moved-1' }, 'Left, "for good"', by(now))
+  await store.users.addToQuota({ accessToken: 'moved-2' }, { family: 'gpt4', units: 77 }, by(now), {
     ...{ key: 'once', fingerprint: 'f' },
   })
   const listed = await store.users.listUsers({ limit: 100, now })
@@ -60,13 +61,13 @@ async function fill(store: Store): Promise<void> {
     ...{ now, settlements: [], asks: [] },
     events: [{ ...event, usage, eventId: 'event-1', requestId: 'evt_1', userId: plain.id }],
   })
-  await store.users.writeUsers([{ ref: { id: plain.id }, edit: { quotaUsed: { claude: 4 } } }], now)
+  await store.users.writeUsers([{ ref: { id: plain.id }, edit: { quotaUsed: { claude: 4 } } }], by(now))
   const corrections = odd.map(
     (model, voice) => ({ model, voice, kind: 'images', factor: 1 / 3, requests: voice }) as const,
   )
   await store.corrections.writeCorrections(corrections, now)
   assert.ok((await store.upkeep.gatherRequests(now + 60_000, 500)) > 10)
-  await store.adminKeys.insertAdminKey({ name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] }, now)
+  await store.adminKeys.insertAdminKey({ name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] }, by(now))
 }
 
 const own: ReadonlySet<string> = new Set(['migrations', 'facts', 'instances'])
@@ -174,7 +175,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
           const repeated = await store.users.addToQuota(
             { accessToken: 'moved-2' },
             { family: 'gpt4', units: 77 },
-            now,
+            by(now),
             { key: 'once', fingerprint: 'f' },
           )
           assert.ok(repeated.kind === 'added' && repeated.repeated)
@@ -210,7 +211,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
             { ref: { accessToken: 'late' }, edit: {} },
             { ref: { accessToken: 'moved-3' }, edit: { nickname: 'changed' } },
           ],
-          now,
+          by(now),
         )
         await store.close()
         assert.equal((await move(source, target)).kind, 'moved')
@@ -246,7 +247,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
         db.prepare("insert into facts values ('moving', ?)").run(JSON.parse(String(state?.value)).state)
         db.close()
         const store = await openStore(target.settings())
-        await store.users.insertUser({ nickname: 'new there' }, now)
+        await store.users.insertUser({ nickname: 'new there' }, by(now))
         assert.equal((await move(source, target)).kind, 'moved')
         const users = await store.users.countUsers({}, now)
         assert.equal(users, odd.length + 2)
@@ -278,7 +279,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
 
         const used = await createPostgres()
         const store = await openStore(used.settings())
-        await store.users.insertUser({ nickname: 'first' }, now)
+        await store.users.insertUser({ nickname: 'first' }, by(now))
         await store.close()
         await takeBack(pathOf(source))
         await assert.rejects(move(source, used), /in use: its table users has rows/)

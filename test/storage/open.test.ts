@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { openStore, type StoreSettings } from '#storage/open.ts'
 import { migrations } from '#storage/schema/migrations/list.ts'
+import { by } from '../support/by.ts'
 import { databases, type TestDatabase, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
@@ -61,7 +62,7 @@ for (const { name, create } of databases) {
     it('finds what was there before', async () => {
       const database = await create()
       const first = await openStore(database.settings())
-      const made = await first.users.insertUser({ nickname: 'Ann' }, now)
+      const made = await first.users.insertUser({ nickname: 'Ann' }, by(now))
       await first.close()
       const second = await openStore(database.settings())
       assert.deepEqual((await second.users.listUsers({ limit: 5, now })).users, [
@@ -113,10 +114,10 @@ describe('opening SQLite', { skip: sqlite === undefined }, () => {
   it('writes no access token and no admin key into any file in the clear', () =>
     withStore(create, async (store, database) => {
       const given = 'sentinel-access-token-0123456789'
-      const made = await store.users.insertUser({}, now, { key: 'k', fingerprint: 'f' })
-      await store.users.writeUsers([{ ref: { accessToken: given }, edit: {} }], now)
+      const made = await store.users.insertUser({}, by(now), { key: 'k', fingerprint: 'f' })
+      await store.users.writeUsers([{ ref: { accessToken: given }, edit: {} }], by(now))
       const secret = 'sentinel-admin-key-0123456789'
-      await store.adminKeys.insertAdminKey({ name: 'first', secret, scopes: ['admin'] }, now)
+      await store.adminKeys.insertAdminKey({ name: 'first', secret, scopes: ['admin'] }, by(now))
       const generated = made.kind === 'created' ? made.user.accessToken : assert.fail()
       const bytes = ['', '-wal'].map((suffix) => readFileSync(pathOf(database) + suffix))
       for (const secret of [given, generated, generated.slice(6), 'sentinel-admin-key']) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { shownPartOf } from '#core/access-token.ts'
 import { openStore } from '#storage/open.ts'
+import { by } from '../support/by.ts'
 import { newUserId, open } from '../support/ledger.ts'
 import { databases, withStore } from '../support/stores.ts'
 
@@ -24,10 +25,10 @@ for (const { name, create } of databases)
       const edit = { quotaLimits: { claude: 100 }, limits: { requestsPerMinute: 1 } }
       const id = await newUserId(store, now, edit)
       const key = { key: 'once', fingerprint: 'the same request' }
-      const made = await store.users.insertUser({ nickname: 'Ann' }, now, key)
-      await store.users.addToQuota({ id }, { family: 'claude', units: 7 }, now)
+      const made = await store.users.insertUser({ nickname: 'Ann' }, by(now), key)
+      await store.users.addToQuota({ id }, { family: 'claude', units: 7 }, by(now))
       await open(store, { userId: id, at: now })
-      await store.adminKeys.insertAdminKey({ name: 'first', secret: 'a secret', scopes: ['admin'] }, now)
+      await store.adminKeys.insertAdminKey({ name: 'first', secret: 'a secret', scopes: ['admin'] }, by(now))
       const user = await store.users.findUser({ id }, now)
       assert.ok(user?.quotas.get('claude')?.extra === 7 && made.kind === 'created')
       await store.close()
@@ -42,7 +43,7 @@ for (const { name, create } of databases)
         assert.equal(rows[0]?.token_hint, shownPartOf(accessToken))
         await assert.rejects(open(next, { userId: id, at: now }), /refused/, 'the minute has no request left')
         assert.equal((await next.adminKeys.findAdminKey('a secret', now))?.name, 'first')
-        const again = await next.users.insertUser({ nickname: 'Ann' }, now, key)
+        const again = await next.users.insertUser({ nickname: 'Ann' }, by(now), key)
         assert.deepEqual(again.kind === 'created' && again.user, made.user, 'the kept answer')
       } finally {
         await next.close()

@@ -229,7 +229,10 @@ async function openInThisThread(settings: WriterSettings): Promise<Asked & Pick<
   const threads = new Map(Object.entries({ ...background, ...writer }))
   const db = new DatabaseSync(settings.path)
   const [vault, policy] = [createVault(settings), createPolicy(settings.policy)]
-  const ledger = createSqliteLedger(db, vault, policy, settings.instance)
+  const ledger = createSqliteLedger(db, vault, policy, {
+    instance: settings.instance,
+    onChanges: () => undefined,
+  })
   const tables = createTables({
     ...{ db: createKysely(db), many: createSqliteRows(db) },
     ...{ vault, policy, instance: settings.instance },

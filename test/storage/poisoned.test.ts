@@ -9,6 +9,7 @@ import { openStore } from '#storage/open.ts'
 import { foundation } from '#storage/schema/migrations/0001-foundation.ts'
 import { metering } from '#storage/schema/migrations/0002-metering.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { withFolder } from '../support/folder.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { startProgram } from '../support/process.ts'
@@ -127,8 +128,8 @@ for (const { name, create } of databases) {
       assert.equal(await store.metering.abandonEntries(now, 15_000), 4)
       for (const { id, accessToken } of list.users) {
         const edit = { nickname: accessToken, promptCount: 0, quotaReset: 'all' } as const
-        assert.equal((await store.users.writeUsers([{ ref: { id }, edit }], now)).kind, 'written')
-        await store.users.disableUser({ id }, 'no reason', now)
+        assert.equal((await store.users.writeUsers([{ ref: { id }, edit }], by(now))).kind, 'written')
+        await store.users.disableUser({ id }, 'no reason', by(now))
       }
       const question = { bucket: 'hour', from: now, to: now + 1, groupBy: [], limit: 9 } as const
       for (const who of [{}, { userId: 'usr_counts' }])

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { databases, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
@@ -32,11 +33,11 @@ describe('the ledger on PostgreSQL', { skip: create === undefined }, () => {
     withPostgres(async (store) => {
       const ref = { accessToken: 'a-token-of-somebody' }
       const expired = { type: 'temporary', expiresAt: now - dayMs } as const
-      await store.users.writeUsers([{ ref, edit: expired }], now - 2 * dayMs)
+      await store.users.writeUsers([{ ref, edit: expired }], by(now - 2 * dayMs))
       const before = await ask(store, ref.accessToken)
       assert.equal(before.kind, 'refused')
-      assert.equal(await store.upkeep.purgeUsers(now, 10), 1)
-      await store.users.writeUsers([{ ref, edit: { quotaLimits: { claude: 2 } } }], now)
+      assert.equal(await store.upkeep.purgeUsers(now, 10, by(now)), 1)
+      await store.users.writeUsers([{ ref, edit: { quotaLimits: { claude: 2 } } }], by(now))
       const after = await ask(store, ref.accessToken)
       assert.equal(after.kind, 'admitted')
       assert.notEqual(after.user?.id, before.user?.id)
@@ -46,7 +47,7 @@ describe('the ledger on PostgreSQL', { skip: create === undefined }, () => {
   it('keeps texts as they are, whatever stands in them', () =>
     withPostgres(async (store, database) => {
       const ref = { accessToken: 'a-token-of-somebody' }
-      await store.users.writeUsers([{ ref, edit: {} }], now)
+      await store.users.writeUsers([{ ref, edit: {} }], by(now))
       const models = ['NULL', 'null', '', ' ', 'a,b', '{a}', 'a"b', 'a\\b', '\\"', "a'b", 'ü\n€😀', '\t']
       for (const model of models)
         assert.equal((await ask(store, ref.accessToken, { model })).kind, 'admitted')

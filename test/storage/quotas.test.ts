@@ -4,6 +4,7 @@ import { noUsage } from '#core/usage.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { IdempotencyKey, Store, UsageReset } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
@@ -11,12 +12,12 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 const dayMs = 86_400_000
 
 async function create(store: Store, edit: UserEdit = {}, at = now): Promise<User> {
-  const result = await store.users.insertUser(edit, at)
+  const result = await store.users.insertUser(edit, by(at))
   return result.kind === 'created' ? result.user : assert.fail(result.kind)
 }
 
 async function edit(store: Store, id: string, change: UserEdit, at = now): Promise<User> {
-  const result = await store.users.writeUsers([{ ref: { id }, edit: change }], at)
+  const result = await store.users.writeUsers([{ ref: { id }, edit: change }], by(at))
   assert.equal(result.kind, 'written', JSON.stringify(result))
   return (result.kind === 'written' && result.users[0]) || assert.fail()
 }
@@ -54,7 +55,7 @@ async function resetAll(store: Store, request: UsageReset, at = now): Promise<nu
   let next = request.after
   do {
     const asked = { ...request, ...(next !== undefined && { after: next }) }
-    const done = await store.users.resetUsage(asked, at)
+    const done = await store.users.resetUsage(asked, by(at))
     users.push(done.users)
     next = done.next
   } while (next !== undefined)
@@ -103,11 +104,11 @@ for (const { name, create: createDatabase } of databases) {
           ref: { accessToken: `user-${index}` },
           edit: { quotaUsed: index % 5 === 0 ? {} : { claude: index, gpt4: 1 } },
         }))
-        await store.users.writeUsers(writes, now)
+        await store.users.writeUsers(writes, by(now))
         assert.deepEqual(await resetAll(store, { families: ['gpt4'], limit: 16 }), [16, 16, 8])
         assert.deepEqual(await resetAll(store, { families: ['gpt4'], limit: 16 }), [0])
         await assertInvariants(database)
-        const first = await store.users.resetUsage({ families: 'all', limit: 30 }, now)
+        const first = await store.users.resetUsage({ families: 'all', limit: 30 }, by(now))
         assert.equal(first.users, 30)
         assert.ok(first.next)
         // Whose answer was lost asks again from where it stood before.
@@ -148,7 +149,7 @@ for (const { name, create: createDatabase } of databases) {
         async (store, database) => {
           const ann = await create(store, { quotaLimits: { claude: 100 } })
           await use(store, ann, 100)
-          const added = await store.users.addToQuota({ id: ann.id }, { family: 'claude', units: 60 }, now)
+          const added = await store.users.addToQuota({ id: ann.id }, { family: 'claude', units: 60 }, by(now))
           assert.equal(added.kind === 'added' && added.user.quotas.get('claude')?.extra, 60)
           await use(store, ann, 50)
           assert.deepEqual((await quotaOf(store, ann.id, 'claude'))?.used, 150)
@@ -172,7 +173,7 @@ for (const { name, create: createDatabase } of databases) {
             quotaExtra: { claude: 5 },
           })
           const tomorrow = now + dayMs
-          await store.users.addToQuota({ id: ann.id }, { family: 'claude', units: 2 }, tomorrow)
+          await store.users.addToQuota({ id: ann.id }, { family: 'claude', units: 2 }, by(tomorrow))
           const { used, extra } = (await quotaOf(store, ann.id, 'claude', tomorrow)) ?? assert.fail()
           assert.deepEqual([used, extra], [0, 2])
           await assertInvariants(database)
@@ -198,7 +199,7 @@ for (const { name, create: createDatabase } of databases) {
       withStore(createDatabase, async (store) => {
         const ann = await create(store, { quotaLimits: { claude: 100, gpt4: -1 }, quotaExtra: { claude: 5 } })
         const ref = { id: ann.id }
-        const add = (family: string, units: number) => store.users.addToQuota(ref, { family, units }, now)
+        const add = (family: string, units: number) => store.users.addToQuota(ref, { family, units }, by(now))
         assert.equal((await add('claude', -6)).kind, 'invalid')
         assert.equal((await add('claude', Number.MAX_SAFE_INTEGER)).kind, 'invalid')
         assert.deepEqual(await add('gpt4', 1), { kind: 'unlimited', type: 'normal' })
@@ -206,7 +207,7 @@ for (const { name, create: createDatabase } of databases) {
         assert.equal((await add('claude', -5)).kind, 'added')
         assert.equal((await quotaOf(store, ann.id, 'claude'))?.extra, 0)
         const nobody = { id: 'usr_000000000000000000000000' }
-        assert.deepEqual(await store.users.addToQuota(nobody, { family: 'claude', units: 1 }, now), {
+        assert.deepEqual(await store.users.addToQuota(nobody, { family: 'claude', units: 1 }, by(now)), {
           kind: 'unknown',
         })
         const bulk = await store.users.writeUsers(
@@ -214,7 +215,7 @@ for (const { name, create: createDatabase } of databases) {
             { ref, edit: { nickname: 'changed' } },
             { ref, edit: { quotaExtra: { gpt4: 1 } } },
           ],
-          now,
+          by(now),
         )
         assert.deepEqual([bulk.kind, bulk.kind === 'invalid' && bulk.index], ['invalid', 1])
         assert.equal((await store.users.findUser(ref, now))?.nickname, undefined)
@@ -227,14 +228,17 @@ for (const { name, create: createDatabase } of databases) {
         const addition = { family: 'claude', units: 7 }
         const answers = await Promise.all(
           Array.from({ length: 20 }, () =>
-            store.users.addToQuota({ id: ann.id }, addition, now, idempotencyKey),
+            store.users.addToQuota({ id: ann.id }, addition, by(now), idempotencyKey),
           ),
         )
         assert.equal(answers.filter((answer) => answer.kind === 'added' && !answer.repeated).length, 1)
         assert.equal(answers.filter((answer) => answer.kind === 'added' && answer.repeated).length, 19)
         assert.equal((await quotaOf(store, ann.id, 'claude'))?.extra, 7)
         const other = { ...idempotencyKey, fingerprint: 'b' }
-        assert.equal((await store.users.addToQuota({ id: ann.id }, addition, now, other)).kind, 'conflict')
+        assert.equal(
+          (await store.users.addToQuota({ id: ann.id }, addition, by(now), other)).kind,
+          'conflict',
+        )
       }))
 
     it('a changed period keeps what was added, and never counts below zero', () =>

@@ -10,6 +10,7 @@ import { openPostgresRekey } from '#storage/postgres/rekey.ts'
 import { rekeyStore } from '#storage/rekey.ts'
 import { openSqliteRekey } from '#storage/sqlite/rekey.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { databases, type TestDatabase } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
@@ -35,10 +36,10 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
   try {
     const chosen = Array.from({ length: 12 }, (_, index) => `chosen ${index}`)
     const writes = chosen.map((accessToken) => ({ ref: { accessToken }, edit: { nickname: accessToken } }))
-    await store.users.writeUsers(writes, now)
-    const made = await store.users.insertUser({ nickname: 'made' }, now, idempotencyKey)
+    await store.users.writeUsers(writes, by(now))
+    const made = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
     assert.ok(made.kind === 'created')
-    await store.adminKeys.insertAdminKey({ name: 'old', secret: adminSecret, scopes: ['admin'] }, now)
+    await store.adminKeys.insertAdminKey({ name: 'old', secret: adminSecret, scopes: ['admin'] }, by(now))
     return { accessTokens: [...chosen, made.user.accessToken], repeated: made.user.accessToken }
   } finally {
     await store.close()
@@ -69,7 +70,7 @@ async function assertFound(store: Store, { accessTokens, repeated }: Filled, wha
   }
   assert.equal((await store.adminKeys.findAdminKey(adminSecret, now))?.name, 'old', what)
   assert.equal(await store.adminKeys.findAdminKey(`${adminSecret}x`, now), undefined, what)
-  const again = await store.users.insertUser({ nickname: 'made' }, now, idempotencyKey)
+  const again = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
   assert.ok(again.kind === 'created' && again.repeated, what)
   assert.equal(again.user.accessToken, repeated, what)
   const { users, unreadable } = await store.users.listUsers({ limit: 100, now })
@@ -156,8 +157,14 @@ for (const { name, create } of databases) {
           const onProgress = ({ table, rows, of }: { table: string; rows: number; of: number }) =>
             seen.push(`${table} ${rows} of ${of}`)
           const done = await run(database, forth, { onProgress, rowsAtOnce: 5 })
-          assert.deepEqual(done, { kind: 'rekeyed', rows: 14, unreadable: [] })
-          assert.deepEqual(seen, ['users 5 of 13', 'users 10 of 13', 'users 13 of 13', 'answers 1 of 1'])
+          assert.deepEqual(done, { kind: 'rekeyed', rows: 15, unreadable: [] })
+          assert.deepEqual(seen, [
+            'users 5 of 13',
+            'users 10 of 13',
+            'users 13 of 13',
+            'answers 1 of 1',
+            'change_head 1 of 1',
+          ])
           await assertFound(store, filled, 'after')
           assert.equal(Number((await database.rows(oldTexts(onSecond)))[0]?.count), 0)
           assert.deepEqual(await run(database, forth), { kind: 'nothing' })
@@ -206,12 +213,12 @@ for (const { name, create } of databases) {
                 ref: { accessToken },
                 edit: { adminNote: `round ${round}` },
               }))
-              const written = await store.users.writeUsers(writes, now)
+              const written = await store.users.writeUsers(writes, by(now))
               assert.ok(written.kind === 'written' && written.users.length === 13)
-              await store.users.disableUser({ accessToken: 'chosen 1' }, `round ${round}`, now)
+              await store.users.disableUser({ accessToken: 'chosen 1' }, `round ${round}`, by(now))
               await store.users.writeUsers(
                 [{ ref: { accessToken: 'chosen 1' }, edit: { disabledAt: null } }],
-                now,
+                by(now),
               )
             }
           })()
@@ -240,7 +247,7 @@ for (const { name, create } of databases) {
           assertFound(store, filled, 'half of it, the other way round'),
         )
         await database.change('update instances set seen_at = 0')
-        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 10, unreadable: [] })
+        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 11, unreadable: [] })
       }))
 
     it('refuses as long as an instance writes with the other key', () =>
@@ -282,7 +289,7 @@ for (const { name, create } of databases) {
         await database.change(`update users set token_encrypted = '${sealed}' where id = '${twice?.id}'`)
         const done = await run(database, forth)
         assert.ok(done.kind === 'rekeyed')
-        assert.equal(done.rows, 12)
+        assert.equal(done.rows, 13)
         assert.equal(done.unreadable.length, 2)
         assert.ok(done.unreadable.includes(String(damaged?.id)))
         await withOpen(database, onSecond, async (store) => {

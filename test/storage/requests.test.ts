@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { BookedRequest, RequestFilter } from '#core/booked-request.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
 import type { RequestStore, Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { book, createRandom, newUserId, open } from '../support/ledger.ts'
 import { databases, withStore } from '../support/stores.ts'
 
@@ -132,7 +133,10 @@ for (const database of databases) {
     it('tell what the ledger knows, and no adjustment', () =>
       withStore(database.create, async (store, { rows }) => {
         const userId = await newUserId(store, startAt)
-        await store.users.writeUsers([{ ref: { id: userId }, edit: { quotaUsed: { claude: 9 } } }], startAt)
+        await store.users.writeUsers(
+          [{ ref: { id: userId }, edit: { quotaUsed: { claude: 9 } } }],
+          by(startAt),
+        )
         const usage = { input: 1, cacheRead: 2, cacheWritten: 3, output: 4, reasoning: 5 }
         const settled = { userId, at: startAt, usage, upstream: 'first', isEstimated: true }
         const id = await book(store, settled)

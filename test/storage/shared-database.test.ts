@@ -9,6 +9,7 @@ import { openLedger } from '#metering/batcher.ts'
 import { openStore, type StoreSettings } from '#storage/open.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { ask, newUser, now, quotaOf, settlement } from '../metering/questions.ts'
+import { by } from '../support/by.ts'
 import { owner } from '../support/database-programs.ts'
 import { startDatabaseServer } from '../support/database-server.ts'
 import { needProgram } from '../support/debian.ts'
@@ -55,7 +56,7 @@ describe('a shared database where every transaction is serializable', { skip: !h
       const editing = (async () => {
         for (; !isOver; edits++, await wait(5)) {
           const edit = { nickname: `edit ${edits}` }
-          await first.users.writeUsers([{ ref: { id: user.id }, edit }], now)
+          await first.users.writeUsers([{ ref: { id: user.id }, edit }], by(now))
         }
       })()
       const outcomes = await Promise.all(
@@ -104,7 +105,7 @@ describe('a shared database that fails over', { skip: !hasPostgres }, () => {
       for (const id of ['r2', 'r3'])
         await assert.rejects(store.metering.runBatch(batch(id)), StoreUnavailable)
       await assert.rejects(
-        store.users.writeUsers([{ ref: { id: user.id }, edit: { nickname: 'x' } }], now),
+        store.users.writeUsers([{ ref: { id: user.id }, edit: { nickname: 'x' } }], by(now)),
         StoreUnavailable,
       )
       await database.change(
@@ -112,7 +113,7 @@ describe('a shared database that fails over', { skip: !hasPostgres }, () => {
       )
       await store.metering.runBatch(batch('r4'))
       await waitUntil(async () => {
-        const written = store.users.writeUsers([{ ref: { id: user.id }, edit: { nickname: 'x' } }], now)
+        const written = store.users.writeUsers([{ ref: { id: user.id }, edit: { nickname: 'x' } }], by(now))
         return written.then(
           () => true,
           () => false,
@@ -153,7 +154,7 @@ describe('a shared database that is reached by TLS', { skip: !hasPostgres }, () 
       const trusting = { sslmode: 'verify-full', sslrootcert: certificate }
       const store = await openStore(settingsAt(database, trusting))
       const user = await newUser(store, 1000)
-      const stopWatching = store.watchUsers(() => undefined)
+      const stopWatching = store.watchChanges(() => undefined)
       await store.metering.runBatch({ now, settlements: [], asks: [ask('r1', user.accessToken)] })
       const connections = () =>
         database.rows(

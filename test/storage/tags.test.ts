@@ -4,6 +4,7 @@ import type { PolicySettings } from '#core/policy-settings.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserFilter } from '#core/user-list.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { book, newUserId } from '../support/ledger.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
@@ -11,7 +12,7 @@ const now = Date.parse('2026-11-22T12:00:00Z')
 const dayMs = 86_400_000
 
 async function edit(store: Store, id: string, change: UserEdit): Promise<void> {
-  const result = await store.users.writeUsers([{ ref: { id }, edit: change }], now)
+  const result = await store.users.writeUsers([{ ref: { id }, edit: change }], by(now))
   assert.equal(result.kind, 'written')
 }
 
@@ -180,7 +181,7 @@ for (const { name, create: createDatabase } of databases) {
       withStore(createDatabase, async (store, database) => {
         const past = { type: 'temporary', expiresAt: now + 1 } as const
         await newUserId(store, now, { ...past, tags: ['a'], adminNote: 'gone soon' })
-        assert.equal(await store.upkeep.purgeUsers(Date.now() + 1, 10), 1)
+        assert.equal(await store.upkeep.purgeUsers(Date.now() + 1, 10, by(Date.now())), 1)
         for (const table of ['users', 'user_tags', 'search_texts'])
           assert.deepEqual(await database.rows(`select * from ${table}`), [], table)
       }))

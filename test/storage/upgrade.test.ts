@@ -6,6 +6,7 @@ import { it } from 'node:test'
 import { createVault } from '#core/vault.ts'
 import { openStore } from '#storage/open.ts'
 import { foundation } from '#storage/schema/migrations/0001-foundation.ts'
+import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { databases } from '../support/stores.ts'
 
@@ -76,8 +77,8 @@ for (const { name, create } of databases.filter((each) => each.name === 'SQLite'
         assert.equal(await store.users.countUsers({ text }, now), 1, text)
       // Nothing says when that expiry was written: a moment before, for all that is known.
       const monthAgo = Date.now() - 30 * 86_400_000
-      assert.equal(await store.upkeep.purgeUsers(monthAgo, 10), 0)
-      assert.equal(await store.upkeep.purgeUsers(Date.now() + 1, 10), 1)
+      assert.equal(await store.upkeep.purgeUsers(monthAgo, 10, by(Date.now())), 0)
+      assert.equal(await store.upkeep.purgeUsers(Date.now() + 1, 10, by(Date.now())), 1)
       await assertInvariants(database)
     } finally {
       await store.close()

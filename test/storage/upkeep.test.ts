@@ -5,6 +5,7 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import { openStore } from '#storage/open.ts'
 import { bounds } from '#storage/schema/migrations/0003-bounds.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { book, close, newUserId, open } from '../support/ledger.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
@@ -35,7 +36,7 @@ async function allUsage(store: Store) {
 }
 
 const edit = (store: Store, id: string, change: UserEdit) =>
-  store.users.writeUsers([{ ref: { id }, edit: change }], now)
+  store.users.writeUsers([{ ref: { id }, edit: change }], by(now))
 
 for (const { name, create } of databases) {
   describe(`upkeep on ${name}`, () => {
@@ -186,9 +187,9 @@ for (const { name, create } of databases) {
         const usage = await allUsage(store)
         const before = now - 30 * dayMs
         // What is found and changed before its turn stays.
-        assert.equal(await store.upkeep.purgeUsers(before, 1), 1)
+        assert.equal(await store.upkeep.purgeUsers(before, 1, by(now)), 1)
         await edit(store, saved, { expiresAt: now + dayMs })
-        assert.equal(sum(await untilDone(() => store.upkeep.purgeUsers(before, 2))), 4)
+        assert.equal(sum(await untilDone(() => store.upkeep.purgeUsers(before, 2, by(now)))), 4)
         const left = (await database.rows('select id from users')).map(({ id }) => String(id)).toSorted()
         assert.deepEqual(left, [busy, saved, recent, normal].toSorted())
         for (const table of ['quotas', 'addresses']) {
@@ -201,7 +202,7 @@ for (const { name, create } of databases) {
         assert.deepEqual(await allUsage(store), usage)
         assert.ok(JSON.stringify(usage).includes(first))
         await close(store, running, { userId: busy, at: now })
-        assert.deepEqual(await untilDone(() => store.upkeep.purgeUsers(before, 2)), [1])
+        assert.deepEqual(await untilDone(() => store.upkeep.purgeUsers(before, 2, by(now))), [1])
         await assertInvariants(database)
       }))
 
@@ -211,7 +212,7 @@ for (const { name, create } of databases) {
       const temporary = { type: 'temporary', expiresAt: longAgo } as const
       /** How many are removed by a pass at an instant, with a month between expiry and removal. */
       const removedAt = async (store: Store, at: number) =>
-        sum(await untilDone(() => store.upkeep.purgeUsers(at - monthMs, 10)))
+        sum(await untilDone(() => store.upkeep.purgeUsers(at - monthMs, 10, by(now))))
 
       it('for users who had expired when they were brought in', () =>
         withStore(create, async (store) => {
@@ -219,7 +220,7 @@ for (const { name, create } of databases) {
             ref: { accessToken: `import-${index}` },
             edit: temporary,
           }))
-          await store.users.writeUsers(writes, now)
+          await store.users.writeUsers(writes, by(now))
           assert.equal(await removedAt(store, now + minuteMs), 0)
           assert.equal(await removedAt(store, now + monthMs), 0)
           assert.equal(await removedAt(store, now + monthMs + 1), 25)
@@ -234,9 +235,9 @@ for (const { name, create } of databases) {
           // Neither of these sets the expiry.
           await store.users.writeUsers(
             [{ ref: { id }, edit: { type: 'temporary', nickname: 'n' } }],
-            now + dayMs,
+            by(now + dayMs),
           )
-          await store.users.disableUser({ id }, 'off', now + dayMs)
+          await store.users.disableUser({ id }, 'off', by(now + dayMs))
           assert.equal(await removedAt(store, now + monthMs + 1), 1)
         }))
 
@@ -245,7 +246,7 @@ for (const { name, create } of databases) {
           const ids: string[] = []
           for (const _ of [1, 2]) ids.push(await newUserId(store, longAgo, temporary))
           const [first = '', second = ''] = ids
-          assert.equal(await store.upkeep.purgeUsers(now - monthMs, 1), 1)
+          assert.equal(await store.upkeep.purgeUsers(now - monthMs, 1, by(now)), 1)
           const left = (await store.users.findUser({ id: first }, now)) ? first : second
           await edit(store, left, { expiresAt: longAgo })
           assert.equal(await removedAt(store, now), 0)
@@ -294,7 +295,7 @@ for (const { name, create } of databases) {
           expiresAt: now - 35 * dayMs,
         })
         const requestId = await book(store, { userId, at: now - 36 * dayMs, ending: 'abandoned', status: 0 })
-        assert.equal(await store.upkeep.purgeUsers(now - 30 * dayMs, 9), 1)
+        assert.equal(await store.upkeep.purgeUsers(now - 30 * dayMs, 9, by(now)), 1)
         await close(store, requestId, { userId, at: now, usage: { output: 9 } })
         const [byModel] = await allUsage(store)
         assert.equal(

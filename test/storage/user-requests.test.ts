@@ -4,6 +4,7 @@ import pg from 'pg'
 import { createSortableId, sortableIdFrom } from '#lib/sortable-id.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { book, close, newUserId, open } from '../support/ledger.ts'
 import { createPostgres, databases, type TestDatabase, withStore } from '../support/stores.ts'
 
@@ -184,7 +185,10 @@ for (const { name, create } of databases) {
           for (const at of [now - 3 * hourMs, now - 2 * hourMs, now - minuteMs, now])
             ids.unshift(await book(store, { userId, at }))
           ids.unshift(await open(store, { userId, at: now + 1 }))
-          await store.users.writeUsers([{ ref: { id: userId }, edit: { quotaUsed: { claude: 77 } } }], now)
+          await store.users.writeUsers(
+            [{ ref: { id: userId }, edit: { quotaUsed: { claude: 77 } } }],
+            by(now),
+          )
         })
         // As the version before has left it.
         for (const statement of [

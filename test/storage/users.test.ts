@@ -5,13 +5,14 @@ import type { UserEdit } from '#core/user-edit.ts'
 import type { UserCursor, UserFilter, UserSortField } from '#core/user-list.ts'
 import { bounds } from '#storage/schema/migrations/0003-bounds.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
 const unused = { extra: 0, used: 0, reserved: 0, openRequests: 0 }
 
 async function create(store: Store, edit: UserEdit = {}, at = now): Promise<User> {
-  const result = await store.users.insertUser(edit, at)
+  const result = await store.users.insertUser(edit, by(at))
   assert.equal(result.kind, 'created')
   return result.kind === 'created' ? result.user : assert.fail()
 }
@@ -75,7 +76,7 @@ for (const { name, create: createDatabase } of databases) {
         ]
         const result = await store.users.writeUsers(
           given.map((accessToken, index) => ({ ref: { accessToken }, edit: { promptCount: index } })),
-          now,
+          by(now),
         )
         assert.equal(result.kind, 'written')
         for (const [index, accessToken] of given.entries()) {
@@ -96,7 +97,7 @@ for (const { name, create: createDatabase } of databases) {
             { ref: { accessToken: ann.accessToken }, edit: { nickname: 'Anna' } },
             { ref: { accessToken: 'new' }, edit: { nickname: 'second', type: 'special' } },
           ],
-          now,
+          by(now),
         )
         assert.equal(result.kind, 'written')
         if (result.kind !== 'written') return
@@ -123,26 +124,26 @@ for (const { name, create: createDatabase } of databases) {
         const fresh = { ref: { accessToken: 'fresh' }, edit: {} }
         const unknown = await store.users.writeUsers(
           [good, fresh, { ref: { id: 'usr_000000000000000000000000' }, edit: {} }],
-          now,
+          by(now),
         )
         assert.deepEqual(unknown, { kind: 'unknown', index: 2 })
         const invalid = await store.users.writeUsers(
           [good, fresh, good, { ref: { accessToken: 'fresh' }, edit: { type: 'temporary' } }],
-          now,
+          by(now),
         )
         assert.deepEqual(invalid, {
           kind: 'invalid',
           index: 3,
           issues: [{ path: 'expiresAt', message: 'a temporary user needs expiresAt' }],
         })
-        const stale = await store.users.writeUsers([fresh, { ...good, expectedRevision: 7 }], now)
+        const stale = await store.users.writeUsers([fresh, { ...good, expectedRevision: 7 }], by(now))
         assert.deepEqual(stale, { kind: 'stale', index: 1 })
-        assert.deepEqual(await store.users.writeUsers([{ ...fresh, expectedRevision: 'any' }], now), {
+        assert.deepEqual(await store.users.writeUsers([{ ...fresh, expectedRevision: 'any' }], by(now)), {
           kind: 'stale',
           index: 0,
         })
         assert.deepEqual(await listAll(store, 10), [ann])
-        const current = await store.users.writeUsers([{ ...good, expectedRevision: ann.revision }], now)
+        const current = await store.users.writeUsers([{ ...good, expectedRevision: ann.revision }], by(now))
         assert.equal(current.kind, 'written')
       }))
 
@@ -156,7 +157,7 @@ for (const { name, create: createDatabase } of databases) {
           assert.equal((await store.users.findUser({ id: ann.id }, tomorrow))?.quotas.get('claude')?.used, 0)
           const result = await store.users.writeUsers(
             [{ ref: { id: ann.id }, edit: { quotaUsed: { claude: 7, gpt4: 0 } } }],
-            tomorrow,
+            by(tomorrow),
           )
           assert.equal(result.kind === 'written' && result.users[0]?.quotas.get('claude')?.used, 7)
           assert.equal(result.kind === 'written' && result.users[0]?.quotas.has('gpt4'), false)
@@ -170,7 +171,7 @@ for (const { name, create: createDatabase } of databases) {
         assert.deepEqual(ann.addresses, ['10.0.0.2', '10.0.0.1', '2001:db8::1'])
         const after = await store.users.writeUsers(
           [{ ref: { id: ann.id }, edit: { addresses: ['10.0.0.1'] } }],
-          now + 5,
+          by(now + 5),
         )
         assert.deepEqual(after.kind === 'written' && after.users[0]?.addresses, ['10.0.0.1'])
       }))
@@ -178,12 +179,12 @@ for (const { name, create: createDatabase } of databases) {
     it('disables once, keeps the instant, changes the reason only when one is given', () =>
       withStore(createDatabase, async (store) => {
         const ann = await create(store)
-        assert.equal(await store.users.disableUser({ accessToken: 'nobody' }, 'x', now), undefined)
-        const first = await store.users.disableUser({ id: ann.id }, 'abuse', now + 1)
+        assert.equal(await store.users.disableUser({ accessToken: 'nobody' }, 'x', by(now)), undefined)
+        const first = await store.users.disableUser({ id: ann.id }, 'abuse', by(now + 1))
         assert.equal(first?.disabledAt, now + 1)
-        const second = await store.users.disableUser({ accessToken: ann.accessToken }, undefined, now + 2)
+        const second = await store.users.disableUser({ accessToken: ann.accessToken }, undefined, by(now + 2))
         assert.deepEqual([second?.disabledAt, second?.disabledReason], [now + 1, 'abuse'])
-        const third = await store.users.disableUser({ id: ann.id }, 'other', now + 3)
+        const third = await store.users.disableUser({ id: ann.id }, 'other', by(now + 3))
         assert.deepEqual([third?.disabledAt, third?.disabledReason], [now + 1, 'other'])
       }))
 
@@ -192,7 +193,7 @@ for (const { name, create: createDatabase } of databases) {
         const free = await create(store)
         const late = await create(store, { expiresAt: now + 1000 })
         const out = await create(store)
-        await store.users.disableUser({ id: out.id }, 'left', now)
+        await store.users.disableUser({ id: out.id }, 'left', by(now))
         const blocks = await store.users.findBlocks([free.id, late.id, out.id, 'usr_none'])
         assert.deepEqual(
           blocks.toSorted((a, b) => a.id.localeCompare(b.id)),
@@ -210,22 +211,22 @@ for (const { name, create: createDatabase } of databases) {
         const repeat = { key: 'adk_1:k', fingerprint: 'one' }
         const first = await store.users.insertUser(
           { nickname: 'Ann', quotaLimits: { claude: 3 } },
-          now,
+          by(now),
           repeat,
         )
-        const again = await store.users.insertUser({ nickname: 'Ann' }, now + 1, repeat)
+        const again = await store.users.insertUser({ nickname: 'Ann' }, by(now + 1), repeat)
         assert.equal(first.kind, 'created')
         assert.deepEqual(again, { ...first, repeated: true })
         assert.equal(
-          (await store.users.insertUser({}, now, { ...repeat, fingerprint: 'two' })).kind,
+          (await store.users.insertUser({}, by(now), { ...repeat, fingerprint: 'two' })).kind,
           'conflict',
         )
         assert.equal(await store.users.countUsers({}, now), 1)
-        const later = await store.users.insertUser({}, now + 25 * 3_600_000, repeat)
+        const later = await store.users.insertUser({}, by(now + 25 * 3_600_000), repeat)
         assert.equal(later.kind === 'created' && later.repeated, false)
         const atOnce = await Promise.all(
           Array.from({ length: 20 }, () =>
-            store.users.insertUser({}, now, { key: 'adk_1:m', fingerprint: 'x' }),
+            store.users.insertUser({}, by(now), { key: 'adk_1:m', fingerprint: 'x' }),
           ),
         )
         assert.equal(new Set(atOnce.map((result) => result.kind === 'created' && result.user.id)).size, 1)

@@ -5,6 +5,7 @@ import type { WeightSettings } from '#core/weights.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { book, close, newUserId, open } from '../support/ledger.ts'
 import { databases, type TestDatabase, testPolicy, withStore } from '../support/stores.ts'
@@ -145,7 +146,7 @@ for (const { name, create } of databases) {
                 ['none', today + charged.claude],
                 ['daily', today],
               ] as const) {
-                await none.users.writeUsers([{ ref: { id: userId }, edit: { limits: { period } } }], now)
+                await none.users.writeUsers([{ ref: { id: userId }, edit: { limits: { period } } }], by(now))
                 assert.equal(await usedOf(none, userId), expected, period)
               }
               for (const bucket of ['hour', 'day'] as const)
@@ -174,7 +175,7 @@ for (const { name, create } of databases) {
         try {
           await book(next, { userId, at: now, usage })
           const edit = { limits: { period: 'daily' } } as const
-          await next.users.writeUsers([{ ref: { id: userId }, edit }], now)
+          await next.users.writeUsers([{ ref: { id: userId }, edit }], by(now))
           assert.equal(await usedOf(next, userId), 2 * plain + charged.claude)
           for (const who of [undefined, userId])
             assert.equal(await reported(next, 'hour', who), 2 * plain + charged.claude)

@@ -7,6 +7,7 @@ import { createLane } from '#lib/lane.ts'
 import { createSharedWrites } from '#storage/sqlite/shared-writes.ts'
 import { openThread } from '#storage/sqlite/threads/thread.ts'
 import { StoreFault, type UserCreated, type UserWrite } from '#storage/store.ts'
+import { by } from '../support/by.ts'
 import { databases, testPolicy, withStore } from '../support/stores.ts'
 
 /** Writes of the control plane that come at once, of which some are refused and some fail. */
@@ -20,17 +21,17 @@ for (const { name, create } of databases) {
           ref: { accessToken },
           edit: { nickname },
         })
-        await store.users.writeUsers([named('damaged', 'before')], now)
+        await store.users.writeUsers([named('damaged', 'before')], by(now))
         await database.change("update users set type = 'odd'")
-        const write = (one: UserWrite) => store.users.writeUsers([one], now)
+        const write = (one: UserWrite) => store.users.writeUsers([one], by(now))
         const good = Array.from({ length: 40 }, (_, index) => write(named(`good ${index}`, `good ${index}`)))
         const unknown = write({ ref: { id: 'usr_none' }, edit: {} })
-        const invalid = store.users.insertUser({ type: 'temporary' }, now)
+        const invalid = store.users.insertUser({ type: 'temporary' }, by(now))
         const damaged = write(named('damaged', 'after'))
         // All or none of one call, also beside others: the second row of each cannot be stored.
         const unstorable = name === 'SQLite' ? ({} as never) : 'U+0000: \0'
         const odd = { ref: { accessToken: 'odd' }, edit: { nickname: unstorable } }
-        const half = [1, 2].map(() => store.users.writeUsers([named('never', 'never'), odd], now))
+        const half = [1, 2].map(() => store.users.writeUsers([named('never', 'never'), odd], by(now)))
         const more = Array.from({ length: 40 }, (_, index) => write(named(`more ${index}`, `more ${index}`)))
         const failing = await Promise.allSettled([damaged, ...half])
         for (const one of failing) assert.ok(one.status === 'rejected' && one.reason instanceof StoreFault)
@@ -63,7 +64,7 @@ describe('writes that share a turn', () => {
         forgotten++
       })
       const insert = (nickname: string) =>
-        write({ name: 'users.insertUser', args: [{ nickname }, now], isOfAddresses: false })
+        write({ name: 'users.insertUser', args: [{ nickname }, by(now)], isOfAddresses: false })
       const results = await Promise.all(Array.from({ length: 100 }, (_, index) => insert(`user ${index}`)))
       const created = results.map((result) => result as UserCreated)
       const names = created.map((result) => (result.kind === 'created' ? result.user.nickname : result.kind))
@@ -73,7 +74,7 @@ describe('writes that share a turn', () => {
       )
       assert.ok(turns <= 4, `${turns} turns`)
       assert.equal(forgotten, 0)
-      await write({ name: 'users.writeUsers', args: [[], now], isOfAddresses: true })
+      await write({ name: 'users.writeUsers', args: [[], by(now)], isOfAddresses: true })
       assert.equal(forgotten, 1)
       turns = 0
       const many = Array.from({ length: 100 }, () => ({ ref: { accessToken: 'one' }, edit: {} }))

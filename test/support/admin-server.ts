@@ -9,6 +9,7 @@ import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from './by.ts'
 import { type DatabaseKind, testPolicy } from './stores.ts'
 
 /** A real control plane: a real store behind a real port, with a clock that the test sets. */
@@ -65,7 +66,7 @@ export async function openAdminServer(
     { name: 'other', secret: otherAdminSecret, scopes: ['admin'] },
     { name: 'verifier', secret: verifierSecret, scopes: ['verifier'] },
   ] as const
-  for (const [index, key] of keys.entries()) await store.adminKeys.insertAdminKey(key, clock.now + index)
+  for (const [index, key] of keys.entries()) await store.adminKeys.insertAdminKey(key, by(clock.now + index))
   const lines: string[] = []
   const listener = createAdminListener({
     store: wrap ? wrap(store) : store,

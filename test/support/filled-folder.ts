@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { builtInFamilies } from '#core/family.ts'
 import { openStore } from '#storage/open.ts'
+import { by } from './by.ts'
 import { testPolicy } from './stores.ts'
 
 /** A data folder with some users and a ledger as long as after months of traffic. */
@@ -26,7 +27,7 @@ export async function fillFolder(folder: string, entries: number): Promise<Fille
   })
   const written = await store.users.writeUsers(
     accessTokens.map((accessToken) => ({ ref: { accessToken }, edit: { quotaLimits: { turbo: 1e9 } } })),
-    Date.now(),
+    by(Date.now()),
   )
   await store.close()
   if (written.kind !== 'written') throw new Error(`the users were not written: ${written.kind}`)

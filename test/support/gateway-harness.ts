@@ -24,6 +24,7 @@ import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 import { openUpstreams } from '#upstreams/open.ts'
+import { by } from './by.ts'
 import { assertInvariants } from './invariants.ts'
 import { type DatabaseKind, type TestDatabase, testPolicy } from './stores.ts'
 
@@ -136,7 +137,7 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
       shift += ms
     },
     async createUser(edit = {}) {
-      const created = await store.users.insertUser(edit, clock())
+      const created = await store.users.insertUser(edit, by(clock()))
       assert.equal(created.kind, 'created')
       return created.kind === 'created' ? created.user.accessToken : ''
     },

@@ -1,6 +1,7 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { MeteringBatch, Store } from '#storage/store.ts'
+import { by } from './by.ts'
 import { newUserId } from './ledger.ts'
 
 const minuteMs = 60_000
@@ -74,21 +75,24 @@ export async function askUsers({ users }: Asked, { now, accessTokenAt, userIdAt 
       await users.listUsers({ sort, limit: 50, now, ...(page.next && { after: page.next }) })
     }
   const repeat = { key: createSortableId('', now), fingerprint: 'x' }
-  await users.insertUser({ nickname: 'fresh', addresses: ['192.0.2.1'] }, now, repeat)
-  await users.insertUser({ nickname: 'fresh' }, now, repeat)
-  await users.writeUsers([{ ref, edit: { nickname: 'other', quotaUsed: { claude: 7 } } }], now)
-  await users.writeUsers([{ ref: byToken, edit: { addresses: ['192.0.2.9'] } }], now)
+  await users.insertUser({ nickname: 'fresh', addresses: ['192.0.2.1'] }, by(now), repeat)
+  await users.insertUser({ nickname: 'fresh' }, by(now), repeat)
+  await users.writeUsers([{ ref, edit: { nickname: 'other', quotaUsed: { claude: 7 } } }], by(now))
+  await users.writeUsers([{ ref: byToken, edit: { addresses: ['192.0.2.9'] } }], by(now))
   for (const period of ['monthly', 'daily'] as const)
-    await users.writeUsers([{ ref, edit: { limits: { period } } }], now)
-  await users.addToQuota(ref, { family: 'claude', units: 5 }, now, { ...repeat, key: `${repeat.key}-more` })
-  await users.resetUsage({ families: 'all', after: userIdAt(40).slice(0, -1), limit: 50 }, now)
-  await users.resetUsage({ families: ['claude'], after: userIdAt(40).slice(0, -1), limit: 50 }, now)
+    await users.writeUsers([{ ref, edit: { limits: { period } } }], by(now))
+  await users.addToQuota(ref, { family: 'claude', units: 5 }, by(now), {
+    ...repeat,
+    key: `${repeat.key}-more`,
+  })
+  await users.resetUsage({ families: 'all', after: userIdAt(40).slice(0, -1), limit: 50 }, by(now))
+  await users.resetUsage({ families: ['claude'], after: userIdAt(40).slice(0, -1), limit: 50 }, by(now))
   const tagged = { adminNote: 'noted', meta: { team: 'blue' }, tags: ['few', 'other'] }
-  await users.writeUsers([{ ref, edit: tagged }], now)
-  await users.writeUsers([{ ref, edit: { ...tagged, tags: ['few'] } }], now)
+  await users.writeUsers([{ ref, edit: tagged }], by(now))
+  await users.writeUsers([{ ref, edit: { ...tagged, tags: ['few'] } }], by(now))
   await users.listUsers({ filter: { tags: ['few'] }, limit: 50, now })
   await users.countUsers({ tags: ['few'] }, now)
-  await users.disableUser({ id: userIdAt(33) }, 'no reason', now)
+  await users.disableUser({ id: userIdAt(33) }, 'no reason', by(now))
 }
 
 export async function askUsage({ usage }: Asked, { now, userIdAt }: Known): Promise<void> {
@@ -140,7 +144,7 @@ export async function askUpkeep(
     minutes: await upkeep.purgeMinutes(now - 7 * dayMs, limit),
     entries: await upkeep.purgeEntries(now - 30 * dayMs, limit),
     events: await upkeep.purgeEvents(now - 30 * dayMs, limit),
-    users: await upkeep.purgeUsers(now - 30 * dayMs, limit),
+    users: await upkeep.purgeUsers(now - 30 * dayMs, limit, by(now)),
     addresses: await upkeep.purgeAddresses(now, limit),
   }
 }

@@ -1,6 +1,7 @@
 import type { Usage } from '#core/usage.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from './by.ts'
 
 /** One request as it ends in the ledger, for tests that need a history but no gateway. */
 export interface Booking {
@@ -46,7 +47,7 @@ export async function close(store: Store, requestId: string, booking: Booking): 
 }
 
 export async function newUserId(store: Pick<Store, 'users'>, now: number, edit = {}): Promise<string> {
-  const made = await store.users.insertUser(edit, now)
+  const made = await store.users.insertUser(edit, by(now))
   if (made.kind !== 'created') throw new Error(`the user was not created but ${made.kind}`)
   return made.user.id
 }

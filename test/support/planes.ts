@@ -3,6 +3,7 @@ import { createAccessToken } from '#core/access-token.ts'
 import { createLog } from '#http/log.ts'
 import { openServer } from '#server.ts'
 import type { Store } from '#storage/store.ts'
+import { by } from './by.ts'
 import { makeFolder } from './folder.ts'
 import { type Answer, type Call, call } from './gateway-client.ts'
 import { createPostgres, type DatabaseKind } from './stores.ts'
@@ -54,11 +55,11 @@ export async function openPlanes(
       call(port, { ...asked, headers: { 'x-forwarded-for': address, ...asked.headers } }),
     async createUser(edit = {}) {
       const accessToken = createAccessToken()
-      await server.store.users.writeUsers([{ ref: { accessToken }, edit }], wall.now)
+      await server.store.users.writeUsers([{ ref: { accessToken }, edit }], by(wall.now))
       return accessToken
     },
     async createChosen(accessToken) {
-      await server.store.users.writeUsers([{ ref: { accessToken }, edit: {} }], wall.now)
+      await server.store.users.writeUsers([{ ref: { accessToken }, edit: {} }], by(wall.now))
       return accessToken
     },
     async close() {

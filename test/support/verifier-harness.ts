@@ -15,6 +15,7 @@ import { accessTokenHeadersOf } from '#providers/gathered.ts'
 import { openStore } from '#storage/open.ts'
 import type { AdminKeyStore, Store } from '#storage/store.ts'
 import { createVerifier } from '#verifier/verifier.ts'
+import { by } from './by.ts'
 import { type DatabaseKind, type TestDatabase, testPolicy } from './stores.ts'
 
 /** A real verifier, with a real store and real metering behind a real port, and a settable clock. */
@@ -72,7 +73,7 @@ export async function openVerifierHarness(
     { name: 'caddy', secret: otherVerifierKey, scopes: ['verifier'] },
     { name: 'ann', secret: adminOnlyKey, scopes: ['admin'] },
   ] as const
-  for (const key of keys) await store.adminKeys.insertAdminKey(key, clock.now)
+  for (const key of keys) await store.adminKeys.insertAdminKey(key, by(clock.now))
   const ledger = openLedger(store.metering, () => clock.now)
   const verifier = createVerifier({
     ledger: options.wrapLedger?.(ledger) ?? ledger,
@@ -116,7 +117,7 @@ export async function openVerifierHarness(
     clock,
     log: () => lines.join(''),
     async createUser(edit = {}) {
-      const created = await store.users.insertUser(edit, clock.now)
+      const created = await store.users.insertUser(edit, by(clock.now))
       return created.kind === 'created' ? created.user : assert.fail(created.kind)
     },
     async userOf({ id }) {

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { allows, scopes } from '#core/scopes.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { verifierRoutes } from '#verifier/routes.ts'
+import { by } from '../support/by.ts'
 import { databases } from '../support/stores.ts'
 import { openVerifierHarness, type VerifierHarness } from '../support/verifier-harness.ts'
 
@@ -16,7 +17,7 @@ for (const kind of databases) {
     after(() => harness.close())
 
     const make = async (key: Parameters<typeof createAdminKey>[1]) =>
-      (await createAdminKey(harness.store.adminKeys, key, harness.clock.now)).secret
+      (await createAdminKey(harness.store.adminKeys, key, by(harness.clock.now))).secret
     const from = (address: string) => ({ 'x-forwarded-for': address })
 
     it('opens each route to those that meet its need, and to no other', async () => {

@@ -1,6 +1,7 @@
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import { refused } from '#core/reading.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
 import { excessProblem, ownBounds, withinOwn } from './bounds.ts'
@@ -26,7 +27,7 @@ export const createKey: Operation = {
     const wanted = withinOwn(own, input.value)
     const excess = excessProblem(own, wanted)
     if (excess) return refused(excess)
-    const { key, secret } = await createAdminKey(parts.store.adminKeys, wanted, parts.clock())
+    const { key, secret } = await createAdminKey(parts.store.adminKeys, wanted, byOf(c, parts))
     return answered({ ...toKey(key), key: secret })
   },
 }

@@ -1,5 +1,6 @@
 import type { Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
+import { byOf } from '#admin/request/by.ts'
 import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
 import { excessProblem, ownBounds } from './bounds.ts'
@@ -17,13 +18,13 @@ export const deleteKey: Operation = {
   request: { params: keySchemas.path },
   answer: { description: 'The key was deleted', schema: keySchemas.deleted },
   refusals: ['not_found', 'conflict'],
-  async handle(c, { store, clock }) {
-    const named = await findNamedKey(c, store.adminKeys)
+  async handle(c, parts) {
+    const named = await findNamedKey(c, parts.store.adminKeys)
     if (!named) return refused(createProblem('not_found'))
     // Ending a key gives nothing away; its end and its networks do not matter.
     const excess = excessProblem({ scopes: ownBounds(c).scopes }, named)
     if (excess) return refused(excess)
-    switch (await store.adminKeys.deleteAdminKey(named.id, clock())) {
+    switch (await parts.store.adminKeys.deleteAdminKey(named.id, byOf(c, parts))) {
       case 'deleted':
         return answered({ id: named.id })
       case 'unknown':

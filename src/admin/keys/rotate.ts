@@ -1,6 +1,7 @@
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
 import { rotateAdminKey } from '#storage/admin-keys/create.ts'
@@ -31,7 +32,7 @@ export const rotateKey: Operation = {
     // Its secret will be known to the caller, who would then have all of what it has.
     const excess = excessProblem(ownBounds(c), named)
     if (excess) return refused(excess)
-    const rotated = await rotateAdminKey(adminKeys, named, previousUntil.value, parts.clock())
+    const rotated = await rotateAdminKey(adminKeys, named, previousUntil.value, byOf(c, parts))
     switch (rotated) {
       case 'unknown':
         return refused(createProblem('not_found'))

@@ -1,5 +1,6 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
 import { withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
@@ -34,8 +35,8 @@ export function addToQuota({ schemas, parseAddition }: QuotaWire): Operation {
         // By the id, so that the stored digest depends on no secret.
         const idempotencyKey = readIdempotencyKey(c, { operation: 'addToQuota', id, ...addition.value })
         if (idempotencyKey.kind === 'refused') return idempotencyKey
-        const { store, clock } = parts
-        const added = await store.users.addToQuota({ id }, addition.value, clock(), idempotencyKey.value)
+        const by = byOf(c, parts)
+        const added = await parts.store.users.addToQuota({ id }, addition.value, by, idempotencyKey.value)
         if (added.kind !== 'added') return refused(notAdded(added, addition.value))
         return answerQuota(parts, added.user, added.repeated)
       })

@@ -1,7 +1,8 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
-import type { AdminParts } from '#admin/request/context.ts'
+import { byOf } from '#admin/request/by.ts'
+import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import type { UsageWasReset } from '#storage/store.ts'
 import type { QuotaWire, ResetAll } from './wire.ts'
 
@@ -24,7 +25,7 @@ export function resetQuotas({ schemas, parseResetAll }: QuotaWire): Operation {
     async handle(c, parts) {
       const asked = await readParsed(c, parts, parseResetAll)
       if (asked.kind === 'refused') return asked
-      const { users, next } = await resetAll(asked.value, parts)
+      const { users, next } = await resetAll(c, parts, asked.value)
       return answered({ users, ...(next !== undefined && { nextCursor: next }) })
     },
   }
@@ -33,14 +34,15 @@ export function resetQuotas({ schemas, parseResetAll }: QuotaWire): Operation {
 const usersAtOnce = 200
 
 async function resetAll(
+  c: AdminContext,
+  parts: AdminParts,
   { families, after, limit }: ResetAll,
-  { store, clock }: AdminParts,
 ): Promise<UsageWasReset> {
   let [users, next, left] = [0, after, limit]
   do {
     const step = Math.min(left, usersAtOnce)
     const request = { families, limit: step, ...(next !== undefined && { after: next }) }
-    const done = await store.users.resetUsage(request, clock())
+    const done = await parts.store.users.resetUsage(request, byOf(c, parts))
     users += done.users
     next = done.next
     left -= step

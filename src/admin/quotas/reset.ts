@@ -1,5 +1,6 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import { problemOf, withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { refused } from '#core/reading.ts'
@@ -23,7 +24,7 @@ export function resetQuota({ schemas, parseReset }: QuotaWire): Operation {
       if (families.kind === 'refused') return families
       return withNamedUser(c, parts, async (user) => {
         const write = { ref: { id: user.id }, edit: { quotaReset: families.value } }
-        const result = await parts.store.users.writeUsers([write], parts.clock())
+        const result = await parts.store.users.writeUsers([write], byOf(c, parts))
         if (result.kind !== 'written') return refused(problemOf(result, ''))
         return answerQuota(parts, result.users[0] ?? user)
       })

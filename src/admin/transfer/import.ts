@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Operation } from '#admin/operation.ts'
 import { type Answer, answered } from '#admin/request/answer.ts'
+import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
 import { tokenSightOf } from '#admin/request/token-sight.ts'
@@ -61,7 +62,7 @@ export function importUsers(wire: UserWire): Operation {
       const inputs = readInputs(chunksOf(c), format.value, query.value, { wire, sight: tokenSightOf(c) })
       const report = await runImport(inputs, {
         users: parts.store.users,
-        write: (writes) => parts.store.users.writeUsers(writes, parts.clock()),
+        write: (writes) => parts.store.users.writeUsers(writes, byOf(c, parts)),
         clock: parts.clock,
         wire,
         ...query.value,

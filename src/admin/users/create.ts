@@ -1,6 +1,7 @@
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
 import { clear, tokenSightOf } from '#admin/request/token-sight.ts'
@@ -25,16 +26,15 @@ export function createUser(wire: UserWire): Operation {
     answer: { description: 'The created user’s token', schema: schemas.created, hasEtag: true },
     refusals: [...bodyRefusals, 'conflict'],
     async handle(c, parts) {
-      const { store, clock } = parts
       const input = await readParsed(c, parts, wire.parseNew)
       if (input.kind === 'refused') return input
       const { edit, ignored } = input.value
       const idempotencyKey = readIdempotencyKey(c, edit)
       if (idempotencyKey.kind === 'refused') return idempotencyKey
-      const now = clock()
-      const issues = expiryIssues(edit, now)
+      const by = byOf(c, parts)
+      const issues = expiryIssues(edit, by.now)
       if (issues.length > 0) return refused(badInput(issues))
-      const result = await store.users.insertUser(edit, now, idempotencyKey.value)
+      const result = await parts.store.users.insertUser(edit, by, idempotencyKey.value)
       switch (result.kind) {
         case 'invalid':
           return refused(badInput(toWireIssues(result.issues)))

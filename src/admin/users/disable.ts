@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Operation } from '#admin/operation.ts'
 import { type Answer, answered } from '#admin/request/answer.ts'
+import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { ifMatchHeader } from '#admin/request/etag.ts'
 import { readQuery } from '#admin/request/query.ts'
@@ -48,7 +49,7 @@ export function disableUser(wire: UserWire): Operation {
         return unlessDamaged(c, parts, ref.value, () =>
           disableIfMatch(c, parts, wire, { ref: ref.value, reason: reason.value }),
         )
-      const user = await parts.store.users.disableUser(ref.value, reason.value, parts.clock())
+      const user = await parts.store.users.disableUser(ref.value, reason.value, byOf(c, parts))
       return user && 'isUnreadable' in user ? answerUnreadable(c, parts, user) : answerUser(c, wire, user)
     },
   }

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { written } from '#admin/request/answer.ts'
 import { readJsonBody } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { lengthField } from '#admin/wire/fields.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
@@ -27,7 +28,7 @@ export function writeUsers(wire: UserWire): Operation {
     answer: { description: 'The upserted users', schema: upserted(schemas.user) },
     refusals: [...bodyRefusals, 'conflict'],
     async handle(c, parts) {
-      const { store, clock, bulkUsersMax } = parts
+      const { store, bulkUsersMax } = parts
       const sight = tokenSightOf(c)
       const body = await readJsonBody(c, parts, { member: 'users', itemsMax: bulkUsersMax })
       if (body.kind === 'refused') return body
@@ -40,7 +41,7 @@ export function writeUsers(wire: UserWire): Operation {
       const { writes, ignored } = parsed.value
       const refs = writes.map(({ ref }) => ref)
       return unlessAnyDamaged(c, parts, refs, async () => {
-        const result = await store.users.writeUsers(writes, clock())
+        const result = await store.users.writeUsers(writes, byOf(c, parts))
         if (result.kind !== 'written') return refused(problemOf(result, `users[${result.index}]`))
         const users: string[] = []
         const turn = createTurns()

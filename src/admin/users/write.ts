@@ -1,6 +1,7 @@
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import type { Answer } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { ifMatchHeader, parseIfMatch } from '#admin/request/etag.ts'
 import { tokenSightOf } from '#admin/request/token-sight.ts'
@@ -70,19 +71,20 @@ async function meansAnother(
 /** Writes one user if the request's `If-Match` allows it. */
 export async function writeIfMatch(
   c: AdminContext,
-  { store, clock }: AdminParts,
+  parts: AdminParts,
   ref: UserRef,
   edit: UserEdit,
 ): Promise<UsersWritten> {
-  const now = clock()
+  const { store } = parts
+  const by = byOf(c, parts)
   const allowed = parseIfMatch(c.req.header('if-match'))
-  if (allowed === undefined) return store.users.writeUsers([{ ref, edit }], now)
-  if (allowed === 'any') return store.users.writeUsers([{ ref, edit, expectedRevision: allowed }], now)
+  if (allowed === undefined) return store.users.writeUsers([{ ref, edit }], by)
+  if (allowed === 'any') return store.users.writeUsers([{ ref, edit, expectedRevision: allowed }], by)
   // Of several tags only the user's current one can match; the store checks that it is still current.
-  const current = await store.users.findUser(ref, now)
+  const current = await store.users.findUser(ref, by.now)
   if (!current && 'id' in ref) return { kind: 'unknown', index: 0 }
   if (!current || !allowed.includes(current.revision)) return { kind: 'stale', index: 0 }
-  return store.users.writeUsers([{ ref, edit, expectedRevision: current.revision }], now)
+  return store.users.writeUsers([{ ref, edit, expectedRevision: current.revision }], by)
 }
 
 /** @param ignored unknown members of the body */

@@ -1,4 +1,5 @@
 import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
+import type { By } from '#core/change.ts'
 import { allows, type Scope } from '#core/scopes.ts'
 import { randomBase62 } from '#lib/base62.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
@@ -15,10 +16,10 @@ export interface MadeAdminKey {
 export async function createAdminKey(
   keys: Pick<AdminKeyStore, 'insertAdminKey'>,
   key: Omit<NewAdminKey, 'secret'>,
-  now: number,
+  by: By,
 ): Promise<MadeAdminKey> {
   const secret = adminKeySecret(key.scopes)
-  return { key: await keys.insertAdminKey({ ...key, secret }, now), secret }
+  return { key: await keys.insertAdminKey({ ...key, secret }, by), secret }
 }
 
 /**
@@ -28,11 +29,11 @@ export async function rotateAdminKey(
   keys: Pick<AdminKeyStore, 'rotateAdminKey'>,
   { id, scopes }: Pick<AdminKey, 'id' | 'scopes'>,
   previousUntil: number | undefined,
-  now: number,
+  by: By,
 ): Promise<MadeAdminKey | 'unknown' | 'configured'> {
   const secret = adminKeySecret(scopes)
   const rotation = { secret, ...(previousUntil !== undefined && { previousUntil }) }
-  const key = await keys.rotateAdminKey(id, rotation, now)
+  const key = await keys.rotateAdminKey(id, rotation, by)
   return typeof key === 'string' ? key : { key, secret }
 }
 

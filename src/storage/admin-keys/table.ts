@@ -1,8 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import { type AdminKey, isLiveKey } from '#core/admin-key.ts'
+import type { By, ChangeFields } from '#core/change.ts'
 import type { Vault } from '#core/vault.ts'
+import { present } from '#lib/present.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import type { SaveChanges } from '#storage/changes/write.ts'
 import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { AdminKeyRow, Schema } from '#storage/schema/tables.ts'
@@ -10,7 +13,7 @@ import type { AdminKeyStore } from '#storage/store.ts'
 import { toAdminKey, toListedKey } from './rows.ts'
 
 /** Admin keys are stored as keyed hashes only: a lost one is replaced, and can never be shown again. */
-export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
+export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault, saveChanges: SaveChanges) {
   const hashed = (secret: string) => `admin ${secret}`
   const hmacOf = (secret: string) => vault.lookupOf(hashed(secret))
   const kept = createKeptLookups(vault)
@@ -46,7 +49,8 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
       listAdminKeys: () => listKeys(db),
     },
     writes: {
-      async insertAdminKey(key, now) {
+      async insertAdminKey(key, by) {
+        const { now } = by
         const row = {
           id: createSortableId('adk_', now),
           name: key.name,
@@ -62,12 +66,16 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
         }
         // Parsed before it is written, so that no row is stored that a later read refuses.
         const made = toAdminKey(row)
-        await db.insertInto('admin_keys').values(row).execute()
+        await db.transaction().execute(async (trx) => {
+          await trx.insertInto('admin_keys').values(row).execute()
+          await saveChanges(trx, [{ by, kind: 'admin_key.created', object: made.id, after: fieldsOf(made) }])
+        })
         return made
       },
 
-      rotateAdminKey: (id, { secret, previousUntil }, now) =>
+      rotateAdminKey: (id, { secret, previousUntil }, by) =>
         db.transaction().execute(async (trx) => {
+          const { now } = by
           const query = trx.selectFrom('admin_keys').selectAll().where('id', '=', id)
           const row = await query.forUpdate().executeTakeFirst()
           if (!row) return 'unknown'
@@ -80,11 +88,14 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault) {
           }
           const rotated = toAdminKey({ ...row, ...changed })
           await trx.updateTable('admin_keys').set(changed).where('id', '=', id).execute()
+          const after = { previousUntil: rotated.previousUntil ?? null }
+          await saveChanges(trx, [{ by, kind: 'admin_key.rotated', object: id, after }])
           return rotated
         }),
 
       noteAdminKeyUse: (uses) => noteUse(db, uses),
-      deleteAdminKey: (id, now, { mayBeLast } = { mayBeLast: false }) => deleteKey(db, id, now, mayBeLast),
+      deleteAdminKey: (id, by, { mayBeLast } = { mayBeLast: false }) =>
+        deleteKey(db, saveChanges, { id, by, mayBeLast }),
     },
   } satisfies MethodGroups<AdminKeyStore>
 }
@@ -105,11 +116,11 @@ function noteUse(db: Kysely<Schema>, uses: Parameters<AdminKeyStore['noteAdminKe
 /** Looks and deletes in one transaction, so that two deletions at once cannot remove the last two keys. */
 function deleteKey(
   db: Kysely<Schema>,
-  id: string,
-  now: number,
-  mayBeLast: boolean,
+  saveChanges: SaveChanges,
+  { id, by, mayBeLast }: { readonly id: string; readonly by: By; readonly mayBeLast: boolean },
 ): ReturnType<AdminKeyStore['deleteAdminKey']> {
   return db.transaction().execute(async (trx) => {
+    const { now } = by
     const keys = await listKeys(trx, { areLocked: true })
     const key = keys.find((each) => each.id === id)
     if (!key) return 'unknown'
@@ -117,8 +128,14 @@ function deleteKey(
     if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
       return 'last'
     await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
+    await saveChanges(trx, [{ by, kind: 'admin_key.deleted', object: id, before: fieldsOf(key) }])
     return 'deleted'
   })
+}
+
+/** What a change tells of a key. */
+function fieldsOf({ name, scopes, expiresAt, allowedNetworks }: AdminKey): ChangeFields {
+  return { name, scopes, ...present({ expiresAt, allowedNetworks }) }
 }
 
 async function listKeys(

@@ -2,6 +2,7 @@ import { isPlaceLimited, placesSince } from '#core/admission/blocks.ts'
 import { decideAdmission } from '#core/admission/decide.ts'
 import type { Decision, Policy } from '#core/admission.ts'
 import type { AdmissionAsk, AdmissionOutcome, AdmittedUser } from '#core/admission-ask.ts'
+import type { NewChange } from '#core/change.ts'
 import { placeOf } from '#core/network.ts'
 import { addUnits, toUnits } from '#core/units.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
@@ -28,7 +29,15 @@ export function applyBatch(
   policy: Policy,
 ): { readonly decisions: MeteringDecisions; readonly changes: LedgerChanges } {
   const { now } = batch
-  const changes: LedgerChanges = { opened: [], closed: [], beside: [], counted: [], adjusted: [], seen: [] }
+  const changes: LedgerChanges = {
+    opened: [],
+    closed: [],
+    beside: [],
+    counted: [],
+    adjusted: [],
+    seen: [],
+    blocked: [],
+  }
   const run: BatchRun = { state, policy, now, changes }
   const done = new Set<string>()
   const settlements = batch.settlements.map((settlement) => {
@@ -65,7 +74,7 @@ function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): Ad
   const by = user && toAdmittedUser(user)
   if (!user || ask.isDry) return { ...decision, user: by }
   if (decision.kind === 'refused') {
-    if (decision.disables !== undefined) block(user, decision.disables, now)
+    if (decision.disables !== undefined) changes.blocked.push(block(user, decision.disables, ask, now))
     return { ...decision, user: by }
   }
   const { address } = ask
@@ -108,10 +117,19 @@ function addPlace(user: LoadedUser, address: string, policy: Policy, now: number
   return places.add(placeOf(address)).size > before
 }
 
-function block(user: LoadedUser, reason: string, now: number): void {
+function block(user: LoadedUser, reason: string, ask: AdmissionAsk, now: number): NewChange {
+  const { id, disabledAt = null, disabledReason = null } = user
   user.disabledAt = now
   user.disabledReason = reason
   user.isBlocked = true
+  const { requestId, address } = ask
+  return {
+    by: { now, actor: { kind: 'limit', name: reason }, requestId, ...(address !== undefined && { address }) },
+    kind: 'user.disabled',
+    object: id,
+    before: { disabledAt, disabledReason },
+    after: { disabledAt: now, disabledReason: reason },
+  }
 }
 
 /** Books usage reported from elsewhere, in the period in which it is reported. */

@@ -1,4 +1,5 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
+import type { NewChange } from '#core/change.ts'
 import type { Settlement, UsageBeside } from '#core/settlement.ts'
 import type { Usage } from '#core/usage.ts'
 import type { UsageEvent } from '#core/usage-event.ts'
@@ -65,4 +66,6 @@ export interface LedgerChanges {
   readonly adjusted: Adjustment[]
   /** The address of each admitted user. */
   readonly seen: Seen[]
+  /** Users whom a limit has disabled. */
+  readonly blocked: NewChange[]
 }

@@ -9,7 +9,15 @@ const policy = createPolicy({
   ...{ families: [], limits: {}, defaults: {}, timeZone: 'UTC' },
   output: outputPolicyDefault,
 })
-const nothing: LedgerChanges = { opened: [], closed: [], beside: [], counted: [], adjusted: [], seen: [] }
+const nothing: LedgerChanges = {
+  opened: [],
+  closed: [],
+  beside: [],
+  counted: [],
+  adjusted: [],
+  seen: [],
+  blocked: [],
+}
 
 describe('the list of writes', () => {
   it('names each address once, also where more come in one batch than are remembered', () => {

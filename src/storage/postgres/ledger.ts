@@ -5,9 +5,9 @@ import { applyBatch, type MeteringDecisions } from '#storage/ledger/batch.ts'
 import type { Values } from '#storage/ledger/rows.ts'
 import { createWriteList, type WriteList, type WriteTarget } from '#storage/ledger/write-list.ts'
 import { type WriteName, writes } from '#storage/ledger/writes.ts'
-import { announceOn } from '#storage/postgres/channel/announce.ts'
-import { text } from '#storage/schema/columns.ts'
 import type { MeteringBatch } from '../store.ts'
+import type { SavedChanges } from './changes.ts'
+import { createChangeSaver } from './changes.ts'
 import { createLoad } from './loading.ts'
 import { arrayOf, columnsOf } from './many.ts'
 import { execute } from './statements.ts'
@@ -37,6 +37,7 @@ export function createPostgresLedger(
   settings: { readonly instance: string; readonly shard: number },
 ): PostgresLedger {
   const load = createLoad(vault, policy)
+  const prepareChanges = createChangeSaver(vault)
   const { writeTo, forgetAddresses, listModels } = createWriteList(
     policy,
     settings.instance,
@@ -49,7 +50,9 @@ export function createPostgresLedger(
       const { decisions, changes } = applyBatch(batch, state, policy)
       return async () => {
         try {
-          await write(client, (target) => writeTo(target, changes, users, below, batch.now))
+          const blocked =
+            changes.blocked.length > 0 ? await prepareChanges(client, changes.blocked) : noChanges
+          await write(client, blocked, (target) => writeTo(target, changes, users, below, batch.now))
         } catch (error) {
           forgetAddresses()
           throw error
@@ -62,8 +65,14 @@ export function createPostgresLedger(
   }
 }
 
+const noChanges: SavedChanges = () => []
+
 /** All writes are sent at once, and the commit behind them: none depends on another's answer. */
-function write(client: pg.Client, writeTo: (target: WriteTarget) => void): Promise<unknown> {
+function write(
+  client: pg.Client,
+  saveChanges: SavedChanges,
+  writeTo: (target: WriteTarget) => void,
+): Promise<unknown> {
   const rows = new Map<WriteName, Values[]>()
   const strangers = new Set<string>()
   const gather = (name: WriteName, row: Values) => {
@@ -82,11 +91,10 @@ function write(client: pg.Client, writeTo: (target: WriteTarget) => void): Promi
   const built = [...rows].map(
     ([name, those]) => [name, columnsOf(those, writes[name].columns.length)] as const,
   )
-  const blocked = (rows.get('block') ?? []).map((row) => text(row.at(-1)))
   return together([
     ...built.map(([name, values]) => execute(client, name, values)),
     ...(strangers.size > 0 ? [execute(client, 'trim', [arrayOf([...strangers])])] : []),
-    ...(blocked.length > 0 ? [announceOn(client, blocked)] : []),
+    ...saveChanges(),
     client.query('commit'),
   ])
 }

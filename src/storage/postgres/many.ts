@@ -9,6 +9,16 @@ import type { Write } from '#storage/schema/write.ts'
 const texts: ReadonlySet<string> = new Set([
   ...['id', 'user_id', 'kind', 'route', 'family', 'model', 'state', 'address', 'instance'],
   ...['error_code', 'upstream', 'disabled_reason', 'extras'],
+  ...[
+    'actor_kind',
+    'actor_id',
+    'actor_name',
+    'object',
+    'fields_before',
+    'fields_after',
+    'request_id',
+    'hash',
+  ],
   ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
   ...['tags', 'tag', 'words'],
   ...limitRows.flatMap(([, { kind, column }]) => (kind === 'count' || kind === 'days' ? [] : [column])),

@@ -6,9 +6,9 @@ import type { Settlement } from '#core/settlement.ts'
 import { createVault, type MasterKeys } from '#core/vault.ts'
 import { createStopper } from '#lib/stopper.ts'
 import type { Owners } from '#storage/ledger/owners.ts'
-import { announceUsers, hearOfUsers, userChannel } from '#storage/postgres/channel/announce.ts'
 import { type ChannelState, createListener } from '#storage/postgres/channel/listen.ts'
 import { createSignals, signalChannel } from '#storage/postgres/channel/signals.ts'
+import { changeChannel, hearOfChanges, wakeAll } from '#storage/postgres/channel/wake.ts'
 import { refuseUnfinished } from '#storage/postgres/move/moving.ts'
 import { holdMasterKey } from '#storage/schema/held-key.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -83,7 +83,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const upkeepDb = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: upkeepPool.pool }) })
   const tables = createTables({
     ...{ db, vault, policy, instance, upkeepDb, many: createPostgresRows() },
-    announce: announceUsers,
+    wake: wakeAll,
     unreadMs: readOldestWriteMs,
   })
   const { owners } = tables
@@ -91,7 +91,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
   const metering = openPostgresMetering(servers, ledger)
   stopper.add(metering.close)
   const listener = createListener(direct, {
-    channels: [userChannel, signalChannel],
+    channels: [changeChannel, signalChannel],
     tell: (channel, words) => pool.ask('select pg_notify($1, $2)', [channel, words]),
     onChange(state) {
       if (state === 'deaf') settings.warn?.(deafness(directUrl !== undefined))
@@ -120,7 +120,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
       history: () => retrying(() => readHistory(db)),
       abandonEntries: createAbandoning(owners, metering, shared),
     },
-    watchUsers: (onChanged) => hearOfUsers(listener, onChanged),
+    watchChanges: (onNews) => hearOfChanges(listener, onNews),
     signals,
     keyFor: vault.keyFor,
     agreeOnTime: shared.correct,

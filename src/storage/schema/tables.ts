@@ -20,6 +20,8 @@ export interface Schema {
   answers: AnswerRow
   facts: MetadataRow
   input_corrections: InputCorrectionRow
+  changes: ChangeRow
+  change_head: ChangeHeadRow
 }
 
 export interface UserRow extends LimitColumns {
@@ -206,4 +208,34 @@ interface InputCorrectionRow {
 interface MetadataRow {
   name: string
   value: string
+}
+
+/** A change of what administrators see; see `core/change.ts`. */
+export interface ChangeRow {
+  seq: number
+  at: number
+  actor_kind: string
+  actor_id: string | null
+  actor_name: string | null
+  kind: string
+  object: string
+  /** JSON of the fields that were changed. */
+  fields_before: string | null
+  fields_after: string | null
+  request_id: string | null
+  address: string | null
+  /** Covers the other columns and the hash of the row before. */
+  hash: string
+}
+
+/** Where the changes end and begin: one row. */
+export interface ChangeHeadRow {
+  id: string
+  seq: number
+  hash: string
+  /** The newest row that upkeep has removed. */
+  removed_seq: number
+  removed_hash: string
+  /** The key of the hashes, encrypted. */
+  key_encrypted: string | null
 }

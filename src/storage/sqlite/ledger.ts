@@ -16,6 +16,7 @@ import {
 import { integer, text } from '#storage/schema/columns.ts'
 import type { MeteringBatch } from '../store.ts'
 import { type CachedUser, createCachedUsers } from './cached-users.ts'
+import { createChangeSaver } from './changes.ts'
 import { createState } from './loading.ts'
 import { oneRow } from './rows.ts'
 import { prepareAll } from './statements.ts'
@@ -36,7 +37,7 @@ export function createSqliteLedger(
   db: DatabaseSync,
   vault: Vault,
   policy: Policy,
-  instance: string,
+  { instance, onChanges }: { readonly instance: string; readonly onChanges: () => void },
 ): SqliteLedger {
   const sql = prepareAll(db)
   const { writeTo, forgetAddresses, listModels } = createWriteList(policy, instance, shard)
@@ -49,6 +50,7 @@ export function createSqliteLedger(
 
   const cached = createCachedUsers()
   const lookups = { lookups: createSecretMemo(vault.lookupOf), otherLookupOf: vault.otherLookupOf }
+  const saveChanges = createChangeSaver(db, vault)
   let version: unknown
   /** Every request with an id below it stands in the table by user. */
   let below = ''
@@ -62,9 +64,11 @@ export function createSqliteLedger(
       const { decisions, changes } = applyBatch(batch, loaded.state, policy)
       const users = [...loaded.users()]
       writeTo(target, changes, users.map(userOf), below, batch.now)
+      if (changes.blocked.length > 0) saveChanges(changes.blocked)
       db.exec('commit')
       remember(open, changes, batch.now)
       for (const user of users) cached.keep(user)
+      if (changes.blocked.length > 0) onChanges()
       return decisions
     } catch (error) {
       cached.forget()

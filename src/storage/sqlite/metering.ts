@@ -21,6 +21,13 @@ export interface SqliteMetering extends Pick<MeteringStore, 'runBatch'> {
   readonly listModels: SqliteLedger['listModels']
 }
 
+interface MeteringParts {
+  readonly lane: Lane
+  readonly logDisk: Disk
+  /** Called when a batch has written changes. */
+  readonly onChanges: () => void
+}
+
 /** How long a batch waits for another process's lock, and how often it tries. */
 const lockedMs = 2_000
 const lockLookMs = 5
@@ -28,11 +35,13 @@ const lockLookMs = 5
 export function openMetering(
   db: DatabaseSync,
   settings: WriterSettings,
-  lane: Lane,
-  logDisk: Disk,
+  { lane, logDisk, onChanges }: MeteringParts,
 ): SqliteMetering {
   const vault = createVault(settings)
-  const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), settings.instance)
+  const ledger = createSqliteLedger(db, vault, createPolicy(settings.policy), {
+    instance: settings.instance,
+    onChanges,
+  })
 
   /** A backup or a shell may hold the lock for a moment. The batch waits for it, without blocking this thread. */
   async function whenFree<T>(work: () => T): Promise<T> {

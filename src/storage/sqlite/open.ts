@@ -62,7 +62,8 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     logDisk,
     databaseDisk,
   })
-  const metering = openMetering(own, settings, lane, logDisk)
+  const news = createNews()
+  const metering = openMetering(own, settings, { lane, logDisk, onChanges: news.tell })
   stopper.add(close)
   // Addresses are forgotten within the same turn of the lane: the next batch then writes a removed one again when a
   // request comes from it.
@@ -79,7 +80,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
         return (...args) => background.call(name, args)
       case 'writes':
       case 'addressWrites':
-        return (...args) => write({ name, args, isOfAddresses: kind === 'addressWrites' })
+        return (...args) => write({ name, args, isOfAddresses: kind === 'addressWrites' }).finally(news.tell)
     }
   })
   return {
@@ -95,8 +96,8 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
         return count
       },
     },
+    watchChanges: news.hear,
     // SQLite has a single process.
-    watchUsers: () => () => undefined,
     signals: { tell: () => undefined, hear: () => () => undefined },
     keyFor: vault.keyFor,
     agreeOnTime: (clock) => clock,
@@ -122,5 +123,19 @@ async function fenced<T>(work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     throw failureOf(error)
+  }
+}
+
+/** Tells those who hear of it, in this process, that something was written. */
+function createNews() {
+  const heard = new Set<() => void>()
+  return {
+    tell(): void {
+      for (const onNews of heard) onNews()
+    },
+    hear(onNews: () => void): () => void {
+      heard.add(onNews)
+      return () => heard.delete(onNews)
+    },
   }
 }

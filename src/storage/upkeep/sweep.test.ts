@@ -21,6 +21,8 @@ const finder: UpkeepFinder = {
   findOldAddresses: async () => ({ items: [] }),
 }
 
+const by = { now: 0, actor: { kind: 'upkeep' } } as const
+
 describe('upkeep that reads through a table', () => {
   /** Users by their number, read three at a time; only those of `removable` can be removed. */
   function usersUpTo(count: number, removable: (id: number) => boolean) {
@@ -56,7 +58,7 @@ describe('upkeep that reads through a table', () => {
   it('goes on where it was, to the end, and begins anew', async () => {
     const { upkeep, found, removed } = usersUpTo(10, () => true)
     const counts: number[] = []
-    for (let call = 0; call < 7; call++) counts.push(await upkeep.purgeUsers(0, 1))
+    for (let call = 0; call < 7; call++) counts.push(await upkeep.purgeUsers(0, 1, by))
     assert.deepEqual(counts, [1, 1, 1, 1, 1, 0, 1])
     assert.deepEqual(removed, ['0', '2', '4', '6', '8', '0'])
     assert.deepEqual(found, [-1, 2, 5, 8, 9, -1])
@@ -64,7 +66,7 @@ describe('upkeep that reads through a table', () => {
 
   it('does not take what is there no more for the end', async () => {
     const { upkeep, removed } = usersUpTo(10, (id) => id > 5)
-    assert.equal(await upkeep.purgeUsers(0, 1), 1)
+    assert.equal(await upkeep.purgeUsers(0, 1, by), 1)
     assert.deepEqual(removed, ['6'])
   })
 

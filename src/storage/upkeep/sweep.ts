@@ -23,8 +23,12 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
     purgeEntries: write.removeEntries,
     purgeEvents: write.removeEvents,
     purgeCorrections: write.removeCorrections,
-    purgeUsers: (expiredBefore, limit) =>
-      users((after) => find.findExpiredUsers(expiredBefore, after), write.removeUsers, limit),
+    purgeUsers: (expiredBefore, limit, by) =>
+      users(
+        (after) => find.findExpiredUsers(expiredBefore, after),
+        (items) => write.removeUsers(items, by),
+        limit,
+      ),
     purgeAddresses: (now, limit) =>
       addresses((after) => find.findOldAddresses(now, after), write.removeAddresses, limit),
   }

@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely'
+import type { By } from '#core/change.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { IdempotencyKey, QuotaAdded, QuotaAddition } from '#storage/store.ts'
@@ -9,7 +10,7 @@ import { findAnswer, keepAnswer } from './idempotency.ts'
 interface Asked {
   readonly ref: UserRef
   readonly addition: QuotaAddition
-  readonly now: number
+  readonly by: By
   readonly idempotencyKey: IdempotencyKey | undefined
 }
 
@@ -17,9 +18,10 @@ interface Asked {
 export async function addToQuota(
   trx: Transaction<Schema>,
   writing: UserWriting,
-  { ref, addition: { family, units }, now, idempotencyKey }: Asked,
+  { ref, addition: { family, units }, by, idempotencyKey }: Asked,
 ): Promise<QuotaAdded> {
   const { vault, editor } = writing
+  const { now } = by
   const before = idempotencyKey && (await findAnswer(trx, writing, idempotencyKey, now))
   if (before?.kind === 'other') return { kind: 'conflict' }
   if (before) return { kind: 'added', user: before.user, repeated: true }
@@ -28,7 +30,7 @@ export async function addToQuota(
   if (!draft) return { kind: 'unknown' }
   if (!editor.isLimited(draft, family, now)) return { kind: 'unlimited', type: draft.profile.type }
   const write = { ref, edit: { quotaExtra: { [family]: units } } }
-  const result = await applyWrites(trx, writing, [write], now)
+  const result = await applyWrites(trx, writing, [write], by)
   if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
   const user = result.kind === 'written' ? result.users[0] : undefined
   if (!user) throw new Error(`a known user was not written but ${result.kind}`)

@@ -1,8 +1,11 @@
 import type { Transaction } from 'kysely'
 import type { Policy } from '#core/admission.ts'
+import type { By } from '#core/change.ts'
 import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
 import type { Vault } from '#core/vault.ts'
+import { copyOf, type UserState, userChange } from '#storage/changes/user-change.ts'
+import type { SaveChanges } from '#storage/changes/write.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -21,8 +24,7 @@ export interface UserWriting {
   readonly editor: DraftEditor
   /** The name of this process in the entries of adjustments. */
   readonly instance: string
-  /** Tells other processes about changed users when the transaction commits. */
-  readonly announce?: (trx: Transaction<Schema>, ids: readonly string[]) => Promise<void>
+  readonly saveChanges: SaveChanges
 }
 
 interface OneWrite {
@@ -43,8 +45,9 @@ export async function applyWrites(
   trx: Transaction<Schema>,
   writing: UserWriting,
   writes: readonly UserWrite[],
-  now: number,
+  by: By,
 ): Promise<UsersWritten> {
+  const { now } = by
   const keys = writes.map(({ ref }) => draftKeyOf(ref, writing.vault))
   const drafts = await loadDrafts(
     trx,
@@ -53,25 +56,33 @@ export async function applyWrites(
     keys,
   )
   const touched = new Set<Draft>()
+  const before = new Map<Draft, UserState>()
   const order: Draft[] = []
   for (const [index, write] of writes.entries()) {
     const one = { write, key: keys[index] ?? '', index, now }
-    const draft = await applyWrite(trx, writing, { drafts, touched }, one)
+    const draft = await applyWrite(trx, writing, { drafts, touched, before }, one)
     if ('kind' in draft) return draft
     touched.add(draft)
     order.push(draft)
   }
   await saveDrafts(trx, writing, [...touched], now)
-  const known = [...touched].flatMap(({ id, isNew }) => (isNew ? [] : [id]))
-  if (known.length > 0) await writing.announce?.(trx, known)
+  const changes = [...touched].flatMap((draft) => userChange(before.get(draft), draft, by) ?? [])
+  await writing.saveChanges(trx, changes)
   return { kind: 'written', users: order.map((draft) => toWritten(draft, writing.policy, now)) }
+}
+
+interface Drafts {
+  readonly drafts: Map<string, Draft>
+  readonly touched: ReadonlySet<Draft>
+  /** The users as they are stored, before the first edit of each. */
+  readonly before: Map<Draft, UserState>
 }
 
 /** Applies one write to its draft, or says why it is refused. */
 async function applyWrite(
   trx: Transaction<Schema>,
   { vault, editor }: UserWriting,
-  { drafts, touched }: { readonly drafts: Map<string, Draft>; readonly touched: ReadonlySet<Draft> },
+  { drafts, touched, before }: Drafts,
   { write, key, index, now }: OneWrite,
 ): Promise<Draft | Refused> {
   const { ref, edit } = write
@@ -84,6 +95,7 @@ async function applyWrite(
   const draft = known ?? newDraft(write, key, profile, vault, now)
   drafts.set(key, draft)
   drafts.set(draft.id, draft)
+  if (!draft.isNew && !touched.has(draft)) before.set(draft, copyOf(draft))
   if (known)
     await editor.recountIfPeriodChanged(known, profile, now, (id, family, startAt) =>
       countUsedSince(trx, id, family, startAt),

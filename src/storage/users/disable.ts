@@ -1,34 +1,71 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
+import type { By, NewChange } from '#core/change.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import { lookupsOf } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserWriting } from './apply-writes.ts'
 
 /** Disables a user and answers the id; undefined where the user does not exist. */
-export type DisableRow = (
-  ref: UserRef,
-  reason: string | undefined,
-  now: number,
-) => Promise<string | undefined>
+export type DisableRow = (ref: UserRef, reason: string | undefined, by: By) => Promise<string | undefined>
+
+/** What blocks a user. The time is read as text, which any stored value can be. */
+const block = [sql<string | null>`cast(disabled_at as text)`.as('at'), 'disabled_reason as reason'] as const
+
+interface Block {
+  readonly at: string | null
+  readonly reason: string | null
+}
 
 /** By the columns of the block alone: a user must be disabled also where another column cannot be read. */
 export async function disableRow(
   trx: Transaction<Schema>,
-  { vault, announce }: UserWriting,
-  ...[ref, reason, now]: Parameters<DisableRow>
+  { vault, saveChanges }: UserWriting,
+  ...[ref, reason, by]: Parameters<DisableRow>
 ): Promise<string | undefined> {
-  const row = await trx
+  const { now } = by
+  const before = await trx
+    .selectFrom('users')
+    .select(['id', ...block])
+    .where((e) =>
+      'id' in ref ? e('id', '=', ref.id) : e('token_hmac', 'in', lookupsOf(vault, ref.accessToken)),
+    )
+    .forUpdate()
+    .executeTakeFirst()
+  if (!before) return undefined
+  const after = await trx
     .updateTable('users')
     .set((e) => ({
       disabled_at: e.case().when('disabled_at', '<=', now).then(e.ref('disabled_at')).else(now).end(),
       ...(reason !== undefined && { disabled_reason: reason }),
       revision: e('revision', '+', 1),
     }))
-    .where((e) =>
-      'id' in ref ? e('id', '=', ref.id) : e('token_hmac', 'in', lookupsOf(vault, ref.accessToken)),
-    )
-    .returning('id')
-    .executeTakeFirst()
-  if (row) await announce?.(trx, [row.id])
-  return row?.id
+    .where('id', '=', before.id)
+    .returning(block)
+    .executeTakeFirstOrThrow()
+  await saveChanges(trx, changesOf(before, after, { by, object: before.id }))
+  return before.id
+}
+
+function changesOf(
+  before: Block,
+  after: Block,
+  whose: Pick<NewChange, 'by' | 'object'>,
+): readonly NewChange[] {
+  const fields = [
+    { name: 'disabledAt', was: timeOf(before.at), is: timeOf(after.at) },
+    { name: 'disabledReason', was: before.reason, is: after.reason },
+  ].filter(({ was, is }) => was !== is)
+  if (fields.length === 0) return []
+  const change: NewChange = {
+    ...whose,
+    kind: before.at === null ? 'user.disabled' : 'user.updated',
+    before: Object.fromEntries(fields.map(({ name, was }) => [name, was])),
+    after: Object.fromEntries(fields.map(({ name, is }) => [name, is])),
+  }
+  return [change]
+}
+
+/** Epoch milliseconds; the text itself where it is no such number. */
+function timeOf(text: string | null): number | string | null {
+  return text !== null && /^-?\d{1,15}$/.test(text) ? Number(text) : text
 }

@@ -1,6 +1,8 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import { adjustUsed, periodStartOf, rollOver } from '#storage/quotas/account.ts'
+import type { By, NewChange } from '#core/change.ts'
+import type { SaveChanges } from '#storage/changes/write.ts'
+import { type Adjustment, adjustUsed, periodStartOf, rollOver } from '#storage/quotas/account.ts'
 import { readQuota } from '#storage/quotas/rows.ts'
 import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -42,14 +44,19 @@ export async function findUsedUsers(db: Kysely<Schema>, request: UsageReset): Pr
 export type ResetUsers = (
   ids: readonly string[],
   families: readonly string[] | 'all',
-  now: number,
+  by: By,
 ) => Promise<number>
 
 export function createUsageReset(
   db: Kysely<Schema>,
-  { policy, ...writing }: QuotaWriting & { readonly policy: Policy },
+  {
+    policy,
+    saveChanges,
+    ...writing
+  }: QuotaWriting & { readonly policy: Policy; readonly saveChanges: SaveChanges },
 ): ResetUsers {
-  async function reset(trx: Transaction<Schema>, ...[ids, families, now]: Parameters<ResetUsers>) {
+  async function reset(trx: Transaction<Schema>, ...[ids, families, by]: Parameters<ResetUsers>) {
+    const { now } = by
     const users = await trx
       .selectFrom('users')
       .selectAll()
@@ -71,7 +78,9 @@ export function createUsageReset(
     })
     await saveQuotas(trx, writing, changed)
     await saveAdjustments(trx, writing, adjustments)
-    return new Set(adjustments.map(({ userId }) => userId)).size
+    const changes = changesOf(adjustments, by)
+    await saveChanges(trx, changes)
+    return changes.length
   }
 
   /** When the current period began; 0 if the stored period is damaged. The count is then reset in its old period. */
@@ -84,4 +93,14 @@ export function createUsageReset(
   }
 
   return (...args) => db.transaction().execute((trx) => reset(trx, ...args))
+}
+
+/** One change for each user; an adjustment takes out what the quota had counted. */
+function changesOf(adjustments: readonly Adjustment[], by: By): readonly NewChange[] {
+  const ofUsers = Map.groupBy(adjustments, ({ userId }) => userId)
+  return [...ofUsers].map(([object, theirs]) => ({
+    ...{ by, kind: 'usage.reset' as const, object },
+    before: Object.fromEntries(theirs.map(({ family, units }) => [`quotaUsed.${family}`, -units])),
+    after: Object.fromEntries(theirs.map(({ family }) => [`quotaUsed.${family}`, null])),
+  }))
 }

@@ -17,7 +17,7 @@ interface MoreWrites {
   readonly disableRow: DisableRow
 }
 
-/** Writes users: each operation is one transaction, done completely or not at all. */
+/** Writes users: each operation is one transaction, with the rows of its changes; done completely or not at all. */
 export function createUserWriter(
   parts: Omit<UserWriting, 'editor' | 'kept'> & { readonly db: Kysely<Schema> },
 ) {
@@ -29,15 +29,15 @@ export function createUserWriter(
   }
   return {
     addressWrites: {
-      writeUsers: (writes, now) =>
-        inTransaction(db, 'written', (trx) => applyWrites(trx, writing, writes, now)),
+      writeUsers: (writes, by) =>
+        inTransaction(db, 'written', (trx) => applyWrites(trx, writing, writes, by)),
     },
     writes: {
-      insertUser: (edit, now, idempotencyKey) =>
-        inTransaction(db, 'created', (trx) => insertUser(trx, writing, edit, now, idempotencyKey)),
+      insertUser: (edit, by, idempotencyKey) =>
+        inTransaction(db, 'created', (trx) => insertUser(trx, writing, edit, by, idempotencyKey)),
 
-      addToQuota: (ref, addition, now, idempotencyKey) =>
-        inTransaction(db, 'added', (trx) => addToQuota(trx, writing, { ref, addition, now, idempotencyKey })),
+      addToQuota: (ref, addition, by, idempotencyKey) =>
+        inTransaction(db, 'added', (trx) => addToQuota(trx, writing, { ref, addition, by, idempotencyKey })),
 
       resetUsers: createUsageReset(db, writing),
 

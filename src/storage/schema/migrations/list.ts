@@ -10,6 +10,7 @@ import { plainNames } from './0009-plain-names.ts'
 import { tags } from './0010-tags.ts'
 import { scopedKeys } from './0011-scoped-keys.ts'
 import { instanceKeys } from './0012-instance-keys.ts'
+import { changes } from './0013-changes.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   tags,
   scopedKeys,
   instanceKeys,
+  changes,
 ]

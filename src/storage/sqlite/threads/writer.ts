@@ -65,7 +65,7 @@ export async function openWriter(settings: WriterSettings) {
   const tables = createTables({ db: kysely, many: createSqliteRows(db), vault, policy, instance })
   const methods = namedMethods(tables, ['writes', 'addressWrites'])
   const { owners } = tables
-  const ledger = createSqliteLedger(db, vault, policy, instance)
+  const ledger = createSqliteLedger(db, vault, policy, { instance, onChanges: () => undefined })
   await owners.outliveAll(Date.now())
   // Checkpoints what an earlier process left, before any request waits for it.
   db.exec('pragma wal_checkpoint(truncate)')

@@ -1,0 +1,118 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { NewChange } from '#core/change.ts'
+import type { Vault } from '#core/vault.ts'
+import type { ChangeHeadRow, ChangeRow } from '#storage/schema/tables.ts'
+
+/**
+ * The chain of changes: each row's hash covers its content and the hash of the row before, under a key that is stored
+ * encrypted. A row that was altered, removed or added behind the program's back breaks it; without the master key the
+ * chain cannot be made anew.
+ */
+export interface Chain {
+  /**
+   * The rows of further changes, and the head behind them.
+   * @param head the stored head, absent before the first change
+   * @param lastSeq the newest stored row, which a damaged head may not name
+   */
+  readonly append: (
+    head: ChangeHeadRow | undefined,
+    lastSeq: number,
+    changes: readonly NewChange[],
+  ) => { readonly rows: readonly ChangeRow[]; readonly head: ChangeHeadRow }
+}
+
+/** The columns of a row, in the order in which its hash covers them. */
+export const changeColumns = [
+  'seq',
+  'at',
+  'actor_kind',
+  'actor_id',
+  'actor_name',
+  'kind',
+  'object',
+  'fields_before',
+  'fields_after',
+  'request_id',
+  'address',
+  'hash',
+] as const satisfies readonly (keyof ChangeRow)[]
+
+export const headColumns = [
+  'id',
+  'seq',
+  'hash',
+  'removed_seq',
+  'removed_hash',
+  'key_encrypted',
+] as const satisfies readonly (keyof ChangeHeadRow)[]
+
+/** The hash before the first change. */
+export const noHash = ''
+/** The id of the head's one row. */
+export const headId = 'head'
+
+export function createChain(vault: Vault): Chain {
+  let held: { readonly sealed: string; readonly key: Buffer } | undefined
+
+  function keyOf(sealed: string | null): { readonly sealed: string; readonly key: Buffer } {
+    if (sealed === null || sealed !== held?.sealed)
+      held = (sealed !== null && opened(sealed, vault)) || made(vault)
+    return held
+  }
+
+  return {
+    append(head, lastSeq, changes) {
+      const { sealed, key } = keyOf(head?.key_encrypted ?? null)
+      let seq = Math.max(head?.seq ?? 0, lastSeq)
+      let hash = head?.hash ?? noHash
+      const rows = changes.map((change) => {
+        const row = { ...toRow(change), seq: ++seq }
+        hash = hashOf(row, hash, key)
+        return { ...row, hash }
+      })
+      const { removed_seq = 0, removed_hash = noHash } = head ?? {}
+      return { rows, head: { id: headId, seq, hash, removed_seq, removed_hash, key_encrypted: sealed } }
+    },
+  }
+}
+
+/** The key that is stored; undefined where it cannot be read: a change must not fail because of it. */
+function opened(sealed: string, vault: Vault): { readonly sealed: string; readonly key: Buffer } | undefined {
+  try {
+    return { sealed, key: Buffer.from(vault.unseal(sealed, headId), 'base64') }
+  } catch {
+    return undefined
+  }
+}
+
+function made(vault: Vault): { readonly sealed: string; readonly key: Buffer } {
+  const key = randomBytes(32)
+  return { sealed: vault.seal(key.toString('base64'), headId), key }
+}
+
+function toRow({ by, kind, object, before, after }: NewChange): Omit<ChangeRow, 'seq' | 'hash'> {
+  const { now, actor, requestId = null, address = null } = by
+  return {
+    at: now,
+    actor_kind: actor.kind,
+    actor_id: actor.id ?? null,
+    actor_name: actor.name ?? null,
+    kind,
+    object,
+    fields_before: before ? JSON.stringify(before) : null,
+    fields_after: after ? JSON.stringify(after) : null,
+    request_id: requestId,
+    address,
+  }
+}
+
+/** @param before the hash of the row before */
+function hashOf(row: Omit<ChangeRow, 'hash'>, before: string, key: Buffer): string {
+  const { seq, at, actor_kind, actor_id, actor_name, kind, object } = row
+  const { fields_before, fields_after, request_id, address } = row
+  const content = [seq, at, actor_kind, actor_id, actor_name, kind, object]
+  const more = [fields_before, fields_after, request_id, address]
+  return createHmac('sha256', key)
+    .update(JSON.stringify([before, ...content, ...more]))
+    .digest('base64url')
+}
