@@ -91,7 +91,10 @@ async function filled(send: SentRequest): Promise<SentRequest> {
 async function snapshot(): Promise<string> {
   const { users } = await server.store.users.listUsers({ limit: 10_000, now: startAt })
   const keys = await server.store.adminKeys.listAdminKeys()
-  return JSON.stringify([users, keys], (_name, value) => (value instanceof Map ? [...value] : value))
+  const sessions = await server.store.sessions.listSessions(startAt)
+  return JSON.stringify([users, keys, sessions], (_name, value) =>
+    value instanceof Map ? [...value] : value,
+  )
 }
 
 for (const database of databases) {
@@ -218,6 +221,35 @@ for (const database of databases) {
         answer: { error: /delete/ },
       })
       await play({ send: { method: 'DELETE', path }, status: 200 })
+    })
+
+    it('tells of sessions, and ends them', async () => {
+      await play({
+        send: { method: 'POST', path: '/admin/sessions' },
+        status: 200,
+        answer: { id: /^ses_/, key: { name: 'admin' }, scopes: ['admin'], isCurrent: true, secret: absent },
+        headers: {
+          'set-cookie': [
+            /^tollgate-session=tgs-[0-9A-Za-z]{40}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/,
+          ],
+        },
+      })
+      await play({ send: { method: 'POST', path: '/admin/sessions', body: { code: 1 } }, status: 400 })
+      const [session] = await server.store.sessions.listSessions(server.clock.now)
+      assert.ok(session)
+      const { id } = session.session
+      const path = `/admin/sessions/${id}`
+      await play({
+        send: { method: 'GET', path: '/admin/sessions' },
+        status: 200,
+        answer: { sessions: [{ id, isCurrent: false }], count: 1 },
+      })
+      await play({ send: { method: 'GET', path }, status: 200, answer: { id, isCurrent: false } })
+      for (const name of ['current', 'ses_none', '%zz'])
+        for (const method of ['GET', 'DELETE'])
+          await play({ send: { method, path: `/admin/sessions/${name}` }, status: 404 })
+      await play({ send: { method: 'DELETE', path }, status: 200, answer: { id } })
+      await play({ send: { method: 'DELETE', path }, status: 404 })
     })
 
     it('has shown every operation with every status that the contract names', () => {

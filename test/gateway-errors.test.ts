@@ -370,6 +370,7 @@ const cases: readonly Case[] = [
 /** What the gateway never says: it is the control plane's, or nothing enforces it yet. */
 const elsewhere: readonly ErrorCode[] = [
   'unknown_admin_key',
+  'session_ended',
   'forbidden',
   'conflict',
   'precondition_failed',

@@ -399,9 +399,11 @@ describe('the needs of routes', () => {
     try {
       const { text } = await server.send({ method: 'GET', path: '/openapi.json' })
       const { paths } = JSON.parse(text)
-      for (const { method, path, need } of routes) {
+      for (const { method, path, need, credential } of routes) {
         const { security, responses } = paths[path][method]
-        assert.deepEqual(security, [{ adminKey: need === 'any' ? [] : [need] }], path)
+        const roles = need === 'any' ? [] : [need]
+        const bySession = credential === 'key' ? [] : [{ session: roles }]
+        assert.deepEqual(security, [{ adminKey: roles }, ...bySession], path)
         assert.match(responses[403].description, new RegExp(errorTable.address_not_allowed.message))
       }
     } finally {

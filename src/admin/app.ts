@@ -34,7 +34,7 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   const routes = createAdminRoutes(parts.policy)
   for (const route of routes) addRoute(app, route, parts)
   // What no route of the list takes: other methods, and unknown paths.
-  app.use('/admin/*', authenticate(parts, 'any'))
+  app.use('/admin/*', authenticate(parts, { need: 'any' }))
   for (const page of openReference(contractText, describeApi(app, routes, version))) {
     app.get(page.path, (c) => {
       c.set('route', page.path)
@@ -63,9 +63,9 @@ type App = OpenAPIHono<AdminEnv>
 
 /** The only way to a handler: behind the guard that is made from its need. */
 function addRoute(app: App, route: AdminRoute, parts: AdminParts): void {
-  const { method, path, need, handle } = route
+  const { method, path, handle } = route
   const parameters = parametersOf(route)
-  app.on(method.toUpperCase(), patternOf(path), authenticate(parts, need), async (c) => {
+  app.on(method.toUpperCase(), patternOf(path), authenticate(parts, route), async (c) => {
     c.set('route', path)
     const fault = parameters && queryFault(c.get('target').query, parameters)
     const answer = fault ? refused(badInput([fault])) : await handle(c, parts)

@@ -16,6 +16,14 @@ export function describeApi(
     scheme: 'bearer',
     description: 'An admin key: `Authorization: Bearer <admin key>`.',
   })
+  registry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-tollgate-session',
+    description:
+      'The session of a browser, opened by `POST /admin/sessions`. It allows what its admin key allows, and only pages of this ' +
+      'host may use it. Never together with an admin key.',
+  })
   for (const route of routes) registry.registerPath(toRouteConfig(route))
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
@@ -25,7 +33,7 @@ export function describeApi(
       description: introduction,
     },
     servers: [{ url: '/', description: 'This instance' }],
-    security: [{ adminKey: [] }],
+    security: [{ adminKey: [] }, { session: [] }],
     tags: [
       { name: 'Users', description: 'The accounts that may use the gateway, and what they may use of it.' },
       { name: 'Quotas', description: 'What is used and reserved, and what an administrator does about it.' },
@@ -35,12 +43,13 @@ export function describeApi(
       },
       { name: 'Access tokens', description: 'What is done about one access token.' },
       { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
+      { name: 'Sessions', description: 'Browsers that are logged in with an admin key.' },
     ],
   })
 }
 
 const introduction = [
-  'Manages who may use the gateway, and how much. Every operation needs an admin key of the scope `admin`.',
+  'Manages who may use the gateway, and how much. Every operation needs an admin key with a scope of its own (`admin` has them all), or the session of one.',
   'Times are epoch milliseconds; a body may also say one as text with its offset. A field that is not set is absent.',
   'In a body, absent leaves a field as it is and null clears it; members that are not known are ignored, and listed in',
   '`ignored`. A path takes a user’s token (percent-encoded) or id (`usr_…`).',
@@ -62,6 +71,7 @@ const problemSchema = errorSchema
 const commonRefusals: readonly ErrorCode[] = [
   'missing_credential',
   'unknown_admin_key',
+  'session_ended',
   'forbidden',
   'address_not_allowed',
   'throttled',
@@ -70,7 +80,8 @@ const commonRefusals: readonly ErrorCode[] = [
 ]
 
 function toRouteConfig(route: AdminRoute): RouteConfig {
-  const { handle: _, operationId, need, method, path, answer, refusals, tag = 'Users', ...rest } = route
+  const { handle: _, operationId, need, credential, method, path, answer, refusals, tag, ...rest } = route
+  const roles = need === 'any' ? [] : [need]
   const etag = z.string().openapi({ description: 'The user’s version, for If-Match.' })
   const headers = answer.hasEtag ? z.object({ ETag: etag }) : undefined
   const success = {
@@ -90,8 +101,8 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
     operationId,
     method,
     path,
-    tags: [tag],
-    security: [{ adminKey: need === 'any' ? [] : [need] }],
+    tags: [tag ?? 'Users'],
+    security: [{ adminKey: roles }, ...(credential === 'key' ? [] : [{ session: roles }])],
     responses: { 200: success, ...toResponses(refusals) },
   }
 }

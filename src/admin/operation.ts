@@ -8,6 +8,8 @@ import type { Need } from '#core/scopes.ts'
 export interface Operation extends Pick<RouteConfig, 'summary' | 'description' | 'request'> {
   /** What the caller's key must allow: the guard of the route is made from it. */
   readonly need: Need
+  /** `key`: a session does not open it. */
+  readonly credential?: 'key'
   /** The heading under which it is listed; users by default. */
   readonly tag?: string
   readonly answer: {

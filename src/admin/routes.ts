@@ -10,6 +10,10 @@ import { resetQuota } from '#admin/quotas/reset.ts'
 import { resetQuotas } from '#admin/quotas/reset-all.ts'
 import { createQuotaWire } from '#admin/quotas/wire.ts'
 import { listRequests } from '#admin/requests/list.ts'
+import { createSession } from '#admin/sessions/create.ts'
+import { endSession } from '#admin/sessions/end.ts'
+import { listSessions } from '#admin/sessions/list.ts'
+import { readSession } from '#admin/sessions/read.ts'
 import { exportUsers } from '#admin/transfer/export.ts'
 import { importUsers } from '#admin/transfer/import.ts'
 import { readUsage } from '#admin/usage/read.ts'
@@ -66,5 +70,9 @@ export function createAdminRoutes({
     { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },
     { operationId: 'rotateKey', method: 'post', path: '/admin/keys/{id}/rotate', ...rotateKey },
     { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', ...deleteKey },
+    { operationId: 'getSessions', method: 'get', path: '/admin/sessions', ...listSessions },
+    { operationId: 'createSession', method: 'post', path: '/admin/sessions', ...createSession },
+    { operationId: 'getSession', method: 'get', path: '/admin/sessions/{id}', ...readSession },
+    { operationId: 'endSession', method: 'delete', path: '/admin/sessions/{id}', ...endSession },
   ]
 }

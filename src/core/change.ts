@@ -39,6 +39,8 @@ export const changeKinds = [
   'admin_key.created',
   'admin_key.rotated',
   'admin_key.deleted',
+  'session.opened',
+  'session.ended',
 ] as const
 
 export type ChangeKind = (typeof changeKinds)[number]

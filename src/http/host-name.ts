@@ -17,6 +17,12 @@ export function createTakesHost(names: readonly string[]): TakesHost {
   }
 }
 
+/** Whether a `Host` header names this machine itself. */
+export function isLoopbackHost(host: string): boolean {
+  const name = nameOf(host)
+  return name !== undefined && isLoopbackName(name)
+}
+
 /** Without port and final dot, in lower case; undefined where the text is not a host. */
 function nameOf(host: string): string | undefined {
   const [, name] = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{0,5})?$/i.exec(host.trim()) ?? []

@@ -1,29 +1,37 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { type AdminKey, configuredKeyId } from '#core/admin-key.ts'
-import type { AdminKeyStore } from '#storage/store.ts'
+import { configuredKeyId } from '#core/admin-key.ts'
+import type { ConfiguredKey } from '#core/session.ts'
+import type { AdminKeyStore, SessionStore } from '#storage/store.ts'
 
 /**
- * The admin keys: those in the store, and the one from the environment. That one is never stored, so that changing it
- * there revokes the old one at the next start. It is listed with the others, because an administrator wants to see
- * every key that is accepted, but it cannot be deleted here. While it is set, the last stored key may be deleted.
+ * The key from the environment, which is never stored, so that changing it there revokes the old one, and its sessions, at
+ * the next start. Undefined where none is configured.
  * @param now the start of this process, which stands for the key's age: its real age is not known
  */
-export function withConfiguredKey(
-  keys: AdminKeyStore,
-  configured: string | undefined,
-  now: number,
-): AdminKeyStore {
-  if (configured === undefined) return keys
-  // Digests have one length, so that the comparison takes the same time for every input.
-  const expected = digestOf(configured)
-  const isGuessable = !isLong(configured)
-  const key: AdminKey = {
-    id: configuredKeyId,
-    name: 'environment',
-    createdAt: now,
-    scopes: ['admin'],
-    isGuessable,
+export function configuredKeyOf(secret: string | undefined, now: number): ConfiguredKey | undefined {
+  if (secret === undefined) return undefined
+  return {
+    secret,
+    key: {
+      id: configuredKeyId,
+      name: 'environment',
+      createdAt: now,
+      scopes: ['admin'],
+      isGuessable: !isLong(secret),
+    },
   }
+}
+
+/**
+ * The admin keys: those in the store, and the one from the environment. It is listed with the others, because an
+ * administrator wants to see every key that is accepted, but it cannot be deleted here. While it is set, the last stored
+ * key may be deleted.
+ */
+export function withConfiguredKey(keys: AdminKeyStore, configured: ConfiguredKey | undefined): AdminKeyStore {
+  if (configured === undefined) return keys
+  const { key, secret: expectedSecret } = configured
+  // Digests have one length, so that the comparison takes the same time for every input.
+  const expected = digestOf(expectedSecret)
   return {
     ...keys,
     findAdminKey: async (secret, now) =>
@@ -33,6 +41,21 @@ export function withConfiguredKey(
       id === configuredKeyId ? 'configured' : keys.rotateAdminKey(id, rotation, by),
     deleteAdminKey: async (id, by) =>
       id === configuredKeyId ? 'configured' : keys.deleteAdminKey(id, by, { mayBeLast: true }),
+  }
+}
+
+/** The sessions, with those that the key from the environment has opened. */
+export function withConfiguredSessions(
+  sessions: SessionStore,
+  configured: ConfiguredKey | undefined,
+): SessionStore {
+  if (configured === undefined) return sessions
+  // The cookie of a session cannot be guessed, whatever opened it.
+  const opener = { ...configured, key: { ...configured.key, isGuessable: false } }
+  return {
+    ...sessions,
+    findSession: (secret, now) => sessions.findSession(secret, now, opener),
+    listSessions: (now) => sessions.listSessions(now, opener),
   }
 }
 

@@ -21,7 +21,7 @@ import { accessTokenHeadersOf, createPrefixTest, pathPrefixesOf } from '#provide
 import type { Upstreams } from '#upstreams/open.ts'
 import { createVerifier } from '#verifier/verifier.ts'
 import type { Accounting } from './accounting.ts'
-import { withConfiguredKey } from './configured-key.ts'
+import { configuredKeyOf, withConfiguredKey, withConfiguredSessions } from './configured-key.ts'
 import type { Foundation } from './foundation.ts'
 import { createHealth, type Health } from './health.ts'
 import { openKeyUse } from './key-use.ts'
@@ -59,7 +59,8 @@ export async function openPlanes(
   const { config, store, clock, log, stopper, onFailure } = base
   const { ledger, heartbeat, corrections } = accounting
   const throttleOf = (topic: string) => openThrottle(base, topic)
-  const keyUse = openKeyUse(withConfiguredKey(store.adminKeys, config.adminKey, clock()), clock, onFailure)
+  const configuredKey = configuredKeyOf(config.adminKey, clock())
+  const keyUse = openKeyUse(withConfiguredKey(store.adminKeys, configuredKey), clock, onFailure)
   stopper.add(keyUse.close)
   const credentialHeaders = accessTokenHeadersOf(providers)
   const shared = {
@@ -98,7 +99,7 @@ export async function openPlanes(
   const { adminKeys } = shared
   const admin = createAdminListener({
     ...shared,
-    store: { ...store, adminKeys },
+    store: { ...store, adminKeys, sessions: withConfiguredSessions(store.sessions, configuredKey) },
     throttle: throttleOf('admin keys'),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),

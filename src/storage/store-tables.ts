@@ -7,6 +7,7 @@ import { createChangeWriter } from '#storage/changes/write.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
 import { createEntryReader } from '#storage/ledger/read.ts'
 import type { Schema } from '#storage/schema/tables.ts'
+import { createSessionTable } from '#storage/sessions/table.ts'
 import { createUpkeepFinder } from '#storage/upkeep/find.ts'
 import { createUpkeep } from '#storage/upkeep/sweep.ts'
 import { createUpkeepWriter } from '#storage/upkeep/write.ts'
@@ -44,6 +45,7 @@ export function createTables(parts: TableParts) {
     },
     changes: createChangeReader(db),
     adminKeys: createAdminKeyTable(db, vault, saveChanges),
+    sessions: createSessionTable(db, vault, saveChanges),
     owners: createOwners(db, instance, vault.fingerprint),
     upkeep: { ...createUpkeepFinder(db, policy), ...createUpkeepWriter(upkeepDb, saveChanges, unreadMs) },
     corrections: createCorrectionTable(db),
@@ -59,16 +61,17 @@ export function storeOf({
   users,
   changes,
   adminKeys,
+  sessions,
   upkeep,
   corrections,
   usage,
   requests,
 }: StoreMethods): Pick<
   Store,
-  'users' | 'changes' | 'adminKeys' | 'upkeep' | 'corrections' | 'usage' | 'requests'
+  'users' | 'changes' | 'adminKeys' | 'sessions' | 'upkeep' | 'corrections' | 'usage' | 'requests'
 > {
   return {
-    ...{ changes, adminKeys, corrections, usage, requests },
+    ...{ changes, adminKeys, sessions, corrections, usage, requests },
     upkeep: createUpkeep(upkeep, upkeep),
     users: {
       ...users,

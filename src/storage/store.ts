@@ -5,6 +5,7 @@ import type { By } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
 import type { InputCorrection } from '#core/input-correction.ts'
+import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { Settlement, SettlementOutcome } from '#core/settlement.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
@@ -21,6 +22,7 @@ import type { UserRef } from '#core/user-ref.ts'
 export interface Store {
   readonly users: UserStore
   readonly adminKeys: AdminKeyStore
+  readonly sessions: SessionStore
   readonly metering: MeteringStore &
     OpenedEntries & {
       /** Tells of the models that an upstream lists, which reports then show by name. */
@@ -231,6 +233,24 @@ export interface AdminKeyStore {
  * removed there.
  */
 type AdminKeyDeletion = 'deleted' | 'unknown' | 'last' | 'configured'
+
+/** Logins of browsers. @param configured the admin key that no table has, whose sessions it opened */
+export interface SessionStore {
+  /** Also removes those that have ended, and the oldest of a key that has very many. */
+  readonly insertSession: (session: NewSession, by: By) => Promise<Session>
+  /** The session with this secret, unless it or the secret that opened it is no longer accepted. */
+  readonly findSession: (
+    secret: string,
+    now: number,
+    configured?: ConfiguredKey,
+  ) => Promise<LiveSession | undefined>
+  /** Oldest first. */
+  readonly listSessions: (now: number, configured?: ConfiguredKey) => Promise<readonly LiveSession[]>
+  /** Prolongs a session that was used. */
+  readonly renewSession: (id: string, idleUntil: number) => Promise<void>
+  /** Answers whether there was one. */
+  readonly deleteSession: (id: string, by: By) => Promise<boolean>
+}
 
 // ---------------------------------------------------------------- changes
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Scope } from '#core/scopes.ts'
-import { withConfiguredKey } from '#server/configured-key.ts'
+import { configuredKeyOf, withConfiguredKey } from '#server/configured-key.ts'
 import { openKeyUse } from '#server/key-use.ts'
 import { createAdminKey } from '#storage/admin-keys/create.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
@@ -200,9 +200,9 @@ for (const { name, create: createDatabase } of databases) {
 
     it('has the configured one beside them, which only the configuration takes away', () =>
       withStore(createDatabase, async ({ adminKeys }) => {
-        assert.equal(withConfiguredKey(adminKeys, undefined, now), adminKeys)
+        assert.equal(withConfiguredKey(adminKeys, configuredKeyOf(undefined, now)), adminKeys)
         const stored = await adminKeys.insertAdminKey({ name: 'stored', secret, scopes: ['admin'] }, by(now))
-        const keys = withConfiguredKey(adminKeys, 'the-configured-key', now + 5)
+        const keys = withConfiguredKey(adminKeys, configuredKeyOf('the-configured-key', now + 5))
         const configured = await keys.findAdminKey('the-configured-key', now)
         assert.deepEqual(configured, {
           id: 'adk_environment',

@@ -1,41 +1,108 @@
 import { createMiddleware } from 'hono/factory'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { allows, type Need } from '#core/scopes.ts'
+import { idleMs, isRenewalDue, type LiveSession } from '#core/session.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey, type KeyFound } from '#http/key-door.ts'
 import { renderRefusal } from './answer.ts'
-import type { AdminEnv, AdminParts } from './context.ts'
+import type { AdminContext, AdminEnv, AdminParts } from './context.ts'
+import { isOfSameOrigin } from './same-origin.ts'
+import { endedCookie, readSessionCookie } from './session-cookie.ts'
 import { addressOf } from './trace.ts'
 
+/** What a route asks of a request. */
+export interface Guard {
+  readonly need: Need
+  /** `key`: only an admin key itself opens it, no session; a session's cookie is left aside. */
+  readonly credential?: 'key'
+}
+
 const notForThis = 'This key is not for the admin API: that takes one with the scope "admin".'
+const missing = 'Send an admin key as "Authorization: Bearer <key>".'
+const mixed = 'Send an admin key or the cookie of a session, not both.'
+const crossSite = 'This request was begun by another site than the one that it is for.'
 
 /**
- * Admits requests with an admin key that meets the route's need, before any of the body is read. Only `Authorization:
- * Bearer` counts: no cookie, no part of the URL. A missing credential is not a guess and does not count against the
- * address; a wrong one does. A valid key is admitted even from an address that is throttled for guessing; any other
- * request from there is told to wait. A key of another scope is refused.
+ * Admits requests with an admin key, or the session of one, that meets the route's need, before any of the body is read.
+ * Only `Authorization: Bearer` and the session's cookie count, never both, and no part of the URL. A missing credential
+ * is not a guess and does not count against the address; a wrong one does. A valid one is admitted even from an address
+ * that is throttled for guessing; any other request from there is told to wait. A key of another scope is refused.
  */
-export function authenticate({ store, clock, throttle, clientAddress, keyUsed }: AdminParts, need: Need) {
+export function authenticate(parts: AdminParts, guard: Guard) {
+  const { clock, clientAddress } = parts
   return createMiddleware<AdminEnv>(async (c, next) => {
     const now = clock()
-    const secret = bearerOf(c.req.header('authorization'))
-    if (secret === undefined) {
-      const message = 'Send an admin key as "Authorization: Bearer <key>".'
-      return renderRefusal(c, createProblem('missing_credential', message), now)
-    }
-    const address = addressOf(c, clientAddress)
-    const found = await findKey(
-      throttle,
-      { address, from: address, secret, need },
-      { find: () => store.adminKeys.findAdminKey(secret, now), used: keyUsed },
-    )
-    if ('key' in found) c.set('adminKey', found.key)
-    return found.kind === 'in' ? next() : renderRefusal(c, problemOf(found, need, now), now)
+    const problem = await problemOfCredential(c, parts, guard, now)
+    if (!problem) return next()
+    const refusal = renderRefusal(c, problem, now)
+    if (problem.code === 'session_ended') refusal.headers.set('set-cookie', endedCookie(c, clientAddress))
+    return refusal
   })
 }
 
-function problemOf(found: Exclude<KeyFound, { readonly kind: 'in' }>, need: Need, now: number): Problem {
+async function problemOfCredential(
+  c: AdminContext,
+  parts: AdminParts,
+  guard: Guard,
+  now: number,
+): Promise<Problem | undefined> {
+  const cookie = guard.credential === 'key' ? undefined : readSessionCookie(c, parts.clientAddress)
+  if (cookie === undefined) return byKey(c, parts, guard, now)
+  if (c.req.header('authorization') !== undefined) return createProblem('bad_request', mixed)
+  if (!isOfSameOrigin(c, parts.clientAddress)) return createProblem('forbidden', crossSite)
+  return bySession(c, parts, { ...guard, cookie }, now)
+}
+
+async function byKey(
+  c: AdminContext,
+  { store, throttle, clientAddress, keyUsed }: AdminParts,
+  { need }: Guard,
+  now: number,
+): Promise<Problem | undefined> {
+  const secret = bearerOf(c.req.header('authorization'))
+  if (secret === undefined) return createProblem('missing_credential', missing)
+  const address = addressOf(c, clientAddress)
+  const found = await findKey(
+    throttle,
+    { address, from: address, secret, need },
+    { find: () => store.adminKeys.findAdminKey(secret, now), used: keyUsed },
+  )
+  if ('key' in found) c.set('adminKey', found.key)
+  return problemOf(found, need, now)
+}
+
+async function bySession(
+  c: AdminContext,
+  { store, throttle, clientAddress, keyUsed }: AdminParts,
+  { need, cookie }: Guard & { readonly cookie: string },
+  now: number,
+): Promise<Problem | undefined> {
+  const address = addressOf(c, clientAddress)
+  let live: LiveSession | undefined
+  const find = async () => {
+    live = await store.sessions.findSession(cookie, now)
+    return live?.key
+  }
+  const found = await findKey(
+    throttle,
+    { address, from: address, secret: cookie, need },
+    { find, used: keyUsed },
+  )
+  if (live && 'key' in found) {
+    c.set('adminKey', found.key)
+    c.set('session', live.session)
+  }
+  if (found.kind === 'unknown') return createProblem('session_ended')
+  const problem = problemOf(found, need, now)
+  if (!problem && live && isRenewalDue(live.session, now))
+    await store.sessions.renewSession(live.session.id, Math.min(now + idleMs, live.session.expiresAt))
+  return problem
+}
+
+function problemOf(found: KeyFound, need: Need, now: number): Problem | undefined {
   switch (found.kind) {
+    case 'in':
+      return undefined
     case 'unknown':
       return createProblem('unknown_admin_key')
     case 'out_of_scope':

@@ -4,6 +4,7 @@ import type { AdminKey } from '#core/admin-key.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import type { ErrorCode } from '#core/errors.ts'
+import type { Session } from '#core/session.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
@@ -36,7 +37,9 @@ export interface AdminEnv {
     target: RequestTarget
     /** The matched route's template, for the log. */
     route: string | undefined
+    /** The key that was presented, or that of the session. */
     adminKey: AdminKey | undefined
+    session: Session | undefined
     userId: string | undefined
     /** The code of the refusal, for the log. */
     code: ErrorCode | undefined

@@ -21,6 +21,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   missing_credential: { type: 'authentication_error', code: 'missing_api_key' },
   unknown_access_token: { type: 'authentication_error', code: 'invalid_api_key' },
   unknown_admin_key: { type: 'authentication_error', code: 'invalid_api_key' },
+  session_ended: { type: 'authentication_error', code: 'session_ended' },
   forbidden: denied('forbidden'),
   user_disabled: denied('user_disabled'),
   user_expired: denied('user_expired'),

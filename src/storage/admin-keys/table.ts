@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import { type AdminKey, isLiveKey } from '#core/admin-key.ts'
 import type { By, ChangeFields } from '#core/change.ts'
@@ -6,35 +5,22 @@ import type { Vault } from '#core/vault.ts'
 import { present } from '#lib/present.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
-import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
-import type { AdminKeyRow, Schema } from '#storage/schema/tables.ts'
+import type { Schema } from '#storage/schema/tables.ts'
 import type { AdminKeyStore } from '#storage/store.ts'
+import { createKeyFinder } from './find.ts'
 import { toAdminKey, toListedKey } from './rows.ts'
 
 /** Admin keys are stored as keyed hashes only: a lost one is replaced, and can never be shown again. */
 export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault, saveChanges: SaveChanges) {
-  const hashed = (secret: string) => `admin ${secret}`
-  const hmacOf = (secret: string) => vault.lookupOf(hashed(secret))
-  const kept = createKeptLookups(vault)
-
-  async function findRow(hmac: string, now: number): Promise<AdminKeyRow | undefined> {
-    const keys = db.selectFrom('admin_keys').selectAll()
-    const row = await keys.where('key_hmac', '=', hmac).executeTakeFirst()
-    // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time whatever the
-    // index does.
-    if (row) return isSame(row.key_hmac, hmac) ? row : undefined
-    const rotated = await keys.where('previous_hmac', '=', hmac).executeTakeFirst()
-    if (!rotated || !isSame(rotated.previous_hmac ?? '', hmac)) return undefined
-    return (rotated.previous_until ?? 0) > now ? rotated : undefined
-  }
+  const finder = createKeyFinder(vault, 'admin')
+  const { hmacOf } = finder
 
   return {
     reads: {
       async findAdminKey(secret, now) {
-        let row = await findRow(hmacOf(secret), now)
-        if (!row) for (const hmac of await kept.olderOf(db, hashed(secret))) row ??= await findRow(hmac, now)
-        const key = row && toAdminKey(row)
+        const found = await finder.bySecret(db, secret, now)
+        const key = found && toAdminKey(found.row)
         return key && isLiveKey(key, now) ? key : undefined
       },
 
@@ -145,11 +131,6 @@ async function listKeys(
   const query = db.selectFrom('admin_keys').selectAll().orderBy('created_at').orderBy('id')
   const rows = await (areLocked ? query.forUpdate() : query).execute()
   return rows.map(toListedKey)
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function mayAdminister(key: AdminKey, now: number): boolean {

@@ -17,6 +17,7 @@ export interface Schema {
   total_hours: TotalHourRow
   usage_events: UsageEventRow
   admin_keys: AdminKeyRow
+  sessions: SessionRow
   answers: AnswerRow
   facts: MetadataRow
   input_corrections: InputCorrectionRow
@@ -187,6 +188,18 @@ export interface AdminKeyRow {
   /** The keyed hash of the secret before the present one, which is accepted until `previous_until`. */
   previous_hmac: string | null
   previous_until: number | null
+}
+
+export interface SessionRow {
+  id: string
+  session_hmac: string
+  /** Of the secret that opened it. */
+  key_hmac: string
+  key_id: string
+  address: string
+  created_at: number
+  expires_at: number
+  idle_until: number
 }
 
 interface AnswerRow {

@@ -11,6 +11,7 @@ import { tags } from './0010-tags.ts'
 import { scopedKeys } from './0011-scoped-keys.ts'
 import { instanceKeys } from './0012-instance-keys.ts'
 import { changes } from './0013-changes.ts'
+import { sessions } from './0014-sessions.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   scopedKeys,
   instanceKeys,
   changes,
+  sessions,
 ]

@@ -1,0 +1,49 @@
+import type { AdminKey } from './admin-key.ts'
+
+/**
+ * A login of a browser with an admin key. It is as good as the secret that opened it: it allows what the key allows, and
+ * ends when that secret is no longer accepted, because the key was deleted, has expired or got another secret.
+ */
+export interface Session {
+  readonly id: string
+  readonly keyId: string
+  readonly createdAt: number
+  /** It ends at the earlier of the two: whatever happens, and unless it is used before. Epoch milliseconds. */
+  readonly expiresAt: number
+  readonly idleUntil: number
+  /** Where the login came from. */
+  readonly address: string
+}
+
+export interface NewSession {
+  /** What the browser presents; only a keyed hash of it is stored. */
+  readonly secret: string
+  readonly keyId: string
+  /** The secret of the key. */
+  readonly openedBy: string
+  readonly expiresAt: number
+  readonly idleUntil: number
+  readonly address: string
+}
+
+/** A session whose key is still accepted, and the key as it is now. */
+export interface LiveSession {
+  readonly session: Session
+  readonly key: AdminKey
+}
+
+/** The admin key of the configuration, which is in no table. */
+export interface ConfiguredKey {
+  readonly key: AdminKey
+  readonly secret: string
+}
+
+const minuteMs = 60_000
+/** The longest pause within a session, and the longest session. */
+export const idleMs = 30 * minuteMs
+export const longestMs = 12 * 60 * minuteMs
+
+/** Whether a session that was used should be prolonged: a write for each request would be one too many. */
+export function isRenewalDue({ idleUntil, expiresAt }: Session, now: number): boolean {
+  return idleUntil < expiresAt && idleUntil - now < idleMs - minuteMs
+}

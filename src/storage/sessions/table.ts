@@ -1,0 +1,133 @@
+import type { Kysely } from 'kysely'
+import { isLiveKey } from '#core/admin-key.ts'
+import type { ConfiguredKey, LiveSession, Session } from '#core/session.ts'
+import type { Vault } from '#core/vault.ts'
+import { createSortableId } from '#lib/sortable-id.ts'
+import { createKeyFinder, findKeyRow, isSameHmac } from '#storage/admin-keys/find.ts'
+import { toAdminKey } from '#storage/admin-keys/rows.ts'
+import type { SaveChanges } from '#storage/changes/write.ts'
+import type { MethodGroups } from '#storage/methods.ts'
+import { integer, text } from '#storage/schema/columns.ts'
+import type { Schema, SessionRow } from '#storage/schema/tables.ts'
+import type { SessionStore } from '#storage/store.ts'
+
+/** A script that logs in without end would fill the table: the oldest session of the key ends. */
+const perKeyMax = 100
+
+/** Sessions are stored as keyed hashes only, of what the browser presents and of the secret that opened them. */
+export function createSessionTable(db: Kysely<Schema>, vault: Vault, saveChanges: SaveChanges) {
+  const own = createKeyFinder(vault, 'session')
+  const keys = createKeyFinder(vault, 'admin')
+
+  /** Undefined where the session, or the secret that opened it, is no longer accepted. */
+  async function live(
+    row: SessionRow,
+    now: number,
+    configured: ConfiguredKey | undefined,
+  ): Promise<LiveSession | undefined> {
+    const session = toSession(row)
+    if (session.expiresAt <= now || session.idleUntil <= now) return undefined
+    if (configured && row.key_id === configured.key.id) {
+      const hmacs = await keys.hmacsOf(db, configured.secret)
+      return hmacs.some((hmac) => isSameHmac(row.key_hmac, hmac))
+        ? { session, key: configured.key }
+        : undefined
+    }
+    const keyRow = await findKeyRow(db, row.key_hmac, now)
+    const key = keyRow && toAdminKey(keyRow)
+    return key && isLiveKey(key, now) ? { session, key } : undefined
+  }
+
+  return {
+    reads: {
+      async findSession(secret, now, configured) {
+        const hmacs = await own.hmacsOf(db, secret)
+        const query = db.selectFrom('sessions').selectAll().where('session_hmac', 'in', hmacs)
+        const row = await query.executeTakeFirst()
+        const isFound = hmacs.some((hmac) => isSameHmac(row?.session_hmac ?? '', hmac))
+        return row && isFound ? live(row, now, configured) : undefined
+      },
+    },
+    long: {
+      async listSessions(now, configured) {
+        const query = db.selectFrom('sessions').selectAll().where('idle_until', '>', now)
+        const rows = await query.orderBy('created_at').orderBy('id').execute()
+        const found: LiveSession[] = []
+        for (const row of rows) {
+          const session = await live(row, now, configured)
+          if (session) found.push(session)
+        }
+        return found
+      },
+    },
+    writes: {
+      insertSession: (session, by) =>
+        db.transaction().execute(async (trx) => {
+          const { now } = by
+          await trx.deleteFrom('sessions').where('idle_until', '<=', now).execute()
+          const opener = await keys.bySecret(trx, session.openedBy, now)
+          const row = {
+            id: createSortableId('ses_', now),
+            session_hmac: own.hmacOf(session.secret),
+            // As it is stored, which may be under a master key before the present one.
+            key_hmac: opener?.hmac ?? keys.hmacOf(session.openedBy),
+            key_id: session.keyId,
+            address: session.address,
+            created_at: now,
+            expires_at: session.expiresAt,
+            idle_until: session.idleUntil,
+          }
+          const made = toSession(row)
+          await trx.insertInto('sessions').values(row).execute()
+          await trx
+            .deleteFrom('sessions')
+            .where('id', 'in', (e) =>
+              e
+                .selectFrom('sessions')
+                .select('id')
+                .where('key_id', '=', session.keyId)
+                .orderBy('created_at', 'desc')
+                .orderBy('id', 'desc')
+                .limit(1000)
+                .offset(perKeyMax),
+            )
+            .execute()
+          const after = { keyId: made.keyId, address: made.address }
+          await saveChanges(trx, [{ by, kind: 'session.opened', object: made.id, after }])
+          return made
+        }),
+
+      async renewSession(id, idleUntil) {
+        await db
+          .updateTable('sessions')
+          .set({ idle_until: idleUntil })
+          .where('id', '=', id)
+          .where('idle_until', '<', idleUntil)
+          .execute()
+      },
+
+      deleteSession: (id, by) =>
+        db.transaction().execute(async (trx) => {
+          const { numDeletedRows } = await trx
+            .deleteFrom('sessions')
+            .where('id', '=', id)
+            .executeTakeFirstOrThrow()
+          if (Number(numDeletedRows) === 0) return false
+          await saveChanges(trx, [{ by, kind: 'session.ended', object: id }])
+          return true
+        }),
+    },
+  } satisfies MethodGroups<SessionStore>
+}
+
+/** A row with an invalid value throws. */
+function toSession(row: SessionRow): Session {
+  return {
+    id: text(row.id),
+    keyId: text(row.key_id),
+    createdAt: integer(row.created_at),
+    expiresAt: integer(row.expires_at),
+    idleUntil: integer(row.idle_until),
+    address: text(row.address),
+  }
+}
