@@ -97,8 +97,9 @@ describe('secrets', () => {
       /** What the program makes itself joins them: an access token, and keys that the API was asked for. */
       const known: Record<string, string> = { ...secrets }
       const tokenNames = [...accessTokenNames, 'generatedToken']
-      const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey']
-      const operatorsOwn = [...operatorNames, ...keyNames]
+      const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey', 'maskedKey', 'turnedKey']
+      const sessionNames = ['session', 'endedSession']
+      const operatorsOwn = [...operatorNames, ...keyNames, ...sessionNames]
 
       before(() =>
         withFolder(async (folder) => {
@@ -124,6 +125,8 @@ describe('secrets', () => {
           await run(first, async (port) => {
             await makeKeys(port)
             await administer(port)
+            await browse(port)
+            await seeMasked(port)
             await relay(port)
             await letVerify(port)
             await breakHttp(port)
@@ -389,6 +392,7 @@ describe('secrets', () => {
           ['madeAdminKey', { name: 'made', scopes: ['admin'], expiresAt: Date.now() + 3_600_000 }],
           ['madeVerifierKey', { name: 'edge', scopes: ['verifier'] }],
           ['deletedKey', { name: 'gone', scopes: ['admin', 'verifier'] }],
+          ['maskedKey', { name: 'masked', scopes: ['users:write', 'usage:read', 'keys:write'] }],
         ] as const) {
           const [, answer] = await ask('POST', '/admin/keys', secrets.adminKey, body)
           made.push(answer.text)
@@ -396,6 +400,12 @@ describe('secrets', () => {
           known[name] = key
           keyIds[name] = id
         }
+        const path = `/admin/keys/${keyIds.maskedKey}/rotate`
+        const [, turned] = await ask('POST', path, secrets.adminKey, {
+          previousUntil: Date.now() + 3_600_000,
+        })
+        made.push(turned.text)
+        known.turnedKey = JSON.parse(turned.text).key
         const keys = keyNames.map((name) => known[name] ?? assert.fail())
         for (const key of [secrets.adminKey, ...keys]) {
           for (const [method, path, body] of [
@@ -407,12 +417,73 @@ describe('secrets', () => {
             ['POST', '/admin/keys', { name: 'x', key }],
             ['POST', '/admin/keys', { name: 'x', scopes: [key], expiresAt: key }],
             ['POST', '/admin/keys', `{"name":"${key}`],
+            ['POST', `/admin/keys/${key}/rotate`, { previousUntil: key }],
+            ['GET', `/admin/sessions/${key}`],
+            ['POST', '/admin/sessions', { code: key }],
+            ['POST', `/admin/sessions?key=${key}`],
           ] as const)
             note('admin', ...(await ask(method, path, key, body)))
         }
         note('admin', ...(await ask('DELETE', `/admin/keys/${keyIds.deletedKey}`, secrets.adminKey)))
         note('admin', ...(await ask('GET', '/admin/keys', known.deletedKey ?? assert.fail())))
         note('admin', ...(await ask('DELETE', '/admin/keys/adk_environment', secrets.adminKey)))
+      }
+
+      /** As a browser does that is logged in. */
+      async function browse(port: number): Promise<void> {
+        const login = async () => {
+          const headers = { authorization: `Bearer ${secrets.adminKey}`, host: `localhost:${port}` }
+          const request = { path: '/admin/sessions', headers: { ...headers, 'x-forwarded-for': '127.0.0.1' } }
+          const answer = await call(port, request)
+          const cookie = String(answer.headers['set-cookie']).split(';')[0] ?? ''
+          made.push(`${cookie}\n${answer.text}`)
+          return cookie
+        }
+        const [cookie, ended] = [await login(), await login()]
+        known.session = cookie.split('=')[1] ?? assert.fail()
+        known.endedSession = ended.split('=')[1] ?? assert.fail()
+        const ask = async (method: string, path: string, own: string, more: object = {}) => {
+          const headers = { cookie: own, host: `localhost:${port}`, 'x-forwarded-for': '127.0.0.1', ...more }
+          const request = { method, path, headers }
+          return note('admin', request, await call(port, request))
+        }
+        const page = { 'sec-fetch-site': 'same-origin' }
+        const { id } = JSON.parse((await ask('GET', '/admin/sessions/current', ended)).text)
+        await ask('DELETE', `/admin/sessions/${id}`, cookie, page)
+        for (const own of [cookie, ended, `tollgate-session=${secrets.wrongCredential}`])
+          for (const path of [
+            '/admin/sessions',
+            '/admin/users?limit=1',
+            `/admin/sessions/${own}`,
+            `/${own}`,
+          ]) {
+            await ask('GET', path, own)
+            await ask('POST', path, own, page)
+            await ask('DELETE', path, own, { 'sec-fetch-site': 'cross-site' })
+            await ask('GET', path, own, { authorization: `Bearer ${secrets.adminKey}` })
+          }
+      }
+
+      /** What a key sees that sees access tokens masked. */
+      const masked: string[] = []
+      async function seeMasked(port: number): Promise<void> {
+        for (const [method, path, body] of [
+          ['GET', '/admin/users'],
+          ['GET', '/admin/users?limit=500'],
+          ...userIds.map((id) => ['GET', `/admin/users/${id}`] as const),
+          ['PUT', `/admin/users/${secrets.plainToken}`, {}],
+          ['PUT', `/admin/users/${secrets.plainToken}`, { token: secrets.chosenToken }],
+          ['PUT', '/admin/users', { users: [{ token: secrets.plainToken }, { token: secrets.chosenToken }] }],
+          ['PUT', '/admin/users', { users: [{ token: secrets.plainToken, type: secrets.chosenToken }] }],
+          ['GET', `/admin/users/${secrets.plainToken}/quota`],
+          ['GET', '/admin/usage?groupBy=user'],
+          ['GET', '/admin/requests'],
+        ] as const) {
+          const headers = { authorization: `Bearer ${known.turnedKey}`, ...fromElsewhere() }
+          const answer = await call(port, { method, path, headers, ...(body !== undefined && { body }) })
+          masked.push(`${JSON.stringify(answer.headers)}\n${answer.text}`)
+          assert.ok([200, 400].includes(answer.status), `${method} ${path} ${answer.status}`)
+        }
       }
 
       /** As another gateway asks, with the key for it and with others. */
@@ -601,7 +672,7 @@ describe('secrets', () => {
         assert.match(output, /\/admin\/users\/\{token\}/)
         assert.deepEqual(found(output, Object.keys(known), known), [])
         assert.ok(!output.includes('sentinel'), 'nor a part of them')
-        assert.doesNotMatch(output, /tg[av]-\w/, 'nor of a key')
+        assert.doesNotMatch(output, /tg[avs]-\w/, 'nor of a key or a session')
       })
 
       it('nothing of them lies on the disk in clear', () => {
@@ -616,8 +687,14 @@ describe('secrets', () => {
         assert.deepEqual(found(all, operatorsOwn, known), [])
         assert.deepEqual(
           made.map((text) => found(text, operatorsOwn, known)),
-          keyNames.map((name) => [name]),
-          'but a key in the answer that made it',
+          [...keyNames, ...sessionNames].map((name) => [name]),
+          'but a key, and a session, in the answer that made it',
+        )
+        assert.ok(masked.length > 12)
+        assert.deepEqual(
+          found(masked.join('\n'), tokenNames, known),
+          [],
+          'a key without tokens:reveal sees none',
         )
         assert.deepEqual(
           found(answers.admin.join('\n'), tokenNames, known),
@@ -654,6 +731,8 @@ describe('secrets', () => {
         seen('POST /v1/messages', [200, 400, 401, 403, 429, 500, 502])
         seen('GET /v1/usage', [200, 403, 401])
         seen('POST /admin/keys', [400, 403])
+        seen('GET /admin/sessions', [200, 400, 401])
+        seen('POST /admin/sessions', [400, 403])
         seen('GET /admin/keys', [200, 401, 403])
         seen('DELETE /admin/keys/adk_environment', [409])
         seen('POST /auth/check', [200, 400, 401, 403])
@@ -701,7 +780,7 @@ async function readServersFiles(database: TestDatabase): Promise<string> {
   const files = await database.rows(`
     select relname as name, pg_read_binary_file(pg_relation_filepath(oid)) as bytes
     from pg_class where oid >= ${firstOwnOid} and relkind in ('r', 'i', 't')`)
-  for (const name of ['users', 'entries', 'admin_keys'])
+  for (const name of ['users', 'entries', 'admin_keys', 'sessions'])
     assert.ok(
       files.some((file) => file.name === name),
       `${name} is there`,

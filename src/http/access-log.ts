@@ -17,13 +17,15 @@ export interface AccessLine {
   readonly address: string
   readonly userId?: string | undefined
   readonly adminKeyId?: string | undefined
+  /** The session of a browser that the key has opened. */
+  readonly sessionId?: string | undefined
   /** Where the answer is good, the line is logged at debug level only. */
   readonly isQuiet?: boolean
 }
 
 /** Writes the line that every request gets, once, when its answer has ended. */
 export function logAccess(log: Log, line: AccessLine): void {
-  const { code, userId, adminKeyId, durationMs, isQuiet, ...rest } = line
+  const { code, userId, adminKeyId, sessionId, durationMs, isQuiet, ...rest } = line
   const level = line.status >= 500 ? 'error' : isQuiet && line.status < 400 ? 'debug' : 'info'
   if (!log.isLevelEnabled(level)) return
   const entry = {
@@ -32,6 +34,7 @@ export function logAccess(log: Log, line: AccessLine): void {
     durationMs: Math.round(durationMs * 10) / 10,
     ...(userId !== undefined && { userId }),
     ...(adminKeyId !== undefined && { adminKeyId }),
+    ...(sessionId !== undefined && { sessionId }),
   }
   log[level](entry, 'request')
 }

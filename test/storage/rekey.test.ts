@@ -25,6 +25,16 @@ const adminSecret = 'an-admin-key-of-the-first-days'
 const idempotencyKey = { key: 'adk_1 again', fingerprint: 'f' }
 const dayMs = 24 * 3_600_000
 
+const sessionSecret = 'tgs-of-the-first-days'
+
+function login({ sessions }: Store, secret: string) {
+  const times = { expiresAt: now + 2 * dayMs, idleUntil: now + dayMs }
+  return sessions.insertSession(
+    { secret, openedBy: adminSecret, keyId: 'adk_old', address: '192.0.2.1', ...times },
+    by(now),
+  )
+}
+
 interface Filled {
   readonly accessTokens: readonly string[]
   readonly repeated: string
@@ -40,6 +50,7 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
     const made = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
     assert.ok(made.kind === 'created')
     await store.adminKeys.insertAdminKey({ name: 'old', secret: adminSecret, scopes: ['admin'] }, by(now))
+    await login(store, sessionSecret)
     return { accessTokens: [...chosen, made.user.accessToken], repeated: made.user.accessToken }
   } finally {
     await store.close()
@@ -71,6 +82,7 @@ async function assertFound(store: Store, { accessTokens, repeated }: Filled, wha
   assert.equal((await store.adminKeys.findAdminKey(adminSecret, now))?.name, 'old', what)
   assert.equal(await store.adminKeys.findAdminKey(`${adminSecret}x`, now), undefined, what)
   const again = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
+    await login(store, sessionSecret)
   assert.ok(again.kind === 'created' && again.repeated, what)
   assert.equal(again.user.accessToken, repeated, what)
   const { users, unreadable } = await store.users.listUsers({ limit: 100, now })

@@ -44,6 +44,7 @@ function writeLine(c: AdminContext, parts: AdminParts, status: number, durationM
     address: addressOf(c, parts.clientAddress),
     userId: c.get('userId'),
     adminKeyId: c.get('adminKey')?.id,
+    sessionId: c.get('session')?.id,
   })
 }
 
