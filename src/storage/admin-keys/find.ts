@@ -5,7 +5,7 @@ import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { AdminKeyRow, Schema } from '#storage/schema/tables.ts'
 
 /** A key, and the stored keyed hash by which it was found: of its present secret, or of the one before. */
-export interface FoundKey {
+interface FoundKey {
   readonly row: AdminKeyRow
   readonly hmac: string
 }
