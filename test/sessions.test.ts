@@ -13,7 +13,7 @@ import {
   type SentRequest,
 } from './support/admin-server.ts'
 import { by } from './support/by.ts'
-import { databases } from './support/stores.ts'
+import { databases, type TestDatabase } from './support/stores.ts'
 
 /** Browsers that are logged in: what their cookie opens, from which pages, and for how long. */
 const routes = createAdminRoutes({ families: builtInFamilies, limits: {} })
@@ -25,8 +25,16 @@ for (const kind of databases) {
   describe(`sessions in ${kind.name}`, () => {
     let server: AdminServer
     let start: number
+    let tables: TestDatabase
     before(async () => {
-      server = await openAdminServer(kind, {
+      const kept = {
+        name: kind.name,
+        async create() {
+          tables = await kind.create()
+          return tables
+        },
+      }
+      server = await openAdminServer(kept, {
         wrap: (store) => {
           const configured = configuredKeyOf(configuredSecret, 0)
           return {
@@ -46,7 +54,8 @@ for (const kind of databases) {
     const makeKey = (
       own: readonly Scope[],
       more: { readonly expiresAt?: number; readonly allowedNetworks?: readonly string[] } = {},
-    ) => createAdminKey(server.store.adminKeys, { name: own.join(), scopes: own, ...more }, by(server.clock.now))
+    ) =>
+      createAdminKey(server.store.adminKeys, { name: own.join(), scopes: own, ...more }, by(server.clock.now))
     /** As a browser sends it: the cookie, and from which page. */
     const browse = (cookie: string, request: SentRequest): Promise<Received> =>
       server.send({
@@ -317,6 +326,31 @@ for (const kind of databases) {
       assert.equal(all.filter(({ session }) => session.keyId === key.id).length, 100)
     })
 
+    it('stand in the trail of changes: who logged in, what was done, who was logged out', async () => {
+      const { secret, key } = await makeKey(['users:write'])
+      const cookie = await opened(secret)
+      const { id } = JSON.parse((await browse(cookie, current)).text)
+      const made = await browse(cookie, { method: 'POST', path: '/admin/users', body: {} })
+      assert.equal(made.status, 200)
+      await server.send({ method: 'DELETE', path: `/admin/sessions/${id}` })
+      const rows = await tables.rows(
+        `select actor_kind, actor_id, kind, object from changes order by seq desc limit 3`,
+      )
+      assert.deepEqual(
+        rows.map(({ actor_kind, actor_id, kind, object }) => [
+          actor_kind,
+          actor_id === key.id || actor_id === id,
+          kind,
+          object === id,
+        ]),
+        [
+          ['admin_key', false, 'session.ended', true],
+          ['session', true, 'user.created', false],
+          ['admin_key', true, 'session.opened', true],
+        ],
+      )
+    })
+
     it('are guessed at no more than keys are', async () => {
       const from = { 'x-forwarded-for': '203.0.113.77' }
       const guess = async (round: number) =>
@@ -334,6 +368,7 @@ for (const kind of databases) {
       const listed = await browse(cookieOf(said), { method: 'GET', path: '/admin/sessions' })
       assert.ok(!said.text.includes(value) && !listed.text.includes(value))
       assert.doesNotMatch(server.log(), /tgs-\w/)
+      assert.match(server.log(), /"adminKeyId":"adk_\w+","sessionId":"ses_/)
     })
   })
 }

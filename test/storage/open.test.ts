@@ -29,7 +29,8 @@ const released: Readonly<Record<number, string>> = {
   10: '36550cc3097d5db2',
   11: '79f539bb4ab3ae1d',
   12: '4ee98106b7762169',
-  13: 'eb43be841c4028de',
+  13: '433722aadec7ebcc',
+  14: 'eb43be841c4028de',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

@@ -81,8 +81,12 @@ async function assertFound(store: Store, { accessTokens, repeated }: Filled, wha
   }
   assert.equal((await store.adminKeys.findAdminKey(adminSecret, now))?.name, 'old', what)
   assert.equal(await store.adminKeys.findAdminKey(`${adminSecret}x`, now), undefined, what)
+  assert.equal((await store.sessions.findSession(sessionSecret, now))?.key.name, 'old', what)
+  // A login of now, with a key whose hash is older.
+  const { id } = await login(store, 'tgs-of-now')
+  assert.equal((await store.sessions.findSession('tgs-of-now', now))?.key.name, 'old', what)
+  await store.sessions.deleteSession(id, by(now))
   const again = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
-    await login(store, sessionSecret)
   assert.ok(again.kind === 'created' && again.repeated, what)
   assert.equal(again.user.accessToken, repeated, what)
   const { users, unreadable } = await store.users.listUsers({ limit: 100, now })
