@@ -18,7 +18,7 @@ export interface Operation extends Pick<RouteConfig, 'summary' | 'description' |
     readonly hasEtag?: boolean
     /** Its media types; JSON by default. */
     readonly types?: readonly string[]
-    /** What an answer in CSV holds, beside one in JSON; absent: there is none. */
+    /** What an answer in CSV holds, beside one in JSON; absent: the operation answers no CSV. */
     readonly csv?: string
   }
   /** Its own refusals, beside those of every operation. */

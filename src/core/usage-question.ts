@@ -37,7 +37,7 @@ export interface UsageRow {
   /** The bucket's first instant; days begin as in the configured time zone. */
   readonly at: number
   readonly userId?: string
-  /** As users are tagged now: usage counts with each tag of its user, and with '' where there is none. */
+  /** As users are tagged now: usage counts with each tag of its user, and with '' where it has no tag. */
   readonly tag?: string
   readonly family?: string
   readonly model?: string

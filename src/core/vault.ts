@@ -12,7 +12,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 export interface Vault {
   /** The hash by which a secret is looked up; the same secret always gives the same one. */
   readonly lookupOf: (secret: string) => string
-  /** The same under the other master key; undefined where there is none. */
+  /** The same under the other master key; undefined where only one is known. */
   readonly otherLookupOf: ((secret: string) => string) | undefined
   /** Begins with the version of the key. */
   readonly seal: (plain: string, owner: string) => string

@@ -98,7 +98,7 @@ export const usageReportSchema = z
           user: z.string().optional(),
           tag: z.string().optional().openapi({
             description:
-              'As users are tagged now. Usage counts with each tag of its user, and with an empty one where there is none.',
+              'As users are tagged now. Usage counts with each tag of its user, and with an empty one where it has no tag.',
           }),
           family: z.string().optional(),
           model: z.string().optional(),

@@ -3,7 +3,7 @@ import { endConnection } from '#storage/postgres/connect.ts'
 
 /** A connection that is opened again whenever it is lost. */
 export interface KeptConnection {
-  /** Undefined while there is none. */
+  /** Undefined while it is not connected. */
   readonly client: () => pg.Client | undefined
   /** Opens it, unless it is open. */
   readonly start: () => void
