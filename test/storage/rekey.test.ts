@@ -79,6 +79,15 @@ async function assertFound(store: Store, { accessTokens, repeated }: Filled, wha
     assert.equal(await store.users.knowsAccessToken(accessToken), true, what)
     assert.equal((await store.users.findUser({ accessToken }, now))?.accessToken, accessToken, what)
   }
+  const many = await store.users.findUsers(
+    accessTokens.map((accessToken) => ({ accessToken })),
+    now,
+  )
+  assert.deepEqual(
+    many.map(({ user }) => user?.accessToken),
+    accessTokens,
+    what,
+  )
   assert.equal((await store.adminKeys.findAdminKey(adminSecret, now))?.name, 'old', what)
   assert.equal(await store.adminKeys.findAdminKey(`${adminSecret}x`, now), undefined, what)
   assert.equal((await store.sessions.findSession(sessionSecret, now))?.key.name, 'old', what)

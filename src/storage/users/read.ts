@@ -95,10 +95,11 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
     },
     long: {
       async findUsers(sought, now) {
-        const hmacs = sought.map(({ accessToken }) => vault.lookupOf(accessToken))
+        const lookups = sought.map(({ accessToken }) => lookupsOf(vault, accessToken))
         const ids = sought.flatMap(({ id }) => id ?? [])
         const rows: StoredUser[] = []
-        for (const some of chunksOf(hmacs, usersAtOnce))
+        // Both hashes of a token are in one statement, so that a row is not missed while its master key is replaced.
+        for (const some of chunksOf(lookups.flat(), usersAtOnce))
           rows.push(...(await db.selectFrom('users').selectAll().where('token_hmac', 'in', some).execute()))
         const taken = new Set<string>()
         for (const some of chunksOf(ids, usersAtOnce))
@@ -107,7 +108,7 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         const readRow = await readerOf(db, many, rows, { vault, policy, now })
         const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
         return sought.map(({ id }, index) => ({
-          ...found.get(hmacs[index] ?? ''),
+          ...lookups[index]?.map((hmac) => found.get(hmac)).find((user) => user !== undefined),
           ...(id !== undefined && taken.has(id) && { idOwner: id }),
         }))
       },
@@ -145,5 +146,5 @@ function foundUser(row: StoredUser, read: (row: StoredUser) => User): FoundUser 
   }
 }
 
-/** The largest number of users in one statement: databases limit the number of parameters. */
+/** The largest number of values in one statement, even: databases limit the number of parameters. */
 const usersAtOnce = 500
