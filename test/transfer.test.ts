@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { describe, it } from 'node:test'
+import { readRows } from '#admin/transfer/records.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { type AdminServer, adminSecret, openAdminServer, startAt } from './support/admin-server.ts'
@@ -38,7 +39,7 @@ async function fill(server: AdminServer): Promise<void> {
     everything,
     {},
     { nickname: '', adminNote: '' },
-    { type: 'special', nickname: "'=x" },
+    { type: 'special', nickname: "'=x", disabledReason: '\n=x', adminNote: '\u{ff1d}x', tags: ['\u{ff20}x'] },
     { ...everything, type: 'temporary' },
   ]
   for (const [index, edit] of edits.entries())
@@ -48,6 +49,10 @@ async function fill(server: AdminServer): Promise<void> {
     )
   for (let index = 0; index < 450; index++)
     await server.store.users.insertUser({ nickname: `user ${index}` }, by(startAt + 100 + index))
+}
+
+async function* piecesOf(bytes: Uint8Array, bytesAtOnce: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += bytesAtOnce) yield bytes.subarray(at, at + bytesAtOnce)
 }
 
 const ndjson = { 'content-type': 'application/x-ndjson' }
@@ -122,6 +127,29 @@ for (const kind of databases) {
         assert.equal((await exported(server, 'format=ndjson&type=special')).split('\n').length, 2)
         const { status, text } = await server.send({ method: 'GET', path: '/admin/users/export?format=xml' })
         assert.deepEqual([status, JSON.parse(text).issues[0].path], [400, 'format'])
+      }))
+
+    it('guard every beginning of a formula, and give it back as it was', () =>
+      withServer(async (server) => {
+        const beginnings = [
+          '=',
+          '+',
+          '-',
+          '@',
+          '\t',
+          '\r',
+          '\n',
+          '\u{ff1d}',
+          '\u{ff0b}',
+          '\u{ff0d}',
+          '\u{ff20}',
+        ]
+        const notes = [...beginnings, "'", "''"].map((beginning) => `${beginning}1`)
+        const lines = notes.map((adminNote, index) => JSON.stringify({ token: `t${index}`, adminNote }))
+        assert.equal((await importedTo(server, lines.join('\n'))).body.created, notes.length)
+        const file = await exported(server, 'format=csv')
+        for (const note of notes) assert.match(file, new RegExp(`,"?'${note.replace('+', '\\+')}`), note)
+        assert.equal((await importedTo(server, file, '', csv)).body.unchanged, notes.length)
       }))
 
     it('leave the path without a format to the user of that name', () =>
@@ -264,6 +292,72 @@ for (const kind of databases) {
         assert.equal(twice.status, 400)
         const broken = await importedTo(server, 'token,nickname\r\na,"b" c\r\n', '?onError=skip', csv)
         assert.equal(broken.body.errors[0].message, 'is not valid CSV (CSV_INVALID_CLOSING_QUOTE)')
+      }))
+
+    it('clear nothing by a row that ends early, and refuse one with more cells than columns', () =>
+      withServer(async (server) => {
+        const head = 'token,nickname,tokenLimits.claude,,\r\n'
+        await importedTo(server, `${head}a,Ann,5,,\r\n`, '', csv)
+        const short = await importedTo(server, `${head}a,Bea\r\n`, '?emptyCells=clear', csv)
+        assert.deepEqual([short.status, short.body.changed], [200, 1], JSON.stringify(short.body))
+        const { text } = await server.send({ method: 'GET', path: '/admin/users/a' })
+        const { nickname, tokenLimits } = JSON.parse(text)
+        assert.deepEqual([nickname, tokenLimits], ['Bea', { claude: 5 }])
+        const file = `token,nickname,tokenLimits.claude\r\nb,Doe, John,7\r\nc,Eve,8,,\r\n`
+        const { status, body } = await importedTo(server, file, '?onError=skip', csv)
+        assert.deepEqual(
+          [status, body.created, body.errors],
+          [...[200, 1], [{ line: 2, path: '', message: 'has 4 cells for 3 columns' }]],
+        )
+      }))
+
+    it('read a file with a byte order mark, and refuse text that is not UTF-8', () =>
+      withServer(async (server) => {
+        const line = '{"token":"marked"}\n'
+        const marked = await importedTo(server, `\ufeff${line}`)
+        assert.deepEqual([marked.status, marked.body.created], [200, 1], JSON.stringify(marked.body))
+        const rows = (mark: string) =>
+          Buffer.concat([Buffer.from(`${mark}token,nickname\r\nok,Ann\r\nz`), Buffer.of(0xff, 13, 10)])
+        for (const mark of ['', '\ufeff'])
+          for (const bytesAtOnce of [1, 100]) {
+            const records = []
+            for await (const row of readRows(piecesOf(rows(mark), bytesAtOnce))) records.push(row)
+            assert.deepEqual(
+              records.map((row) => ('fault' in row ? row.fault : row.cells)),
+              [['token', 'nickname'], ['ok', 'Ann'], 'is not valid UTF-8'],
+            )
+          }
+        const wide = Buffer.from('\ufefftoken\r\nzü\r\n', 'utf16le')
+        const cells = []
+        for await (const row of readRows(piecesOf(wide, 100))) cells.push('cells' in row && row.cells)
+        assert.deepEqual(cells, [['token'], ['zü']])
+      }))
+
+    it('say where reading ended, and refuse a document without a list', () =>
+      withServer(async (server) => {
+        const open = 'token,nickname\r\na,"x\r\nb,y\r\n'
+        const { status, body } = await importedTo(server, open, '?onError=skip', csv)
+        assert.deepEqual(
+          [status, body.failed, body.unreadFrom, body.created],
+          [200, 1, body.errors[0].line, 0],
+        )
+        const some = await importedTo(server, 'token\r\na\r\n', '', csv)
+        assert.equal('unreadFrom' in some.body, false)
+        const json = { 'content-type': 'application/json' }
+        for (const text of ['{"token":"a"}\n{"token":"b"}\n', 'hello', ''])
+          assert.equal((await importedTo(server, text, '', json)).status, 400, text)
+        assert.equal((await importedTo(server, '{"users":[]}', '', json)).status, 200)
+      }))
+
+    it('refuse a record whose token and id are of two users', () =>
+      withServer(async (server) => {
+        await importedTo(server, '{"token":"one"}\n{"token":"two"}\n')
+        const { text } = await server.send({ method: 'GET', path: '/admin/users/two' })
+        const { id } = JSON.parse(text)
+        for (const query of ['', '?dryRun=true']) {
+          const { status, body } = await importedTo(server, JSON.stringify({ token: 'one', id }), query)
+          assert.deepEqual([status, body.issues[0].path], [400, 'line 1: id'])
+        }
       }))
 
     it('take the users of oai-reverse-proxy, of any version', () =>

@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync'
 import { type LimitRow, limitRows } from '#core/limits.ts'
+import { mayBeFormula } from '#lib/spreadsheet-formula.ts'
 import type { Cell } from './records.ts'
 
 /**
@@ -73,7 +74,9 @@ export function fromCells(
   const members = new Map<string, unknown>()
   for (const [index, [name, kind]] of head.entries()) {
     const cell = cells[index]
-    if (cell === undefined && !(isClearing && mayBeCleared(name))) continue
+    // A row that ends early says nothing of the columns after it.
+    const isEmptied = isClearing && index < cells.length && mayBeCleared(name)
+    if (name === '' || (cell === undefined && !isEmptied)) continue
     put(members, name, cell === undefined ? null : toValue(cell, kind))
   }
   return Object.fromEntries(members)
@@ -115,11 +118,16 @@ function toValue(cell: string, kind: Kind | undefined): unknown {
 }
 
 function guarded(text: string): string {
-  return /^['=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return needsGuard(text) ? `'${text}` : text
 }
 
 function unguarded(cell: string): string {
-  return /^'['=+\-@\t\r]/.test(cell) ? cell.slice(1) : cell
+  return cell.startsWith("'") && needsGuard(cell.slice(1)) ? cell.slice(1) : cell
+}
+
+/** A text that begins with the guard itself gets one too, so that it comes back as it was. */
+function needsGuard(text: string): boolean {
+  return text.startsWith("'") || mayBeFormula(text)
 }
 
 function memberOf(user: Members, name: string): unknown {

@@ -12,6 +12,7 @@ import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
 import { type Reading, refused } from '#core/reading.ts'
 import { whyCoded } from '#http/json-body.ts'
+import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
 import { problemOfFailure } from '#storage/failure-problem.ts'
 import { StoreUnavailable } from '#storage/store.ts'
@@ -94,6 +95,10 @@ function importReportSchema() {
       changed: lengthField(),
       unchanged: lengthField(),
       failed: lengthField(),
+      unreadFrom: lengthField().optional().openapi({
+        description:
+          'With `skip`: the line from which the file could not be read on. Nothing after it is imported.',
+      }),
       errors: z
         .array(issue)
         .openapi({ description: 'The first 100. `line` is a line of NDJSON or CSV, or an object of JSON.' }),
@@ -127,7 +132,7 @@ function answerReport(
   c: AdminContext,
   { log, clock }: AdminParts,
   { isDryRun }: ImportQuery,
-  { stop, through, ignored, errors, differences, ...counts }: ImportReport,
+  { stop, through, ignored, errors, differences, unreadFrom, ...counts }: ImportReport,
 ): Answer {
   const done = isDryRun
     ? 'It was a dry run: nothing was written.'
@@ -157,6 +162,7 @@ function answerReport(
   return answered({
     dryRun: isDryRun,
     ...counts,
+    ...present({ unreadFrom }),
     errors,
     ...(isDryRun && { differences }),
     ...toIgnored([...ignored]),

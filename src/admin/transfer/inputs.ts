@@ -27,7 +27,13 @@ export type Input =
       readonly edit: UserEdit
       readonly ignored: readonly string[]
     }
-  | { readonly kind: 'invalid'; readonly line: number; readonly issues: readonly Issue[] }
+  | {
+      readonly kind: 'invalid'
+      readonly line: number
+      readonly issues: readonly Issue[]
+      /** Nothing after it can be read. */
+      readonly isLast?: boolean
+    }
 
 /** What the file is read with. */
 interface Seen {
@@ -56,8 +62,10 @@ export async function* readInputs(
   const convert = converters[query.from]
   for await (const record of recordsOf(chunks, format, query, wire)) {
     const { line, bytes } = record
-    if ('fault' in record) yield { kind: 'invalid', line, issues: [{ path: '', message: record.fault }] }
-    else yield toInput(record.value, { line, bytes }, seen, (object) => convert(object, parts))
+    if ('fault' in record) {
+      const { fault, isLast = false } = record
+      yield { kind: 'invalid', line, issues: [{ path: '', message: fault }], isLast }
+    } else yield toInput(record.value, { line, bytes }, seen, (object) => convert(object, parts))
   }
 }
 
@@ -72,15 +80,20 @@ async function* recordsOf(
   const columns = from === 'tollgate' ? columnsOf(wire.familyNames) : new Map()
   let head: ReturnType<typeof toHead> | undefined
   try {
-    for await (const { line, bytes, cells } of readRows(chunks)) {
-      if (head) yield { line, bytes, value: fromCells(cells, head, isClearing) }
-      else {
-        head = toHead(cells, columns)
-        const names = head.map(([name]) => name)
-        const twice = names.find((name, index) => names.indexOf(name) !== index)
+    for await (const row of readRows(chunks)) {
+      const { line, bytes } = row
+      if ('fault' in row) {
+        yield head ? row : { ...row, isLast: true }
+        if (!head) return
+      } else if (!head) {
+        head = toHead(row.cells, columns)
+        const twice = columnTwice(head)
         if (twice !== undefined)
-          return yield { line, bytes, fault: `has the column ${twice.slice(0, 80)} twice` }
-      }
+          return yield { line, bytes, fault: `has the column ${twice.slice(0, 80)} twice`, isLast: true }
+      } else if (row.cells.slice(head.length).some((cell) => cell !== undefined)) {
+        // As with a comma in a text without quotes: the cells after it stand in the wrong columns.
+        yield { line, bytes, fault: `has ${row.cells.length} cells for ${head.length} columns` }
+      } else yield { line, bytes, value: fromCells(row.cells, head, isClearing) }
     }
   } catch (error) {
     // What the parser cannot read on from; anything else is not about the file.
@@ -88,9 +101,16 @@ async function* recordsOf(
     yield {
       line: typeof error.lines === 'number' ? error.lines : 0,
       bytes: 0,
+      isLast: true,
       fault: `is not valid CSV (${error.code})`,
     }
   }
+}
+
+function columnTwice(head: ReturnType<typeof toHead>): string | undefined {
+  // Spreadsheets write columns without a name where cells were emptied.
+  const names = head.flatMap(([name]) => (name === '' ? [] : [name]))
+  return names.find((name, index) => names.indexOf(name) !== index)
 }
 
 function toInput(

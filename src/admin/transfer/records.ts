@@ -8,7 +8,13 @@ import { parse } from 'csv-parse'
  */
 export type FileRecord =
   | { readonly line: number; readonly bytes: number; readonly value: unknown }
-  | { readonly line: number; readonly bytes: number; readonly fault: string }
+  | {
+      readonly line: number
+      readonly bytes: number
+      readonly fault: string
+      /** Where the next record begins cannot be told: nothing after it is read. */
+      readonly isLast?: true
+    }
 
 export type Chunks = AsyncIterable<Uint8Array>
 
@@ -30,7 +36,7 @@ export async function* readLines(chunks: Chunks): AsyncGenerator<FileRecord> {
     if (length > recordBytesMax) return { line: at, bytes: 0, fault: tooLong }
     return parsed(at, whole)
   }
-  for await (const chunk of chunks) {
+  for await (const chunk of withoutMark(chunks)) {
     let from = 0
     for (let to = chunk.indexOf(10); to >= 0; to = chunk.indexOf(10, from)) {
       const record = take(chunk.subarray(from, to))
@@ -59,6 +65,7 @@ export async function* readObjects(chunks: Chunks): AsyncGenerator<FileRecord> {
   const open: number[] = []
   let parts: Uint8Array[] = []
   let bytes = 0
+  let hasList = false
   /** How deep the object that is gathered stands; 0 between two objects. */
   let gathered = 0
   for await (const chunk of chunks) {
@@ -73,7 +80,9 @@ export async function* readObjects(chunks: Chunks): AsyncGenerator<FileRecord> {
       else if (byte === openList || byte === openObject) {
         const isElement = byte === openObject && open.at(-1) === openList
         open.push(byte)
-        if (open.length > depthMax) return yield { line: line + 1, bytes: 0, fault: 'is nested too deep' }
+        hasList ||= byte === openList
+        if (open.length > depthMax)
+          return yield { line: line + 1, bytes: 0, fault: 'is nested too deep', isLast: true }
         if (gathered === 0 && isElement) {
           gathered = open.length
           from = at
@@ -82,7 +91,10 @@ export async function* readObjects(chunks: Chunks): AsyncGenerator<FileRecord> {
       } else if (byte === closeList || byte === closeObject) {
         const opened = open.pop()
         if (opened !== (byte === closeList ? openList : openObject))
-          return yield { line: line + 1, bytes: 0, fault: 'is not valid JSON: its brackets do not match' }
+          return yield {
+            ...{ line: line + 1, bytes: 0, isLast: true },
+            fault: 'is not valid JSON: its brackets do not match',
+          }
         if (gathered > open.length) {
           gathered = 0
           line += 1
@@ -99,7 +111,10 @@ export async function* readObjects(chunks: Chunks): AsyncGenerator<FileRecord> {
     else parts = []
   }
   if (open.length > 0 || isInString)
-    yield { line: line + 1, bytes: 0, fault: 'is missing: the document breaks off' }
+    yield { line: line + 1, bytes: 0, fault: 'is missing: the document breaks off', isLast: true }
+  // Such as NDJSON under the wrong type, which would else be an import of nothing that went well.
+  else if (!hasList)
+    yield { line: line + 1, bytes: 0, fault: 'is missing: the document has no list of users', isLast: true }
 }
 
 const depthMax = 1_000
@@ -107,34 +122,77 @@ const depthMax = 1_000
 /** A cell as it stood; undefined for an empty one without quotes. */
 export type Cell = string | undefined
 
+/** Stands for a cell that is not valid UTF-8: a token with other characters in it would name another user. */
+const unreadable = Symbol('unreadable')
+
+export type Row =
+  | { readonly line: number; readonly bytes: number; readonly cells: readonly Cell[] }
+  | { readonly line: number; readonly bytes: number; readonly fault: string }
+
 /** The rows of a CSV file (RFC 4180), the head included; `line` is where a row ends. */
-export async function* readRows(
-  chunks: Chunks,
-): AsyncGenerator<{ readonly line: number; readonly bytes: number; readonly cells: readonly Cell[] }> {
+export async function* readRows(chunks: Chunks): AsyncGenerator<Row> {
   const parser = parse({
+    // Of UTF-16 alone, which the parser then decodes by itself.
     bom: true,
+    // Bytes, so that what is not valid UTF-8 is seen.
+    encoding: null,
     info: true,
     relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: recordBytesMax,
-    cast: (cell, { quoting }) => (cell === '' && !quoting ? undefined : cell),
+    cast: (cell: unknown, { quoting }) => toCell(cell, quoting),
   })
-  const source = Readable.from(chunks, { objectMode: false })
+  const source = Readable.from(withoutMark(chunks), { objectMode: false })
   source.on('error', (error) => parser.destroy(error))
   source.pipe(parser)
   try {
     let before = 0
     for await (const { record, info } of parser) {
-      yield { line: info.lines, bytes: info.bytes - before, cells: record }
+      const cells: readonly (Cell | typeof unreadable)[] = record
+      const row = { line: info.lines, bytes: info.bytes - before }
       before = info.bytes
+      if (cells.includes(unreadable)) yield { ...row, fault: notUtf8 }
+      else yield { ...row, cells: cells.filter((cell) => cell !== unreadable) }
     }
   } finally {
     source.destroy()
   }
 }
 
+function toCell(cell: unknown, isQuoted: boolean): Cell | typeof unreadable {
+  if (cell instanceof Uint8Array) {
+    if (!isUtf8(cell)) return unreadable
+    return toCell(Buffer.from(cell.buffer, cell.byteOffset, cell.byteLength).toString(), isQuoted)
+  }
+  return typeof cell !== 'string' || (cell === '' && !isQuoted) ? undefined : cell
+}
+
+const mark = Buffer.from('\ufeff')
+
+/** Without the byte order mark of UTF-8, with which some programs begin a file. */
+async function* withoutMark(chunks: Chunks): Chunks {
+  let head: Uint8Array | undefined = new Uint8Array()
+  for await (const chunk of chunks) {
+    if (!head) {
+      yield chunk
+      continue
+    }
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
+    if (head.length < mark.length) continue
+    yield unmarked(head)
+    head = undefined
+  }
+  if (head) yield unmarked(head)
+}
+
+function unmarked(head: Uint8Array): Uint8Array {
+  return mark.equals(head.subarray(0, mark.length)) ? head.subarray(mark.length) : head
+}
+
+const notUtf8 = 'is not valid UTF-8'
+
 function parsed(line: number, bytes: Uint8Array): FileRecord | undefined {
-  if (!isUtf8(bytes)) return { line, bytes: bytes.length, fault: 'is not valid UTF-8' }
+  if (!isUtf8(bytes)) return { line, bytes: bytes.length, fault: notUtf8 }
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
   if (text.trim() === '') return undefined
   try {

@@ -19,6 +19,8 @@ export interface ImportReport {
   failed: number
   /** The last record up to which all is written, wrong ones aside; 0 before the first batch. */
   through: number
+  /** The line from which the file cannot be read on. */
+  unreadFrom: number | undefined
   readonly errors: (Issue & { readonly line: number })[]
   readonly differences: Difference[]
   readonly ignored: Set<string>
@@ -70,6 +72,7 @@ export async function runImport(inputs: AsyncIterable<Input>, parts: ImportParts
   const report: ImportReport = {
     ...{ records: 0, created: 0, changed: 0, unchanged: 0, failed: 0, through: 0 },
     ...{ errors: [], differences: [], ignored: new Set<string>(), stop: undefined },
+    unreadFrom: undefined,
   }
   const turn = createTurns()
   let batch: Write[] = []
@@ -89,6 +92,7 @@ export async function runImport(inputs: AsyncIterable<Input>, parts: ImportParts
       if (input.kind === 'invalid') {
         await running
         fail(report, input, parts.onError)
+        if (input.isLast) report.unreadFrom = input.line
       } else {
         noteIgnored(report, input.ignored)
         batch.push(input)
@@ -169,8 +173,11 @@ async function plan(
       planned.push({ input, effect: { kind: 'invalid', issues } })
       continue
     }
-    const taken = user === undefined && input.id !== undefined && isTaken(input, idOwner, newIds)
-    if (taken) {
+    // A record that names two users: whichever it is meant for, the other one would be changed or left out.
+    const isOfAnother = user
+      ? idOwner !== undefined && idOwner !== user.id
+      : input.id !== undefined && isTaken(input, idOwner, newIds)
+    if (isOfAnother) {
       const issues = [{ path: 'id', message: 'is the id of another user: leave it out' }]
       planned.push({ input, effect: { kind: 'invalid', issues } })
       continue

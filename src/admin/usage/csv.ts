@@ -1,4 +1,5 @@
 import type { UsageDimension } from '#core/usage-question.ts'
+import { mayBeFormula } from '#lib/spreadsheet-formula.ts'
 import type { UsageReportRow } from '#metering/usage-report.ts'
 
 /**
@@ -18,7 +19,7 @@ export function csvLine(row: UsageReportRow, groupBy: readonly UsageDimension[])
 
 export function csvCell(value: string | number): string {
   if (typeof value === 'number') return String(value)
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  const text = mayBeFormula(value) ? `'${value}` : value
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
