@@ -119,6 +119,11 @@ export type UsersWritten =
   | { readonly kind: 'stale'; readonly index: number }
   | { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] }
 
+/** The users as JSON in the form of the admin API, with commas between them; UTF-8. */
+export type UserTextsWritten =
+  | { readonly kind: 'written'; readonly text: Uint8Array; readonly count: number }
+  | Exclude<UsersWritten, { readonly kind: 'written' }>
+
 /** Makes a POST safe to retry: the same key with the same request gets the same answer. */
 export interface IdempotencyKey {
   /** The admin key's id and the header's value, joined. */
@@ -163,6 +168,15 @@ export interface UserStore {
   readonly insertUser: (edit: UserEdit, by: By, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
   /** Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. */
   readonly writeUsers: (writes: readonly UserWrite[], by: By) => Promise<UsersWritten>
+  /**
+   * The same, answered as text that is made where the rows are written.
+   * @param isMasked whether access tokens are masked
+   */
+  readonly writeUserTexts: (
+    writes: readonly UserWrite[],
+    by: By,
+    isMasked: boolean,
+  ) => Promise<UserTextsWritten>
   /**
    * Disables a user whose other columns may be damaged. The first `disabledAt` stays, and the reason changes only
    * where one is given. Undefined where the user does not exist.

@@ -8,7 +8,7 @@ export type Answer = Answered | Refused
 
 interface Answered {
   readonly kind: 'answered'
-  readonly content: string | ReadableStream<Uint8Array>
+  readonly content: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>
   readonly headers: Headers
 }
 

@@ -9,7 +9,6 @@ import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
-import { createTurns } from '#lib/turns.ts'
 import { unlessAnyDamaged } from './damaged.ts'
 import { problemOf } from './input.ts'
 import { ignoredField } from './schemas.ts'
@@ -41,16 +40,12 @@ export function writeUsers(wire: UserWire): Operation {
       const { writes, ignored } = parsed.value
       const refs = writes.map(({ ref }) => ref)
       return unlessAnyDamaged(c, parts, refs, async () => {
-        const result = await store.users.writeUsers(writes, byOf(c, parts))
+        const result = await store.users.writeUserTexts(writes, byOf(c, parts), sight.isMasked)
         if (result.kind !== 'written') return refused(problemOf(result, `users[${result.index}]`))
-        const users: string[] = []
-        const turn = createTurns()
-        for (const user of result.users) {
-          users.push(JSON.stringify(wire.toUser(user, sight)))
-          await turn()
-        }
-        const rest = JSON.stringify({ count: users.length, ...toIgnored(ignored) }).slice(1)
-        return written(`{"upserted_users":[${users.join(',')}],${rest}`)
+        const rest = JSON.stringify({ count: result.count, ...toIgnored(ignored) }).slice(1)
+        return written(
+          Buffer.concat([Buffer.from('{"upserted_users":['), result.text, Buffer.from(`],${rest}`)]),
+        )
       })
     },
   }

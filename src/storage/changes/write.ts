@@ -22,10 +22,10 @@ export function createChangeWriter(
   const chain = createChain(vault)
   return async (trx, changes) => {
     if (changes.length === 0) return
-    const { head, lastSeq } = await lockHead(trx)
+    const { head, lastSeq } = await lockHead(trx, many)
     const next = chain.append(head, lastSeq, changes)
     for (const chunk of chunksOf(next.rows)) await many.write(trx, newChanges, chunk.map(changeValues))
-    await saveHead(trx, next.head)
+    await saveHead(trx, many, next.head)
     await wake?.(trx)
   }
 }

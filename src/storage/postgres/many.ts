@@ -18,6 +18,8 @@ const texts: ReadonlySet<string> = new Set([
     'fields_after',
     'request_id',
     'hash',
+    'removed_hash',
+    'key_encrypted',
   ],
   ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
   ...['tags', 'tag', 'words'],

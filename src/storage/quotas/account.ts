@@ -9,6 +9,7 @@ import { createSortableId } from '#lib/sortable-id.ts'
  */
 export interface LoadedQuota extends QuotaState {
   readonly family: string
+  limit?: number
   /** The quota has a stored row. */
   isStored: boolean
   extra: number

@@ -1,15 +1,17 @@
 import type { Transaction } from 'kysely'
+import { maskOf } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { By } from '#core/change.ts'
 import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
+import type { UserText } from '#core/user-text.ts'
 import type { Vault } from '#core/vault.ts'
 import { copyOf, type UserState, userChange } from '#storage/changes/user-change.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { UsersWritten, UserWrite } from '#storage/store.ts'
+import type { UsersWritten, UserTextsWritten, UserWrite } from '#storage/store.ts'
 import type { Draft, DraftEditor } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts } from './draft-rows.ts'
 import { countUsedSince } from './recount.ts'
@@ -25,6 +27,7 @@ export interface UserWriting {
   /** The name of this process in the entries of adjustments. */
   readonly instance: string
   readonly saveChanges: SaveChanges
+  readonly toText: UserText
 }
 
 interface OneWrite {
@@ -37,16 +40,45 @@ interface OneWrite {
 
 type Refused = Exclude<UsersWritten, { readonly kind: 'written' }>
 
-/**
- * Creates or merges users in the order of the writes. Nothing is saved where one of them is refused: the caller rolls
- * back.
- */
+/** The users as they are stored now, which need not be read again. */
 export async function applyWrites(
   trx: Transaction<Schema>,
   writing: UserWriting,
   writes: readonly UserWrite[],
   by: By,
 ): Promise<UsersWritten> {
+  const applied = await applyToDrafts(trx, writing, writes, by)
+  if ('kind' in applied) return applied
+  return { kind: 'written', users: applied.map((draft) => toWritten(draft, writing.policy, by.now)) }
+}
+
+/** The same, with the users as text. */
+export async function applyWritesAsText(
+  trx: Transaction<Schema>,
+  writing: UserWriting,
+  writes: readonly UserWrite[],
+  by: By,
+  isMasked: boolean,
+): Promise<UserTextsWritten> {
+  const applied = await applyToDrafts(trx, writing, writes, by)
+  if ('kind' in applied) return applied
+  const texts = applied.map((draft) => {
+    const user = toWritten(draft, writing.policy, by.now)
+    return writing.toText(user, isMasked ? maskOf(user.accessToken) : user.accessToken)
+  })
+  return { kind: 'written', text: Buffer.from(texts.join(',')), count: texts.length }
+}
+
+/**
+ * Creates or merges users in the order of the writes. Nothing is saved where one of them is refused: the caller rolls
+ * back.
+ */
+async function applyToDrafts(
+  trx: Transaction<Schema>,
+  writing: UserWriting,
+  writes: readonly UserWrite[],
+  by: By,
+): Promise<readonly Draft[] | Refused> {
   const { now } = by
   const keys = writes.map(({ ref }) => draftKeyOf(ref, writing.vault))
   const drafts = await loadDrafts(
@@ -68,7 +100,7 @@ export async function applyWrites(
   await saveDrafts(trx, writing, [...touched], now)
   const changes = [...touched].flatMap((draft) => userChange(before.get(draft), draft, by) ?? [])
   await writing.saveChanges(trx, changes)
-  return { kind: 'written', users: order.map((draft) => toWritten(draft, writing.policy, now)) }
+  return order
 }
 
 interface Drafts {
@@ -109,7 +141,6 @@ function isStale(known: Draft | undefined, { expectedRevision }: UserWrite): boo
   return !known || (expectedRevision !== 'any' && known.revision !== expectedRevision)
 }
 
-/** The user as it is stored now, which need not be read again. */
 function toWritten({ id, accessToken, profile, quotas, revision }: Draft, policy: Policy, now: number): User {
   const stored = [...quotas.values()].filter(({ isStored, isChanged }) => isStored || isChanged)
   return { ...profile, id, accessToken, quotas: viewed(profile, stored, policy, now), revision }

@@ -49,9 +49,11 @@ export function createAccountEditor(policy: Policy): AccountEditor {
     viewOf,
 
     setLimit({ quotas }, family, limit) {
-      const { limit: before = null, ...quota } = quotaOf(quotas, family)
-      if (before === limit) return
-      quotas.set(family, { ...quota, isChanged: true, ...(limit !== null && { limit }) })
+      const quota = quotaOf(quotas, family)
+      if ((quota.limit ?? null) === limit) return
+      quota.isChanged = true
+      if (limit !== null) quota.limit = limit
+      else delete quota.limit
     },
 
     setUsed(draft, family, used, by) {

@@ -67,7 +67,7 @@ export async function loadDrafts(
 }
 
 /** One statement takes its locks in order; for more users than this the ids have to be known first. */
-const lockedAtOnce = 1_000
+const lockedAtOnce = 10_000
 
 /** The look-up keys of references by access token under the other master key, while one is being replaced. */
 function otherHmacs({ vault: { otherLookupOf } }: DraftLoading, refs: readonly UserRef[]): readonly string[] {

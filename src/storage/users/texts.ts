@@ -3,8 +3,7 @@ import { maskOf } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { UserTextRequest, UserTexts } from '#core/user-list.ts'
 import { createUserText } from '#core/user-text.ts'
-import type { Vault } from '#core/vault.ts'
-import { createOpenedMemo } from '#lib/opened-memo.ts'
+import { rememberOpened, type Vault } from '#core/vault.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -38,8 +37,7 @@ export function createUserTexts(
   policy: Policy,
 ): UserTextLister {
   const toText = createUserText(policy)
-  const opened = createOpenedMemo(openedMax)
-  const opening: Vault = { ...vault, unseal: (sealed, owner) => opened.of(sealed, owner, vault.unseal) }
+  const opening = rememberOpened(vault, openedMax)
   const kept = new Map<string, KeptPage>()
 
   async function read({ limit, after, now, isMasked }: UserTextRequest): Promise<UserTexts> {

@@ -1,10 +1,12 @@
 import type { Kysely, Transaction } from 'kysely'
+import { createUserText } from '#core/user-text.ts'
+import { rememberOpened } from '#core/vault.ts'
 import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserStore } from '#storage/store.ts'
 import { addToQuota } from './add-to-quota.ts'
-import { applyWrites, type UserWriting } from './apply-writes.ts'
+import { applyWrites, applyWritesAsText, type UserWriting } from './apply-writes.ts'
 import { type DisableRow, disableRow } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
 import { insertUser } from './insert.ts'
@@ -17,18 +19,26 @@ interface MoreWrites {
   readonly disableRow: DisableRow
 }
 
+/** Access tokens that stay opened, since who writes users in bulk writes them again. */
+const openedMax = 20_000
+
 /** Writes users: each operation is one transaction, with the rows of its changes; done completely or not at all. */
 export function createUserWriter(
-  parts: Omit<UserWriting, 'editor' | 'kept'> & { readonly db: Kysely<Schema> },
+  parts: Omit<UserWriting, 'editor' | 'kept' | 'toText'> & { readonly db: Kysely<Schema> },
 ) {
   const { db } = parts
   const writing: UserWriting = {
     ...parts,
+    vault: rememberOpened(parts.vault, openedMax),
     kept: createKeptLookups(parts.vault),
     editor: createDraftEditor(parts.policy),
+    toText: createUserText(parts.policy),
   }
   return {
     addressWrites: {
+      writeUserTexts: (writes, by, isMasked) =>
+        inTransaction(db, 'written', (trx) => applyWritesAsText(trx, writing, writes, by, isMasked)),
+
       writeUsers: (writes, by) =>
         inTransaction(db, 'written', (trx) => applyWrites(trx, writing, writes, by)),
     },
