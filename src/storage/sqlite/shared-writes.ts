@@ -35,7 +35,8 @@ function countTogether(writes: readonly WriteCall[]): number {
 /**
  * Writes that come while the lane is busy are handed to the writer together. They share a turn of the lane, a
  * transaction and a sync; each has a savepoint, so that one that is refused or fails leaves the others alone. Every one
- * is answered after the commit. A write that comes alone goes at once.
+ * is answered after the commit. A write that comes alone waits
+ * for none.
  *
  * @param forgetAddresses called within the turn of a write that may remove some
  */
@@ -51,7 +52,9 @@ export function createSharedWrites(
     if (isPlanned || waiting.length === 0) return
     isPlanned = true
     // The callers have promises of their own; a failure of the lane itself comes after they are answered.
-    lane.run(turn).catch(() => undefined)
+    const go = () => lane.run(turn).catch(() => undefined)
+    // After the requests that came at the same moment: each of their writes would take a turn of its own.
+    setImmediate(() => void go())
   }
 
   async function turn(): Promise<void> {
