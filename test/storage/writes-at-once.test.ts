@@ -78,7 +78,7 @@ describe('writes that share a turn', () => {
       assert.equal(forgotten, 1)
       turns = 0
       const many = Array.from({ length: 100 }, () => ({ ref: { accessToken: 'one' }, edit: {} }))
-      const writeMany = () => write({ name: 'users.writeUsers', args: [many, now], isOfAddresses: true })
+      const writeMany = () => write({ name: 'users.writeUsers', args: [many, by(now)], isOfAddresses: true })
       await Promise.all([insert('before'), writeMany(), insert('between'), writeMany()])
       // A write of many users holds a turn for itself, so that admissions come in between.
       assert.equal(turns, 4)
