@@ -103,7 +103,7 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
     path,
     tags: [tag ?? 'Users'],
     security: [{ adminKey: roles }, ...(credential === 'key' ? [] : [{ session: roles }])],
-    responses: { 200: success, ...toResponses(refusals) },
+    responses: { 200: success, ...toResponses(refusals), 431: headersTooLarge },
   }
 }
 
@@ -119,6 +119,12 @@ function toResponses(own: readonly ErrorCode[]): RouteConfig['responses'] {
     return [status, { description, content, ...(hasRetryAfter(status) && { headers: retryAfter }) }] as const
   })
   return Object.fromEntries(entries)
+}
+
+/** Answered before a path is known. */
+const headersTooLarge = {
+  description: '`bad_request`: The target and the headers are larger than 16 KiB together.',
+  content: { 'application/json': { schema: errorSchema } },
 }
 
 const retryAfter = z.object({ 'Retry-After': z.string().openapi({ description: 'Whole seconds.' }) })

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { lengthField, lineField, networksField, timeField, timeInput } from '#admin/wire/fields.ts'
+import { namePattern } from '#admin/wire/patterns.ts'
 import { meaningOfScope, scopes } from '#core/scopes.ts'
 
 /** The wire format of admin keys. */
@@ -39,7 +40,9 @@ const answer = z
 // Strict: a key made with a misspelt "scopes" or "expiresAt" would allow more, or live longer, than was meant.
 const input = z
   .strictObject({
-    name: lineField(80).refine((text) => text.trim() !== '', 'must not be empty'),
+    name: lineField(80)
+      .refine((text) => text.trim() !== '', 'must not be empty')
+      .openapi({ minLength: 1, pattern: namePattern }),
     scopes: z
       .array(scope)
       .min(1, 'must name one at least')

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from '@hono/zod-openapi'
+import { visiblePattern } from '#admin/wire/patterns.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, refused } from '#core/reading.ts'
 import { read } from '#lib/reading.ts'
@@ -29,6 +30,7 @@ export const idempotencyConflict = 'This Idempotency-Key was used for another re
 
 export const idempotencyHeader = z.object({
   'Idempotency-Key': z.string().min(1).max(255).optional().openapi({
+    pattern: visiblePattern,
     description: 'The same key with the same body gets the same answer; with another body it is 409.',
   }),
 })

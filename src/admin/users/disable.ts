@@ -7,6 +7,7 @@ import { ifMatchHeader } from '#admin/request/etag.ts'
 import { readQuery } from '#admin/request/query.ts'
 import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { textField } from '#admin/wire/fields.ts'
+import { textPattern } from '#admin/wire/patterns.ts'
 import { createProblem } from '#core/errors.ts'
 import { issuesUnder } from '#core/issues.ts'
 import { type Parsed, parseBy } from '#core/parsed.ts'
@@ -33,7 +34,7 @@ export function disableUser(wire: UserWire): Operation {
     request: {
       params: userPath,
       headers: ifMatchHeader,
-      query: z.object({ disabledReason: z.string().max(1000).optional() }),
+      query: z.object({ disabledReason: z.string().max(1000).optional().openapi({ pattern: textPattern }) }),
     },
     answer: {
       ...describeUser(wire, 'The disabled user'),

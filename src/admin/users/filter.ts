@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { lineField, tagField, timeParameter } from '#admin/wire/fields.ts'
+import { tagsPattern } from '#admin/wire/patterns.ts'
 import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import type { Parsed } from '#core/parsed.ts'
 import { userTypes } from '#core/user.ts'
@@ -30,6 +31,7 @@ export const filterParameters = {
     .optional()
     .openapi({
       type: 'string',
+      pattern: tagsPattern(tagsAskedMax),
       description: `A tag, or up to ${tagsAskedMax} with commas between: users who carry all of them.`,
     }),
   usedFrom: timeParameter('Used last at this instant or later.'),

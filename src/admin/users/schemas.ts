@@ -10,6 +10,7 @@ import {
   timeField,
   timeInput,
 } from '#admin/wire/fields.ts'
+import { accessTokenForm } from '#admin/wire/patterns.ts'
 import { userTypes } from '#core/user.ts'
 import { limitAnswers, limitInputs } from './limit-fields.ts'
 
@@ -48,7 +49,7 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
 
 /** The path parameter that names a user. */
 export const userPath = z.object({
-  token: z.string().openapi({ description: 'The user’s token, percent-encoded, or id.' }),
+  token: z.string().openapi({ ...accessTokenForm, description: 'The user’s token, percent-encoded, or id.' }),
 })
 
 /** The list of ignored members in the answer to a body. */
@@ -81,6 +82,7 @@ function editableFields(familyNames: readonly string[]) {
       .string()
       .optional()
       .openapi({
+        ...accessTokenForm,
         description:
           'In a bulk: names the user. With a path it must be the token of the user in the path; it cannot ' +
           'change a token.',

@@ -4,6 +4,7 @@ import { isNetwork, parseNetwork } from '#core/network.ts'
 import { mayBeTag, tagLengthMax, tagsMax } from '#core/tags.ts'
 import { sumMax, unitsMax } from '#core/units.ts'
 import { holdsControl } from '#lib/control-characters.ts'
+import { askedTimePattern, linePattern, tagPattern, textPattern } from './patterns.ts'
 
 /**
  * The kinds of values that the admin API takes. Every text is bounded and well-formed Unicode without U+0000,
@@ -16,7 +17,7 @@ export function lineField(max: number) {
     .string()
     .refine((text) => isWithin(text, max), { error: `must be at most ${max} characters long`, abort: true })
     .refine((text) => text.isWellFormed() && !holdsControl(text), 'must not hold control characters')
-    .openapi({ maxLength: max })
+    .openapi({ maxLength: max, pattern: linePattern })
 }
 
 /** A text that may have line breaks. */
@@ -25,7 +26,7 @@ export function textField(max: number) {
     .string()
     .refine((text) => isWithin(text, max), { error: `must be at most ${max} characters long`, abort: true })
     .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be well-formed text without U+0000')
-    .openapi({ maxLength: max })
+    .openapi({ maxLength: max, pattern: textPattern })
 }
 
 /** A whole number within bounds; any fault gives the same message. */
@@ -45,6 +46,7 @@ export function timeParameter(what: string) {
     .string()
     .optional()
     .openapi({
+      pattern: askedTimePattern,
       description: `${what} Epoch milliseconds, a date (its first instant in the configured time zone), or a time such as 2026-11-22T13:00:00Z.`,
     })
 }
@@ -105,7 +107,7 @@ export function statusField() {
 export function daysField() {
   return wholeField(-1, daysMax)
     .refine((days) => days !== 0, 'must be at least 1, or -1 for ever')
-    .openapi({ description: 'At least 1; -1 for ever; absent: the configured default.' })
+    .openapi({ description: 'At least 1; -1 for ever; absent: the configured default.', not: { const: 0 } })
 }
 
 /** A century: no address was seen longer ago. */
@@ -123,7 +125,10 @@ export function networksField() {
 }
 
 export function modelsField() {
-  return z.array(lineField(256).refine((text) => text !== '', 'must not be empty')).max(listMax)
+  const model = lineField(256)
+    .refine((text) => text !== '', 'must not be empty')
+    .openapi({ minLength: 1 })
+  return z.array(model).max(listMax)
 }
 
 /** The tags of a user, each once. */
@@ -132,10 +137,9 @@ export function tagsField() {
 }
 
 export function tagField() {
-  return lineField(tagLengthMax).refine(
-    mayBeTag,
-    'must not be empty, hold a comma, or begin or end with white space',
-  )
+  return lineField(tagLengthMax)
+    .refine(mayBeTag, 'must not be empty, hold a comma, or begin or end with white space')
+    .openapi({ pattern: tagPattern })
 }
 
 const metaBytesMax = 16_384
