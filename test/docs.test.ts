@@ -12,6 +12,7 @@ import { importTable } from './support/import-table.ts'
 /** The documents agree with the code, with each other, and with what they link to. */
 const documents = [
   'README.md',
+  'SECURITY.md',
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'bench/README.md',
@@ -79,6 +80,23 @@ function lostSteps(text: string): string[] {
   return stepsIn(text).flatMap(({ names, file }) => {
     const source = existsSync(join(root, file)) ? textOf(file) : ''
     return names.filter((name) => !source.includes(name)).map((name) => `${name} is not in ${file}`)
+  })
+}
+
+/** Rows of the tables of security, by the first word of the first cell. */
+function securityRows(text: string): ReadonlyMap<string, string> {
+  const rows = text.matchAll(/^\| ((?:API|V)\d+) [^|]* \|.* \| ([^|]*) \|$/gm)
+  return new Map([...rows].map(([, id = '', heldBy = '']) => [id, heldBy]))
+}
+
+/** What is wrong with what a row says it is held by; a row that begins with "Not" states a reason. */
+function lostTests(heldBy: string): string[] {
+  const named = [...heldBy.matchAll(/`([\w./-]+\.test\.ts)`: "([^"]+)"/g)]
+  if (named.length === 0) return /^Not: \w+/.test(heldBy) ? [] : [`neither a test nor a reason: ${heldBy}`]
+  return named.flatMap(([, file = '', name = '']) => {
+    const source = existsSync(join(root, file)) ? textOf(file) : ''
+    const titles = [...source.matchAll(/\b(?:it|describe)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)]
+    return titles.some(([, , title = '']) => title.includes(name)) ? [] : [`${file} has no test "${name}"`]
   })
 }
 
@@ -172,6 +190,16 @@ describe('documents', () => {
     )
     const held = Object.entries(importTable).filter(([, { folders }]) => !folders.includes('*'))
     assert.deepEqual(written, Object.fromEntries(held.map(([folder, { folders }]) => [folder, folders])))
+  })
+
+  it('name the test that holds each row of the tables of security, or say why there is none', () => {
+    const rows = securityRows(textOf('docs/operations/security.md'))
+    const numbered = (name: string, count: number) =>
+      Array.from({ length: count }, (_, at) => `${name}${at + 1}`)
+    assert.deepEqual([...rows.keys()], [...numbered('API', 10), ...numbered('V', 17)])
+    assert.deepEqual([...rows.values()].flatMap(lostTests), [])
+    assert.equal(lostTests('`test/docs.test.ts`: "a test that is not there"').length, 1)
+    assert.equal(lostTests('').length, 1)
   })
 
   it('decisions are numbered without a gap and listed', () => {

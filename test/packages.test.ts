@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { root } from '../scripts/docs.ts'
+
+/** What can be held of packages without asking anything of a network. */
+interface Locked {
+  readonly version?: string
+  readonly integrity?: string
+  readonly resolved?: string
+  readonly link?: boolean
+}
+
+const read = (file: string): unknown => JSON.parse(readFileSync(join(root, file), 'utf8'))
+const { packages } = read('package-lock.json') as { readonly packages: Readonly<Record<string, Locked>> }
+
+/** What is wrong with an entry of the lock file. */
+function faultsOf(place: string, { version, integrity, resolved, link }: Locked): string[] {
+  return [
+    ...(integrity?.startsWith('sha512-') ? [] : [`${place} has no hash`]),
+    ...(/^\d+\.\d+\.\d+/.test(version ?? '') && !link ? [] : [`${place} has no version`]),
+    ...(resolved === undefined || resolved.startsWith('https://registry.npmjs.org/')
+      ? []
+      : [`${place} comes from elsewhere than the registry`]),
+  ]
+}
+
+describe('the packages of the lock file', () => {
+  it('have a version and a hash, and come from the registry', () => {
+    const own = Object.entries(packages).filter(([place]) => place !== '')
+    assert.ok(own.length > 100)
+    assert.deepEqual(
+      own.flatMap(([place, entry]) => faultsOf(place, entry)),
+      [],
+    )
+  })
+
+  it('would be refused without one of these', () => {
+    const good = { version: '1.2.3', integrity: 'sha512-x' }
+    assert.deepEqual(faultsOf('node_modules/a', good), [])
+    for (const [fault, entry] of [
+      ['no hash', { version: '1.2.3' }],
+      ['no version', { ...good, version: 'main' }],
+      ['elsewhere', { ...good, resolved: 'git+ssh://git@example.org/a.git' }],
+    ] as const)
+      assert.match(faultsOf('node_modules/a', entry).join(), new RegExp(fault))
+  })
+})
