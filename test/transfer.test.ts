@@ -360,6 +360,18 @@ for (const kind of databases) {
         }
       }))
 
+    it('refuse all but one of those at once that give an id to new users', () =>
+      withServer(async (server) => {
+        const id = 'usr_01kdvdna003cn7w85sfpyp0x'
+        const lines = Array.from({ length: 6 }, (_, index) => JSON.stringify({ token: `new-${index}`, id }))
+        const answers = await Promise.all(lines.map((line) => importedTo(server, line)))
+        assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400, 400, 400, 400, 400])
+        for (const { status, body } of answers)
+          if (status === 400) assert.equal(body.issues[0].path, 'line 1: id')
+        const other = await importedTo(server, `{"token":"a"}\n${lines.join('\n')}`, '?onError=skip')
+        assert.deepEqual([other.body.created, other.body.failed], [1, 5], JSON.stringify(other.body))
+      }))
+
     it('take the users of oai-reverse-proxy, of any version', () =>
       withServer(async (server) => {
         const users = [

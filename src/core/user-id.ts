@@ -10,3 +10,6 @@ export function createUserId(now: number): string {
 export function isUserId(text: string): boolean {
   return userIdPattern.test(text)
 }
+
+/** What is wrong with the id of a new user that another user has. */
+export const takenIdIssue = { path: 'id', message: 'is the id of another user: leave it out' }

@@ -4,6 +4,7 @@ import type { UserWire } from '#admin/users/wire.ts'
 import { namedMax } from '#admin/wire/unknown-members.ts'
 import type { Issue } from '#core/errors.ts'
 import { issuesMax } from '#core/issues.ts'
+import { takenIdIssue } from '#core/user-id.ts'
 import { createTurns } from '#lib/turns.ts'
 import type { UserStore, UserWrite } from '#storage/store.ts'
 import { type Effect, effectOf } from './compare.ts'
@@ -178,8 +179,7 @@ async function plan(
       ? idOwner !== undefined && idOwner !== user.id
       : input.id !== undefined && isTaken(input, idOwner, newIds)
     if (isOfAnother) {
-      const issues = [{ path: 'id', message: 'is the id of another user: leave it out' }]
-      planned.push({ input, effect: { kind: 'invalid', issues } })
+      planned.push({ input, effect: { kind: 'invalid', issues: [takenIdIssue] } })
       continue
     }
     if (user === undefined && input.id !== undefined) newIds.set(input.id, input.accessToken)
