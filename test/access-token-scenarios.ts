@@ -1,6 +1,6 @@
 import type { Scenario, Step } from './contract-scenarios.ts'
-import { anything } from './support/admin-matching.ts'
-import { type SentRequest, verifierSecret } from './support/admin-server.ts'
+import { absent, anything } from './support/admin-matching.ts'
+import { type SentRequest, startAt, verifierSecret } from './support/admin-server.ts'
 
 /** What is done about single access tokens; played with the contract's scenarios, by the same rules. */
 const issue = (path: string, message: unknown = anything) => ({
@@ -79,4 +79,110 @@ const lookingUp: readonly Scenario[] = [
   },
 ]
 
-export const accessTokenScenarios: readonly Scenario[] = [...lookingUp]
+const put = (name: string): Step => ({
+  send: { method: 'PUT', path: `/admin/users/${name}`, body: { nickname: name } },
+  status: 200,
+})
+const rotate = (name: string, body: unknown, status: number, answer?: unknown, key?: string): Step => ({
+  send: {
+    method: 'POST',
+    path: `/admin/users/${name}/rotate`,
+    ...(body !== undefined && { body }),
+    ...(key !== undefined && { headers: { 'idempotency-key': key } }),
+  },
+  status,
+  answer,
+})
+const dayMs = 86_400_000
+const previousUntil = startAt + 7 * dayMs
+
+const rotating: readonly Scenario[] = [
+  {
+    name: 'another access token, and the one before for a while',
+    steps: [
+      put('rotated'),
+      {
+        ...rotate(
+          'rotated',
+          { previousUntil },
+          200,
+          { token: /^sk-tg-/, id: /^usr_/, previousUntil },
+          'once',
+        ),
+        headers: { etag: '"2"' },
+      },
+      {
+        ...rotate('rotated', { previousUntil }, 200, { token: /^sk-tg-/, previousUntil }, 'once'),
+        headers: { 'idempotency-replayed': 'true' },
+      },
+      rotate('rotated', {}, 409, { code: 'conflict' }, 'once'),
+      lookUp({ token: 'rotated' }, 200, { nickname: 'rotated', token: /^sk-tg-/ }),
+      { send: { method: 'GET', path: '/admin/users/rotated' }, status: 200, answer: { nickname: 'rotated' } },
+      // By the old token the same user is meant; a second one would hold that token as well.
+      { ...put('rotated'), answer: { token: /^sk-tg-/, nickname: 'rotated' } },
+      rotate('rotated', { previousUntil: null }, 200, { token: /^sk-tg-/, previousUntil: absent }),
+      lookUp({ token: 'rotated' }, 404),
+      rotate('rotated', undefined, 404),
+    ],
+  },
+  {
+    name: 'a rotation is said plainly',
+    steps: [
+      put('to-rotate'),
+      rotate('to-rotate', { previousUntil: startAt }, 400, issue('previousUntil', /at most 7 days ahead/)),
+      rotate('to-rotate', { previousUntil: previousUntil + 1 }, 400, issue('previousUntil')),
+      rotate('to-rotate', { previousUntil: 'soon' }, 400, issue('previousUntil')),
+      rotate('to-rotate', { graceMs: 5 }, 400, issue('graceMs', 'is not a known field')),
+      rotate('to-rotate', {}, 400, issue('Idempotency-Key'), 'two words'),
+      rotate('nothing-there', {}, 404),
+      {
+        send: { method: 'POST', path: '/admin/users/to-rotate/rotate?grace=1', body: {} },
+        status: 400,
+        answer: issue('grace'),
+      },
+      {
+        send: { method: 'POST', path: '/admin/users/to-rotate/rotate', rawBody: '{' },
+        status: 400,
+        answer: { code: 'bad_json' },
+      },
+      {
+        send: {
+          method: 'POST',
+          path: '/admin/users/to-rotate/rotate',
+          body: {},
+          headers: { 'content-type': 'text/plain' },
+        },
+        status: 415,
+      },
+      rotate('to-rotate', { x: 'x'.repeat(70_000) }, 413),
+      {
+        send: {
+          method: 'POST',
+          path: '/admin/users/to-rotate/rotate',
+          headers: { authorization: undefined },
+        },
+        status: 401,
+      },
+      {
+        send: {
+          method: 'POST',
+          path: '/admin/users/to-rotate/rotate',
+          headers: { authorization: `Bearer ${verifierSecret}` },
+        },
+        status: 403,
+      },
+      {
+        send: { method: 'GET', path: '/admin/users/to-rotate/rotate' },
+        status: 405,
+        headers: { allow: 'POST' },
+      },
+      {
+        send: { method: 'GET', path: '/admin/users/to-rotate' },
+        status: 200,
+        answer: { token: 'to-rotate' },
+      },
+    ],
+  },
+]
+
+export const accessTokenScenarios: readonly Scenario[] = [...lookingUp, ...rotating]

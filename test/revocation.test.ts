@@ -124,6 +124,38 @@ for (const protocol of streamProtocols) {
       await kept.cutWithin(performance.now())
     })
 
+    it('a rotation cuts what the replaced access token runs, at once or at its end, and nothing else', async () => {
+      const rotate = async ({ path }: User, body: object = {}): Promise<User> => {
+        const { token: accessToken } = await admin('POST', `${path}/rotate`, body)
+        return { path, accessToken: String(accessToken) }
+      }
+      const [first, other] = [await newUser(), openStream(protocol, await newUser())]
+      const old = openStream(protocol, first)
+      await Promise.all([old, other].map((stream) => stream.runs()))
+      const previousUntil = Date.now() + 1500
+      const since = performance.now() + 1500
+      const second = await rotate(first, { previousUntil })
+      const [again, present] = [openStream(protocol, first), openStream(protocol, second)]
+      await Promise.all([again, present].map((stream) => stream.runs()))
+      assert.equal(old.hasEnded(), false, 'both work in the grace')
+      for (const stream of [old, again]) assert.match(await stream.cutWithin(since), /was replaced/)
+      assert.ok(since - performance.now() < 0, 'not before its end')
+      assert.deepEqual([await statusNow(protocol, first), await statusNow(protocol, second)], [401, 200])
+      assert.equal(present.hasEnded(), false)
+      const now = performance.now()
+      const third = await rotate(second)
+      assert.deepEqual([await statusNow(protocol, second), await statusNow(protocol, third)], [401, 200])
+      assert.match(await present.cutWithin(now), /was replaced/)
+      assert.equal(other.hasEnded(), false, 'no stream of another user ends')
+      const last = openStream(protocol, third)
+      await last.runs()
+      await rotate(third, { previousUntil: Date.now() + 60_000 })
+      const atOnce = performance.now()
+      await rotate(third, { previousUntil: Date.now() + 60_000 })
+      assert.match(await last.cutWithin(atOnce), /was replaced/, 'a second old token ends at once')
+      other.close()
+    })
+
     it('an address too many disables and cuts, where that was chosen', async () => {
       const user = await newUser({ maxIps: 1, ipLimitAction: 'disable' })
       const stream = openStream(protocol, user)

@@ -96,7 +96,7 @@ describe('secrets', () => {
       const statuses = new Map<string, Set<number>>()
       /** What the program makes itself joins them: an access token, and keys that the API was asked for. */
       const known: Record<string, string> = { ...secrets }
-      const tokenNames = [...accessTokenNames, 'generatedToken']
+      const tokenNames = [...accessTokenNames, 'generatedToken', 'rotatedToken']
       const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey', 'maskedKey', 'turnedKey']
       const sessionNames = ['session', 'endedSession']
       const operatorsOwn = [...operatorNames, ...keyNames, ...sessionNames]
@@ -368,7 +368,17 @@ describe('secrets', () => {
           `Bearer ${secrets.plainToken}`,
         ])
           await ask('GET', '/admin/users', undefined, { authorization, ...fromElsewhere() })
-        for (const token of [...everything, known.generatedToken]) {
+        const rotated = JSON.parse(
+          (await ask('POST', `/admin/users/${made.id}/rotate`, { previousUntil: Date.now() + 3_600_000 }))
+            .text,
+        )
+        known.rotatedToken = rotated.token
+        await ask(
+          'POST',
+          `/admin/users/${known.rotatedToken}/rotate`,
+          `{"previousUntil":"${known.rotatedToken}`,
+        )
+        for (const token of [...everything, known.generatedToken, known.rotatedToken]) {
           await ask('POST', '/admin/tokens/lookup', { token })
           await ask('POST', '/admin/tokens/lookup', { token, [secrets.plainToken]: token })
           await ask('POST', `/admin/tokens/lookup?token=${encodeURIComponent(String(token))}`, { token })

@@ -1,5 +1,7 @@
 import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
+import { rotateAccessToken } from '#admin/access-tokens/rotate.ts'
 import { readCaller } from '#admin/caller/read.ts'
+
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
@@ -61,6 +63,7 @@ export function createAdminRoutes({
     { operationId: 'resetQuota', method: 'post', path: `${user}/quota/reset`, ...resetQuota(quotas) },
     { operationId: 'addToQuota', method: 'post', path: `${user}/quota/add`, ...addToQuota(quotas) },
     { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },
+    { operationId: 'rotateToken', method: 'post', path: `${user}/rotate`, ...rotateAccessToken },
     { operationId: 'lookUpToken', method: 'post', path: '/admin/tokens/lookup', ...lookUpAccessToken(users) },
     { operationId: 'getUsage', method: 'get', path: '/admin/usage', ...readUsage },
     { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },

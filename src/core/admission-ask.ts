@@ -28,6 +28,8 @@ export interface AdmittedUser {
   readonly expiresAt: number | undefined
   /** When this user will be blocked without a further change: the expiry, or a `disabledAt` in the future. */
   readonly blockedFrom: number | undefined
+  /** When the access token that was presented ends, where it is the one before a rotation. */
+  readonly tokenUntil?: number
 }
 
 export type AdmissionOutcome = Decision & { readonly user: AdmittedUser | undefined }

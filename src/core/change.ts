@@ -34,6 +34,7 @@ export const changeKinds = [
   'user.disabled',
   'user.enabled',
   'user.removed',
+  'user.token_rotated',
   'usage.reset',
   'quota.added',
   'admin_key.created',

@@ -16,8 +16,11 @@ export interface AdmittedRequest {
   readonly upstreamProvider: Provider
   readonly upstreamEndpoint: UpstreamEndpoint
   readonly userId: string
+  readonly accessToken: string
   /** The coming block of its user, if its time is known already. */
   readonly block: Block | undefined
+  /** The end of its access token, where that was rotated. */
+  readonly tokenEnd: Block | undefined
   readonly body: Buffer
   /** Empty if the body is a form. */
   readonly members: JsonMembers

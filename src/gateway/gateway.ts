@@ -87,6 +87,10 @@ export interface Gateway {
   readonly cutUser: (userId: string, problem: Problem) => number
   /** Sets or clears the coming block of a user; running relays are cut when it comes. */
   readonly blockUser: (userId: string, block: Block | undefined) => void
+  /** The access tokens of these users' running relays. */
+  readonly tokensOf: (userIds: ReadonlySet<string>) => ReadonlySet<string>
+  /** Sets or clears the end of an access token; the relays that it opened are cut when it comes. */
+  readonly endToken: (accessToken: string, until: number | undefined) => void
   /**
    * Refuses new requests, waits for running relays, and cuts the rest after the grace period. Resolves when all are
    * settled.
@@ -157,9 +161,12 @@ export function createGateway(given: GatewayOptions): Gateway {
     clearInterval(blockWatch)
   }
 
-  const { cutUser, blockUser, count: openRelays, users: runningUsers } = relays
+  const { cutUser, blockUser, tokensOf, endToken, count: openRelays, users: runningUsers } = relays
   const isMeant = (url: string) => misaddressed(pathOf(url), providers) !== undefined
-  return { isMeant, handle, notes: unserved.notes, openRelays, runningUsers, cutUser, blockUser, drain }
+  return {
+    ...{ isMeant, handle, notes: unserved.notes, openRelays, runningUsers },
+    ...{ cutUser, blockUser, tokensOf, endToken, drain },
+  }
 }
 
 function openParts(options: Parts['options'], relays: Relays, unserved: Unserved): Parts {

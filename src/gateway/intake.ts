@@ -18,7 +18,7 @@ import type { Endpoint, LimitsView } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
 import type { NamedModels } from './named-models.ts'
 import { type ParsedRequest, type ParsingContext, parseRequest } from './parsed-request.ts'
-import type { Block } from './relays.ts'
+import { type Block, endOfToken } from './relays.ts'
 import { askOf } from './request-ask.ts'
 import type { Visit } from './visit.ts'
 
@@ -102,7 +102,7 @@ async function admitFrom(
   if (outcome.kind === 'refused') return outcome
   const decided = concludeAdmission(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
-  const { decision, userId, block } = decided
+  const { decision, userId, block, tokenEnd } = decided
   const { durable } = outcome.value
   const { members, request, input, inputUnits, form } = parsed
   const job = {
@@ -111,7 +111,9 @@ async function admitFrom(
     upstreamProvider: visit.provider,
     upstreamEndpoint: parsed.endpoint,
     userId,
+    accessToken,
     block,
+    tokenEnd,
     body: parsed.body,
     members,
     request,
@@ -232,6 +234,7 @@ type Conclusion =
       readonly decision: AdmittedRequest['decision']
       readonly userId: string
       readonly block: Block | undefined
+      readonly tokenEnd: Block | undefined
     }
 
 function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContext): Conclusion {
@@ -244,6 +247,7 @@ function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: 
       decision: outcome,
       userId: outcome.user?.id ?? '',
       block: outcome.user && blockAhead(outcome.user),
+      tokenEnd: endOfToken(outcome.user?.tokenUntil),
     }
   const { code, message, retryAt, limit, quota, rate } = outcome
   // If the quota's reset would not help, its time is left out: clients would wait for it.

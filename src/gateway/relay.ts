@@ -28,7 +28,9 @@ const noCourse = {
  */
 export class Relay implements AnswerOwner {
   readonly userId: string
+  readonly accessToken: string
   block: Block | undefined
+  tokenEnd: Block | undefined
   readonly context: RelayContext
   readonly job: AdmittedRequest
   readonly delivery: Delivery
@@ -46,7 +48,9 @@ export class Relay implements AnswerOwner {
 
   constructor(job: AdmittedRequest, context: RelayContext) {
     this.userId = job.userId
+    this.accessToken = job.accessToken
     this.block = job.block
+    this.tokenEnd = job.tokenEnd
     this.job = job
     this.context = context
     const { visit, upstreamProvider, upstreamEndpoint, request } = job

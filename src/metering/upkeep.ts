@@ -157,6 +157,7 @@ function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: Upk
     ['gatherUsage', () => store.gatherUsage(gatherBefore, batchRows)],
     ['purgeMinutes', () => store.purgeMinutes(now - totalMinutesMs, batchRows)],
     ['purgeAddresses', () => store.purgeAddresses(now, batchRows)],
+    ['purgeTokens', () => store.purgeTokens(now, batchRows)],
     ['purgeCorrections', () => store.purgeCorrections(now - correctionsMs, batchRows)],
   ]
   if (retentionDays > 0) {

@@ -23,6 +23,7 @@ async function openWatch() {
           if (failing-- > 0) throw new Error('away')
           return ids.map((id) => ({ id, ...(disabled.has(id) && { disabledAt: 1 }) }))
         },
+        findTokenStates: async () => [],
       },
       changes: {
         lastChange: async () => last(),
@@ -44,6 +45,8 @@ async function openWatch() {
       runningUsers: () => running,
       cutUser: (id) => cut.push(id),
       blockUser: () => {},
+      tokensOf: () => new Set<string>(),
+      endToken: () => {},
     },
     () => 1000,
     (error) => failures.push(error),

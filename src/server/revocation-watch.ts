@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
 import type { Gateway } from '#gateway/gateway.ts'
-import type { Store } from '#storage/store.ts'
+import type { Store, TokenState } from '#storage/store.ts'
 import { cutIfBlocked } from './revocation.ts'
 
 /**
@@ -27,11 +27,11 @@ const changesAtOnce = 500
 
 export async function watchRevocations(
   store: {
-    readonly users: Pick<Store['users'], 'findBlocks'>
+    readonly users: Pick<Store['users'], 'findBlocks' | 'findTokenStates'>
     readonly changes: Pick<Store['changes'], 'readChanges' | 'lastChange'>
     readonly watchChanges: Store['watchChanges']
   },
-  gateway: Pick<Gateway, 'cutUser' | 'blockUser' | 'runningUsers'>,
+  gateway: Pick<Gateway, 'cutUser' | 'blockUser' | 'runningUsers' | 'tokensOf' | 'endToken'>,
   clock: Clock,
   onFailure: (error: unknown) => void,
 ): Promise<RevocationWatch> {
@@ -71,6 +71,7 @@ export async function watchRevocations(
       for (const id of ids) waiting.delete(id)
       try {
         for (const block of await store.users.findBlocks(ids)) cutIfBlocked(block, gateway, clock())
+        await endTokens(ids)
       } catch (error) {
         // The change must not be missed: the users are looked up again until that succeeds.
         onFailure(error)
@@ -79,6 +80,15 @@ export async function watchRevocations(
       }
     }
     isLooking = false
+  }
+
+  /** Relays that were opened with an access token that was rotated since end with that token. */
+  async function endTokens(ids: readonly string[]): Promise<void> {
+    const accessTokens = [...gateway.tokensOf(new Set(ids))]
+    if (accessTokens.length === 0) return
+    const states = await store.users.findTokenStates(accessTokens)
+    for (const [index, accessToken] of accessTokens.entries())
+      gateway.endToken(accessToken, endOf(states[index]))
   }
 
   /** Reads on from the last change; whether a read fails is reported once, until it succeeds again. */
@@ -125,4 +135,10 @@ export async function watchRevocations(
       stop()
     },
   }
+}
+
+/** Until when the token is accepted, epoch milliseconds; undefined where it has no end of its own. */
+function endOf(state: TokenState | undefined): number | undefined {
+  if (state === undefined || state.kind === 'present') return undefined
+  return state.kind === 'old' ? state.until : 0
 }

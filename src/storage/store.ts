@@ -153,6 +153,18 @@ export type QuotaAdded =
   /** The key was used for another request. */
   | { readonly kind: 'conflict' }
 
+export type TokenRotated =
+  | { readonly kind: 'rotated'; readonly user: User; readonly repeated: boolean }
+  | { readonly kind: 'unknown' }
+  /** The key was used for another request. */
+  | { readonly kind: 'conflict' }
+
+/** How long an access token is accepted, whatever else blocks its user; `until` in epoch milliseconds. */
+export type TokenState =
+  | { readonly kind: 'present' }
+  | { readonly kind: 'old'; readonly until: number }
+  | { readonly kind: 'unknown' }
+
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
   /** What blocks these users, of whom there may be thousands; deleted users are left out. */
@@ -198,6 +210,18 @@ export interface UserStore {
    * transaction. To reset all users, call it again with `next` until that is absent; a pause between calls is fine.
    */
   readonly resetUsage: (request: UsageReset, by: By) => Promise<UsageWasReset>
+  /**
+   * Gives a user another access token. The present one is accepted until `previousUntil` as well, or no longer; one that
+   * was old before is not accepted any more. A retry rotates nothing, and gets the first answer.
+   */
+  readonly rotateToken: (
+    ref: UserRef,
+    previousUntil: number | undefined,
+    by: By,
+    idempotencyKey?: IdempotencyKey,
+  ) => Promise<TokenRotated>
+  /** The state of each of these access tokens, of which there may be thousands. */
+  readonly findTokenStates: (accessTokens: readonly string[]) => Promise<readonly TokenState[]>
   /** Whether the access token belongs to a user: a cheap check before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
 }
@@ -365,6 +389,8 @@ export interface UpkeepStore {
   readonly purgeEvents: (before: number, limit: number) => Promise<number>
   /** Removes temporary users who expired before; their usage stays in the totals. */
   readonly purgeUsers: (expiredBefore: number, limit: number, by: By) => Promise<number>
+  /** Removes old access tokens that are not accepted any more. */
+  readonly purgeTokens: (now: number, limit: number) => Promise<number>
   /** Removes addresses that have left their user's time window. */
   readonly purgeAddresses: (now: number, limit: number) => Promise<number>
   /** Removes corrections of models that were not used since then, and those of all but the most used models. */

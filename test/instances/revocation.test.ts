@@ -73,6 +73,28 @@ for (const protocol of streamProtocols)
       other.close()
     })
 
+    it('a rotation on one cuts what the replaced access token runs on the other', async () => {
+      const user = await newUser()
+      const streams = [0, 1].map(() => openEndlessStream(at(there).port, protocol, user.accessToken))
+      await Promise.all(streams.map((stream) => stream.runs()))
+      const rotate = (body: object) => cluster.admin(at(here), 'POST', `${user.path}/rotate`, body)
+      const graceful = await rotate({ previousUntil: Date.now() + 60_000 })
+      const old = openEndlessStream(at(there).port, protocol, user.accessToken)
+      const present = openEndlessStream(at(there).port, protocol, String(graceful.token))
+      await Promise.all([old, present].map((stream) => stream.runs()))
+      assert.ok(
+        streams.every((stream) => !stream.hasEnded()),
+        'both work in the grace',
+      )
+      const since = performance.now()
+      const last = await rotate({})
+      for (const accessToken of [user.accessToken, String(graceful.token)])
+        assert.equal(await statusAt(there, protocol, accessToken), 401)
+      assert.equal(await statusAt(there, protocol, String(last.token)), 200)
+      for (const stream of [...streams, old, present])
+        assert.match(await stream.cutWithin(since), /was replaced/)
+    })
+
     it('disabling many at once does so as well', async () => {
       const users = await Promise.all(Array.from({ length: 8 }, () => newUser()))
       const streams = users.map(({ accessToken }) => openEndlessStream(at(there).port, protocol, accessToken))

@@ -41,6 +41,7 @@ function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
     purgeEvents: task('purgeEvents'),
     purgeUsers: task('purgeUsers'),
     purgeAddresses: task('purgeAddresses'),
+    purgeTokens: task('purgeTokens'),
     purgeCorrections: task('purgeCorrections'),
   }
   return { store, calls, running: () => running }
@@ -64,6 +65,7 @@ describe('a pass of upkeep', () => {
       gatherUsage: Date.parse('2026-11-21T12:00:00Z'),
       purgeMinutes: now - 7 * dayMs,
       purgeAddresses: now,
+      purgeTokens: now,
       purgeCorrections: now - 90 * dayMs,
       purgeEntries: now - 90 * dayMs,
       purgeEvents: now - 90 * dayMs,
@@ -76,7 +78,7 @@ describe('a pass of upkeep', () => {
     await runUpkeep(store, { ...pass, retentionDays: 0, purgeAfterDays: -1 })
     assert.deepEqual(
       calls.map(({ name }) => name),
-      ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeCorrections'],
+      ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeTokens', 'purgeCorrections'],
     )
     calls.length = 0
     await runUpkeep(store, { ...pass, purgeAfterDays: 0 })

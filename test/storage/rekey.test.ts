@@ -37,6 +37,8 @@ function login({ sessions }: Store, secret: string) {
 
 interface Filled {
   readonly accessTokens: readonly string[]
+  /** The present token of the user whose old token is among these. */
+  readonly rotated: string
   readonly repeated: string
 }
 
@@ -49,9 +51,15 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
     await store.users.writeUsers(writes, by(now))
     const made = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
     assert.ok(made.kind === 'created')
+    const rotated = await store.users.rotateToken({ accessToken: 'chosen 2' }, now + dayMs, by(now))
+    assert.ok(rotated.kind === 'rotated')
     await store.adminKeys.insertAdminKey({ name: 'old', secret: adminSecret, scopes: ['admin'] }, by(now))
     await login(store, sessionSecret)
-    return { accessTokens: [...chosen, made.user.accessToken], repeated: made.user.accessToken }
+    return {
+      accessTokens: [...chosen, made.user.accessToken],
+      rotated: rotated.user.accessToken,
+      repeated: made.user.accessToken,
+    }
   } finally {
     await store.close()
     await database.change('update instances set seen_at = 0')
@@ -63,7 +71,11 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
 }
 
 /** Every way in which a running instance finds what is stored. */
-async function assertFound(store: Store, { accessTokens, repeated }: Filled, what: string): Promise<void> {
+async function assertFound(
+  store: Store,
+  { accessTokens, rotated, repeated }: Filled,
+  what: string,
+): Promise<void> {
   const units = { model: 'claude-x', family: 'claude', input: 1, output: 1, choices: 1 }
   const asks = accessTokens.map((accessToken) => ({
     ...{ accessToken, requestId: createSortableId('req_', now), address: '192.0.2.1' },
@@ -77,7 +89,8 @@ async function assertFound(store: Store, { accessTokens, repeated }: Filled, wha
   )
   for (const accessToken of accessTokens) {
     assert.equal(await store.users.knowsAccessToken(accessToken), true, what)
-    assert.equal((await store.users.findUser({ accessToken }, now))?.accessToken, accessToken, what)
+    const known = await store.users.findUser({ accessToken }, now)
+    assert.equal(known?.accessToken, accessToken === 'chosen 2' ? rotated : accessToken, what)
   }
   const many = await store.users.findUsers(
     accessTokens.map((accessToken) => ({ accessToken })),
@@ -182,11 +195,12 @@ for (const { name, create } of databases) {
           const onProgress = ({ table, rows, of }: { table: string; rows: number; of: number }) =>
             seen.push(`${table} ${rows} of ${of}`)
           const done = await run(database, forth, { onProgress, rowsAtOnce: 5 })
-          assert.deepEqual(done, { kind: 'rekeyed', rows: 15, unreadable: [] })
+          assert.deepEqual(done, { kind: 'rekeyed', rows: 16, unreadable: [] })
           assert.deepEqual(seen, [
             'users 5 of 13',
             'users 10 of 13',
             'users 13 of 13',
+            'old_tokens 1 of 1',
             'answers 1 of 1',
             'change_head 1 of 1',
           ])
@@ -272,7 +286,7 @@ for (const { name, create } of databases) {
           assertFound(store, filled, 'half of it, the other way round'),
         )
         await database.change('update instances set seen_at = 0')
-        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 11, unreadable: [] })
+        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 12, unreadable: [] })
       }))
 
     it('refuses as long as an instance writes with the other key', () =>
@@ -314,7 +328,7 @@ for (const { name, create } of databases) {
         await database.change(`update users set token_encrypted = '${sealed}' where id = '${twice?.id}'`)
         const done = await run(database, forth)
         assert.ok(done.kind === 'rekeyed')
-        assert.equal(done.rows, 13)
+        assert.equal(done.rows, 14)
         assert.equal(done.unreadable.length, 2)
         assert.ok(done.unreadable.includes(String(damaged?.id)))
         await withOpen(database, onSecond, async (store) => {

@@ -13,6 +13,7 @@ export interface SealedTexts {
 
 export const sealedTexts: readonly SealedTexts[] = [
   { table: 'users', id: 'id', sealed: 'token_encrypted', hmac: 'token_hmac' },
+  { table: 'old_tokens', id: 'user_id', sealed: 'token_encrypted', hmac: 'token_hmac' },
   { table: 'answers', id: 'id', sealed: 'answer_encrypted' },
   { table: 'change_head', id: 'id', sealed: 'key_encrypted' },
 ]

@@ -61,9 +61,15 @@ function whose(
   return ask.userId === undefined ? undefined : state.userById(ask.userId)
 }
 
-function toAdmittedUser(user: LoadedUser): AdmittedUser {
+function toAdmittedUser(
+  user: LoadedUser,
+  { accessToken }: Pick<AdmissionAsk, 'accessToken'>,
+  state: LoadedState,
+): AdmittedUser {
   const { id, type, nickname, expiresAt } = user
-  return { id, type, nickname, expiresAt, blockedFrom: blockedFrom(user) }
+  const admitted = { id, type, nickname, expiresAt, blockedFrom: blockedFrom(user) }
+  const tokenUntil = accessToken === undefined ? undefined : state.oldUntilOf(accessToken)
+  return tokenUntil === undefined ? admitted : { ...admitted, tokenUntil }
 }
 
 function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): AdmissionOutcome {
@@ -71,7 +77,7 @@ function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): Ad
   const family = ask.units?.family ?? ask.pass?.family
   const quota = user && family !== undefined ? quotaOf(user.quotas, family) : undefined
   const decision: Decision = decideAdmission(user, quota, ask, policy, now)
-  const by = user && toAdmittedUser(user)
+  const by = user && toAdmittedUser(user, ask, state)
   if (!user || ask.isDry) return { ...decision, user: by }
   if (decision.kind === 'refused') {
     if (decision.disables !== undefined) changes.blocked.push(block(user, decision.disables, ask, now))

@@ -56,6 +56,8 @@ export interface OpenEntry {
 export interface LoadedState {
   /** The user with this access token. */
   readonly userOf: (accessToken: string) => LoadedUser | undefined
+  /** Until when an access token from before a rotation is accepted; undefined for the present one of a user. */
+  readonly oldUntilOf: (accessToken: string) => number | undefined
   readonly userById: (id: string) => LoadedUser | undefined
   /** The entry where it is open or was abandoned; `closed` where it was settled before. */
   readonly entryOf: (requestId: string) => OpenEntry | 'closed' | undefined

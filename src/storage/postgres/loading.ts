@@ -43,23 +43,34 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     ])
     const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
     const nothing: Promise<readonly Values[]> = Promise.resolve([])
-    const [, account, entries, counted] = await together([
+    const [, account, entries, counted, olds] = await together([
       client.query(beginOn(client)),
       accountsOf(client, withOthers([...strange], others), [...ids], places),
       settlements.length > 0
         ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
         : nothing,
       events.length > 0 ? select(client, 'events', [arrayOf(events.map(({ eventId }) => eventId))]) : nothing,
+      strange.size > 0 ? oldTokensOf(client, withOthers([...strange], others), batch.now) : nothing,
     ])
     const found = new Set(account.users.map((row) => presentOf(text(row.at(-1)), others)))
     // A user who was removed and created again has another id.
     const changed = wanted.filter((lookup) => !strange.has(lookup) && !found.has(lookup))
-    const more = changed.length > 0 && (await accountsOf(client, withOthers(changed, others), [], places))
-    const accounts = more ? [account, more] : [account]
+    const [more, moreOlds] =
+      changed.length > 0
+        ? await together([
+            accountsOf(client, withOthers(changed, others), [], places),
+            oldTokensOf(client, withOthers(changed, others), batch.now),
+          ])
+        : [nobody, []]
+    const old = [...olds, ...moreOlds].map((row) => toOldToken(row, others))
+    const loaded = new Set([...account.users, ...more.users].map((row) => text(row[0])))
+    const owners = [...new Set(old.map(({ userId }) => userId))].filter((id) => !loaded.has(id))
+    const before = owners.length > 0 ? await accountsOf(client, [], owners, places) : nobody
+    const accounts = [account, more, before]
     const users = accounts.flatMap((one) => one.users)
     remember(users, changed, others)
     return toLoaded({
-      ...{ users, entries, counted, lookups, others },
+      ...{ users, entries, counted, lookups, others, old },
       quotas: accounts.flatMap((one) => one.quotas),
       places: accounts.flatMap((one) => one.places),
     })
@@ -133,6 +144,23 @@ function withOthers(lookups: readonly string[], others: Others): readonly string
   return [...lookups, ...[...others].flatMap(([other, present]) => (wanted.has(present) ? [other] : []))]
 }
 
+/** An access token from before a rotation, by its hash under the present master key. */
+interface OldToken {
+  readonly lookup: string
+  readonly userId: string
+  readonly until: number
+}
+
+function oldTokensOf(client: pg.Client, lookups: readonly string[], now: number): Promise<readonly Values[]> {
+  return select(client, 'oldTokens', [arrayOf(lookups), now])
+}
+
+function toOldToken(row: Values, others: Others): OldToken {
+  return { lookup: presentOf(text(row[0]), others), userId: text(row[1]), until: integer(row[2]) }
+}
+
+const nobody: Accounts = { users: [], quotas: [], places: [] }
+
 interface Accounts {
   readonly users: readonly Values[]
   readonly quotas: readonly Values[]
@@ -154,6 +182,7 @@ function toLoaded(rows: {
   readonly places: readonly Values[]
   readonly lookups: ReadonlyMap<string, string>
   readonly others: Others
+  readonly old: readonly OldToken[]
 }): Loaded {
   const quotas = Map.groupBy(rows.quotas, (row) => text(row[0]))
   const places = Map.groupBy(rows.places, (row) => text(row[0]))
@@ -169,6 +198,13 @@ function toLoaded(rows: {
     users.set(id, user)
     byLookup.set(presentOf(text(row.at(-1)), rows.others), user)
   }
+  const oldUntil = new Map<string, number>()
+  for (const { lookup, userId, until } of rows.old) {
+    const user = users.get(userId)
+    if (!user || byLookup.has(lookup)) continue
+    byLookup.set(lookup, user)
+    oldUntil.set(lookup, until)
+  }
   const entries = new Map<string, OpenEntry | 'closed'>(
     rows.entries.map((row) => [text(row[0]), toOpenEntry(text(row[0]), row.slice(1))]),
   )
@@ -179,6 +215,8 @@ function toLoaded(rows: {
     below: text(rows.users[0]?.at(-2) ?? ''),
     state: {
       userOf: (accessToken) => byLookup.get(rows.lookups.get(accessToken) ?? ''),
+      oldUntilOf: (accessToken) =>
+        oldUntil.size === 0 ? undefined : oldUntil.get(rows.lookups.get(accessToken) ?? ''),
       userById: (id) => users.get(id),
       entryOf: (requestId) => entries.get(requestId),
       hasEvent: (eventId) => counted.has(eventId),

@@ -4,6 +4,7 @@ import type { LimitColumns } from '#core/limits.ts'
 /** The tables as Kysely sees them. Rows of these shapes never leave `storage`. */
 export interface Schema {
   users: UserRow
+  old_tokens: OldTokenRow
   quotas: QuotaRow
   addresses: AddressRow
   user_tags: UserTagRow
@@ -63,6 +64,13 @@ interface UserTagRow {
 interface SearchTextRow {
   user_id: string
   words: string
+}
+
+interface OldTokenRow {
+  user_id: string
+  token_hmac: string
+  token_encrypted: string
+  valid_until: number
 }
 
 export interface QuotaRow {

@@ -57,7 +57,7 @@ export function createSqliteLedger(
   const target: WriteTarget = { write: (name, row) => sql.writes[name].run(...row), writeAddress }
 
   function runBatch(batch: MeteringBatch): MeteringDecisions {
-    const loaded = createState(sql, lookups, open, cached)
+    const loaded = createState(sql, lookups, open, cached, batch.now)
     db.exec('begin immediate')
     try {
       forgetWhatOthersWrote()

@@ -27,9 +27,11 @@ export function createState(
   { lookups, otherLookupOf }: Lookups,
   open: ReadonlyMap<string, OpenEntry>,
   cached: CachedUsers,
+  now: number,
 ): Loaded {
   const users = new Map<string, CachedUser>()
   const byAccessToken = new Map<string, LoadedUser | undefined>()
+  const oldUntil = new Map<string, number>()
 
   const addressesOf = (id: string) => () =>
     cached.addressesOf(id, () => allRows(sql.addresses, id).map(toSeenAddress))
@@ -68,8 +70,16 @@ export function createState(
   }
 
   /** Where no user has the access token under the present master key. */
-  function elsewhere(accessToken: string): LoadedUser | undefined {
-    return otherLookupOf && byLookup(otherLookupOf(accessToken))
+  function elsewhere(accessToken: string, lookup: string): LoadedUser | undefined {
+    const other = otherLookupOf?.(accessToken)
+    const user = other === undefined ? undefined : byLookup(other)
+    if (user) return user
+    const row =
+      oneRow(sql.oldToken, lookup, now) ??
+      (other === undefined ? undefined : oneRow(sql.oldToken, other, now))
+    if (!row) return undefined
+    oldUntil.set(accessToken, integer(row[1]))
+    return state.userById(text(row[0]))
   }
 
   const state: LoadedState = {
@@ -78,10 +88,11 @@ export function createState(
       const lookup = lookups.of(accessToken)
       const present = byLookup(lookup)
       if (present) lookups.keep(accessToken, lookup)
-      const user = present ?? elsewhere(accessToken)
+      const user = present ?? elsewhere(accessToken, lookup)
       byAccessToken.set(accessToken, user)
       return user
     },
+    oldUntilOf: (accessToken) => oldUntil.get(accessToken),
     userById(id) {
       const before = users.get(id) ?? cached.byId(id)
       return before ? again(before) : loaded(oneRow(sql.userById, id))

@@ -21,6 +21,7 @@ export function prepareAll(db: DatabaseSync) {
     // Changes with every commit of another connection, and with nothing else.
     version: prepare('pragma data_version'),
     userByLookup: prepare(`select token_hmac, rowid, ${userColumns} from users where token_hmac = ?`),
+    oldToken: prepare('select user_id, valid_until from old_tokens where token_hmac = ? and valid_until > ?'),
     userById: prepare(`select token_hmac, rowid, ${userColumns} from users where id = ?`),
     quotas: prepare(`select ${quotaColumns} from quotas where user_id = ?`),
     entry: prepare(`select ${entryColumns} from entries where id = ?`),

@@ -14,6 +14,7 @@ const writer: UpkeepWriter = {
   removeUsers: nothing,
   removeAddresses: nothing,
   removeCorrections: nothing,
+  removeTokens: nothing,
 }
 const finder: UpkeepFinder = {
   findOldMinutes: async () => ({ items: [] }),

@@ -23,6 +23,7 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
     purgeEntries: write.removeEntries,
     purgeEvents: write.removeEvents,
     purgeCorrections: write.removeCorrections,
+    purgeTokens: write.removeTokens,
     purgeUsers: (expiredBefore, limit, by) =>
       users(
         (after) => find.findExpiredUsers(expiredBefore, after),

@@ -3,6 +3,7 @@ import type { By, NewChange } from '#core/change.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeFoundBy } from '#storage/users/found-by.ts'
+import { removeOldTokens } from '#storage/users/old-tokens.ts'
 import type { ExpiredUser, OldAddress } from './find.ts'
 import { tuples } from './tuples.ts'
 
@@ -21,6 +22,7 @@ export function removeUsers(
     )
     const ids = rows.map((row) => row.id)
     if (ids.length === 0) return 0
+    await removeOldTokens(trx, ids)
     await trx.deleteFrom('quotas').where('user_id', 'in', ids).execute()
     await trx.deleteFrom('addresses').where('user_id', 'in', ids).execute()
     await removeFoundBy(trx, ids)

@@ -5,6 +5,7 @@ import { gatherRequests } from '#storage/ledger/user-requests.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeCorrections } from '#storage/usage/corrections.ts'
+import { removeEndedTokens } from '#storage/users/old-tokens.ts'
 import { removeEntries, removeEvents } from './entries.ts'
 import type { ExpiredUser, OldAddress, OldMinutes } from './find.ts'
 import { gatherMinutes, removeMinutes } from './minutes.ts'
@@ -21,6 +22,7 @@ export interface UpkeepWriter {
   readonly removeMinutes: (before: number, limit: number) => Promise<number>
   readonly removeEntries: (before: number, limit: number) => Promise<number>
   readonly removeEvents: (before: number, limit: number) => Promise<number>
+  readonly removeTokens: (now: number, limit: number) => Promise<number>
   readonly removeUsers: (users: readonly ExpiredUser[], by: By) => Promise<number>
   readonly removeAddresses: (addresses: readonly OldAddress[]) => Promise<number>
   readonly removeCorrections: (before: number, limit: number) => Promise<number>
@@ -40,6 +42,7 @@ export function createUpkeepWriter(
       removeEntries: (before, limit) => removeEntries(db, before, limit),
       removeEvents: (before, limit) => removeEvents(db, before, limit),
       removeCorrections: (before, limit) => removeCorrections(db, before, limit),
+      removeTokens: (now, limit) => removeEndedTokens(db, now, limit),
     },
     addressWrites: {
       removeUsers: (users, by) => removeUsers(db, saveChanges, users, by),

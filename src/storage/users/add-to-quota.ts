@@ -26,7 +26,7 @@ export async function addToQuota(
   if (before?.kind === 'other') return { kind: 'conflict' }
   if (before) return { kind: 'added', user: before.user, repeated: true }
   const key = draftKeyOf(ref, vault)
-  const draft = (await loadDrafts(trx, writing, [ref], [key])).get(key)
+  const draft = (await loadDrafts(trx, writing, [ref], [key], now)).get(key)
   if (!draft) return { kind: 'unknown' }
   if (!editor.isLimited(draft, family, now)) return { kind: 'unlimited', type: draft.profile.type }
   const write = { ref, edit: { quotaExtra: { [family]: units } } }

@@ -87,6 +87,7 @@ async function applyToDrafts(
     writing,
     writes.map(({ ref }) => ref),
     keys,
+    now,
   )
   const takenIds = await takenOf(trx, writing, writes)
   const touched = new Set<Draft>()
@@ -164,7 +165,11 @@ function isStale(known: Draft | undefined, { expectedRevision }: UserWrite): boo
   return !known || (expectedRevision !== 'any' && known.revision !== expectedRevision)
 }
 
-function toWritten({ id, accessToken, profile, quotas, revision }: Draft, policy: Policy, now: number): User {
+export function toWritten(
+  { id, accessToken, profile, quotas, revision }: Draft,
+  policy: Policy,
+  now: number,
+): User {
   const stored = [...quotas.values()].filter(({ isStored, isChanged }) => isStored || isChanged)
   return { ...profile, id, accessToken, quotas: viewed(profile, stored, policy, now), revision }
 }

@@ -1,9 +1,10 @@
 import { sql, type Transaction } from 'kysely'
 import type { By, NewChange } from '#core/change.ts'
 import type { UserRef } from '#core/user-ref.ts'
-import { lookupsOf } from '#core/vault.ts'
+import { lookupsOf, type Vault } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserWriting } from './apply-writes.ts'
+import { oldTokenOwner } from './old-tokens.ts'
 
 /** Disables a user and answers the id; undefined where the user does not exist. */
 export type DisableRow = (ref: UserRef, reason: string | undefined, by: By) => Promise<string | undefined>
@@ -23,12 +24,12 @@ export async function disableRow(
   ...[ref, reason, by]: Parameters<DisableRow>
 ): Promise<string | undefined> {
   const { now } = by
+  const id = 'id' in ref ? ref.id : await ownerOf(trx, vault, ref.accessToken, now)
+  if (id === undefined) return undefined
   const before = await trx
     .selectFrom('users')
     .select(['id', ...block])
-    .where((e) =>
-      'id' in ref ? e('id', '=', ref.id) : e('token_hmac', 'in', lookupsOf(vault, ref.accessToken)),
-    )
+    .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
   if (!before) return undefined
@@ -68,4 +69,15 @@ function changesOf(
 /** Epoch milliseconds; the text itself where it is no such number. */
 function timeOf(text: string | null): number | string | null {
   return text !== null && /^-?\d{1,15}$/.test(text) ? Number(text) : text
+}
+
+async function ownerOf(
+  trx: Transaction<Schema>,
+  vault: Vault,
+  accessToken: string,
+  now: number,
+): Promise<string | undefined> {
+  const query = trx.selectFrom('users').select('id')
+  const present = await query.where('token_hmac', 'in', lookupsOf(vault, accessToken)).executeTakeFirst()
+  return present?.id ?? (await oldTokenOwner(trx, vault, accessToken, now))?.user_id
 }

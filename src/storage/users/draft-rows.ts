@@ -3,7 +3,7 @@ import { createAccessToken } from '#core/access-token.ts'
 import { addressesMax, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
-import type { Vault } from '#core/vault.ts'
+import { lookupsOf, type Vault } from '#core/vault.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
@@ -12,6 +12,7 @@ import { inserts, updates, type Value } from '#storage/schema/write.ts'
 import type { UserWrite } from '#storage/store.ts'
 import type { Draft } from './draft.ts'
 import { saveFoundBy } from './found-by.ts'
+import { oldTokenOwners } from './old-tokens.ts'
 import { readUserParts } from './parts.ts'
 import { type QuotaWriting, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import { addUpReservedOf, isPlausible } from './reserved.ts'
@@ -50,6 +51,7 @@ export async function loadDrafts(
   loading: DraftLoading,
   refs: readonly UserRef[],
   keys: readonly string[],
+  now: number,
 ): Promise<Map<string, Draft>> {
   const drafts = new Map<string, Draft>()
   const load = async (text: string, some: readonly string[]) => {
@@ -59,10 +61,25 @@ export async function loadDrafts(
   const unique = [...new Set([...keys, ...otherHmacs(loading, refs)])]
   if (unique.length <= lockedAtOnce && refs.every((ref) => !('id' in ref))) {
     await load(byTokenHmac, unique)
-    return drafts
+  } else {
+    for (const chunk of chunksOf((await idsOf(trx, loading, refs, keys)).sort(), lockedAtOnce))
+      await load(byId, chunk)
   }
-  for (const chunk of chunksOf((await idsOf(trx, loading, refs, keys)).sort(), lockedAtOnce))
-    await load(byId, chunk)
+  // An access token from before a rotation names its user as long as it is accepted.
+  const missing = new Map(
+    refs.flatMap((ref, index) => {
+      const key = keys[index] ?? ''
+      return 'id' in ref || drafts.has(key)
+        ? []
+        : lookupsOf(loading.vault, ref.accessToken).map((hmac) => [hmac, key])
+    }),
+  )
+  const owners = await oldTokenOwners(trx, loading.many, [...missing.keys()], now)
+  if (owners.size > 0) await load(byId, [...new Set(owners.values())].sort())
+  for (const [hmac, id] of owners) {
+    const [key, draft] = [missing.get(hmac), drafts.get(id)]
+    if (key !== undefined && draft) drafts.set(key, draft)
+  }
   return drafts
 }
 

@@ -9,6 +9,7 @@ import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { FoundUser, UsageReset, UserStore } from '#storage/store.ts'
 import { filtered } from './filter.ts'
+import { oldTokenOwner, readTokenStates } from './old-tokens.ts'
 import { cursorAt, readPage } from './page.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
@@ -60,9 +61,13 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
   return {
     reads: {
       async findUser(ref, now) {
-        const [row] = await ('id' in ref
-          ? many.query<StoredUser>(db, byId, [ref.id])
-          : many.query<StoredUser>(db, byTokenHmac, lookupsOf(vault, ref.accessToken)))
+        const rowById = async (id: string) => (await many.query<StoredUser>(db, byId, [id]))[0]
+        const rowByToken = async (accessToken: string) => {
+          const [present] = await many.query<StoredUser>(db, byTokenHmac, lookupsOf(vault, accessToken))
+          const old = present ? undefined : await oldTokenOwner(db, vault, accessToken, now)
+          return old ? rowById(old.user_id) : present
+        }
+        const row = await ('id' in ref ? rowById(ref.id) : rowByToken(ref.accessToken))
         return row && (await usersOf(db, many, [row], { vault, policy, now }))[0]
       },
 
@@ -77,6 +82,8 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         }
       },
 
+      findTokenStates: (accessTokens) => readTokenStates(db, vault, accessTokens),
+
       async findBlocks(ids) {
         if (ids.length === 0) return []
         const rows = await db
@@ -90,7 +97,9 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
       async knowsAccessToken(accessToken) {
         const query = db.selectFrom('users').select('id')
         const known = query.where('token_hmac', 'in', lookupsOf(vault, accessToken))
-        return (await known.executeTakeFirst()) !== undefined
+        if (await known.executeTakeFirst()) return true
+        // Whether it still is accepted is for the admission to say.
+        return (await oldTokenOwner(db, vault, accessToken, 0)) !== undefined
       },
     },
     long: {

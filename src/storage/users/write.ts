@@ -11,6 +11,7 @@ import { type DisableRow, disableRow } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
 import { insertUser } from './insert.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
+import { rotateToken } from './rotate.ts'
 
 /** Methods of the table behind those of the store. */
 interface MoreWrites {
@@ -48,6 +49,11 @@ export function createUserWriter(
 
       addToQuota: (ref, addition, by, idempotencyKey) =>
         inTransaction(db, 'added', (trx) => addToQuota(trx, writing, { ref, addition, by, idempotencyKey })),
+
+      rotateToken: (ref, previousUntil, by, idempotencyKey) =>
+        inTransaction(db, 'rotated', (trx) =>
+          rotateToken(trx, writing, { ref, previousUntil, by, idempotencyKey }),
+        ),
 
       resetUsers: createUsageReset(db, writing),
 

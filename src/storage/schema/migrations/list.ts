@@ -12,6 +12,7 @@ import { scopedKeys } from './0011-scoped-keys.ts'
 import { instanceKeys } from './0012-instance-keys.ts'
 import { changes } from './0013-changes.ts'
 import { sessions } from './0014-sessions.ts'
+import { oldTokens } from './0015-old-tokens.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   instanceKeys,
   changes,
   sessions,
+  oldTokens,
 ]
