@@ -1,4 +1,5 @@
 import { accessTokenScenarios } from './access-token-scenarios.ts'
+import { bulkScenarios } from './bulk-scenarios.ts'
 import { figureScenarios } from './figure-scenarios.ts'
 import { ignoredScenarios } from './ignored-scenarios.ts'
 import { keyScenarios } from './key-scenarios.ts'
@@ -1057,4 +1058,5 @@ export const scenarios: readonly Scenario[] = [
   ...ignoredScenarios,
   ...accessTokenScenarios,
   ...transferScenarios,
+  ...bulkScenarios,
 ]

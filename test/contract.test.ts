@@ -80,6 +80,11 @@ async function filled(send: SentRequest): Promise<SentRequest> {
     assert.ok(key, `the scenario names the key ${keyName}, which is not there`)
     return { ...send, path: send.path.replace(`{key:${keyName}}`, key.id) }
   }
+  if (send.path.includes('{run}')) {
+    const [run] = await server.store.bulk.listRuns(1)
+    assert.ok(run, 'a bulk action has been begun')
+    return { ...send, path: send.path.replace('{run}', run.id) }
+  }
   const name = /\{id:([^}]+)\}/.exec(send.path)?.[1]
   if (name === undefined) return send
   const user = await server.store.users.findUser({ accessToken: name }, server.clock.now)

@@ -36,6 +36,7 @@ export function describeApi(
     security: [{ adminKey: [] }, { session: [] }],
     tags: [
       { name: 'Users', description: 'The accounts that may use the gateway, and what they may use of it.' },
+      { name: 'Bulk actions', description: 'One action on many users: how far it has come, and undoing it.' },
       { name: 'Quotas', description: 'What is used and reserved, and what an administrator does about it.' },
       {
         name: 'Usage',

@@ -1,5 +1,8 @@
 import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
 import { rotateAccessToken } from '#admin/access-tokens/rotate.ts'
+import { beginBulk } from '#admin/bulk/begin.ts'
+import { continueBulk, undoBulk } from '#admin/bulk/go-on.ts'
+import { listBulk, readBulk } from '#admin/bulk/read.ts'
 import { readCaller } from '#admin/caller/read.ts'
 
 import { createKey } from '#admin/keys/create.ts'
@@ -56,6 +59,7 @@ export function createAdminRoutes({
     { operationId: 'bulkUpsertUsers', method: 'put', path: '/admin/users', ...writeUsers(users) },
     { operationId: 'exportUsers', method: 'get', path: '/admin/users/export', ...exportUsers(users) },
     { operationId: 'importUsers', method: 'post', path: '/admin/users/import', ...importUsers(users) },
+    { operationId: 'beginBulk', method: 'post', path: '/admin/users/bulk', ...beginBulk(users) },
     { operationId: 'getUser', method: 'get', path: user, ...readUser(users) },
     { operationId: 'upsertUser', method: 'put', path: user, ...writeUser(users) },
     { operationId: 'disableUser', method: 'delete', path: user, ...disableUser(users) },
@@ -65,6 +69,15 @@ export function createAdminRoutes({
     { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },
     { operationId: 'rotateToken', method: 'post', path: `${user}/rotate`, ...rotateAccessToken },
     { operationId: 'lookUpToken', method: 'post', path: '/admin/tokens/lookup', ...lookUpAccessToken(users) },
+    { operationId: 'listBulk', method: 'get', path: '/admin/bulk', ...listBulk },
+    { operationId: 'getBulk', method: 'get', path: '/admin/bulk/{id}', ...readBulk },
+    {
+      operationId: 'continueBulk',
+      method: 'post',
+      path: '/admin/bulk/{id}/continue',
+      ...continueBulk(users),
+    },
+    { operationId: 'undoBulk', method: 'post', path: '/admin/bulk/{id}/undo', ...undoBulk(users) },
     { operationId: 'getUsage', method: 'get', path: '/admin/usage', ...readUsage },
     { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },
     { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },

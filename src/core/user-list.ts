@@ -3,6 +3,8 @@ import type { User, UserType } from './user.ts'
 export interface UserFilter {
   /** Part of a nickname, an id, the shown part of an access token, a tag, the note or the meta; case aside. */
   readonly text?: string
+  /** Only these users; a few hundred. */
+  readonly ids?: readonly string[]
   readonly type?: UserType
   readonly state?: 'active' | 'disabled' | 'expired'
   /** Users who carry all of these. */

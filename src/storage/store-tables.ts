@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { Vault } from '#core/vault.ts'
 import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
+import { createBulkTable } from '#storage/bulk/table.ts'
 import { createChangeReader } from '#storage/changes/read.ts'
 import { createChangeWriter } from '#storage/changes/write.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
@@ -44,6 +45,7 @@ export function createTables(parts: TableParts) {
       ...createUserWriter({ ...parts, saveChanges }),
     },
     changes: createChangeReader(db),
+    bulk: createBulkTable(db, saveChanges),
     adminKeys: createAdminKeyTable(db, vault, saveChanges),
     sessions: createSessionTable(db, vault, saveChanges),
     owners: createOwners(db, instance, vault.fingerprint),
@@ -60,6 +62,7 @@ export type StoreMethods = MethodsOf<ReturnType<typeof createTables>>
 export function storeOf({
   users,
   changes,
+  bulk,
   adminKeys,
   sessions,
   upkeep,
@@ -68,10 +71,10 @@ export function storeOf({
   requests,
 }: StoreMethods): Pick<
   Store,
-  'users' | 'changes' | 'adminKeys' | 'sessions' | 'upkeep' | 'corrections' | 'usage' | 'requests'
+  'users' | 'changes' | 'bulk' | 'adminKeys' | 'sessions' | 'upkeep' | 'corrections' | 'usage' | 'requests'
 > {
   return {
-    ...{ changes, adminKeys, sessions, corrections, usage, requests },
+    ...{ changes, bulk, adminKeys, sessions, corrections, usage, requests },
     upkeep: createUpkeep(upkeep, upkeep),
     users: {
       ...users,

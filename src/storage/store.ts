@@ -1,6 +1,7 @@
 import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
 import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
 import type { BookedRequest, RequestPage, RequestQuestion } from '#core/booked-request.ts'
+import type { BulkRun, BulkStep, FieldUndo } from '#core/bulk-run.ts'
 import type { By } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
@@ -21,6 +22,7 @@ import type { UserRef } from '#core/user-ref.ts'
  */
 export interface Store {
   readonly users: UserStore
+  readonly bulk: BulkStore
   readonly adminKeys: AdminKeyStore
   readonly sessions: SessionStore
   readonly metering: MeteringStore &
@@ -178,8 +180,11 @@ export interface UserStore {
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
   readonly insertUser: (edit: UserEdit, by: By, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
-  /** Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. */
-  readonly writeUsers: (writes: readonly UserWrite[], by: By) => Promise<UsersWritten>
+  /**
+   * Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. With `step` it
+   * is a batch of a bulk run, which is noted in the same transaction.
+   */
+  readonly writeUsers: (writes: readonly UserWrite[], by: By, step?: BulkStep) => Promise<UsersWritten>
   /**
    * The same, answered as text that is made where the rows are written.
    * @param isMasked whether access tokens are masked
@@ -236,6 +241,28 @@ export interface UsageWasReset {
   readonly users: number
   /** The id at which the next call continues; absent when there are no more. */
   readonly next?: string
+}
+
+// ---------------------------------------------------------------- bulk runs
+
+export interface BulkStore {
+  /** Notes that a bulk action begins. */
+  readonly insertRun: (
+    run: Pick<BulkRun, 'action' | 'target' | 'actor' | 'matched'>,
+    now: number,
+  ) => Promise<BulkRun>
+  readonly findRun: (id: string) => Promise<BulkRun | undefined>
+  /** Newest first. */
+  readonly listRuns: (limit: number) => Promise<readonly BulkRun[]>
+  /** Notes a batch that changes no user. */
+  readonly saveStep: (step: BulkStep, now: number) => Promise<void>
+  /** Those of these users whom the run has changed already. */
+  readonly findChanged: (runId: string, userIds: readonly string[]) => Promise<readonly string[]>
+  /** Users whose changes can be undone yet, in the order of their ids. */
+  readonly listUndo: (
+    runId: string,
+    limit: number,
+  ) => Promise<readonly { readonly userId: string; readonly undo: readonly FieldUndo[] }[]>
 }
 
 // ---------------------------------------------------------------- admin keys

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
 import { openStore } from '#storage/open.ts'
+import { noProgress } from '#core/bulk-run.ts'
 import type { Store } from '#storage/store.ts'
 import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
@@ -40,6 +41,14 @@ async function fill(store: Store): Promise<void> {
     } as const,
   }))
   await store.users.writeUsers([...edits, { ref: { accessToken: 'plain' }, edit: {} }], by(now))
+  const run = await store.bulk.insertRun({ action: { kind: 'tag' }, target: {}, actor: 'x', matched: 1 }, by(now))
+  const progress = { ...noProgress, changed: 1 }
+  const plain = await store.users.findUser({ accessToken: 'plain' }, now)
+  const undo = [{ path: 'tags', before: null, after: ['bulk'] }]
+  const changes = [{ userId: plain?.id ?? '', undo }]
+  await store.users.writeUsers([{ ref: { accessToken: 'plain' }, edit: { tags: ['bulk'] } }], by(now), {
+    ...{ runId: run.id, state: 'done', progress, changes },
+  })
   await store.users.disableUser({ accessToken: 'moved-1' }, 'Left, "for good"', by(now))
   await store.users.addToQuota({ accessToken: 'moved-2' }, { family: 'gpt4', units: 77 }, by(now), {
     ...{ key: 'once', fingerprint: 'f' },

@@ -9,6 +9,8 @@ export interface Schema {
   addresses: AddressRow
   user_tags: UserTagRow
   search_texts: SearchTextRow
+  bulk_runs: BulkRunRow
+  bulk_changes: BulkChangeRow
   entries: EntryRow
   user_requests: UserRequestRow
   instances: InstanceRow
@@ -58,6 +60,32 @@ export interface UserRow extends LimitColumns {
 interface UserTagRow {
   user_id: string
   tag: string
+}
+
+export interface BulkRunRow {
+  id: string
+  /** JSON, as are the target, the position and the errors. */
+  action: string
+  target: string
+  actor: string
+  state: string
+  matched: number
+  changed: Generated<number>
+  unchanged: Generated<number>
+  failed: Generated<number>
+  undone: Generated<number>
+  kept: Generated<number>
+  position: ColumnType<string | null, string | null | undefined, string | null>
+  errors: Generated<string>
+  created_at: number
+  updated_at: number
+}
+
+interface BulkChangeRow {
+  run_id: string
+  user_id: string
+  /** JSON of a list of `FieldUndo`. */
+  undo: string
 }
 
 /** What else a search looks at, in lower case: tags, note and meta. Users without any of them have no row. */

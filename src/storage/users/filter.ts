@@ -21,8 +21,9 @@ export function filtered<Selected>(
 type Condition = (e: ExpressionBuilder<Schema, 'users'>) => ReturnType<typeof inState> | RawBuilder<boolean>
 
 function conditionsOf(filter: UserFilter, policy: Policy, now: number): readonly Condition[] {
-  const { text = '', type, state, tags = [], usedFrom, usedBefore, usedShare, addressesMin = 0 } = filter
+  const { text = '', ids, type, state, tags = [], usedFrom, usedBefore, usedShare, addressesMin = 0 } = filter
   const conditions: Condition[] = []
+  if (ids !== undefined) conditions.push((e) => e('id', 'in', ids))
   if (type !== undefined) conditions.push((e) => e('type', '=', type))
   if (state !== undefined) conditions.push((e) => inState(e, state, now))
   for (const tag of tags) conditions.push(() => sql<boolean>`id in (${withTag(tag)})`)

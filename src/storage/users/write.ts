@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import { createUserText } from '#core/user-text.ts'
 import { rememberOpened } from '#core/vault.ts'
+import { noteStep } from '#storage/bulk/table.ts'
 import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -40,8 +41,12 @@ export function createUserWriter(
       writeUserTexts: (writes, by, isMasked) =>
         inTransaction(db, 'written', (trx) => applyWritesAsText(trx, writing, writes, by, isMasked)),
 
-      writeUsers: (writes, by) =>
-        inTransaction(db, 'written', (trx) => applyWrites(trx, writing, writes, by)),
+      writeUsers: (writes, by, step) =>
+        inTransaction(db, 'written', async (trx) => {
+          const result = await applyWrites(trx, writing, writes, by)
+          if (step && result.kind === 'written') await noteStep(trx, writing.many, step, by.now)
+          return result
+        }),
     },
     writes: {
       insertUser: (edit, by, idempotencyKey) =>

@@ -13,6 +13,7 @@ import { instanceKeys } from './0012-instance-keys.ts'
 import { changes } from './0013-changes.ts'
 import { sessions } from './0014-sessions.ts'
 import { oldTokens } from './0015-old-tokens.ts'
+import { bulkRuns } from './0016-bulk-runs.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   changes,
   sessions,
   oldTokens,
+  bulkRuns,
 ]

@@ -1,0 +1,63 @@
+import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
+import { type Answer, answered } from '#admin/request/answer.ts'
+import { readParsed } from '#admin/request/body.ts'
+import type { AdminContext, AdminParts } from '#admin/request/context.ts'
+import type { UserWire } from '#admin/users/wire.ts'
+import { type BulkRun, undoForMs } from '#core/bulk-run.ts'
+import { createProblem } from '#core/errors.ts'
+import { parseBy } from '#core/parsed.ts'
+import { refused } from '#core/reading.ts'
+import { advance, takeBack } from './advance.ts'
+import { bulkSchemas } from './schemas.ts'
+import { mayBeUndone, toBulkRun } from './wire.ts'
+
+const request = { params: bulkSchemas.path, query: noParameters, body: jsonBody(bulkSchemas.none) }
+
+/** POST /admin/bulk/{id}/continue: goes on with a run that is not done, or that a stop of the process broke off. */
+export function continueBulk(wire: UserWire): Operation {
+  return {
+    need: 'users:write',
+    tag: 'Bulk actions',
+    summary: 'Go on with a bulk action',
+    description: 'A run that is done is answered as it is.',
+    request,
+    answer: { description: 'The run as far as it has come', schema: bulkSchemas.run },
+    refusals: [...bodyRefusals, 'not_found'],
+    handle: (c, parts) =>
+      withRun(c, parts, async (run) => answered(toBulkRun(await advance(run, { ...parts, wire })))),
+  }
+}
+
+/** POST /admin/bulk/{id}/undo: takes back what a run has changed, where it was not changed again since. */
+export function undoBulk(wire: UserWire): Operation {
+  return {
+    need: 'users:write',
+    tag: 'Bulk actions',
+    summary: 'Undo a bulk action',
+    description:
+      'Within an hour of its last change. Each field goes back to its value before, unless it was changed again since. Where ' +
+      '`state` is `undoing` then, the same call goes on. 409 for what cannot be undone.',
+    request,
+    answer: { description: 'The run as far as it is undone', schema: bulkSchemas.run },
+    refusals: [...bodyRefusals, 'not_found', 'conflict'],
+    handle: (c, parts) =>
+      withRun(c, parts, async (run) => {
+        if (!mayBeUndone(run.action))
+          return refused(createProblem('conflict', 'Usage that was reset cannot be taken back.'))
+        if (run.state !== 'undoing' && run.state !== 'undone' && run.updatedAt + undoForMs < parts.clock())
+          return refused(createProblem('conflict', 'It was done more than an hour ago.'))
+        return answered(toBulkRun(run.state === 'undone' ? run : await takeBack(run, { ...parts, wire })))
+      }),
+  }
+}
+
+async function withRun(
+  c: AdminContext,
+  parts: AdminParts,
+  work: (run: BulkRun) => Promise<Answer>,
+): Promise<Answer> {
+  const body = await readParsed(c, parts, (value) => parseBy(bulkSchemas.none, value))
+  if (body.kind === 'refused') return body
+  const run = await parts.store.bulk.findRun(c.req.param('id') ?? '')
+  return run ? work(run) : refused(createProblem('not_found'))
+}

@@ -1,0 +1,108 @@
+import { z } from '@hono/zod-openapi'
+import { type FilterParts, filterParameters, toFilter } from '#admin/users/filter.ts'
+import type { UserWire } from '#admin/users/wire.ts'
+import { unknownFamily } from '#admin/wire/unknown-members.ts'
+import { type BulkRun, undoForMs } from '#core/bulk-run.ts'
+import type { Issue } from '#core/errors.ts'
+import { issuesUnder } from '#core/issues.ts'
+import { limitRows } from '#core/limits.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import { isUserId } from '#core/user-id.ts'
+import type { UserFilter } from '#core/user-list.ts'
+import { read } from '#lib/reading.ts'
+import { type BulkAction, bulkSchemas } from './schemas.ts'
+
+/** The users of a bulk action. */
+export type BulkTarget =
+  | { readonly kind: 'ids'; readonly ids: readonly string[] }
+  | { readonly kind: 'filter'; readonly filter: UserFilter }
+
+export interface BulkRequest {
+  readonly action: BulkAction
+  readonly target: BulkTarget
+  readonly isDryRun: boolean
+}
+
+const filterSchema = z.object(filterParameters)
+
+export function parseBulk(value: unknown, wire: UserWire, known: FilterParts): Parsed<BulkRequest> {
+  const body = parseBy(bulkSchemas.body, value)
+  if (body.kind === 'invalid') return body
+  const { action, ids, filter, dryRun = false } = body.value
+  const issues: Issue[] = [...actionIssues(action, wire)]
+  if ((ids === undefined) === (filter === undefined))
+    issues.push({ path: 'ids', message: 'or filter is required, and not both' })
+  for (const [index, id] of (ids ?? []).entries())
+    if (!isUserId(id)) issues.push({ path: `ids[${index}]`, message: 'must be a user’s id (usr_…)' })
+  const narrowed = parseFilter(filter ?? {}, known)
+  if (narrowed.kind === 'invalid') issues.push(...issuesUnder('filter', narrowed.issues))
+  if (issues.length > 0 || narrowed.kind === 'invalid') return { kind: 'invalid', issues }
+  const target: BulkTarget =
+    ids === undefined ? { kind: 'filter', filter: narrowed.value } : { kind: 'ids', ids: [...new Set(ids)] }
+  return read({ action, target, isDryRun: dryRun })
+}
+
+function parseFilter(values: Readonly<Record<string, string>>, known: FilterParts): Parsed<UserFilter> {
+  const fields = parseBy(filterSchema.strict(), values)
+  return fields.kind === 'invalid' ? fields : toFilter(fields.value, known)
+}
+
+function actionIssues(action: BulkAction, wire: UserWire): readonly Issue[] {
+  switch (action.kind) {
+    case 'setLimits': {
+      const names = ['tokenLimits', ...limitRows.map(([name]) => name)]
+      const stray = Object.keys(action.limits).filter((name) => !names.includes(name))
+      const issues = stray.map((name) => ({
+        path: name,
+        message: `is no limit; known are ${names.join(', ')}`,
+      }))
+      const edit = wire.parseEdit(action.limits)
+      return issuesUnder('action.limits', [...issues, ...(edit.kind === 'invalid' ? edit.issues : [])])
+    }
+    case 'addToLimits':
+      return familyIssues('action.tokenLimits', Object.keys(action.tokenLimits), wire)
+    case 'resetUsage':
+      return familyIssues('action.families', action.families ?? [], wire)
+    case 'extend':
+      return (action.days === undefined) === (action.until === undefined)
+        ? [{ path: 'action.days', message: 'or until is required, and not both' }]
+        : []
+    default:
+      return []
+  }
+}
+
+function familyIssues(
+  path: string,
+  families: readonly string[],
+  { familyNames }: UserWire,
+): readonly Issue[] {
+  return families
+    .filter((family) => !familyNames.includes(family))
+    .map((family) => ({ path: `${path}.${family.slice(0, 80)}`, message: unknownFamily(familyNames) }))
+}
+
+/** The limits that an action sets, as an edit. */
+export function limitsOf(action: BulkAction, wire: UserWire): UserEdit {
+  if (action.kind !== 'setLimits') return {}
+  const edit = wire.parseEdit(action.limits)
+  return edit.kind === 'read' ? edit.value.edit : {}
+}
+
+/** A run as answers show it. */
+export function toBulkRun({ id, action, actor, state, matched, progress, createdAt, updatedAt }: BulkRun) {
+  const { position: _, errors, ...counts } = progress
+  const isOpen =
+    state !== 'undone' && progress.changed > progress.undone + progress.kept && mayBeUndone(action)
+  return {
+    ...{ id, dryRun: false, state, action, by: actor, matched, ...counts, createdAt },
+    errors: [...errors],
+    ...(isOpen && { undoUntil: updatedAt + undoForMs }),
+  }
+}
+
+/** Whether the kind of action can be undone: what was used since a reset cannot be told apart. */
+export function mayBeUndone(action: unknown): boolean {
+  return typeof action === 'object' && action !== null && !('kind' in action && action.kind === 'resetUsage')
+}
