@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { copyFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
+import { noProgress } from '#core/bulk-run.ts'
 import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
 import { openStore } from '#storage/open.ts'
-import { noProgress } from '#core/bulk-run.ts'
 import type { Store } from '#storage/store.ts'
 import { by } from '../support/by.ts'
 import { assertInvariants } from '../support/invariants.ts'
@@ -43,9 +43,9 @@ async function fill(store: Store): Promise<void> {
   await store.users.writeUsers([...edits, { ref: { accessToken: 'plain' }, edit: {} }], by(now))
   const run = await store.bulk.insertRun({ action: { kind: 'tag' }, target: {}, actor: 'x', matched: 1 }, by(now))
   const progress = { ...noProgress, changed: 1 }
-  const plain = await store.users.findUser({ accessToken: 'plain' }, now)
+  const tagged = await store.users.findUser({ accessToken: 'plain' }, now)
   const undo = [{ path: 'tags', before: null, after: ['bulk'] }]
-  const changes = [{ userId: plain?.id ?? '', undo }]
+  const changes = [{ userId: tagged?.id ?? '', undo }]
   await store.users.writeUsers([{ ref: { accessToken: 'plain' }, edit: { tags: ['bulk'] } }], by(now), {
     ...{ runId: run.id, state: 'done', progress, changes },
   })

@@ -35,7 +35,7 @@ export function planFor(user: User, action: BulkAction, parts: PlanParts): Plann
   if (Array.isArray(tags) && tags.length > tagsMax)
     return { kind: 'invalid', issues: [{ path: 'tags', message: `would be more than ${tagsMax}` }] }
   const changes = [...values].flatMap(([path, after]) => {
-    const before = valueOf(user, path)
+    const before = fieldOf(user, path)
     return isDeepStrictEqual(before, after) ? [] : [{ path, before, after }]
   })
   if (changes.length === 0) return { kind: 'unchanged' }
@@ -44,7 +44,7 @@ export function planFor(user: User, action: BulkAction, parts: PlanParts): Plann
 
 /** The edit that takes back what is still as the action left it; undefined where nothing is. */
 export function undoFor(user: User, undo: readonly FieldUndo[]): UserEdit | undefined {
-  const ours = undo.filter(({ path, after }) => isDeepStrictEqual(valueOf(user, path), after))
+  const ours = undo.filter(({ path, after }) => isDeepStrictEqual(fieldOf(user, path), after))
   if (ours.length === 0) return undefined
   return editOf(ours.map(({ path, before }) => [path, before]))
 }
@@ -106,7 +106,7 @@ function valuesFor(
 }
 
 /** The value of a field; null where it is not set. */
-function valueOf(user: User, path: string): unknown {
+function fieldOf(user: User, path: string): unknown {
   const [group, name] = splitPath(path)
   if (group === 'quotaLimits') return user.quotas.get(name)?.limit ?? null
   const of: Readonly<Record<string, unknown>> = group === 'limits' ? { ...user.limits } : { ...user }
