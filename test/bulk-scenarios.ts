@@ -71,6 +71,7 @@ export const bulkScenarios: readonly Scenario[] = [
           path: begin,
           body: { action: { kind: 'resetUsage' }, filter: { tag: 'in-bulk' } },
         },
+        afterMs: 5,
         status: 200,
         answer: { state: 'done', changed: 0 },
       },

@@ -22,7 +22,7 @@ const texts: ReadonlySet<string> = new Set([
     'key_encrypted',
   ],
   ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
-  ...['tags', 'tag', 'words'],
+  ...['tags', 'tag', 'words', 'run_id', 'undo'],
   ...limitRows.flatMap(([, { kind, column }]) => (kind === 'count' || kind === 'days' ? [] : [column])),
 ])
 
