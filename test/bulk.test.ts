@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { type AdminServer, openAdminServer, startAt } from './support/admin-server.ts'
+import { by } from './support/by.ts'
 import { databases } from './support/stores.ts'
 
 const hourMs = 3_600_000
@@ -13,7 +14,7 @@ async function make(server: AdminServer, count: number, edit: UserEdit = {}): Pr
     ref: { accessToken: `${JSON.stringify(edit)}-${index}` },
     edit: { nickname: `n${index}`, createdAt: startAt + Math.floor(index / 7), ...edit },
   }))
-  const result = await server.store.users.writeUsers(writes, startAt)
+  const result = await server.store.users.writeUsers(writes, by(startAt))
   assert.ok(result.kind === 'written')
   return result.users.map(({ id }) => id)
 }
@@ -146,10 +147,13 @@ for (const kind of databases) {
         const [one = '', two = ''] = await make(server, 2)
         const action = { kind: 'setLimits', limits: { maxIps: 3, requestsPerMinute: 9 } }
         const { body } = await begin(server, { action, ids: [one, two] })
-        await server.store.users.writeUsers([{ ref: { id: one }, edit: { limits: { maxIps: 7 } } }], startAt)
+        await server.store.users.writeUsers(
+          [{ ref: { id: one }, edit: { limits: { maxIps: 7 } } }],
+          by(startAt),
+        )
         await server.store.users.writeUsers(
           [{ ref: { id: two }, edit: { limits: { maxIps: 7, requestsPerMinute: null } } }],
-          startAt,
+          by(startAt),
         )
         const back = await undo(server, body.id)
         assert.deepEqual([back.body.undone, back.body.kept], [1, 1])
@@ -263,7 +267,7 @@ for (const kind of databases) {
             meddle = undefined
             await server.store.users.writeUsers(
               [{ ref: { id }, edit: { quotaLimits: { claude: 100 } } }],
-              startAt,
+              by(startAt),
             )
           }
           const action = { kind: 'addToLimits', tokenLimits: { claude: 5 } }
@@ -284,6 +288,24 @@ for (const kind of databases) {
         },
       )
     })
+
+    it('leave one change for the whole, and one for each user', () =>
+      withServer(async (server) => {
+        const ids = await make(server, 3)
+        const from = await server.store.changes.lastChange()
+        const { body } = await begin(server, { action: { kind: 'disable' }, ids })
+        await undo(server, body.id)
+        const seen = await server.store.changes.readChanges(from, 99)
+        assert.ok(seen.kind === 'read')
+        const told = seen.changes.map(({ kind: what, object }) => [what, object])
+        const of = (what: string) => ids.toSorted().map((id) => [what, id])
+        assert.deepEqual(told.toSorted(), [
+          ['bulk.begun', body.id],
+          ['bulk.undone', body.id],
+          ...of('user.disabled'),
+          ...of('user.enabled'),
+        ])
+      }))
 
     it('cannot be taken back after an hour', () =>
       withServer(async (server) => {

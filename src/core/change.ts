@@ -37,6 +37,8 @@ export const changeKinds = [
   'user.token_rotated',
   'usage.reset',
   'quota.added',
+  'bulk.begun',
+  'bulk.undone',
   'admin_key.created',
   'admin_key.rotated',
   'admin_key.deleted',

@@ -249,13 +249,13 @@ export interface BulkStore {
   /** Notes that a bulk action begins. */
   readonly insertRun: (
     run: Pick<BulkRun, 'action' | 'target' | 'actor' | 'matched'>,
-    now: number,
+    by: By,
   ) => Promise<BulkRun>
   readonly findRun: (id: string) => Promise<BulkRun | undefined>
   /** Newest first. */
   readonly listRuns: (limit: number) => Promise<readonly BulkRun[]>
   /** Notes a batch that changes no user. */
-  readonly saveStep: (step: BulkStep, now: number) => Promise<void>
+  readonly saveStep: (step: BulkStep, by: By) => Promise<void>
   /** Those of these users whom the run has changed already. */
   readonly findChanged: (runId: string, userIds: readonly string[]) => Promise<readonly string[]>
   /** Users whose changes can be undone yet, in the order of their ids. */

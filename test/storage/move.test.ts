@@ -41,7 +41,10 @@ async function fill(store: Store): Promise<void> {
     } as const,
   }))
   await store.users.writeUsers([...edits, { ref: { accessToken: 'plain' }, edit: {} }], by(now))
-  const run = await store.bulk.insertRun({ action: { kind: 'tag' }, target: {}, actor: 'x', matched: 1 }, by(now))
+  const run = await store.bulk.insertRun(
+    { action: { kind: 'tag' }, target: {}, actor: 'x', matched: 1 },
+    by(now),
+  )
   const progress = { ...noProgress, changed: 1 }
   const tagged = await store.users.findUser({ accessToken: 'plain' }, now)
   const undo = [{ path: 'tags', before: null, after: ['bulk'] }]

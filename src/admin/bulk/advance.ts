@@ -2,6 +2,7 @@ import type { AdminParts } from '#admin/request/context.ts'
 import { toWireIssues } from '#admin/users/input.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { type BulkProgress, type BulkRun, noProgress } from '#core/bulk-run.ts'
+import type { By } from '#core/change.ts'
 import type { Issue } from '#core/errors.ts'
 import { issuesMax } from '#core/issues.ts'
 import type { User } from '#core/user.ts'
@@ -16,7 +17,11 @@ const batchUsers = 200
 /** How long one call works; the next one goes on. */
 const callMs = 10_000
 
-export type BulkParts = Pick<AdminParts, 'store' | 'policy' | 'clock'> & { readonly wire: UserWire }
+export type BulkParts = Pick<AdminParts, 'store' | 'policy' | 'clock'> & {
+  readonly wire: UserWire
+  /** Who asks, at this instant. */
+  readonly by: () => By
+}
 
 interface Batch {
   readonly users: readonly User[]
@@ -70,7 +75,7 @@ export async function readBatch(
 const lostIssue: Issue = { path: '', message: 'is not known, or its stored row is damaged' }
 
 async function advanceBatch(run: BulkRun, parts: BulkParts): Promise<BulkRun> {
-  const { store, policy, clock, wire } = parts
+  const { store, policy, wire } = parts
   const action = run.action as BulkAction
   const limits = limitsOf(action, wire)
   const wrong = new Map<string, readonly Issue[]>()
@@ -85,7 +90,8 @@ async function advanceBatch(run: BulkRun, parts: BulkParts): Promise<BulkRun> {
             users.map(({ id }) => id),
           ),
     )
-    const now = clock()
+    const by = parts.by()
+    const { now } = by
     const planned = users
       .filter(({ id }) => !done.has(id))
       .map((user) => ({
@@ -115,11 +121,11 @@ async function advanceBatch(run: BulkRun, parts: BulkParts): Promise<BulkRun> {
       }),
     )
     if (writes.length === 0) {
-      await store.bulk.saveStep(step, now)
+      await store.bulk.saveStep(step, by)
       return { ...run, state, progress, updatedAt: now }
     }
     const changes = edits.map(({ user, plan }) => ({ userId: user.id, undo: plan.changes }))
-    const result = await store.users.writeUsers(writes, now, { ...step, changes })
+    const result = await store.users.writeUsers(writes, by, { ...step, changes })
     if (result.kind === 'written') return { ...run, state, progress, updatedAt: now }
     const refused = edits[result.index]
     if (result.kind === 'invalid' && refused) wrong.set(refused.user.id, toWireIssues(result.issues))
@@ -159,12 +165,13 @@ export async function takeBack(run: BulkRun, parts: BulkParts): Promise<BulkRun>
   return current
 }
 
-async function takeBackBatch(run: BulkRun, { store, clock }: BulkParts): Promise<BulkRun> {
+async function takeBackBatch(run: BulkRun, { store, by: asker }: BulkParts): Promise<BulkRun> {
   for (;;) {
     const rows = await store.bulk.listUndo(run.id, batchUsers)
-    const now = clock()
+    const by = asker()
+    const { now } = by
     if (rows.length === 0) {
-      await store.bulk.saveStep({ runId: run.id, state: 'undone', progress: run.progress }, now)
+      await store.bulk.saveStep({ runId: run.id, state: 'undone', progress: run.progress }, by)
       return { ...run, state: 'undone', updatedAt: now }
     }
     const ids = rows.map(({ userId }) => userId)
@@ -182,15 +189,15 @@ async function takeBackBatch(run: BulkRun, { store, clock }: BulkParts): Promise
       kept: kept + rows.length - writes.length,
     }
     const step = { runId: run.id, state: 'undoing', progress, settled: ids } as const
-    if (writes.length === 0) await store.bulk.saveStep(step, now)
+    if (writes.length === 0) await store.bulk.saveStep(step, by)
     else {
-      const result = await store.users.writeUsers(writes, now, step)
+      const result = await store.users.writeUsers(writes, by, step)
       if (result.kind === 'stale' || result.kind === 'unknown') continue
       if (result.kind === 'invalid') {
         // It cannot go back as it was: it is left as it is, and the others go on without it.
         const settled = ids[ids.indexOf(idOf(writes[result.index]))]
         const rest = { ...run.progress, kept: kept + 1 }
-        await store.bulk.saveStep({ ...step, progress: rest, settled: settled ? [settled] : [] }, now)
+        await store.bulk.saveStep({ ...step, progress: rest, settled: settled ? [settled] : [] }, by)
         return { ...run, progress: rest, updatedAt: now }
       }
     }

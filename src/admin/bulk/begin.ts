@@ -1,6 +1,7 @@
 import { bodyRefusals, jsonBody, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
 import { readJsonBody } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { createProblem } from '#core/errors.ts'
 import { toReading } from '#core/parsed.ts'
@@ -38,11 +39,11 @@ export function beginBulk(wire: UserWire): Operation {
             `At most ${bulkUsersMax} ids in one call: name the users by a filter.`,
           ),
         )
-      const bulkParts: BulkParts = { ...parts, wire }
+      const bulkParts: BulkParts = { ...parts, wire, by: () => byOf(c, parts) }
       if (isDryRun) return answered(await tryOut(asked.value, bulkParts))
       const matched = await countOf(asked.value, bulkParts)
       const actor = c.get('adminKey')?.name ?? ''
-      const run = await parts.store.bulk.insertRun({ action, target, actor, matched }, parts.clock())
+      const run = await parts.store.bulk.insertRun({ action, target, actor, matched }, byOf(c, parts))
       return answered(toBulkRun(await advance(run, bulkParts)))
     },
   }

@@ -1,6 +1,7 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { type Answer, answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { type BulkRun, undoForMs } from '#core/bulk-run.ts'
@@ -24,7 +25,9 @@ export function continueBulk(wire: UserWire): Operation {
     answer: { description: 'The run as far as it has come', schema: bulkSchemas.run },
     refusals: [...bodyRefusals, 'not_found'],
     handle: (c, parts) =>
-      withRun(c, parts, async (run) => answered(toBulkRun(await advance(run, { ...parts, wire })))),
+      withRun(c, parts, async (run) =>
+        answered(toBulkRun(await advance(run, { ...parts, wire, by: () => byOf(c, parts) }))),
+      ),
   }
 }
 
@@ -46,7 +49,11 @@ export function undoBulk(wire: UserWire): Operation {
           return refused(createProblem('conflict', 'Usage that was reset cannot be taken back.'))
         if (run.state !== 'undoing' && run.state !== 'undone' && run.updatedAt + undoForMs < parts.clock())
           return refused(createProblem('conflict', 'It was done more than an hour ago.'))
-        return answered(toBulkRun(run.state === 'undone' ? run : await takeBack(run, { ...parts, wire })))
+        return answered(
+          toBulkRun(
+            run.state === 'undone' ? run : await takeBack(run, { ...parts, wire, by: () => byOf(c, parts) }),
+          ),
+        )
       }),
   }
 }

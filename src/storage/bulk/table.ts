@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import { type BulkStep, undoForMs } from '#core/bulk-run.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
+import type { SaveChanges } from '#storage/changes/write.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -20,7 +21,7 @@ const change = inserts(
 )
 
 /** Bulk runs: written with the batches that they consist of, and read to go on or to undo. */
-export function createBulkTable(db: Kysely<Schema>) {
+export function createBulkTable(db: Kysely<Schema>, saveChanges: SaveChanges) {
   return {
     reads: {
       async findRun(id) {
@@ -58,8 +59,9 @@ export function createBulkTable(db: Kysely<Schema>) {
       },
     },
     writes: {
-      insertRun: ({ action, target, actor, matched }, now) =>
+      insertRun: ({ action, target, actor, matched }, by) =>
         db.transaction().execute(async (trx) => {
+          const { now } = by
           await removeOld(trx, now)
           const id = createSortableId('blk_', now)
           const row = await trx
@@ -76,10 +78,18 @@ export function createBulkTable(db: Kysely<Schema>) {
             })
             .returningAll()
             .executeTakeFirstOrThrow()
+          // The run as a whole; each user whom it changes has a row as well.
+          await saveChanges(trx, [{ by, kind: 'bulk.begun', object: id, after: { action, target, matched } }])
           return toRun(row)
         }),
 
-      saveStep: (step, now) => db.transaction().execute((trx) => noteStep(trx, undefined, step, now)),
+      saveStep: (step, by) =>
+        db.transaction().execute(async (trx) => {
+          await noteStep(trx, undefined, step, by.now)
+          const { undone, kept } = step.progress
+          if (step.state === 'undone')
+            await saveChanges(trx, [{ by, kind: 'bulk.undone', object: step.runId, after: { undone, kept } }])
+        }),
     },
   } satisfies MethodGroups<BulkStore>
 }
