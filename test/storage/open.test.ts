@@ -31,7 +31,8 @@ const released: Readonly<Record<number, string>> = {
   12: '4ee98106b7762169',
   13: '433722aadec7ebcc',
   14: 'eb43be841c4028de',
-  15: '43d576553c1a7255',
+  15: '6e86161d26ec2d5e',
+  16: '43d576553c1a7255',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */
