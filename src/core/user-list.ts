@@ -49,7 +49,7 @@ export interface UserTextRequest extends Pick<UserPageRequest, 'after' | 'limit'
 }
 
 export interface UserTexts {
-  /** UTF-8: the users as JSON in the form of the admin API, with commas between them. */
+  /** UTF-8: the users as JSON in the form of the admin API, each behind a comma. */
   readonly text: Uint8Array
   readonly count: number
   /** As in `UserPage`. */

@@ -40,7 +40,7 @@ function userList(user: z.ZodType) {
 
 /** The first users are soon there; further pages are larger, for which no request waits longer than for a short list. */
 const firstPages = { users: 400, size: 200 }
-const pageSize = 1_000
+const pageSize = 500
 
 async function answerEverybody(c: AdminContext, { store, clock, log }: AdminParts): Promise<Answer> {
   const requestId = c.get('requestId')

@@ -7,7 +7,7 @@ import { streamUsers, type UserStreamSource } from './stream.ts'
 function pagesOf(total: number, more: Partial<UserStreamSource> = {}) {
   const pageAt = (start: number): UserTexts => {
     const users = Array.from({ length: Math.min(3, total - start) }, (_, index) => start + index)
-    const page = { text: Buffer.from(users.join(',')), count: users.length }
+    const page = { text: Buffer.from(users.map((user) => `,${user}`).join('')), count: users.length }
     return start + 3 < total ? { ...page, next: { value: start + 3, id: 'x' } } : page
   }
   const reads = { count: 0 }

@@ -22,12 +22,14 @@ export function streamUsers(source: UserStreamSource): ReadableStream<Uint8Array
   let isBegun = false
   let count = 0
 
-  function take(current: UserTexts): Uint8Array {
-    const before = isBegun ? (count > 0 && current.count > 0 ? ',' : '') : '{"users":['
+  /** A page in the middle is passed on as it is. */
+  function take({ text, ...current }: UserTexts): Uint8Array {
+    const begin = isBegun ? '' : '{"users":['
+    const users = count === 0 ? text.subarray(1) : text
     isBegun = true
     count += current.count
-    const after = current.next ? '' : `],"count":${count}}`
-    return Buffer.concat([Buffer.from(before), current.text, Buffer.from(after)])
+    const end = current.next ? '' : `],"count":${count}}`
+    return begin === '' && end === '' ? users : Buffer.concat([Buffer.from(begin), users, Buffer.from(end)])
   }
 
   let next: UserTexts['next']

@@ -57,7 +57,7 @@ export function createUserTexts(
     const last = those.at(-1)
     const next = rows.length > limit && last ? cursorAt(last, request) : undefined
     return {
-      text: Buffer.from(items.join(',')),
+      text: Buffer.from(items.map((item) => `,${item}`).join('')),
       count: items.length,
       ...(unreadable.length > 0 && { unreadable }),
       ...(next && { next }),
