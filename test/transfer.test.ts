@@ -311,6 +311,22 @@ for (const kind of databases) {
         )
       }))
 
+    it('refuse a table of so many columns that its rows would hold up everything else', () =>
+      withServer(async (server) => {
+        const families = (count: number) =>
+          Array.from({ length: count }, (_, index) => `tokenLimits.x${index}`)
+        for (const [count, message] of [
+          [5_000, /^has more than \d{4} columns$/],
+          [900, /is not a known family/],
+        ] as const) {
+          const row = `,${Array.from({ length: count }, () => '1').join(',')}`
+          const file = `token,${families(count).join(',')}\r\n${`x${row}\r\n`.repeat(5)}`
+          const { status, body } = await importedTo(server, file, '', csv)
+          assert.equal(status, 400)
+          assert.match(body.issues[0].message, message)
+        }
+      }))
+
     it('read a file with a byte order mark, and refuse text that is not UTF-8', () =>
       withServer(async (server) => {
         const line = '{"token":"marked"}\n'

@@ -72,15 +72,39 @@ export function fromCells(
   isClearing: boolean,
 ): Record<string, unknown> {
   const members = new Map<string, unknown>()
+  const families = new Map<string, Map<string, unknown>>()
   for (const [index, [name, kind]] of head.entries()) {
     const cell = cells[index]
     // A row that ends early says nothing of the columns after it.
     const isEmptied = isClearing && index < cells.length && mayBeCleared(name)
     if (name === '' || (cell === undefined && !isEmptied)) continue
-    put(members, name, cell === undefined ? null : toValue(cell, kind))
+    const value = cell === undefined ? null : toValue(cell, kind)
+    const map = maps.find((each) => name.startsWith(`${each}.`))
+    if (map === undefined) members.set(name, value)
+    else {
+      const values = families.get(map) ?? new Map<string, unknown>()
+      families.set(map, values.set(name.slice(map.length + 1), value))
+    }
   }
+  for (const [map, values] of families) members.set(map, Object.fromEntries(values))
   return Object.fromEntries(members)
 }
+
+/** What is wrong with the head of a table; undefined where nothing is. */
+export function headFault(
+  head: readonly (readonly [name: string, kind: Kind | undefined])[],
+  columns: Columns,
+): string | undefined {
+  const columnsMax = columns.size + unknownMax
+  if (head.length > columnsMax) return `has more than ${columnsMax} columns`
+  // Spreadsheets write columns without a name where cells were emptied.
+  const names = head.flatMap(([name]) => (name === '' ? [] : [name]))
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  return twice === undefined ? undefined : `has the column ${twice.slice(0, 80)} twice`
+}
+
+/** Columns beside the known ones; each row costs time for each of them. */
+const unknownMax = 1_000
 
 /** The columns of a head line: those that are not known have no kind. */
 export function toHead(
@@ -136,14 +160,4 @@ function memberOf(user: Members, name: string): unknown {
   const values = user[map]
   if (typeof values !== 'object' || values === null) return undefined
   return Object.getOwnPropertyDescriptor(values, name.slice(map.length + 1))?.value
-}
-
-function put(members: Map<string, unknown>, name: string, value: unknown): void {
-  const map = maps.find((each) => name.startsWith(`${each}.`))
-  if (map === undefined) {
-    members.set(name, value)
-    return
-  }
-  const before = members.get(map)
-  members.set(map, { ...(typeof before === 'object' ? before : {}), [name.slice(map.length + 1)]: value })
 }

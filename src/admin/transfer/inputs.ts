@@ -6,7 +6,7 @@ import type { Issue } from '#core/errors.ts'
 import { issuesUnder } from '#core/issues.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
-import { columnsOf, fromCells, toHead } from './csv.ts'
+import { columnsOf, fromCells, headFault, toHead } from './csv.ts'
 import type { ImportQuery } from './query.ts'
 import { type Chunks, type FileRecord, readLines, readObjects, readRows } from './records.ts'
 import { fromOaiReverseProxy } from './sources/oai-reverse-proxy.ts'
@@ -87,9 +87,8 @@ async function* recordsOf(
         if (!head) return
       } else if (!head) {
         head = toHead(row.cells, columns)
-        const twice = columnTwice(head)
-        if (twice !== undefined)
-          return yield { line, bytes, fault: `has the column ${twice.slice(0, 80)} twice`, isLast: true }
+        const fault = headFault(head, columns)
+        if (fault !== undefined) return yield { line, bytes, fault, isLast: true }
       } else if (row.cells.slice(head.length).some((cell) => cell !== undefined)) {
         // As with a comma in a text without quotes: the cells after it stand in the wrong columns.
         yield { line, bytes, fault: `has ${row.cells.length} cells for ${head.length} columns` }
@@ -105,12 +104,6 @@ async function* recordsOf(
       fault: `is not valid CSV (${error.code})`,
     }
   }
-}
-
-function columnTwice(head: ReturnType<typeof toHead>): string | undefined {
-  // Spreadsheets write columns without a name where cells were emptied.
-  const names = head.flatMap(([name]) => (name === '' ? [] : [name]))
-  return names.find((name, index) => names.indexOf(name) !== index)
 }
 
 function toInput(
