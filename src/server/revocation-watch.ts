@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
 import type { Gateway } from '#gateway/gateway.ts'
 import type { Store, TokenState } from '#storage/store.ts'
+import { followChanges } from './change-follower.ts'
 import { cutIfBlocked } from './revocation.ts'
 
 /**
@@ -22,14 +23,9 @@ const rememberedMs = 15_000
 const lookAgainMs = 400
 /** Users in one query; queries run one after the other, so that many running users do not delay administrators. */
 const usersAtOnce = 500
-/** Changes in one read, which with the embedded database holds up this thread. */
-const changesAtOnce = 500
-
 export async function watchRevocations(
-  store: {
+  store: Parameters<typeof followChanges>[0] & {
     readonly users: Pick<Store['users'], 'findBlocks' | 'findTokenStates'>
-    readonly changes: Pick<Store['changes'], 'readChanges' | 'lastChange'>
-    readonly watchChanges: Store['watchChanges']
   },
   gateway: Pick<Gateway, 'cutUser' | 'blockUser' | 'runningUsers' | 'tokensOf' | 'endToken'>,
   clock: Clock,
@@ -41,9 +37,6 @@ export async function watchRevocations(
   const waiting = new Set<string>()
   let isLooking = false
   let isClosed = false
-  let place = await store.changes.lastChange()
-  let isNews = false
-  let isFollowing = false
 
   function remember(ids: readonly string[] | 'all'): void {
     const now = performance.now()
@@ -91,40 +84,13 @@ export async function watchRevocations(
       gateway.endToken(accessToken, endOf(states[index]))
   }
 
-  /** Reads on from the last change; whether a read fails is reported once, until it succeeds again. */
-  async function follow(): Promise<void> {
-    isNews = true
-    if (isFollowing) return
-    isFollowing = true
-    let hasFailed = false
-    while (isNews && !isClosed) {
-      isNews = false
-      try {
-        const read = await store.changes.readChanges(place, changesAtOnce)
-        place = read.place
-        hasFailed = false
-        if (read.kind === 'lost') take('all')
-        else {
-          take(read.changes.flatMap(({ kind, object }) => (kind.startsWith('user.') ? [object] : [])))
-          if (read.changes.length === changesAtOnce) isNews = true
-        }
-      } catch (error) {
-        if (!hasFailed) onFailure(error)
-        hasFailed = true
-        isNews = true
-        await wait(lookAgainMs, undefined, { ref: false })
-      }
-    }
-    isFollowing = false
-  }
-
   function take(ids: readonly string[] | 'all'): void {
     remember(ids)
     const running = gateway.runningUsers()
     lookAt(ids === 'all' ? running : ids.filter((id) => running.has(id)))
   }
 
-  const stop = store.watchChanges(() => void follow())
+  const stop = await followChanges(store, take, onFailure)
   return {
     started(userId) {
       const until = Math.max(changed.get(userId) ?? 0, allUntil)
