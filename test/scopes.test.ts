@@ -42,6 +42,8 @@ interface World {
   /** Chosen by an administrator; also the user's id is known. */
   readonly chosen: string
   readonly keyId: string
+  /** The id of a user whose access token may be replaced. */
+  readonly turnedId: string
 }
 
 for (const kind of databases) {
@@ -61,13 +63,16 @@ for (const kind of databases) {
       assert.equal(made.kind, 'created')
       const chosen = 'a-chosen-access-token-of-a-user'
       await users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], by(server.clock.now))
+      const turned = await users.insertUser({}, by(server.clock.now))
+      assert.equal(turned.kind, 'created')
       const other = await createAdminKey(
         adminKeys,
         { name: 'target', scopes: ['users:read'] },
         by(server.clock.now),
       )
-      if (made.kind !== 'created') return
-      world = { id: made.user.id, accessToken: made.user.accessToken, chosen, keyId: other.key.id }
+      if (made.kind !== 'created' || turned.kind !== 'created') return
+      const { id, accessToken } = made.user
+      world = { id, accessToken, chosen, keyId: other.key.id, turnedId: turned.user.id }
     })
     after(() => server.close())
 
@@ -81,7 +86,7 @@ for (const kind of databases) {
     /** A request of a route that may succeed. */
     function requestOf({ method, path, operationId }: AdminRoute): SentRequest {
       const filled = path
-        .replace('{token}', world.id)
+        .replace('{token}', operationId === 'rotateToken' ? world.turnedId : world.id)
         .replace('/admin/keys/{id}', `/admin/keys/${world.keyId}`)
         .replaceAll(/\{\w+\}/g, 'anything')
       const hasBody = method === 'post' || method === 'put'

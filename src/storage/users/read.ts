@@ -9,7 +9,7 @@ import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { FoundUser, UsageReset, UserStore } from '#storage/store.ts'
 import { filtered } from './filter.ts'
-import { oldTokenOwner, readTokenStates } from './old-tokens.ts'
+import { oldTokenOwner, oldTokenOwners, readTokenStates } from './old-tokens.ts'
 import { cursorAt, readPage } from './page.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
@@ -110,12 +110,19 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         // Both hashes of a token are in one statement, so that a row is not missed while its master key is replaced.
         for (const some of chunksOf(lookups.flat(), usersAtOnce))
           rows.push(...(await db.selectFrom('users').selectAll().where('token_hmac', 'in', some).execute()))
+        const held = new Set(rows.map((row) => row.token_hmac))
+        const strange = lookups.filter((own) => !own.some((hmac) => held.has(hmac))).flat()
+        const owners = await oldTokenOwners(db, many, strange, now)
+        for (const some of chunksOf([...new Set(owners.values())], usersAtOnce))
+          rows.push(...(await many.query<StoredUser>(db, byId, some)))
         const taken = new Set<string>()
         for (const some of chunksOf(ids, usersAtOnce))
           for (const { id } of await db.selectFrom('users').select('id').where('id', 'in', some).execute())
             taken.add(id)
         const readRow = await readerOf(db, many, rows, { vault, policy, now })
         const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
+        const foundById = new Map(rows.map((row) => [row.id, found.get(row.token_hmac)]))
+        for (const [hmac, id] of owners) found.set(hmac, foundById.get(id) ?? {})
         return sought.map(({ id }, index) => ({
           ...lookups[index]?.map((hmac) => found.get(hmac)).find((user) => user !== undefined),
           ...(id !== undefined && taken.has(id) && { idOwner: id }),
