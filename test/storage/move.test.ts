@@ -79,7 +79,16 @@ async function fill(store: Store): Promise<void> {
   )
   await store.corrections.writeCorrections(corrections, now)
   assert.ok((await store.upkeep.gatherRequests(now + 60_000, 500)) > 10)
-  await store.adminKeys.insertAdminKey({ name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] }, by(now))
+  const ann = await store.adminKeys.insertAdminKey(
+    { name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] },
+    by(now),
+  )
+  const ends = { expiresAt: now + 1e9, idleUntil: now + 1e8 }
+  await store.sessions.insertSession(
+    { secret: 'a-session', keyId: ann.id, openedBy: 'a-secret-of-ann', ...ends, address: '192.0.2.1' },
+    by(now),
+  )
+  await store.users.rotateToken({ accessToken: 'plain' }, now + 1e9, by(now))
 }
 
 const own: ReadonlySet<string> = new Set(['migrations', 'facts', 'instances'])
