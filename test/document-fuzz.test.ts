@@ -105,6 +105,9 @@ interface Names {
   readonly id: readonly string[]
 }
 
+/** A session beside the key of every request, and a cookie of something else. */
+const cookies = ['__Host-tollgate-session=x', 'tollgate-session=x', 'other=x']
+
 /** Values that come through the rules behind the schemas, by the name of a member or parameter. */
 function knownValues(names: Names): Ways['known'] {
   const times = fc.constantFrom(startAt + 1000, startAt + 86_400_000, '2026-01-02T00:00:00Z', '2026-02-03')
@@ -165,15 +168,21 @@ function requestsOf(
       type: types,
       body: bodies,
       sent: textsOf(textTypes),
+      cookie: fc.option(fc.constantFrom(...cookies), { freq: 9 }),
     })
-    .map(({ segment, query, header, type, body: value, sent: other }) => {
+    .map(({ segment, query, header, type, body: value, sent: other, cookie }) => {
       const filled = path.replaceAll(/\{\w+\}/g, encoded(String(segment)))
       const search = new URLSearchParams(query.map(([name, text]) => [name, text])).toString()
       const headers = Object.fromEntries(header.map(([name, text]) => [name, sendable(text)]))
       return {
         method,
         path: search === '' ? filled : `${filled}?${search}`,
-        headers: { ...headers, accept: type, ...(other && { 'content-type': other.type }) },
+        headers: {
+          ...headers,
+          accept: type,
+          ...(cookie !== null && { cookie }),
+          ...(other && { 'content-type': other.type }),
+        },
         ...(other ? { rawBody: other.text } : { body: value }),
       }
     })

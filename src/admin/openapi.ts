@@ -70,6 +70,8 @@ const problemSchema = errorSchema
   .openapi('Problem', { description: 'The same error in the format of RFC 9457.' })
 
 const commonRefusals: readonly ErrorCode[] = [
+  // An admin key and a session at once.
+  'bad_request',
   'missing_credential',
   'unknown_admin_key',
   'session_ended',
@@ -110,7 +112,7 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
 
 /** One response for each status, with the codes that it may carry. */
 function toResponses(own: readonly ErrorCode[]): RouteConfig['responses'] {
-  const byStatus = Map.groupBy([...commonRefusals, ...own], (code) => errorTable[code].status)
+  const byStatus = Map.groupBy(new Set([...commonRefusals, ...own]), (code) => errorTable[code].status)
   const content = {
     'application/json': { schema: errorSchema },
     'application/problem+json': { schema: problemSchema },

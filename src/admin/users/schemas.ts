@@ -82,7 +82,6 @@ function editableFields(familyNames: readonly string[]) {
       .string()
       .optional()
       .openapi({
-        ...accessTokenForm,
         description:
           'In a bulk: names the user. With a path it must be the token of the user in the path; it cannot ' +
           'change a token.',
