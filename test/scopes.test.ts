@@ -63,7 +63,7 @@ for (const kind of databases) {
       assert.equal(made.kind, 'created')
       const chosen = 'a-chosen-access-token-of-a-user'
       await users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], by(server.clock.now))
-      const turned = await users.insertUser({}, by(server.clock.now))
+      const turned = await users.insertUser({}, by(server.clock.now + 1))
       assert.equal(turned.kind, 'created')
       const other = await createAdminKey(
         adminKeys,
