@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { filterParameters } from '#admin/users/filter.ts'
 import { lengthField, tagsField, textField, timeField, timeInput, wholeField } from '#admin/wire/fields.ts'
 import { bulkStates } from '#core/bulk-run.ts'
+import { instantMax } from '#core/instant.ts'
 import { unitsMax } from '#core/units.ts'
 import { userTypes } from '#core/user.ts'
 
@@ -39,7 +40,7 @@ const filterNames = Object.keys(filterParameters)
 
 /** The parameters of the list, by their names; numbers may be numbers. */
 const filter = z
-  .record(z.string(), z.union([z.string(), z.number().transform(String)]))
+  .record(z.string(), z.union([z.string(), wholeField(0, instantMax).transform(String)]))
   .openapi({ description: `The parameters of the list: ${filterNames.join(', ')}. Empty: all users.` })
 
 export const bulkSchemas = {
