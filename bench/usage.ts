@@ -98,7 +98,14 @@ async function besideUpkeep(store: Store, now: number): Promise<readonly Figure[
   const alone = await load(seconds)
   const end = new AbortController()
   const begin = performance.now()
-  const pass = { now, retentionDays: days / 2, purgeAfterDays: 30, pauseMs: 25, signal: end.signal }
+  const pass = {
+    now,
+    retentionDays: days / 2,
+    auditDays: 0,
+    purgeAfterDays: 30,
+    pauseMs: 25,
+    signal: end.signal,
+  }
   const upkeep = runUpkeep(store.upkeep, pass)
   const beside = await load(seconds)
   end.abort()

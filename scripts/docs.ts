@@ -261,6 +261,10 @@ const settings: Readonly<Record<string, Setting>> = {
     byDefault: (config) => String(config.ledgerRetentionDays),
     what: 'Days that the entry of each single request is kept, 1 to 36500; 0 keeps them for ever. Totals stay.',
   },
+  AUDIT_RETENTION_DAYS: {
+    byDefault: (config) => String(config.auditRetentionDays),
+    what: 'Days that changes are kept in the audit trail, 1 to 36500; 0 keeps them for ever.',
+  },
   CONFIG: {
     byDefault: given('`tollgate.yaml` in the working folder, where there is one'),
     what: 'Path of the configuration file. A file named here must exist.',

@@ -1,4 +1,5 @@
 import { accessTokenScenarios } from './access-token-scenarios.ts'
+import { auditScenarios } from './audit-scenarios.ts'
 import { bulkScenarios } from './bulk-scenarios.ts'
 import { figureScenarios } from './figure-scenarios.ts'
 import { ignoredScenarios } from './ignored-scenarios.ts'
@@ -1057,6 +1058,7 @@ export const scenarios: readonly Scenario[] = [
   ...timeScenarios,
   ...ignoredScenarios,
   ...accessTokenScenarios,
+  ...auditScenarios,
   ...transferScenarios,
   ...bulkScenarios,
 ]

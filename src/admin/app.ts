@@ -2,8 +2,9 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
 import { openReference } from '#admin/reference/pages.ts'
 import { render, renderRefusal } from '#admin/request/answer.ts'
-import { authenticate } from '#admin/request/authenticate.ts'
+import { authenticate, type Guard } from '#admin/request/authenticate.ts'
 import type { AdminEnv, AdminParts } from '#admin/request/context.ts'
+import { createFailedLogins } from '#admin/request/failed-logins.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
 import { trace } from '#admin/request/trace.ts'
 import { createProblem } from '#core/errors.ts'
@@ -32,9 +33,10 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   })
   app.use('*', trace(parts))
   const routes = createAdminRoutes(parts.policy)
-  for (const route of routes) addRoute(app, route, parts)
+  const guard = createGuard(parts)
+  for (const route of routes) addRoute(app, route, guard(route), parts)
   // What no route of the list takes: other methods, and unknown paths.
-  app.use('/admin/*', authenticate(parts, { need: 'any' }))
+  app.use('/admin/*', guard({ need: 'any' }))
   for (const page of openReference(contractText, describeApi(app, routes, version))) {
     app.get(page.path, (c) => {
       c.set('route', page.path)
@@ -61,11 +63,21 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
 
 type App = OpenAPIHono<AdminEnv>
 
+function createGuard(parts: AdminParts) {
+  const guardParts = { ...parts, noteFailure: createFailedLogins(parts) }
+  return (guard: Guard) => authenticate(guardParts, guard)
+}
+
 /** The only way to a handler: behind the guard that is made from its need. */
-function addRoute(app: App, route: AdminRoute, parts: AdminParts): void {
+function addRoute(
+  app: App,
+  route: AdminRoute,
+  guard: ReturnType<typeof authenticate>,
+  parts: AdminParts,
+): void {
   const { method, path, handle } = route
   const parameters = parametersOf(route)
-  app.on(method.toUpperCase(), patternOf(path), authenticate(parts, route), async (c) => {
+  app.on(method.toUpperCase(), patternOf(path), guard, async (c) => {
     c.set('route', path)
     const fault = parameters && queryFault(c.get('target').query, parameters)
     const answer = fault ? refused(badInput([fault])) : await handle(c, parts)

@@ -42,6 +42,7 @@ export function describeApi(
         name: 'Usage',
         description: 'What was used, by time, user, family, model, upstream and status; and single requests.',
       },
+      { name: 'Audit', description: 'Who changed what, and when.' },
       { name: 'Access tokens', description: 'What is done about one access token.' },
       { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
       { name: 'Sessions', description: 'Browsers that are logged in with an admin key.' },
@@ -93,6 +94,9 @@ function toRouteConfig(route: AdminRoute): RouteConfig {
       ...Object.fromEntries(
         (answer.types ?? ['application/json']).map((type) => [type, { schema: answer.schema }]),
       ),
+      ...(answer.ndjson !== undefined && {
+        'application/x-ndjson': { schema: z.string().openapi({ description: answer.ndjson }) },
+      }),
       ...(answer.csv !== undefined && {
         'text/csv': { schema: z.string().openapi({ description: answer.csv }) },
       }),

@@ -1,5 +1,6 @@
 import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
 import { rotateAccessToken } from '#admin/access-tokens/rotate.ts'
+import { listAudit } from '#admin/audit/list.ts'
 import { beginBulk } from '#admin/bulk/begin.ts'
 import { continueBulk, undoBulk } from '#admin/bulk/go-on.ts'
 import { listBulk, readBulk } from '#admin/bulk/read.ts'
@@ -82,6 +83,7 @@ export function createAdminRoutes({
     { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },
     { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },
     { operationId: 'getCaller', method: 'get', path: '/admin/whoami', ...readCaller },
+    { operationId: 'getAudit', method: 'get', path: '/admin/audit', ...listAudit },
     { operationId: 'getKeys', method: 'get', path: '/admin/keys', ...listKeys },
     { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },
     { operationId: 'rotateKey', method: 'post', path: '/admin/keys/{id}/rotate', ...rotateKey },

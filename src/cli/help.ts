@@ -14,6 +14,7 @@ export const help = `Tollgate: user management for LLM access
   tollgate backup FILE       copy the database into a file and check it, also while the server runs
            [--force]                 replace an existing file
   tollgate restore FILE      put a backup in the place of the database (while the server is stopped)
+  tollgate audit verify      find altered or removed rows of the audit trail
   tollgate rekey             replace the master key: seal everything anew, while the server runs
   tollgate migrate-store     move everything from the embedded database to a shared one (while the server is stopped)
            [--from DATA_DIR]         the folder to move from; DATA_DIR by default
@@ -44,6 +45,7 @@ The environment sets single values, tollgate.yaml families, defaults and upstrea
   BULK_USERS_MAX, BODY_BYTES_MAX, STOP_GRACE_SECONDS
                              10000, 32 MiB, 30
   LEDGER_RETENTION_DAYS      90: how long single requests are kept; totals stay
+  AUDIT_RETENTION_DAYS       365: how long changes are kept in the audit trail
   CONFIG                     another path than ./tollgate.yaml
 
 Every secret may also come from a file, which its variable with _FILE at its end names.`

@@ -97,6 +97,10 @@ const commands: Readonly<Record<string, Command>> = {
     const { restore } = await import('./restore.ts')
     return restore(env, file)
   },
+  async audit(env, words) {
+    const { auditCommand } = await import('./audit.ts')
+    return auditCommand(env, words)
+  },
   async rekey(env, rest) {
     if (rest.length > 0) return tooMany(rest)
     const { rekeyCommand } = await import('./rekey.ts')

@@ -63,6 +63,7 @@ export function readConfig(env: Environment): Config {
     bodyBytesMax: bytesOf(env, 'BODY_BYTES_MAX', 1024 ** 3, 32 * 1024 ** 2),
     stopGraceMs: wholeNumberOf(env, 'STOP_GRACE_SECONDS', [0, 3600], 30) * 1000,
     ledgerRetentionDays: wholeNumberOf(env, 'LEDGER_RETENTION_DAYS', [0, 36_500], 90),
+    auditRetentionDays: wholeNumberOf(env, 'AUDIT_RETENTION_DAYS', [0, 36_500], 365),
     purgeAfterDays: file.purgeAfterDays ?? 30,
     policy,
     upstreams,

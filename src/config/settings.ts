@@ -32,6 +32,8 @@ export interface Config {
   readonly stopGraceMs: number
   /** Days that closed entries are kept; 0: for ever. */
   readonly ledgerRetentionDays: number
+  /** Days that changes are kept in the audit trail; 0: for ever. */
+  readonly auditRetentionDays: number
   /** Days after its expiry that a temporary user is removed; -1: never. */
   readonly purgeAfterDays: number
   readonly policy: PolicySettings

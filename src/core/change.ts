@@ -1,4 +1,7 @@
-/** What wrote a change: a credential, or a part of the program that acts by itself. */
+/**
+ * What wrote a change: a credential, or a part of the program that acts by itself. `unknown` is a credential that is none
+ * of ours.
+ */
 export const actorKinds = [
   'admin_key',
   'configured_key',
@@ -8,6 +11,7 @@ export const actorKinds = [
   'limit',
   'upkeep',
   'command_line',
+  'unknown',
 ] as const
 
 export interface Actor {
@@ -44,6 +48,8 @@ export const changeKinds = [
   'admin_key.deleted',
   'session.opened',
   'session.ended',
+  'login.failed',
+  'users.exported',
 ] as const
 
 export type ChangeKind = (typeof changeKinds)[number]
@@ -61,3 +67,54 @@ export interface NewChange {
   readonly before?: ChangeFields
   readonly after?: ChangeFields
 }
+
+/** A change as it is stored. */
+export interface StoredChange {
+  /** Its place in the order of changes, from 1. */
+  readonly seq: number
+  readonly at: number
+  readonly actor: { readonly kind: string; readonly id?: string; readonly name?: string }
+  readonly kind: string
+  readonly object: string
+  readonly before?: ChangeFields
+  readonly after?: ChangeFields
+  readonly requestId?: string
+  readonly address?: string
+}
+
+export interface ChangeFilter {
+  /** The id of the key, session or user that wrote it. */
+  readonly actor?: string
+  readonly actorKind?: string
+  readonly object?: string
+  readonly kind?: string
+  /** Written at this instant or later, and before that one; epoch milliseconds. */
+  readonly from?: number
+  readonly to?: number
+}
+
+/** A page of changes, newest first. */
+export interface ChangeQuestion {
+  readonly filter: ChangeFilter
+  /** Older than the change with this number. */
+  readonly before?: number
+  readonly limit: number
+}
+
+export interface ChangePage {
+  readonly changes: readonly StoredChange[]
+  /** The last of them, where more follow. */
+  readonly next?: number
+  /** The numbers of rows that cannot be read, and are left out. */
+  readonly unreadable?: readonly string[]
+}
+
+/** What a check of the chain of changes has found. */
+export type ChainChecked =
+  | { readonly kind: 'intact'; readonly count: number; readonly first?: number; readonly last?: number }
+  /** The first place where the chain is broken. */
+  | {
+      readonly kind: 'broken'
+      readonly seq: number
+      readonly what: 'altered' | 'missing' | 'added' | 'end' | 'key'
+    }

@@ -13,6 +13,8 @@ import type { UpkeepStore } from '#storage/store.ts'
 interface UpkeepSettings {
   /** Days that closed entries, and which events were counted, are kept; 0: for ever. */
   readonly retentionDays: number
+  /** Days that changes are kept; 0: for ever. */
+  readonly auditDays: number
   /** Days after the expiry of a temporary user, or the edit that set it if that was later, to the removal; -1: never. */
   readonly purgeAfterDays: number
 }
@@ -149,7 +151,10 @@ export async function runUpkeep(store: UpkeepStore, pass: UpkeepPass): Promise<U
 
 type Task = readonly [name: TaskName, batch: () => Promise<number>]
 
-function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: UpkeepPass): readonly Task[] {
+function tasksOf(
+  store: UpkeepStore,
+  { now, retentionDays, auditDays, purgeAfterDays }: UpkeepPass,
+): readonly Task[] {
   // Only whole hours are gathered, so that an hour has either all of its minutes or just its sum.
   const gatherBefore = Math.floor((now - userMinutesMs) / hourMs) * hourMs
   const keptSince = now - retentionDays * dayMs
@@ -164,6 +169,8 @@ function tasksOf(store: UpkeepStore, { now, retentionDays, purgeAfterDays }: Upk
     tasks.push(['purgeEntries', () => store.purgeEntries(keptSince, batchRows)])
     tasks.push(['purgeEvents', () => store.purgeEvents(keptSince, batchRows)])
   }
+  if (auditDays > 0)
+    tasks.push(['purgeChanges', () => store.purgeChanges(now - auditDays * dayMs, batchRows)])
   if (purgeAfterDays >= 0)
     tasks.push([
       'purgeUsers',

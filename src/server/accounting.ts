@@ -55,6 +55,7 @@ export async function openAccounting(base: Foundation): Promise<Accounting> {
   const upkeep = openUpkeep(store.upkeep, {
     clock,
     retentionDays: config.ledgerRetentionDays,
+    auditDays: config.auditRetentionDays,
     purgeAfterDays: config.purgeAfterDays,
     onDone: (rows) => log.debug({ rows }, 'tidied the ledger'),
     onFailure: (err) => log.error({ err }, 'tidying the ledger failed'),

@@ -3,7 +3,7 @@ import type { Policy } from '#core/admission.ts'
 import type { Vault } from '#core/vault.ts'
 import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
 import { createBulkTable } from '#storage/bulk/table.ts'
-import { createChangeReader } from '#storage/changes/read.ts'
+import { createChangeTable } from '#storage/changes/table.ts'
 import { createChangeWriter } from '#storage/changes/write.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
 import { createEntryReader } from '#storage/ledger/read.ts'
@@ -44,12 +44,15 @@ export function createTables(parts: TableParts) {
       ...createUserReader(db, many, vault, policy),
       ...createUserWriter({ ...parts, saveChanges }),
     },
-    changes: createChangeReader(db),
     bulk: createBulkTable(db, saveChanges),
+    changes: createChangeTable(db, vault, saveChanges),
     adminKeys: createAdminKeyTable(db, vault, saveChanges),
     sessions: createSessionTable(db, vault, saveChanges),
     owners: createOwners(db, instance, vault.fingerprint),
-    upkeep: { ...createUpkeepFinder(db, policy), ...createUpkeepWriter(upkeepDb, saveChanges, unreadMs) },
+    upkeep: {
+      ...createUpkeepFinder(db, policy),
+      ...createUpkeepWriter(upkeepDb, { many, vault, saveChanges }, unreadMs),
+    },
     corrections: createCorrectionTable(db),
     usage: createUsageReader(db, policy),
     requests: createEntryReader(db),

@@ -2,7 +2,7 @@ import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
 import type { AdmissionAsk, AdmissionOutcome } from '#core/admission-ask.ts'
 import type { BookedRequest, RequestPage, RequestQuestion } from '#core/booked-request.ts'
 import type { BulkRun, BulkStep, FieldUndo } from '#core/bulk-run.ts'
-import type { By } from '#core/change.ts'
+import type { By, ChainChecked, ChangePage, ChangeQuestion, NewChange } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Issue } from '#core/errors.ts'
 import type { InputCorrection } from '#core/input-correction.ts'
@@ -341,6 +341,12 @@ export interface ChangeStore {
   readonly lastChange: () => Promise<ChangePlace>
   /** The next changes after a place, in order. A change that becomes visible later stands later in the order. */
   readonly readChanges: (after: ChangePlace, limit: number) => Promise<ChangesRead>
+  /** Newest first, without what upkeep has removed. */
+  readonly listChanges: (question: ChangeQuestion) => Promise<ChangePage>
+  /** Reads all of them, and compares each with its hash and with the one before. */
+  readonly checkChain: () => Promise<ChainChecked>
+  /** Writes down what changed nothing: a failed login, an export. */
+  readonly noteChange: (change: NewChange) => Promise<void>
 }
 
 // ---------------------------------------------------------------- metering
@@ -420,6 +426,8 @@ export interface UpkeepStore {
   readonly purgeTokens: (now: number, limit: number) => Promise<number>
   /** Removes addresses that have left their user's time window. */
   readonly purgeAddresses: (now: number, limit: number) => Promise<number>
+  /** Removes changes that were written before, the oldest first. */
+  readonly purgeChanges: (before: number, limit: number) => Promise<number>
   /** Removes corrections of models that were not used since then, and those of all but the most used models. */
   readonly purgeCorrections: (before: number, limit: number) => Promise<number>
 }

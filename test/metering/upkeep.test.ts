@@ -43,11 +43,12 @@ function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
     purgeAddresses: task('purgeAddresses'),
     purgeTokens: task('purgeTokens'),
     purgeCorrections: task('purgeCorrections'),
+    purgeChanges: task('purgeChanges'),
   }
   return { store, calls, running: () => running }
 }
 
-const pass = { now, retentionDays: 90, purgeAfterDays: 30, pauseMs: 0 }
+const pass = { now, retentionDays: 90, auditDays: 30, purgeAfterDays: 30, pauseMs: 0 }
 
 describe('a pass of upkeep', () => {
   it('does each thing in batches until there is no more of it', async () => {
@@ -69,19 +70,20 @@ describe('a pass of upkeep', () => {
       purgeCorrections: now - 90 * dayMs,
       purgeEntries: now - 90 * dayMs,
       purgeEvents: now - 90 * dayMs,
+      purgeChanges: now - 30 * dayMs,
       purgeUsers: now - 30 * dayMs,
     })
   })
 
   it('keeps for ever what it is told to', async () => {
     const { store, calls } = createDoer()
-    await runUpkeep(store, { ...pass, retentionDays: 0, purgeAfterDays: -1 })
+    await runUpkeep(store, { ...pass, retentionDays: 0, auditDays: 0, purgeAfterDays: -1 })
     assert.deepEqual(
       calls.map(({ name }) => name),
       ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeTokens', 'purgeCorrections'],
     )
     calls.length = 0
-    await runUpkeep(store, { ...pass, purgeAfterDays: 0 })
+    await runUpkeep(store, { ...pass, auditDays: 30, purgeAfterDays: 0 })
     assert.equal(calls.find(({ name }) => name === 'purgeUsers')?.before, now)
   })
 

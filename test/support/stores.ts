@@ -99,7 +99,8 @@ function createSqlite(): TestDatabase {
       }
     },
     async change(statement) {
-      const db = new DatabaseSync(join(folder, 'tollgate.db'))
+      // The program may be writing.
+      const db = new DatabaseSync(join(folder, 'tollgate.db'), { timeout: 5_000 })
       db.exec(statement)
       db.close()
     },

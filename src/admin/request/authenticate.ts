@@ -6,6 +6,7 @@ import { bearerOf } from '#http/credential.ts'
 import { findKey, type KeyFound } from '#http/key-door.ts'
 import { renderRefusal } from './answer.ts'
 import type { AdminContext, AdminEnv, AdminParts } from './context.ts'
+import type { NoteFailedLogin } from './failed-logins.ts'
 import { isOfSameOrigin } from './same-origin.ts'
 import { endedCookie, readSessionCookie } from './session-cookie.ts'
 import { addressOf } from './trace.ts'
@@ -15,6 +16,10 @@ export interface Guard {
   readonly need: Need
   /** `key`: only an admin key itself opens it, no session; a session's cookie is left aside. */
   readonly credential?: 'key'
+}
+
+interface GuardParts extends AdminParts {
+  readonly noteFailure: NoteFailedLogin
 }
 
 const notForThis = 'This key is not for the admin API: that takes one with the scope "admin".'
@@ -28,7 +33,7 @@ const crossSite = 'This request was begun by another site than the one that it i
  * is not a guess and does not count against the address; a wrong one does. A valid one is admitted even from an address
  * that is throttled for guessing; any other request from there is told to wait. A key of another scope is refused.
  */
-export function authenticate(parts: AdminParts, guard: Guard) {
+export function authenticate(parts: GuardParts, guard: Guard) {
   const { clock, clientAddress } = parts
   return createMiddleware<AdminEnv>(async (c, next) => {
     const now = clock()
@@ -42,7 +47,7 @@ export function authenticate(parts: AdminParts, guard: Guard) {
 
 async function problemOfCredential(
   c: AdminContext,
-  parts: AdminParts,
+  parts: GuardParts,
   guard: Guard,
   now: number,
 ): Promise<Problem | undefined> {
@@ -55,7 +60,7 @@ async function problemOfCredential(
 
 async function byKey(
   c: AdminContext,
-  { store, throttle, clientAddress, keyUsed }: AdminParts,
+  { store, throttle, clientAddress, keyUsed, noteFailure }: GuardParts,
   { need }: Guard,
   now: number,
 ): Promise<Problem | undefined> {
@@ -68,6 +73,7 @@ async function byKey(
     { find: () => store.adminKeys.findAdminKey(secret, now), used: keyUsed },
   )
   if ('key' in found) c.set('adminKey', found.key)
+  if (found.kind === 'unknown') noteFailure({ address, requestId: c.get('requestId') })
   return problemOf(found, need, now)
 }
 

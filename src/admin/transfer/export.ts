@@ -1,17 +1,18 @@
 import { z } from '@hono/zod-openapi'
 import type { Operation } from '#admin/operation.ts'
 import { type Answer, written } from '#admin/request/answer.ts'
+import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { readQuery } from '#admin/request/query.ts'
 import { clear } from '#admin/request/token-sight.ts'
 import { filterParameters, toFilter } from '#admin/users/filter.ts'
 import { readUser } from '#admin/users/read.ts'
 import type { UserWire } from '#admin/users/wire.ts'
+import { streamPages } from '#admin/wire/stream-pages.ts'
 import { createProblem } from '#core/errors.ts'
 import { mapped, type Parsed, parseBy } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
 import { allows } from '#core/scopes.ts'
-import type { User } from '#core/user.ts'
 import type { UserFilter, UserPage } from '#core/user-list.ts'
 import { columnsOf, toCells, toRows } from './csv.ts'
 
@@ -77,13 +78,20 @@ const pageSize = 200
 
 async function answerExport(
   c: AdminContext,
-  { store, clock, log }: AdminParts,
+  parts: AdminParts,
   wire: UserWire,
   { format, filter }: ExportQuery,
 ): Promise<Answer> {
+  const { store, clock, log } = parts
   const requestId = c.get('requestId')
   const outgoing = c.env?.outgoing
   const columns = columnsOf(wire.familyNames)
+  await store.changes.noteChange({
+    by: byOf(c, parts),
+    kind: 'users.exported',
+    object: 'users',
+    after: { format, ...filter },
+  })
   const page = async (after?: UserPage['next']): Promise<UserPage> => {
     const found = await store.users.listUsers({
       filter,
@@ -96,19 +104,17 @@ async function answerExport(
       log.error({ requestId, unreadable }, 'users whose rows cannot be read were left out of an export')
     return found
   }
-  const toText = (users: readonly User[]): string =>
+  const toText = ({ users }: UserPage): string =>
     format === 'csv'
       ? toRows(users.map((user) => toCells(wire.toUser(user, clear), columns)))
       : users.map((user) => `${JSON.stringify(wire.toUser(user, clear))}\n`).join('')
   const stream = streamPages({
     head: format === 'csv' ? toRows([[...columns.keys()]]) : '',
-    // Read before the status is sent, so that an unavailable store gives a 503 and not a file that breaks off.
     first: await page(),
     page,
     toText,
     onFailure(error) {
       log.error({ err: error, requestId }, 'an export of users broke off')
-      // Without the last chunk the client can tell that the file is incomplete.
       outgoing?.destroy()
       return outgoing ? 'cut' : 'open'
     },
@@ -119,42 +125,4 @@ async function answerExport(
     'content-disposition': `attachment; filename="users.${format}"`,
     'cache-control': 'no-store',
   })
-}
-
-/** Page after page, each read when the client has taken the one before. */
-function streamPages(source: {
-  readonly head: string
-  readonly first: UserPage
-  readonly page: (after: UserPage['next']) => Promise<UserPage>
-  readonly toText: (users: readonly User[]) => string
-  readonly onFailure: (error: unknown) => 'cut' | 'open'
-}): ReadableStream<Uint8Array> {
-  const text = new TextEncoder()
-  let page: UserPage | undefined = source.first
-  let { head } = source
-  let next: UserPage['next']
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          let piece = ''
-          // A page of which no row can be read is empty, and not the last.
-          do {
-            const current: UserPage = page ?? (await source.page(next))
-            page = undefined
-            next = current.next
-            piece = `${head}${source.toText(current.users)}`
-            head = ''
-          } while (piece === '' && next)
-          if (piece !== '') controller.enqueue(text.encode(piece))
-          if (!next) controller.close()
-        } catch (error) {
-          if (source.onFailure(error) === 'cut') controller.close()
-          else controller.error(error)
-        }
-      },
-    },
-    // No read-ahead: the body of a HEAD is never read.
-    { highWaterMark: 0 },
-  )
 }

@@ -19,6 +19,8 @@ export interface Chain {
     lastSeq: number,
     changes: readonly NewChange[],
   ) => { readonly rows: readonly ChangeRow[]; readonly head: ChangeHeadRow }
+  /** The head after rows were removed up to a place. */
+  readonly removedTo: (head: ChangeHeadRow, seq: number, hash: string) => ChangeHeadRow
 }
 
 /** The columns of a row, in the order in which its hash covers them. */
@@ -44,6 +46,7 @@ export const headColumns = [
   'removed_seq',
   'removed_hash',
   'key_encrypted',
+  'mac',
 ] as const satisfies readonly (keyof ChangeHeadRow)[]
 
 /** The hash before the first change. */
@@ -56,7 +59,7 @@ export function createChain(vault: Vault): Chain {
 
   function keyOf(sealed: string | null): { readonly sealed: string; readonly key: Buffer } {
     if (sealed === null || sealed !== held?.sealed)
-      held = (sealed !== null && opened(sealed, vault)) || made(vault)
+      held = (sealed !== null && openKey(sealed, vault)) || made(vault)
     return held
   }
 
@@ -71,13 +74,22 @@ export function createChain(vault: Vault): Chain {
         return { ...row, hash }
       })
       const { removed_seq = 0, removed_hash = noHash } = head ?? {}
-      return { rows, head: { id: headId, seq, hash, removed_seq, removed_hash, key_encrypted: sealed } }
+      const places = { seq, hash, removed_seq, removed_hash }
+      return { rows, head: { id: headId, ...places, key_encrypted: sealed, mac: macOf(places, key) } }
+    },
+    removedTo(head, removed_seq, removed_hash) {
+      const moved = { ...head, removed_seq, removed_hash }
+      const key = head.key_encrypted === null ? undefined : openKey(head.key_encrypted, vault)?.key
+      return { ...moved, mac: key ? macOf(moved, key) : null }
     },
   }
 }
 
 /** The key that is stored; undefined where it cannot be read: a change must not fail because of it. */
-function opened(sealed: string, vault: Vault): { readonly sealed: string; readonly key: Buffer } | undefined {
+export function openKey(
+  sealed: string,
+  vault: Vault,
+): { readonly sealed: string; readonly key: Buffer } | undefined {
   try {
     return { sealed, key: Buffer.from(vault.unseal(sealed, headId), 'base64') }
   } catch {
@@ -106,8 +118,16 @@ function toRow({ by, kind, object, before, after }: NewChange): Omit<ChangeRow, 
   }
 }
 
+type Places = Pick<ChangeHeadRow, 'seq' | 'hash' | 'removed_seq' | 'removed_hash'>
+
+/** Covers where the chain begins and ends. */
+export function macOf({ seq, hash, removed_seq, removed_hash }: Places, key: Buffer): string {
+  const content = JSON.stringify(['head', seq, hash, removed_seq, removed_hash])
+  return createHmac('sha256', key).update(content).digest('base64url')
+}
+
 /** @param before the hash of the row before */
-function hashOf(row: Omit<ChangeRow, 'hash'>, before: string, key: Buffer): string {
+export function hashOf(row: Omit<ChangeRow, 'hash'>, before: string, key: Buffer): string {
   const { seq, at, actor_kind, actor_id, actor_name, kind, object } = row
   const { fields_before, fields_after, request_id, address } = row
   const content = [seq, at, actor_kind, actor_id, actor_name, kind, object]

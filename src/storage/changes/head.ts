@@ -44,6 +44,7 @@ export function toHead(row: DamagedHead): ChangeHeadRow {
     removed_seq: unlessDamaged(row.removed_seq, integer, 0),
     removed_hash: unlessDamaged(row.removed_hash, text, noHash),
     key_encrypted: unlessDamaged(row.key_encrypted, (value) => optional(value, text), null),
+    mac: unlessDamaged(row.mac, (value) => optional(value, text), null),
   }
 }
 

@@ -20,6 +20,7 @@ const texts: ReadonlySet<string> = new Set([
     'hash',
     'removed_hash',
     'key_encrypted',
+    'mac',
   ],
   ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
   ...['tags', 'tag', 'words', 'run_id', 'undo'],

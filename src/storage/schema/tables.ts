@@ -287,4 +287,6 @@ export interface ChangeHeadRow {
   removed_hash: string
   /** The key of the hashes, encrypted. */
   key_encrypted: string | null
+  /** Covers the four places above, so that neither end can be moved. */
+  mac: string | null
 }

@@ -13,6 +13,7 @@ const writer: UpkeepWriter = {
   removeEvents: nothing,
   removeUsers: nothing,
   removeAddresses: nothing,
+  removeChanges: nothing,
   removeCorrections: nothing,
   removeTokens: nothing,
 }

@@ -22,6 +22,7 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
     purgeMinutes: write.removeMinutes,
     purgeEntries: write.removeEntries,
     purgeEvents: write.removeEvents,
+    purgeChanges: write.removeChanges,
     purgeCorrections: write.removeCorrections,
     purgeTokens: write.removeTokens,
     purgeUsers: (expiredBefore, limit, by) =>

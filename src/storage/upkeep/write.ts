@@ -1,7 +1,10 @@
 import type { Kysely } from 'kysely'
 import type { By } from '#core/change.ts'
+import type { Vault } from '#core/vault.ts'
+import { removeChanges } from '#storage/changes/remove.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import { gatherRequests } from '#storage/ledger/user-requests.ts'
+import type { ManyRows } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeCorrections } from '#storage/usage/corrections.ts'
@@ -25,13 +28,14 @@ export interface UpkeepWriter {
   readonly removeTokens: (now: number, limit: number) => Promise<number>
   readonly removeUsers: (users: readonly ExpiredUser[], by: By) => Promise<number>
   readonly removeAddresses: (addresses: readonly OldAddress[]) => Promise<number>
+  readonly removeChanges: (before: number, limit: number) => Promise<number>
   readonly removeCorrections: (before: number, limit: number) => Promise<number>
 }
 
 /** @param unreadMs the age of the oldest rows that are written but cannot be read yet */
 export function createUpkeepWriter(
   db: Kysely<Schema>,
-  saveChanges: SaveChanges,
+  parts: { readonly many: ManyRows; readonly vault: Vault; readonly saveChanges: SaveChanges },
   unreadMs: (db: Kysely<Schema>) => Promise<number> = async () => 0,
 ) {
   return {
@@ -41,11 +45,12 @@ export function createUpkeepWriter(
       removeMinutes: (before, limit) => removeMinutes(db, before, limit),
       removeEntries: (before, limit) => removeEntries(db, before, limit),
       removeEvents: (before, limit) => removeEvents(db, before, limit),
+      removeChanges: (before, limit) => removeChanges(db, parts, before, limit),
       removeCorrections: (before, limit) => removeCorrections(db, before, limit),
       removeTokens: (now, limit) => removeEndedTokens(db, now, limit),
     },
     addressWrites: {
-      removeUsers: (users, by) => removeUsers(db, saveChanges, users, by),
+      removeUsers: (users, by) => removeUsers(db, parts.saveChanges, users, by),
       removeAddresses: (addresses) => removeAddresses(db, addresses),
     },
   } satisfies MethodGroups<UpkeepWriter>

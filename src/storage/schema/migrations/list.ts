@@ -14,6 +14,7 @@ import { changes } from './0013-changes.ts'
 import { sessions } from './0014-sessions.ts'
 import { oldTokens } from './0015-old-tokens.ts'
 import { bulkRuns } from './0016-bulk-runs.ts'
+import { changeEnds } from './0017-change-ends.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   sessions,
   oldTokens,
   bulkRuns,
+  changeEnds,
 ]

@@ -1,12 +1,16 @@
 import type { Kysely } from 'kysely'
+import type { Vault } from '#core/vault.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { integer, text } from '#storage/schema/columns.ts'
 import type { ChangeHeadRow, Schema } from '#storage/schema/tables.ts'
 import type { ChangePlace, ChangeStore } from '#storage/store.ts'
 import { headId, noHash } from './chain.ts'
+import { checkChain } from './check.ts'
 import { toHead } from './head.ts'
+import { listChanges } from './list.ts'
+import type { SaveChanges } from './write.ts'
 
-export function createChangeReader(db: Kysely<Schema>) {
+export function createChangeTable(db: Kysely<Schema>, vault: Vault, saveChanges: SaveChanges) {
   async function readHead(): Promise<ChangeHeadRow | undefined> {
     const row = await db.selectFrom('change_head').selectAll().where('id', '=', headId).executeTakeFirst()
     return row && toHead(row)
@@ -42,6 +46,13 @@ export function createChangeReader(db: Kysely<Schema>) {
         const { seq, hash } = fresh.at(-1) ?? after
         return { kind: 'read', changes: fresh, place: { seq, hash } }
       },
+    },
+    long: {
+      listChanges: (question) => listChanges(db, question),
+      checkChain: () => checkChain(db, vault),
+    },
+    writes: {
+      noteChange: (change) => db.transaction().execute((trx) => saveChanges(trx, [change])),
     },
   } satisfies MethodGroups<ChangeStore>
 
