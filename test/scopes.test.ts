@@ -217,6 +217,39 @@ for (const kind of databases) {
       assert.equal(await found(accessToken), 0)
     })
 
+    it('lets nobody who sees masks find chosen tokens by trying', async () => {
+      const guesser = { 'x-forwarded-for': '203.0.113.90' }
+      const secret = secretOf('users:write')
+      const guess = (name: string, method = 'GET', more = '') =>
+        as(secret, { method, path: `/admin/users/${name}${more}`, headers: guesser })
+      const ways = [
+        (round: number) => guess(`guess-${round}`),
+        (round: number) => guess(`guess-${round}`, 'GET', '/quota'),
+        (round: number) => guess(`guess-${round}`, 'DELETE'),
+        (round: number) =>
+          as(secret, {
+            method: 'POST',
+            path: '/admin/tokens/lookup',
+            body: { token: `guess-${round}` },
+            headers: guesser,
+          }),
+      ]
+      for (let round = 0; round < 11; round++)
+        assert.equal((await ways[round % ways.length]?.(round))?.status, 404, `${round}`)
+      for (const way of ways) assert.equal((await way(99))?.status, 429)
+      assert.equal((await guess(world.chosen)).status, 429, 'a right one is not told from a wrong one')
+      // What cannot be guessed, an id, another place, and a key that sees tokens anyway are not held up.
+      assert.equal((await guess(world.accessToken)).status, 200)
+      assert.equal((await guess(world.id)).status, 200)
+      assert.equal((await as(secret, { method: 'GET', path: `/admin/users/${world.chosen}` })).status, 200)
+      for (let round = 20; round < 40; round++)
+        assert.equal(
+          (await server.send({ method: 'GET', path: `/admin/users/guess-${round}`, headers: guesser }))
+            .status,
+          404,
+        )
+    })
+
     it('gives a new token to whoever makes its user, once', async () => {
       const secret = secretOf('users:write')
       const headers = { 'idempotency-key': 'once' }

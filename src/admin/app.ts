@@ -6,6 +6,7 @@ import { authenticate, type Guard } from '#admin/request/authenticate.ts'
 import type { AdminEnv, AdminParts } from '#admin/request/context.ts'
 import { createFailedLogins } from '#admin/request/failed-logins.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
+import { asGuess, tokenInPath } from '#admin/request/token-guess.ts'
 import { trace } from '#admin/request/trace.ts'
 import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
@@ -80,7 +81,8 @@ function addRoute(
   app.on(method.toUpperCase(), patternOf(path), guard, async (c) => {
     c.set('route', path)
     const fault = parameters && queryFault(c.get('target').query, parameters)
-    const answer = fault ? refused(badInput([fault])) : await handle(c, parts)
+    const work = () => handle(c, parts)
+    const answer = fault ? refused(badInput([fault])) : await asGuess(c, parts, tokenInPath(c, path), work)
     return render(c, answer, parts.clock())
   })
 }

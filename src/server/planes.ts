@@ -101,6 +101,7 @@ export async function openPlanes(
     ...shared,
     store: { ...store, adminKeys, sessions: withConfiguredSessions(store.sessions, configuredKey) },
     throttle: throttleOf('admin keys'),
+    namedTokens: throttleOf('named access tokens'),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),
     version,

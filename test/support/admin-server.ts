@@ -74,6 +74,7 @@ export async function openAdminServer(
     clock: () => clock.now,
     log: createLog({ level: 'info', destination: { write: (line) => lines.push(line) } }),
     throttle: createThrottle(() => clock.now),
+    namedTokens: createThrottle(() => clock.now),
     keyUsed: () => {},
     // All tests come from one address; they name their client's address as a proxy does.
     clientAddress: createClientAddress(['127.0.0.1']),

@@ -1,5 +1,6 @@
 import { bodyRefusals, jsonBody, noParameters, type Operation } from '#admin/operation.ts'
 import { readParsed } from '#admin/request/body.ts'
+import { asGuess } from '#admin/request/token-guess.ts'
 import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { answerUser, describeUser } from '#admin/users/answer.ts'
 import { withUser } from '#admin/users/input.ts'
@@ -24,7 +25,10 @@ export function lookUpAccessToken(wire: UserWire): Operation {
     async handle(c, parts) {
       const accessToken = await readParsed(c, parts, (value) => parseLookup(value, tokenSightOf(c)))
       if (accessToken.kind === 'refused') return accessToken
-      return withUser(c, parts, { accessToken: accessToken.value }, async (user) => answerUser(c, wire, user))
+      const ref = { accessToken: accessToken.value }
+      return asGuess(c, parts, ref.accessToken, () =>
+        withUser(c, parts, ref, async (user) => answerUser(c, wire, user)),
+      )
     },
   }
 }

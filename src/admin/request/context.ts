@@ -18,7 +18,10 @@ export interface AdminParts {
   readonly policy: Policy
   readonly clock: Clock
   readonly log: Log
+  /** For wrong admin keys. */
   readonly throttle: Throttle
+  /** For access tokens that a key names in vain which sees them masked. */
+  readonly namedTokens: Throttle
   /** Notes that an admin key has opened something. */
   readonly keyUsed: (id: string) => void
   readonly clientAddress: ClientAddress
