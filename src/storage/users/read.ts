@@ -103,31 +103,7 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
       },
     },
     long: {
-      async findUsers(sought, now) {
-        const lookups = sought.map(({ accessToken }) => lookupsOf(vault, accessToken))
-        const ids = sought.flatMap(({ id }) => id ?? [])
-        const rows: StoredUser[] = []
-        // Both hashes of a token are in one statement, so that a row is not missed while its master key is replaced.
-        for (const some of chunksOf(lookups.flat(), usersAtOnce))
-          rows.push(...(await db.selectFrom('users').selectAll().where('token_hmac', 'in', some).execute()))
-        const held = new Set(rows.map((row) => row.token_hmac))
-        const strange = lookups.filter((own) => !own.some((hmac) => held.has(hmac))).flat()
-        const owners = await oldTokenOwners(db, many, strange, now)
-        for (const some of chunksOf([...new Set(owners.values())], usersAtOnce))
-          rows.push(...(await many.query<StoredUser>(db, byId, some)))
-        const taken = new Set<string>()
-        for (const some of chunksOf(ids, usersAtOnce))
-          for (const { id } of await db.selectFrom('users').select('id').where('id', 'in', some).execute())
-            taken.add(id)
-        const readRow = await readerOf(db, many, rows, { vault, policy, now })
-        const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
-        const foundById = new Map(rows.map((row) => [row.id, found.get(row.token_hmac)]))
-        for (const [hmac, id] of owners) found.set(hmac, foundById.get(id) ?? {})
-        return sought.map(({ id }, index) => ({
-          ...lookups[index]?.map((hmac) => found.get(hmac)).find((user) => user !== undefined),
-          ...(id !== undefined && taken.has(id) && { idOwner: id }),
-        }))
-      },
+      findUsers: (sought, now) => findUsers(sought, now, { db, many, vault, policy }),
 
       async listUsers(request) {
         const rows = await readPage(db, policy, request)
@@ -151,6 +127,52 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
       findUsedUsers: (request) => findUsedUsers(db, request),
     },
   } satisfies MethodGroups<UserStore & MoreReads>
+}
+
+interface FindParts {
+  readonly db: Kysely<Schema>
+  readonly many: ManyRows
+  readonly vault: Vault
+  readonly policy: Policy
+}
+
+/** The users of many access tokens, and which of the ids are taken. */
+async function findUsers(
+  sought: Parameters<UserStore['findUsers']>[0],
+  now: number,
+  { db, many, vault, policy }: FindParts,
+): ReturnType<UserStore['findUsers']> {
+  const lookups = sought.map(({ accessToken }) => lookupsOf(vault, accessToken))
+  const rows: StoredUser[] = []
+  // Both hashes of a token are in one statement, so that a row is not missed while its master key is replaced.
+  for (const some of chunksOf(lookups.flat(), usersAtOnce))
+    rows.push(...(await db.selectFrom('users').selectAll().where('token_hmac', 'in', some).execute()))
+  const held = new Set(rows.map((row) => row.token_hmac))
+  const strange = lookups.filter((own) => !own.some((hmac) => held.has(hmac))).flat()
+  const owners = await oldTokenOwners(db, many, strange, now)
+  for (const some of chunksOf([...new Set(owners.values())], usersAtOnce))
+    rows.push(...(await many.query<StoredUser>(db, byId, some)))
+  const taken = await takenIds(
+    db,
+    sought.flatMap(({ id }) => id ?? []),
+  )
+  const readRow = await readerOf(db, many, rows, { vault, policy, now })
+  const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
+  const foundById = new Map(rows.map((row) => [row.id, found.get(row.token_hmac)]))
+  for (const [hmac, id] of owners) found.set(hmac, foundById.get(id) ?? {})
+  return sought.map(({ id }, index) => ({
+    ...lookups[index]?.map((hmac) => found.get(hmac)).find((user) => user !== undefined),
+    ...(id !== undefined && taken.has(id) && { idOwner: id }),
+  }))
+}
+
+/** Which of these ids users have. */
+async function takenIds(db: Kysely<Schema>, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const taken = new Set<string>()
+  for (const some of chunksOf(ids, usersAtOnce))
+    for (const { id } of await db.selectFrom('users').select('id').where('id', 'in', some).execute())
+      taken.add(id)
+  return taken
 }
 
 function foundUser(row: StoredUser, read: (row: StoredUser) => User): FoundUser {
