@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
 import type { Settlement } from '#core/settlement.ts'
-import type { MeteringStore } from '#storage/store.ts'
+import type { MeteringStore } from '#storage/store/metering.ts'
 import { createBacklog } from './backlog.ts'
 import { Booking } from './booking.ts'
 import { openDeadlines, type Waiting } from './deadlines.ts'

@@ -1,6 +1,7 @@
 import type { Clock } from '#core/clock.ts'
 import { failureWords } from '#storage/fault.ts'
-import type { MeteringStore, OnFault, Store } from '#storage/store.ts'
+import type { MeteringStore, OnFault } from '#storage/store/metering.ts'
+import type { Store } from '#storage/store.ts'
 
 export interface HeartbeatOptions {
   readonly clock: Clock

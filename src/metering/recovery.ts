@@ -1,4 +1,4 @@
-import type { OpenedEntries } from '#storage/store.ts'
+import type { OpenedEntries } from '#storage/store/metering.ts'
 import type { RecoveringLedger } from './ledger.ts'
 
 interface RecoveryLog {

@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#core/clock.ts'
 import type { Gateway } from '#gateway/gateway.ts'
-import type { Store, TokenState } from '#storage/store.ts'
+import type { TokenState } from '#storage/store/users.ts'
+import type { Store } from '#storage/store.ts'
 import { followChanges } from './change-follower.ts'
 import { cutIfBlocked } from './revocation.ts'
 

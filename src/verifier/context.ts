@@ -5,7 +5,8 @@ import type { CredentialReader } from '#http/credential.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Ledger } from '#metering/ledger.ts'
-import type { AdminKeyStore, MeteringStore } from '#storage/store.ts'
+import type { MeteringStore } from '#storage/store/metering.ts'
+import type { AdminKeyStore } from '#storage/store.ts'
 
 /** The parts that every handler of the verifier uses. */
 export interface VerifierContext {

@@ -5,7 +5,7 @@ import { noUsage, type Usage } from '#core/usage.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import type { UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import type { QuotaAdded } from '#storage/store.ts'
+import type { QuotaAdded } from '#storage/store/users.ts'
 
 /**
  * The account as the design states it, without a counter: a list of requests and adjustments, and every figure

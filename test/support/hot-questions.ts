@@ -1,6 +1,7 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import type { MeteringBatch, Store } from '#storage/store.ts'
+import type { MeteringBatch } from '#storage/store/metering.ts'
+import type { Store } from '#storage/store.ts'
 import { by } from './by.ts'
 import { newUserId } from './ledger.ts'
 

@@ -7,7 +7,7 @@ import { userPath } from '#admin/users/schemas.ts'
 import { createProblem, type Problem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
-import type { QuotaAdded, QuotaAddition } from '#storage/store.ts'
+import type { QuotaAdded, QuotaAddition } from '#storage/store/users.ts'
 import { answerQuota } from './answer.ts'
 import type { QuotaWire } from './wire.ts'
 

@@ -3,7 +3,7 @@ import { answered } from '#admin/request/answer.ts'
 import { readParsed } from '#admin/request/body.ts'
 import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
-import type { UsageWasReset } from '#storage/store.ts'
+import type { UsageWasReset } from '#storage/store/users.ts'
 import type { QuotaWire, ResetAll } from './wire.ts'
 
 /**

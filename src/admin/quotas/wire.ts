@@ -3,7 +3,7 @@ import { type Policy, periodOf } from '#core/admission.ts'
 import { mapped, type Parsed, parseBy, type Schema } from '#core/parsed.ts'
 import type { User } from '#core/user.ts'
 import { quotaFamilies, remainingOf, viewUserQuota } from '#core/user-quotas.ts'
-import type { QuotaAddition } from '#storage/store.ts'
+import type { QuotaAddition } from '#storage/store/users.ts'
 import { createQuotaSchemas, type QuotaAnswer, type QuotaSchemas } from './schemas.ts'
 
 /** Converts quotas between the wire and the domain, for one configuration of families. */

@@ -4,7 +4,7 @@ import { visiblePattern } from '#admin/wire/patterns.ts'
 import { badInput } from '#core/issues.ts'
 import { type Reading, refused } from '#core/reading.ts'
 import { read } from '#lib/reading.ts'
-import type { IdempotencyKey } from '#storage/store.ts'
+import type { IdempotencyKey } from '#storage/store/users.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { AdminContext } from './context.ts'
 

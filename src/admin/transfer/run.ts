@@ -6,7 +6,7 @@ import type { Issue } from '#core/errors.ts'
 import { issuesMax } from '#core/issues.ts'
 import { takenIdIssue } from '#core/user-id.ts'
 import { createTurns } from '#lib/turns.ts'
-import type { UserStore, UserWrite } from '#storage/store.ts'
+import type { UserStore, UserWrite } from '#storage/store/users.ts'
 import { type Effect, effectOf } from './compare.ts'
 import type { Input } from './inputs.ts'
 

@@ -9,7 +9,7 @@ import { isUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import { percentDecoded } from '#lib/percent-decoded.ts'
 import { read } from '#lib/reading.ts'
-import type { UsersWritten } from '#storage/store.ts'
+import type { UsersWritten } from '#storage/store/users.ts'
 import { unlessDamaged } from './damaged.ts'
 import { accessTokenIssues } from './wire.ts'
 

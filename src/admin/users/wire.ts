@@ -15,7 +15,7 @@ import { isShown } from '#core/user-quotas.ts'
 import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
 import { createTurns } from '#lib/turns.ts'
-import type { UserWrite } from '#storage/store.ts'
+import type { UserWrite } from '#storage/store/users.ts'
 import {
   answeredBesides,
   type CreatedAnswer,

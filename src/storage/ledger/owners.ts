@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { abandonment, type Settlement } from '#core/settlement.ts'
 import { doApart } from '#lib/apart.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { MeteringStore, OpenedEntries } from '#storage/store.ts'
+import type { MeteringStore, OpenedEntries } from '#storage/store/metering.ts'
 
 /**
  * Decides which process answers for an open entry. An entry of a relay belongs to its process, which shows by a

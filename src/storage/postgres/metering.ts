@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { MeteringAnswer, MeteringBatch } from '../store.ts'
+import type { MeteringAnswer, MeteringBatch } from '#storage/store/metering.ts'
 import { breakOff, connect, endConnection } from './connect.ts'
 import type { PostgresLedger } from './ledger.ts'
 import { explained } from './reasons.ts'

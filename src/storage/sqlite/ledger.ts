@@ -14,7 +14,7 @@ import {
   type WriteTarget,
 } from '#storage/ledger/write-list.ts'
 import { integer, text } from '#storage/schema/columns.ts'
-import type { MeteringBatch } from '../store.ts'
+import type { MeteringBatch } from '#storage/store/metering.ts'
 import { type CachedUser, createCachedUsers } from './cached-users.ts'
 import { createChangeSaver } from './changes.ts'
 import { createState } from './loading.ts'

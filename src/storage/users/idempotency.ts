@@ -3,7 +3,7 @@ import type { User } from '#core/user.ts'
 import type { Vault } from '#core/vault.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { IdempotencyKey } from '#storage/store.ts'
+import type { IdempotencyKey } from '#storage/store/users.ts'
 
 /**
  * Answers that are kept by `Idempotency-Key`. A kept answer holds an access token, so it is encrypted. It is deleted

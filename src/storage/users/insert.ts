@@ -3,7 +3,7 @@ import { createAccessToken } from '#core/access-token.ts'
 import type { By } from '#core/change.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { IdempotencyKey, UserCreated } from '#storage/store.ts'
+import type { IdempotencyKey, UserCreated } from '#storage/store/users.ts'
 import { applyWrites, type UserWriting } from './apply-writes.ts'
 import { findAnswer, keepAnswer } from './idempotency.ts'
 

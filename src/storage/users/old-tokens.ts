@@ -3,7 +3,7 @@ import { lookupsOf, type Vault } from '#core/vault.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { TokenState } from '#storage/store.ts'
+import type { TokenState } from '#storage/store/users.ts'
 import type { Draft } from './draft.ts'
 
 /**

@@ -6,7 +6,7 @@ import { type Adjustment, adjustUsed, periodStartOf, rollOver } from '#storage/q
 import { readQuota } from '#storage/quotas/rows.ts'
 import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { UsageReset } from '#storage/store.ts'
+import type { UsageReset } from '#storage/store/users.ts'
 import { toLimits } from './limit-columns.ts'
 import { type QuotaWriting, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import type { StoredUser } from './rows.ts'

@@ -1,0 +1,160 @@
+import type { BulkStep } from '#core/bulk-run.ts'
+import type { By } from '#core/change.ts'
+import type { Issue } from '#core/errors.ts'
+import type { UnreadableUser, User, UserBlock, UserType } from '#core/user.ts'
+import type { UserEdit } from '#core/user-edit.ts'
+import type { UserFilter, UserPage, UserPageRequest, UserTextRequest, UserTexts } from '#core/user-list.ts'
+import type { UserRef } from '#core/user-ref.ts'
+
+export interface UserWrite {
+  readonly ref: UserRef
+  readonly edit: UserEdit
+  /** Refuse unless the user has this revision (`If-Match`); 'any' requires only that the user exists. */
+  readonly expectedRevision?: number | 'any'
+  /** The id of the user if the write creates one; absent: a fresh one. No other user may have it. */
+  readonly newId?: string
+}
+
+/** A user that an import is about to write. */
+interface SoughtUser {
+  readonly accessToken: string
+  readonly id?: string
+}
+
+export interface FoundUser {
+  /** The user with the access token. */
+  readonly user?: User
+  /** The row of that user cannot be read. */
+  readonly isDamaged?: true
+  /** The id, where a user has it: this one or another. */
+  readonly idOwner?: string
+}
+
+export type UsersWritten =
+  | { readonly kind: 'written'; readonly users: readonly User[] }
+  /** Nothing was changed; `index` names the wrong write. */
+  | { readonly kind: 'unknown'; readonly index: number }
+  | { readonly kind: 'stale'; readonly index: number }
+  | { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] }
+
+/** The users as JSON in the form of the admin API, with commas between them; UTF-8. */
+export type UserTextsWritten =
+  | { readonly kind: 'written'; readonly text: Uint8Array; readonly count: number }
+  | Exclude<UsersWritten, { readonly kind: 'written' }>
+
+/** Makes a POST safe to retry: the same key with the same request gets the same answer. */
+export interface IdempotencyKey {
+  /** The admin key's id and the header's value, joined. */
+  readonly key: string
+  /** A digest of the request. */
+  readonly fingerprint: string
+}
+
+export type UserCreated =
+  | { readonly kind: 'created'; readonly user: User; readonly repeated: boolean }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+  /** The key was used for another request. */
+  | { readonly kind: 'conflict' }
+
+/** Units to add to a family's limit until its period ends; a negative number takes back what was added. */
+export interface QuotaAddition {
+  readonly family: string
+  readonly units: number
+}
+
+export type QuotaAdded =
+  | { readonly kind: 'added'; readonly user: User; readonly repeated: boolean }
+  | { readonly kind: 'unknown' }
+  /** The family has no limit for this user; some types of users have no limits at all. */
+  | { readonly kind: 'unlimited'; readonly type: UserType }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+  /** The key was used for another request. */
+  | { readonly kind: 'conflict' }
+
+export type TokenRotated =
+  | { readonly kind: 'rotated'; readonly user: User; readonly repeated: boolean }
+  | { readonly kind: 'unknown' }
+  /** The key was used for another request. */
+  | { readonly kind: 'conflict' }
+
+/** How long an access token is accepted, whatever else blocks its user; `until` in epoch milliseconds. */
+export type TokenState =
+  | { readonly kind: 'present' }
+  | { readonly kind: 'old'; readonly until: number }
+  | { readonly kind: 'unknown' }
+
+export interface UserStore {
+  readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
+  /** What blocks these users, of whom there may be thousands; deleted users are left out. */
+  readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
+  /** For each access token its user, and whether the id beside it is taken; a few hundred at once. */
+  readonly findUsers: (sought: readonly SoughtUser[], now: number) => Promise<readonly FoundUser[]>
+  /** A page in keyset order; without `sort` in the order of creation. */
+  readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
+  /** The same page as text, made where the rows are read. */
+  readonly listUserTexts: (request: UserTextRequest) => Promise<UserTexts>
+  readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
+  /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
+  readonly insertUser: (edit: UserEdit, by: By, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
+  /**
+   * Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. With `step` it
+   * is a batch of a bulk run, which is noted in the same transaction.
+   */
+  readonly writeUsers: (writes: readonly UserWrite[], by: By, step?: BulkStep) => Promise<UsersWritten>
+  /**
+   * The same, answered as text that is made where the rows are written.
+   * @param isMasked whether access tokens are masked
+   */
+  readonly writeUserTexts: (
+    writes: readonly UserWrite[],
+    by: By,
+    isMasked: boolean,
+  ) => Promise<UserTextsWritten>
+  /**
+   * Disables a user whose other columns may be damaged. The first `disabledAt` stays, and the reason changes only
+   * where one is given. Undefined where the user does not exist.
+   */
+  readonly disableUser: (
+    ref: UserRef,
+    reason: string | undefined,
+    by: By,
+  ) => Promise<User | UnreadableUser | undefined>
+  /** Adds to what a user may use in this period. A retry adds nothing, and gets the first answer. */
+  readonly addToQuota: (
+    ref: UserRef,
+    addition: QuotaAddition,
+    by: By,
+    idempotencyKey?: IdempotencyKey,
+  ) => Promise<QuotaAdded>
+  /**
+   * Resets to zero the next `limit` users after `after`, in the order of their ids, that have used anything; in one
+   * transaction. To reset all users, call it again with `next` until that is absent; a pause between calls is fine.
+   */
+  readonly resetUsage: (request: UsageReset, by: By) => Promise<UsageWasReset>
+  /**
+   * Gives a user another access token. The present one is accepted until `previousUntil` as well, or no longer; one that
+   * was old before is not accepted any more. A retry rotates nothing, and gets the first answer.
+   */
+  readonly rotateToken: (
+    ref: UserRef,
+    previousUntil: number | undefined,
+    by: By,
+    idempotencyKey?: IdempotencyKey,
+  ) => Promise<TokenRotated>
+  /** The state of each of these access tokens, of which there may be thousands. */
+  readonly findTokenStates: (accessTokens: readonly string[]) => Promise<readonly TokenState[]>
+  /** Whether the access token belongs to a user: a cheap check before a large body is read. */
+  readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
+}
+
+export interface UsageReset {
+  readonly families: readonly string[] | 'all'
+  readonly after?: string
+  readonly limit: number
+}
+
+export interface UsageWasReset {
+  readonly users: number
+  /** The id at which the next call continues; absent when there are no more. */
+  readonly next?: string
+}
