@@ -1,9 +1,10 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { isLiveKey } from '#core/admin-key.ts'
-import type { ConfiguredKey, LiveSession, Session } from '#core/session.ts'
+import type { By } from '#core/change.ts'
+import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import { createKeyFinder, findKeyRow, isSameHmac } from '#storage/admin-keys/find.ts'
+import { createKeyFinder, findKeyRow, isSameHmac, type KeyFinder } from '#storage/admin-keys/find.ts'
 import { toAdminKey } from '#storage/admin-keys/rows.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import type { MethodGroups } from '#storage/methods.ts'
@@ -19,23 +20,30 @@ export function createSessionTable(db: Kysely<Schema>, vault: Vault, saveChanges
   const own = createKeyFinder(vault, 'session')
   const keys = createKeyFinder(vault, 'admin')
 
-  /** Undefined where the session, or the secret that opened it, is no longer accepted. */
-  async function live(
-    row: SessionRow,
-    now: number,
-    configured: ConfiguredKey | undefined,
-  ): Promise<LiveSession | undefined> {
-    const session = toSession(row)
-    if (session.expiresAt <= now || session.idleUntil <= now) return undefined
-    if (configured && row.key_id === configured.key.id) {
-      const hmacs = await keys.hmacsOf(db, configured.secret)
-      return hmacs.some((hmac) => isSameHmac(row.key_hmac, hmac))
-        ? { session, key: configured.key }
-        : undefined
+  const live = (row: SessionRow, now: number, configured: ConfiguredKey | undefined) =>
+    liveSession(db, keys, row, now, configured)
+
+  async function insert(trx: Transaction<Schema>, session: NewSession, by: By): Promise<Session> {
+    const { now } = by
+    await trx.deleteFrom('sessions').where('idle_until', '<=', now).execute()
+    const opener = await keys.bySecret(trx, session.openedBy, now)
+    const row = {
+      id: createSortableId('ses_', now),
+      session_hmac: own.hmacOf(session.secret),
+      // As it is stored, which may be under a master key before the present one.
+      key_hmac: opener?.hmac ?? keys.hmacOf(session.openedBy),
+      key_id: session.keyId,
+      address: session.address,
+      created_at: now,
+      expires_at: session.expiresAt,
+      idle_until: session.idleUntil,
     }
-    const keyRow = await findKeyRow(db, row.key_hmac, now)
-    const key = keyRow && toAdminKey(keyRow)
-    return key && isLiveKey(key, now) ? { session, key } : undefined
+    const made = toSession(row)
+    await trx.insertInto('sessions').values(row).execute()
+    await endOldest(trx, session.keyId)
+    const after = { keyId: made.keyId, address: made.address }
+    await saveChanges(trx, [{ by, kind: 'session.opened', object: made.id, after }])
+    return made
   }
 
   return {
@@ -61,41 +69,7 @@ export function createSessionTable(db: Kysely<Schema>, vault: Vault, saveChanges
       },
     },
     writes: {
-      insertSession: (session, by) =>
-        db.transaction().execute(async (trx) => {
-          const { now } = by
-          await trx.deleteFrom('sessions').where('idle_until', '<=', now).execute()
-          const opener = await keys.bySecret(trx, session.openedBy, now)
-          const row = {
-            id: createSortableId('ses_', now),
-            session_hmac: own.hmacOf(session.secret),
-            // As it is stored, which may be under a master key before the present one.
-            key_hmac: opener?.hmac ?? keys.hmacOf(session.openedBy),
-            key_id: session.keyId,
-            address: session.address,
-            created_at: now,
-            expires_at: session.expiresAt,
-            idle_until: session.idleUntil,
-          }
-          const made = toSession(row)
-          await trx.insertInto('sessions').values(row).execute()
-          await trx
-            .deleteFrom('sessions')
-            .where('id', 'in', (e) =>
-              e
-                .selectFrom('sessions')
-                .select('id')
-                .where('key_id', '=', session.keyId)
-                .orderBy('created_at', 'desc')
-                .orderBy('id', 'desc')
-                .limit(1000)
-                .offset(perKeyMax),
-            )
-            .execute()
-          const after = { keyId: made.keyId, address: made.address }
-          await saveChanges(trx, [{ by, kind: 'session.opened', object: made.id, after }])
-          return made
-        }),
+      insertSession: (session, by) => db.transaction().execute((trx) => insert(trx, session, by)),
 
       async renewSession(id, idleUntil) {
         await db
@@ -118,6 +92,42 @@ export function createSessionTable(db: Kysely<Schema>, vault: Vault, saveChanges
         }),
     },
   } satisfies MethodGroups<SessionStore>
+}
+
+/** Undefined where the session, or the secret that opened it, is no longer accepted. */
+async function liveSession(
+  db: Kysely<Schema>,
+  keys: KeyFinder,
+  row: SessionRow,
+  now: number,
+  configured: ConfiguredKey | undefined,
+): Promise<LiveSession | undefined> {
+  const session = toSession(row)
+  if (session.expiresAt <= now || session.idleUntil <= now) return undefined
+  if (configured && row.key_id === configured.key.id) {
+    const hmacs = await keys.hmacsOf(db, configured.secret)
+    return hmacs.some((hmac) => isSameHmac(row.key_hmac, hmac)) ? { session, key: configured.key } : undefined
+  }
+  const keyRow = await findKeyRow(db, row.key_hmac, now)
+  const key = keyRow && toAdminKey(keyRow)
+  return key && isLiveKey(key, now) ? { session, key } : undefined
+}
+
+/** Ends the sessions of a key beyond the newest ones. */
+async function endOldest(trx: Transaction<Schema>, keyId: string): Promise<void> {
+  await trx
+    .deleteFrom('sessions')
+    .where('id', 'in', (e) =>
+      e
+        .selectFrom('sessions')
+        .select('id')
+        .where('key_id', '=', keyId)
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(1000)
+        .offset(perKeyMax),
+    )
+    .execute()
 }
 
 /** A row with an invalid value throws. */

@@ -21,6 +21,14 @@ export interface Lookups {
   readonly otherLookupOf: ((accessToken: string) => string) | undefined
 }
 
+/** The quotas of a user. What is reserved is added up anew where it cannot be right. */
+function quotasOf(sql: Statements, id: string): readonly LoadedQuota[] {
+  const quotas = allRows(sql.quotas, id).map(toLoadedQuota)
+  if (quotas.every(({ reserved, openRequests }) => isPlausible(reserved, openRequests))) return quotas
+  sql.addUpReserved.run(id)
+  return allRows(sql.quotas, id).map(toLoadedQuota)
+}
+
 /** Reads each row at most once a batch, when it is first asked for. A cached user is not read at all. */
 export function createState(
   sql: Statements,
@@ -36,20 +44,13 @@ export function createState(
   const addressesOf = (id: string) => () =>
     cached.addressesOf(id, () => allRows(sql.addresses, id).map(toSeenAddress))
 
-  function quotasOf(id: string): readonly LoadedQuota[] {
-    const quotas = allRows(sql.quotas, id).map(toLoadedQuota)
-    if (quotas.every(({ reserved, openRequests }) => isPlausible(reserved, openRequests))) return quotas
-    sql.addUpReserved.run(id)
-    return allRows(sql.quotas, id).map(toLoadedQuota)
-  }
-
   function loaded(row: Values | undefined): LoadedUser | undefined {
     if (row === undefined) return undefined
     const [lookup, rowId, ...fields] = row
     const id = text(fields[0])
     const known = users.get(id)
     if (known) return known.user
-    const user = toLoadedUser(id, integer(rowId), fields, quotasOf(id), addressesOf(id))
+    const user = toLoadedUser(id, integer(rowId), fields, quotasOf(sql, id), addressesOf(id))
     users.set(id, { user, lookup: text(lookup) })
     return user
   }

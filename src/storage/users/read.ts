@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Policy } from '#core/admission.ts'
-import type { UnreadableUser, User } from '#core/user.ts'
+import type { UnreadableUser, User, UserBlock } from '#core/user.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import { chunksOf } from '#storage/many-rows.ts'
@@ -84,15 +84,7 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
 
       findTokenStates: (accessTokens) => readTokenStates(db, vault, accessTokens),
 
-      async findBlocks(ids) {
-        if (ids.length === 0) return []
-        const rows = await db
-          .selectFrom('users')
-          .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
-          .where('id', 'in', ids)
-          .execute()
-        return rows.map(toBlock)
-      },
+      findBlocks: (ids) => readBlocks(db, ids),
 
       async knowsAccessToken(accessToken) {
         const query = db.selectFrom('users').select('id')
@@ -164,6 +156,17 @@ async function findUsers(
     ...lookups[index]?.map((hmac) => found.get(hmac)).find((user) => user !== undefined),
     ...(id !== undefined && taken.has(id) && { idOwner: id }),
   }))
+}
+
+/** What blocks these users. */
+async function readBlocks(db: Kysely<Schema>, ids: readonly string[]): Promise<readonly UserBlock[]> {
+  if (ids.length === 0) return []
+  const rows = await db
+    .selectFrom('users')
+    .select(['id', 'disabled_at', 'disabled_reason', 'expires_at'])
+    .where('id', 'in', ids)
+    .execute()
+  return rows.map(toBlock)
 }
 
 /** Which of these ids users have. */
