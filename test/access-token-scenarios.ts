@@ -185,4 +185,34 @@ const rotating: readonly Scenario[] = [
   },
 ]
 
-export const accessTokenScenarios: readonly Scenario[] = [...lookingUp, ...rotating]
+const reveal = (name: string, status: number, answer?: unknown, headers?: SentRequest['headers']): Step => ({
+  send: { method: 'POST', path: `/admin/users/${name}/reveal`, ...(headers && { headers }) },
+  status,
+  answer,
+})
+
+const revealing: readonly Scenario[] = [
+  {
+    name: 'one access token is shown',
+    steps: [
+      put('to-reveal'),
+      { ...reveal('to-reveal', 200, { token: 'to-reveal', id: /^usr_/ }), headers: { etag: '"1"' } },
+      reveal('not-there', 404, { code: 'not_found' }),
+      reveal('%zz', 400, issue('token')),
+      reveal('to-reveal', 401, undefined, { authorization: undefined }),
+      reveal('to-reveal', 403, undefined, { authorization: `Bearer ${verifierSecret}` }),
+      {
+        send: { method: 'POST', path: '/admin/users/to-reveal/reveal?mask=no' },
+        status: 400,
+        answer: issue('mask'),
+      },
+      {
+        send: { method: 'GET', path: '/admin/users/to-reveal/reveal' },
+        status: 405,
+        headers: { allow: 'POST' },
+      },
+    ],
+  },
+]
+
+export const accessTokenScenarios: readonly Scenario[] = [...lookingUp, ...rotating, ...revealing]

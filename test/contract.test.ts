@@ -183,6 +183,7 @@ for (const database of databases) {
       await play({ send: { method: 'DELETE', path, headers }, status: 409, answer })
       const lookup = { method: 'POST', path: '/admin/tokens/lookup', body: { token: 'damaged-one' } }
       await play({ send: lookup, status: 409, answer })
+      await play({ send: { method: 'POST', path: `${path}/reveal` }, status: 409, answer })
       for (const [method, more, body] of [
         ['GET', '', undefined],
         ['GET', '/quota', undefined],

@@ -55,9 +55,9 @@ export const routeScenarios: readonly Scenario[] = [
   },
   {
     name: 'half a body, a form, and too much are refused wherever a body is taken',
-    // A file is read record by record, whatever its size.
+    // A file is read record by record, whatever its size; what shows an access token reads no body.
     steps: withBody
-      .filter(({ path }) => path !== '/admin/users/import')
+      .filter(({ path }) => path !== '/admin/users/import' && !path.endsWith('/reveal'))
       .flatMap((request) => [
         { send: { ...request, rawBody: '{' }, status: 400, answer: { code: 'bad_json' } },
         {

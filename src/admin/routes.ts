@@ -1,4 +1,5 @@
 import { lookUpAccessToken } from '#admin/access-tokens/lookup.ts'
+import { revealAccessToken } from '#admin/access-tokens/reveal.ts'
 import { rotateAccessToken } from '#admin/access-tokens/rotate.ts'
 import { listAudit } from '#admin/audit/list.ts'
 import { beginBulk } from '#admin/bulk/begin.ts'
@@ -69,6 +70,7 @@ export function createAdminRoutes({
     { operationId: 'addToQuota', method: 'post', path: `${user}/quota/add`, ...addToQuota(quotas) },
     { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },
     { operationId: 'rotateToken', method: 'post', path: `${user}/rotate`, ...rotateAccessToken },
+    { operationId: 'revealToken', method: 'post', path: `${user}/reveal`, ...revealAccessToken },
     { operationId: 'lookUpToken', method: 'post', path: '/admin/tokens/lookup', ...lookUpAccessToken(users) },
     { operationId: 'listBulk', method: 'get', path: '/admin/bulk', ...listBulk },
     { operationId: 'getBulk', method: 'get', path: '/admin/bulk/{id}', ...readBulk },

@@ -39,6 +39,7 @@ export const changeKinds = [
   'user.enabled',
   'user.removed',
   'user.token_rotated',
+  'user.token_revealed',
   'usage.reset',
   'quota.added',
   'bulk.begun',

@@ -133,6 +133,26 @@ for (const { name, create: createDatabase } of databases) {
         assert.equal((await store.users.rotateToken({ id: 'usr_none' }, until, by(now))).kind, 'unknown')
       }))
 
+    it('writes down who rotated and who saw a token, and no token', () =>
+      withStore(createDatabase, async (store, database) => {
+        const user = await create(store)
+        const after = await rotate(store, user.id, until)
+        const shown = await store.users.revealToken({ id: user.id }, by(now + 1))
+        assert.ok(shown.kind === 'revealed' && shown.user.accessToken === after.accessToken)
+        assert.equal((await store.users.revealToken({ id: 'usr_none' }, by(now))).kind, 'unknown')
+        const rows = await database.rows('select * from changes order by seq')
+        assert.deepEqual(
+          rows.map((row) => row.kind),
+          ['user.created', 'user.token_rotated', 'user.token_revealed'],
+        )
+        assert.ok(rows.every((row) => row.object === user.id))
+        const text = JSON.stringify(rows)
+        for (const { accessToken } of [user, after]) {
+          assert.ok(!text.includes(accessToken) && !text.includes(accessToken.slice(6, 20)))
+          assert.ok(text.includes(accessToken.slice(-4)), 'the hint is there')
+        }
+      }))
+
     it('removes what has ended, and what was old of a removed user', () =>
       withStore(createDatabase, async (store, database) => {
         const users = await Promise.all([1, 2, 3].map(() => create(store)))

@@ -10,6 +10,7 @@ export const accessTokenSchemas = {
       token: z.string().openapi({ ...accessTokenForm, description: 'The access token, as it was found.' }),
     })
     .openapi('TokenLookup'),
+  revealed: z.object({ token: z.string(), id: z.string() }).openapi('RevealedToken'),
   rotation: z.strictObject({ previousUntil: timeInput().nullish() }).openapi('TokenRotation', {
     description: 'Until when the present token is accepted as well, at most 7 days ahead; absent: no longer.',
   }),

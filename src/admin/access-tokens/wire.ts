@@ -36,3 +36,7 @@ export function toRotated(
 ) {
   return { token: show(accessToken), id, ...present({ previousUntil }) }
 }
+
+export function toRevealed({ accessToken, id }: Pick<User, 'accessToken' | 'id'>, { show }: TokenSight) {
+  return { token: show(accessToken), id }
+}

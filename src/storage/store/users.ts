@@ -77,6 +77,8 @@ export type TokenRotated =
   /** The key was used for another request. */
   | { readonly kind: 'conflict' }
 
+export type TokenRevealed = { readonly kind: 'revealed'; readonly user: User } | { readonly kind: 'unknown' }
+
 /** How long an access token is accepted, whatever else blocks its user; `until` in epoch milliseconds. */
 export type TokenState =
   | { readonly kind: 'present' }
@@ -141,6 +143,8 @@ export interface UserStore {
     by: By,
     idempotencyKey?: IdempotencyKey,
   ) => Promise<TokenRotated>
+  /** The user with the access token, to show it; who asked is written down as a change. */
+  readonly revealToken: (ref: UserRef, by: By) => Promise<TokenRevealed>
   /** The state of each of these access tokens, of which there may be thousands. */
   readonly findTokenStates: (accessTokens: readonly string[]) => Promise<readonly TokenState[]>
   /** Whether the access token belongs to a user: a cheap check before a large body is read. */

@@ -12,6 +12,7 @@ import { type DisableRow, disableRow } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
 import { insertUser } from './insert.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
+import { revealToken } from './reveal.ts'
 import { rotateToken } from './rotate.ts'
 
 /** Methods of the table behind those of the store. */
@@ -54,6 +55,8 @@ export function createUserWriter(
 
       addToQuota: (ref, addition, by, idempotencyKey) =>
         inTransaction(db, 'added', (trx) => addToQuota(trx, writing, { ref, addition, by, idempotencyKey })),
+
+      revealToken: (ref, by) => inTransaction(db, 'revealed', (trx) => revealToken(trx, writing, ref, by)),
 
       rotateToken: (ref, previousUntil, by, idempotencyKey) =>
         inTransaction(db, 'rotated', (trx) =>
