@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { parseConfigFile } from '#config/file.ts'
 import { createAccessToken, isOwnAccessToken } from '#core/access-token.ts'
+import { changeKinds } from '#core/change.ts'
 import { adminKeySecret } from '#storage/admin-keys/create.ts'
 import { environmentNames, parts, root, withPart, withParts } from '../scripts/docs.ts'
 import { importTable } from './support/import-table.ts'
@@ -156,6 +157,12 @@ describe('documents', () => {
     const [example = ''] = /^sk-tg-.*$/m.exec(text) ?? []
     assert.ok(isOwnAccessToken(example), example)
     assert.ok(text.includes(`is ${crc32(example.slice(0, -6))}, in base 62 \`${example.slice(-6)}\``))
+  })
+
+  it('audit.md says when each kind of change is written', () => {
+    const rows = textOf('docs/operations/audit.md').matchAll(/^\| (`[a-z_]+\.[a-z_]+`.*?) \|/gm)
+    const named = [...rows].flatMap(([, kinds = '']) => kinds.replaceAll('`', '').split(', '))
+    assert.deepEqual(named.toSorted(), changeKinds.toSorted())
   })
 
   it('show configuration files that are valid', () => {

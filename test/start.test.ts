@@ -292,6 +292,67 @@ describe('starting', () => {
       program.process.kill('SIGTERM')
       assert.equal(await program.exit, 0)
     }))
+
+  it('keys makes, lists, rotates and deletes them', () =>
+    withFolder(async (folder) => {
+      const keys = (...args: string[]) => runProgram(['keys', ...args], { DATA_DIR: folder })
+      const made = await keys(
+        'create',
+        'desk',
+        '--scope',
+        'users:write',
+        '--scope',
+        'usage:read',
+        '--network',
+        '127.0.0.0/8',
+      )
+      assert.equal(made.code, 0, made.output)
+      assert.match(
+        made.output,
+        /"desk" with the scope users:write and usage:read from 127\.0\.0\.0\/8\. It is not shown/,
+      )
+      const first = /^(tga-\w+)$/m.exec(made.output)?.[1] ?? assert.fail(made.output)
+      const listed = await keys()
+      const id = /^(adk_\w+) {2}"desk" with/m.exec(listed.output)?.[1] ?? assert.fail(listed.output)
+      assert.ok(!listed.output.includes(first))
+      assert.equal((await keys('list')).output, listed.output)
+      const turned = await keys('rotate', id, '--overlap-hours', '2')
+      assert.match(turned.output, /new secret of the key "desk".*The one before works until 20/s)
+      const second = /^(tga-\w+)$/m.exec(turned.output)?.[1] ?? assert.fail(turned.output)
+      const statusOf = async (...secrets: string[]) => {
+        const program = startProgram([], { DATA_DIR: folder, PORT: '0' })
+        const url = await program.listening
+        const statuses: number[] = []
+        for (const secret of secrets) {
+          const headers = { authorization: `Bearer ${secret}` }
+          statuses.push((await fetch(`${url}/admin/users`, { headers })).status)
+        }
+        program.process.kill('SIGTERM')
+        assert.equal(await program.exit, 0)
+        return statuses
+      }
+      assert.deepEqual(await statusOf(first, second), [200, 200])
+      const third = /^(tga-\w+)$/m.exec((await keys('rotate', id)).output)?.[1] ?? assert.fail()
+      assert.deepEqual(await statusOf(first, second, third), [401, 401, 200])
+      assert.match((await keys('list')).output, /last used 20\d\d-/)
+      const deleted = await keys('delete', id)
+      assert.deepEqual([deleted.code, /was deleted/.test(deleted.output)], [0, true])
+      assert.deepEqual([(await keys('delete', id)).code, (await keys('rotate', id)).code], [1, 1])
+      for (const [args, says] of [
+        [['rotate'], /keys takes list, create NAME/],
+        [['remove', id], /keys takes list, create NAME/],
+        [['list', id], /keys takes list, create NAME/],
+        [['create'], /name the key/],
+        [['create', 'x', '--network', 'home'], /--network takes an address or a network/],
+        [['create', 'x', '--overlap-hours', '1'], /goes with tollgate keys rotate only/],
+        [['rotate', id, '--overlap-hours', '0'], /whole number from 1 to 2160/],
+      ] as const) {
+        const wrong = await keys(...args)
+        assert.deepEqual([wrong.code, says.test(wrong.output)], [2, true], wrong.output)
+      }
+      const last = /^(adk_\w+) {2}"first"/m.exec((await keys()).output)?.[1] ?? assert.fail()
+      assert.match((await keys('delete', last)).output, /last key that opens the admin API/)
+    }))
 })
 
 interface Wrong {
