@@ -169,7 +169,7 @@ for (const database of databases) {
         }))
     }
 
-    it('outputUnits by default: what an answer may have that nobody bounded', () =>
+    it('outputUnits by default: what an answer without a bound may have', () =>
       withWorld(database, { outputUnits: 25 }, async (own) => {
         const user = await own.createUser({ tokenLimits: { gpt4: 1000 } })
         await expectAnswer(own, user, { output: null }, [200])

@@ -20,7 +20,7 @@ export interface Operation extends Pick<RouteConfig, 'summary' | 'description' |
     readonly types?: readonly string[]
     /** What an answer in CSV holds, beside one in JSON; absent: the operation answers no CSV. */
     readonly csv?: string
-    /** What an answer with an object a line holds, beside one in JSON; absent: there is none. */
+    /** What an answer with an object a line holds, beside one in JSON; absent: the operation answers no lines. */
     readonly ndjson?: string
   }
   /** Its own refusals, beside those of every operation. */

@@ -1,6 +1,6 @@
 /**
- * What wrote a change: a credential, or a part of the program that acts by itself. `unknown` is a credential that is none
- * of ours.
+ * What wrote a change: a credential, or a part of the program that acts by itself. `unknown` is a credential that is not
+ * known.
  */
 export const actorKinds = [
   'admin_key',

@@ -98,7 +98,7 @@ for (const database of databases) {
       for (const client of clients) client.hangUp()
     })
 
-    it('caps an answer that nobody bounded, so that it cannot outgrow its reservation', async () => {
+    it('caps an answer without a bound, so that it cannot outgrow its reservation', async () => {
       const accessToken = await harness.createUser({ quotaLimits: { gpt4: 200 } })
       const body = { model: 'gpt-4o', messages }
       const headers = { 'x-simulate': 'units=5000' }

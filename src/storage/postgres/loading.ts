@@ -61,11 +61,11 @@ export function createLoad(vault: Vault, policy: Policy): Load {
             accountsOf(client, withOthers(changed, others), [], places),
             oldTokensOf(client, withOthers(changed, others), batch.now),
           ])
-        : [nobody, []]
+        : [noAccounts, []]
     const old = [...olds, ...moreOlds].map((row) => toOldToken(row, others))
     const loaded = new Set([...account.users, ...more.users].map((row) => text(row[0])))
     const owners = [...new Set(old.map(({ userId }) => userId))].filter((id) => !loaded.has(id))
-    const before = owners.length > 0 ? await accountsOf(client, [], owners, places) : nobody
+    const before = owners.length > 0 ? await accountsOf(client, [], owners, places) : noAccounts
     const accounts = [account, more, before]
     const users = accounts.flatMap((one) => one.users)
     remember(users, changed, others)
@@ -159,7 +159,7 @@ function toOldToken(row: Values, others: Others): OldToken {
   return { lookup: presentOf(text(row[0]), others), userId: text(row[1]), until: integer(row[2]) }
 }
 
-const nobody: Accounts = { users: [], quotas: [], places: [] }
+const noAccounts: Accounts = { users: [], quotas: [], places: [] }
 
 interface Accounts {
   readonly users: readonly Values[]
