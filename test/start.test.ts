@@ -26,7 +26,7 @@ function post(
   })
 }
 
-describe('starting', () => {
+describe('starting', { concurrency: 2 }, () => {
   it('makes an admin key and a master key once, prints the first, and works with both from then on', () =>
     withFolder(async (folder) => {
       const env = { DATA_DIR: join(folder, 'data'), PORT: '0' }
@@ -538,7 +538,9 @@ const wrong: readonly Wrong[] = [
   },
 ]
 
-describe('wrong configuration stops the start with one line that names the key and what is allowed', () => {
+describe('wrong configuration stops the start with one line that names the key and what is allowed', {
+  concurrency: 4,
+}, () => {
   for (const { name, env = {}, file, args = [], says } of wrong) {
     it(name, () =>
       withFolder(async (folder) => {
