@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { createNetworks, parseAddress } from '#core/network.ts'
+import { makeRoom } from '#lib/make-room.ts'
 import type { Log } from './log.ts'
 
 /**
@@ -44,7 +45,7 @@ export function createForwardingNotice({ trustedProxies, log, now }: NoticeOptio
       nextAt = now() + everyMs
       log.warn({ peer: address, headers: sentIn(headers) }, sentence)
     }
-    if (known.size >= peersMax) forgetOldest(known)
+    makeRoom(known, peersMax)
     known.add(peer)
   }
 }
@@ -65,11 +66,4 @@ function sentenceFor(address: string, isTrusted: boolean, headers: IncomingHttpH
 
 function sentIn(headers: IncomingHttpHeaders): readonly string[] {
   return [read, ...others].filter((name) => headers[name] !== undefined)
-}
-
-function forgetOldest(known: Set<string>): void {
-  for (const oldest of known) {
-    known.delete(oldest)
-    return
-  }
 }

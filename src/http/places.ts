@@ -1,4 +1,5 @@
 import { widerPlaceOf } from '#core/network.ts'
+import { makeRoom } from '#lib/make-room.ts'
 import { Door, nearRule, wideRule } from './door.ts'
 
 /** The places from which guesses come, and the wrong credentials of each. Credentials are stored as digests only. */
@@ -93,8 +94,7 @@ export function createPlaces(clock: () => number, placesMax: number): Places {
 }
 
 function addTo(digests: Set<number>, digest: number): void {
-  const [oldest] = digests
-  if (digests.size >= digestsMax && oldest !== undefined) digests.delete(oldest)
+  makeRoom(digests, digestsMax)
   digests.add(digest)
 }
 

@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import type { Clock } from '#core/clock.ts'
 import { placeOf } from '#core/network.ts'
 import { Allowance } from '#lib/allowance.ts'
+import { makeRoom } from '#lib/make-room.ts'
 import { createSecretMemo, type SecretMemo } from '#lib/secret-memo.ts'
 import { type Door, waitMsOf } from './door.ts'
 import { type Guess, type GuessEnds, TakenGuess, type TakenUp, type Tried } from './guess.ts'
@@ -142,8 +143,7 @@ class PlaceThrottle implements Throttle, GuessEnds {
 
   remember(digest: number): void {
     if (this.#known.has(digest)) return
-    const [oldest] = this.#known
-    if (this.#known.size >= knownMax && oldest !== undefined) this.#known.delete(oldest)
+    makeRoom(this.#known, knownMax)
     this.#known.add(digest)
   }
 

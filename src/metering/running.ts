@@ -1,5 +1,6 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { abandonment, type Opened, type Settlement } from '#core/settlement.ts'
+import { makeRoom } from '#lib/make-room.ts'
 
 /**
  * The requests that this process is responsible for: those that wait for admission, that run, or whose settlement is
@@ -60,8 +61,7 @@ export function createRunning(mayLose: boolean): Running {
       const opened = toOpened(ask, userId, now)
       if (ask.leaseUntil === undefined) running.set(ask.requestId, opened)
       else {
-        const oldest = leased.keys().next()
-        if (leased.size >= leasedMax && !oldest.done) leased.delete(oldest.value)
+        makeRoom(leased, leasedMax)
         leased.set(ask.requestId, opened)
       }
     },

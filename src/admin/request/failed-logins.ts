@@ -1,4 +1,5 @@
 import { placeOf } from '#core/network.ts'
+import { makeRoom } from '#lib/make-room.ts'
 import type { AdminParts } from './context.ts'
 
 /** Writes failed logins down, in a bounded number of rows: guesses must not fill the database. */
@@ -36,8 +37,7 @@ export function createFailedLogins({
     if (Math.abs(now - hour.at) >= hourMs) hour = { at: now, rows: 0 }
     if (hour.rows >= rowsAnHour) return
     hour.rows += 1
-    const [oldest] = places.keys()
-    if (places.size >= placesMax && oldest !== undefined) places.delete(oldest)
+    makeRoom(places, placesMax)
     places.delete(place)
     places.set(place, { at: now, more: 0 })
     const by = { now, actor: { kind: 'unknown' as const }, requestId, address }

@@ -7,6 +7,7 @@ import {
   SqliteDriver,
   SqliteQueryCompiler,
 } from 'kysely'
+import { makeRoom } from '#lib/make-room.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { allNamed } from './rows.ts'
 
@@ -78,8 +79,7 @@ export function createKysely(database: DatabaseSync): Kysely<Schema> {
   const prepare = (text: string): StatementSync => {
     const known = kept.get(text)
     if (known) return known
-    const oldest = kept.keys().next()
-    if (kept.size >= statementsKept && !oldest.done) kept.delete(oldest.value)
+    makeRoom(kept, statementsKept)
     const made = database.prepare(text)
     kept.set(text, made)
     return made

@@ -4,6 +4,7 @@ import type { Policy } from '#core/admission.ts'
 import type { UserTextRequest, UserTexts } from '#core/user-list.ts'
 import { createUserText } from '#core/user-text.ts'
 import { rememberOpened, type Vault } from '#core/vault.ts'
+import { makeRoom } from '#lib/make-room.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import { readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -75,8 +76,7 @@ export function createUserTexts(
       if (same?.version === version && Math.abs(now - same.now) < pageMsMax) return same.page
       const page = await read(request)
       kept.delete(key)
-      const oldest = kept.keys().next()
-      if (kept.size >= pagesMax && !oldest.done) kept.delete(oldest.value)
+      makeRoom(kept, pagesMax)
       kept.set(key, { version, now, page })
       return page
     },
