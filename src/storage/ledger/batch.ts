@@ -9,7 +9,7 @@ import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { blockedFrom } from '#core/user.ts'
 import { quotaOf } from '#storage/quotas/account.ts'
 import type { MeteringAnswer, MeteringBatch } from '#storage/store/metering.ts'
-import type { LedgerChanges } from './changes.ts'
+import { type LedgerChanges, noChanges } from './changes.ts'
 import { type BatchRun, chargeTo } from './charge.ts'
 import { settle } from './settle.ts'
 import type { LoadedState, LoadedUser } from './state.ts'
@@ -29,15 +29,7 @@ export function applyBatch(
   policy: Policy,
 ): { readonly decisions: MeteringDecisions; readonly changes: LedgerChanges } {
   const { now } = batch
-  const changes: LedgerChanges = {
-    opened: [],
-    closed: [],
-    beside: [],
-    counted: [],
-    adjusted: [],
-    seen: [],
-    blocked: [],
-  }
+  const changes = noChanges()
   const run: BatchRun = { state, policy, now, changes }
   const done = new Set<string>()
   const settlements = batch.settlements.map((settlement) => {

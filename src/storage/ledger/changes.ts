@@ -57,6 +57,11 @@ export interface Seen {
   readonly isNewPlace: boolean
 }
 
+/** Of a batch that has done nothing yet. */
+export function noChanges(): LedgerChanges {
+  return { opened: [], closed: [], beside: [], counted: [], adjusted: [], seen: [], blocked: [] }
+}
+
 /** What the batch wrote into the ledger, beside the users and quotas marked as changed. */
 export interface LedgerChanges {
   readonly opened: NewEntry[]

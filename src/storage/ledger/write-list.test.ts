@@ -2,22 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { outputPolicyDefault } from '#core/output-need.ts'
 import { createPolicy } from '#core/policy-settings.ts'
-import type { LedgerChanges } from './changes.ts'
+import { noChanges } from './changes.ts'
 import { createWriteList } from './write-list.ts'
 
 const policy = createPolicy({
   ...{ families: [], limits: {}, defaults: {}, timeZone: 'UTC' },
   output: outputPolicyDefault,
 })
-const nothing: LedgerChanges = {
-  opened: [],
-  closed: [],
-  beside: [],
-  counted: [],
-  adjusted: [],
-  seen: [],
-  blocked: [],
-}
+const nothing = noChanges()
 
 describe('the list of writes', () => {
   it('names each address once, also where more come in one batch than are remembered', () => {

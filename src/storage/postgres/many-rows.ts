@@ -1,19 +1,11 @@
 import { CompiledQuery } from 'kysely'
 import type { ManyRows } from '#storage/many-rows.ts'
-import type { Write } from '#storage/schema/write.ts'
+import { statementsOf } from '#storage/schema/write.ts'
 import { arrayOf, columnsOf, writeMany } from './many.ts'
 
 /** Many rows on PostgreSQL: each list is one parameter, an array. */
 export function createPostgresRows(): ManyRows {
-  const texts = new WeakMap<Write, string>()
-
-  function textOf(write: Write): string {
-    const known = texts.get(write)
-    if (known !== undefined) return known
-    const made = writeMany(write)
-    texts.set(write, made)
-    return made
-  }
+  const textOf = statementsOf(writeMany)
 
   return {
     async query<Row>(...[db, text, keys]: Parameters<ManyRows['query']>) {

@@ -11,6 +11,18 @@ export interface Write {
   readonly more: string
 }
 
+/** The statement of each kind of write in one engine, made when it is first needed. */
+export function statementsOf(make: (write: Write) => string): (write: Write) => string {
+  const texts = new WeakMap<Write, string>()
+  return (write) => {
+    const known = texts.get(write)
+    if (known !== undefined) return known
+    const made = make(write)
+    texts.set(write, made)
+    return made
+  }
+}
+
 export type Value = string | number | null
 
 export type ColumnOf<Table extends keyof Schema> = keyof Schema[Table] & string

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { ManyRows } from '#storage/many-rows.ts'
-import type { Write } from '#storage/schema/write.ts'
+import { statementsOf } from '#storage/schema/write.ts'
 import { allNamed } from './rows.ts'
 import { statementOf } from './statements.ts'
 
@@ -14,7 +14,7 @@ const keptMax = 256
 export function createSqliteRows(db: DatabaseSync): ManyRows {
   const version = db.prepare('pragma data_version')
   const prepared = new Map<string, StatementSync>()
-  const texts = new WeakMap<Write, string>()
+  const textOf = statementsOf(statementOf)
 
   function prepare(text: string): StatementSync {
     const known = prepared.get(text)
@@ -22,14 +22,6 @@ export function createSqliteRows(db: DatabaseSync): ManyRows {
     if (prepared.size >= keptMax) prepared.clear()
     const made = db.prepare(text)
     prepared.set(text, made)
-    return made
-  }
-
-  function textOf(write: Write): string {
-    const known = texts.get(write)
-    if (known !== undefined) return known
-    const made = statementOf(write)
-    texts.set(write, made)
     return made
   }
 

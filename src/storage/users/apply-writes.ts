@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import { maskOf } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
 import type { By } from '#core/change.ts'
+import type { Issue } from '#core/errors.ts'
 import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
 import { takenIdIssue } from '#core/user-id.ts'
@@ -68,6 +69,16 @@ export async function applyWritesAsText(
     return writing.toText(user, isMasked ? maskOf(user.accessToken) : user.accessToken)
   })
   return { kind: 'written', text: Buffer.from(texts.join(',')), count: texts.length }
+}
+
+/** The user of a single write to one who is known, or new; else what is wrong with it. */
+export function onlyUser(
+  result: UsersWritten,
+): User | { readonly kind: 'invalid'; readonly issues: readonly Issue[] } {
+  if (result.kind === 'invalid') return { kind: 'invalid', issues: result.issues }
+  const user = result.kind === 'written' ? result.users[0] : undefined
+  if (!user) throw new Error(`a user was not written but ${result.kind}`)
+  return user
 }
 
 /**

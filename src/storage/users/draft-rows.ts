@@ -83,6 +83,17 @@ export async function loadDrafts(
   return drafts
 }
 
+/** Loads and locks one user; undefined where there is none with this reference. */
+export async function loadDraft(
+  trx: Transaction<Schema>,
+  loading: DraftLoading,
+  ref: UserRef,
+  now: number,
+): Promise<Draft | undefined> {
+  const key = draftKeyOf(ref, loading.vault)
+  return (await loadDrafts(trx, loading, [ref], [key], now)).get(key)
+}
+
 /** One statement takes its locks in order; for more users than this the ids have to be known first. */
 const lockedAtOnce = 10_000
 

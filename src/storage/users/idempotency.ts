@@ -14,7 +14,7 @@ const keptForMs = 24 * 3_600_000
 type EarlierAnswer = { readonly kind: 'same'; readonly user: User } | { readonly kind: 'other' }
 
 /** The answer kept under this key; `other` where the key was used for a different request. */
-export async function findAnswer(
+async function findAnswer(
   trx: Transaction<Schema>,
   { vault, kept }: { readonly vault: Vault; readonly kept: KeptLookups },
   idempotencyKey: IdempotencyKey,
@@ -33,7 +33,31 @@ export async function findAnswer(
   return { kind: 'same', user: { ...user, quotas: new Map(user.quotas) } }
 }
 
-export async function keepAnswer(
+/** A write that was done now, or `repeated` from an earlier request. */
+type Made<Kind extends string> = { readonly kind: Kind; readonly user: User; readonly repeated: boolean }
+
+/**
+ * Does a write that answers a user, unless it was done for this key before: then that answer is given again. Runs in the
+ * transaction of the write, so that what was done and what is remembered cannot part.
+ */
+export async function doOnce<Kind extends string, Refusal extends { readonly kind: string }>(
+  trx: Transaction<Schema>,
+  known: { readonly vault: Vault; readonly kept: KeptLookups },
+  idempotencyKey: IdempotencyKey | undefined,
+  now: number,
+  done: Kind,
+  work: () => Promise<User | Refusal>,
+): Promise<Made<Kind> | Refusal | { readonly kind: 'conflict' }> {
+  const before = idempotencyKey && (await findAnswer(trx, known, idempotencyKey, now))
+  if (before?.kind === 'other') return { kind: 'conflict' }
+  if (before) return { kind: done, user: before.user, repeated: true }
+  const result = await work()
+  if ('kind' in result) return result
+  if (idempotencyKey) await keepAnswer(trx, known.vault, idempotencyKey, result, now)
+  return { kind: done, user: result, repeated: false }
+}
+
+async function keepAnswer(
   trx: Transaction<Schema>,
   vault: Vault,
   idempotencyKey: IdempotencyKey,

@@ -6,8 +6,8 @@ import { present } from '#lib/present.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { IdempotencyKey, TokenRotated } from '#storage/store/users.ts'
 import { toWritten, type UserWriting } from './apply-writes.ts'
-import { draftKeyOf, loadDrafts, saveDrafts } from './draft-rows.ts'
-import { findAnswer, keepAnswer } from './idempotency.ts'
+import { loadDraft, saveDrafts } from './draft-rows.ts'
+import { doOnce } from './idempotency.ts'
 import { keepOldToken } from './old-tokens.ts'
 
 interface Asked {
@@ -26,27 +26,23 @@ export async function rotateToken(
 ): Promise<TokenRotated> {
   const { vault, policy } = writing
   const { now } = by
-  const before = idempotencyKey && (await findAnswer(trx, writing, idempotencyKey, now))
-  if (before?.kind === 'other') return { kind: 'conflict' }
-  if (before) return { kind: 'rotated', user: before.user, repeated: true }
-  const key = draftKeyOf(ref, vault)
-  const draft = (await loadDrafts(trx, writing, [ref], [key], now)).get(key)
-  if (!draft) return { kind: 'unknown' }
-  await keepOldToken(trx, draft, previousUntil, now)
-  const accessToken = createAccessToken()
-  const rotated = {
-    ...{ ...draft, accessToken, revision: draft.revision + 1 },
-    tokenHmac: vault.lookupOf(accessToken),
-    tokenEncrypted: vault.seal(accessToken, draft.id),
-  }
-  await saveDrafts(trx, writing, [rotated], now)
-  const change: NewChange = {
-    ...{ by, kind: 'user.token_rotated', object: draft.id },
-    before: { accessToken: shownPartOf(draft.accessToken) },
-    after: { accessToken: shownPartOf(accessToken), ...present({ previousUntil }) },
-  }
-  await writing.saveChanges(trx, [change])
-  const user = toWritten(rotated, policy, now)
-  if (idempotencyKey) await keepAnswer(trx, vault, idempotencyKey, user, now)
-  return { kind: 'rotated', user, repeated: false }
+  return doOnce(trx, writing, idempotencyKey, now, 'rotated', async () => {
+    const draft = await loadDraft(trx, writing, ref, now)
+    if (!draft) return { kind: 'unknown' }
+    await keepOldToken(trx, draft, previousUntil, now)
+    const accessToken = createAccessToken()
+    const rotated = {
+      ...{ ...draft, accessToken, revision: draft.revision + 1 },
+      tokenHmac: vault.lookupOf(accessToken),
+      tokenEncrypted: vault.seal(accessToken, draft.id),
+    }
+    await saveDrafts(trx, writing, [rotated], now)
+    const change: NewChange = {
+      ...{ by, kind: 'user.token_rotated', object: draft.id },
+      before: { accessToken: shownPartOf(draft.accessToken) },
+      after: { accessToken: shownPartOf(accessToken), ...present({ previousUntil }) },
+    }
+    await writing.saveChanges(trx, [change])
+    return toWritten(rotated, policy, now)
+  })
 }
