@@ -1,5 +1,6 @@
 import { type Answer, written } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
+import { cutOnFailure, logUnreadable } from '#admin/request/long-answer.ts'
 import { csvCell } from '#admin/usage/csv.ts'
 import { streamPages } from '#admin/wire/stream-pages.ts'
 import type { ChangeFilter, StoredChange } from '#core/change.ts'
@@ -13,17 +14,14 @@ export async function answerFile(
   filter: ChangeFilter,
   format: 'ndjson' | 'csv',
 ): Promise<Answer> {
-  const requestId = c.get('requestId')
-  const outgoing = c.env?.outgoing
   const page = async (before?: number) => {
     const question = { filter, limit: pageSize, ...(before !== undefined && { before }) }
-    const found = await store.changes.listChanges(question)
-    if (found.unreadable)
-      log.error(
-        { requestId, unreadable: found.unreadable },
-        'changes that cannot be read were left out of a file',
-      )
-    return found
+    return logUnreadable(
+      await store.changes.listChanges(question),
+      c,
+      log,
+      'changes that cannot be read were left out of a file',
+    )
   }
   const lineOf = format === 'csv' ? csvLine : jsonLine
   const stream = streamPages({
@@ -31,11 +29,7 @@ export async function answerFile(
     first: await page(),
     page,
     toText: ({ changes }) => changes.map(lineOf).join(''),
-    onFailure(error) {
-      log.error({ err: error, requestId }, 'a file of changes broke off')
-      outgoing?.destroy()
-      return outgoing ? 'cut' : 'open'
-    },
+    onFailure: cutOnFailure(c, log, 'a file of changes broke off'),
   })
   return written(stream, {
     'content-type': format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson',

@@ -1,5 +1,6 @@
 import type { Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
+import { logUnreadable } from '#admin/request/long-answer.ts'
 import { readQuery } from '#admin/request/query.ts'
 import type { StoredChange } from '#core/change.ts'
 import { answerFile } from './file.ts'
@@ -27,12 +28,12 @@ export const listAudit: Operation = {
     if (asked.kind === 'refused') return asked
     const { question, format } = asked.value
     if (format !== 'json') return answerFile(c, parts, question.filter, format)
-    const { changes, next, unreadable } = await parts.store.changes.listChanges(question)
-    if (unreadable)
-      parts.log.error(
-        { requestId: c.get('requestId'), unreadable },
-        'changes that cannot be read were left out of a list',
-      )
+    const { changes, next } = logUnreadable(
+      await parts.store.changes.listChanges(question),
+      c,
+      parts.log,
+      'changes that cannot be read were left out of a list',
+    )
     return answered({
       changes: changes.map(toAnswer),
       count: changes.length,

@@ -1,11 +1,11 @@
 import { isOwnAccessToken } from '#core/access-token.ts'
 import { createThrottled } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
-import { allows } from '#core/scopes.ts'
 import { isUserId } from '#core/user-id.ts'
 import { percentDecoded } from '#lib/percent-decoded.ts'
 import type { Answer } from './answer.ts'
 import type { AdminContext, AdminParts } from './context.ts'
+import { tokenSightOf } from './token-sight.ts'
 import { addressOf } from './trace.ts'
 
 /**
@@ -21,8 +21,7 @@ export async function asGuess(
   named: string | undefined,
   work: () => Promise<Answer>,
 ): Promise<Answer> {
-  const seesAll = allows(c.get('adminKey')?.scopes ?? [], 'tokens:reveal')
-  if (seesAll || named === undefined || named === '' || isUserId(named)) return work()
+  if (!tokenSightOf(c).isMasked || named === undefined || named === '' || isUserId(named)) return work()
   const taken = await namedTokens.take(addressOf(c, clientAddress), named, isOwnAccessToken)
   if (taken.kind === 'closed') return refused(createThrottled(taken.waitMs, clock()))
   const { guess } = taken

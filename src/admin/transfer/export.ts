@@ -3,8 +3,9 @@ import type { Operation } from '#admin/operation.ts'
 import { type Answer, written } from '#admin/request/answer.ts'
 import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
+import { cutOnFailure, logUnreadable } from '#admin/request/long-answer.ts'
 import { readQuery } from '#admin/request/query.ts'
-import { clear } from '#admin/request/token-sight.ts'
+import { clear, tokenSightOf } from '#admin/request/token-sight.ts'
 import { filterParameters, toFilter } from '#admin/users/filter.ts'
 import { readUser } from '#admin/users/read.ts'
 import type { UserWire } from '#admin/users/wire.ts'
@@ -12,7 +13,6 @@ import { streamPages } from '#admin/wire/stream-pages.ts'
 import { createProblem } from '#core/errors.ts'
 import { mapped, type Parsed, parseBy } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
-import { allows } from '#core/scopes.ts'
 import type { UserFilter, UserPage } from '#core/user-list.ts'
 import { columnsOf, toCells, toRows } from './csv.ts'
 
@@ -44,7 +44,7 @@ export function exportUsers(wire: UserWire): Operation {
     refusals: ['bad_request', 'not_found'],
     async handle(c, parts) {
       if (!/(?:^|&)format=/.test(c.get('target').query)) return byToken.handle(c, parts)
-      if (!allows(c.get('adminKey')?.scopes ?? [], 'tokens:reveal'))
+      if (tokenSightOf(c).isMasked)
         return refused(
           createProblem(
             'forbidden',
@@ -83,8 +83,6 @@ async function answerExport(
   { format, filter }: ExportQuery,
 ): Promise<Answer> {
   const { store, clock, log } = parts
-  const requestId = c.get('requestId')
-  const outgoing = c.env?.outgoing
   const columns = columnsOf(wire.familyNames)
   await store.changes.noteChange({
     by: byOf(c, parts),
@@ -99,10 +97,7 @@ async function answerExport(
       now: clock(),
       ...(after && { after }),
     })
-    const { unreadable } = found
-    if (unreadable)
-      log.error({ requestId, unreadable }, 'users whose rows cannot be read were left out of an export')
-    return found
+    return logUnreadable(found, c, log, 'users whose rows cannot be read were left out of an export')
   }
   const toText = ({ users }: UserPage): string =>
     format === 'csv'
@@ -113,11 +108,7 @@ async function answerExport(
     first: await page(),
     page,
     toText,
-    onFailure(error) {
-      log.error({ err: error, requestId }, 'an export of users broke off')
-      outgoing?.destroy()
-      return outgoing ? 'cut' : 'open'
-    },
+    onFailure: cutOnFailure(c, log, 'an export of users broke off'),
   })
   const type = format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson'
   return written(stream, {

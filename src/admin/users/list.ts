@@ -2,11 +2,11 @@ import { z } from '@hono/zod-openapi'
 import type { Operation } from '#admin/operation.ts'
 import { type Answer, answered, written } from '#admin/request/answer.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
+import { cutOnFailure, logUnreadable } from '#admin/request/long-answer.ts'
 import { readQuery } from '#admin/request/query.ts'
 import { tokenSightOf } from '#admin/request/token-sight.ts'
 import { lengthField } from '#admin/wire/fields.ts'
 import type { UserPage } from '#core/user-list.ts'
-import type { Log } from '#http/log.ts'
 import { encodeListCursor } from './cursor.ts'
 import { type ListPageQuery, listQuerySchema, parseListQuery, toPageRequest } from './query.ts'
 import { streamUsers } from './stream.ts'
@@ -43,35 +43,22 @@ const firstPages = { users: 400, size: 200 }
 const pageSize = 500
 
 async function answerEverybody(c: AdminContext, { store, clock, log }: AdminParts): Promise<Answer> {
-  const requestId = c.get('requestId')
-  const outgoing = c.env?.outgoing
   const { isMasked } = tokenSightOf(c)
   const page = async (read: number, after?: UserPage['next']) => {
     const limit = read < firstPages.users ? firstPages.size : pageSize
     const request = { limit, now: clock(), isMasked, ...(after && { after }) }
-    return toldOf(await store.users.listUserTexts(request), log, requestId)
+    return logUnreadable(await store.users.listUserTexts(request), c, log, leftOut)
   }
   const stream = streamUsers({
     // Read before the status is sent, so that an unavailable store gives a 503 and not a list that breaks off.
     first: await page(0),
     nextPage: page,
-    onFailure(error) {
-      log.error({ err: error, requestId }, 'a list of users broke off')
-      // Without the last chunk the client can tell that the list is incomplete.
-      outgoing?.destroy()
-      return outgoing ? 'cut' : 'open'
-    },
+    onFailure: cutOnFailure(c, log, 'a list of users broke off'),
   })
   return written(stream)
 }
 
-/** Logs the users whose rows cannot be read, and returns the page. */
-function toldOf<Page extends Pick<UserPage, 'unreadable'>>(page: Page, log: Log, requestId: string): Page {
-  const { unreadable } = page
-  if (unreadable)
-    log.error({ requestId, unreadable }, 'users whose rows cannot be read were left out of a list')
-  return page
-}
+const leftOut = 'users whose rows cannot be read were left out of a list'
 
 async function answerPage(
   c: AdminContext,
@@ -81,7 +68,7 @@ async function answerPage(
 ): Promise<Answer> {
   const now = clock()
   const sight = tokenSightOf(c)
-  const page = toldOf(await store.users.listUsers(toPageRequest(query, now)), log, c.get('requestId'))
+  const page = logUnreadable(await store.users.listUsers(toPageRequest(query, now)), c, log, leftOut)
   const total = query.cursor?.total ?? (await store.users.countUsers(query.filter, now))
   const { sort, filter } = query
   const nextCursor = page.next && encodeListCursor({ total, sort, filter, after: page.next })

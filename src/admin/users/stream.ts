@@ -1,3 +1,4 @@
+import { streamPages } from '#admin/wire/stream-pages.ts'
 import type { UserTexts } from '#core/user-list.ts'
 
 /** The pages of a streamed list, and what to do when one cannot be read. */
@@ -18,7 +19,6 @@ export interface UserStreamSource {
  * the number of sent users is known.
  */
 export function streamUsers(source: UserStreamSource): ReadableStream<Uint8Array> {
-  let page: UserTexts | undefined = source.first
   let isBegun = false
   let count = 0
 
@@ -32,24 +32,11 @@ export function streamUsers(source: UserStreamSource): ReadableStream<Uint8Array
     return begin === '' && end === '' ? users : Buffer.concat([Buffer.from(begin), users, Buffer.from(end)])
   }
 
-  let next: UserTexts['next']
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const current = page ?? (next && (await source.nextPage(count, next)))
-          page = undefined
-          if (!current) return controller.close()
-          next = current.next
-          controller.enqueue(take(current))
-          if (!next) controller.close()
-        } catch (error) {
-          if (source.onFailure(error) === 'cut') controller.close()
-          else controller.error(error)
-        }
-      },
-    },
-    // No read-ahead: the body of a HEAD is never read.
-    { highWaterMark: 0 },
-  )
+  return streamPages<NonNullable<UserTexts['next']>, UserTexts>({
+    head: '',
+    first: source.first,
+    page: (after) => source.nextPage(count, after),
+    toText: take,
+    onFailure: source.onFailure,
+  })
 }

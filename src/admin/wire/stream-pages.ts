@@ -1,11 +1,11 @@
 /** Where the pages of a file come from. */
 export interface Pages<Place, Page extends { readonly next?: Place }> {
-  /** What stands before the first page. */
+  /** What stands before the first page, where pages are texts; bytes are passed on as they are. */
   readonly head: string
   /** Read before the status is sent, so that an unavailable store gives a 503 and not a file that breaks off. */
   readonly first: Page
   readonly page: (after: Place) => Promise<Page>
-  readonly toText: (page: Page) => string
+  readonly toText: (page: Page) => string | Uint8Array
   /** Answers whether the connection was cut: without the last chunk the client can tell that the file is incomplete. */
   readonly onFailure: (error: unknown) => 'cut' | 'open'
 }
@@ -22,17 +22,18 @@ export function streamPages<Place, Page extends { readonly next?: Place }>(
     {
       async pull(controller) {
         try {
-          let piece = ''
+          let piece: string | Uint8Array = ''
           // A page of which no row can be read is empty, and not the last.
           do {
             const current: Page | undefined =
               page ?? (next === undefined ? undefined : await source.page(next))
             page = undefined
             next = current?.next
-            piece = `${head}${current ? source.toText(current) : ''}`
+            const rows = current ? source.toText(current) : ''
+            piece = typeof rows === 'string' ? head + rows : rows
             head = ''
-          } while (piece === '' && next !== undefined)
-          if (piece !== '') controller.enqueue(text.encode(piece))
+          } while (piece.length === 0 && next !== undefined)
+          if (piece.length > 0) controller.enqueue(typeof piece === 'string' ? text.encode(piece) : piece)
           if (next === undefined) controller.close()
         } catch (error) {
           if (source.onFailure(error) === 'cut') controller.close()
