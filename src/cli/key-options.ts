@@ -1,4 +1,4 @@
-import type { NewAdminKey } from '#core/admin-key.ts'
+import { keyOverlapDaysMax, type NewAdminKey } from '#core/admin-key.ts'
 import { parseNetwork } from '#core/network.ts'
 import { type Scope, scopes } from '#core/scopes.ts'
 
@@ -16,7 +16,7 @@ export interface KeyOptions {
 const nameLengthMax = 80
 const daysMax = 36_500
 const dayMs = 86_400_000
-const overlapHoursMax = 24 * 90
+const overlapHoursMax = 24 * keyOverlapDaysMax
 const hourMs = 3_600_000
 
 /** The key that the options describe, or a sentence that says what is wrong with them. */

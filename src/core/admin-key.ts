@@ -4,6 +4,9 @@ import { beyond, type Scope } from './scopes.ts'
 /** The id of the key from the environment, which is in no table. */
 export const configuredKeyId = 'adk_environment'
 
+/** How long the secret before may work on. Long enough to change it on many machines by hand; a forgotten one ends. */
+export const keyOverlapDaysMax = 90
+
 /** The secret of an administrator, or of another gateway, as far as it is known: the secret itself is not stored. */
 export interface AdminKey {
   readonly id: string

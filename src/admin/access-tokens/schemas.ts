@@ -1,6 +1,10 @@
 import { z } from '@hono/zod-openapi'
-import { timeField, timeInput } from '#admin/wire/fields.ts'
+import { timeField } from '#admin/wire/fields.ts'
 import { accessTokenForm } from '#admin/wire/patterns.ts'
+import { rotationBody } from '#admin/wire/previous-until.ts'
+
+/** How long an access token may work on beside the one after it. */
+export const tokenOverlapDaysMax = 7
 
 /** The wire format of operations on access tokens. */
 export const accessTokenSchemas = {
@@ -11,9 +15,7 @@ export const accessTokenSchemas = {
     })
     .openapi('TokenLookup'),
   revealed: z.object({ token: z.string(), id: z.string() }).openapi('RevealedToken'),
-  rotation: z.strictObject({ previousUntil: timeInput().nullish() }).openapi('TokenRotation', {
-    description: 'Until when the present token is accepted as well, at most 7 days ahead; absent: no longer.',
-  }),
+  rotation: rotationBody('TokenRotation', 'token', tokenOverlapDaysMax),
   rotated: z
     .object({
       token: z.string().openapi({ description: 'The new one.' }),

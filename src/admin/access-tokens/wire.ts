@@ -1,11 +1,12 @@
 import type { TokenSight } from '#admin/request/token-sight.ts'
 import { accessTokenIssues } from '#admin/users/wire.ts'
+import { parsePreviousUntil } from '#admin/wire/previous-until.ts'
 import { issuesUnder } from '#core/issues.ts'
-import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
 import type { User } from '#core/user.ts'
 import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
-import { accessTokenSchemas } from './schemas.ts'
+import { accessTokenSchemas, tokenOverlapDaysMax } from './schemas.ts'
 
 /** The access token to look up. */
 export function parseLookup(value: unknown, sight: TokenSight): Parsed<string> {
@@ -16,17 +17,9 @@ export function parseLookup(value: unknown, sight: TokenSight): Parsed<string> {
   return issues.length > 0 ? { kind: 'invalid', issues } : read(accessToken)
 }
 
-const overlapMaxMs = 7 * 24 * 3_600_000
-
 /** Until when the present token is accepted beside the new one; undefined: no longer. */
 export function parseRotation(value: unknown, now: number): Parsed<number | undefined> {
-  const input = parseBy(accessTokenSchemas.rotation, value)
-  if (input.kind === 'invalid') return input
-  const { previousUntil } = input.value
-  if (typeof previousUntil !== 'number') return read(undefined)
-  if (previousUntil <= now || previousUntil > now + overlapMaxMs)
-    return invalid('previousUntil', 'must lie in the future, at most 7 days ahead')
-  return read(previousUntil)
+  return parsePreviousUntil(accessTokenSchemas.rotation, value, tokenOverlapDaysMax, now)
 }
 
 export function toRotated(

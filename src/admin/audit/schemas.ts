@@ -1,5 +1,12 @@
 import { z } from '@hono/zod-openapi'
-import { countField, lengthField, lineField, timeField, timeParameter } from '#admin/wire/fields.ts'
+import {
+  countField,
+  lengthField,
+  lineField,
+  timeField,
+  timeParameter,
+  wholeParameter,
+} from '#admin/wire/fields.ts'
 import { actorKinds, changeKinds } from '#core/change.ts'
 
 /** The wire format of changes. */
@@ -8,7 +15,6 @@ export type ChangeAnswer = z.input<typeof change>
 export const auditFormats = ['json', 'ndjson', 'csv'] as const
 export const changesDefault = 100
 const changesMax = 500
-const limitMessage = `must be a whole number from 1 to ${changesMax}`
 
 export const auditQuerySchema = z.object({
   actor: lineField(64)
@@ -19,19 +25,9 @@ export const auditQuerySchema = z.object({
   kind: z.enum(changeKinds).optional(),
   from: timeParameter('Written at this instant or later.'),
   to: timeParameter('Written before this instant.'),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, limitMessage)
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= changesMax, limitMessage)
+  limit: wholeParameter(changesMax, 4)
     .optional()
-    .openapi({
-      type: 'integer',
-      minimum: 1,
-      maximum: changesMax,
-      default: changesDefault,
-      description: 'Of a page; a file has all of them.',
-    }),
+    .openapi({ default: changesDefault, description: 'Of a page; a file has all of them.' }),
   cursor: z
     .string()
     .regex(/^[1-9]\d{0,15}$/, 'is not one that a list of changes gave')

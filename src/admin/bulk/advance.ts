@@ -72,7 +72,7 @@ export async function readBatch(
   return { users: page.users, lost: page.unreadable ?? [], ...(page.next && { position: page.next }) }
 }
 
-const lostIssue: Issue = { path: '', message: 'is not known, or its stored row is damaged' }
+export const lostIssue: Issue = { path: '', message: 'is not known, or its stored row is damaged' }
 
 async function advanceBatch(run: BulkRun, parts: BulkParts): Promise<BulkRun> {
   const { store, policy, wire } = parts

@@ -6,7 +6,7 @@ import type { UserWire } from '#admin/users/wire.ts'
 import { createProblem } from '#core/errors.ts'
 import { toReading } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
-import { advance, type BulkParts, newRun, readBatch } from './advance.ts'
+import { advance, type BulkParts, lostIssue, newRun, readBatch } from './advance.ts'
 import { planFor } from './plan.ts'
 import { bulkSchemas } from './schemas.ts'
 import { type BulkRequest, limitsOf, parseBulk, toBulkRun } from './wire.ts'
@@ -79,7 +79,7 @@ async function tryOut(request: BulkRequest, parts: BulkParts): Promise<object> {
           : [],
     })),
     errors: [
-      ...lost.map((user) => ({ user, path: '', message: 'is not known, or its stored row is damaged' })),
+      ...lost.map((user) => ({ user, ...lostIssue })),
       ...plans.flatMap(({ user, plan }) =>
         plan.kind === 'invalid' ? plan.issues.map((issue) => ({ user: user.id, ...issue })) : [],
       ),

@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { lengthField, lineField, networksField, timeField, timeInput } from '#admin/wire/fields.ts'
 import { namePattern } from '#admin/wire/patterns.ts'
+import { rotationBody } from '#admin/wire/previous-until.ts'
+import { keyOverlapDaysMax } from '#core/admin-key.ts'
 import { meaningOfScope, scopes } from '#core/scopes.ts'
 
 /** The wire format of admin keys. */
@@ -55,14 +57,7 @@ const input = z
   })
   .openapi('NewAdminKey')
 
-const rotation = z
-  .strictObject({
-    previousUntil: timeInput().nullish(),
-  })
-  .openapi('AdminKeyRotation', {
-    description:
-      'Until when the present secret is accepted as well, at most 90 days ahead; absent: no longer.',
-  })
+const rotation = rotationBody('AdminKeyRotation', 'secret', keyOverlapDaysMax)
 
 const created = answer
   .extend({ key: z.string().openapi({ description: 'The key itself. It is not shown again.' }) })

@@ -1,4 +1,5 @@
-import type { AdminKey, NewAdminKey } from '#core/admin-key.ts'
+import { parsePreviousUntil } from '#admin/wire/previous-until.ts'
+import { type AdminKey, keyOverlapDaysMax, type NewAdminKey } from '#core/admin-key.ts'
 import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
 import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
@@ -17,18 +18,9 @@ export function parseNewKey(value: unknown, now: number): Parsed<Omit<NewAdminKe
   })
 }
 
-/** Long enough to change a secret on many machines by hand; a forgotten one ends all the same. */
-const overlapMaxMs = 90 * 86_400_000
-
 /** Parses the body that rotates a key: until when the present secret is accepted as well. */
 export function parseRotation(value: unknown, now: number): Parsed<number | undefined> {
-  const input = parseBy(keySchemas.rotation, value)
-  if (input.kind === 'invalid') return input
-  const { previousUntil } = input.value
-  if (typeof previousUntil !== 'number') return read(undefined)
-  if (previousUntil <= now || previousUntil > now + overlapMaxMs)
-    return invalid('previousUntil', 'must lie in the future, at most 90 days ahead')
-  return read(previousUntil)
+  return parsePreviousUntil(keySchemas.rotation, value, keyOverlapDaysMax, now)
 }
 
 export function toKey({ scopes, allowedNetworks, isGuessable: _, ...rest }: AdminKey): KeyAnswer {

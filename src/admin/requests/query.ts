@@ -1,9 +1,8 @@
+import { isEmptyRange, withAskedRange } from '#admin/request/asked-range.ts'
 import type { RequestFilter, RequestQuestion } from '#core/booked-request.ts'
-import type { Issue } from '#core/errors.ts'
 import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
 import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
-import { parseAskedTime } from '#metering/usage-range.ts'
 import { parseRequestCursor } from './cursor.ts'
 import { requestQuerySchema, requestsDefault } from './schemas.ts'
 
@@ -16,26 +15,14 @@ export function parseRequestQuery(
   values: ReadonlyMap<string, string>,
   timeZone: string,
 ): Parsed<RequestQuery> {
-  const fields = parseBy(requestQuerySchema, Object.fromEntries(values))
-  const times = ['from', 'to'].flatMap((name) => {
-    const text = values.get(name)
-    return text === undefined ? [] : [{ name, time: parseAskedTime(name, text, timeZone) }]
-  })
-  const issues: Issue[] = [
-    ...[fields, ...times.map(({ time }) => time)].flatMap((each) =>
-      each.kind === 'invalid' ? each.issues : [],
-    ),
-  ]
-  if (fields.kind === 'invalid' || issues.length > 0) return { kind: 'invalid', issues }
-  const { id, user, cursor, limit = requestsDefault, from: _from, to: _to, ...rest } = fields.value
+  const query = withAskedRange(parseBy(requestQuerySchema, Object.fromEntries(values)), values, timeZone)
+  if (query.kind === 'invalid') return query
+  const { fields, range } = query.value
+  const { id, user, cursor, limit = requestsDefault, from: _from, to: _to, ...rest } = fields
   if (id !== undefined)
     return values.size === 1 ? read({ kind: 'one', id }) : invalid('id', 'stands alone: it names one request')
-  const at = Object.fromEntries(
-    times.map(({ name, time }) => [name, time.kind === 'read' ? time.value : undefined]),
-  )
-  const asked: RequestFilter = present({ ...rest, ...at, userId: user })
-  if (asked.from !== undefined && asked.to !== undefined && asked.from >= asked.to)
-    return invalid('from', 'must be before to')
+  const asked: RequestFilter = present({ ...rest, ...range, userId: user })
+  if (isEmptyRange(range)) return invalid('from', 'must be before to')
   if (cursor === undefined) return page({ filter: asked, limit })
   const place = parseRequestCursor(cursor)
   if (!place) return invalid('cursor', 'is not one that a list of requests gave')

@@ -6,6 +6,7 @@ import {
   statusField,
   timeField,
   timeParameter,
+  wholeParameter,
 } from '#admin/wire/fields.ts'
 import { requestStates } from '#core/booked-request.ts'
 import { isUserId } from '#core/user-id.ts'
@@ -15,7 +16,6 @@ export type RequestAnswer = z.input<typeof requestSchema>
 
 export const requestsDefault = 100
 const requestsMax = 500
-const limitMessage = `must be a whole number from 1 to ${requestsMax}`
 
 export const requestQuerySchema = z.object({
   id: z
@@ -55,13 +55,7 @@ export const requestQuerySchema = z.object({
     .openapi({ description: 'Empty: requests that were sent to no upstream.' }),
   from: timeParameter('Came in at this instant or later.'),
   to: timeParameter('Came in before this instant.'),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, limitMessage)
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= requestsMax, limitMessage)
-    .optional()
-    .openapi({ type: 'integer', minimum: 1, maximum: requestsMax, default: requestsDefault }),
+  limit: wholeParameter(requestsMax, 4).optional().openapi({ default: requestsDefault }),
   cursor: z.string().max(4000).optional().openapi({ description: '`nextCursor` of the previous page.' }),
 })
 

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { wholeParameter } from '#admin/wire/fields.ts'
 import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import { type Parsed, parseBy } from '#core/parsed.ts'
 import { read } from '#lib/reading.ts'
@@ -6,7 +7,6 @@ import type { Budgets } from './sources/source.ts'
 
 const sources = ['tollgate', 'oai-reverse-proxy', 'one-api', 'new-api'] as const
 const perDollarMax = 1_000_000_000
-const perDollarMessage = `must be a whole number from 1 to ${perDollarMax}`
 const flag = z.enum(['true', 'false']).optional()
 
 export const importQuerySchema = z.object({
@@ -22,18 +22,9 @@ export const importQuerySchema = z.object({
   emptyCells: z.enum(['keep', 'clear']).optional().openapi({
     description: 'CSV: whether an empty cell leaves a field as it is (the default) or clears it.',
   }),
-  unitsPerDollar: z
-    .string()
-    .regex(/^\d{1,10}$/, perDollarMessage)
-    .transform(Number)
-    .refine((units) => units >= 1 && units <= perDollarMax, perDollarMessage)
-    .optional()
-    .openapi({
-      type: 'integer',
-      minimum: 1,
-      maximum: perDollarMax,
-      description: 'With `budgetFamily`: how many units of that family a dollar of a budget allows.',
-    }),
+  unitsPerDollar: wholeParameter(perDollarMax, 10).optional().openapi({
+    description: 'With `budgetFamily`: how many units of that family a dollar of a budget allows.',
+  }),
   budgetFamily: z
     .string()
     .max(256)

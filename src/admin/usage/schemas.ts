@@ -6,6 +6,7 @@ import {
   tagField,
   timeParameter,
   wholeField,
+  wholeParameter,
 } from '#admin/wire/fields.ts'
 import { usageBuckets, usageDimensions, userDimensions } from '#core/usage-question.ts'
 import { isUserId } from '#core/user-id.ts'
@@ -15,7 +16,6 @@ const usageRowsDefault = 10_000
 const usageRowsMax = 50_000
 const usageFormats = ['json', 'csv'] as const
 
-const rowsMessage = `must be a whole number from 1 to ${usageRowsMax}`
 /** The parameters of both reports; `bucket`, `from`, `to` and `groupBy` are checked together elsewhere. */
 const common = {
   bucket: z
@@ -45,13 +45,7 @@ const common = {
       maximum: 599,
       description: 'The status sent to the client; 0 where the client left before.',
     }),
-  limit: z
-    .string()
-    .regex(/^\d{1,5}$/, rowsMessage)
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= usageRowsMax, rowsMessage)
-    .default(usageRowsDefault)
-    .openapi({ type: 'integer', minimum: 1, maximum: usageRowsMax, default: usageRowsDefault }),
+  limit: wholeParameter(usageRowsMax, 5).default(usageRowsDefault).openapi({ default: usageRowsDefault }),
   format: z
     .enum(usageFormats)
     .optional()

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { lineField, tagField, timeParameter } from '#admin/wire/fields.ts'
+import { lineField, tagField, timeParameter, wholeParameter } from '#admin/wire/fields.ts'
 import { tagsPattern } from '#admin/wire/patterns.ts'
 import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import type { Parsed } from '#core/parsed.ts'
@@ -36,11 +36,13 @@ export const filterParameters = {
     }),
   usedFrom: timeParameter('Used last at this instant or later.'),
   usedBefore: timeParameter('Used last before this instant, or never.'),
-  usedPercent: wholeParameter(percentMax).openapi({
+  usedPercent: wholeParameter(percentMax, 9).optional().openapi({
     description: 'At least this share of a limited quota of the current period is used, in percent.',
   }),
   family: lineField(256).optional().openapi({ description: 'With `usedPercent`: of this family only.' }),
-  addresses: wholeParameter(addressesMax).openapi({ description: 'At least as many addresses are kept.' }),
+  addresses: wholeParameter(addressesMax, 9)
+    .optional()
+    .openapi({ description: 'At least as many addresses are kept.' }),
 }
 
 type FilterFields = {
@@ -70,16 +72,4 @@ export function toFilter(fields: FilterFields, { timeZone, familyNames }: Filter
     ...present({ type, state, tags: tag, addressesMin: addresses }),
     ...(usedPercent !== undefined && { usedShare: { percent: usedPercent, ...present({ family }) } }),
   })
-}
-
-/** A whole number from 1 in a query. */
-function wholeParameter(max: number) {
-  const error = `must be a whole number from 1 to ${max}`
-  return z
-    .string()
-    .regex(/^\d{1,9}$/, error)
-    .transform(Number)
-    .refine((number) => number >= 1 && number <= max, error)
-    .optional()
-    .openapi({ type: 'integer', minimum: 1, maximum: max })
 }

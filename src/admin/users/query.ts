@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from '@hono/zod-openapi'
+import { wholeParameter } from '#admin/wire/fields.ts'
 import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
 import type { UserFilter, UserPageRequest } from '#core/user-list.ts'
 import { read } from '#lib/reading.ts'
@@ -22,13 +23,7 @@ const limitDefault = 100
 const limitMax = 500
 
 export const listQuerySchema = z.object({
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, `must be a whole number from 1 to ${limitMax}`)
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= limitMax, `must be a whole number from 1 to ${limitMax}`)
-    .optional()
-    .openapi({ type: 'integer', minimum: 1, maximum: limitMax, default: limitDefault }),
+  limit: wholeParameter(limitMax, 4).optional().openapi({ default: limitDefault }),
   cursor: z.string().max(4000).optional().openapi({ description: '`nextCursor` of the previous page.' }),
   sort: z.enum(sortNames).optional().openapi({ description: 'A minus sign sorts descending.' }),
   ...filterParameters,

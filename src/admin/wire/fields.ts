@@ -35,6 +35,21 @@ export function wholeField(min: number, max: number) {
   return z.int({ error, abort: true }).min(min, error).max(max, error)
 }
 
+/**
+ * A whole number from 1 in a query.
+ *
+ * @param digitsMax leading zeros included
+ */
+export function wholeParameter(max: number, digitsMax: number) {
+  const error = `must be a whole number from 1 to ${max}`
+  return z
+    .string()
+    .regex(new RegExp(`^\\d{1,${digitsMax}}$`), error)
+    .transform(Number)
+    .refine((number) => number >= 1 && number <= max, error)
+    .openapi({ type: 'integer', minimum: 1, maximum: max })
+}
+
 /** An instant in an answer: epoch milliseconds. */
 export function timeField() {
   return wholeField(0, instantMax).openapi({ format: 'int64', description: 'Epoch milliseconds.' })
