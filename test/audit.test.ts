@@ -4,10 +4,10 @@ import { openStore } from '#storage/open.ts'
 import {
   type AdminServer,
   adminSecret,
-  openAdminServer,
   type Received,
   startAt,
   verifierSecret,
+  withAdminServer,
 } from './support/admin-server.ts'
 import { by } from './support/by.ts'
 import { waitUntil } from './support/gateway-harness.ts'
@@ -44,14 +44,7 @@ async function audit(server: AdminServer, query = ''): Promise<readonly Change[]
 
 for (const kind of databases)
   describe(`the audit trail on ${kind.name}`, () => {
-    const withServer = async (run: (server: AdminServer) => Promise<void>) => {
-      const server = await openAdminServer(kind)
-      try {
-        await run(server)
-      } finally {
-        await server.close()
-      }
-    }
+    const withServer = (run: (server: AdminServer) => Promise<void>) => withAdminServer(kind, run)
 
     it('names the key, the request and the address of each change, and no secret', () =>
       withServer(async (server) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { UserEdit } from '#core/user-edit.ts'
 import { StoreUnavailable } from '#storage/store.ts'
-import { type AdminServer, openAdminServer, startAt } from './support/admin-server.ts'
+import { type AdminServer, startAt, withAdminServer } from './support/admin-server.ts'
 import { by } from './support/by.ts'
 import { databases } from './support/stores.ts'
 
@@ -38,14 +38,8 @@ async function shown(server: AdminServer): Promise<unknown> {
 }
 
 for (const kind of databases) {
-  const withServer = async (use: (server: AdminServer) => Promise<void>, options = {}) => {
-    const server = await openAdminServer(kind, options)
-    try {
-      await use(server)
-    } finally {
-      await server.close()
-    }
-  }
+  const withServer = (use: (server: AdminServer) => Promise<void>, options = {}) =>
+    withAdminServer(kind, use, options)
 
   describe(`bulk actions on ${kind.name}`, () => {
     it('change each user of a filter once, and can be taken back', () =>

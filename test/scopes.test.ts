@@ -108,7 +108,7 @@ for (const kind of databases) {
         for (const scope of scopes) {
           const { body: _, ...bare } = requestOf(route)
           const before = await snapshot()
-          // Half a body: whoever comes in is told so, and changes nothing.
+          // Half a body: a request that is let in is told so, and changes nothing.
           const { status, text } = await as(secretOf(scope), {
             ...bare,
             path: bare.path
@@ -217,7 +217,7 @@ for (const kind of databases) {
       assert.equal(await found(accessToken), 0)
     })
 
-    it('lets nobody who sees masks find chosen tokens by trying', async () => {
+    it('lets no key that sees masks find chosen tokens by trying', async () => {
       const guesser = { 'x-forwarded-for': '203.0.113.90' }
       const secret = secretOf('users:write')
       const guess = (name: string, method = 'GET', more = '') =>
@@ -250,7 +250,7 @@ for (const kind of databases) {
         )
     })
 
-    it('gives a new token to whoever makes its user, once', async () => {
+    it('gives a new token to the key that makes its user, once', async () => {
       const secret = secretOf('users:write')
       const headers = { 'idempotency-key': 'once' }
       const request = { method: 'POST', path: '/admin/users', body: { nickname: 'fresh' }, headers }

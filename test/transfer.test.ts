@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { readRows } from '#admin/transfer/records.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { StoreUnavailable } from '#storage/store.ts'
-import { type AdminServer, adminSecret, openAdminServer, startAt } from './support/admin-server.ts'
+import { type AdminServer, adminSecret, startAt, withAdminServer } from './support/admin-server.ts'
 import { by } from './support/by.ts'
 import { databases } from './support/stores.ts'
 
@@ -83,14 +83,8 @@ async function importedTo(server: AdminServer, rawBody: string, query = '', head
 }
 
 for (const kind of databases) {
-  const withServer = async (use: (server: AdminServer) => Promise<void>, options = {}) => {
-    const server = await openAdminServer(kind, options)
-    try {
-      await use(server)
-    } finally {
-      await server.close()
-    }
-  }
+  const withServer = (use: (server: AdminServer) => Promise<void>, options = {}) =>
+    withAdminServer(kind, use, options)
 
   describe(`import and export on ${kind.name}`, () => {
     it('bring every user into an empty store, and the same bytes out of it', () =>

@@ -49,6 +49,20 @@ export const contractPath = new URL('../../contract/openapi-admin-users.yaml', i
 /** 2026-01-01, so that nothing in a test depends on the day it runs. */
 export const startAt = 1_767_225_600_000
 
+/** Opens a server for a test, and closes it whatever becomes of the test. */
+export async function withAdminServer(
+  kind: DatabaseKind,
+  use: (server: AdminServer) => Promise<unknown>,
+  overrides: Parameters<typeof openAdminServer>[1] = {},
+): Promise<void> {
+  const server = await openAdminServer(kind, overrides)
+  try {
+    await use(server)
+  } finally {
+    await server.close()
+  }
+}
+
 export async function openAdminServer(
   kind: DatabaseKind,
   overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax'>> & {
