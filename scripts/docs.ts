@@ -5,12 +5,12 @@ import { describeApi } from '#admin/openapi.ts'
 import { openReference } from '#admin/reference/pages.ts'
 import { createAdminRoutes } from '#admin/routes.ts'
 import { defaultNames } from '#config/file.ts'
+import { defaultRows, fileRows } from '#config/file-rows.ts'
 import { readConfig } from '#config/read.ts'
-import type { Config } from '#config/settings.ts'
+import { variableRows, variablesOf } from '#config/variable-rows.ts'
 import { createProblem, type ErrorCode, type ErrorRow, errorTable } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
-import { type LimitRow, limitRows, meaningOf } from '#core/limits.ts'
-import { outputPolicyDefault } from '#core/output-need.ts'
+import { limitRows, meaningOf } from '#core/limits.ts'
 import { meaningOfScope, scopes } from '#core/scopes.ts'
 import { presets, providers } from '#providers/all.ts'
 import type { Endpoint } from '#providers/provider.ts'
@@ -25,7 +25,7 @@ import { verifierRoutes } from '#verifier/routes.ts'
 /**
  * Generates the parts of the reference that follow from the code: run `node scripts/docs.ts` after changing an error, a
  * route, a field of a user or a setting. Each part is between two markers; the text around them is written by hand. The
- * descriptions in the tables are written here, and an item without one stops the run.
+ * descriptions in the tables are written here, those of settings in `src/config`, and an item without one stops the run.
  */
 export const root = join(import.meta.dirname, '..')
 
@@ -35,7 +35,8 @@ export const parts: Readonly<Record<string, { readonly file: string; readonly ma
   counts: { file: 'docs/reference/errors.md', make: countedRows },
   refusing: { file: 'docs/guides/users.md', make: refusingRows },
   environment: { file: 'docs/reference/configuration.md', make: environmentRows },
-  defaults: { file: 'docs/reference/configuration.md', make: defaultRows },
+  file: { file: 'docs/reference/configuration.md', make: fileKeyRows },
+  defaults: { file: 'docs/reference/configuration.md', make: defaultKeyRows },
   upstreams: { file: 'docs/reference/configuration.md', make: upstreamRows },
   presets: { file: 'docs/reference/configuration.md', make: presetRows },
   families: { file: 'docs/reference/configuration.md', make: familyRows },
@@ -165,127 +166,19 @@ function recording(names: Set<string>): Readonly<Record<string, string | undefin
   )
 }
 
-interface Setting {
-  readonly byDefault: (config: Config) => string
-  readonly what: string
-}
-
-const given = (text: string) => () => text
-const settings: Readonly<Record<string, Setting>> = {
-  HOST: {
-    byDefault: (config) => config.host,
-    what: 'Address to listen on. `0.0.0.0` or `::` opens it to others: put TLS in front.',
-  },
-  PORT: { byDefault: (config) => String(config.port), what: 'Port to listen on; 0 takes a free one.' },
-  ADMIN_PORT: {
-    byDefault: given('the same listener'),
-    what: 'A listener of its own, on `HOST`, for the admin API and its pages; they are then 404 on `PORT`.',
-  },
-  DATA_DIR: {
-    byDefault: (config) => config.dataDir,
-    what: 'Folder of the database and the master key; made with mode 0700.',
-  },
-  DATABASE_URL: {
-    byDefault: given('SQLite in `DATA_DIR`'),
-    what: '`postgres://user:password@host:port/database` for many instances on one PostgreSQL (14 or later), with the parameters of libpq such as `?sslmode=verify-full`, and several hosts of which one is written to ([forms](#the-databases-url)). Needs `MASTER_KEY`.',
-  },
-  DATABASE_DIRECT_URL: {
-    byDefault: given('`DATABASE_URL`'),
-    what: 'The same database past a pooler, for uses that need a connection of their own: notifications of other instances, migrations, locks. [Poolers](../operations/scale.md#poolers) says which need it.',
-  },
-  ADMIN_KEY: {
-    byDefault: given('made on the first start'),
-    what: 'An admin key of 16 to 512 characters without spaces; `openssl rand -hex 32` makes one. One of 32 or more is accepted even from an address that is [throttled](../operations/security.md#guessing). It is not stored; a start with another value ends the old one. Keys in the database keep working beside it.',
-  },
-  MASTER_KEY: {
-    byDefault: given('made on the first start, in `DATA_DIR/master.key`'),
-    what: '32 bytes as 64 hex digits or in base64. A database belongs to the master key it was made with, until it is [replaced](../operations/security.md#replacing-the-master-key).',
-  },
-  MASTER_KEY_PREVIOUS: {
-    byDefault: given('none'),
-    what: 'The master key before, while it is being [replaced](../operations/security.md#replacing-the-master-key).',
-  },
-  OPENAI_API_KEY: {
-    byDefault: given('-'),
-    what: 'Adds an upstream named `openai` for every model on the OpenAI routes.',
-  },
-  OPENAI_BASE_URL: {
-    byDefault: given(code(publicBaseUrlOf('openai'))),
-    what: 'Its address, with `/v1`. Set alone it adds an upstream without a credential.',
-  },
-  ANTHROPIC_API_KEY: {
-    byDefault: given('-'),
-    what: 'Adds an upstream named `anthropic` for every model on the Anthropic routes.',
-  },
-  ANTHROPIC_BASE_URL: {
-    byDefault: given(code(publicBaseUrlOf('anthropic'))),
-    what: 'Its address, without `/v1`. Set alone it adds an upstream without a credential.',
-  },
-  HTTPS_PROXY: {
-    byDefault: given('none'),
-    what: 'The proxy for upstreams at `https` addresses; `https_proxy` overrides it. Addresses of this machine are reached without a proxy.',
-  },
-  HTTP_PROXY: {
-    byDefault: given('none'),
-    what: 'The same for `http` addresses; `http_proxy` overrides it.',
-  },
-  NO_PROXY: {
-    byDefault: given('none'),
-    what: 'Hosts, separated by commas, that are reached without a proxy: `example.com` with all its subdomains, `*.example.com`, `host:port`, `*`; `no_proxy` overrides it.',
-  },
-  TRUSTED_PROXIES: {
-    byDefault: given('none'),
-    what: 'Addresses or networks (`10.0.0.0/8`), separated by commas or spaces, whose `X-Forwarded-For` is trusted.',
-  },
-  DEMO_HOSTS: {
-    byDefault: given('none'),
-    what: 'Host names, separated by commas or spaces, that `--demo` answers to besides the [loopback names](../operations/security.md#the-demo); `*` for all.',
-  },
-  LOG_LEVEL: {
-    byDefault: (config) => config.logLevel,
-    what: '`debug`, `info`, `warn`, `error` or `silent`. At `debug` a failed start prints its stack.',
-  },
-  BULK_USERS_MAX: {
-    byDefault: (config) => String(config.bulkUsersMax),
-    what: 'Most users in one bulk call, 1 to 1,000,000.',
-  },
-  BODY_BYTES_MAX: {
-    byDefault: (config) => `${config.bodyBytesMax / 1024 ** 2} MiB`,
-    what: 'Largest body that is read, on both planes: bytes, or a number with `KiB`, `MiB` or `GiB`; at most 1 GiB.',
-  },
-  STOP_GRACE_SECONDS: {
-    byDefault: (config) => String(config.stopGraceMs / 1000),
-    what: 'How long running requests may go on after SIGTERM, 0 to 3600.',
-  },
-  LEDGER_RETENTION_DAYS: {
-    byDefault: (config) => String(config.ledgerRetentionDays),
-    what: 'Days that the entry of each single request is kept, 1 to 36500; 0 keeps them for ever. Totals stay.',
-  },
-  AUDIT_RETENTION_DAYS: {
-    byDefault: (config) => String(config.auditRetentionDays),
-    what: 'Days that changes are kept in the audit trail, 1 to 36500; 0 keeps them for ever.',
-  },
-  CONFIG: {
-    byDefault: given('`tollgate.yaml` in the working folder, where there is one'),
-    what: 'Path of the configuration file. A file named here must exist.',
-  },
-}
-
-function publicBaseUrlOf(name: string): string {
-  return providers.find((provider) => provider.name === name)?.publicBaseUrl ?? ''
-}
-
 function environmentRows(): string {
   const names = environmentNames()
   const ofPresets = new Set(presets.flatMap(variablesOf))
   const plain = names.filter(
     (name) =>
-      !name.endsWith('_FILE') && name === name.toUpperCase() && (name in settings || !ofPresets.has(name)),
+      !name.endsWith('_FILE') &&
+      name === name.toUpperCase() &&
+      (name in variableRows || !ofPresets.has(name)),
   )
   for (const name of plain)
-    if (!(name in settings)) throw new Error(`scripts/docs.ts has no words for ${name}`)
+    if (!(name in variableRows)) throw new Error(`src/config/variable-rows.ts has no words for ${name}`)
   const config = readConfig({ CONFIG: '/dev/null' })
-  const rows = Object.entries(settings).map(([name, { byDefault, what }]) => {
+  const rows = Object.entries(variableRows).map(([name, { byDefault, what }]) => {
     if (!plain.includes(name)) throw new Error(`${name} is described, but nothing reads it`)
     const also = names.includes(`${name}_FILE`) ? `, ${code(`${name}_FILE`)}` : ''
     return [`${code(name)}${also}`, byDefault(config), what]
@@ -293,39 +186,18 @@ function environmentRows(): string {
   return table(['variable', 'default', 'what'], rows)
 }
 
-/** The keys of `defaults` beside the limits of users. */
-const defaultWords: Readonly<Record<string, readonly [byDefault: string, what: string]>> = {
-  limits: ['unlimited', 'Quota by family; 0 allows nothing, -1 is unlimited.'],
-  outputFloor: [
-    String(outputPolicyDefault.floor),
-    'A limited user’s bound of an answer up to this is held as it is; a larger one is never lowered below this.',
-  ],
-  outputShare: [
-    String(outputPolicyDefault.share),
-    'A larger one is lowered to this part of what is left, where that is more.',
-  ],
-  outputUnits: [
-    String(outputPolicyDefault.unstated),
-    'The most that is held, and for limited users written into the request, where it does not bound its output.',
-  ],
-  outputLeast: [
-    String(outputPolicyDefault.least),
-    'Such a request is refused where less than this is left for its answer.',
-  ],
+function fileKeyRows(): string {
+  const rows = Object.entries(fileRows).flatMap(([name, row]) => [
+    ...(name === 'upstreams' ? [['`defaults`', 'none', 'Applies to a user whose own field is absent.']] : []),
+    [code(name), row.byDefault, row.what],
+  ])
+  return table(['key', 'default', 'what'], rows)
 }
 
-function defaultRows(): string {
-  const limits = new Map<string, LimitRow>(limitRows)
-  const rows = defaultNames.map((name) => {
-    const row = limits.get(name)
-    if (row) {
-      const meaning = row.kind === 'choice' ? `One of ${listed(row.choices)}.` : meaningOf(row)
-      return [code(name), row.byDefault, `${row.what} ${meaning}`]
-    }
-    const words = defaultWords[name]
-    if (!words) throw new Error(`scripts/docs.ts has no words for ${name}`)
-    return [code(name), ...words]
-  })
+function defaultKeyRows(): string {
+  const missing = defaultNames.find((name) => !(name in defaultRows))
+  if (missing !== undefined) throw new Error(`src/config/file-rows.ts has no words for ${missing}`)
+  const rows = Object.entries(defaultRows).map(([name, { byDefault, what }]) => [code(name), byDefault, what])
   return table(['key', 'default', 'what'], rows)
 }
 
@@ -418,10 +290,6 @@ function upstreamRows(): string {
       ['`connections`', number(connectionsDefault), 'Connections at once; a running answer holds one.'],
     ],
   )
-}
-
-function variablesOf({ variable }: (typeof presets)[number]): readonly string[] {
-  return [`${variable}_API_KEY`, `${variable}_BASE_URL`]
 }
 
 function addressWords({ baseUrl, hostedUrl }: (typeof presets)[number]): string {

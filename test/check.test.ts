@@ -45,6 +45,17 @@ describe('tollgate check', () => {
   const listed = (...upstreams: string[]) =>
     `upstreams:\n${upstreams.map((one) => `  - {provider: openai, ${one}}\n`).join('')}`
 
+  it('says which settings are not their defaults, and where they came from', async () => {
+    const { output } = await check(
+      `timeZone: Europe/Paris\n${listed(`name: a, baseUrl: "${upstream.origin}/v1", apiKey: $KEY`)}`,
+      { KEY: 'right', BULK_USERS_MAX: '7', ADMIN_KEY: 'sentinel-admin-key-1' },
+    )
+    assert.match(output, /^BULK_USERS_MAX: 7 \(environment\)$/m)
+    assert.match(output, /^ADMIN_KEY: set \(environment\)$/m)
+    assert.match(output, /^timeZone: "Europe\/Paris" \(tollgate.yaml\)$/m)
+    assert.doesNotMatch(output, /sentinel|^PORT/m)
+  })
+
   it('says what is there and served, and ends with 0', async () => {
     const { code, output } = await check(listed(`name: a, baseUrl: "${upstream.origin}/v1", apiKey: $KEY`), {
       KEY: 'right',

@@ -354,6 +354,7 @@ describe('secrets', () => {
           `/healthz?${secrets.plainToken}`,
         ])
           for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) await ask(method, path)
+        await ask('GET', '/admin/settings')
         for (let round = 0; round < 13; round += 1) {
           const wrong = {
             authorization: `Bearer ${secrets.wrongCredential}-${round}`,

@@ -19,7 +19,6 @@ import { type AdminRoute, createAdminRoutes } from './routes.ts'
 export interface AdminOptions extends AdminParts {
   /** The text of the contract, served byte for byte. */
   readonly contractText: string
-  readonly version: string
 }
 
 /**
@@ -28,7 +27,7 @@ export interface AdminOptions extends AdminParts {
  * body of any size before they check it.
  */
 export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
-  const { contractText, version, ...parts } = options
+  const { contractText, ...parts } = options
   const app = new OpenAPIHono<AdminEnv>({
     getPath: (request, { env } = {}) => rawPathOf(env, request.url),
   })
@@ -38,7 +37,7 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   for (const route of routes) addRoute(app, route, guard(route), parts)
   // What no route of the list takes: other methods, and unknown paths.
   app.use('/admin/*', guard({ need: 'any' }))
-  for (const page of openReference(contractText, describeApi(app, routes, version))) {
+  for (const page of openReference(contractText, describeApi(app, routes, parts.facts.version))) {
     app.get(page.path, (c) => {
       c.set('route', page.path)
       return c.body(page.text, 200, { 'content-type': page.type, ...page.headers })

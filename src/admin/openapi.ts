@@ -43,6 +43,7 @@ export function describeApi(
         description: 'What was used, by time, user, family, model, upstream and status; and single requests.',
       },
       { name: 'Audit', description: 'Who changed what, and when.' },
+      { name: 'Settings', description: 'What the instance was started with.' },
       { name: 'Access tokens', description: 'What is done about one access token.' },
       { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
       { name: 'Sessions', description: 'Browsers that are logged in with an admin key.' },

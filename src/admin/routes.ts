@@ -21,6 +21,7 @@ import { createSession } from '#admin/sessions/create.ts'
 import { endSession } from '#admin/sessions/end.ts'
 import { listSessions } from '#admin/sessions/list.ts'
 import { readSession } from '#admin/sessions/read.ts'
+import { readSettings } from '#admin/settings/read.ts'
 import { exportUsers } from '#admin/transfer/export.ts'
 import { importUsers } from '#admin/transfer/import.ts'
 import { readUsage } from '#admin/usage/read.ts'
@@ -85,6 +86,7 @@ export function createAdminRoutes({
     { operationId: 'getUserUsage', method: 'get', path: `${user}/usage`, ...readUserUsage },
     { operationId: 'getRequests', method: 'get', path: '/admin/requests', ...listRequests },
     { operationId: 'getCaller', method: 'get', path: '/admin/whoami', ...readCaller },
+    { operationId: 'getSettings', method: 'get', path: '/admin/settings', ...readSettings },
     { operationId: 'getAudit', method: 'get', path: '/admin/audit', ...listAudit },
     { operationId: 'getKeys', method: 'get', path: '/admin/keys', ...listKeys },
     { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },

@@ -1,6 +1,8 @@
 import type { Environment } from '#config/environment.ts'
 import { readConfig, upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
+import { settingLines } from '#config/shown.ts'
+import { withoutSecrets } from '#config/without-secrets.ts'
 import { systemClock } from '#core/clock.ts'
 import { familyOf } from '#core/family.ts'
 import { plainName } from '#core/model-name.ts'
@@ -12,16 +14,16 @@ import { createNeverPassed } from '#upstreams/header-lists.ts'
 import { publicHostsOf } from '#upstreams/own-words.ts'
 import { type Probe, probeModels } from '#upstreams/probe.ts'
 import { openUpstream } from '#upstreams/upstream.ts'
-import { withoutSecrets } from './greeting.ts'
 import { inLine, print } from './terminal.ts'
 
 /**
- * `tollgate check`: asks each upstream for its models, which costs nothing, and says what works, what does not and
- * what to do. 0 where all of them work as configured, else 1.
+ * `tollgate check`: says what is set, asks each upstream for its models, which costs nothing, and says what works, what
+ * does not and what to do. 0 where all of them work as configured, else 1.
  */
 export async function check(env: Environment): Promise<number> {
   const config = readConfig(env)
   for (const note of config.notes) print(note)
+  for (const line of settingLines(config)) print(inLine(line))
   if (config.upstreams.length === 0) {
     print(
       `No upstream is configured: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,

@@ -46,6 +46,7 @@ export async function openDemo(env: Environment): Promise<Demo> {
   return {
     config: {
       ...given,
+      given: givenByDemo(given),
       adminKey: given.adminKey ?? demoAdminKey,
       servedHosts: given.demoHosts,
       dataDir: textOf(env, 'DATA_DIR') ?? temporaryFolder(stopper.add),
@@ -61,6 +62,12 @@ export async function openDemo(env: Environment): Promise<Demo> {
     addUsers,
     close: stopper.stop,
   }
+}
+
+/** What `--demo` sets itself. */
+function givenByDemo({ given }: Config): Config['given'] {
+  const own = ['ADMIN_KEY', 'DATA_DIR'].filter((name) => !given.has(name))
+  return new Map([...given, ...[...own, 'upstreams'].map((name) => [name, 'command_line'] as const)])
 }
 
 function temporaryFolder(add: (close: () => void) => void): string {

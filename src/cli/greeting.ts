@@ -1,5 +1,6 @@
 import { upstreamVariables } from '#config/read.ts'
 import type { Config } from '#config/settings.ts'
+import { withoutSecrets } from '#config/without-secrets.ts'
 import type { Server } from '#server.ts'
 import { hostsOf, parseDatabaseUrl } from '#storage/database-url.ts'
 import type { DemoUser } from './demo.ts'
@@ -69,12 +70,6 @@ function upstreamLines({ upstreams }: Pick<Config, 'upstreams'>): string[] {
     `  Add one: set ${upstreamVariables()}, or list it under upstreams in tollgate.yaml.`,
     '',
   ]
-}
-
-/** Removes the password or key that a base address may carry, which must not be shown. */
-export function withoutSecrets(baseUrl: string): string {
-  const url = new URL(baseUrl)
-  return `${url.origin}${url.pathname}`.replace(/\/$/, '')
 }
 
 function userLines(users: readonly DemoUser[] | undefined): string[] {

@@ -13,7 +13,7 @@ export function proxiesOf(env: Environment): (upstream: UpstreamConfig) => Upstr
     'https:': proxyOf(env, 'HTTPS_PROXY'),
     'http:': proxyOf(env, 'HTTP_PROXY'),
   }
-  const noProxy = textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY')
+  const noProxy = noProxyOf(env)
   return (upstream) => {
     const { proxy: own, ...rest } = upstream
     if (own !== undefined) return own === 'none' ? rest : upstream
@@ -22,6 +22,10 @@ export function proxiesOf(env: Environment): (upstream: UpstreamConfig) => Upstr
     if (proxy === undefined || isLoopbackName(hostname)) return upstream
     return { ...upstream, proxy, ...(noProxy !== undefined && { noProxy }) }
   }
+}
+
+export function noProxyOf(env: Environment): string | undefined {
+  return textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY')
 }
 
 function proxyOf(env: Environment, name: string): string | undefined {

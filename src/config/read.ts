@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { builtInFamilies, familyNames } from '#core/family.ts'
 import { isNetwork } from '#core/network.ts'
 import { outputPolicyDefault } from '#core/output-need.ts'
@@ -16,8 +17,10 @@ import {
   wholeNumberOf,
 } from './environment.ts'
 import { type ConfigFile, readConfigFile } from './file.ts'
+import { givenSettings } from './given.ts'
 import { configuredMasterKey } from './master-key.ts'
 import { passThroughOf } from './pass-through.ts'
+import { noProxyOf } from './proxies.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
 import { allUpstreams, unusedVariables } from './upstreams.ts'
 
@@ -27,7 +30,8 @@ import { allUpstreams, unusedVariables } from './upstreams.ts'
  */
 export function readConfig(env: Environment): Config {
   const asked = textOf(env, 'CONFIG')
-  const file = readConfigFile(asked ?? 'tollgate.yaml', asked !== undefined)
+  const path = asked ?? 'tollgate.yaml'
+  const file = readConfigFile(path, asked !== undefined)
   const databaseUrl = databaseUrlOf(env)
   const masterKey = configuredMasterKey(env)
   if (databaseUrl !== undefined && masterKey === undefined) {
@@ -74,6 +78,9 @@ export function readConfig(env: Environment): Config {
     keepAliveMs: file.keepAliveMs ?? 0,
     promptModel: file.promptModel,
     passThrough: passThroughOf(file, upstreams, policy.families),
+    file: existsSync(path) ? path : undefined,
+    noProxy: noProxyOf(env),
+    given: givenSettings(env, file),
   })
 }
 

@@ -1,4 +1,5 @@
 import type { PolicySettings } from '#core/policy-settings.ts'
+import type { SettingOrigin } from '#core/shown-setting.ts'
 import type { PassedRoute } from '#providers/passed-route.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 
@@ -49,6 +50,12 @@ export interface Config {
   /** The model of a request that names a stored prompt and no model. */
   readonly promptModel: string | undefined
   readonly passThrough: readonly PassedRoute[]
+  /** The configuration file that was read; undefined where there is none. */
+  readonly file: string | undefined
+  /** Hosts that are reached without a proxy, for upstreams without a proxy of their own. */
+  readonly noProxy: string | undefined
+  /** Where each setting that was given came from, by its name; what is absent has its default. */
+  readonly given: ReadonlyMap<string, SettingOrigin>
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'

@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http'
 import { createAccount } from '#account/account.ts'
 import { createAdminListener } from '#admin/listener.ts'
 import { upstreamVariables } from '#config/read.ts'
+import { shownSettings } from '#config/shown.ts'
 import { steadyClock } from '#core/clock.ts'
 import { createPolicy } from '#core/policy-settings.ts'
 import { createGateway, type Gateway } from '#gateway/gateway.ts'
@@ -104,7 +105,7 @@ export async function openPlanes(
     namedTokens: throttleOf('named access tokens'),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),
-    version,
+    facts: { version, notes: config.notes, settings: shownSettings(config) },
   })
   const health = createHealth(shared, {
     parts: heartbeat.parts,

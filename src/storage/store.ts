@@ -37,6 +37,8 @@ export interface Store {
   readonly signals: Signals
   /** A key that only the processes of this store share. */
   readonly keyFor: (purpose: string) => string
+  /** For administrators: the kind of database, and the version of the master key with which texts are sealed. */
+  readonly about: { readonly database: string; readonly masterKey: string }
   /** Corrects this machine's clock to the time that all processes of the store agree on. */
   readonly agreeOnTime: (clock: Clock) => Clock
   /** What works less well than it should while requests are answered, in sentences for the operator. */

@@ -3,6 +3,8 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { AdminOptions } from '#admin/app.ts'
 import { createAdminListener } from '#admin/listener.ts'
+import { readConfig } from '#config/read.ts'
+import { shownSettings } from '#config/shown.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createLog } from '#http/log.ts'
@@ -95,7 +97,7 @@ export async function openAdminServer(
     bulkUsersMax: 20,
     bodyBytesMax: 65_536,
     contractText: readFileSync(contractPath, 'utf8'),
-    version: '0.0.0-test',
+    facts: { version: '0.0.0-test', notes: [], settings: shownSettings(readConfig({ CONFIG: '/dev/null' })) },
     ...bounds,
   })
   const server = createServer(listener)

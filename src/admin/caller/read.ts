@@ -3,23 +3,13 @@ import { keySchemas } from '#admin/keys/schemas.ts'
 import { toKey } from '#admin/keys/wire.ts'
 import { noParameters, type Operation } from '#admin/operation.ts'
 import { answered } from '#admin/request/answer.ts'
-import { addressOf } from '#admin/request/trace.ts'
 import { createProblem } from '#core/errors.ts'
-import { parseAddress } from '#core/network.ts'
 import { refused } from '#core/reading.ts'
+import { callerAddressFields, callerAddressOf } from './address.ts'
 
 const schema = z
   .object({
-    address: z.string().openapi({
-      description:
-        'The caller’s address as it counts here, in `allowedNetworks`, throttles and the log: that of the connection, or ' +
-        'the one that a trusted proxy wrote into `X-Forwarded-For`. `unknown` where the connection has none.',
-    }),
-    peer: z.string().openapi({
-      description:
-        'The address of the connection itself. Where a proxy of yours has it, and `address` is the same, add it to ' +
-        '`TRUSTED_PROXIES`.',
-    }),
+    ...callerAddressFields,
     key: keySchemas.answer,
   })
   .openapi('Caller')
@@ -37,8 +27,6 @@ export const readCaller: Operation = {
     const key = c.get('adminKey')
     // The guard of every route sets it.
     if (!key) return refused(createProblem('internal'))
-    const remote = c.env?.incoming?.socket.remoteAddress
-    const peer = (remote !== undefined && parseAddress(remote)) || 'unknown'
-    return answered({ address: addressOf(c, clientAddress), peer, key: toKey(key) })
+    return answered({ ...callerAddressOf(c, clientAddress), key: toKey(key) })
   },
 }

@@ -5,12 +5,21 @@ import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import type { ErrorCode } from '#core/errors.ts'
 import type { Session } from '#core/session.ts'
+import type { ShownSetting } from '#core/shown-setting.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Store } from '#storage/store.ts'
 import type { RequestTarget } from './target.ts'
+
+/** What administrators may know of the instance that answers. */
+export interface InstanceFacts {
+  readonly version: string
+  /** What is set and has no effect, in sentences. */
+  readonly notes: readonly string[]
+  readonly settings: readonly ShownSetting[]
+}
 
 /** What every handler of the control plane needs. */
 export interface AdminParts {
@@ -25,6 +34,7 @@ export interface AdminParts {
   /** Notes that an admin key has opened something. */
   readonly keyUsed: (id: string) => void
   readonly clientAddress: ClientAddress
+  readonly facts: InstanceFacts
   /** The maximum number of users in one bulk call. */
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number

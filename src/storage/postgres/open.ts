@@ -124,6 +124,7 @@ async function open(settings: PostgresSettings, stopper: ReturnType<typeof creat
     watchChanges: (onNews) => hearOfChanges(listener, onNews),
     signals,
     keyFor: vault.keyFor,
+    about: { database: 'PostgreSQL', masterKey: vault.version },
     agreeOnTime: shared.correct,
     notes: () => channelNotes(listener.state(), directUrl !== undefined),
     check: () => retryingWithin(checkMs, metering.check),

@@ -100,6 +100,7 @@ async function open(settings: WriterSettings, stopper: Stopper, databaseDisk: Di
     // SQLite has a single process.
     signals: { tell: () => undefined, hear: () => () => undefined },
     keyFor: vault.keyFor,
+    about: { database: 'SQLite', masterKey: vault.version },
     agreeOnTime: (clock) => clock,
     notes: () => [],
     check: metering.check,
