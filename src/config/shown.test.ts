@@ -67,7 +67,7 @@ describe('the settings that administrators see', () => {
       writeFileSync(
         path,
         'upstreams:\n  - { name: a, provider: openai, baseUrl: "https://u:hidden-1@one.example/v1?key=hidden-2", ' +
-          'headers: { x-one: hidden-3, x-two: "Bearer ${TWO}" }, proxy: "http://u:hidden-5@p.example" }\n' +
+          'headers: { x-one: hidden-3, x-two: $TWO }, proxy: "http://u:hidden-5@p.example" }\n' +
           '  - { name: b, provider: openai, baseUrl: "https://two.example/v1", apiKey: hidden-6 }\n',
       )
       const addresses = presets.map(({ variable }) => [

@@ -1,4 +1,6 @@
-import { type presets, providers } from '#providers/all.ts'
+import { providers } from '#providers/all.ts'
+import type { Preset } from '#providers/preset.ts'
+import type { Provider } from '#providers/provider.ts'
 import type { Config } from './settings.ts'
 import { withoutSecrets } from './without-secrets.ts'
 
@@ -14,6 +16,31 @@ export interface VariableRow {
 }
 
 const says = (text: string) => () => text
+
+/** The key and the address of a protocol's own service. */
+function rowsOfProvider({ name, publicBaseUrl }: Provider): readonly (readonly [string, VariableRow])[] {
+  const [key = '', address = ''] = variablesOf({ variable: name.toUpperCase() })
+  const hasPath = new URL(publicBaseUrl).pathname !== '/'
+  return [
+    [
+      key,
+      {
+        value: 'secret',
+        byDefault: says('-'),
+        what: `Adds an upstream named \`${name}\` for every model on the routes of that protocol.`,
+      },
+    ],
+    [
+      address,
+      {
+        value: addressOf(name),
+        byDefault: says(`\`${publicBaseUrl}\``),
+        what: `Its address, ${hasPath ? 'with' : 'without'} \`/v1\`. Set alone it adds an upstream without a credential.`,
+      },
+    ],
+  ]
+}
+
 /** In the order of the documents. */
 export const variableRows: Readonly<Record<string, VariableRow>> = {
   HOST: {
@@ -61,26 +88,7 @@ export const variableRows: Readonly<Record<string, VariableRow>> = {
     byDefault: says('none'),
     what: 'The master key before, while it is being [replaced](../operations/security.md#replacing-the-master-key).',
   },
-  OPENAI_API_KEY: {
-    value: 'secret',
-    byDefault: says('-'),
-    what: 'Adds an upstream named `openai` for every model on the OpenAI routes.',
-  },
-  OPENAI_BASE_URL: {
-    value: addressOf('openai'),
-    byDefault: () => `\`${publicBaseUrlOf('openai')}\``,
-    what: 'Its address, with `/v1`. Set alone it adds an upstream without a credential.',
-  },
-  ANTHROPIC_API_KEY: {
-    value: 'secret',
-    byDefault: says('-'),
-    what: 'Adds an upstream named `anthropic` for every model on the Anthropic routes.',
-  },
-  ANTHROPIC_BASE_URL: {
-    value: addressOf('anthropic'),
-    byDefault: () => `\`${publicBaseUrlOf('anthropic')}\``,
-    what: 'Its address, without `/v1`. Set alone it adds an upstream without a credential.',
-  },
+  ...Object.fromEntries(providers.toReversed().flatMap(rowsOfProvider)),
   HTTPS_PROXY: {
     value: 'secret',
     byDefault: says('none'),
@@ -143,10 +151,6 @@ export const variableRows: Readonly<Record<string, VariableRow>> = {
   },
 }
 
-function publicBaseUrlOf(name: string): string {
-  return providers.find((provider) => provider.name === name)?.publicBaseUrl ?? ''
-}
-
 /** The address of the upstream of that name, which a variable adds; undefined where there is none. */
 function addressOf(name: string): (config: Config) => string | undefined {
   return ({ upstreams }) => {
@@ -156,6 +160,6 @@ function addressOf(name: string): (config: Config) => string | undefined {
 }
 
 /** The variables of a service's preset. */
-export function variablesOf({ variable }: (typeof presets)[number]): readonly string[] {
+export function variablesOf({ variable }: Pick<Preset, 'variable'>): readonly string[] {
   return [`${variable}_API_KEY`, `${variable}_BASE_URL`]
 }

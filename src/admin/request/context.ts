@@ -14,7 +14,7 @@ import type { Store } from '#storage/store.ts'
 import type { RequestTarget } from './target.ts'
 
 /** What administrators may know of the instance that answers. */
-export interface InstanceFacts {
+interface InstanceFacts {
   readonly version: string
   /** What is set and has no effect, in sentences. */
   readonly notes: readonly string[]

@@ -22,7 +22,7 @@ const setting = z
 export const settingsSchema = z
   .object({
     version: z.string(),
-    database: z.string().openapi({ description: 'The kind of database: SQLite or PostgreSQL.' }),
+    database: z.string().openapi({ description: 'The kind of database.' }),
     masterKey: z.string().openapi({
       description:
         'The version of the master key in use, with which every encrypted text begins. It reveals nothing of the key.',
