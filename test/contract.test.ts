@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { generate } from 'otplib'
 import { type AdminRoute, createAdminRoutes } from '#admin/routes.ts'
 import { errorTable } from '#core/errors.ts'
 import { builtInFamilies } from '#core/family.ts'
 import { type Step, scenarios } from './contract-scenarios.ts'
 import { assertCodes } from './support/access-lines.ts'
 import { loadContract } from './support/admin-contract.ts'
-import { absent, mismatches } from './support/admin-matching.ts'
+import { absent, anything, mismatches } from './support/admin-matching.ts'
 import {
   type AdminServer,
   openAdminServer,
@@ -227,6 +228,66 @@ for (const database of databases) {
         answer: { error: /delete/ },
       })
       await play({ send: { method: 'DELETE', path }, status: 200 })
+    })
+
+    it('sets up a second factor, asks for its code, and removes it', async () => {
+      const made = await server.send({
+        method: 'POST',
+        path: '/admin/keys',
+        body: { name: 'two', scopes: ['usage:read'] },
+      })
+      const { id, key } = JSON.parse(made.text)
+      const path = `/admin/keys/${id}/second-factor`
+      const headers = { authorization: `Bearer ${key}` }
+      const send = (method: string, more: string, body: unknown, status: number, answer: unknown) =>
+        play({
+          send: { method, path: path + more, headers, ...(body !== undefined && { body }) },
+          status,
+          answer,
+        })
+      await send('POST', '/confirm', { code: '000000' }, 409, { code: 'conflict' })
+      await send('POST', '', { code: '1' }, 400, { code: 'bad_request' })
+      await send('POST', '/confirm', {}, 400, { code: 'bad_request' })
+      await send('POST', '/confirm', { code: 'x'.repeat(65) }, 400, { code: 'bad_request' })
+      const begun = await server.send({ method: 'POST', path, headers })
+      assert.equal(begun.status, 200)
+      await send('POST', '', undefined, 200, {
+        secret: /^[A-Z2-7]{32}$/,
+        uri: /^otpauth:/,
+        recoveryCodes: anything,
+      })
+      await send('POST', '/confirm', { code: 'wrong' }, 401, { code: 'wrong_code' })
+      const again = JSON.parse((await server.send({ method: 'POST', path, headers })).text)
+      const code = await generate({ secret: again.secret, epoch: Math.floor(server.clock.now / 1000) })
+      await send('POST', '/confirm', { code }, 200, { id })
+      await send('POST', '', undefined, 401, { code: 'code_needed' })
+      await play({
+        send: { method: 'POST', path: '/admin/sessions', headers, body: { code } },
+        status: 401,
+        answer: { code: 'wrong_code' },
+      })
+      const remove = (body: unknown, status: number, answer: unknown) =>
+        play({ send: { method: 'POST', path: `${path}/remove`, body }, status, answer })
+      await remove({ kode: '1' }, 400, { code: 'bad_request' })
+      await remove({}, 200, { id })
+      await remove({}, 404, { code: 'not_found' })
+      for (const more of ['', '/confirm'])
+        await play({ send: { method: 'POST', path: path + more, body: more ? { code } : {} }, status: 404 })
+      const verifiers = await server.send({
+        method: 'POST',
+        path: '/admin/keys',
+        body: { name: 'v', scopes: ['admin', 'verifier'] },
+      })
+      const both = JSON.parse(verifiers.text)
+      await play({
+        send: {
+          method: 'POST',
+          path: `/admin/keys/${both.id}/second-factor`,
+          headers: { authorization: `Bearer ${both.key}` },
+        },
+        status: 409,
+      })
+      for (const each of [id, both.id]) await server.send({ method: 'DELETE', path: `/admin/keys/${each}` })
     })
 
     it('tells of sessions, and ends them', async () => {

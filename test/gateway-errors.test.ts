@@ -371,6 +371,8 @@ const cases: readonly Case[] = [
 const elsewhere: readonly ErrorCode[] = [
   'unknown_admin_key',
   'session_ended',
+  'code_needed',
+  'wrong_code',
   'forbidden',
   'conflict',
   'precondition_failed',

@@ -91,6 +91,7 @@ describe('secrets', () => {
       const answers = { admin: [] as string[], gateway: [] as string[], verifier: [] as string[] }
       /** The answers that made an admin key, each the only one that may hold it. */
       const made: string[] = []
+      let begunText = ''
       const requestIds: string[] = []
       const userIds: string[] = []
       const statuses = new Map<string, Set<number>>()
@@ -99,7 +100,8 @@ describe('secrets', () => {
       const tokenNames = [...accessTokenNames, 'generatedToken', 'rotatedToken']
       const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey', 'maskedKey', 'turnedKey']
       const sessionNames = ['session', 'endedSession']
-      const operatorsOwn = [...operatorNames, ...keyNames, ...sessionNames]
+      const appNames = ['appSecret', 'recoveryCode']
+      const operatorsOwn = [...operatorNames, ...keyNames, ...sessionNames, ...appNames]
 
       before(() =>
         withFolder(async (folder) => {
@@ -417,6 +419,21 @@ describe('secrets', () => {
         })
         made.push(turned.text)
         known.turnedKey = JSON.parse(turned.text).key
+        const factor = `/admin/keys/${keyIds.madeAdminKey}/second-factor`
+        const [, begun] = await ask('POST', factor, known.madeAdminKey ?? assert.fail())
+        begunText = begun.text
+        const { secret, recoveryCodes } = JSON.parse(begun.text)
+        known.appSecret = secret
+        known.recoveryCode = recoveryCodes[0]
+        for (const code of [secret, recoveryCodes[0], known.madeAdminKey, 'x'.repeat(65)])
+          for (const [path, body] of [
+            [`${factor}/confirm`, { code }],
+            [`${factor}/remove`, { code }],
+            [`${factor}/${code}`, { code }],
+            [`${factor}?code=${code}`, {}],
+            ['/admin/sessions', `{"code":"${code}`],
+          ] as const)
+            note('admin', ...(await ask('POST', path, known.madeAdminKey ?? assert.fail(), body)))
         const keys = keyNames.map((name) => known[name] ?? assert.fail())
         for (const key of [secrets.adminKey, ...keys]) {
           for (const [method, path, body] of [
@@ -700,6 +717,11 @@ describe('secrets', () => {
           made.map((text) => found(text, operatorsOwn, known)),
           [...keyNames, ...sessionNames].map((name) => [name]),
           'but a key, and a session, in the answer that made it',
+        )
+        assert.deepEqual(
+          found(begunText, operatorsOwn, known),
+          appNames,
+          'and an app in the one that began it',
         )
         assert.ok(masked.length > 12)
         assert.deepEqual(

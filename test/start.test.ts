@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { generate } from 'otplib'
 import { openSimulatedUpstream } from '#upstreams/simulated/server.ts'
 import { withFolder } from './support/folder.ts'
 import { runProgram, startProgram } from './support/process.ts'
@@ -335,10 +336,18 @@ describe('starting', { concurrency: 2 }, () => {
       const third = /^(tga-\w+)$/m.exec((await keys('rotate', id)).output)?.[1] ?? assert.fail()
       assert.deepEqual(await statusOf(first, second, third), [401, 401, 200])
       assert.match((await keys('list')).output, /last used 20\d\d-/)
+      await enrol(folder, id, third)
+      assert.match((await keys('list')).output, /"desk" with .* with a second factor/)
+      assert.deepEqual(await statusOf(third), [401])
+      const removed = await keys('remove-second-factor', id)
+      assert.deepEqual([removed.code, /needs no code any more/.test(removed.output)], [0, true])
+      assert.deepEqual(await statusOf(third), [200])
+      assert.equal((await keys('remove-second-factor', id)).code, 1)
       const deleted = await keys('delete', id)
       assert.deepEqual([deleted.code, /was deleted/.test(deleted.output)], [0, true])
       assert.deepEqual([(await keys('delete', id)).code, (await keys('rotate', id)).code], [1, 1])
       for (const [args, says] of [
+        [['remove-second-factor'], /keys takes list, create NAME/],
         [['rotate'], /keys takes list, create NAME/],
         [['remove', id], /keys takes list, create NAME/],
         [['list', id], /keys takes list, create NAME/],
@@ -354,6 +363,19 @@ describe('starting', { concurrency: 2 }, () => {
       assert.match((await keys('delete', last)).output, /last key that opens the admin API/)
     }))
 })
+
+/** Gives a key a second factor, as its holder does. */
+async function enrol(folder: string, id: string, key: string): Promise<void> {
+  const program = startProgram([], { DATA_DIR: folder, PORT: '0' })
+  const path = `${await program.listening}/admin/keys/${id}/second-factor`
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const begun = (await (await fetch(path, { method: 'POST', headers })).json()) as { secret: string }
+  const body = JSON.stringify({ code: await generate({ secret: begun.secret }) })
+  const confirmed = await fetch(`${path}/confirm`, { method: 'POST', headers, body })
+  assert.equal(confirmed.status, 200, await confirmed.text())
+  program.process.kill('SIGTERM')
+  assert.equal(await program.exit, 0)
+}
 
 interface Wrong {
   readonly name: string

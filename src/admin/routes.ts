@@ -17,6 +17,9 @@ import { resetQuota } from '#admin/quotas/reset.ts'
 import { resetQuotas } from '#admin/quotas/reset-all.ts'
 import { createQuotaWire } from '#admin/quotas/wire.ts'
 import { listRequests } from '#admin/requests/list.ts'
+import { beginSecondFactor } from '#admin/second-factor/begin.ts'
+import { confirmSecondFactor } from '#admin/second-factor/confirm.ts'
+import { removeSecondFactor } from '#admin/second-factor/remove.ts'
 import { createSession } from '#admin/sessions/create.ts'
 import { endSession } from '#admin/sessions/end.ts'
 import { listSessions } from '#admin/sessions/list.ts'
@@ -92,6 +95,24 @@ export function createAdminRoutes({
     { operationId: 'createKey', method: 'post', path: '/admin/keys', ...createKey },
     { operationId: 'rotateKey', method: 'post', path: '/admin/keys/{id}/rotate', ...rotateKey },
     { operationId: 'deleteKey', method: 'delete', path: '/admin/keys/{id}', ...deleteKey },
+    {
+      operationId: 'beginSecondFactor',
+      method: 'post',
+      path: '/admin/keys/{id}/second-factor',
+      ...beginSecondFactor,
+    },
+    {
+      operationId: 'confirmSecondFactor',
+      method: 'post',
+      path: '/admin/keys/{id}/second-factor/confirm',
+      ...confirmSecondFactor,
+    },
+    {
+      operationId: 'removeSecondFactor',
+      method: 'post',
+      path: '/admin/keys/{id}/second-factor/remove',
+      ...removeSecondFactor,
+    },
     { operationId: 'getSessions', method: 'get', path: '/admin/sessions', ...listSessions },
     { operationId: 'createSession', method: 'post', path: '/admin/sessions', ...createSession },
     { operationId: 'getSession', method: 'get', path: '/admin/sessions/{id}', ...readSession },

@@ -11,6 +11,8 @@ export const help = `Tollgate: user management for LLM access
   tollgate keys rotate ID    give a key another secret and print it
            [--overlap-hours N]       the one before works on for this long
   tollgate keys delete ID    a key that stops working at once
+  tollgate keys remove-second-factor ID
+                             a key that needs no code any more, where its app was lost
   tollgate backup FILE       copy the database into a file and check it, also while the server runs
            [--force]                 replace an existing file
   tollgate restore FILE      put a backup in the place of the database (while the server is stopped)

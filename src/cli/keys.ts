@@ -8,7 +8,7 @@ import { systemClock } from '#core/clock.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { openConfiguredStore } from '#server/configured-store.ts'
 import { createAdminKey, rotateAdminKey } from '#storage/admin-keys/create.ts'
-import type { AdminKeyStore } from '#storage/store.ts'
+import type { AdminKeyStore, Store } from '#storage/store.ts'
 import { type KeyOptions, readKeyOptions, readOverlap } from './key-options.ts'
 import { complain, print } from './terminal.ts'
 
@@ -35,6 +35,10 @@ export async function keysCommand(
     }
     case 'delete':
       return word === undefined ? wrongly(usage) : withKeys(env, (keys) => remove(keys, word))
+    case 'remove-second-factor':
+      return word === undefined
+        ? wrongly(usage)
+        : withStore(env, (store) => removeSecondFactor(store.secondFactors, word))
     default:
       return wrongly(usage)
   }
@@ -44,7 +48,7 @@ function by(now: number): By {
   return { now, actor: { kind: 'command_line', name: 'keys' } }
 }
 
-const usage = 'tollgate keys takes list, create NAME, rotate ID or delete ID'
+const usage = 'tollgate keys takes list, create NAME, rotate ID, delete ID or remove-second-factor ID'
 
 /** `tollgate keys create NAME`, also as `tollgate admin-key NAME`: makes an admin key and prints it. */
 export async function createKeyCommand(env: Environment, options: KeyOptions): Promise<number> {
@@ -95,17 +99,36 @@ async function remove(keys: AdminKeyStore, id: string): Promise<number> {
   }
 }
 
+async function removeSecondFactor(factors: Store['secondFactors'], id: string): Promise<number> {
+  if (await factors.removeSecondFactor(id, by(systemClock()))) {
+    complain(`The key ${id} needs no code any more.`)
+    return 0
+  }
+  complain(
+    `tollgate: there is no key ${JSON.stringify(id)} with a second factor; tollgate keys list shows all`,
+  )
+  return 1
+}
+
 function missing(id: string): number {
   complain(`tollgate: there is no key ${JSON.stringify(id)} that can be read; tollgate keys list shows all`)
   return 1
 }
 
 /** Name, scopes and bounds, as words of a sentence. */
-function described({ name, scopes, expiresAt, allowedNetworks, lastUsedAt }: AdminKey): string {
+function described({
+  name,
+  scopes,
+  expiresAt,
+  allowedNetworks,
+  lastUsedAt,
+  secondFactorAt,
+}: AdminKey): string {
   return [
     `${JSON.stringify(name)} with the scope ${scopes.join(' and ')}`,
     ...(expiresAt === undefined ? [] : [`until ${timeOf(expiresAt)}`]),
     ...(allowedNetworks === undefined ? [] : [`from ${allowedNetworks.join(', ')}`]),
+    ...(secondFactorAt === undefined ? [] : ['with a second factor']),
     ...(lastUsedAt === undefined ? [] : [`last used ${timeOf(lastUsedAt)}`]),
   ].join(' ')
 }
@@ -119,7 +142,11 @@ function wrongly(sentence: string): number {
   return 2
 }
 
-async function withKeys(env: Environment, work: (keys: AdminKeyStore) => Promise<number>): Promise<number> {
+function withKeys(env: Environment, work: (keys: AdminKeyStore) => Promise<number>): Promise<number> {
+  return withStore(env, ({ adminKeys }) => work(adminKeys))
+}
+
+async function withStore(env: Environment, work: (store: Store) => Promise<number>): Promise<number> {
   const config = readConfig(env)
   // A misspelt DATA_DIR would get a database of its own, and the key would open nothing.
   if (config.databaseUrl === undefined && env.DATA_DIR && !existsSync(config.dataDir))
@@ -129,7 +156,7 @@ async function withKeys(env: Environment, work: (keys: AdminKeyStore) => Promise
     )
   const store = await openConfiguredStore(config, createSortableId('ins_', systemClock()))
   try {
-    return await work(store.adminKeys)
+    return await work(store)
   } finally {
     await store.close()
   }

@@ -22,6 +22,8 @@ export interface AdminKey {
   readonly rotatedAt?: number
   /** Until when the secret before the present one is accepted as well. */
   readonly previousUntil?: number
+  /** Since when it opens sessions only, each with a code of its second factor; absent: it has none. */
+  readonly secondFactorAt?: number
   /** An operator chose it, and it is short enough that it might be guessed. */
   readonly isGuessable?: boolean
   /** The stored row cannot be read, so that the key opens nothing. What is unknown of it is empty, or 0. */

@@ -51,6 +51,10 @@ export const changeKinds = [
   'session.ended',
   'login.failed',
   'users.exported',
+  'second_factor.begun',
+  'second_factor.confirmed',
+  'second_factor.recovered',
+  'second_factor.removed',
 ] as const
 
 export type ChangeKind = (typeof changeKinds)[number]

@@ -27,6 +27,8 @@ export const errorTable = {
   missing_credential: { status: 401, fault: 'client', message: 'No credential was sent.' },
   unknown_access_token: { status: 401, fault: 'client', message: 'This access token is not known.' },
   unknown_admin_key: { status: 401, fault: 'client', message: 'This admin key is not known.' },
+  code_needed: { status: 401, fault: 'client', message: 'A code of the second factor is needed.' },
+  wrong_code: { status: 401, fault: 'client', message: 'This code is wrong, or was used before.' },
   session_ended: { status: 401, fault: 'client', message: 'This session has ended. Log in again.' },
   forbidden: { status: 403, fault: 'client', message: 'This credential may not do that.' },
   user_disabled: { status: 403, fault: 'client', message: 'This access token is disabled.' },

@@ -2,7 +2,8 @@ import type { AdminKey } from './admin-key.ts'
 
 /**
  * A login of a browser with an admin key. It is as good as the secret that opened it: it allows what the key allows, and
- * ends when that secret is no longer accepted, because the key was deleted, has expired or got another secret.
+ * ends when that secret is no longer accepted, because the key was deleted, has expired or got another secret. Where the key
+ * has a second factor, it also takes that a code was given since.
  */
 export interface Session {
   readonly id: string
@@ -24,6 +25,8 @@ export interface NewSession {
   readonly expiresAt: number
   readonly idleUntil: number
   readonly address: string
+  /** A code of the key's second factor was given. */
+  readonly isCoded: boolean
 }
 
 /** A session whose key is still accepted, and the key as it is now. */

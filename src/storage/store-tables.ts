@@ -8,6 +8,7 @@ import { createChangeWriter } from '#storage/changes/write.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
 import { createEntryReader } from '#storage/ledger/read.ts'
 import type { Schema } from '#storage/schema/tables.ts'
+import { createSecondFactorTable } from '#storage/second-factors/table.ts'
 import { createSessionTable } from '#storage/sessions/table.ts'
 import { createUpkeepFinder } from '#storage/upkeep/find.ts'
 import { createUpkeep } from '#storage/upkeep/sweep.ts'
@@ -48,6 +49,7 @@ export function createTables(parts: TableParts) {
     changes: createChangeTable(db, vault, saveChanges),
     adminKeys: createAdminKeyTable(db, vault, saveChanges),
     sessions: createSessionTable(db, vault, saveChanges),
+    secondFactors: createSecondFactorTable(db, vault, saveChanges),
     owners: createOwners(db, instance, vault.fingerprint),
     upkeep: {
       ...createUpkeepFinder(db, policy),
@@ -68,16 +70,26 @@ export function storeOf({
   bulk,
   adminKeys,
   sessions,
+  secondFactors,
   upkeep,
   corrections,
   usage,
   requests,
 }: StoreMethods): Pick<
   Store,
-  'users' | 'changes' | 'bulk' | 'adminKeys' | 'sessions' | 'upkeep' | 'corrections' | 'usage' | 'requests'
+  | 'users'
+  | 'changes'
+  | 'bulk'
+  | 'adminKeys'
+  | 'sessions'
+  | 'secondFactors'
+  | 'upkeep'
+  | 'corrections'
+  | 'usage'
+  | 'requests'
 > {
   return {
-    ...{ changes, bulk, adminKeys, sessions, corrections, usage, requests },
+    ...{ changes, bulk, adminKeys, sessions, secondFactors, corrections, usage, requests },
     upkeep: createUpkeep(upkeep, upkeep),
     users: {
       ...users,

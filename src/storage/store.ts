@@ -4,6 +4,7 @@ import type { BulkRun, BulkStep, FieldUndo } from '#core/bulk-run.ts'
 import type { By, ChainChecked, ChangePage, ChangeQuestion, NewChange } from '#core/change.ts'
 import type { Clock } from '#core/clock.ts'
 import type { InputCorrection } from '#core/input-correction.ts'
+import type { CodeAttempt } from '#core/second-factor.ts'
 import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store/metering.ts'
@@ -19,6 +20,7 @@ export interface Store {
   readonly bulk: BulkStore
   readonly adminKeys: AdminKeyStore
   readonly sessions: SessionStore
+  readonly secondFactors: SecondFactorStore
   readonly metering: MeteringStore &
     OpenedEntries & {
       /** Tells of the models that an upstream lists, which reports then show by name. */
@@ -139,6 +141,35 @@ export interface AdminKeyStore {
  * removed there.
  */
 type AdminKeyDeletion = 'deleted' | 'unknown' | 'last' | 'configured'
+
+/** Second factors of admin keys, by the key's id. */
+export interface SecondFactorStore {
+  /** Stores what an app was given; it replaces one that was not confirmed. */
+  readonly beginSecondFactor: (
+    keyId: string,
+    given: { readonly secret: string; readonly recoveryCodes: readonly string[] },
+    by: By,
+  ) => Promise<'begun' | 'confirmed' | 'unknown'>
+  /** Counts an attempt, before its code is looked at. */
+  readonly takeAttempt: (keyId: string, now: number) => Promise<CodeAttempt>
+  /**
+   * From now on the key opens sessions only. Ends its sessions but `sessionId`. False where nothing was begun, or not with
+   * this secret.
+   */
+  readonly confirmSecondFactor: (
+    keyId: string,
+    taken: { readonly secret: string; readonly step: number; readonly sessionId: string | undefined },
+    by: By,
+  ) => Promise<boolean>
+  /** Takes the code of a time step; false where that step, or a later one, was taken before. */
+  readonly takeStep: (keyId: string, step: number) => Promise<boolean>
+  /** Takes a recovery code; false where it is none, or was taken before. */
+  readonly takeRecoveryCode: (keyId: string, code: string, by: By) => Promise<boolean>
+  /** Writes it down; attempts are few enough for that. */
+  readonly noteWrongCode: (keyId: string, by: By) => Promise<void>
+  /** Answers whether there was one. */
+  readonly removeSecondFactor: (keyId: string, by: By) => Promise<boolean>
+}
 
 /** Logins of browsers. @param configured the admin key that no table has, whose sessions it opened */
 export interface SessionStore {

@@ -83,11 +83,13 @@ async function fill(store: Store): Promise<void> {
     { name: 'ann', secret: 'a-secret-of-ann', scopes: ['admin'] },
     by(now),
   )
-  const ends = { expiresAt: now + 1e9, idleUntil: now + 1e8 }
+  const ends = { expiresAt: now + 1e9, idleUntil: now + 1e8, isCoded: false }
   await store.sessions.insertSession(
     { secret: 'a-session', keyId: ann.id, openedBy: 'a-secret-of-ann', ...ends, address: '192.0.2.1' },
     by(now),
   )
+  const app = { secret: 'APP', recoveryCodes: ['one', 'two'] }
+  assert.equal(await store.secondFactors.beginSecondFactor(ann.id, app, by(now)), 'begun')
   await store.users.rotateToken({ accessToken: 'plain' }, now + 1e9, by(now))
 }
 

@@ -25,10 +25,13 @@ const adminSecret = 'an-admin-key-of-the-first-days'
 const idempotencyKey = { key: 'adk_1 again', fingerprint: 'f' }
 const dayMs = 24 * 3_600_000
 
+/** A code that was taken allows further attempts. */
+let codesTaken = 0
+const appSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
 const sessionSecret = 'tgs-of-the-first-days'
 
 function login({ sessions }: Store, secret: string) {
-  const times = { expiresAt: now + 2 * dayMs, idleUntil: now + dayMs }
+  const times = { expiresAt: now + 2 * dayMs, idleUntil: now + dayMs, isCoded: false }
   return sessions.insertSession(
     { secret, openedBy: adminSecret, keyId: 'adk_old', address: '192.0.2.1', ...times },
     by(now),
@@ -55,6 +58,9 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
     assert.ok(rotated.kind === 'rotated')
     await store.adminKeys.insertAdminKey({ name: 'old', secret: adminSecret, scopes: ['admin'] }, by(now))
     await login(store, sessionSecret)
+    const given = { secret: appSecret, recoveryCodes: ['one', 'two'] }
+    const { id = '' } = (await store.adminKeys.findAdminKey(adminSecret, now)) ?? {}
+    assert.equal(await store.secondFactors.beginSecondFactor(id, given, by(now)), 'begun')
     return {
       accessTokens: [...chosen, made.user.accessToken],
       rotated: rotated.user.accessToken,
@@ -104,6 +110,12 @@ async function assertFound(
   assert.equal((await store.adminKeys.findAdminKey(adminSecret, now))?.name, 'old', what)
   assert.equal(await store.adminKeys.findAdminKey(`${adminSecret}x`, now), undefined, what)
   assert.equal((await store.sessions.findSession(sessionSecret, now))?.key.name, 'old', what)
+  const key = await store.adminKeys.findAdminKey(adminSecret, now)
+  const attempt = await store.secondFactors.takeAttempt(key?.id ?? '', now)
+  assert.ok(attempt.kind === 'may', what)
+  assert.equal(attempt.factor.secret, appSecret, what)
+  codesTaken += 1
+  assert.ok(await store.secondFactors.takeStep(key?.id ?? '', codesTaken), what)
   // A login of now, with a key whose hash is older.
   const { id } = await login(store, 'tgs-of-now')
   assert.equal((await store.sessions.findSession('tgs-of-now', now))?.key.name, 'old', what)
@@ -195,13 +207,14 @@ for (const { name, create } of databases) {
           const onProgress = ({ table, rows, of }: { table: string; rows: number; of: number }) =>
             seen.push(`${table} ${rows} of ${of}`)
           const done = await run(database, forth, { onProgress, rowsAtOnce: 5 })
-          assert.deepEqual(done, { kind: 'rekeyed', rows: 16, unreadable: [] })
+          assert.deepEqual(done, { kind: 'rekeyed', rows: 17, unreadable: [] })
           assert.deepEqual(seen, [
             'users 5 of 13',
             'users 10 of 13',
             'users 13 of 13',
             'old_tokens 1 of 1',
             'answers 1 of 1',
+            'second_factors 1 of 1',
             'change_head 1 of 1',
           ])
           await assertFound(store, filled, 'after')
@@ -286,7 +299,7 @@ for (const { name, create } of databases) {
           assertFound(store, filled, 'half of it, the other way round'),
         )
         await database.change('update instances set seen_at = 0')
-        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 12, unreadable: [] })
+        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 13, unreadable: [] })
       }))
 
     it('refuses as long as an instance writes with the other key', () =>
@@ -328,7 +341,7 @@ for (const { name, create } of databases) {
         await database.change(`update users set token_encrypted = '${sealed}' where id = '${twice?.id}'`)
         const done = await run(database, forth)
         assert.ok(done.kind === 'rekeyed')
-        assert.equal(done.rows, 14)
+        assert.equal(done.rows, 15)
         assert.equal(done.unreadable.length, 2)
         assert.ok(done.unreadable.includes(String(damaged?.id)))
         await withOpen(database, onSecond, async (store) => {

@@ -32,6 +32,9 @@ const answer = z
     previousUntil: timeField()
       .optional()
       .openapi({ description: 'Until when the secret before the present one is accepted as well.' }),
+    secondFactorAt: timeField().optional().openapi({
+      description: 'Since when it opens sessions only, each with a code; absent: it has no second factor.',
+    }),
     isDamaged: z.boolean().optional().openapi({
       description:
         'The stored row cannot be read: the key opens nothing, and can be deleted. What is unknown of it is empty, or 0.',

@@ -24,6 +24,8 @@ interface GuardParts extends AdminParts {
 
 const notForThis = 'This key is not for the admin API: that takes one with the scope "admin".'
 const missing = 'Send an admin key as "Authorization: Bearer <key>".'
+const sessionsOnly =
+  'This key has a second factor, so that it opens sessions only: log in at POST /admin/sessions with a code.'
 const mixed = 'Send an admin key or the cookie of a session, not both.'
 const crossSite = 'This request was begun by another site than the one that it is for.'
 
@@ -61,7 +63,7 @@ async function problemOfCredential(
 async function byKey(
   c: AdminContext,
   { store, throttle, clientAddress, keyUsed, noteFailure }: GuardParts,
-  { need }: Guard,
+  { need, credential }: Guard,
   now: number,
 ): Promise<Problem | undefined> {
   const secret = bearerOf(c.req.header('authorization'))
@@ -74,7 +76,9 @@ async function byKey(
   )
   if ('key' in found) c.set('adminKey', found.key)
   if (found.kind === 'unknown') noteFailure({ address, requestId: c.get('requestId') })
-  return problemOf(found, need, now)
+  const problem = problemOf(found, need, now)
+  if (problem || credential === 'key' || found.kind !== 'in') return problem
+  return found.key.secondFactorAt === undefined ? undefined : createProblem('code_needed', sessionsOnly)
 }
 
 async function bySession(

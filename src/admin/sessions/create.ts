@@ -4,7 +4,9 @@ import { readParsed } from '#admin/request/body.ts'
 import { byOf } from '#admin/request/by.ts'
 import { readSessionCookie, sessionCookie } from '#admin/request/session-cookie.ts'
 import { addressOf } from '#admin/request/trace.ts'
+import { checkSecondFactor } from '#admin/second-factor/check.ts'
 import { parseBy } from '#core/parsed.ts'
+import { refused } from '#core/reading.ts'
 import { idleMs, longestMs } from '#core/session.ts'
 import { bearerOf } from '#http/credential.ts'
 import { randomBase62 } from '#lib/base62.ts'
@@ -27,7 +29,7 @@ export const createSession: Operation = {
     'ends after 12 hours, after 30 minutes without a request, and with the secret that opened it.',
   request: { query: noParameters, body: jsonBody(sessionSchemas.input) },
   answer: { description: 'The session', schema: sessionSchemas.answer },
-  refusals: bodyRefusals,
+  refusals: [...bodyRefusals, 'code_needed', 'wrong_code'],
   async handle(c, parts) {
     const body = await readParsed(c, parts, (value) => parseBy(sessionSchemas.input, value))
     if (body.kind === 'refused') return body
@@ -37,6 +39,8 @@ export const createSession: Operation = {
     const openedBy = bearerOf(c.req.header('authorization'))
     if (!key || openedBy === undefined) throw new Error('a login without an admin key has passed the guard')
     const by = byOf(c, parts)
+    const problem = await checkSecondFactor(key, body.value.code, parts, by)
+    if (problem) return refused(problem)
     const before = readSessionCookie(c, clientAddress)
     const old = before === undefined ? undefined : await store.sessions.findSession(before, now)
     if (old) await store.sessions.deleteSession(old.session.id, by)
@@ -44,7 +48,11 @@ export const createSession: Operation = {
     const secret = `tgs-${randomBase62(secretLength)}`
     const address = addressOf(c, clientAddress)
     const session = await store.sessions.insertSession(
-      { secret, openedBy, keyId: key.id, address, expiresAt, idleUntil: Math.min(now + idleMs, expiresAt) },
+      {
+        ...{ secret, openedBy, keyId: key.id, address, expiresAt },
+        idleUntil: Math.min(now + idleMs, expiresAt),
+        isCoded: key.secondFactorAt !== undefined,
+      },
       by,
     )
     return answered(toSessionAnswer({ session, key }, session.id), {

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { secondFactorSchemas } from '#admin/second-factor/schemas.ts'
 import { lengthField, timeField } from '#admin/wire/fields.ts'
 import { permissions, scopes } from '#core/scopes.ts'
 
@@ -22,7 +23,9 @@ const answer = z
   .openapi('Session')
 
 /** Strict: a member that is not read would be believed to work. */
-const input = z.strictObject({}).openapi('NewSession', { description: 'Empty, or no body.' })
+const input = z
+  .strictObject({ code: secondFactorSchemas.code.optional() })
+  .openapi('NewSession', { description: 'A code, where the key has a second factor.' })
 
 export const sessionSchemas = {
   input,

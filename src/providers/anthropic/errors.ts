@@ -7,6 +7,8 @@ const types: Readonly<Record<ErrorCode, string>> = {
   missing_credential: 'authentication_error',
   unknown_access_token: 'authentication_error',
   unknown_admin_key: 'authentication_error',
+  code_needed: 'authentication_error',
+  wrong_code: 'authentication_error',
   session_ended: 'authentication_error',
   forbidden: 'permission_error',
   user_disabled: 'permission_error',

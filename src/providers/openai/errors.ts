@@ -21,6 +21,8 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   missing_credential: { type: 'authentication_error', code: 'missing_api_key' },
   unknown_access_token: { type: 'authentication_error', code: 'invalid_api_key' },
   unknown_admin_key: { type: 'authentication_error', code: 'invalid_api_key' },
+  code_needed: { type: 'authentication_error', code: 'code_needed' },
+  wrong_code: { type: 'authentication_error', code: 'wrong_code' },
   session_ended: { type: 'authentication_error', code: 'session_ended' },
   forbidden: denied('forbidden'),
   user_disabled: denied('user_disabled'),

@@ -18,6 +18,7 @@ export function toAdminKey(row: AdminKeyRow): AdminKey {
       lastUsedAt: optional(row.last_used_at, integer) ?? undefined,
       rotatedAt: optional(row.rotated_at, integer) ?? undefined,
       previousUntil: optional(row.previous_until, integer) ?? undefined,
+      secondFactorAt: optional(row.second_factor_at, integer) ?? undefined,
     }),
   }
 }

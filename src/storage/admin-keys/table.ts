@@ -49,6 +49,7 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault, saveChange
           rotated_at: null,
           previous_hmac: null,
           previous_until: null,
+          second_factor_at: null,
         }
         // Parsed before it is written, so that no row is stored that a later read refuses.
         const made = toAdminKey(row)
@@ -114,6 +115,7 @@ function deleteKey(
     if (!mayBeLast && mayAdminister(key, now) && !others.some((each) => mayAdminister(each, now)))
       return 'last'
     await trx.deleteFrom('admin_keys').where('id', '=', id).execute()
+    await trx.deleteFrom('second_factors').where('id', '=', id).execute()
     await saveChanges(trx, [{ by, kind: 'admin_key.deleted', object: id, before: fieldsOf(key) }])
     return 'deleted'
   })

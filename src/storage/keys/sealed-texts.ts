@@ -15,5 +15,6 @@ export const sealedTexts: readonly SealedTexts[] = [
   { table: 'users', id: 'id', sealed: 'token_encrypted', hmac: 'token_hmac' },
   { table: 'old_tokens', id: 'user_id', sealed: 'token_encrypted', hmac: 'token_hmac' },
   { table: 'answers', id: 'id', sealed: 'answer_encrypted' },
+  { table: 'second_factors', id: 'id', sealed: 'secret_encrypted' },
   { table: 'change_head', id: 'id', sealed: 'key_encrypted' },
 ]

@@ -21,6 +21,7 @@ export interface Schema {
   usage_events: UsageEventRow
   admin_keys: AdminKeyRow
   sessions: SessionRow
+  second_factors: SecondFactorRow
   answers: AnswerRow
   facts: MetadataRow
   input_corrections: InputCorrectionRow
@@ -224,6 +225,22 @@ export interface AdminKeyRow {
   /** The keyed hash of the secret before the present one, which is accepted until `previous_until`. */
   previous_hmac: string | null
   previous_until: number | null
+  /** Since when it opens sessions only, each with a code. */
+  second_factor_at: number | null
+}
+
+export interface SecondFactorRow {
+  /** The key's. */
+  id: string
+  secret_encrypted: string
+  /** JSON of a list of keyed hashes. */
+  recovery_hmacs: string
+  /** Null until a code has shown that the app has the secret. */
+  confirmed_at: number | null
+  last_step: number
+  /** Codes that were tried since the last right one. */
+  attempts: number
+  locked_until: number
 }
 
 export interface SessionRow {
@@ -236,6 +253,8 @@ export interface SessionRow {
   created_at: number
   expires_at: number
   idle_until: number
+  /** When a code of the key's second factor was given; null: it was opened without one. */
+  coded_at: number | null
 }
 
 interface AnswerRow {

@@ -1,5 +1,5 @@
 import type { Kysely, Transaction } from 'kysely'
-import { isLiveKey } from '#core/admin-key.ts'
+import { type AdminKey, isLiveKey } from '#core/admin-key.ts'
 import type { By } from '#core/change.ts'
 import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { Vault } from '#core/vault.ts'
@@ -37,6 +37,7 @@ export function createSessionTable(db: Kysely<Schema>, vault: Vault, saveChanges
       created_at: now,
       expires_at: session.expiresAt,
       idle_until: session.idleUntil,
+      coded_at: session.isCoded ? now : null,
     }
     const made = toSession(row)
     await trx.insertInto('sessions').values(row).execute()
@@ -110,7 +111,12 @@ async function liveSession(
   }
   const keyRow = await findKeyRow(db, row.key_hmac, now)
   const key = keyRow && toAdminKey(keyRow)
-  return key && isLiveKey(key, now) ? { session, key } : undefined
+  return key && isLiveKey(key, now) && isCodedFor(key, row) ? { session, key } : undefined
+}
+
+/** Asked at each use: a login without a code may be under way when the second factor of its key begins to apply. */
+function isCodedFor({ secondFactorAt }: AdminKey, row: SessionRow): boolean {
+  return secondFactorAt === undefined || (row.coded_at !== null && integer(row.coded_at) >= secondFactorAt)
 }
 
 /** Ends the sessions of a key beyond the newest ones. */

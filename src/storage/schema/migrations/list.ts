@@ -15,6 +15,7 @@ import { sessions } from './0014-sessions.ts'
 import { oldTokens } from './0015-old-tokens.ts'
 import { bulkRuns } from './0016-bulk-runs.ts'
 import { changeEnds } from './0017-change-ends.ts'
+import { secondFactors } from './0018-second-factors.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   oldTokens,
   bulkRuns,
   changeEnds,
+  secondFactors,
 ]
