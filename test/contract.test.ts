@@ -14,7 +14,9 @@ import {
   type Received,
   type SentRequest,
   startAt,
+  verifierSecret,
 } from './support/admin-server.ts'
+import { close, newUserId, open } from './support/ledger.ts'
 import { databases, type TestDatabase } from './support/stores.ts'
 
 const contract = loadContract()
@@ -317,6 +319,45 @@ for (const database of databases) {
           await play({ send: { method, path: `/admin/sessions/${name}` }, status: 404 })
       await play({ send: { method: 'DELETE', path }, status: 200, answer: { id } })
       await play({ send: { method: 'DELETE', path }, status: 404 })
+    })
+
+    it('purges a user whose id is named twice, and who runs nothing', async () => {
+      const { now } = server.clock
+      const userId = await newUserId(server.store, now, { nickname: 'to purge' })
+      const purge = (body: unknown, id = userId, more = {}): SentRequest => ({
+        ...{ method: 'POST', path: `/admin/users/${id}/purge`, body },
+        ...more,
+      })
+      const other = 'usr_000000000000000000000000'
+      const issue = (path: string, message: RegExp) => ({ code: 'bad_request', issues: [{ path, message }] })
+      await play({ send: purge({}), status: 400, answer: issue('id', /./) })
+      await play({ send: purge({ id: other }), status: 400, answer: issue('id', /the id in the path/) })
+      await play({ send: purge({ id: 'x' }, 'x'), status: 400, answer: issue('id', /the id in the path/) })
+      await play({ send: purge({ id: userId, sure: 1 }), status: 400, answer: issue('sure', /not a known/) })
+      await play({ send: purge({ id: other }, other), status: 404 })
+      await play({ send: purge({ id: userId }, `${userId}`, { rawBody: '{' }), status: 400 })
+      const headers = { 'content-type': 'text/plain' }
+      await play({ send: purge({ id: userId }, userId, { headers }), status: 415 })
+      await play({ send: purge({ id: 'x'.repeat(70_000) }), status: 413 })
+      for (const [authorization, status] of [
+        [undefined, 401],
+        [`Bearer ${verifierSecret}`, 403],
+      ] as const)
+        await play({ send: purge({ id: userId }, userId, { headers: { authorization } }), status })
+      const requestId = await open(server.store, { userId, at: now })
+      await play({ send: purge({ id: userId }), status: 409, answer: { error: /running/ } })
+      await close(server.store, requestId, { userId, at: now })
+      const answer = { id: userId, purgedAt: now, complete: true }
+      await play({ send: purge({ id: userId }), status: 200, answer })
+      await play({ send: { method: 'GET', path: `/admin/users/${userId}` }, status: 404 })
+      await play({ send: purge({ id: userId }), status: 200, answer, afterMs: 5 })
+      await play({
+        send: { method: 'GET', path: `/admin/audit?object=${userId}` },
+        status: 200,
+        answer: {
+          changes: [{ kind: 'user.purged' }, { kind: 'user.created', after: { nickname: '[purged]' } }],
+        },
+      })
     })
 
     it('has shown every operation with every status that the contract names', () => {

@@ -9,6 +9,7 @@ import { verifierRoutes } from '#verifier/routes.ts'
 import { mismatches } from './support/admin-matching.ts'
 import { type AdminServer, openAdminServer, type Received, type SentRequest } from './support/admin-server.ts'
 import { by } from './support/by.ts'
+import { newUserId } from './support/ledger.ts'
 import { databases } from './support/stores.ts'
 
 /**
@@ -33,6 +34,7 @@ const bodies: Readonly<Record<string, (world: World) => unknown>> = {
   addToQuota: () => ({ family: 'turbo', units: 1 }),
   lookUpToken: (world) => ({ token: world.accessToken }),
   createKey: () => ({ name: 'another', scopes: ['users:read'] }),
+  purgeUser: (world) => ({ id: world.goneId }),
 }
 
 interface World {
@@ -44,6 +46,8 @@ interface World {
   readonly keyId: string
   /** The id of a user whose access token may be replaced. */
   readonly turnedId: string
+  /** The id of a user who may be purged. */
+  readonly goneId: string
 }
 
 for (const kind of databases) {
@@ -65,6 +69,7 @@ for (const kind of databases) {
       await users.writeUsers([{ ref: { accessToken: chosen }, edit: {} }], by(server.clock.now))
       const turned = await users.insertUser({}, by(server.clock.now + 1))
       assert.equal(turned.kind, 'created')
+      const goneId = await newUserId(server.store, server.clock.now)
       const other = await createAdminKey(
         adminKeys,
         { name: 'target', scopes: ['users:read'] },
@@ -72,7 +77,7 @@ for (const kind of databases) {
       )
       if (made.kind !== 'created' || turned.kind !== 'created') return
       const { id, accessToken } = made.user
-      world = { id, accessToken, chosen, keyId: other.key.id, turnedId: turned.user.id }
+      world = { id, accessToken, chosen, keyId: other.key.id, turnedId: turned.user.id, goneId }
     })
     after(() => server.close())
 
@@ -83,10 +88,16 @@ for (const kind of databases) {
       (await createAdminKey(server.store.adminKeys, { name: own.join(), scopes: own }, by(server.clock.now)))
         .secret
 
+    /** What ends a user, or an access token, is tried on one of its own. */
+    function chosenFor(operationId: string): string {
+      if (operationId === 'purgeUser') return world.goneId
+      return operationId === 'rotateToken' ? world.turnedId : world.id
+    }
+
     /** A request of a route that may succeed. */
     function requestOf({ method, path, operationId }: AdminRoute): SentRequest {
       const filled = path
-        .replace('{token}', operationId === 'rotateToken' ? world.turnedId : world.id)
+        .replace('{token}', chosenFor(operationId))
         .replace('/admin/keys/{id}', `/admin/keys/${world.keyId}`)
         .replaceAll(/\{\w+\}/g, 'anything')
       const hasBody = method === 'post' || method === 'put'

@@ -11,6 +11,7 @@ import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
 import { rotateKey } from '#admin/keys/rotate.ts'
+import { purgeUser } from '#admin/purge/purge.ts'
 import { addToQuota } from '#admin/quotas/add.ts'
 import { readQuota } from '#admin/quotas/read.ts'
 import { resetQuota } from '#admin/quotas/reset.ts'
@@ -70,6 +71,7 @@ export function createAdminRoutes({
     { operationId: 'upsertUser', method: 'put', path: user, ...writeUser(users) },
     { operationId: 'disableUser', method: 'delete', path: user, ...disableUser(users) },
     { operationId: 'getQuota', method: 'get', path: `${user}/quota`, ...readQuota(quotas) },
+    { operationId: 'purgeUser', method: 'post', path: `${user}/purge`, ...purgeUser },
     { operationId: 'resetQuota', method: 'post', path: `${user}/quota/reset`, ...resetQuota(quotas) },
     { operationId: 'addToQuota', method: 'post', path: `${user}/quota/add`, ...addToQuota(quotas) },
     { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },

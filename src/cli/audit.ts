@@ -31,6 +31,8 @@ function tell(checked: ChainChecked): number {
   if (checked.kind === 'intact') {
     const range = checked.first === undefined ? '' : `, from ${checked.first} to ${checked.last}`
     print(`The audit trail is whole: ${checked.count} changes${range}.`)
+    if (checked.redacted !== undefined)
+      print(`Of ${checked.redacted} the texts about purged users were taken out, as recorded.`)
     return 0
   }
   complain(`tollgate: the audit trail is broken at change ${checked.seq}: ${sentences[checked.what]}.`)

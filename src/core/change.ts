@@ -38,6 +38,7 @@ export const changeKinds = [
   'user.disabled',
   'user.enabled',
   'user.removed',
+  'user.purged',
   'user.token_rotated',
   'user.token_revealed',
   'usage.reset',
@@ -116,7 +117,14 @@ export interface ChangePage {
 
 /** What a check of the chain of changes has found. */
 export type ChainChecked =
-  | { readonly kind: 'intact'; readonly count: number; readonly first?: number; readonly last?: number }
+  | {
+      readonly kind: 'intact'
+      readonly count: number
+      readonly first?: number
+      readonly last?: number
+      /** Of them, those that personal data of purged users was taken out of. */
+      readonly redacted?: number
+    }
   /** The first place where the chain is broken. */
   | {
       readonly kind: 'broken'

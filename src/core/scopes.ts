@@ -22,6 +22,10 @@ const permissionTable = {
     // The answer to a write is the user.
     includes: 'users:read',
   },
+  'users:purge': {
+    plane: 'admin',
+    what: 'Remove users for good, one by one; in bulk together with `users:write`.',
+  },
   'tokens:reveal': {
     plane: 'admin',
     what: 'See access tokens in clear wherever another scope shows a user.',

@@ -11,5 +11,5 @@ export function isUserId(text: string): boolean {
   return userIdPattern.test(text)
 }
 
-/** What is wrong with the id of a new user that another user has. */
+/** What is wrong with the id of a new user that another user has, or had until that one was purged. */
 export const takenIdIssue = { path: 'id', message: 'is the id of another user: leave it out' }

@@ -163,6 +163,7 @@ function tasksOf(
     ['purgeMinutes', () => store.purgeMinutes(now - totalMinutesMs, batchRows)],
     ['purgeAddresses', () => store.purgeAddresses(now, batchRows)],
     ['purgeTokens', () => store.purgeTokens(now, batchRows)],
+    ['purgeTraces', () => store.purgeTraces(undefined, batchRows)],
     ['purgeCorrections', () => store.purgeCorrections(now - correctionsMs, batchRows)],
   ]
   if (retentionDays > 0) {

@@ -232,6 +232,11 @@ export interface UpkeepStore {
   readonly gatherUsage: (before: number, limit: number) => Promise<number>
   /** Adds requests that came in before to the lists by user. */
   readonly gatherRequests: (before: number, limit: number) => Promise<number>
+  /**
+   * Removes what changes and entries say of purged users, a piece at a time; 0 where nothing is left.
+   * @param userId of this user; undefined: of all
+   */
+  readonly purgeTraces: (userId: string | undefined, limit: number) => Promise<number>
   /** Removes older minutes of the totals. */
   readonly purgeMinutes: (before: number, limit: number) => Promise<number>
   /** Removes closed entries that began before; adjustments stay, since no total holds them. */

@@ -42,6 +42,7 @@ function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
     purgeUsers: task('purgeUsers'),
     purgeAddresses: task('purgeAddresses'),
     purgeTokens: task('purgeTokens'),
+    purgeTraces: (_, limit) => task('purgeTraces')(now, limit),
     purgeCorrections: task('purgeCorrections'),
     purgeChanges: task('purgeChanges'),
   }
@@ -67,6 +68,7 @@ describe('a pass of upkeep', () => {
       purgeMinutes: now - 7 * dayMs,
       purgeAddresses: now,
       purgeTokens: now,
+      purgeTraces: now,
       purgeCorrections: now - 90 * dayMs,
       purgeEntries: now - 90 * dayMs,
       purgeEvents: now - 90 * dayMs,
@@ -80,7 +82,7 @@ describe('a pass of upkeep', () => {
     await runUpkeep(store, { ...pass, retentionDays: 0, auditDays: 0, purgeAfterDays: -1 })
     assert.deepEqual(
       calls.map(({ name }) => name),
-      ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeTokens', 'purgeCorrections'],
+      ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeTokens', 'purgeTraces', 'purgeCorrections'],
     )
     calls.length = 0
     await runUpkeep(store, { ...pass, auditDays: 30, purgeAfterDays: 0 })

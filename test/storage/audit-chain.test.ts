@@ -36,7 +36,7 @@ for (const { name, create } of databases)
 
     const broken = (seq: number, what: string) => ({ kind: 'broken', seq, what })
     const copyOf = (seq: number, to: number) =>
-      `insert into changes select ${to}, at, actor_kind, actor_id, actor_name, kind, object, fields_before, fields_after, request_id, address, hash from changes where seq = ${seq}`
+      `insert into changes (seq, at, actor_kind, actor_id, actor_name, kind, object, fields_before, fields_after, request_id, address, hash) select ${to}, at, actor_kind, actor_id, actor_name, kind, object, fields_before, fields_after, request_id, address, hash from changes where seq = ${seq}`
     const cases: readonly (readonly [string, readonly string[], object])[] = [
       ['a field', ["update changes set fields_after = '{}' where seq = 5"], broken(5, 'altered')],
       ['an actor', ["update changes set actor_name = 'Bob' where seq = 3"], broken(3, 'altered')],

@@ -34,6 +34,7 @@ const released: Readonly<Record<number, string>> = {
   15: '6e86161d26ec2d5e',
   16: '43d576553c1a7255',
   17: '8d0022b331988061',
+  18: '952c69dfe30f4dc5',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

@@ -71,7 +71,7 @@ export function createChain(vault: Vault): Chain {
       const rows = changes.map((change) => {
         const row = { ...toRow(change), seq: ++seq }
         hash = hashOf(row, hash, key)
-        return { ...row, hash }
+        return { ...row, hash, redaction: null }
       })
       const { removed_seq = 0, removed_hash = noHash } = head ?? {}
       const places = { seq, hash, removed_seq, removed_hash }
@@ -102,7 +102,13 @@ function made(vault: Vault): { readonly sealed: string; readonly key: Buffer } {
   return { sealed: vault.seal(key.toString('base64'), headId), key }
 }
 
-function toRow({ by, kind, object, before, after }: NewChange): Omit<ChangeRow, 'seq' | 'hash'> {
+function toRow({
+  by,
+  kind,
+  object,
+  before,
+  after,
+}: NewChange): Omit<ChangeRow, 'seq' | 'hash' | 'redaction'> {
   const { now, actor, requestId = null, address = null } = by
   return {
     at: now,
@@ -126,13 +132,35 @@ export function macOf({ seq, hash, removed_seq, removed_hash }: Places, key: Buf
   return createHmac('sha256', key).update(content).digest('base64url')
 }
 
+type Content = Omit<ChangeRow, 'hash' | 'redaction'>
+
 /** @param before the hash of the row before */
-export function hashOf(row: Omit<ChangeRow, 'hash'>, before: string, key: Buffer): string {
+function hashOf(row: Content, before: string, key: Buffer): string {
+  return macOver([before, ...contentOf(row)], key)
+}
+
+/**
+ * The code of a row that personal data was taken out of. The row keeps its hash, by which the next one follows, and the
+ * code says that the program itself took the rest away. @param before the hash of the row before
+ */
+export function redactionOf(row: Omit<ChangeRow, 'redaction'>, before: string, key: Buffer): string {
+  return macOver(['redacted', before, ...contentOf(row), row.hash], key)
+}
+
+/** Whether a row is as the program wrote it, or left it when it took personal data out. */
+export function isAsWritten(row: ChangeRow, before: string, key: Buffer): boolean {
+  return row.redaction === null
+    ? row.hash === hashOf(row, before, key)
+    : row.redaction === redactionOf(row, before, key)
+}
+
+function contentOf(row: Content): readonly unknown[] {
   const { seq, at, actor_kind, actor_id, actor_name, kind, object } = row
   const { fields_before, fields_after, request_id, address } = row
   const content = [seq, at, actor_kind, actor_id, actor_name, kind, object]
-  const more = [fields_before, fields_after, request_id, address]
-  return createHmac('sha256', key)
-    .update(JSON.stringify([before, ...content, ...more]))
-    .digest('base64url')
+  return [...content, fields_before, fields_after, request_id, address]
+}
+
+function macOver(content: readonly unknown[], key: Buffer): string {
+  return createHmac('sha256', key).update(JSON.stringify(content)).digest('base64url')
 }

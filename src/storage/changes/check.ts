@@ -3,7 +3,7 @@ import type { ChainChecked } from '#core/change.ts'
 import type { Vault } from '#core/vault.ts'
 import type { ChangeHeadRow, ChangeRow, Schema } from '#storage/schema/tables.ts'
 import type { ChangePlace } from '#storage/store.ts'
-import { hashOf, headId, macOf, openKey } from './chain.ts'
+import { headId, isAsWritten, macOf, openKey } from './chain.ts'
 import { toHead } from './head.ts'
 
 const rowsAtOnce = 1_000
@@ -47,6 +47,7 @@ async function follow(db: Kysely<Schema>, vault: Vault, head: ChangeHeadRow): Pr
     .executeTakeFirst()
   if (older) return { kind: 'broken', seq: Number(older.seq), what: 'added' }
   let place = begin
+  let redacted = 0
   while (place.seq < head.seq) {
     const rows = await db
       .selectFrom('changes')
@@ -60,17 +61,21 @@ async function follow(db: Kysely<Schema>, vault: Vault, head: ChangeHeadRow): Pr
     for (const row of rows) {
       const seq = Number(row.seq)
       if (seq !== place.seq + 1) return { kind: 'broken', seq: place.seq + 1, what: 'missing' }
-      const hash = hashOf(asWritten(row), place.hash, key)
-      if (hash !== row.hash) return { kind: 'broken', seq, what: 'altered' }
-      place = { seq, hash }
+      if (!isAsWritten(plain(row), place.hash, key)) return { kind: 'broken', seq, what: 'altered' }
+      if (row.redaction !== null) redacted += 1
+      place = { seq, hash: row.hash }
     }
   }
   if (place.hash !== head.hash) return { kind: 'broken', seq: head.seq, what: 'end' }
   const count = place.seq - begin.seq
-  return { kind: 'intact', count, ...(count > 0 && { first: begin.seq + 1, last: place.seq }) }
+  return {
+    ...{ kind: 'intact', count },
+    ...(count > 0 && { first: begin.seq + 1, last: place.seq }),
+    ...(redacted > 0 && { redacted }),
+  }
 }
 
 /** Numbers may come as texts or as big integers, by the driver. */
-function asWritten(row: ChangeRow): ChangeRow {
+export function plain(row: ChangeRow): ChangeRow {
   return { ...row, seq: Number(row.seq), at: Number(row.at) }
 }

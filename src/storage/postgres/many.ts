@@ -23,7 +23,7 @@ const texts: ReadonlySet<string> = new Set([
     'mac',
   ],
   ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
-  ...['tags', 'tag', 'words', 'run_id', 'undo'],
+  ...['tags', 'tag', 'words', 'run_id', 'undo', 'traces'],
   ...limitRows.flatMap(([, { kind, column }]) => (kind === 'count' || kind === 'days' ? [] : [column])),
 ])
 

@@ -11,6 +11,7 @@ export interface Schema {
   search_texts: SearchTextRow
   bulk_runs: BulkRunRow
   bulk_changes: BulkChangeRow
+  purged_users: PurgedUserRow
   entries: EntryRow
   user_requests: UserRequestRow
   instances: InstanceRow
@@ -87,6 +88,14 @@ interface BulkChangeRow {
   user_id: string
   /** JSON of a list of `FieldUndo`. */
   undo: string
+}
+
+/** A user whose personal data was removed; see `storage/users/purge.ts`. */
+interface PurgedUserRow {
+  id: string
+  purged_at: number
+  /** Where the removal of traces goes on; null when it is done. */
+  traces: string | null
 }
 
 /** What else a search looks at, in lower case: tags, note and meta. Users without any of them have no row. */
@@ -262,6 +271,8 @@ interface AnswerRow {
   fingerprint: string
   answer_encrypted: string
   created_at: number
+  /** Null where an earlier version wrote it. */
+  user_id: string | null
 }
 
 interface InputCorrectionRow {
@@ -292,8 +303,10 @@ export interface ChangeRow {
   fields_after: string | null
   request_id: string | null
   address: string | null
-  /** Covers the other columns and the hash of the row before. */
+  /** Covers the other columns and the hash of the row before, as the row was written. */
   hash: string
+  /** Of a row that personal data was taken out of: covers what is left, its hash and the hash of the row before. */
+  redaction: string | null
 }
 
 /** Where the changes end and begin: one row. */

@@ -26,7 +26,7 @@ export interface FoundUser {
   readonly user?: User
   /** The row of that user cannot be read. */
   readonly isDamaged?: true
-  /** The id, where a user has it: this one or another. */
+  /** The id, where a user has it: this one or another, or one who was purged. */
   readonly idOwner?: string
 }
 
@@ -84,6 +84,18 @@ export type TokenState =
   | { readonly kind: 'present' }
   | { readonly kind: 'old'; readonly until: number }
   | { readonly kind: 'unknown' }
+
+/** What became of users who were to be purged. */
+export type UsersPurged =
+  | { readonly kind: 'purged'; readonly users: readonly PurgedUser[] }
+  /** Nothing was changed; `index` names the user. `running`: requests of the user are. */
+  | { readonly kind: 'unknown' | 'running'; readonly index: number }
+
+export interface PurgedUser {
+  readonly id: string
+  /** Of the first time, where it was asked for again. */
+  readonly purgedAt: number
+}
 
 export interface UserStore {
   readonly findUser: (ref: UserRef, now: number) => Promise<User | undefined>
@@ -143,6 +155,11 @@ export interface UserStore {
     by: By,
     idempotencyKey?: IdempotencyKey,
   ) => Promise<TokenRotated>
+  /**
+   * Removes users for good, with all that is personal; what is booked under their ids stays. Users who were purged before
+   * are answered as then. What changes and entries say of them is removed by `purgeTraces` of upkeep.
+   */
+  readonly purgeUsers: (ids: readonly string[], by: By) => Promise<UsersPurged>
   /** The user with the access token, to show it; who asked is written down as a change. */
   readonly revealToken: (ref: UserRef, by: By) => Promise<TokenRevealed>
   /** The state of each of these access tokens, of which there may be thousands. */

@@ -16,6 +16,7 @@ const writer: UpkeepWriter = {
   removeChanges: nothing,
   removeCorrections: nothing,
   removeTokens: nothing,
+  removeTraces: nothing,
 }
 const finder: UpkeepFinder = {
   findOldMinutes: async () => ({ items: [] }),

@@ -25,6 +25,7 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
     purgeChanges: write.removeChanges,
     purgeCorrections: write.removeCorrections,
     purgeTokens: write.removeTokens,
+    purgeTraces: write.removeTraces,
     purgeUsers: (expiredBefore, limit, by) =>
       users(
         (after) => find.findExpiredUsers(expiredBefore, after),

@@ -2,8 +2,7 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import type { By, NewChange } from '#core/change.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import { removeFoundBy } from '#storage/users/found-by.ts'
-import { removeOldTokens } from '#storage/users/old-tokens.ts'
+import { removeUserRows } from '#storage/users/remove.ts'
 import type { ExpiredUser, OldAddress } from './find.ts'
 import { tuples } from './tuples.ts'
 
@@ -22,11 +21,7 @@ export function removeUsers(
     )
     const ids = rows.map((row) => row.id)
     if (ids.length === 0) return 0
-    await removeOldTokens(trx, ids)
-    await trx.deleteFrom('quotas').where('user_id', 'in', ids).execute()
-    await trx.deleteFrom('addresses').where('user_id', 'in', ids).execute()
-    await removeFoundBy(trx, ids)
-    await trx.deleteFrom('users').where('id', 'in', ids).execute()
+    await removeUserRows(trx, ids)
     await saveChanges(
       trx,
       rows.map((row) => removal(row, by)),

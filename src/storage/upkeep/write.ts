@@ -6,6 +6,7 @@ import type { SaveChanges } from '#storage/changes/write.ts'
 import { gatherRequests } from '#storage/ledger/user-requests.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
+import { removeTraces } from '#storage/purge/traces.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { removeCorrections } from '#storage/usage/corrections.ts'
 import { removeEndedTokens } from '#storage/users/old-tokens.ts'
@@ -30,6 +31,7 @@ export interface UpkeepWriter {
   readonly removeAddresses: (addresses: readonly OldAddress[]) => Promise<number>
   readonly removeChanges: (before: number, limit: number) => Promise<number>
   readonly removeCorrections: (before: number, limit: number) => Promise<number>
+  readonly removeTraces: (userId: string | undefined, limit: number) => Promise<number>
 }
 
 /** @param unreadMs the age of the oldest rows that are written but cannot be read yet */
@@ -48,6 +50,7 @@ export function createUpkeepWriter(
       removeChanges: (before, limit) => removeChanges(db, parts, before, limit),
       removeCorrections: (before, limit) => removeCorrections(db, before, limit),
       removeTokens: (now, limit) => removeEndedTokens(db, now, limit),
+      removeTraces: (userId, limit) => removeTraces(db, parts, userId, limit),
     },
     addressWrites: {
       removeUsers: (users, by) => removeUsers(db, parts.saveChanges, users, by),

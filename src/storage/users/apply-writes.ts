@@ -11,13 +11,14 @@ import type { Vault } from '#core/vault.ts'
 import { copyOf, type UserState, userChange } from '#storage/changes/user-change.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
-import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
+import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UsersWritten, UserTextsWritten, UserWrite } from '#storage/store/users.ts'
 import type { Draft, DraftEditor } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts } from './draft-rows.ts'
 import { countUsedSince } from './recount.ts'
 import { viewed } from './rows.ts'
+import { takenIds } from './taken-ids.ts'
 
 /** What the writes of users need beside the transaction. */
 export interface UserWriting {
@@ -100,13 +101,16 @@ async function applyToDrafts(
     keys,
     now,
   )
-  const takenIds = await takenOf(trx, writing, writes)
+  // Asked within the transaction: another import may have created the user since this one looked. Two that commit at once
+  // meet at the index, and the later one is done again.
+  const newIds = writes.flatMap(({ newId }) => newId ?? [])
+  const taken = await takenIds(trx, writing.many, newIds)
   const touched = new Set<Draft>()
   const before = new Map<Draft, UserState>()
   const order: Draft[] = []
   for (const [index, write] of writes.entries()) {
     const one = { write, key: keys[index] ?? '', index, now }
-    const draft = await applyWrite(trx, writing, { drafts, touched, before, takenIds }, one)
+    const draft = await applyWrite(trx, writing, { drafts, touched, before, taken }, one)
     if ('kind' in draft) return draft
     touched.add(draft)
     order.push(draft)
@@ -122,22 +126,22 @@ interface Drafts {
   readonly touched: ReadonlySet<Draft>
   /** The users as they are stored, before the first edit of each. */
   readonly before: Map<Draft, UserState>
-  /** Of the ids for new users, those that stored users have. */
-  readonly takenIds: ReadonlySet<string>
+  /** Of the ids for new users, those that no new user may have. */
+  readonly taken: ReadonlySet<string>
 }
 
 /** Applies one write to its draft, or says why it is refused. */
 async function applyWrite(
   trx: Transaction<Schema>,
   { vault, editor }: UserWriting,
-  { drafts, touched, before, takenIds }: Drafts,
+  { drafts, touched, before, taken }: Drafts,
   { write, key, index, now }: OneWrite,
 ): Promise<Draft | Refused> {
   const { ref, edit, newId } = write
   const known = drafts.get(key)
   if (!known && 'id' in ref) return { kind: 'unknown', index }
   if (isStale(known, write)) return { kind: 'stale', index }
-  if (!known && newId !== undefined && (takenIds.has(newId) || drafts.has(newId)))
+  if (!known && newId !== undefined && (taken.has(newId) || drafts.has(newId)))
     return { kind: 'invalid', index, issues: [takenIdIssue] }
   const edited = editProfile(known?.profile, edit, now)
   if (edited.kind === 'invalid') return { kind: 'invalid', index, issues: edited.issues }
@@ -152,23 +156,6 @@ async function applyWrite(
     )
   const issues = editor.applyEdit(draft, edit, profile, now, touched.has(draft))
   return issues.length > 0 ? { kind: 'invalid', index, issues } : draft
-}
-
-const idsById = 'select id from users where id {in}'
-
-/**
- * Asked within the transaction: another import may have created the user since this one looked. Two that commit at once
- * meet at the index, and the later one is done again.
- */
-async function takenOf(
-  trx: Transaction<Schema>,
-  { many }: UserWriting,
-  writes: readonly UserWrite[],
-): Promise<ReadonlySet<string>> {
-  const taken = new Set<string>()
-  for (const some of chunksOf(writes.flatMap(({ newId }) => newId ?? [])))
-    for (const { id } of await many.query<{ readonly id: string }>(trx, idsById, some)) taken.add(id)
-  return taken
 }
 
 function isStale(known: Draft | undefined, { expectedRevision }: UserWrite): boolean {

@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import type { User } from '#core/user.ts'
 import type { Vault } from '#core/vault.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
+import { chunksOf } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { IdempotencyKey } from '#storage/store/users.ts'
 
@@ -57,6 +58,28 @@ export async function doOnce<Kind extends string, Refusal extends { readonly kin
   return { kind: done, user: result, repeated: false }
 }
 
+/** Removes what is kept of these users, and what an earlier version kept without saying of which. */
+export async function removeAnswers(
+  trx: Transaction<Schema>,
+  vault: Vault,
+  userIds: readonly string[],
+): Promise<void> {
+  for (const ids of chunksOf(userIds)) await trx.deleteFrom('answers').where('user_id', 'in', ids).execute()
+  const unnamed = await trx
+    .selectFrom('answers')
+    .select(['id', 'answer_encrypted'])
+    .where('user_id', 'is', null)
+    .execute()
+  for (const { id, answer_encrypted } of unnamed)
+    if (userIds.includes(ownerIn(answer_encrypted, id, vault)))
+      await trx.deleteFrom('answers').where('id', '=', id).execute()
+}
+
+function ownerIn(encrypted: string, id: string, vault: Vault): string {
+  const user: { readonly id?: unknown } = JSON.parse(vault.unseal(encrypted, id))
+  return String(user.id)
+}
+
 async function keepAnswer(
   trx: Transaction<Schema>,
   vault: Vault,
@@ -68,6 +91,9 @@ async function keepAnswer(
   const encrypted = vault.seal(JSON.stringify({ ...user, quotas: [...user.quotas] }), id)
   await trx
     .insertInto('answers')
-    .values({ id, fingerprint: idempotencyKey.fingerprint, answer_encrypted: encrypted, created_at: now })
+    .values({
+      ...{ id, fingerprint: idempotencyKey.fingerprint, answer_encrypted: encrypted },
+      ...{ created_at: now, user_id: user.id },
+    })
     .execute()
 }

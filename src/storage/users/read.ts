@@ -14,6 +14,7 @@ import { cursorAt, readPage } from './page.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
 import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
+import { takenIds } from './taken-ids.ts'
 import { createUserTexts } from './texts.ts'
 
 /** Methods of the table behind those of the store. */
@@ -146,6 +147,7 @@ async function findUsers(
     rows.push(...(await many.query<StoredUser>(db, byId, some)))
   const taken = await takenIds(
     db,
+    many,
     sought.flatMap(({ id }) => id ?? []),
   )
   const readRow = await readerOf(db, many, rows, { vault, policy, now })
@@ -167,15 +169,6 @@ async function readBlocks(db: Kysely<Schema>, ids: readonly string[]): Promise<r
     .where('id', 'in', ids)
     .execute()
   return rows.map(toBlock)
-}
-
-/** Which of these ids users have. */
-async function takenIds(db: Kysely<Schema>, ids: readonly string[]): Promise<ReadonlySet<string>> {
-  const taken = new Set<string>()
-  for (const some of chunksOf(ids, usersAtOnce))
-    for (const { id } of await db.selectFrom('users').select('id').where('id', 'in', some).execute())
-      taken.add(id)
-  return taken
 }
 
 function foundUser(row: StoredUser, read: (row: StoredUser) => User): FoundUser {

@@ -11,6 +11,7 @@ import { applyWrites, applyWritesAsText, type UserWriting } from './apply-writes
 import { type DisableRow, disableRow } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
 import { insertUser } from './insert.ts'
+import { purgeUsers } from './purge.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
 import { revealToken } from './reveal.ts'
 import { rotateToken } from './rotate.ts'
@@ -48,6 +49,8 @@ export function createUserWriter(
           if (step && result.kind === 'written') await noteStep(trx, writing.many, step, by.now)
           return result
         }),
+
+      purgeUsers: (ids, by) => inTransaction(db, 'purged', (trx) => purgeUsers(trx, writing, ids, by)),
     },
     writes: {
       insertUser: (edit, by, idempotencyKey) =>

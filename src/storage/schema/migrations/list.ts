@@ -16,6 +16,7 @@ import { oldTokens } from './0015-old-tokens.ts'
 import { bulkRuns } from './0016-bulk-runs.ts'
 import { changeEnds } from './0017-change-ends.ts'
 import { secondFactors } from './0018-second-factors.ts'
+import { purgedUsers } from './0019-purged-users.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   bulkRuns,
   changeEnds,
   secondFactors,
+  purgedUsers,
 ]
