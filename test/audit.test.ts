@@ -182,6 +182,48 @@ for (const kind of databases)
         assert.deepEqual((await audit(server))[0]?.kind, 'users.exported')
       }))
 
+    it('tells which key has read access tokens in clear, in two rows a minute at most', () =>
+      withAdminServer(
+        kind,
+        async (server) => {
+          const readings = () => audit(server, '?kind=users.tokens_read')
+          const { id } = (await ask(server, 'PUT', `/admin/users/${sentinel}`, {})).body
+          const other = (await ask(server, 'PUT', '/admin/users/another-token', {})).body
+          await ask(server, 'GET', `/admin/users/${sentinel}`)
+          await ask(server, 'POST', '/admin/tokens/lookup', { token: sentinel })
+          const masked = await ask(server, 'POST', '/admin/keys', { name: 'm', scopes: ['users:write'] })
+          const headers = { authorization: `Bearer ${masked.body.key}` }
+          for (const path of ['', '?limit=5', `/${id}`])
+            await ask(server, 'GET', `/admin/users${path}`, undefined, headers)
+          await ask(server, 'GET', '/admin/users/usr_000000000000000000000000')
+          assert.deepEqual(await readings(), [])
+
+          const first = await ask(server, 'GET', `/admin/users/${id}`)
+          await waitUntil(async () => (await readings()).length === 1, 'the first is written at once')
+          const [row] = await readings()
+          const [{ id: keyId }] = (await ask(server, 'GET', '/admin/keys')).body.keys
+          assert.deepEqual(
+            [row?.actor, row?.object, row?.after, row?.requestId],
+            [
+              { kind: 'admin_key', id: keyId, name: 'admin' },
+              'users',
+              { users: 1, ids: [id] },
+              first.headers['x-request-id'],
+            ],
+          )
+          await Promise.all(Array.from({ length: 20 }, () => ask(server, 'GET', `/admin/users/${id}`)))
+          await ask(server, 'GET', '/admin/users?limit=5')
+          await ask(server, 'GET', '/admin/users')
+          // Changes nothing, and shows the access token as a reading does.
+          await ask(server, 'PUT', `/admin/users/${other.id}`, {})
+          await waitUntil(async () => (await readings()).length === 2, 'the others are written together')
+          const [rest] = await readings()
+          assert.deepEqual(rest?.after, { lists: 1, users: 23, ids: [id, other.id] })
+          assert.ok(!JSON.stringify(await readings()).includes(sentinel))
+        },
+        { tokenReadingsMs: 2000 },
+      ))
+
     it('is verified by a command', async () => {
       const database = await kind.create()
       try {

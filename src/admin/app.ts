@@ -1,9 +1,10 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
 import { openReference } from '#admin/reference/pages.ts'
-import { render, renderRefusal } from '#admin/request/answer.ts'
+import { type Answer, render, renderRefusal } from '#admin/request/answer.ts'
 import { authenticate, type Guard } from '#admin/request/authenticate.ts'
-import type { AdminEnv, AdminParts } from '#admin/request/context.ts'
+import { byOf } from '#admin/request/by.ts'
+import type { AdminContext, AdminEnv, AdminParts } from '#admin/request/context.ts'
 import { createFailedLogins } from '#admin/request/failed-logins.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
 import { asGuess, tokenInPath } from '#admin/request/token-guess.ts'
@@ -61,6 +62,13 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   return app
 }
 
+function noteTokensShown(c: AdminContext, parts: AdminParts, { kind }: Answer): void {
+  const shown = c.get('tokensShown')
+  // The answer to HEAD has no body.
+  if (shown === undefined || shown.length === 0 || kind === 'refused' || c.req.method === 'HEAD') return
+  parts.tokenReadings.note(byOf(c, parts), shown, c.req.method === 'GET')
+}
+
 type App = OpenAPIHono<AdminEnv>
 
 function createGuard(parts: AdminParts) {
@@ -82,6 +90,7 @@ function addRoute(
     const fault = parameters && queryFault(c.get('target').query, parameters)
     const work = () => handle(c, parts)
     const answer = fault ? refused(badInput([fault])) : await asGuess(c, parts, tokenInPath(c, path), work)
+    noteTokensShown(c, parts, answer)
     return render(c, answer, parts.clock())
   })
 }

@@ -56,6 +56,7 @@ export const changeKinds = [
   'second_factor.confirmed',
   'second_factor.recovered',
   'second_factor.removed',
+  'users.tokens_read',
 ] as const
 
 export type ChangeKind = (typeof changeKinds)[number]

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { createAccount } from '#account/account.ts'
 import { createAdminListener } from '#admin/listener.ts'
+import { createTokenReadings } from '#admin/request/token-readings.ts'
 import { upstreamVariables } from '#config/read.ts'
 import { shownSettings } from '#config/shown.ts'
 import { steadyClock } from '#core/clock.ts'
@@ -98,10 +99,13 @@ export async function openPlanes(
   const revocations = await watchRevocations(store, gateway, clock, onFailure)
   stopper.add(revocations.close)
   const { adminKeys } = shared
+  const tokenReadings = createTokenReadings(store, clock, log)
+  stopper.add(tokenReadings.close)
   const admin = createAdminListener({
     ...shared,
     store: { ...store, adminKeys, sessions: withConfiguredSessions(store.sessions, configuredKey) },
     throttle: throttleOf('admin keys'),
+    tokenReadings,
     namedTokens: throttleOf('named access tokens'),
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),

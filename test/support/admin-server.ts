@@ -3,6 +3,7 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { AdminOptions } from '#admin/app.ts'
 import { createAdminListener } from '#admin/listener.ts'
+import { createTokenReadings } from '#admin/request/token-readings.ts'
 import { readConfig } from '#config/read.ts'
 import { shownSettings } from '#config/shown.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
@@ -70,9 +71,10 @@ export async function openAdminServer(
   overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax'>> & {
     readonly wrap?: (store: Store) => Store
     readonly policy?: Partial<PolicySettings>
+    readonly tokenReadingsMs?: number
   } = {},
 ): Promise<AdminServer> {
-  const { wrap, policy: changes, ...bounds } = overrides
+  const { wrap, policy: changes, tokenReadingsMs, ...bounds } = overrides
   const policy = { ...testPolicy, ...changes }
   const database = await kind.create()
   const store = await openStore(database.settings({ policy }))
@@ -84,13 +86,16 @@ export async function openAdminServer(
   ] as const
   for (const [index, key] of keys.entries()) await store.adminKeys.insertAdminKey(key, by(clock.now + index))
   const lines: string[] = []
+  const log = createLog({ level: 'info', destination: { write: (line) => lines.push(line) } })
+  const tokenReadings = createTokenReadings(store, () => clock.now, log, tokenReadingsMs)
   const listener = createAdminListener({
     store: wrap ? wrap(store) : store,
     policy: createPolicy(policy),
     clock: () => clock.now,
-    log: createLog({ level: 'info', destination: { write: (line) => lines.push(line) } }),
+    log,
     throttle: createThrottle(() => clock.now),
     namedTokens: createThrottle(() => clock.now),
+    tokenReadings,
     keyUsed: () => {},
     // All tests come from one address; they name their client's address as a proxy does.
     clientAddress: createClientAddress(['127.0.0.1']),
@@ -113,6 +118,7 @@ export async function openAdminServer(
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      await tokenReadings.close()
       await store.close()
       await database.remove()
     },

@@ -12,6 +12,7 @@ import type { Log } from '#http/log.ts'
 import type { Throttle } from '#http/throttle.ts'
 import type { Store } from '#storage/store.ts'
 import type { RequestTarget } from './target.ts'
+import type { ShownTokens, TokenReadings } from './token-readings.ts'
 
 /** What administrators may know of the instance that answers. */
 interface InstanceFacts {
@@ -34,6 +35,8 @@ export interface AdminParts {
   /** Notes that an admin key has opened something. */
   readonly keyUsed: (id: string) => void
   readonly clientAddress: ClientAddress
+  /** Notes that an answer shows access tokens in clear. */
+  readonly tokenReadings: Pick<TokenReadings, 'note'>
   readonly facts: InstanceFacts
   /** The maximum number of users in one bulk call. */
   readonly bulkUsersMax: number
@@ -54,6 +57,8 @@ export interface AdminEnv {
     adminKey: AdminKey | undefined
     session: Session | undefined
     userId: string | undefined
+    /** The users whose access tokens the answer shows in clear. */
+    tokensShown: ShownTokens | undefined
     /** The code of the refusal, for the log. */
     code: ErrorCode | undefined
   }

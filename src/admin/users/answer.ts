@@ -7,6 +7,8 @@ import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem } from '#core/errors.ts'
 import { refused } from '#core/reading.ts'
 import type { User } from '#core/user.ts'
+import { isUserId } from '#core/user-id.ts'
+import { nameInPath } from './input.ts'
 import type { UserWire } from './wire.ts'
 
 /**
@@ -22,7 +24,10 @@ export function answerUser(
 ): Answer {
   if (!user) return refused(createProblem('not_found'))
   c.set('userId', user.id)
-  return answered({ ...toUser(user, tokenSightOf(c)), ...toIgnored(ignored) }, { etag: etagOf(user) })
+  const sight = tokenSightOf(c)
+  // Of a request that names the user by access token the answer tells no other.
+  if (!sight.isMasked && isUserId(nameInPath(c))) c.set('tokensShown', [user.id])
+  return answered({ ...toUser(user, sight), ...toIgnored(ignored) }, { etag: etagOf(user) })
 }
 
 /** The same in the API's description. */

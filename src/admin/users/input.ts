@@ -13,11 +13,14 @@ import type { UsersWritten } from '#storage/store/users.ts'
 import { unlessDamaged } from './damaged.ts'
 import { accessTokenIssues } from './wire.ts'
 
+/** The segment that names a user, as it was sent: /admin/users/{token}, with or without more behind. */
+export function nameInPath(c: AdminContext): string {
+  return c.get('target').path.split('/')[3] ?? ''
+}
+
 /** The user in the path, named by access token or by id. */
 export function readUserRef(c: AdminContext): Reading<UserRef> {
-  // The route matched these segments: /admin/users/{token}, with or without more behind.
-  const segment = c.get('target').path.split('/')[3] ?? ''
-  const name = percentDecoded(segment)
+  const name = percentDecoded(nameInPath(c))
   if (name === undefined)
     return refused(badInput([{ path: 'token', message: 'the path holds a broken percent-escape' }]))
   if (isUserId(name)) return read({ id: name })

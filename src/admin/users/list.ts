@@ -44,6 +44,7 @@ const pageSize = 500
 
 async function answerEverybody(c: AdminContext, { store, clock, log }: AdminParts): Promise<Answer> {
   const { isMasked } = tokenSightOf(c)
+  if (!isMasked) c.set('tokensShown', 'all')
   const page = async (read: number, after?: UserPage['next']) => {
     const limit = read < firstPages.users ? firstPages.size : pageSize
     const request = { limit, now: clock(), isMasked, ...(after && { after }) }
@@ -69,6 +70,11 @@ async function answerPage(
   const now = clock()
   const sight = tokenSightOf(c)
   const page = logUnreadable(await store.users.listUsers(toPageRequest(query, now)), c, log, leftOut)
+  if (!sight.isMasked)
+    c.set(
+      'tokensShown',
+      page.users.map(({ id }) => id),
+    )
   const total = query.cursor?.total ?? (await store.users.countUsers(query.filter, now))
   const { sort, filter } = query
   const nextCursor = page.next && encodeListCursor({ total, sort, filter, after: page.next })
