@@ -12,6 +12,8 @@ export interface ManyRows {
    * `{lock}` locks the rows of `users` in the order of their ids.
    */
   readonly query: <Row>(db: Kysely<Schema>, text: string, keys: readonly string[]) => Promise<readonly Row[]>
+  /** Whether `{lock}` does anything: SQLite has one writer at a time. */
+  readonly locksRows: boolean
   /** Changes with every commit of another connection; absent where the engine cannot tell. */
   readonly version?: () => unknown
   readonly write: (db: Kysely<Schema>, write: Write, rows: readonly (readonly Value[])[]) => Promise<void>

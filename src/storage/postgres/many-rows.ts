@@ -8,6 +8,8 @@ export function createPostgresRows(): ManyRows {
   const textOf = statementsOf(writeMany)
 
   return {
+    locksRows: true,
+
     async query<Row>(...[db, text, keys]: Parameters<ManyRows['query']>) {
       const whole = text.replace('{in}', '= any($1::text[])').replace('{lock}', inOrder)
       const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(whole, [arrayOf(keys)]))

@@ -26,6 +26,7 @@ export function createSqliteRows(db: DatabaseSync): ManyRows {
   }
 
   return {
+    locksRows: false,
     version: () => version.get()?.data_version,
 
     async query<Row>(_: unknown, text: string, keys: readonly string[]) {

@@ -1,7 +1,6 @@
 import type { Transaction } from 'kysely'
-import { maskOf } from '#core/access-token.ts'
 import type { Policy } from '#core/admission.ts'
-import type { By } from '#core/change.ts'
+import type { By, NewChange } from '#core/change.ts'
 import type { Issue } from '#core/errors.ts'
 import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
@@ -13,7 +12,7 @@ import type { SaveChanges } from '#storage/changes/write.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { UsersWritten, UserTextsWritten, UserWrite } from '#storage/store/users.ts'
+import type { UsersWritten, UserWrite } from '#storage/store/users.ts'
 import type { Draft, DraftEditor } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts } from './draft-rows.ts'
 import { countUsedSince } from './recount.ts'
@@ -50,26 +49,12 @@ export async function applyWrites(
   writes: readonly UserWrite[],
   by: By,
 ): Promise<UsersWritten> {
-  const applied = await applyToDrafts(trx, writing, writes, by)
+  const { vault, policy, saveChanges } = writing
+  const keys = writes.map(({ ref }) => draftKeyOf(ref, vault))
+  const applied = await applyToDrafts(trx, writing, writes, keys, by)
   if ('kind' in applied) return applied
-  return { kind: 'written', users: applied.map((draft) => toWritten(draft, writing.policy, by.now)) }
-}
-
-/** The same, with the users as text. */
-export async function applyWritesAsText(
-  trx: Transaction<Schema>,
-  writing: UserWriting,
-  writes: readonly UserWrite[],
-  by: By,
-  isMasked: boolean,
-): Promise<UserTextsWritten> {
-  const applied = await applyToDrafts(trx, writing, writes, by)
-  if ('kind' in applied) return applied
-  const texts = applied.map((draft) => {
-    const user = toWritten(draft, writing.policy, by.now)
-    return writing.toText(user, isMasked ? maskOf(user.accessToken) : user.accessToken)
-  })
-  return { kind: 'written', text: Buffer.from(texts.join(',')), count: texts.length }
+  await saveChanges(trx, applied.changes)
+  return { kind: 'written', users: applied.drafts.map((draft) => toWritten(draft, policy, by.now)) }
 }
 
 /** The user of a single write to one who is known, or new; else what is wrong with it. */
@@ -82,18 +67,26 @@ export function onlyUser(
   return user
 }
 
+/** What writes have done, in their order, and the changes that are still to be saved. */
+interface Applied {
+  readonly drafts: readonly Draft[]
+  readonly changes: readonly NewChange[]
+}
+
 /**
  * Creates or merges users in the order of the writes. Nothing is saved where one of them is refused: the caller rolls
  * back.
+ *
+ * @param keys the key of each reference
  */
-async function applyToDrafts(
+export async function applyToDrafts(
   trx: Transaction<Schema>,
   writing: UserWriting,
   writes: readonly UserWrite[],
+  keys: readonly string[],
   by: By,
-): Promise<readonly Draft[] | Refused> {
+): Promise<Applied | Refused> {
   const { now } = by
-  const keys = writes.map(({ ref }) => draftKeyOf(ref, writing.vault))
   const drafts = await loadDrafts(
     trx,
     writing,
@@ -117,8 +110,7 @@ async function applyToDrafts(
   }
   await saveDrafts(trx, writing, [...touched], now)
   const changes = [...touched].flatMap((draft) => userChange(before.get(draft), draft, by) ?? [])
-  await writing.saveChanges(trx, changes)
-  return order
+  return { drafts: order, changes }
 }
 
 interface Drafts {

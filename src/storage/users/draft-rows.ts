@@ -3,7 +3,7 @@ import { createAccessToken } from '#core/access-token.ts'
 import { addressesMax, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
 import type { UserRef } from '#core/user-ref.ts'
-import { lookupsOf, type Vault } from '#core/vault.ts'
+import type { Vault } from '#core/vault.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
@@ -38,6 +38,7 @@ export function draftKeyOf(ref: UserRef, vault: Vault): string {
 
 const byId = 'select * from users where id {in} {lock}'
 const byTokenHmac = 'select * from users where token_hmac {in} {lock}'
+const idsById = 'select id from users where id {in} {lock}'
 const idsByTokenHmac = 'select id from users where token_hmac {in}'
 
 /**
@@ -71,7 +72,7 @@ export async function loadDrafts(
       const key = keys[index] ?? ''
       return 'id' in ref || drafts.has(key)
         ? []
-        : lookupsOf(loading.vault, ref.accessToken).map((hmac) => [hmac, key])
+        : [key, ...otherHmacs(loading, [ref])].map((hmac) => [hmac, key])
     }),
   )
   const owners = await oldTokenOwners(trx, loading.many, [...missing.keys()], now)
@@ -81,6 +82,22 @@ export async function loadDrafts(
     if (key !== undefined && draft) drafts.set(key, draft)
   }
   return drafts
+}
+
+/**
+ * Locks the users of these references, who are then loaded in parts: locks that were taken part by part would meet those
+ * of another bulk in another order. With one writer at a time there is nothing to lock.
+ */
+export async function lockUsers(
+  trx: Transaction<Schema>,
+  loading: DraftLoading,
+  refs: readonly UserRef[],
+  keys: readonly string[],
+): Promise<void> {
+  const { many } = loading
+  if (!many.locksRows) return
+  for (const chunk of chunksOf((await idsOf(trx, loading, refs, keys)).sort(), lockedAtOnce))
+    await many.query(trx, idsById, chunk)
 }
 
 /** Loads and locks one user; undefined where there is none with this reference. */

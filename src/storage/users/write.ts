@@ -7,7 +7,8 @@ import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserStore } from '#storage/store/users.ts'
 import { addToQuota } from './add-to-quota.ts'
-import { applyWrites, applyWritesAsText, type UserWriting } from './apply-writes.ts'
+import { applyWritesAsText } from './apply-as-text.ts'
+import { applyWrites, type UserWriting } from './apply-writes.ts'
 import { type DisableRow, disableRow } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
 import { insertUser } from './insert.ts'
@@ -24,7 +25,7 @@ interface MoreWrites {
 }
 
 /** Access tokens that stay opened, since who writes users in bulk writes them again. */
-const openedMax = 20_000
+const openedMax = 100_000
 
 /** Writes users: each operation is one transaction, with the rows of its changes; done completely or not at all. */
 export function createUserWriter(
