@@ -32,6 +32,11 @@ export function mayBeAccessToken(text: string): boolean {
   return text.length >= 1 && text.length <= accessTokenLengthMax && !holdsControl(text)
 }
 
+/** Whether a text has the form of the SHA-256 of an access token of which nothing else is known. */
+export function isTokenDigest(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text)
+}
+
 /**
  * An access token as it is shown to who may not see it: `sk-tg-AbCd…wxyz`. Of one of our own 28
  * random characters stay hidden. A chosen one may be short, and shows only what a search finds it by.

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, randomFillSync } from 'node:crypto'
 
 /**
  * Secrets at rest. A separate key for each purpose is derived from the master key. Access tokens are looked up by a
@@ -14,6 +14,13 @@ export interface Vault {
   readonly lookupOf: (secret: string) => string
   /** The same under the other master key; undefined where only one is known. */
   readonly otherLookupOf: ((secret: string) => string) | undefined
+  /**
+   * The hash by which a secret is looked up of which only the SHA-256 is known, under a key of its own: the SHA-256 itself,
+   * presented as a secret, finds nothing.
+   * @param digest 64 hexadecimal digits in lower case
+   */
+  readonly digestLookupOf: (digest: string) => string
+  readonly otherDigestLookupOf: ((digest: string) => string) | undefined
   /** Begins with the version of the key. */
   readonly seal: (plain: string, owner: string) => string
   /** Throws where the text was not sealed for this owner with one of the master keys. */
@@ -56,6 +63,8 @@ export function createVault({ masterKey, masterKeyPrevious }: MasterKeys): Vault
     keyFor: (purpose) => present.derive(purpose).toString('base64url'),
     lookupOf: (secret) => hashBy(present.lookupKey, secret),
     otherLookupOf: other && ((secret) => hashBy(other.lookupKey, secret)),
+    digestLookupOf: (digest) => hashBy(present.digestKey, digest),
+    otherDigestLookupOf: other && ((digest) => hashBy(other.digestKey, digest)),
     otherLookupKey: other?.lookupKey.toString('base64url'),
     seal: (plain, owner) => present.version + sealBy(present.sealKey, plain, owner),
     unseal(sealed, owner) {
@@ -107,6 +116,17 @@ export function lookupsOf({ lookupOf, otherLookupOf }: Vault, secret: string): r
   return otherLookupOf ? [lookupOf(secret), otherLookupOf(secret)] : [lookupOf(secret)]
 }
 
+/** The hashes under which the SHA-256 of a secret may be stored. */
+export function digestLookupsOf(
+  { digestLookupOf, otherDigestLookupOf }: Vault,
+  secret: string,
+): readonly string[] {
+  const digest = hash('sha256', secret)
+  return otherDigestLookupOf
+    ? [digestLookupOf(digest), otherDigestLookupOf(digest)]
+    : [digestLookupOf(digest)]
+}
+
 /** The hash of a secret by a look-up key that was kept. */
 export function lookupBy(lookupKey: string, secret: string): string {
   return hashBy(Buffer.from(lookupKey, 'base64url'), secret)
@@ -122,6 +142,7 @@ function deriveKeys(masterKey: Uint8Array) {
     fingerprint,
     version: fingerprint.slice(0, versionLength) + versionEnd,
     lookupKey: derive('lookup'),
+    digestKey: derive('lookup by digest'),
     sealKey: derive('seal'),
   }
 }

@@ -35,6 +35,7 @@ const released: Readonly<Record<number, string>> = {
   16: '43d576553c1a7255',
   17: '8d0022b331988061',
   18: '952c69dfe30f4dc5',
+  19: '65be1ff9308dd772',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

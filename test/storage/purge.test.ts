@@ -232,7 +232,7 @@ for (const { name, create } of databases)
         const ref = { accessToken: tokens[1] ?? '' }
         const back = await store.users.writeUsers([{ ref, newId: id, edit: {} }], by(now))
         assert.ok(back.kind === 'invalid' && back.issues[0]?.path === 'id', JSON.stringify(back))
-        const [found] = await store.users.findUsers([{ ...ref, id }], now)
+        const [found] = await store.users.findUsers([{ ref, id }], now)
         assert.deepEqual(found, { idOwner: id }, 'a dry run says so as well')
         assert.deepEqual(await store.users.purgeUsers(['usr_01kdvdna003cn7w85sfpyp0x'], by(now)), {
           ...{ kind: 'unknown', index: 0 },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { KyselyPlugin } from 'kysely'
 import type { MasterKeys } from '#core/vault.ts'
@@ -28,6 +29,8 @@ const dayMs = 24 * 3_600_000
 /** A code that was taken allows further attempts. */
 let codesTaken = 0
 const appSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+/** Known by its SHA-256 alone. */
+const foreign = 'sk-of-another-gateway'
 const sessionSecret = 'tgs-of-the-first-days'
 
 function login({ sessions }: Store, secret: string) {
@@ -54,6 +57,8 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
     await store.users.writeUsers(writes, by(now))
     const made = await store.users.insertUser({ nickname: 'made' }, by(now), idempotencyKey)
     assert.ok(made.kind === 'created')
+    const tokenDigest = createHash('sha256').update(foreign).digest('hex')
+    await store.users.writeUsers([{ ref: { accessToken: 'chosen 5' }, edit: {}, tokenDigest }], by(now))
     const rotated = await store.users.rotateToken({ accessToken: 'chosen 2' }, now + dayMs, by(now))
     assert.ok(rotated.kind === 'rotated')
     await store.adminKeys.insertAdminKey({ name: 'old', secret: adminSecret, scopes: ['admin'] }, by(now))
@@ -62,7 +67,7 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
     const { id = '' } = (await store.adminKeys.findAdminKey(adminSecret, now)) ?? {}
     assert.equal(await store.secondFactors.beginSecondFactor(id, given, by(now)), 'begun')
     return {
-      accessTokens: [...chosen, made.user.accessToken],
+      accessTokens: [...chosen, made.user.accessToken, foreign],
       rotated: rotated.user.accessToken,
       repeated: made.user.accessToken,
     }
@@ -74,6 +79,11 @@ async function fill(database: TestDatabase, keys: MasterKeys): Promise<Filled> {
       `update users set token_encrypted = substr(token_encrypted, ${length + 1}) where nickname = 'chosen 3'`,
     )
   }
+}
+
+function presentOf(accessToken: string, rotated: string): string {
+  if (accessToken === foreign) return 'chosen 5'
+  return accessToken === 'chosen 2' ? rotated : accessToken
 }
 
 /** Every way in which a running instance finds what is stored. */
@@ -96,15 +106,15 @@ async function assertFound(
   for (const accessToken of accessTokens) {
     assert.equal(await store.users.knowsAccessToken(accessToken), true, what)
     const known = await store.users.findUser({ accessToken }, now)
-    assert.equal(known?.accessToken, accessToken === 'chosen 2' ? rotated : accessToken, what)
+    assert.equal(known?.accessToken, presentOf(accessToken, rotated), what)
   }
   const many = await store.users.findUsers(
-    accessTokens.map((accessToken) => ({ accessToken })),
+    accessTokens.map((accessToken) => ({ ref: { accessToken } })),
     now,
   )
   assert.deepEqual(
     many.map(({ user }) => user?.accessToken),
-    accessTokens.map((each) => (each === 'chosen 2' ? rotated : each)),
+    accessTokens.map((each) => presentOf(each, rotated)),
     what,
   )
   assert.equal((await store.adminKeys.findAdminKey(adminSecret, now))?.name, 'old', what)
@@ -124,7 +134,7 @@ async function assertFound(
   assert.ok(again.kind === 'created' && again.repeated, what)
   assert.equal(again.user.accessToken, repeated, what)
   const { users, unreadable } = await store.users.listUsers({ limit: 100, now })
-  assert.deepEqual([unreadable, users.length], [undefined, accessTokens.length], what)
+  assert.deepEqual([unreadable, users.length], [undefined, accessTokens.length - 1], what)
 }
 
 async function withOpen<T>(
@@ -207,12 +217,13 @@ for (const { name, create } of databases) {
           const onProgress = ({ table, rows, of }: { table: string; rows: number; of: number }) =>
             seen.push(`${table} ${rows} of ${of}`)
           const done = await run(database, forth, { onProgress, rowsAtOnce: 5 })
-          assert.deepEqual(done, { kind: 'rekeyed', rows: 17, unreadable: [] })
+          assert.deepEqual(done, { kind: 'rekeyed', rows: 18, unreadable: [] })
           assert.deepEqual(seen, [
             'users 5 of 13',
             'users 10 of 13',
             'users 13 of 13',
             'old_tokens 1 of 1',
+            'token_digests 1 of 1',
             'answers 1 of 1',
             'second_factors 1 of 1',
             'change_head 1 of 1',
@@ -266,7 +277,7 @@ for (const { name, create } of databases) {
                 edit: { adminNote: `round ${round}` },
               }))
               const written = await store.users.writeUsers(writes, by(now))
-              assert.ok(written.kind === 'written' && written.users.length === 13)
+              assert.ok(written.kind === 'written' && written.users.length === filled.accessTokens.length)
               await store.users.disableUser({ accessToken: 'chosen 1' }, `round ${round}`, by(now))
               await store.users.writeUsers(
                 [{ ref: { accessToken: 'chosen 1' }, edit: { disabledAt: null } }],
@@ -299,7 +310,7 @@ for (const { name, create } of databases) {
           assertFound(store, filled, 'half of it, the other way round'),
         )
         await database.change('update instances set seen_at = 0')
-        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 13, unreadable: [] })
+        assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 14, unreadable: [] })
       }))
 
     it('refuses as long as an instance writes with the other key', () =>
@@ -341,7 +352,7 @@ for (const { name, create } of databases) {
         await database.change(`update users set token_encrypted = '${sealed}' where id = '${twice?.id}'`)
         const done = await run(database, forth)
         assert.ok(done.kind === 'rekeyed')
-        assert.equal(done.rows, 15)
+        assert.equal(done.rows, 16)
         assert.equal(done.unreadable.length, 2)
         assert.ok(done.unreadable.includes(String(damaged?.id)))
         await withOpen(database, onSecond, async (store) => {

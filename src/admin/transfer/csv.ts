@@ -37,6 +37,7 @@ export function columnsOf(familyNames: readonly string[]): ReadonlyMap<string, K
     ['ip', 'json'],
     ['adminNote', 'text'],
     ['meta', 'json'],
+    ['tokenSha256', 'text'],
   ])
 }
 
@@ -115,7 +116,7 @@ export function toHead(
 }
 
 function mayBeCleared(name: string): boolean {
-  const fixed = ['token', 'id', 'type', 'promptCount', 'createdAt']
+  const fixed = ['token', 'tokenSha256', 'id', 'type', 'promptCount', 'createdAt']
   return !fixed.includes(name) && !name.startsWith('tokenCounts.')
 }
 

@@ -14,6 +14,7 @@ import { createProblem } from '#core/errors.ts'
 import { mapped, type Parsed, parseBy } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
 import type { UserFilter, UserPage } from '#core/user-list.ts'
+import { present } from '#lib/present.ts'
 import { columnsOf, toCells, toRows } from './csv.ts'
 
 const formats = ['ndjson', 'csv'] as const
@@ -73,6 +74,11 @@ function parseExportQuery(
   return mapped(toFilter(narrowing, known), (filter) => ({ format, filter }))
 }
 
+/** Users with the SHA-256 of the access tokens that are accepted beside theirs. */
+interface FilePage extends UserPage {
+  readonly digests: ReadonlyMap<string, string>
+}
+
 /** Few enough that reading and decrypting a page does not delay other requests. */
 const pageSize = 200
 
@@ -90,19 +96,25 @@ async function answerExport(
     object: 'users',
     after: { format, ...filter },
   })
-  const page = async (after?: UserPage['next']): Promise<UserPage> => {
+  const page = async (after?: UserPage['next']): Promise<FilePage> => {
     const found = await store.users.listUsers({
       filter,
       limit: pageSize,
       now: clock(),
       ...(after && { after }),
     })
-    return logUnreadable(found, c, log, 'users whose rows cannot be read were left out of an export')
+    logUnreadable(found, c, log, 'users whose rows cannot be read were left out of an export')
+    return { ...found, digests: await store.users.findDigests(found.users.map(({ id }) => id)) }
   }
-  const toText = ({ users }: UserPage): string =>
-    format === 'csv'
-      ? toRows(users.map((user) => toCells(wire.toUser(user, clear), columns)))
-      : users.map((user) => `${JSON.stringify(wire.toUser(user, clear))}\n`).join('')
+  const toText = ({ users, digests }: FilePage): string => {
+    const records = users.map((user) => ({
+      ...wire.toUser(user, clear),
+      ...present({ tokenSha256: digests.get(user.id) }),
+    }))
+    return format === 'csv'
+      ? toRows(records.map((record) => toCells(record, columns)))
+      : records.map((record) => `${JSON.stringify(record)}\n`).join('')
+  }
   const stream = streamPages({
     head: format === 'csv' ? toRows([[...columns.keys()]]) : '',
     first: await page(),

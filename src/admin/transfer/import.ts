@@ -102,6 +102,13 @@ function importReportSchema() {
       errors: z
         .array(issue)
         .openapi({ description: 'The first 100. `line` is a line of NDJSON or CSV, or an object of JSON.' }),
+      warned: lengthField().optional().openapi({
+        description: 'With a file of another system: records that say more than a user here can hold.',
+      }),
+      warnings: z.array(issue).optional().openapi({
+        description:
+          'What has no place here, by line and field; the first 100. The records are imported without it.',
+      }),
       differences: z
         .array(difference)
         .optional()
@@ -132,7 +139,7 @@ function answerReport(
   c: AdminContext,
   { log, clock }: AdminParts,
   { isDryRun }: ImportQuery,
-  { stop, through, ignored, errors, differences, unreadFrom, ...counts }: ImportReport,
+  { stop, through, ignored, errors, warnings, warned, differences, unreadFrom, ...counts }: ImportReport,
 ): Answer {
   const done = isDryRun
     ? 'It was a dry run: nothing was written.'
@@ -164,6 +171,7 @@ function answerReport(
     ...counts,
     ...present({ unreadFrom }),
     errors,
+    ...(warned > 0 && { warned, warnings }),
     ...(isDryRun && { differences }),
     ...toIgnored([...ignored]),
   })

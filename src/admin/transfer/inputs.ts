@@ -2,13 +2,16 @@ import { CsvError } from 'csv-parse'
 import type { TokenSight } from '#admin/request/token-sight.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { accessTokenIssues } from '#admin/users/wire.ts'
+import { isTokenDigest } from '#core/access-token.ts'
 import type { Issue } from '#core/errors.ts'
 import { issuesUnder } from '#core/issues.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
+import type { WriteRef } from '#core/user-ref.ts'
 import { columnsOf, fromCells, headFault, toHead } from './csv.ts'
 import type { ImportQuery } from './query.ts'
 import { type Chunks, type FileRecord, readLines, readObjects, readRows } from './records.ts'
+import { fromLiteLlm } from './sources/litellm.ts'
 import { fromOaiReverseProxy } from './sources/oai-reverse-proxy.ts'
 import { fromOneApi } from './sources/one-api.ts'
 import type { Conversion, Convert, SourceParts } from './sources/source.ts'
@@ -21,11 +24,16 @@ export type Input =
       readonly kind: 'write'
       readonly line: number
       readonly bytes: number
-      readonly accessToken: string
+      /** The user: by the access token, or by its SHA-256 where the token itself is not known. */
+      readonly ref: Exclude<WriteRef, { readonly id: string }>
+      /** The SHA-256 of an access token that is accepted beside the user's own. */
+      readonly tokenDigest: string | undefined
       /** The id that a new user gets, as the file has it. */
       readonly id: string | undefined
       readonly edit: UserEdit
       readonly ignored: readonly string[]
+      /** What the record says that has no place here. */
+      readonly warnings: readonly Issue[]
     }
   | {
       readonly kind: 'invalid'
@@ -46,6 +54,7 @@ const own: Convert = (user) => ({ kind: 'user', user })
 const converters: Readonly<Record<ImportQuery['from'], Convert>> = {
   tollgate: own,
   'oai-reverse-proxy': fromOaiReverseProxy,
+  litellm: fromLiteLlm,
   'one-api': fromOneApi,
   'new-api': fromOneApi,
 }
@@ -116,17 +125,28 @@ function toInput(
     return { kind: 'invalid', line, issues: [{ path: '', message: 'is not an object' }] }
   const converted = convert({ ...value })
   if (converted.kind === 'invalid') return { kind: 'invalid', line, issues: converted.issues }
-  const { user } = converted
-  const input = wire.parseEdit(user)
+  const { user, warnings = [] } = converted
+  const { tokenSha256: digest, ...members } = user
+  const input = wire.parseEdit(members)
   if (input.kind === 'invalid') return { kind: 'invalid', line, issues: input.issues }
-  const { edit, accessToken = '', ignored } = input.value
+  const { edit, accessToken, ignored } = input.value
+  const tokenDigest = typeof digest === 'string' ? digest.toLowerCase() : undefined
   const issues = [
-    ...issuesUnder('token', accessTokenIssues(input.value.accessToken, sight)),
+    ...(accessToken === undefined && tokenDigest !== undefined
+      ? []
+      : issuesUnder('token', accessTokenIssues(accessToken, sight))),
+    ...(digest === undefined || (tokenDigest !== undefined && isTokenDigest(tokenDigest))
+      ? []
+      : [{ path: 'tokenSha256', message: 'must be 64 hexadecimal digits' }]),
     ...(user.id === undefined || (typeof user.id === 'string' && isUserId(user.id))
       ? []
       : [{ path: 'id', message: 'is not an id of a user: leave it out' }]),
   ]
   if (issues.length > 0) return { kind: 'invalid', line, issues }
   const id = typeof user.id === 'string' ? user.id : undefined
-  return { kind: 'write', line, bytes, accessToken, id, edit, ignored }
+  const ref =
+    accessToken === undefined && tokenDigest !== undefined
+      ? { tokenDigest }
+      : { accessToken: accessToken ?? '' }
+  return { kind: 'write', line, bytes, ref, tokenDigest, id, edit, ignored, warnings }
 }

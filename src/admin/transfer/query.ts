@@ -5,7 +5,7 @@ import { type Parsed, parseBy } from '#core/parsed.ts'
 import { read } from '#lib/reading.ts'
 import type { Budgets } from './sources/source.ts'
 
-const sources = ['tollgate', 'oai-reverse-proxy', 'one-api', 'new-api'] as const
+const sources = ['tollgate', 'oai-reverse-proxy', 'litellm', 'one-api', 'new-api'] as const
 const perDollarMax = 1_000_000_000
 const flag = z.enum(['true', 'false']).optional()
 

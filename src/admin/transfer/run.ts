@@ -2,9 +2,11 @@ import { clear } from '#admin/request/token-sight.ts'
 import { toWireIssues } from '#admin/users/input.ts'
 import type { UserWire } from '#admin/users/wire.ts'
 import { namedMax } from '#admin/wire/unknown-members.ts'
+import { shownPartOf } from '#core/access-token.ts'
 import type { Issue } from '#core/errors.ts'
 import { issuesMax } from '#core/issues.ts'
-import { takenIdIssue } from '#core/user-id.ts'
+import { takenDigestIssue, takenIdIssue } from '#core/user-id.ts'
+import { present } from '#lib/present.ts'
 import { createTurns } from '#lib/turns.ts'
 import type { UserStore, UserWrite } from '#storage/store/users.ts'
 import { type Effect, effectOf } from './compare.ts'
@@ -23,6 +25,9 @@ export interface ImportReport {
   /** The line from which the file cannot be read on. */
   unreadFrom: number | undefined
   readonly errors: (Issue & { readonly line: number })[]
+  /** The first of what records say that has no place here, and how many records say such. */
+  readonly warnings: (Issue & { readonly line: number })[]
+  warned: number
   readonly differences: Difference[]
   readonly ignored: Set<string>
   /** Why it ended before the end of the file. */
@@ -72,7 +77,8 @@ const differencesMax = 100
 export async function runImport(inputs: AsyncIterable<Input>, parts: ImportParts): Promise<ImportReport> {
   const report: ImportReport = {
     ...{ records: 0, created: 0, changed: 0, unchanged: 0, failed: 0, through: 0 },
-    ...{ errors: [], differences: [], ignored: new Set<string>(), stop: undefined },
+    ...{ errors: [], warnings: [], warned: 0, differences: [] },
+    ...{ ignored: new Set<string>(), stop: undefined },
     unreadFrom: undefined,
   }
   const turn = createTurns()
@@ -96,6 +102,7 @@ export async function runImport(inputs: AsyncIterable<Input>, parts: ImportParts
         if (input.isLast) report.unreadFrom = input.line
       } else {
         noteIgnored(report, input.ignored)
+        noteWarnings(report, input)
         batch.push(input)
         bytes += input.bytes
         if (batch.length >= batchRecords || bytes >= batchBytes) await flush()
@@ -124,6 +131,13 @@ function fail(
 
 function noteIgnored({ ignored }: ImportReport, names: readonly string[]): void {
   for (const name of names) if (ignored.size < namedMax) ignored.add(name)
+}
+
+function noteWarnings(report: ImportReport, { line, warnings }: Write): void {
+  if (warnings.length === 0) return
+  report.warned += 1
+  const room = Math.max(0, issuesMax - report.warnings.length)
+  report.warnings.push(...warnings.slice(0, room).map((warning) => ({ line, ...warning })))
 }
 
 interface Planned {
@@ -160,7 +174,7 @@ async function plan(
 ): Promise<readonly Planned[]> {
   const now = clock()
   const found = await users.findUsers(
-    batch.map(({ accessToken, id }) => ({ accessToken, ...(id !== undefined && { id }) })),
+    batch.map(({ ref, tokenDigest, id }) => ({ ref, ...present({ tokenDigest, id }) })),
     now,
   )
   const turn = createTurns()
@@ -168,7 +182,7 @@ async function plan(
   const seen = new Set<string>()
   const newIds = new Map<string, string>()
   for (const [index, input] of batch.entries()) {
-    const { user, idOwner, isDamaged } = found[index] ?? {}
+    const { user, idOwner, digestOwner, isDamaged } = found[index] ?? {}
     if (isDamaged) {
       const issues = [{ path: 'token', message: 'names a user whose stored row is damaged' }]
       planned.push({ input, effect: { kind: 'invalid', issues } })
@@ -182,24 +196,38 @@ async function plan(
       planned.push({ input, effect: { kind: 'invalid', issues: [takenIdIssue] } })
       continue
     }
-    if (user === undefined && input.id !== undefined) newIds.set(input.id, input.accessToken)
+    if (digestOwner !== undefined && digestOwner !== user?.id) {
+      planned.push({ input, effect: { kind: 'invalid', issues: [takenDigestIssue] } })
+      continue
+    }
+    const name = nameOf(input)
+    if (user === undefined && input.id !== undefined) newIds.set(input.id, name)
     // A second record of one user is written whatever it says: what it meets is not stored yet.
-    const isSecond = seen.has(input.accessToken)
-    seen.add(input.accessToken)
-    const effect = effectOf(user, input.edit, (shown) => wire.toUser(shown, clear), now)
+    const isSecond = seen.has(name)
+    seen.add(name)
+    const edited = effectOf(user, input.edit, (shown) => wire.toUser(shown, clear), now)
+    const isNewDigest = user !== undefined && input.tokenDigest !== undefined && digestOwner === undefined
+    const effect = isNewDigest ? withDigest(edited, input.tokenDigest ?? '') : edited
     planned.push({ input, effect: isSecond && effect.kind !== 'invalid' ? secondOf(effect) : effect })
     await turn()
   }
   return planned
 }
 
-function isTaken(
-  { id = '', accessToken }: Write,
-  idOwner: string | undefined,
-  newIds: ReadonlyMap<string, string>,
-): boolean {
-  const other = newIds.get(id)
-  return idOwner !== undefined || (other !== undefined && other !== accessToken)
+/** What tells the records of one user from those of another. */
+function nameOf({ ref }: Write): string {
+  return 'tokenDigest' in ref ? `sha256 ${ref.tokenDigest}` : `token ${ref.accessToken}`
+}
+
+function withDigest(effect: Effect, digest: string): Effect {
+  const change = { field: 'tokenSha256', after: shownPartOf(digest) }
+  if (effect.kind === 'changed') return { kind: 'changed', changes: [...effect.changes, change] }
+  return effect.kind === 'unchanged' ? { kind: 'changed', changes: [change] } : effect
+}
+
+function isTaken(input: Write, idOwner: string | undefined, newIds: ReadonlyMap<string, string>): boolean {
+  const other = newIds.get(input.id ?? '')
+  return idOwner !== undefined || (other !== undefined && other !== nameOf(input))
 }
 
 function secondOf(effect: Effect): Effect {
@@ -214,8 +242,8 @@ async function write(
 > {
   const wanted = planned.flatMap(({ input, effect }, index) => {
     if (effect.kind === 'unchanged' || effect.kind === 'invalid') return []
-    const { accessToken, edit, id } = input
-    const made: UserWrite = { ref: { accessToken }, edit, ...(id !== undefined && { newId: id }) }
+    const { ref, tokenDigest, edit, id } = input
+    const made: UserWrite = { ref, edit, ...present({ tokenDigest, newId: id }) }
     return [{ index, made }]
   })
   if (wanted.length === 0) return undefined

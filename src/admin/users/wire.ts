@@ -12,6 +12,7 @@ import type { UnreadableUser, User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import { isShown } from '#core/user-quotas.ts'
+import type { UserRef } from '#core/user-ref.ts'
 import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
 import { createTurns } from '#lib/turns.ts'
@@ -53,8 +54,11 @@ interface EditInput {
   readonly ignored: readonly string[]
 }
 
+/** A write to the user of an access token. */
+type TokenWrite = UserWrite & { readonly ref: UserRef }
+
 interface BulkInput {
-  readonly writes: readonly UserWrite[]
+  readonly writes: readonly TokenWrite[]
   readonly ignored: readonly string[]
 }
 
@@ -83,7 +87,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
     value: unknown,
     place: string,
     sight: TokenSight,
-  ): Parsed<{ write: UserWrite; ignored: string[] }> {
+  ): Parsed<{ write: TokenWrite; ignored: string[] }> {
     const input = parseEdit(value, known.edit)
     if (input.kind === 'invalid') return { kind: 'invalid', issues: issuesUnder(place, input.issues) }
     const { edit, accessToken = '' } = input.value
@@ -107,7 +111,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
       // Counted before they are checked, so that too many cost nothing.
       if (value.users.length > usersMax) return { kind: 'too_many' }
       const issues: Issue[] = []
-      const writes: UserWrite[] = []
+      const writes: TokenWrite[] = []
       const ignored = [...unknownMembers(value, known.bulk)]
       const turn = createTurns()
       for (const [index, user] of value.users.entries()) {

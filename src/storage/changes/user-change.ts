@@ -11,6 +11,8 @@ export interface UserState {
   readonly isNew: boolean
   readonly profile: UserProfile
   readonly quotas: ReadonlyMap<string, LoadedQuota>
+  /** The SHA-256 of an access token that is accepted as well from now on. */
+  readonly newDigest?: string | undefined
 }
 
 /** What a state is compared with later: edits change the quotas where they are. */
@@ -53,11 +55,12 @@ export function userChange(before: UserState | undefined, after: UserState, by: 
  * A flat list of fields by path, such as `limits.maxIps` and `quotaUsed.claude`, without those that say nothing.
  * @param rolled the state behind the edits, of which a later period is taken
  */
-function fieldsOf({ profile, quotas }: UserState, rolled?: UserState): ChangeFields {
+function fieldsOf({ profile, quotas, newDigest }: UserState, rolled?: UserState): ChangeFields {
   const { limits, addresses, promptCount, ...rest } = profile
   const fields: Record<string, unknown> = { ...rest }
   if (promptCount !== 0) fields.promptCount = promptCount
   if (addresses.length > 0) fields.addresses = addresses
+  if (newDigest !== undefined) fields.tokenSha256 = shownPartOf(newDigest)
   for (const [name, value] of Object.entries(limits)) fields[`limits.${name}`] = value
   for (const [family, quota] of quotas) {
     const isOver = rolled && isRolled(family, { profile, quota }, rolled)

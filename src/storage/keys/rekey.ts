@@ -179,10 +179,11 @@ async function readOld({ db, texts, rowsAtOnce, vault }: Step, after: string): P
 }
 
 /** Nothing for a text that neither key opens: it is reported at the end. */
-function resealed({ vault, unreadable }: Step, row: OldRow): readonly NewRow[] {
+function resealed({ vault, unreadable, texts }: Step, row: OldRow): readonly NewRow[] {
   try {
     const plain = vault.unseal(row.sealed, row.id)
-    return [{ ...row, anew: vault.seal(plain, row.id), hmac: vault.lookupOf(plain) }]
+    const hmac = texts.isDigest ? vault.digestLookupOf(plain) : vault.lookupOf(plain)
+    return [{ ...row, anew: vault.seal(plain, row.id), hmac }]
   } catch {
     unreadable.add(row.id)
     return []

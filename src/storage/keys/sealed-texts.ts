@@ -9,11 +9,17 @@ export interface SealedTexts {
   readonly id: string
   readonly sealed: string
   readonly hmac?: string
+  /** What is sealed is not the secret but its SHA-256. */
+  readonly isDigest?: true
 }
 
 export const sealedTexts: readonly SealedTexts[] = [
   { table: 'users', id: 'id', sealed: 'token_encrypted', hmac: 'token_hmac' },
   { table: 'old_tokens', id: 'user_id', sealed: 'token_encrypted', hmac: 'token_hmac' },
+  {
+    ...{ table: 'token_digests', id: 'user_id', sealed: 'digest_encrypted', hmac: 'token_hmac' },
+    isDigest: true,
+  },
   { table: 'answers', id: 'id', sealed: 'answer_encrypted' },
   { table: 'second_factors', id: 'id', sealed: 'secret_encrypted' },
   { table: 'change_head', id: 'id', sealed: 'key_encrypted' },

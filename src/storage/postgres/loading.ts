@@ -1,12 +1,12 @@
 import type pg from 'pg'
 import type { Policy } from '#core/admission.ts'
 import { UNLIMITED } from '#core/user.ts'
-import type { Vault } from '#core/vault.ts'
+import { digestLookupsOf, type Vault } from '#core/vault.ts'
 import { toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/ledger/rows.ts'
 import type { LoadedState, LoadedUser, OpenEntry, SeenAddress } from '#storage/ledger/state.ts'
 import type { LoadedQuota } from '#storage/quotas/account.ts'
 import { toLoadedQuota } from '#storage/quotas/rows.ts'
-import { integer, text } from '#storage/schema/columns.ts'
+import { integer, optional, text } from '#storage/schema/columns.ts'
 import type { MeteringBatch } from '#storage/store/metering.ts'
 import { addUpReserved, isPlausible } from '#storage/users/reserved.ts'
 import { arrayOf } from './many.ts'
@@ -23,6 +23,8 @@ const knownMax = 50_000
 export function createLoad(vault: Vault, policy: Policy): Load {
   /** A cache from look-up keys to ids of users seen here. It is only a hint: a user may be gone by now. */
   const known = new Map<string, string>()
+  /** The same of access tokens that are accepted beside the present one of their user. */
+  const knownOthers = new Map<string, string>()
   const placesOfAsks = (policy.defaults.maxIps ?? UNLIMITED) === UNLIMITED ? 'ownLimit' : 'anyLimit'
 
   async function load(client: pg.Client, batch: MeteringBatch): Promise<Loaded> {
@@ -39,9 +41,10 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     const ids = new Set([
       ...(await ownersOf(client, batch)),
       ...questions.flatMap(({ userId }) => userId ?? []),
-      ...wanted.flatMap((lookup) => known.get(lookup) ?? []),
+      ...wanted.flatMap((lookup) => known.get(lookup) ?? knownOthers.get(lookup) ?? []),
     ])
     const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
+    const toSought = (some: ReadonlySet<string>) => soughtTokens(vault, lookups, some, others)
     const nothing: Promise<readonly Values[]> = Promise.resolve([])
     const [, account, entries, counted, olds] = await together([
       client.query(beginOn(client)),
@@ -50,7 +53,7 @@ export function createLoad(vault: Vault, policy: Policy): Load {
         ? select(client, 'entries', [arrayOf(settlements.map(({ requestId }) => requestId))])
         : nothing,
       events.length > 0 ? select(client, 'events', [arrayOf(events.map(({ eventId }) => eventId))]) : nothing,
-      strange.size > 0 ? oldTokensOf(client, withOthers([...strange], others), batch.now) : nothing,
+      strange.size > 0 ? otherTokensOf(client, toSought(strange), batch.now) : noTokens,
     ])
     const found = new Set(account.users.map((row) => presentOf(text(row.at(-1)), others)))
     // A user who was removed and created again has another id.
@@ -59,16 +62,18 @@ export function createLoad(vault: Vault, policy: Policy): Load {
       changed.length > 0
         ? await together([
             accountsOf(client, withOthers(changed, others), [], places),
-            oldTokensOf(client, withOthers(changed, others), batch.now),
+            otherTokensOf(client, toSought(new Set(changed)), batch.now),
           ])
-        : [noAccounts, []]
-    const old = [...olds, ...moreOlds].map((row) => toOldToken(row, others))
+        : [noAccounts, noTokens]
+    const old = [...olds, ...moreOlds]
     const loaded = new Set([...account.users, ...more.users].map((row) => text(row[0])))
     const owners = [...new Set(old.map(({ userId }) => userId))].filter((id) => !loaded.has(id))
     const before = owners.length > 0 ? await accountsOf(client, [], owners, places) : noAccounts
     const accounts = [account, more, before]
     const users = accounts.flatMap((one) => one.users)
     remember(users, changed, others)
+    if (known.size + knownOthers.size > knownMax) knownOthers.clear()
+    for (const { lookup, userId } of old) knownOthers.set(lookup, userId)
     return toLoaded({
       ...{ users, entries, counted, lookups, others, old },
       quotas: accounts.flatMap((one) => one.quotas),
@@ -144,21 +149,52 @@ function withOthers(lookups: readonly string[], others: Others): readonly string
   return [...lookups, ...[...others].flatMap(([other, present]) => (wanted.has(present) ? [other] : []))]
 }
 
-/** An access token from before a rotation, by its hash under the present master key. */
-interface OldToken {
+/**
+ * An access token that is accepted beside the present one of its user, by its hash under the present master key: that
+ * before a rotation, or one of which only the SHA-256 is known.
+ */
+interface OtherToken {
   readonly lookup: string
   readonly userId: string
-  readonly until: number
+  /** Null for as long as the user. */
+  readonly until: number | null
 }
 
-function oldTokensOf(client: pg.Client, lookups: readonly string[], now: number): Promise<readonly Values[]> {
-  return select(client, 'oldTokens', [arrayOf(lookups), now])
+/** What such tokens are looked for by. */
+interface SoughtTokens {
+  readonly lookups: readonly string[]
+  readonly others: Others
+  /** The hashes of their SHA-256, and the hashes under the present master key. */
+  readonly digests: Others
 }
 
-function toOldToken(row: Values, others: Others): OldToken {
-  return { lookup: presentOf(text(row[0]), others), userId: text(row[1]), until: integer(row[2]) }
+function soughtTokens(
+  vault: Vault,
+  lookups: ReadonlyMap<string, string>,
+  some: ReadonlySet<string>,
+  others: Others,
+): SoughtTokens {
+  const digests = new Map<string, string>()
+  for (const [accessToken, lookup] of lookups)
+    if (some.has(lookup))
+      for (const digest of digestLookupsOf(vault, accessToken)) digests.set(digest, lookup)
+  return { lookups: withOthers([...some], others), others, digests }
 }
 
+async function otherTokensOf(
+  client: pg.Client,
+  { lookups, others, digests }: SoughtTokens,
+  now: number,
+): Promise<readonly OtherToken[]> {
+  const rows = await select(client, 'otherTokens', [arrayOf(lookups), now, arrayOf([...digests.keys()])])
+  return rows.map((row) => {
+    const hmac = text(row[0])
+    const lookup = digests.get(hmac) ?? presentOf(hmac, others)
+    return { lookup, userId: text(row[1]), until: optional(row[2], integer) }
+  })
+}
+
+const noTokens: readonly OtherToken[] = []
 const noAccounts: Accounts = { users: [], quotas: [], places: [] }
 
 interface Accounts {
@@ -182,7 +218,7 @@ function toLoaded(rows: {
   readonly places: readonly Values[]
   readonly lookups: ReadonlyMap<string, string>
   readonly others: Others
-  readonly old: readonly OldToken[]
+  readonly old: readonly OtherToken[]
 }): Loaded {
   const quotas = Map.groupBy(rows.quotas, (row) => text(row[0]))
   const places = Map.groupBy(rows.places, (row) => text(row[0]))
@@ -203,7 +239,7 @@ function toLoaded(rows: {
     const user = users.get(userId)
     if (!user || byLookup.has(lookup)) continue
     byLookup.set(lookup, user)
-    oldUntil.set(lookup, until)
+    if (until !== null) oldUntil.set(lookup, until)
   }
   const entries = new Map<string, OpenEntry | 'closed'>(
     rows.entries.map((row) => [text(row[0]), toOpenEntry(text(row[0]), row.slice(1))]),

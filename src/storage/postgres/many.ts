@@ -22,7 +22,17 @@ const texts: ReadonlySet<string> = new Set([
     'key_encrypted',
     'mac',
   ],
-  ...['token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname', 'admin_note', 'meta'],
+  ...[
+    'token_hmac',
+    'token_encrypted',
+    'digest_encrypted',
+    'token_hint',
+    'search',
+    'type',
+    'nickname',
+    'admin_note',
+    'meta',
+  ],
   ...['tags', 'tag', 'words', 'run_id', 'undo', 'traces'],
   ...limitRows.flatMap(([, { kind, column }]) => (kind === 'count' || kind === 'days' ? [] : [column])),
 ])

@@ -19,8 +19,10 @@ const theirs = 'u.token_hmac = any($1::text[]) or u.id = any($2::text[])'
 export const statements = {
   owners: 'select id, user_id from entries where id = any($1::text[])',
   users: `select ${userColumns}, (select value from facts where name = '${belowName}'), token_hmac from users u where ${theirs} order by id || '' for update`,
-  oldTokens: `select token_hmac, user_id, valid_until from old_tokens
-    where token_hmac = any($1::text[]) and valid_until > $2`,
+  otherTokens: `select token_hmac, user_id, valid_until from old_tokens
+    where token_hmac = any($1::text[]) and valid_until > $2
+    union all select token_hmac, user_id, valid_until from token_digests
+    where token_hmac = any($3::text[]) and (valid_until is null or valid_until > $2)`,
   quotas: `select user_id, ${quotaColumns} from quotas where user_id = any($1::text[])`,
   strangeQuotas: `select u.id, q.* from users u
     cross join lateral (select ${quotaColumns} from quotas where user_id = u.id offset 0) as q

@@ -5,6 +5,7 @@ import type { LimitColumns } from '#core/limits.ts'
 export interface Schema {
   users: UserRow
   old_tokens: OldTokenRow
+  token_digests: TokenDigestRow
   quotas: QuotaRow
   addresses: AddressRow
   user_tags: UserTagRow
@@ -109,6 +110,15 @@ interface OldTokenRow {
   token_hmac: string
   token_encrypted: string
   valid_until: number
+}
+
+/** An access token of which only the SHA-256 is known. */
+interface TokenDigestRow {
+  user_id: string
+  token_hmac: string
+  digest_encrypted: string
+  /** Null for as long as the user. */
+  valid_until: number | null
 }
 
 export interface QuotaRow {

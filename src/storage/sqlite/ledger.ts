@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Policy } from '#core/admission.ts'
 import { addressesMax } from '#core/user-edit.ts'
-import type { Vault } from '#core/vault.ts'
+import { digestLookupsOf, type Vault } from '#core/vault.ts'
 import { createSecretMemo } from '#lib/secret-memo.ts'
 import { isRecent } from '#storage/ledger/address-book.ts'
 import { applyBatch, type MeteringDecisions } from '#storage/ledger/batch.ts'
@@ -49,9 +49,16 @@ export function createSqliteLedger(
   const open = new Map<string, OpenEntry>()
 
   const cached = createCachedUsers()
-  const lookups = { lookups: createSecretMemo(vault.lookupOf), otherLookupOf: vault.otherLookupOf }
+  const lookups = {
+    lookups: createSecretMemo(vault.lookupOf),
+    otherLookupOf: vault.otherLookupOf,
+    digests: createSecretMemo((accessToken) => digestLookupsOf(vault, accessToken)),
+    hasDigests: () => (anyDigest ??= oneRow(sql.anyTokenDigest) !== undefined),
+  }
   const saveChanges = createChangeSaver(db, vault)
   let version: unknown
+  /** Whether any access token is known by its SHA-256 alone; undefined until it is asked after another's write. */
+  let anyDigest: boolean | undefined
   /** Every request with an id below it stands in the table by user. */
   let below = ''
   const target: WriteTarget = { write: (name, row) => sql.writes[name].run(...row), writeAddress }
@@ -84,6 +91,7 @@ export function createSqliteLedger(
     if (current !== version) {
       cached.forget()
       open.clear()
+      anyDigest = undefined
       below = text(oneRow(sql.below)?.[0] ?? '')
     }
     version = current

@@ -3,7 +3,7 @@ import { toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/
 import { createPlaces, type LoadedState, type LoadedUser, type OpenEntry } from '#storage/ledger/state.ts'
 import type { LoadedQuota } from '#storage/quotas/account.ts'
 import { toLoadedQuota } from '#storage/quotas/rows.ts'
-import { integer, text } from '#storage/schema/columns.ts'
+import { integer, optional, text } from '#storage/schema/columns.ts'
 import { isPlausible } from '#storage/users/reserved.ts'
 import type { CachedUser, CachedUsers } from './cached-users.ts'
 import { allRows, oneRow } from './rows.ts'
@@ -19,6 +19,10 @@ export interface Lookups {
   readonly lookups: SecretMemo<string>
   /** Under the other master key, while one is being replaced. */
   readonly otherLookupOf: ((accessToken: string) => string) | undefined
+  /** Those of its SHA-256. */
+  readonly digests: SecretMemo<readonly string[]>
+  /** Whether any user is found by those. */
+  readonly hasDigests: () => boolean
 }
 
 /** The quotas of a user. What is reserved is added up anew where it cannot be right. */
@@ -32,7 +36,7 @@ function quotasOf(sql: Statements, id: string): readonly LoadedQuota[] {
 /** Reads each row at most once a batch, when it is first asked for. A cached user is not read at all. */
 export function createState(
   sql: Statements,
-  { lookups, otherLookupOf }: Lookups,
+  { lookups, otherLookupOf, digests, hasDigests }: Lookups,
   open: ReadonlyMap<string, OpenEntry>,
   cached: CachedUsers,
   now: number,
@@ -77,10 +81,23 @@ export function createState(
     if (user) return user
     const row =
       oneRow(sql.oldToken, lookup, now) ??
-      (other === undefined ? undefined : oneRow(sql.oldToken, other, now))
+      (other === undefined ? undefined : oneRow(sql.oldToken, other, now)) ??
+      (hasDigests() ? byDigest(accessToken) : undefined)
     if (!row) return undefined
-    oldUntil.set(accessToken, integer(row[1]))
+    const until = optional(row[1], integer)
+    if (until !== null) oldUntil.set(accessToken, until)
     return state.userById(text(row[0]))
+  }
+
+  function byDigest(accessToken: string): Values | undefined {
+    const hmacs = digests.of(accessToken)
+    for (const hmac of hmacs) {
+      const row = oneRow(sql.tokenDigest, hmac, now)
+      if (!row) continue
+      digests.keep(accessToken, hmacs)
+      return row
+    }
+    return undefined
   }
 
   const state: LoadedState = {

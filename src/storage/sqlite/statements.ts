@@ -22,6 +22,10 @@ export function prepareAll(db: DatabaseSync) {
     version: prepare('pragma data_version'),
     userByLookup: prepare(`select token_hmac, rowid, ${userColumns} from users where token_hmac = ?`),
     oldToken: prepare('select user_id, valid_until from old_tokens where token_hmac = ? and valid_until > ?'),
+    tokenDigest: prepare(
+      'select user_id, valid_until from token_digests where token_hmac = ? and (valid_until is null or valid_until > ?)',
+    ),
+    anyTokenDigest: prepare('select 1 from token_digests limit 1'),
     userById: prepare(`select token_hmac, rowid, ${userColumns} from users where id = ?`),
     quotas: prepare(`select ${quotaColumns} from quotas where user_id = ?`),
     entry: prepare(`select ${entryColumns} from entries where id = ?`),

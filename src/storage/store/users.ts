@@ -4,20 +4,24 @@ import type { Issue } from '#core/errors.ts'
 import type { UnreadableUser, User, UserBlock, UserType } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import type { UserFilter, UserPage, UserPageRequest, UserTextRequest, UserTexts } from '#core/user-list.ts'
-import type { UserRef } from '#core/user-ref.ts'
+import type { UserRef, WriteRef } from '#core/user-ref.ts'
 
 export interface UserWrite {
-  readonly ref: UserRef
+  readonly ref: WriteRef
   readonly edit: UserEdit
   /** Refuse unless the user has this revision (`If-Match`); 'any' requires only that the user exists. */
   readonly expectedRevision?: number | 'any'
   /** The id of the user if the write creates one; absent: a fresh one. No other user may have it. */
   readonly newId?: string
+  /** The SHA-256 of an access token that is accepted beside the user's own, from now on. */
+  readonly tokenDigest?: string
 }
 
 /** A user that an import is about to write. */
 interface SoughtUser {
-  readonly accessToken: string
+  readonly ref: Exclude<WriteRef, { readonly id: string }>
+  /** The SHA-256 of an access token that is to be accepted as well. */
+  readonly tokenDigest?: string
   readonly id?: string
 }
 
@@ -28,6 +32,8 @@ export interface FoundUser {
   readonly isDamaged?: true
   /** The id, where a user has it: this one or another, or one who was purged. */
   readonly idOwner?: string
+  /** The user who has the digest: this one or another. */
+  readonly digestOwner?: string
 }
 
 export type UsersWritten =
@@ -103,6 +109,8 @@ export interface UserStore {
   readonly findBlocks: (ids: readonly string[]) => Promise<readonly UserBlock[]>
   /** For each access token its user, and whether the id beside it is taken; a few hundred at once. */
   readonly findUsers: (sought: readonly SoughtUser[], now: number) => Promise<readonly FoundUser[]>
+  /** The SHA-256 of the access tokens that are accepted beside those of these users, by their ids. */
+  readonly findDigests: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>
   /** A page in keyset order; without `sort` in the order of creation. */
   readonly listUsers: (request: UserPageRequest) => Promise<UserPage>
   /** The same page as text, made where the rows are read. */

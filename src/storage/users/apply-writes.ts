@@ -4,7 +4,7 @@ import type { By, NewChange } from '#core/change.ts'
 import type { Issue } from '#core/errors.ts'
 import type { User } from '#core/user.ts'
 import { editProfile } from '#core/user-edit.ts'
-import { takenIdIssue } from '#core/user-id.ts'
+import { takenDigestIssue, takenIdIssue } from '#core/user-id.ts'
 import type { UserText } from '#core/user-text.ts'
 import type { Vault } from '#core/vault.ts'
 import { copyOf, type UserState, userChange } from '#storage/changes/user-change.ts'
@@ -15,6 +15,7 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { UsersWritten, UserWrite } from '#storage/store/users.ts'
 import type { Draft, DraftEditor } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts } from './draft-rows.ts'
+import { otherTokenOwners } from './old-tokens.ts'
 import { countUsedSince } from './recount.ts'
 import { viewed } from './rows.ts'
 import { takenIds } from './taken-ids.ts'
@@ -98,12 +99,13 @@ export async function applyToDrafts(
   // meet at the index, and the later one is done again.
   const newIds = writes.flatMap(({ newId }) => newId ?? [])
   const taken = await takenIds(trx, writing.many, newIds)
+  const digestOwners = await ownersOfDigests(trx, writing, writes, now)
   const touched = new Set<Draft>()
   const before = new Map<Draft, UserState>()
   const order: Draft[] = []
   for (const [index, write] of writes.entries()) {
     const one = { write, key: keys[index] ?? '', index, now }
-    const draft = await applyWrite(trx, writing, { drafts, touched, before, taken }, one)
+    const draft = await applyWrite(trx, writing, { drafts, touched, before, taken, digestOwners }, one)
     if ('kind' in draft) return draft
     touched.add(draft)
     order.push(draft)
@@ -120,13 +122,15 @@ interface Drafts {
   readonly before: Map<Draft, UserState>
   /** Of the ids for new users, those that no new user may have. */
   readonly taken: ReadonlySet<string>
+  /** The ids of the users who have the digests of the writes, or get them. */
+  readonly digestOwners: Map<string, string>
 }
 
 /** Applies one write to its draft, or says why it is refused. */
 async function applyWrite(
   trx: Transaction<Schema>,
   { vault, editor }: UserWriting,
-  { drafts, touched, before, taken }: Drafts,
+  { drafts, touched, before, taken, digestOwners }: Drafts,
   { write, key, index, now }: OneWrite,
 ): Promise<Draft | Refused> {
   const { ref, edit, newId } = write
@@ -146,8 +150,32 @@ async function applyWrite(
     await editor.recountIfPeriodChanged(known, profile, now, (id, family, startAt) =>
       countUsedSince(trx, id, family, startAt),
     )
+  const digest = digestOf(write)
+  if (digest !== undefined) {
+    const owner = digestOwners.get(digest)
+    if (owner !== undefined && owner !== draft.id)
+      return { kind: 'invalid', index, issues: [takenDigestIssue] }
+    if (owner === undefined) draft.newDigest = digest
+    digestOwners.set(digest, draft.id)
+  }
   const issues = editor.applyEdit(draft, edit, profile, now, touched.has(draft))
   return issues.length > 0 ? { kind: 'invalid', index, issues } : draft
+}
+
+function digestOf({ ref, tokenDigest }: UserWrite): string | undefined {
+  return 'tokenDigest' in ref ? ref.tokenDigest : tokenDigest
+}
+
+async function ownersOfDigests(
+  trx: Transaction<Schema>,
+  writing: UserWriting,
+  writes: readonly UserWrite[],
+  now: number,
+): Promise<Map<string, string>> {
+  const digests = writes.flatMap((write) => digestOf(write) ?? [])
+  if (digests.length === 0) return new Map()
+  const refs = new Map(digests.map((tokenDigest) => [tokenDigest, { tokenDigest }]))
+  return new Map(await otherTokenOwners(trx, writing, refs, now))
 }
 
 function isStale(known: Draft | undefined, { expectedRevision }: UserWrite): boolean {

@@ -4,7 +4,7 @@ import type { UserRef } from '#core/user-ref.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { UserWriting } from './apply-writes.ts'
-import { oldTokenOwner } from './old-tokens.ts'
+import { otherTokenOwner } from './old-tokens.ts'
 
 /** Disables a user and answers the id; undefined where the user does not exist. */
 export type DisableRow = (ref: UserRef, reason: string | undefined, by: By) => Promise<string | undefined>
@@ -79,5 +79,5 @@ async function ownerOf(
 ): Promise<string | undefined> {
   const query = trx.selectFrom('users').select('id')
   const present = await query.where('token_hmac', 'in', lookupsOf(vault, accessToken)).executeTakeFirst()
-  return present?.id ?? (await oldTokenOwner(trx, vault, accessToken, now))?.user_id
+  return present?.id ?? (await otherTokenOwner(trx, vault, accessToken, now))?.user_id
 }

@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely'
 import { createAccessToken } from '#core/access-token.ts'
 import { addressesMax, type UserProfile } from '#core/user-edit.ts'
 import { createUserId } from '#core/user-id.ts'
-import type { UserRef } from '#core/user-ref.ts'
+import type { WriteRef } from '#core/user-ref.ts'
 import type { Vault } from '#core/vault.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
@@ -12,7 +12,7 @@ import { inserts, updates, type Value } from '#storage/schema/write.ts'
 import type { UserWrite } from '#storage/store/users.ts'
 import type { Draft } from './draft.ts'
 import { saveFoundBy } from './found-by.ts'
-import { oldTokenOwners } from './old-tokens.ts'
+import { otherTokenOwners } from './old-tokens.ts'
 import { readUserParts } from './parts.ts'
 import { type QuotaWriting, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import { addUpReservedOf, isPlausible } from './reserved.ts'
@@ -24,6 +24,7 @@ import {
   toProfile,
   unsealed,
 } from './rows.ts'
+import { saveDigests } from './token-digests.ts'
 
 /** What the loading of drafts needs beside the transaction. */
 interface DraftLoading {
@@ -31,9 +32,10 @@ interface DraftLoading {
   readonly vault: Vault
 }
 
-/** The key of a reference's draft: the id, or the look-up key of the access token. */
-export function draftKeyOf(ref: UserRef, vault: Vault): string {
-  return 'id' in ref ? ref.id : vault.lookupOf(ref.accessToken)
+/** The key of a reference's draft: the id, or the look-up key of the access token or of its SHA-256. */
+export function draftKeyOf(ref: WriteRef, vault: Vault): string {
+  if ('id' in ref) return ref.id
+  return 'tokenDigest' in ref ? vault.digestLookupOf(ref.tokenDigest) : vault.lookupOf(ref.accessToken)
 }
 
 const byId = 'select * from users where id {in} {lock}'
@@ -50,7 +52,7 @@ const idsByTokenHmac = 'select id from users where token_hmac {in}'
 export async function loadDrafts(
   trx: Transaction<Schema>,
   loading: DraftLoading,
-  refs: readonly UserRef[],
+  refs: readonly WriteRef[],
   keys: readonly string[],
   now: number,
 ): Promise<Map<string, Draft>> {
@@ -66,20 +68,17 @@ export async function loadDrafts(
     for (const chunk of chunksOf((await idsOf(trx, loading, refs, keys)).sort(), lockedAtOnce))
       await load(byId, chunk)
   }
-  // An access token from before a rotation names its user as long as it is accepted.
-  const missing = new Map(
+  const strange = new Map(
     refs.flatMap((ref, index) => {
       const key = keys[index] ?? ''
-      return 'id' in ref || drafts.has(key)
-        ? []
-        : [key, ...otherHmacs(loading, [ref])].map((hmac) => [hmac, key])
+      return 'id' in ref || drafts.has(key) ? [] : [[key, ref] as const]
     }),
   )
-  const owners = await oldTokenOwners(trx, loading.many, [...missing.keys()], now)
+  const owners = await otherTokenOwners(trx, loading, strange, now)
   if (owners.size > 0) await load(byId, [...new Set(owners.values())].sort())
-  for (const [hmac, id] of owners) {
-    const [key, draft] = [missing.get(hmac), drafts.get(id)]
-    if (key !== undefined && draft) drafts.set(key, draft)
+  for (const [key, id] of owners) {
+    const draft = drafts.get(id)
+    if (draft) drafts.set(key, draft)
   }
   return drafts
 }
@@ -91,7 +90,7 @@ export async function loadDrafts(
 export async function lockUsers(
   trx: Transaction<Schema>,
   loading: DraftLoading,
-  refs: readonly UserRef[],
+  refs: readonly WriteRef[],
   keys: readonly string[],
 ): Promise<void> {
   const { many } = loading
@@ -104,7 +103,7 @@ export async function lockUsers(
 export async function loadDraft(
   trx: Transaction<Schema>,
   loading: DraftLoading,
-  ref: UserRef,
+  ref: WriteRef,
   now: number,
 ): Promise<Draft | undefined> {
   const key = draftKeyOf(ref, loading.vault)
@@ -115,15 +114,18 @@ export async function loadDraft(
 const lockedAtOnce = 10_000
 
 /** The look-up keys of references by access token under the other master key, while one is being replaced. */
-function otherHmacs({ vault: { otherLookupOf } }: DraftLoading, refs: readonly UserRef[]): readonly string[] {
+function otherHmacs(
+  { vault: { otherLookupOf } }: DraftLoading,
+  refs: readonly WriteRef[],
+): readonly string[] {
   if (!otherLookupOf) return []
-  return refs.flatMap((ref) => ('id' in ref ? [] : otherLookupOf(ref.accessToken)))
+  return refs.flatMap((ref) => ('accessToken' in ref ? otherLookupOf(ref.accessToken) : []))
 }
 
 async function idsOf(
   trx: Transaction<Schema>,
   loading: DraftLoading,
-  refs: readonly UserRef[],
+  refs: readonly WriteRef[],
   keys: readonly string[],
 ): Promise<string[]> {
   const ids = new Set<string>()
@@ -168,6 +170,7 @@ async function addDrafts(
       addressesChanged: false,
       quotas: new Map(quotas[index]?.map((quota) => [quota.family, quota])),
       adjustments: [],
+      newDigest: undefined,
     }
     drafts.set(row.id, draft)
     drafts.set(row.token_hmac, draft)
@@ -179,11 +182,11 @@ async function addDrafts(
 /**
  * A user who is not stored yet, with the access token of the reference or a new one.
  *
- * @param tokenHmac the look-up key of the reference's access token
+ * @param key of the reference
  */
 export function newDraft(
   { ref, newId }: Pick<UserWrite, 'ref' | 'newId'>,
-  tokenHmac: string,
+  key: string,
   profile: UserProfile,
   vault: Vault,
   now: number,
@@ -193,7 +196,7 @@ export function newDraft(
   return {
     id,
     accessToken,
-    tokenHmac,
+    tokenHmac: 'accessToken' in ref ? key : vault.lookupOf(accessToken),
     row: undefined,
     isNew: true,
     tokenEncrypted: vault.seal(accessToken, id),
@@ -204,12 +207,13 @@ export function newDraft(
     addressesChanged: false,
     quotas: new Map(),
     adjustments: [],
+    newDigest: undefined,
   }
 }
 
 export async function saveDrafts(
   trx: Transaction<Schema>,
-  writing: QuotaWriting,
+  writing: QuotaWriting & DraftLoading,
   drafts: readonly Draft[],
   now: number,
 ): Promise<void> {
@@ -225,6 +229,8 @@ export async function saveDrafts(
       chunk.flatMap((draft) => draft.adjustments),
     )
     await saveFoundBy(trx, writing, chunk)
+    const known = chunk.flatMap(({ id, newDigest: digest }) => (digest === undefined ? [] : [{ id, digest }]))
+    if (known.length > 0) await saveDigests(trx, writing, known)
     const moved = chunk.filter((draft) => draft.addressesChanged)
     if (moved.length > 0) await replaceAddresses(trx, writing, moved, now)
   }

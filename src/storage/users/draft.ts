@@ -24,6 +24,8 @@ export interface Draft {
   addressesChanged: boolean
   readonly quotas: Quotas
   readonly adjustments: Adjustment[]
+  /** The SHA-256 of an access token that is to be accepted as well; undefined where that stays as it is. */
+  newDigest: string | undefined
 }
 
 /** Applies edits to drafts; reads and writes no rows, except through `countUsedSince`. */

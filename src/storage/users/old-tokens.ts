@@ -1,27 +1,38 @@
 import type { Kysely, Transaction } from 'kysely'
+import type { WriteRef } from '#core/user-ref.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { TokenState } from '#storage/store/users.ts'
 import type { Draft } from './draft.ts'
+import {
+  digestEnds,
+  digestOwner,
+  digestOwners,
+  endDigest,
+  ownersByDigest,
+  removeDigests,
+  removeEndedDigests,
+} from './token-digests.ts'
 
 /**
- * The access token before the present one, while it is accepted as well. It is looked for only where no user has the
- * token that was presented.
+ * The owner of an access token that is accepted beside the present one: that before it, or one of which only the SHA-256
+ * is known. It is looked for only where no user has the token that was presented.
  */
-export function oldTokenOwner(
+export async function otherTokenOwner(
   db: Kysely<Schema>,
   vault: Vault,
   accessToken: string,
   now: number,
 ): Promise<{ readonly user_id: string } | undefined> {
-  return db
+  const old = await db
     .selectFrom('old_tokens')
     .select('user_id')
     .where('token_hmac', 'in', lookupsOf(vault, accessToken))
     .where('valid_until', '>', now)
     .executeTakeFirst()
+  return old ?? digestOwner(db, vault, accessToken, now)
 }
 
 interface OldRow {
@@ -30,8 +41,45 @@ interface OldRow {
   readonly valid_until: number
 }
 
+/**
+ * The owners of access tokens that are accepted beside the present one, by the keys of these references. One from before a
+ * rotation names its user as long as it is accepted.
+ * @param refs by their keys; that of an access token is its look-up key
+ */
+export async function otherTokenOwners(
+  db: Kysely<Schema>,
+  parts: { readonly many: ManyRows; readonly vault: Vault },
+  refs: ReadonlyMap<string, Exclude<WriteRef, { readonly id: string }>>,
+  now: number,
+): Promise<ReadonlyMap<string, string>> {
+  const { many, vault } = parts
+  const keys = new Map<string, string>()
+  const keysOfDigests = new Map<string, string>()
+  const strange = new Map<string, string>()
+  for (const [key, ref] of refs) {
+    if ('tokenDigest' in ref) {
+      keysOfDigests.set(vault.digestLookupOf(ref.tokenDigest), key)
+      const other = vault.otherDigestLookupOf?.(ref.tokenDigest)
+      if (other !== undefined) keysOfDigests.set(other, key)
+      continue
+    }
+    strange.set(ref.accessToken, key)
+    keys.set(key, key)
+    const other = vault.otherLookupOf?.(ref.accessToken)
+    if (other !== undefined) keys.set(other, key)
+  }
+  const owners = new Map<string, string>()
+  for (const [accessToken, id] of await ownersByDigest(db, parts, [...strange.keys()], now))
+    owners.set(strange.get(accessToken) ?? '', id)
+  for (const [hmac, id] of await digestOwners(db, many, [...keysOfDigests.keys()], now))
+    owners.set(keysOfDigests.get(hmac) ?? '', id)
+  for (const [hmac, id] of await oldTokenOwners(db, many, [...keys.keys()], now))
+    owners.set(keys.get(hmac) ?? '', id)
+  return owners
+}
+
 /** Which of these hashes are those of old tokens, and whose. */
-export async function oldTokenOwners(
+async function oldTokenOwners(
   db: Kysely<Schema>,
   many: ManyRows,
   hmacs: readonly string[],
@@ -62,16 +110,23 @@ export async function readTokenStates(
     .where('token_hmac', 'in', all)
     .execute()
   const ends = new Map(old.map((row) => [row.token_hmac, integer(row.valid_until)]))
-  return hmacs.map((own) => {
+  const strange = accessTokens.filter(
+    (_, index) => !hmacs[index]?.some((hmac) => held.has(hmac) || ends.has(hmac)),
+  )
+  const ofDigests = await digestEnds(db, vault, strange)
+  return hmacs.map((own, index) => {
     if (own.some((hmac) => held.has(hmac))) return { kind: 'present' }
-    const until = own.map((hmac) => ends.get(hmac)).find((at) => at !== undefined)
+    const until =
+      own.map((hmac) => ends.get(hmac)).find((at) => at !== undefined) ??
+      ofDigests.get(accessTokens[index] ?? '')
+    if (until === null) return { kind: 'present' }
     return until === undefined ? { kind: 'unknown' } : { kind: 'old', until }
   })
 }
 
 /**
- * The present token of a user becomes the old one, until then. One that was old before is dropped, and so is the present
- * one where `until` has passed.
+ * The present token of a user becomes the old one, until then, and so does one of which only the SHA-256 is known. One
+ * that was old before is dropped, and so is the present one where `until` has passed.
  */
 export async function keepOldToken(
   trx: Transaction<Schema>,
@@ -79,6 +134,7 @@ export async function keepOldToken(
   until: number | undefined,
   now: number,
 ): Promise<void> {
+  await endDigest(trx, id, until, now)
   await trx.deleteFrom('old_tokens').where('user_id', '=', id).execute()
   if (until === undefined || until <= now) return
   await trx
@@ -87,8 +143,10 @@ export async function keepOldToken(
     .execute()
 }
 
-export async function removeOldTokens(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
+/** Removes what is accepted beside the present token of these users. */
+export async function removeOtherTokens(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
   for (const some of chunksOf(ids)) await trx.deleteFrom('old_tokens').where('user_id', 'in', some).execute()
+  await removeDigests(trx, ids)
 }
 
 /** Removes tokens that are not accepted any more. */
@@ -101,5 +159,6 @@ export async function removeEndedTokens(db: Kysely<Schema>, now: number, limit: 
     // One that was rotated since it was found has another end.
     .where('valid_until', '<=', now)
     .executeTakeFirstOrThrow()
-  return Number(removed.numDeletedRows)
+  const rows = Number(removed.numDeletedRows)
+  return rows < limit ? rows + (await removeEndedDigests(db, now, limit - rows)) : rows
 }

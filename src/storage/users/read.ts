@@ -2,20 +2,23 @@ import type { Kysely } from 'kysely'
 import type { Policy } from '#core/admission.ts'
 import type { UnreadableUser, User, UserBlock } from '#core/user.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
+import { present } from '#lib/present.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import { chunksOf } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { isDamage, readEach } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { FoundUser, UsageReset, UserStore } from '#storage/store/users.ts'
+import { draftKeyOf } from './draft-rows.ts'
 import { filtered } from './filter.ts'
-import { oldTokenOwner, oldTokenOwners, readTokenStates } from './old-tokens.ts'
+import { otherTokenOwner, otherTokenOwners, readTokenStates } from './old-tokens.ts'
 import { cursorAt, readPage } from './page.ts'
 import { readUserParts } from './parts.ts'
 import { findUsedUsers, type UsedUsers } from './reset-usage.ts'
 import { type StoredUser, toBlock, toUnreadable, toUser } from './rows.ts'
 import { takenIds } from './taken-ids.ts'
 import { createUserTexts } from './texts.ts'
+import { readDigests } from './token-digests.ts'
 
 /** Methods of the table behind those of the store. */
 interface MoreReads {
@@ -65,7 +68,7 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         const rowById = async (id: string) => (await many.query<StoredUser>(db, byId, [id]))[0]
         const rowByToken = async (accessToken: string) => {
           const [present] = await many.query<StoredUser>(db, byTokenHmac, lookupsOf(vault, accessToken))
-          const old = present ? undefined : await oldTokenOwner(db, vault, accessToken, now)
+          const old = present ? undefined : await otherTokenOwner(db, vault, accessToken, now)
           return old ? rowById(old.user_id) : present
         }
         const row = await ('id' in ref ? rowById(ref.id) : rowByToken(ref.accessToken))
@@ -92,10 +95,12 @@ export function createUserReader(db: Kysely<Schema>, many: ManyRows, vault: Vaul
         const known = query.where('token_hmac', 'in', lookupsOf(vault, accessToken))
         if (await known.executeTakeFirst()) return true
         // Whether it still is accepted is for the admission to say.
-        return (await oldTokenOwner(db, vault, accessToken, 0)) !== undefined
+        return (await otherTokenOwner(db, vault, accessToken, 0)) !== undefined
       },
     },
     long: {
+      findDigests: (ids) => readDigests(db, { many, vault }, ids),
+
       findUsers: (sought, now) => findUsers(sought, now, { db, many, vault, policy }),
 
       async listUsers(request) {
@@ -135,14 +140,28 @@ async function findUsers(
   now: number,
   { db, many, vault, policy }: FindParts,
 ): ReturnType<UserStore['findUsers']> {
-  const lookups = sought.map(({ accessToken }) => lookupsOf(vault, accessToken))
+  const lookups = sought.map(({ ref }) => ('accessToken' in ref ? lookupsOf(vault, ref.accessToken) : []))
   const rows: StoredUser[] = []
   // Both hashes of a token are in one statement, so that a row is not missed while its master key is replaced.
   for (const some of chunksOf(lookups.flat(), usersAtOnce))
     rows.push(...(await db.selectFrom('users').selectAll().where('token_hmac', 'in', some).execute()))
   const held = new Set(rows.map((row) => row.token_hmac))
-  const strange = lookups.filter((own) => !own.some((hmac) => held.has(hmac))).flat()
-  const owners = await oldTokenOwners(db, many, strange, now)
+  const strange = new Map(
+    sought.flatMap(({ ref }, index) =>
+      lookups[index]?.some((hmac) => held.has(hmac)) ? [] : [[draftKeyOf(ref, vault), ref] as const],
+    ),
+  )
+  const owners = await otherTokenOwners(db, { many, vault }, strange, now)
+  const ofDigests = await otherTokenOwners(
+    db,
+    { many, vault },
+    new Map(
+      sought.flatMap(({ tokenDigest }) =>
+        tokenDigest === undefined ? [] : [[tokenDigest, { tokenDigest }] as const],
+      ),
+    ),
+    now,
+  )
   for (const some of chunksOf([...new Set(owners.values())], usersAtOnce))
     rows.push(...(await many.query<StoredUser>(db, byId, some)))
   const taken = await takenIds(
@@ -153,10 +172,13 @@ async function findUsers(
   const readRow = await readerOf(db, many, rows, { vault, policy, now })
   const found = new Map(rows.map((row) => [row.token_hmac, foundUser(row, readRow)]))
   const foundById = new Map(rows.map((row) => [row.id, found.get(row.token_hmac)]))
-  for (const [hmac, id] of owners) found.set(hmac, foundById.get(id) ?? {})
-  return sought.map(({ id }, index) => ({
-    ...lookups[index]?.map((hmac) => found.get(hmac)).find((user) => user !== undefined),
+  for (const [key, id] of owners) found.set(key, foundById.get(id) ?? {})
+  return sought.map(({ ref, id, tokenDigest }, index) => ({
+    ...[...(lookups[index] ?? []), draftKeyOf(ref, vault)]
+      .map((key) => found.get(key))
+      .find((user) => user !== undefined),
     ...(id !== undefined && taken.has(id) && { idOwner: id }),
+    ...present({ digestOwner: tokenDigest === undefined ? undefined : ofDigests.get(tokenDigest) }),
   }))
 }
 

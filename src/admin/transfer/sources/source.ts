@@ -14,7 +14,12 @@ export type Budgets =
 
 /** A record of another system as a user of this API, or what is wrong with it. */
 export type Conversion =
-  | { readonly kind: 'user'; readonly user: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: 'user'
+      readonly user: Readonly<Record<string, unknown>>
+      /** What of the record has no place here. */
+      readonly warnings?: readonly Issue[]
+    }
   | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
 
 export type Convert = (record: Readonly<Record<string, unknown>>, parts: SourceParts) => Conversion
@@ -29,7 +34,8 @@ export function textOf(value: unknown): string | undefined {
 
 /** A number, also as the text that a CSV file has. */
 export function numberOf(value: unknown): number | undefined {
-  const number = typeof value === 'string' && /^-?\d+(?:\.\d+)?$/.test(value.trim()) ? Number(value) : value
+  const number =
+    typeof value === 'string' && /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(value.trim()) ? Number(value) : value
   return typeof number === 'number' && Number.isFinite(number) ? number : undefined
 }
 

@@ -17,6 +17,7 @@ import { bulkRuns } from './0016-bulk-runs.ts'
 import { changeEnds } from './0017-change-ends.ts'
 import { secondFactors } from './0018-second-factors.ts'
 import { purgedUsers } from './0019-purged-users.ts'
+import { tokenDigests } from './0020-token-digests.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   changeEnds,
   secondFactors,
   purgedUsers,
+  tokenDigests,
 ]
