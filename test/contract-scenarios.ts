@@ -1,6 +1,7 @@
 import { accessTokenScenarios } from './access-token-scenarios.ts'
 import { auditScenarios } from './audit-scenarios.ts'
 import { bulkScenarios } from './bulk-scenarios.ts'
+import { claimScenarios } from './claim-scenarios.ts'
 import { figureScenarios } from './figure-scenarios.ts'
 import { ignoredScenarios } from './ignored-scenarios.ts'
 import { keyScenarios } from './key-scenarios.ts'
@@ -1058,6 +1059,7 @@ export const scenarios: readonly Scenario[] = [
   ...timeScenarios,
   ...ignoredScenarios,
   ...accessTokenScenarios,
+  ...claimScenarios,
   ...auditScenarios,
   ...transferScenarios,
   ...bulkScenarios,

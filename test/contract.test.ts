@@ -169,7 +169,7 @@ for (const database of databases) {
       )
       assert.doesNotMatch(
         server.log(),
-        /sentinel-4711|an-admin-key-for-tests|another-admin-key|a-verifier-key|tg[av]-\w|new-one|"url"|authorization/,
+        /sentinel-4711|an-admin-key-for-tests|another-admin-key|a-verifier-key|tg[acv]-\w|new-one|"url"|authorization/,
       )
       assert.ok(lines.length > 200)
     })
@@ -193,6 +193,9 @@ for (const database of databases) {
         ['GET', '/usage', undefined],
         ['POST', '/quota/reset', {}],
         ['POST', '/quota/add', { family: 'turbo', units: 1 }],
+        ['POST', '/claim', {}],
+        ['GET', '/claims', undefined],
+        ['DELETE', '/claims/clm_none', undefined],
       ] as const)
         await play({ send: { method, path: path + more, body }, status: 409, answer })
       const users = [{ token: 'sound-one' }, { token: 'damaged-one', nickname: 'x' }]
@@ -358,6 +361,34 @@ for (const database of databases) {
           changes: [{ kind: 'user.purged' }, { kind: 'user.created', after: { nickname: '[purged]' } }],
         },
       })
+    })
+
+    it('tells of a link that was used or revoked', async () => {
+      const path = '/admin/users/with-links'
+      await play({ send: { method: 'PUT', path, body: {} }, status: 200 })
+      const make = () =>
+        server.send({ method: 'POST', path: `${path}/claim`, headers: { host: 'localhost' } })
+      const [used, revoked] = [JSON.parse((await make()).text), JSON.parse((await make()).text)]
+      const ended = {
+        id: revoked.id,
+        state: 'revoked',
+        revokedAt: server.clock.now,
+        usedAt: absent,
+        link: absent,
+      }
+      for (let times = 0; times < 2; times += 1)
+        await play({
+          send: { method: 'DELETE', path: `${path}/claims/${revoked.id}` },
+          status: 200,
+          answer: ended,
+        })
+      await tables.change(`update claims set used_at = 5, revoked_at = null where id = '${used.id}'`)
+      const answer = { id: used.id, state: 'used', usedAt: 5 }
+      await play({ send: { method: 'DELETE', path: `${path}/claims/${used.id}` }, status: 200, answer })
+      const isTyped = database.name === 'PostgreSQL'
+      if (!isTyped) await tables.change(`update claims set expires_at = 'soon' where id = '${used.id}'`)
+      const count = isTyped ? 2 : 1
+      await play({ send: { method: 'GET', path: `${path}/claims` }, status: 200, answer: { count } })
     })
 
     it('has shown every operation with every status that the contract names', () => {

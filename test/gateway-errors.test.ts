@@ -371,6 +371,7 @@ const cases: readonly Case[] = [
 const elsewhere: readonly ErrorCode[] = [
   'unknown_admin_key',
   'session_ended',
+  'claim_ended',
   'code_needed',
   'wrong_code',
   'forbidden',

@@ -88,7 +88,12 @@ describe('secrets', () => {
       let echoing: Scripted
       let output = ''
       let disk = ''
-      const answers = { admin: [] as string[], gateway: [] as string[], verifier: [] as string[] }
+      const answers = {
+        admin: [] as string[],
+        gateway: [] as string[],
+        verifier: [] as string[],
+        holder: [] as string[],
+      }
       /** The answers that made an admin key, each the only one that may hold it. */
       const made: string[] = []
       let begunText = ''
@@ -97,11 +102,14 @@ describe('secrets', () => {
       const statuses = new Map<string, Set<number>>()
       /** What the program makes itself joins them: an access token, and keys that the API was asked for. */
       const known: Record<string, string> = { ...secrets }
-      const tokenNames = [...accessTokenNames, 'generatedToken', 'rotatedToken']
+      const tokenNames = [...accessTokenNames, 'generatedToken', 'rotatedToken', 'claimedToken']
       const keyNames = ['madeAdminKey', 'madeVerifierKey', 'deletedKey', 'maskedKey', 'turnedKey']
       const sessionNames = ['session', 'endedSession']
       const appNames = ['appSecret', 'recoveryCode']
-      const operatorsOwn = [...operatorNames, ...keyNames, ...sessionNames, ...appNames]
+      const codeNames = ['usedCode', 'openCode']
+      const operatorsOwn = [...operatorNames, ...keyNames, ...sessionNames, ...appNames, ...codeNames]
+      /** What the confirmed links showed, each the only answer for holders that may hold an access token. */
+      const claimed: string[] = []
 
       before(() =>
         withFolder(async (folder) => {
@@ -128,6 +136,7 @@ describe('secrets', () => {
             await makeKeys(port)
             await administer(port)
             await browse(port)
+            await claimLinks(port)
             await seeMasked(port)
             await relay(port)
             await letVerify(port)
@@ -492,6 +501,62 @@ describe('secrets', () => {
           }
       }
 
+      /** Links for holders, opened and confirmed, with codes where they belong and where they do not. */
+      async function claimLinks(port: number): Promise<void> {
+        const headers = { authorization: `Bearer ${secrets.adminKey}` }
+        const administer = async (method: string, path: string, body?: object) => {
+          const request = { method, path, headers: { ...headers, ...fromElsewhere() }, ...(body && { body }) }
+          return [request, await call(port, request)] as const
+        }
+        const [, user] = await administer('POST', '/admin/users', { nickname: 'claimer' })
+        const { id } = JSON.parse(user.text)
+        const links: string[] = []
+        for (const name of codeNames) {
+          const path = `/admin/users/${id}/claim`
+          const [, answer] = await administer('POST', path, {
+            rotate: name === 'usedCode',
+            graceMinutes: undefined,
+          })
+          made.push(answer.text)
+          const { link } = JSON.parse(answer.text)
+          links.push(link)
+          known[name] = link.split('#')[1] ?? assert.fail()
+          if (name !== 'usedCode') continue
+          const body = { code: known[name] }
+          note('holder', { path: '/claim/look' }, await call(port, { path: '/claim/look', body }))
+          const taken = await call(port, { path: '/claim/take', body })
+          claimed.push(taken.text)
+          known.claimedToken = JSON.parse(taken.text).accessToken
+        }
+        const { claimedToken = assert.fail() } = known
+        for (const name of codeNames) {
+          const code = known[name] ?? assert.fail()
+          for (const request of [
+            { path: '/claim/look', body: { code } },
+            { path: '/claim/look', body: `{"code":"${code}` },
+            { path: '/claim/look', body: { code: { code } } },
+            { path: `/claim/look?code=${code}`, body: { code } },
+            { path: `/claim/${code}`, body: { code } },
+            { method: 'GET', path: `/claim?code=${code}` },
+            { path: '/claim/take', body: { code: claimedToken } },
+            { path: '/claim/take', body: { code: secrets.adminKey } },
+            { path: '/claim/take', body: { code: `${code}x` } },
+          ])
+            note('holder', request, await call(port, { ...request, headers: fromElsewhere() }))
+          for (const [method, path, body] of [
+            ['GET', `/admin/users/${id}/claims`],
+            ['DELETE', `/admin/users/${id}/claims/${code}`],
+            ['GET', `/admin/audit?object=${id}`],
+            ['POST', `/admin/users/${id}/claim`, { code }],
+            ['POST', `/admin/users/${id}/claim`, { validMinutes: code }],
+            ['GET', `/admin/users/${id}`],
+          ] as const)
+            note('admin', ...(await administer(method, path, body)))
+        }
+        const again = await call(port, { path: '/claim/take', body: { code: known.usedCode } })
+        note('holder', { path: '/claim/take' }, again)
+      }
+
       /** What a key sees that sees access tokens masked. */
       const masked: string[] = []
       async function seeMasked(port: number): Promise<void> {
@@ -700,7 +765,7 @@ describe('secrets', () => {
         assert.match(output, /\/admin\/users\/\{token\}/)
         assert.deepEqual(found(output, Object.keys(known), known), [])
         assert.ok(!output.includes('sentinel'), 'nor a part of them')
-        assert.doesNotMatch(output, /tg[avs]-\w/, 'nor of a key or a session')
+        assert.doesNotMatch(output, /tg[acvs]-\w/, 'nor of a key, a session or a link')
       })
 
       it('nothing of them lies on the disk in clear', () => {
@@ -711,12 +776,12 @@ describe('secrets', () => {
       })
 
       it("the operator's own are in no answer, and a holder's are in none of the gateway", () => {
-        const all = [...answers.admin, ...answers.gateway, ...answers.verifier].join('\n')
+        const all = Object.values(answers).flat().join('\n')
         assert.deepEqual(found(all, operatorsOwn, known), [])
         assert.deepEqual(
           made.map((text) => found(text, operatorsOwn, known)),
-          [...keyNames, ...sessionNames].map((name) => [name]),
-          'but a key, and a session, in the answer that made it',
+          [...keyNames, ...sessionNames, ...codeNames].map((name) => [name]),
+          'but a key, a session and a link in the answer that made it',
         )
         assert.deepEqual(
           found(begunText, operatorsOwn, known),
@@ -736,6 +801,12 @@ describe('secrets', () => {
         )
         assert.deepEqual(found(answers.gateway.join('\n'), tokenNames, known), [])
         assert.deepEqual(found(answers.verifier.join('\n'), tokenNames, known), [])
+        assert.deepEqual(found(answers.holder.join('\n'), tokenNames, known), [])
+        assert.deepEqual(
+          claimed.map((text) => found(text, [...tokenNames, ...operatorsOwn], known)),
+          [['claimedToken']],
+          'a confirmed link shows the access token, and no other secret',
+        )
       })
 
       it("a holder's reached no upstream, the operator's only the one it is for", () => {
@@ -768,6 +839,9 @@ describe('secrets', () => {
         seen('POST /admin/sessions', [400, 403])
         seen('GET /admin/keys', [200, 401, 403])
         seen('DELETE /admin/keys/adk_environment', [409])
+        seen('POST /claim/look', [200, 400, 404])
+        seen('POST /claim/take', [404])
+        seen('GET /claim', [200])
         seen('POST /auth/check', [200, 400, 401, 403])
         seen('POST /auth/introspect', [200, 401, 403])
         seen('GET /auth/verify', [200, 403])
@@ -813,7 +887,7 @@ async function readServersFiles(database: TestDatabase): Promise<string> {
   const files = await database.rows(`
     select relname as name, pg_read_binary_file(pg_relation_filepath(oid)) as bytes
     from pg_class where oid >= ${firstOwnOid} and relkind in ('r', 'i', 't')`)
-  for (const name of ['users', 'entries', 'admin_keys', 'sessions'])
+  for (const name of ['users', 'entries', 'admin_keys', 'sessions', 'claims'])
     assert.ok(
       files.some((file) => file.name === name),
       `${name} is there`,

@@ -490,6 +490,16 @@ const wrong: readonly Wrong[] = [
     says: /TRUSTED_PROXIES: "lan" must be a network/,
   },
   {
+    name: 'an address for holders that is none',
+    env: { PUBLIC_URL: 'llm.example.org' },
+    says: /PUBLIC_URL: must be the address that holders/,
+  },
+  {
+    name: 'an address for holders with a password',
+    env: { PUBLIC_URL: 'https://a:secret@llm.example.org' },
+    says: /PUBLIC_URL: must be .* without user/,
+  },
+  {
     name: 'a base address that is none',
     env: { OPENAI_BASE_URL: 'localhost:1' },
     says: /OPENAI_BASE_URL: "localhost:1" must be a URL/,

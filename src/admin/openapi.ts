@@ -45,6 +45,7 @@ export function describeApi(
       { name: 'Audit', description: 'Who changed what, and when.' },
       { name: 'Settings', description: 'What the instance was started with.' },
       { name: 'Access tokens', description: 'What is done about one access token.' },
+      { name: 'Claim links', description: 'Links that show an access token once, to its holder.' },
       { name: 'Admin keys', description: 'Who may administer, and which other gateways may ask here.' },
       { name: 'Sessions', description: 'Browsers that are logged in with an admin key.' },
     ],

@@ -6,6 +6,9 @@ import { beginBulk } from '#admin/bulk/begin.ts'
 import { continueBulk, undoBulk } from '#admin/bulk/go-on.ts'
 import { listBulk, readBulk } from '#admin/bulk/read.ts'
 import { readCaller } from '#admin/caller/read.ts'
+import { createClaim } from '#admin/claims/create.ts'
+import { listClaims } from '#admin/claims/list.ts'
+import { revokeClaim } from '#admin/claims/revoke.ts'
 
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
@@ -77,6 +80,9 @@ export function createAdminRoutes({
     { operationId: 'resetQuotas', method: 'post', path: '/admin/quota/reset', ...resetQuotas(quotas) },
     { operationId: 'rotateToken', method: 'post', path: `${user}/rotate`, ...rotateAccessToken },
     { operationId: 'revealToken', method: 'post', path: `${user}/reveal`, ...revealAccessToken },
+    { operationId: 'createClaim', method: 'post', path: `${user}/claim`, ...createClaim },
+    { operationId: 'listClaims', method: 'get', path: `${user}/claims`, ...listClaims },
+    { operationId: 'revokeClaim', method: 'delete', path: `${user}/claims/{id}`, ...revokeClaim },
     { operationId: 'lookUpToken', method: 'post', path: '/admin/tokens/lookup', ...lookUpAccessToken(users) },
     { operationId: 'listBulk', method: 'get', path: '/admin/bulk', ...listBulk },
     { operationId: 'getBulk', method: 'get', path: '/admin/bulk/{id}', ...readBulk },

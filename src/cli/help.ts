@@ -30,6 +30,7 @@ The environment sets single values, tollgate.yaml families, defaults and upstrea
 
   HOST, PORT                 127.0.0.1 and 8080
   ADMIN_PORT                 a listener of its own for the admin API
+  PUBLIC_URL                 the address in links for holders; by default the host of the request that makes one
   DATA_DIR                   ./data: database and master key
   DATABASE_URL               a shared database, for many instances; the embedded one by default
   DATABASE_DIRECT_URL        the same one past a pooler

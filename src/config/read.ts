@@ -52,6 +52,7 @@ export function readConfig(env: Environment): Config {
     host: textOf(env, 'HOST') ?? '127.0.0.1',
     port,
     adminPort,
+    publicUrl: publicUrlOf(env),
     dataDir: dataDirOf(env),
     adminKey: adminKeyOf(env),
     databaseUrl,
@@ -93,6 +94,18 @@ function adminKeyOf(env: Environment): string | undefined {
     throw new ConfigError('ADMIN_KEY', `must be ${adminKeyLengthMin} to 512 characters without spaces`)
   }
   return key
+}
+
+function publicUrlOf(env: Environment): string | undefined {
+  const text = textOf(env, 'PUBLIC_URL')
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  const isPlain = url?.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  if (url && isPlain && /^https?:$/.test(url.protocol)) return (url.origin + url.pathname).replace(/\/+$/, '')
+  throw new ConfigError(
+    'PUBLIC_URL',
+    'must be the address that holders of access tokens reach, such as https://llm.example.org, without user, ? and #',
+  )
 }
 
 function trustedProxiesOf(env: Environment): readonly string[] {

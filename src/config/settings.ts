@@ -9,6 +9,8 @@ export interface Config {
   readonly port: number
   /** A listener of its own for the control plane; undefined: the same one. */
   readonly adminPort: number | undefined
+  /** The address under which holders of access tokens reach this server, without a final slash; undefined: not told. */
+  readonly publicUrl: string | undefined
   readonly dataDir: string
   /** `postgres://…`; undefined: SQLite in the data folder. */
   readonly databaseUrl: string | undefined

@@ -58,6 +58,11 @@ export const variableRows: Readonly<Record<string, VariableRow>> = {
     byDefault: says('the same listener'),
     what: 'A listener of its own, on `HOST`, for the admin API and its pages; they are then 404 on `PORT`.',
   },
+  PUBLIC_URL: {
+    value: (config) => config.publicUrl,
+    byDefault: says('the host of the request'),
+    what: 'The address under which holders of access tokens reach this server, such as `https://llm.example.org`, for [links](../guides/users.md#hand-the-access-token-out) that show an access token. Needed with `ADMIN_PORT`.',
+  },
   DATA_DIR: {
     value: (config) => config.dataDir,
     byDefault: (config) => config.dataDir,

@@ -8,6 +8,7 @@ export const actorKinds = [
   'verifier_key',
   'session',
   'holder',
+  'claim',
   'limit',
   'upkeep',
   'command_line',
@@ -16,7 +17,7 @@ export const actorKinds = [
 
 export interface Actor {
   readonly kind: (typeof actorKinds)[number]
-  /** The id of the key, session or user. */
+  /** The id of the key, session, user or claim. */
   readonly id?: string
   /** The key's name, or what of the program it was: a command, a task of upkeep, the limit. */
   readonly name?: string
@@ -41,6 +42,9 @@ export const changeKinds = [
   'user.purged',
   'user.token_rotated',
   'user.token_revealed',
+  'user.claim_made',
+  'user.claim_used',
+  'user.claim_revoked',
   'usage.reset',
   'quota.added',
   'bulk.begun',

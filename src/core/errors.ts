@@ -30,6 +30,13 @@ export const errorTable = {
   code_needed: { status: 401, fault: 'client', message: 'A code of the second factor is needed.' },
   wrong_code: { status: 401, fault: 'client', message: 'This code is wrong, or was used before.' },
   session_ended: { status: 401, fault: 'client', message: 'This session has ended. Log in again.' },
+  claim_ended: {
+    status: 404,
+    fault: 'client',
+    message:
+      'This link does not open. It was used, has expired, was replaced by a newer one, or was not copied whole. ' +
+      'Ask the administrator who sent it for a new one.',
+  },
   forbidden: { status: 403, fault: 'client', message: 'This credential may not do that.' },
   user_disabled: { status: 403, fault: 'client', message: 'This access token is disabled.' },
   user_expired: { status: 403, fault: 'client', message: 'This access token has expired.' },

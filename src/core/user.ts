@@ -69,3 +69,12 @@ export function blockedFrom({
 export function isExpired(user: Pick<User, 'expiresAt'>, now: number): boolean {
   return user.expiresAt !== undefined && user.expiresAt <= now
 }
+
+/** What blocks the user at `now`; undefined where nothing does. */
+export function blockNow(
+  user: Pick<User, 'disabledAt' | 'expiresAt'>,
+  now: number,
+): 'user_disabled' | 'user_expired' | undefined {
+  if (isDisabled(user, now)) return 'user_disabled'
+  return isExpired(user, now) ? 'user_expired' : undefined
+}

@@ -8,8 +8,10 @@ export interface Answered {
   readonly kind: 'answered'
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
-  /** Sent as JSON; without one the body is empty. */
+  /** Sent as JSON; without one the body is `text`, or empty. */
   readonly body?: object
+  /** Sent as it is; its type stands in `headers`. */
+  readonly text?: string
 }
 
 export interface Refusal extends Refused {

@@ -23,6 +23,11 @@ export function isLoopbackHost(host: string): boolean {
   return name !== undefined && isLoopbackName(name)
 }
 
+/** Whether a text is a host with a port or without, and nothing else. */
+export function isWrittenHost(host: string): boolean {
+  return nameOf(host) !== undefined && host === host.trim()
+}
+
 /** Without port and final dot, in lower case; undefined where the text is not a host. */
 function nameOf(host: string): string | undefined {
   const [, name] = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{0,5})?$/i.exec(host.trim()) ?? []

@@ -74,10 +74,10 @@ export function createPlainApp(options: VisitOptions, { takes, routes, problemOf
       const { headers, body } = renderProblem(problem, requestId, clock(), caller)
       sendWhole(visit, status, { ...securityHeaders, ...headers, ...answer.headers }, body)
     } else {
-      const { status, headers, body } = answer
+      const { status, headers, body, text = '' } = answer
       const own = { ...securityHeaders, 'cache-control': 'no-store', 'x-request-id': requestId }
       const type = body && { 'content-type': 'application/json' }
-      sendWhole(visit, status, { ...own, ...type, ...headers }, body ? JSON.stringify(body) : '')
+      sendWhole(visit, status, { ...own, ...type, ...headers }, body ? JSON.stringify(body) : text)
     }
   }
 

@@ -50,6 +50,8 @@ const gatheredRows = 250
 const gatherMs = 10_000
 /** A correction that is older is removed: its provider may count in another way by now. */
 const correctionsMs = 90 * dayMs
+/** How long after its end a link that shows an access token is listed. */
+const claimsMs = 30 * dayMs
 /** How far back a chart by the minute reaches: for one user, and for all users together. */
 const userMinutesMs = dayMs
 const totalMinutesMs = 7 * dayMs
@@ -162,6 +164,7 @@ function tasksOf(
     ['gatherUsage', () => store.gatherUsage(gatherBefore, batchRows)],
     ['purgeMinutes', () => store.purgeMinutes(now - totalMinutesMs, batchRows)],
     ['purgeAddresses', () => store.purgeAddresses(now, batchRows)],
+    ['purgeClaims', () => store.purgeClaims(now - claimsMs, batchRows)],
     ['purgeTokens', () => store.purgeTokens(now, batchRows)],
     ['purgeTraces', () => store.purgeTraces(undefined, batchRows)],
     ['purgeCorrections', () => store.purgeCorrections(now - correctionsMs, batchRows)],

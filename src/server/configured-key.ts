@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { configuredKeyId } from '#core/admin-key.ts'
 import type { ConfiguredKey } from '#core/session.ts'
+import type { ClaimStore } from '#storage/store/claims.ts'
 import type { AdminKeyStore, SessionStore } from '#storage/store.ts'
 
 /**
@@ -56,6 +57,18 @@ export function withConfiguredSessions(
     ...sessions,
     findSession: (secret, now) => sessions.findSession(secret, now, opener),
     listSessions: (now) => sessions.listSessions(now, opener),
+  }
+}
+
+/** The links, with those that the key from the environment has made. */
+export function withConfiguredClaims(claims: ClaimStore, configured: ConfiguredKey | undefined): ClaimStore {
+  if (configured === undefined) return claims
+  return {
+    insertClaim: (claim, by) => claims.insertClaim(claim, by, configured),
+    listClaims: (userId, now) => claims.listClaims(userId, now, configured),
+    revokeClaim: (userId, id, by) => claims.revokeClaim(userId, id, by, configured),
+    findClaim: (code, now) => claims.findClaim(code, now, configured),
+    takeClaim: (code, by) => claims.takeClaim(code, by, configured),
   }
 }
 

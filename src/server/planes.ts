@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { createAccount } from '#account/account.ts'
+import { createClaims } from '#account/claims/claims.ts'
 import { createAdminListener } from '#admin/listener.ts'
 import { createTokenReadings } from '#admin/request/token-readings.ts'
 import { upstreamVariables } from '#config/read.ts'
@@ -23,7 +24,12 @@ import { accessTokenHeadersOf, createPrefixTest, pathPrefixesOf } from '#provide
 import type { Upstreams } from '#upstreams/open.ts'
 import { createVerifier } from '#verifier/verifier.ts'
 import type { Accounting } from './accounting.ts'
-import { configuredKeyOf, withConfiguredKey, withConfiguredSessions } from './configured-key.ts'
+import {
+  configuredKeyOf,
+  withConfiguredClaims,
+  withConfiguredKey,
+  withConfiguredSessions,
+} from './configured-key.ts'
 import type { Foundation } from './foundation.ts'
 import { createHealth, type Health } from './health.ts'
 import { openKeyUse } from './key-use.ts'
@@ -80,6 +86,8 @@ export async function openPlanes(
     keyUsed: keyUse.used,
   }
   const account = createAccount({ ...shared, users: store.users, usage: store.usage })
+  const claims = withConfiguredClaims(store.claims, configuredKey)
+  const holders = createClaims({ ...shared, claims, throttle: throttleOf('claim codes') })
   const verifier = createVerifier({
     ...shared,
     metering: store.metering,
@@ -103,10 +111,12 @@ export async function openPlanes(
   stopper.add(tokenReadings.close)
   const admin = createAdminListener({
     ...shared,
-    store: { ...store, adminKeys, sessions: withConfiguredSessions(store.sessions, configuredKey) },
+    store: { ...store, adminKeys, sessions: withConfiguredSessions(store.sessions, configuredKey), claims },
     throttle: throttleOf('admin keys'),
     tokenReadings,
     namedTokens: throttleOf('named access tokens'),
+    publicUrl: config.publicUrl,
+    isApart: config.adminPort !== undefined,
     bulkUsersMax: config.bulkUsersMax,
     contractText: readFileSync(new URL('../../contract/openapi-admin-users.yaml', import.meta.url), 'utf8'),
     facts: { version, notes: config.notes, settings: shownSettings(config) },
@@ -132,7 +142,7 @@ export async function openPlanes(
     health,
     listen: createFront(
       front,
-      chooseFrom([health, account, verifier, { ...gateway, takes: isGateways }], others),
+      chooseFrom([health, account, holders, verifier, { ...gateway, takes: isGateways }], others),
     ),
     listenAdmin: createFront(front, chooseFrom([health], admin)),
   }

@@ -5,6 +5,7 @@ import { createAdminKeyTable } from '#storage/admin-keys/table.ts'
 import { createBulkTable } from '#storage/bulk/table.ts'
 import { createChangeTable } from '#storage/changes/table.ts'
 import { createChangeWriter } from '#storage/changes/write.ts'
+import { createClaimTable } from '#storage/claims/table.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
 import { createEntryReader } from '#storage/ledger/read.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -50,6 +51,7 @@ export function createTables(parts: TableParts) {
     adminKeys: createAdminKeyTable(db, vault, saveChanges),
     sessions: createSessionTable(db, vault, saveChanges),
     secondFactors: createSecondFactorTable(db, vault, saveChanges),
+    claims: createClaimTable({ db, many, vault, instance, saveChanges }),
     owners: createOwners(db, instance, vault.fingerprint),
     upkeep: {
       ...createUpkeepFinder(db, policy),
@@ -71,6 +73,7 @@ export function storeOf({
   adminKeys,
   sessions,
   secondFactors,
+  claims,
   upkeep,
   corrections,
   usage,
@@ -83,13 +86,14 @@ export function storeOf({
   | 'adminKeys'
   | 'sessions'
   | 'secondFactors'
+  | 'claims'
   | 'upkeep'
   | 'corrections'
   | 'usage'
   | 'requests'
 > {
   return {
-    ...{ changes, bulk, adminKeys, sessions, secondFactors, corrections, usage, requests },
+    ...{ changes, bulk, adminKeys, sessions, secondFactors, claims, corrections, usage, requests },
     upkeep: createUpkeep(upkeep, upkeep),
     users: {
       ...users,

@@ -7,6 +7,7 @@ import type { InputCorrection } from '#core/input-correction.ts'
 import type { CodeAttempt } from '#core/second-factor.ts'
 import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
+import type { ClaimStore } from '#storage/store/claims.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store/metering.ts'
 import type { UserStore } from '#storage/store/users.ts'
 
@@ -21,6 +22,7 @@ export interface Store {
   readonly adminKeys: AdminKeyStore
   readonly sessions: SessionStore
   readonly secondFactors: SecondFactorStore
+  readonly claims: ClaimStore
   readonly metering: MeteringStore &
     OpenedEntries & {
       /** Tells of the models that an upstream lists, which reports then show by name. */
@@ -245,6 +247,8 @@ export interface UpkeepStore {
   readonly purgeEvents: (before: number, limit: number) => Promise<number>
   /** Removes temporary users who expired before; their usage stays in the totals. */
   readonly purgeUsers: (expiredBefore: number, limit: number, by: By) => Promise<number>
+  /** Removes links that show an access token, whose time was over before. */
+  readonly purgeClaims: (endedBefore: number, limit: number) => Promise<number>
   /** Removes old access tokens that are not accepted any more. */
   readonly purgeTokens: (now: number, limit: number) => Promise<number>
   /** Removes addresses that have left their user's time window. */

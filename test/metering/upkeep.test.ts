@@ -41,6 +41,7 @@ function createDoer(left: Partial<Record<keyof UpkeepStore, number>> = {}) {
     purgeEvents: task('purgeEvents'),
     purgeUsers: task('purgeUsers'),
     purgeAddresses: task('purgeAddresses'),
+    purgeClaims: task('purgeClaims'),
     purgeTokens: task('purgeTokens'),
     purgeTraces: (_, limit) => task('purgeTraces')(now, limit),
     purgeCorrections: task('purgeCorrections'),
@@ -67,6 +68,7 @@ describe('a pass of upkeep', () => {
       gatherUsage: Date.parse('2026-11-21T12:00:00Z'),
       purgeMinutes: now - 7 * dayMs,
       purgeAddresses: now,
+      purgeClaims: now - 30 * dayMs,
       purgeTokens: now,
       purgeTraces: now,
       purgeCorrections: now - 90 * dayMs,
@@ -82,7 +84,15 @@ describe('a pass of upkeep', () => {
     await runUpkeep(store, { ...pass, retentionDays: 0, auditDays: 0, purgeAfterDays: -1 })
     assert.deepEqual(
       calls.map(({ name }) => name),
-      ['gatherUsage', 'purgeMinutes', 'purgeAddresses', 'purgeTokens', 'purgeTraces', 'purgeCorrections'],
+      [
+        'gatherUsage',
+        'purgeMinutes',
+        'purgeAddresses',
+        'purgeClaims',
+        'purgeTokens',
+        'purgeTraces',
+        'purgeCorrections',
+      ],
     )
     calls.length = 0
     await runUpkeep(store, { ...pass, auditDays: 30, purgeAfterDays: 0 })

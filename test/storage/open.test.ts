@@ -36,6 +36,7 @@ const released: Readonly<Record<number, string>> = {
   17: '8d0022b331988061',
   18: '952c69dfe30f4dc5',
   19: '65be1ff9308dd772',
+  20: '2547fb6be9bf71da',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { By } from '#core/change.ts'
+import { createClaimCode } from '#core/claim.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { by } from '../support/by.ts'
@@ -53,6 +54,16 @@ async function fillUser(store: Store): Promise<{ readonly id: string; readonly t
   return { id, tokens: [accessToken, rotated.user.accessToken] }
 }
 
+/** A link that the user has opened, from the address that is the person's. */
+async function claimOnce(store: Store, userId: string): Promise<void> {
+  const code = createClaimCode()
+  const madeWith = { keyId: 'adk_1', secret: 'the-key' }
+  await store.adminKeys.insertAdminKey({ name: 'key', scopes: ['admin'], secret: madeWith.secret }, ann)
+  await store.claims.insertClaim({ userId, code, expiresAt: now + hourMs, madeWith }, ann)
+  const taken = await store.claims.takeClaim(code, { now, address: '198.51.100.42' })
+  assert.equal(taken.kind, 'taken')
+}
+
 async function bookSome(store: Store, userId: string, count: number, address: string): Promise<void> {
   for (let index = 0; index < count; index++)
     await book(store, {
@@ -63,7 +74,16 @@ async function bookSome(store: Store, userId: string, count: number, address: st
 
 /** Every row of the database, but for what names the file's own state. */
 async function dump(database: TestDatabase): Promise<string> {
-  const tables = ['users', 'old_tokens', 'quotas', 'addresses', 'user_tags', 'search_texts', 'bulk_changes']
+  const tables = [
+    'users',
+    'old_tokens',
+    'quotas',
+    'addresses',
+    'user_tags',
+    'search_texts',
+    'bulk_changes',
+    'claims',
+  ]
   const more = [
     'entries',
     'changes',
@@ -104,6 +124,7 @@ for (const { name, create } of databases)
     it('leaves nothing of the person, and every sum', () =>
       withStore(create, async (store, database) => {
         const { id, tokens } = await fillUser(store)
+        await claimOnce(store, id)
         const other = await newUserId(store, now, { nickname: 'Other', tags: ['kept'] })
         await bookSome(store, id, 9, '198.51.100.42')
         await bookSome(store, other, 2, '192.0.2.77')
@@ -128,6 +149,7 @@ for (const { name, create } of databases)
           assert.ok(left.includes(text), `${text} stays`)
         assert.deepEqual(await sums(database, id), before)
         assert.equal((await database.rows('select * from answers')).length, 0)
+        assert.equal((await database.rows('select * from claims')).length, 0)
         assert.deepEqual(await store.bulk.listUndo((await store.bulk.listRuns(1))[0]?.id ?? '', 5), [
           { userId: id, undo: [] },
         ])

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { KyselyPlugin } from 'kysely'
+import { configuredKeyId } from '#core/admin-key.ts'
+import { createClaimCode } from '#core/claim.ts'
 import type { MasterKeys } from '#core/vault.ts'
 import { createVault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
@@ -336,6 +338,34 @@ for (const { name, create } of databases) {
           rekey({ ...engine, now: async () => Date.now() + 2 * dayMs }, quiet),
         )
         assert.equal(String((await kept())[0]?.value).length, length, 'one went, one came')
+      }))
+
+    it('keeps it as long as a link was made under it', () =>
+      withDatabase(async (database) => {
+        const filled = await fill(database, onFirst)
+        const code = createClaimCode()
+        const madeWith = { keyId: configuredKeyId, secret: 'the-admin-key' }
+        const configured = {
+          secret: madeWith.secret,
+          key: { id: configuredKeyId, name: 'environment', createdAt: now, scopes: ['admin'] },
+        } as const
+        const expiresAt = Date.now() + 30 * dayMs
+        await withOpen(database, onFirst, async ({ users, claims }) => {
+          const user = await users.findUser({ accessToken: filled.repeated }, now)
+          const claim = { userId: user?.id ?? '', code, expiresAt, madeWith }
+          assert.ok(await claims.insertClaim(claim, by(Date.now() - 1000), configured))
+        })
+        await database.change('delete from admin_keys')
+        await database.change('update instances set seen_at = 0')
+        await run(database, forth)
+        const third = { masterKey: Buffer.alloc(32, 3), masterKeyPrevious: undefined }
+        await withEngine(database, { ...third, masterKeyPrevious: second }, (engine) =>
+          rekey({ ...engine, now: async () => Date.now() + 2 * dayMs }, quiet),
+        )
+        await withOpen(database, third, async ({ claims }) => {
+          const found = await claims.findClaim(code, Date.now() + 3 * dayMs, configured)
+          assert.equal(found?.user.nickname, 'made')
+        })
       }))
 
     it('tells of what neither key opens, and of two users with one access token', () =>

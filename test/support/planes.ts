@@ -11,6 +11,8 @@ import { createPostgres, type DatabaseKind } from './stores.ts'
 /** The whole server in this process, all planes behind one port, with a settable clock. */
 export interface Planes {
   readonly port: number
+  /** Of the admin API, where it has a listener of its own. */
+  readonly adminPort: number
   readonly origin: string
   readonly store: Store
   readonly wall: { now: number }
@@ -47,6 +49,7 @@ export async function openPlanes(
   const port = Number(new URL(server.url).port)
   return {
     port,
+    adminPort: Number(new URL(server.adminUrl).port),
     origin: server.url,
     store: server.store,
     wall,

@@ -38,6 +38,10 @@ export interface AdminParts {
   /** Notes that an answer shows access tokens in clear. */
   readonly tokenReadings: Pick<TokenReadings, 'note'>
   readonly facts: InstanceFacts
+  /** The address under which holders reach this server, without a final slash; absent: as the request itself names it. */
+  readonly publicUrl?: string | undefined
+  /** The pages for holders have another listener than the admin API. */
+  readonly isApart?: boolean
   /** The maximum number of users in one bulk call. */
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number

@@ -10,6 +10,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   code_needed: 'authentication_error',
   wrong_code: 'authentication_error',
   session_ended: 'authentication_error',
+  claim_ended: 'not_found_error',
   forbidden: 'permission_error',
   user_disabled: 'permission_error',
   user_expired: 'permission_error',

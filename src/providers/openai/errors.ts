@@ -24,6 +24,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   code_needed: { type: 'authentication_error', code: 'code_needed' },
   wrong_code: { type: 'authentication_error', code: 'wrong_code' },
   session_ended: { type: 'authentication_error', code: 'session_ended' },
+  claim_ended: invalid('claim_ended'),
   forbidden: denied('forbidden'),
   user_disabled: denied('user_disabled'),
   user_expired: denied('user_expired'),

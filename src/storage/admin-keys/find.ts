@@ -18,8 +18,8 @@ export interface KeyFinder {
   readonly bySecret: (db: Kysely<Schema>, secret: string, now: number) => Promise<FoundKey | undefined>
 }
 
-/** @param what keeps the hashes of admin keys, sessions and recovery codes apart, and all apart from those of access tokens */
-export function createKeyFinder(vault: Vault, what: 'admin' | 'session' | 'recovery'): KeyFinder {
+/** @param what keeps the hashes of each kind of secret apart, and all apart from those of access tokens */
+export function createKeyFinder(vault: Vault, what: 'admin' | 'session' | 'recovery' | 'claim'): KeyFinder {
   const textOf = (secret: string) => `${what} ${secret}`
   const kept = createKeptLookups(vault)
   const hmacOf = (secret: string) => vault.lookupOf(textOf(secret))

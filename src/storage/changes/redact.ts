@@ -13,10 +13,10 @@ const purgedText = '[purged]'
 
 /** Fields of a user that say nothing of a person. All others are taken out, also those that a later version adds. */
 const impersonal =
-  /^(type|promptCount|createdAt|lastUsedAt|disabledAt|expiresAt|previousUntil|(limits|quotaLimits|quotaExtra|quotaUsed)\..*)$/
+  /^(type|claim|rotationGraceMs|promptCount|createdAt|lastUsedAt|disabledAt|expiresAt|previousUntil|(limits|quotaLimits|quotaExtra|quotaUsed)\..*)$/
 
 /** Whose address a change holds: for all other actors it is that of an administrator. */
-const holdersActors: readonly string[] = ['holder', 'limit']
+const holdersActors: readonly string[] = ['holder', 'claim', 'limit']
 
 /**
  * Takes what is personal out of the changes of a user, from a number on. Who changed it, when and which fields stays.

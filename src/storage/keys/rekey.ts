@@ -104,17 +104,20 @@ async function refuseOtherWriters({ db, vault, now }: RekeyEngine): Promise<void
 /** Keys of hashes that no row can have any more are left out. */
 async function keepLookupKey({ db, vault, now }: RekeyEngine): Promise<void> {
   const at = await now()
-  const oldest = await db
-    .selectFrom('admin_keys')
-    .select((e) => e.fn.min('created_at').as('at'))
-    .executeTakeFirst()
-  const oldestAt = oldest?.at == null ? at : integer(oldest.at)
+  const oldestAt = Math.min(at, await oldestOf(db, 'admin_keys'), await oldestOf(db, 'claims'))
   const kept = (await readKept(db, vault)).filter(
     ({ since }) => since >= oldestAt || since > at - answersKeptMs,
   )
   const { otherLookupKey: key } = vault
   if (key === undefined || kept.some((each) => each.key === key)) return writeKept(db, vault, kept)
   return writeKept(db, vault, [...kept, { since: at, key }])
+}
+
+/** When the oldest row was made whose secret is known by its hash alone. */
+async function oldestOf(db: Kysely<Schema>, table: 'admin_keys' | 'claims'): Promise<number> {
+  const query = db.selectFrom(table).select((e) => e.fn.min('created_at').as('at'))
+  const oldest = await query.executeTakeFirst()
+  return oldest?.at == null ? Number.POSITIVE_INFINITY : integer(oldest.at)
 }
 
 interface Step extends RekeyEngine {

@@ -24,6 +24,7 @@ export interface Schema {
   admin_keys: AdminKeyRow
   sessions: SessionRow
   second_factors: SecondFactorRow
+  claims: ClaimRow
   answers: AnswerRow
   facts: MetadataRow
   input_corrections: InputCorrectionRow
@@ -274,6 +275,21 @@ export interface SessionRow {
   idle_until: number
   /** When a code of the key's second factor was given; null: it was opened without one. */
   coded_at: number | null
+}
+
+export interface ClaimRow {
+  id: string
+  user_id: string
+  code_hmac: string
+  /** Of the secret of the key with which it was made. */
+  key_hmac: string
+  key_id: string
+  /** How long the access token before works on, where the link makes another one; null where it does not. */
+  grace_ms: number | null
+  created_at: number
+  expires_at: number
+  used_at: ColumnType<number | null, number | null | undefined, number | null>
+  revoked_at: ColumnType<number | null, number | null | undefined, number | null>
 }
 
 interface AnswerRow {

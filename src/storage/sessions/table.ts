@@ -1,11 +1,11 @@
 import type { Kysely, Transaction } from 'kysely'
-import { type AdminKey, isLiveKey } from '#core/admin-key.ts'
+import type { AdminKey } from '#core/admin-key.ts'
 import type { By } from '#core/change.ts'
 import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { Vault } from '#core/vault.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
-import { createKeyFinder, findKeyRow, isSameHmac, type KeyFinder } from '#storage/admin-keys/find.ts'
-import { toAdminKey } from '#storage/admin-keys/rows.ts'
+import { keyStillAccepted } from '#storage/admin-keys/accepted.ts'
+import { createKeyFinder, isSameHmac, type KeyFinder } from '#storage/admin-keys/find.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import { integer, text } from '#storage/schema/columns.ts'
@@ -105,13 +105,9 @@ async function liveSession(
 ): Promise<LiveSession | undefined> {
   const session = toSession(row)
   if (session.expiresAt <= now || session.idleUntil <= now) return undefined
-  if (configured && row.key_id === configured.key.id) {
-    const hmacs = await keys.hmacsOf(db, configured.secret)
-    return hmacs.some((hmac) => isSameHmac(row.key_hmac, hmac)) ? { session, key: configured.key } : undefined
-  }
-  const keyRow = await findKeyRow(db, row.key_hmac, now)
-  const key = keyRow && toAdminKey(keyRow)
-  return key && isLiveKey(key, now) && isCodedFor(key, row) ? { session, key } : undefined
+  const key = await keyStillAccepted(db, keys, row, now, configured)
+  if (!key || !isCodedFor(key, row)) return undefined
+  return { session, key }
 }
 
 /** Asked at each use: a login without a code may be under way when the second factor of its key begins to apply. */

@@ -15,6 +15,7 @@ const writer: UpkeepWriter = {
   removeAddresses: nothing,
   removeChanges: nothing,
   removeCorrections: nothing,
+  removeClaims: nothing,
   removeTokens: nothing,
   removeTraces: nothing,
 }

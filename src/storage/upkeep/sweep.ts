@@ -24,6 +24,7 @@ export function createUpkeep(find: UpkeepFinder, write: UpkeepWriter): UpkeepSto
     purgeEvents: write.removeEvents,
     purgeChanges: write.removeChanges,
     purgeCorrections: write.removeCorrections,
+    purgeClaims: write.removeClaims,
     purgeTokens: write.removeTokens,
     purgeTraces: write.removeTraces,
     purgeUsers: (expiredBefore, limit, by) =>

@@ -3,6 +3,7 @@ import type { By } from '#core/change.ts'
 import type { Vault } from '#core/vault.ts'
 import { removeChanges } from '#storage/changes/remove.ts'
 import type { SaveChanges } from '#storage/changes/write.ts'
+import { removeEndedClaims } from '#storage/claims/remove.ts'
 import { gatherRequests } from '#storage/ledger/user-requests.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { MethodGroups } from '#storage/methods.ts'
@@ -26,6 +27,7 @@ export interface UpkeepWriter {
   readonly removeMinutes: (before: number, limit: number) => Promise<number>
   readonly removeEntries: (before: number, limit: number) => Promise<number>
   readonly removeEvents: (before: number, limit: number) => Promise<number>
+  readonly removeClaims: (endedBefore: number, limit: number) => Promise<number>
   readonly removeTokens: (now: number, limit: number) => Promise<number>
   readonly removeUsers: (users: readonly ExpiredUser[], by: By) => Promise<number>
   readonly removeAddresses: (addresses: readonly OldAddress[]) => Promise<number>
@@ -49,6 +51,7 @@ export function createUpkeepWriter(
       removeEvents: (before, limit) => removeEvents(db, before, limit),
       removeChanges: (before, limit) => removeChanges(db, parts, before, limit),
       removeCorrections: (before, limit) => removeCorrections(db, before, limit),
+      removeClaims: (endedBefore, limit) => removeEndedClaims(db, endedBefore, limit),
       removeTokens: (now, limit) => removeEndedTokens(db, now, limit),
       removeTraces: (userId, limit) => removeTraces(db, parts, userId, limit),
     },

@@ -12,6 +12,7 @@ export async function removeUserRows(trx: Transaction<Schema>, userIds: readonly
   await removeOtherTokens(trx, userIds)
   await removeFoundBy(trx, userIds)
   for (const ids of chunksOf(userIds)) {
+    await trx.deleteFrom('claims').where('user_id', 'in', ids).execute()
     await trx.deleteFrom('quotas').where('user_id', 'in', ids).execute()
     await trx.deleteFrom('addresses').where('user_id', 'in', ids).execute()
     await trx.deleteFrom('users').where('id', 'in', ids).execute()

@@ -6,6 +6,7 @@ import { present } from '#lib/present.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { IdempotencyKey, TokenRotated } from '#storage/store/users.ts'
 import { toWritten, type UserWriting } from './apply-writes.ts'
+import type { Draft } from './draft.ts'
 import { loadDraft, saveDrafts } from './draft-rows.ts'
 import { doOnce } from './idempotency.ts'
 import { keepOldToken } from './old-tokens.ts'
@@ -24,25 +25,36 @@ export async function rotateToken(
   writing: UserWriting,
   { ref, previousUntil, by, idempotencyKey }: Asked,
 ): Promise<TokenRotated> {
-  const { vault, policy } = writing
   const { now } = by
   return doOnce(trx, writing, idempotencyKey, now, 'rotated', async () => {
     const draft = await loadDraft(trx, writing, ref, now)
     if (!draft) return { kind: 'unknown' }
-    await keepOldToken(trx, draft, previousUntil, now)
-    const accessToken = createAccessToken()
-    const rotated = {
-      ...{ ...draft, accessToken, revision: draft.revision + 1 },
-      tokenHmac: vault.lookupOf(accessToken),
-      tokenEncrypted: vault.seal(accessToken, draft.id),
-    }
-    await saveDrafts(trx, writing, [rotated], now)
-    const change: NewChange = {
-      ...{ by, kind: 'user.token_rotated', object: draft.id },
-      before: { accessToken: shownPartOf(draft.accessToken) },
-      after: { accessToken: shownPartOf(accessToken), ...present({ previousUntil }) },
-    }
+    const { rotated, change } = await replaceToken(trx, writing, draft, previousUntil, by)
     await writing.saveChanges(trx, [change])
-    return toWritten(rotated, policy, now)
+    return toWritten(rotated, writing.policy, now)
   })
+}
+
+/** Saves another access token for a loaded user. The caller saves the change, as the last thing in its transaction. */
+export async function replaceToken(
+  trx: Transaction<Schema>,
+  writing: Pick<UserWriting, 'many' | 'vault' | 'instance'>,
+  draft: Draft,
+  previousUntil: number | undefined,
+  by: By,
+): Promise<{ readonly rotated: Draft; readonly change: NewChange }> {
+  await keepOldToken(trx, draft, previousUntil, by.now)
+  const accessToken = createAccessToken()
+  const rotated = {
+    ...{ ...draft, accessToken, revision: draft.revision + 1 },
+    tokenHmac: writing.vault.lookupOf(accessToken),
+    tokenEncrypted: writing.vault.seal(accessToken, draft.id),
+  }
+  await saveDrafts(trx, writing, [rotated], by.now)
+  const change: NewChange = {
+    ...{ by, kind: 'user.token_rotated', object: draft.id },
+    before: { accessToken: shownPartOf(draft.accessToken) },
+    after: { accessToken: shownPartOf(accessToken), ...present({ previousUntil }) },
+  }
+  return { rotated, change }
 }

@@ -18,6 +18,7 @@ import { changeEnds } from './0017-change-ends.ts'
 import { secondFactors } from './0018-second-factors.ts'
 import { purgedUsers } from './0019-purged-users.ts'
 import { tokenDigests } from './0020-token-digests.ts'
+import { claims } from './0021-claims.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   secondFactors,
   purgedUsers,
   tokenDigests,
+  claims,
 ]

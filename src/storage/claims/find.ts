@@ -1,0 +1,73 @@
+import type { Kysely } from 'kysely'
+import type { Claim } from '#core/claim.ts'
+import type { ConfiguredKey } from '#core/session.ts'
+import type { Vault } from '#core/vault.ts'
+import { keyStillAccepted } from '#storage/admin-keys/accepted.ts'
+import { createKeyFinder, isSameHmac } from '#storage/admin-keys/find.ts'
+import { isDamage } from '#storage/schema/columns.ts'
+import type { Schema } from '#storage/schema/tables.ts'
+import { type StoredClaim, toClaim } from './rows.ts'
+
+/** Finds links, with the state that each has now. */
+export interface ClaimFinder {
+  readonly hmacOf: (code: string) => string
+  readonly byCode: (
+    db: Kysely<Schema>,
+    code: string,
+    now: number,
+    configured: ConfiguredKey | undefined,
+  ) => Promise<Claim | undefined>
+  /** The open one first, then from the newest on; a damaged row is left out. */
+  readonly byUser: (
+    db: Kysely<Schema>,
+    userId: string,
+    now: number,
+    configured: ConfiguredKey | undefined,
+  ) => Promise<readonly Claim[]>
+}
+
+export function createClaimFinder(vault: Vault): ClaimFinder {
+  const codes = createKeyFinder(vault, 'claim')
+  const keys = createKeyFinder(vault, 'admin')
+
+  /** Throws where the row is damaged. */
+  async function claimOf(
+    db: Kysely<Schema>,
+    row: StoredClaim,
+    now: number,
+    configured: ConfiguredKey | undefined,
+  ): Promise<Claim> {
+    const key = await keyStillAccepted(db, keys, row, now, configured)
+    return toClaim(row, now, key !== undefined)
+  }
+
+  return {
+    hmacOf: codes.hmacOf,
+    async byCode(db, code, now, configured) {
+      const hmacs = await codes.hmacsOf(db, code)
+      const row = await db.selectFrom('claims').selectAll().where('code_hmac', 'in', hmacs).executeTakeFirst()
+      // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time.
+      if (!row || !hmacs.some((hmac) => isSameHmac(row.code_hmac, hmac))) return undefined
+      return claimOf(db, row, now, configured)
+    },
+    async byUser(db, userId, now, configured) {
+      const rows = await db
+        .selectFrom('claims')
+        .selectAll()
+        .where('user_id', '=', userId)
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .execute()
+      const claims: Claim[] = []
+      for (const row of rows) {
+        try {
+          claims.push(await claimOf(db, row, now, configured))
+        } catch (error) {
+          if (!isDamage(error)) throw error
+        }
+      }
+      // Two that were made within a millisecond, or before a clock was set back, do not say which is newer.
+      return claims.toSorted((one, other) => Number(other.state === 'open') - Number(one.state === 'open'))
+    },
+  }
+}
