@@ -444,6 +444,7 @@ const parameterWords: Readonly<Record<string, string>> = {
   usedPercent: 'Only users who have used at least this share of a limited quota in its current period.',
   family: 'With `usedPercent`: only of this family.',
   addresses: 'Only users of whom at least so many addresses are kept.',
+  run: 'Only users whom this bulk action (`blk_…`) has changed: for a day at least, and until it is undone.',
 }
 
 function listRows(): string {

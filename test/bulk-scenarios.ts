@@ -76,6 +76,15 @@ export const bulkScenarios: readonly Scenario[] = [
         answer: { state: 'done', changed: 0 },
       },
       { send: { method: 'POST', path: '/admin/bulk/{run}/undo' }, status: 409, answer: { code: 'conflict' } },
+      {
+        send: {
+          method: 'POST',
+          path: begin,
+          body: { action: { kind: 'purge' }, filter: { tag: 'in-bulk' }, confirm: 5 },
+        },
+        status: 409,
+        answer: { error: /for 1 users, not 5/ },
+      },
     ],
   },
 ]

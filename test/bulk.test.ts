@@ -4,6 +4,7 @@ import type { UserEdit } from '#core/user-edit.ts'
 import { StoreUnavailable } from '#storage/store.ts'
 import { type AdminServer, startAt, withAdminServer } from './support/admin-server.ts'
 import { by } from './support/by.ts'
+import { close, open } from './support/ledger.ts'
 import { databases } from './support/stores.ts'
 
 const hourMs = 3_600_000
@@ -237,10 +238,10 @@ for (const kind of databases) {
             ...store,
             users: {
               ...store.users,
-              async writeUsers(...args: Parameters<typeof store.users.writeUsers>) {
+              async editBatch(...args: Parameters<typeof store.users.editBatch>) {
                 // The batch is written, but its answer is lost.
-                const result = await store.users.writeUsers(...args)
-                if (batches === 1 && args[2]) {
+                const result = await store.users.editBatch(...args)
+                if (batches === 1) {
                   batches = 0
                   throw new StoreUnavailable(new Error('gone'), { mayHaveHappened: true })
                 }
@@ -273,9 +274,219 @@ for (const kind of databases) {
             ...store,
             users: {
               ...store.users,
-              async writeUsers(...args: Parameters<typeof store.users.writeUsers>) {
-                if (args[2]) await meddle?.()
-                return store.users.writeUsers(...args)
+              async editBatch(...args: Parameters<typeof store.users.editBatch>) {
+                await meddle?.()
+                return store.users.editBatch(...args)
+              },
+            },
+          }),
+        },
+      )
+    })
+
+    it('replace the access tokens of many, which are read afterwards by a key that may see them', () =>
+      withServer(async (server) => {
+        const ids = await make(server, 250, { tags: ['turned'] })
+        await make(server, 2)
+        const before = await usersOf(server)
+        const previousUntil = startAt + dayMs
+        const action = { kind: 'rotate', previousUntil }
+        const { status, body } = await begin(server, { action, filter: { tag: 'turned' } })
+        assert.deepEqual([status, body.state, body.changed, body.undoUntil], [200, 'done', 250, undefined])
+        const after = new Map((await usersOf(server)).map((user) => [user.id, user]))
+        for (const user of before) {
+          const now = after.get(user.id) ?? assert.fail()
+          const isTurned = ids.includes(user.id)
+          assert.equal(now.accessToken !== user.accessToken, isTurned)
+          assert.equal(now.revision, user.revision + (isTurned ? 1 : 0))
+        }
+        const old = before.filter(({ id }) => ids.includes(id)).map(({ accessToken }) => accessToken)
+        const states = await server.store.users.findTokenStates(old)
+        assert.deepEqual(
+          [...new Set(states.map((state) => JSON.stringify(state)))],
+          [JSON.stringify({ kind: 'old', until: previousUntil })],
+        )
+        const fresh = ids.map((id) => after.get(id)?.accessToken ?? assert.fail())
+        const listed = await server.send({
+          method: 'GET',
+          path: `/admin/users/export?run=${body.id}&format=ndjson`,
+        })
+        assert.equal(listed.status, 200, listed.text)
+        const lines = listed.text
+          .trim()
+          .split('\n')
+          .map((line): { token: string } => JSON.parse(line))
+        assert.deepEqual(lines.map(({ token }) => token).toSorted(), fresh.toSorted())
+        const shown = JSON.stringify([body, await server.store.bulk.findRun(body.id)]) + server.log()
+        const kept = JSON.stringify(
+          (await server.store.changes.listChanges({ filter: {}, limit: 999 })).changes,
+        )
+        for (const token of [...old, ...fresh]) assert.ok(!shown.includes(token) && !kept.includes(token))
+        const again = await post(server, `/admin/bulk/${body.id}/continue`)
+        assert.equal(again.body.changed, 250)
+        assert.equal(
+          (await server.store.users.findUser({ id: ids[0] ?? '' }, startAt))?.accessToken,
+          fresh[0],
+        )
+        const back = await undo(server, body.id)
+        assert.deepEqual([back.status, back.body.code], [409, 'conflict'])
+        assert.match(back.body.error, /grace/)
+      }))
+
+    it('replace no token any more when the grace is over before they come to it', () => {
+      let isAway = true
+      return withServer(
+        async (server) => {
+          await make(server, 250)
+          const action = { kind: 'rotate', previousUntil: startAt + hourMs }
+          assert.equal((await begin(server, { action, filter: {} })).status, 503)
+          isAway = false
+          const [run] = await server.store.bulk.listRuns(1)
+          server.clock.now += hourMs
+          const before = await usersOf(server)
+          const { body } = await post(server, `/admin/bulk/${run?.id}/continue`)
+          assert.deepEqual([body.state, body.changed, body.failed], ['done', 0, 250])
+          assert.match(body.errors[0].message, /begin another/)
+          assert.deepEqual(await usersOf(server), before)
+        },
+        {
+          wrap: (store: AdminServer['store']) => ({
+            ...store,
+            users: {
+              ...store.users,
+              rotateBatch: (...args: Parameters<typeof store.users.rotateBatch>) =>
+                isAway
+                  ? Promise.reject(new StoreUnavailable(new Error('gone')))
+                  : store.users.rotateBatch(...args),
+            },
+          }),
+        },
+      )
+    })
+
+    it('purge exactly those who were confirmed', () =>
+      withServer(
+        async (server) => {
+          const ids = await make(server, 250, { tags: ['gone'] })
+          const [busy = ''] = ids
+          const requestId = await open(server.store, { userId: busy, at: startAt })
+          const action = { kind: 'purge' }
+          const dry = await begin(server, { action, filter: { tag: 'gone' }, dryRun: true })
+          assert.deepEqual([dry.body.matched, dry.body.errors.length], [250, 1])
+          await make(server, 1, { tags: ['gone', 'late'] })
+          const stale = await begin(server, { action, filter: { tag: 'gone' }, confirm: dry.body.matched })
+          assert.deepEqual([stale.status, stale.body.code], [409, 'conflict'])
+          assert.match(stale.body.error, /for 251 users, not 250/)
+          assert.equal((await usersOf(server)).length, 251)
+          const { body } = await begin(server, { action, ids, confirm: 250 })
+          assert.deepEqual([body.state, body.changed, body.failed], ['done', 249, 1], JSON.stringify(body))
+          assert.deepEqual([body.errors[0].user, body.undoUntil], [busy, undefined])
+          await close(server.store, requestId, { userId: busy, at: startAt })
+          assert.equal((await usersOf(server)).length, 2)
+          const rest = await begin(server, { action, filter: { tag: 'gone' }, confirm: 2 })
+          assert.deepEqual([rest.body.changed, rest.body.failed], [2, 0])
+          assert.equal((await undo(server, body.id)).status, 409)
+          const { changes } = await server.store.changes.listChanges({
+            filter: { kind: 'user.purged' },
+            limit: 999,
+          })
+          assert.equal(new Set(changes.map(({ object }) => object)).size, 251)
+          assert.equal(await server.store.upkeep.purgeTraces(undefined, 9), 0, 'also what was said of them')
+          const made = await server.send({
+            ...{ method: 'POST', path: '/admin/keys' },
+            body: { name: 'writer', scopes: ['users:write'] },
+          })
+          const headers = { authorization: `Bearer ${JSON.parse(made.text).key}` }
+          const path = '/admin/users/bulk'
+          for (const more of [{ dryRun: true }, { confirm: 0 }]) {
+            const body = { action, filter: {}, ...more }
+            const refused = await server.send({ method: 'POST', path, body, headers })
+            assert.deepEqual([refused.status, JSON.parse(refused.text).code], [403, 'forbidden'])
+          }
+          const goesOn = { method: 'POST', path: `/admin/bulk/${rest.body.id}/continue`, headers }
+          assert.equal((await server.send(goesOn)).status, 403)
+        },
+        { bulkUsersMax: 300 },
+      ))
+
+    it('purge no more at once than one call may name', () =>
+      withServer(async (server) => {
+        await make(server, 21)
+        const { status } = await begin(server, { action: { kind: 'purge' }, filter: {}, confirm: 21 })
+        assert.equal(status, 413)
+        assert.equal((await usersOf(server)).length, 21)
+      }))
+
+    it('are gone on with by two callers at once, and count and change each user once', () => {
+      let isAway = true
+      return withServer(
+        async (server) => {
+          await make(server, 900, { quotaLimits: { claude: 10 } })
+          const action = { kind: 'addToLimits', tokenLimits: { claude: 5 } }
+          assert.equal((await begin(server, { action, filter: {} })).status, 503)
+          isAway = false
+          const [run] = await server.store.bulk.listRuns(1)
+          const callers = (what: string) =>
+            Promise.all([1, 2, 3].map(() => post(server, `/admin/bulk/${run?.id}/${what}`)))
+          const counts = ({ body }: Awaited<ReturnType<typeof post>>) => [
+            body.state,
+            body.changed,
+            body.unchanged,
+          ]
+          for (const done of await callers('continue')) assert.deepEqual(counts(done), ['done', 900, 0])
+          const limits = async () =>
+            new Set((await usersOf(server)).map((user) => user.quotas.get('claude')?.limit))
+          assert.deepEqual([...(await limits())], [15])
+          for (const { body } of await callers('undo'))
+            assert.deepEqual([body.state, body.undone, body.kept], ['undone', 900, 0])
+          assert.deepEqual([...(await limits())], [10])
+          const { changes } = await server.store.changes.listChanges({
+            filter: { kind: 'bulk.undone' },
+            limit: 9,
+          })
+          assert.equal(changes.length, 1)
+        },
+        {
+          wrap: (store: AdminServer['store']) => ({
+            ...store,
+            users: {
+              ...store.users,
+              editBatch: (...args: Parameters<typeof store.users.editBatch>) =>
+                isAway
+                  ? Promise.reject(new StoreUnavailable(new Error('gone')))
+                  : store.users.editBatch(...args),
+            },
+          }),
+        },
+      )
+    })
+
+    it('stop where another caller takes them back', () => {
+      let meddle: (() => Promise<void>) | undefined
+      return withServer(
+        async (server) => {
+          await make(server, 450, { quotaLimits: { claude: 10 } })
+          let batches = 0
+          meddle = async () => {
+            if (++batches !== 2) return
+            const [run] = await server.store.bulk.listRuns(1)
+            const { body } = await undo(server, run?.id ?? '')
+            assert.deepEqual([body.state, body.undone], ['undone', 200])
+          }
+          const action = { kind: 'addToLimits', tokenLimits: { claude: 5 } }
+          const { body } = await begin(server, { action, filter: {} })
+          assert.deepEqual([body.state, body.changed, body.undone], ['undone', 200, 200])
+          const limits = (await usersOf(server)).map((user) => user.quotas.get('claude')?.limit)
+          assert.deepEqual([...new Set(limits)], [10])
+        },
+        {
+          wrap: (store: AdminServer['store']) => ({
+            ...store,
+            users: {
+              ...store.users,
+              async editBatch(...args: Parameters<typeof store.users.editBatch>) {
+                await meddle?.()
+                return store.users.editBatch(...args)
               },
             },
           }),
@@ -337,6 +548,14 @@ for (const kind of databases) {
           [{ action: { kind: 'resetUsage', families: ['x'] }, filter: {} }, 'action.families.x'],
           [{ action: { kind: 'tag', add: ['a,b'] }, filter: {} }, 'action.add[0]'],
           [{ action, filter: {}, dry: true }, 'dry'],
+          [{ action: { kind: 'rotate', previousUntil: startAt }, filter: {} }, 'action.previousUntil'],
+          [
+            { action: { kind: 'rotate', previousUntil: startAt + 8 * dayMs }, filter: {} },
+            'action.previousUntil',
+          ],
+          [{ action: { kind: 'purge' }, filter: {} }, 'confirm'],
+          [{ action, filter: {}, confirm: 1 }, 'confirm'],
+          [{ action, filter: { run: 'a\nb' } }, 'filter.run'],
         ] as const) {
           const answer = await begin(server, body)
           assert.deepEqual([answer.status, answer.body.issues?.[0].path], [400, path], JSON.stringify(body))

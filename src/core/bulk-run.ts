@@ -49,9 +49,13 @@ export interface FieldUndo {
   readonly after: unknown
 }
 
-/** What a batch of a run adds to it, in the transaction of the batch. */
+/**
+ * What a batch of a run adds to it, in the transaction of the batch. It counts from `before`: where the run is not there
+ * any more, another call has gone on with it, and nothing is done.
+ */
 export interface BulkStep {
   readonly runId: string
+  readonly before: Pick<BulkRun, 'state' | 'progress'>
   readonly state: BulkState
   readonly progress: BulkProgress
   /** Users that the batch changes, with what undoes that. */

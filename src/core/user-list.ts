@@ -17,6 +17,8 @@ export interface UserFilter {
   readonly usedShare?: UsedShare
   /** At least as many addresses are kept. */
   readonly addressesMin?: number
+  /** Users whom a bulk run has changed, by its id, as long as that is kept. */
+  readonly run?: string
 }
 
 /** Limits of 0 and users without a limit have no share. */

@@ -1,3 +1,4 @@
+import type { Issue } from './errors.ts'
 import type { UserLimits } from './limits.ts'
 
 export type UserType = 'normal' | 'special' | 'temporary'
@@ -49,6 +50,12 @@ export interface UnreadableUser
   extends UserBlock,
     Partial<Pick<User, 'accessToken' | 'type' | 'nickname' | 'promptCount' | 'createdAt' | 'lastUsedAt'>> {
   readonly isUnreadable: true
+}
+
+/** What is wrong with a user who is to be purged: requests are booked on it when they end. */
+export const runningIssue: Issue = {
+  path: '',
+  message: 'has requests running: disable it, and try again when they have ended',
 }
 
 /** Whether the user is disabled at `now`; `disabledAt` may lie in the future. */

@@ -99,8 +99,8 @@ export interface BulkStore {
   readonly findRun: (id: string) => Promise<BulkRun | undefined>
   /** Newest first. */
   readonly listRuns: (limit: number) => Promise<readonly BulkRun[]>
-  /** Notes a batch that changes no user. */
-  readonly saveStep: (step: BulkStep, by: By) => Promise<void>
+  /** Notes a batch that changes no user; false where another call has gone on with the run. */
+  readonly saveStep: (step: BulkStep, by: By) => Promise<boolean>
   /** Those of these users whom the run has changed already. */
   readonly findChanged: (runId: string, userIds: readonly string[]) => Promise<readonly string[]>
   /** Users whose changes can be undone yet, in the order of their ids. */

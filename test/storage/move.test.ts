@@ -49,9 +49,15 @@ async function fill(store: Store): Promise<void> {
   const tagged = await store.users.findUser({ accessToken: 'plain' }, now)
   const undo = [{ path: 'tags', before: null, after: ['bulk'] }]
   const changes = [{ userId: tagged?.id ?? '', undo }]
-  await store.users.writeUsers([{ ref: { accessToken: 'plain' }, edit: { tags: ['bulk'] } }], by(now), {
-    ...{ runId: run.id, state: 'done', progress, changes },
+  await store.users.editBatch([{ ref: { accessToken: 'plain' }, edit: { tags: ['bulk'] } }], by(now), {
+    runId: run.id,
+    before: run,
+    state: 'done',
+    progress,
+    changes,
   })
+  const gone = await store.users.insertUser({ nickname: 'gone' }, by(now))
+  if (gone.kind === 'created') await store.users.purgeUsers([gone.user.id], by(now))
   await store.users.disableUser({ accessToken: 'moved-1' }, 'Left, "for good"', by(now))
   await store.users.addToQuota({ accessToken: 'moved-2' }, { family: 'gpt4', units: 77 }, by(now), {
     ...{ key: 'once', fingerprint: 'f' },

@@ -47,8 +47,8 @@ async function fillUser(store: Store): Promise<{ readonly id: string; readonly t
   const run = await store.bulk.insertRun({ action: {}, target: {}, actor: 'key', matched: 1 }, ann)
   const undo = [{ path: 'disabledReason', before: 'sentinel reason', after: null }]
   const [user] = (await store.users.listUsers({ limit: 1, now, filter: { ids: [id] } })).users
-  await store.users.writeUsers([{ ref: { id }, edit: { limits: { maxIps: 6 } } }], ann, {
-    ...{ runId: run.id, state: 'done', progress: run.progress, changes: [{ userId: id, undo }] },
+  await store.users.editBatch([{ ref: { id }, edit: { limits: { maxIps: 6 } } }], ann, {
+    ...{ runId: run.id, before: run, state: 'done', progress: run.progress, changes: [{ userId: id, undo }] },
   })
   assert.ok(user)
   return { id, tokens: [accessToken, rotated.user.accessToken] }

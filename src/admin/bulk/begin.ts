@@ -3,13 +3,18 @@ import { answered } from '#admin/request/answer.ts'
 import { readJsonBody } from '#admin/request/body.ts'
 import { byOf } from '#admin/request/by.ts'
 import type { UserWire } from '#admin/users/wire.ts'
-import { createProblem } from '#core/errors.ts'
+import { createProblem, type Problem } from '#core/errors.ts'
 import { toReading } from '#core/parsed.ts'
-import { refused } from '#core/reading.ts'
-import { advance, type BulkParts, lostIssue, newRun, readBatch } from './advance.ts'
+import { type Reading, refused } from '#core/reading.ts'
+import type { UserCursor } from '#core/user-list.ts'
+import { present } from '#lib/present.ts'
+import { read } from '#lib/reading.ts'
+import { advance } from './advance.ts'
+import { type BulkParts, batchUsers, lostIssue, newRun, readBatch } from './batch.ts'
 import { planFor } from './plan.ts'
 import { bulkSchemas } from './schemas.ts'
-import { type BulkRequest, limitsOf, parseBulk, toBulkRun } from './wire.ts'
+import { lacking } from './scope.ts'
+import { type BulkRequest, type BulkTarget, limitsOf, parseBulk, toBulkRun } from './wire.ts'
 
 /** POST /admin/users/bulk: one action on many users, in batches. */
 export function beginBulk(wire: UserWire): Operation {
@@ -19,19 +24,22 @@ export function beginBulk(wire: UserWire): Operation {
     description:
       'Works for up to ten seconds; where `state` is `running` then, POST /admin/bulk/{id}/continue goes on. Each batch is ' +
       'written whole or not at all, and each user is changed once, however often a run is taken up again. `dryRun` says how ' +
-      'many users it is for, and what would change for the first 100. Usage that is reset cannot be taken back; all else ' +
-      'can, for an hour.',
+      'many users it is for, and what would change for the first 100. Usage that is reset, tokens that are replaced and ' +
+      'users who are purged cannot be taken back; all else can, for an hour. `rotate` answers no tokens: list or export ' +
+      'the users with `run`. `purge` needs the scope `users:purge` and `confirm`.',
     request: { body: { ...jsonBody(bulkSchemas.body), required: true } },
     answer: { description: 'The run as far as it has come', schema: bulkSchemas.run },
-    refusals: bodyRefusals,
+    refusals: [...bodyRefusals, 'conflict'],
     async handle(c, parts) {
       const { bulkUsersMax, policy } = parts
       const body = await readJsonBody(c, parts, { member: 'ids', itemsMax: bulkUsersMax })
       if (body.kind === 'refused') return body
-      const known = { timeZone: policy.timeZone, familyNames: wire.familyNames }
+      const known = { timeZone: policy.timeZone, familyNames: wire.familyNames, now: parts.clock() }
       const asked = toReading(parseBulk(body.value, wire, known))
       if (asked.kind === 'refused') return asked
-      const { action, target, isDryRun } = asked.value
+      const { action, target, isDryRun, confirmed } = asked.value
+      const problem = lacking(c, { action })
+      if (problem) return refused(problem)
       if (target.kind === 'ids' && target.ids.length > bulkUsersMax)
         return refused(
           createProblem(
@@ -42,11 +50,47 @@ export function beginBulk(wire: UserWire): Operation {
       const bulkParts: BulkParts = { ...parts, wire, by: () => byOf(c, parts) }
       if (isDryRun) return answered(await tryOut(asked.value, bulkParts))
       const matched = await countOf(asked.value, bulkParts)
+      if (confirmed !== undefined && confirmed !== matched) return refused(unconfirmed(confirmed, matched))
+      const kept = action.kind === 'purge' ? await asIds(target, bulkParts, bulkUsersMax) : read(target)
+      if (kept.kind === 'refused') return kept
+      // Those who match only by now were not confirmed.
+      if (kept.value.kind === 'ids' && kept.value.ids.length !== matched)
+        return refused(unconfirmed(matched, kept.value.ids.length))
       const actor = c.get('adminKey')?.name ?? ''
-      const run = await parts.store.bulk.insertRun({ action, target, actor, matched }, byOf(c, parts))
+      const begun = { action, target: kept.value, actor, matched }
+      const run = await parts.store.bulk.insertRun(begun, byOf(c, parts))
       return answered(toBulkRun(await advance(run, bulkParts)))
     },
   }
+}
+
+function unconfirmed(confirmed: number, matched: number): Problem {
+  return createProblem('conflict', `It is for ${matched} users, not ${confirmed}: do a dry run again.`)
+}
+
+/**
+ * The users of a filter as a list, so that what cannot be undone is done to none who matches later.
+ * @param limit the most users of one call
+ */
+async function asIds(
+  target: BulkTarget,
+  { store, clock }: BulkParts,
+  limit: number,
+): Promise<Reading<BulkTarget>> {
+  if (target.kind === 'ids') return read(target)
+  const ids: string[] = []
+  let after: UserCursor | undefined
+  do {
+    const request = { filter: target.filter, limit: batchUsers, now: clock(), ...present({ after }) }
+    const page = await store.users.listUsers(request)
+    ids.push(...page.users.map(({ id }) => id), ...(page.unreadable ?? []))
+    after = page.next
+    if (ids.length > limit)
+      return refused(
+        createProblem('body_too_large', `At most ${limit} users are purged in one call: narrow the filter.`),
+      )
+  } while (after)
+  return read({ kind: 'ids', ids })
 }
 
 function countOf({ target }: BulkRequest, { store, clock }: BulkParts): Promise<number> {

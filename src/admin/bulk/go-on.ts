@@ -8,9 +8,11 @@ import { type BulkRun, undoForMs } from '#core/bulk-run.ts'
 import { createProblem } from '#core/errors.ts'
 import { parseBy } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
-import { advance, takeBack } from './advance.ts'
+import { advance } from './advance.ts'
 import { bulkSchemas } from './schemas.ts'
-import { mayBeUndone, toBulkRun } from './wire.ts'
+import { lacking } from './scope.ts'
+import { takeBack } from './take-back.ts'
+import { toBulkRun, whyNotUndone } from './wire.ts'
 
 const request = { params: bulkSchemas.path, query: noParameters, body: jsonBody(bulkSchemas.none) }
 
@@ -25,9 +27,11 @@ export function continueBulk(wire: UserWire): Operation {
     answer: { description: 'The run as far as it has come', schema: bulkSchemas.run },
     refusals: [...bodyRefusals, 'not_found'],
     handle: (c, parts) =>
-      withRun(c, parts, async (run) =>
-        answered(toBulkRun(await advance(run, { ...parts, wire, by: () => byOf(c, parts) }))),
-      ),
+      withRun(c, parts, async (run) => {
+        const problem = lacking(c, run)
+        if (problem) return refused(problem)
+        return answered(toBulkRun(await advance(run, { ...parts, wire, by: () => byOf(c, parts) })))
+      }),
   }
 }
 
@@ -45,8 +49,8 @@ export function undoBulk(wire: UserWire): Operation {
     refusals: [...bodyRefusals, 'not_found', 'conflict'],
     handle: (c, parts) =>
       withRun(c, parts, async (run) => {
-        if (!mayBeUndone(run.action))
-          return refused(createProblem('conflict', 'Usage that was reset cannot be taken back.'))
+        const reason = whyNotUndone(run)
+        if (reason !== undefined) return refused(createProblem('conflict', reason))
         if (run.state !== 'undoing' && run.state !== 'undone' && run.updatedAt + undoForMs < parts.clock())
           return refused(createProblem('conflict', 'It was done more than an hour ago.'))
         return answered(

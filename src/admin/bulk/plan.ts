@@ -4,7 +4,7 @@ import type { FieldUndo } from '#core/bulk-run.ts'
 import type { Issue } from '#core/errors.ts'
 import { tagsMax } from '#core/tags.ts'
 import { unitsMax } from '#core/units.ts'
-import { UNLIMITED, type User } from '#core/user.ts'
+import { runningIssue, UNLIMITED, type User } from '#core/user.ts'
 import { disableEdit, type UserEdit } from '#core/user-edit.ts'
 import type { BulkAction } from './schemas.ts'
 
@@ -30,6 +30,8 @@ type Values = ReadonlyMap<string, unknown>
 
 export function planFor(user: User, action: BulkAction, parts: PlanParts): Planned {
   if (action.kind === 'resetUsage') return planReset(user, action.families)
+  if (action.kind === 'rotate') return planRotation(action.previousUntil, parts.now)
+  if (action.kind === 'purge') return planPurge(user)
   const values = valuesFor(user, action, parts)
   const tags = values.get('tags')
   if (Array.isArray(tags) && tags.length > tagsMax)
@@ -58,9 +60,28 @@ function planReset(user: User, families: readonly string[] | undefined): Planned
   return { kind: 'edit', edit: { quotaReset: used.map(([family]) => family) }, changes: [] }
 }
 
+/** A run that goes on after the end of the grace would cut at once what was to work on. */
+function planRotation(previousUntil: number | null | undefined, now: number): Planned {
+  if (typeof previousUntil === 'number' && previousUntil <= now)
+    return {
+      kind: 'invalid',
+      issues: [{ path: 'action.previousUntil', message: 'has passed: begin another bulk action' }],
+    }
+  return unsaid
+}
+
+/** The store looks at the entries themselves; this keeps a batch from being tried in vain. */
+function planPurge(user: User): Planned {
+  const isRunning = [...user.quotas.values()].some(({ openRequests }) => openRequests > 0)
+  return isRunning ? { kind: 'invalid', issues: [runningIssue] } : unsaid
+}
+
+/** A change that is no edit of fields: nothing of it is kept, so that no token and no person stands in a run. */
+const unsaid: Planned = { kind: 'edit', edit: {}, changes: [] }
+
 function valuesFor(
   user: User,
-  action: Exclude<BulkAction, { kind: 'resetUsage' }>,
+  action: Exclude<BulkAction, { kind: 'resetUsage' | 'rotate' | 'purge' }>,
   { policy, limits, now }: PlanParts,
 ): Values {
   switch (action.kind) {

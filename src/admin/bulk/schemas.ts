@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { tokenOverlapDaysMax } from '#admin/access-tokens/schemas.ts'
 import { filterParameters } from '#admin/users/filter.ts'
 import { lengthField, tagsField, textField, timeField, timeInput, wholeField } from '#admin/wire/fields.ts'
 import { bulkStates } from '#core/bulk-run.ts'
@@ -33,6 +34,15 @@ const actions = [
     until: timeInput().optional(),
   }),
   z.strictObject({ kind: z.literal('resetUsage'), families: z.array(z.string()).max(256).optional() }),
+  z.strictObject({
+    kind: z.literal('rotate'),
+    previousUntil: timeInput()
+      .nullish()
+      .openapi({
+        description: `Until when the present tokens are accepted as well, at most ${tokenOverlapDaysMax} days ahead; absent: no longer.`,
+      }),
+  }),
+  z.strictObject({ kind: z.literal('purge') }),
   z.strictObject({ kind: z.literal('tag'), add: tagsField().optional(), remove: tagsField().optional() }),
 ] as const
 
@@ -50,6 +60,10 @@ export const bulkSchemas = {
       ids: z.array(z.string()).min(1).optional(),
       filter: filter.optional(),
       dryRun: z.boolean().optional(),
+      confirm: lengthField().optional().openapi({
+        description:
+          'For `purge` alone, and needed there: `matched` of the dry run. Another number of users is 409.',
+      }),
     })
     .openapi('BulkAction', { description: 'One action on the users of a list of ids, or of a filter.' }),
   none: z.strictObject({}),

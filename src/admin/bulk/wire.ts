@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi'
+import { tokenOverlapDaysMax } from '#admin/access-tokens/schemas.ts'
 import { type FilterParts, filterParameters, toFilter } from '#admin/users/filter.ts'
 import type { UserWire } from '#admin/users/wire.ts'
+import { previousUntilIssues } from '#admin/wire/previous-until.ts'
 import { unknownFamily } from '#admin/wire/unknown-members.ts'
 import { type BulkRun, undoForMs } from '#core/bulk-run.ts'
 import type { Issue } from '#core/errors.ts'
@@ -10,6 +12,7 @@ import { type Parsed, parseBy } from '#core/parsed.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { isUserId } from '#core/user-id.ts'
 import type { UserFilter } from '#core/user-list.ts'
+import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
 import { type BulkAction, bulkSchemas } from './schemas.ts'
 
@@ -22,15 +25,25 @@ export interface BulkRequest {
   readonly action: BulkAction
   readonly target: BulkTarget
   readonly isDryRun: boolean
+  /** The number of users whom a purge may remove. */
+  readonly confirmed?: number
 }
 
 const filterSchema = z.object(filterParameters)
 
-export function parseBulk(value: unknown, wire: UserWire, known: FilterParts): Parsed<BulkRequest> {
+export function parseBulk(
+  value: unknown,
+  wire: UserWire,
+  known: FilterParts & { readonly now: number },
+): Parsed<BulkRequest> {
   const body = parseBy(bulkSchemas.body, value)
   if (body.kind === 'invalid') return body
-  const { action, ids, filter, dryRun = false } = body.value
-  const issues: Issue[] = [...actionIssues(action, wire)]
+  const { action, ids, filter, dryRun = false, confirm } = body.value
+  const issues: Issue[] = [...actionIssues(action, wire, known.now)]
+  if (action.kind !== 'purge' && confirm !== undefined)
+    issues.push({ path: 'confirm', message: 'goes with purge only' })
+  if (action.kind === 'purge' && !dryRun && confirm === undefined)
+    issues.push({ path: 'confirm', message: 'is required: `matched` of the dry run' })
   if ((ids === undefined) === (filter === undefined))
     issues.push({ path: 'ids', message: 'or filter is required, and not both' })
   for (const [index, id] of (ids ?? []).entries())
@@ -40,7 +53,7 @@ export function parseBulk(value: unknown, wire: UserWire, known: FilterParts): P
   if (issues.length > 0 || narrowed.kind === 'invalid') return { kind: 'invalid', issues }
   const target: BulkTarget =
     ids === undefined ? { kind: 'filter', filter: narrowed.value } : { kind: 'ids', ids: [...new Set(ids)] }
-  return read({ action, target, isDryRun: dryRun })
+  return read({ action, target, isDryRun: dryRun, ...present({ confirmed: confirm }) })
 }
 
 function parseFilter(values: Readonly<Record<string, string>>, known: FilterParts): Parsed<UserFilter> {
@@ -48,7 +61,7 @@ function parseFilter(values: Readonly<Record<string, string>>, known: FilterPart
   return fields.kind === 'invalid' ? fields : toFilter(fields.value, known)
 }
 
-function actionIssues(action: BulkAction, wire: UserWire): readonly Issue[] {
+function actionIssues(action: BulkAction, wire: UserWire, now: number): readonly Issue[] {
   switch (action.kind) {
     case 'setLimits': {
       const names = ['tokenLimits', ...limitRows.map(([name]) => name)]
@@ -68,6 +81,8 @@ function actionIssues(action: BulkAction, wire: UserWire): readonly Issue[] {
       return (action.days === undefined) === (action.until === undefined)
         ? [{ path: 'action.days', message: 'or until is required, and not both' }]
         : []
+    case 'rotate':
+      return issuesUnder('action', previousUntilIssues(action.previousUntil, tokenOverlapDaysMax, now))
     default:
       return []
   }
@@ -91,10 +106,13 @@ export function limitsOf(action: BulkAction, wire: UserWire): UserEdit {
 }
 
 /** A run as answers show it. */
-export function toBulkRun({ id, action, actor, state, matched, progress, createdAt, updatedAt }: BulkRun) {
+export function toBulkRun(run: BulkRun) {
+  const { id, action, actor, state, matched, progress, createdAt, updatedAt } = run
   const { position: _, errors, ...counts } = progress
   const isOpen =
-    state !== 'undone' && progress.changed > progress.undone + progress.kept && mayBeUndone(action)
+    state !== 'undone' &&
+    progress.changed > progress.undone + progress.kept &&
+    whyNotUndone(run) === undefined
   return {
     ...{ id, dryRun: false, state, action, by: actor, matched, ...counts, createdAt },
     errors: [...errors],
@@ -102,7 +120,16 @@ export function toBulkRun({ id, action, actor, state, matched, progress, created
   }
 }
 
-/** Whether the kind of action can be undone: what was used since a reset cannot be told apart. */
-export function mayBeUndone(action: unknown): boolean {
-  return typeof action === 'object' && action !== null && !('kind' in action && action.kind === 'resetUsage')
+/** Why some kinds of actions cannot be undone, in a sentence for the administrator. */
+const final: Readonly<Partial<Record<BulkAction['kind'], string>>> = {
+  resetUsage: 'Usage that was reset cannot be taken back.',
+  rotate:
+    'Access tokens stay replaced: the earlier ones work until the end of their grace, and cannot be put back.',
+  purge: 'What was purged is gone.',
+}
+
+/** Why the action of a run cannot be undone; undefined where it can be. */
+export function whyNotUndone({ action }: Pick<BulkRun, 'action'>): string | undefined {
+  // Written by us, from an action that was checked.
+  return final[(action as BulkAction).kind]
 }

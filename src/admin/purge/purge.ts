@@ -9,6 +9,7 @@ import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { parseBy } from '#core/parsed.ts'
 import { refused } from '#core/reading.ts'
+import { runningIssue } from '#core/user.ts'
 import type { UsersPurged } from '#storage/store/users.ts'
 import { purgeSchemas } from './schemas.ts'
 
@@ -50,11 +51,10 @@ export const purgeUser: Operation = {
 }
 
 function problemOf({ kind }: Exclude<UsersPurged, { readonly kind: 'purged' }>) {
-  return kind === 'unknown' ? createProblem('not_found') : createProblem('conflict', runningMessage)
+  return kind === 'unknown'
+    ? createProblem('not_found')
+    : createProblem('conflict', `The user ${runningIssue.message}.`)
 }
-
-const runningMessage =
-  'Requests of the user are running: disable the user, and try again when they have ended.'
 
 /** @returns whether nothing is left */
 async function removeTraces({ store }: Pick<AdminParts, 'store'>, id: string): Promise<boolean> {

@@ -40,6 +40,10 @@ export const filterParameters = {
     description: 'At least this share of a limited quota of the current period is used, in percent.',
   }),
   family: lineField(256).optional().openapi({ description: 'With `usedPercent`: of this family only.' }),
+  run: lineField(64).optional().openapi({
+    description:
+      'Users whom this bulk action (blk_…) has changed; for a day at least, and until it is undone.',
+  }),
   addresses: wholeParameter(addressesMax, 9)
     .optional()
     .openapi({ description: 'At least as many addresses are kept.' }),
@@ -51,7 +55,7 @@ type FilterFields = {
 
 /** The filter that checked parameters describe. */
 export function toFilter(fields: FilterFields, { timeZone, familyNames }: FilterParts): Parsed<UserFilter> {
-  const { q, type, state, tag, usedPercent, family, addresses } = fields
+  const { q, type, state, tag, usedPercent, family, addresses, run } = fields
   const times = { usedFrom: fields.usedFrom, usedBefore: fields.usedBefore }
   const filter: { -readonly [Name in keyof UserFilter]: UserFilter[Name] } = {}
   const issues = []
@@ -69,7 +73,7 @@ export function toFilter(fields: FilterFields, { timeZone, familyNames }: Filter
   return read({
     ...filter,
     ...(q !== '' && present({ text: q })),
-    ...present({ type, state, tags: tag, addressesMin: addresses }),
+    ...present({ type, state, tags: tag, addressesMin: addresses, run }),
     ...(usedPercent !== undefined && { usedShare: { percent: usedPercent, ...present({ family }) } }),
   })
 }

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
-import { invalid, type Parsed, parseBy } from '#core/parsed.ts'
+import type { Issue } from '#core/errors.ts'
+import { type Parsed, parseBy } from '#core/parsed.ts'
 import { read } from '#lib/reading.ts'
 import { timeInput } from './fields.ts'
 
@@ -23,9 +24,18 @@ export function parsePreviousUntil(
 ): Parsed<number | undefined> {
   const input = parseBy(body, value)
   if (input.kind === 'invalid') return input
-  const { previousUntil } = input.value
-  if (typeof previousUntil !== 'number') return read(undefined)
-  if (previousUntil <= now || previousUntil > now + daysMax * 86_400_000)
-    return invalid('previousUntil', `must lie in the future, at most ${daysMax} days ahead`)
-  return read(previousUntil)
+  const previousUntil = input.value.previousUntil ?? undefined
+  const issues = previousUntilIssues(previousUntil, daysMax, now)
+  return issues.length > 0 ? { kind: 'invalid', issues } : read(previousUntil)
+}
+
+/** What is wrong with an instant until which a secret is to be accepted. */
+export function previousUntilIssues(
+  previousUntil: number | null | undefined,
+  daysMax: number,
+  now: number,
+): readonly Issue[] {
+  if (typeof previousUntil !== 'number') return []
+  if (previousUntil > now && previousUntil <= now + daysMax * 86_400_000) return []
+  return [{ path: 'previousUntil', message: `must lie in the future, at most ${daysMax} days ahead` }]
 }

@@ -85,22 +85,28 @@ export function createBulkTable(db: Kysely<Schema>, saveChanges: SaveChanges) {
 
       saveStep: (step, by) =>
         db.transaction().execute(async (trx) => {
-          await noteStep(trx, undefined, step, by.now)
+          if (!(await noteStep(trx, undefined, step, by.now))) return false
           const { undone, kept } = step.progress
           if (step.state === 'undone')
             await saveChanges(trx, [{ by, kind: 'bulk.undone', object: step.runId, after: { undone, kept } }])
+          return true
         }),
     },
   } satisfies MethodGroups<BulkStore>
 }
 
-/** Notes what a batch does, in the transaction of the batch. */
+/**
+ * Notes what a batch does, in the transaction of the batch and before it: of two calls that go on with one run the later
+ * one waits here for the other, and then is told false.
+ */
 export async function noteStep(
   trx: Transaction<Schema>,
   many: ManyRows | undefined,
-  { runId, state, progress, changes = [], settled = [] }: BulkStep,
+  { runId, before, state, progress, changes = [], settled = [] }: BulkStep,
   now: number,
-): Promise<void> {
+): Promise<boolean> {
+  if (!(await moveOn(trx, { runId, before, state, progress }, now))) return false
+
   if (changes.length > 0) {
     if (!many) throw new Error('changes of a bulk run are written with their users')
     const rows = changes.map(({ userId, undo }) => [runId, userId, JSON.stringify(undo)])
@@ -108,12 +114,28 @@ export async function noteStep(
   }
   for (const ids of chunksOf(settled))
     await trx.deleteFrom('bulk_changes').where('run_id', '=', runId).where('user_id', 'in', ids).execute()
-  await trx
+  return true
+}
+
+/** Each step changes the state, the position or a count, so that these say where a run is. */
+async function moveOn(
+  trx: Transaction<Schema>,
+  { runId, before, state, progress }: BulkStep,
+  now: number,
+): Promise<boolean> {
+  const { errors: _, position, ...counts } = toProgressColumns(before.progress)
+  let query = trx
     .updateTable('bulk_runs')
     .set({ ...toProgressColumns(progress), state, updated_at: now })
     .where('id', '=', runId)
-    .execute()
+    .where('state', '=', before.state)
+    .where('position', position === null ? 'is' : '=', position)
+  for (const name of countNames) query = query.where(name, '=', counts[name])
+  const moved = await query.executeTakeFirstOrThrow()
+  return Number(moved.numUpdatedRows) > 0
 }
+
+const countNames = ['changed', 'unchanged', 'failed', 'undone', 'kept'] as const
 
 /** What cannot be undone any more, a piece at a time, and runs of long ago. */
 async function removeOld(trx: Transaction<Schema>, now: number): Promise<void> {

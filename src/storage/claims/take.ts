@@ -7,7 +7,7 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { ClaimTaken } from '#storage/store/claims.ts'
 import type { Draft } from '#storage/users/draft.ts'
 import { loadDraft } from '#storage/users/draft-rows.ts'
-import { replaceToken } from '#storage/users/rotate.ts'
+import { replaceTokens } from '#storage/users/rotate.ts'
 import type { ClaimFinder } from './find.ts'
 import type { ClaimWriting } from './table.ts'
 
@@ -54,9 +54,9 @@ export async function takeClaim(
     return { kind: 'taken', user: shown(draft) }
   }
   const previousUntil = rotation.graceMs > 0 ? now + rotation.graceMs : undefined
-  const { rotated, change } = await replaceToken(trx, writing, draft, previousUntil, by)
-  await writing.saveChanges(trx, [used, change])
-  return { kind: 'taken', user: shown(rotated), ...present({ previousUntil }) }
+  const { rotated, changes } = await replaceTokens(trx, writing, [draft], previousUntil, by)
+  await writing.saveChanges(trx, [used, ...changes])
+  return { kind: 'taken', user: shown(rotated[0] ?? draft), ...present({ previousUntil }) }
 }
 
 function shown({ id, accessToken, profile: { nickname } }: Draft) {

@@ -43,6 +43,21 @@ export type UsersWritten =
   | { readonly kind: 'stale'; readonly index: number }
   | { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] }
 
+/** What became of a batch of a bulk run; but for `written` nothing was changed. */
+export type BatchDone =
+  | { readonly kind: 'written' }
+  /** Another call has gone on with the run. */
+  | { readonly kind: 'overtaken' }
+  /** A user is not as it was read: read the batch again. */
+  | { readonly kind: 'stale' }
+  /** `index` names the user for whom it is wrong. */
+  | { readonly kind: 'invalid'; readonly index: number; readonly issues: readonly Issue[] }
+
+export interface Rotation {
+  readonly id: string
+  readonly expectedRevision: number
+}
+
 /** The users as JSON in the form of the admin API, with commas between them; UTF-8. */
 export type UserTextsWritten =
   | { readonly kind: 'written'; readonly text: Uint8Array; readonly count: number }
@@ -118,11 +133,19 @@ export interface UserStore {
   readonly countUsers: (filter: UserFilter, now: number) => Promise<number>
   /** Creates a user with a fresh access token. A retry answers the user that the first request created. */
   readonly insertUser: (edit: UserEdit, by: By, idempotencyKey?: IdempotencyKey) => Promise<UserCreated>
-  /**
-   * Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. With `step` it
-   * is a batch of a bulk run, which is noted in the same transaction.
-   */
-  readonly writeUsers: (writes: readonly UserWrite[], by: By, step?: BulkStep) => Promise<UsersWritten>
+  /** Creates or merges all of them in order, in one transaction; if one write is wrong, nothing is changed. */
+  readonly writeUsers: (writes: readonly UserWrite[], by: By) => Promise<UsersWritten>
+  /** A batch of a bulk run that edits users; what it adds to the run is noted in the same transaction, as below. */
+  readonly editBatch: (writes: readonly UserWrite[], by: By, step: BulkStep) => Promise<BatchDone>
+  /** A batch that gives users other access tokens, as `rotateToken` does. */
+  readonly rotateBatch: (
+    rotations: readonly Rotation[],
+    previousUntil: number | undefined,
+    by: By,
+    step: BulkStep,
+  ) => Promise<BatchDone>
+  /** A batch that removes users for good, as `purgeUsers` does. */
+  readonly purgeBatch: (ids: readonly string[], by: By, step: BulkStep) => Promise<BatchDone>
   /**
    * The same, answered as text that is made where the rows are written.
    * @param isMasked whether access tokens are masked

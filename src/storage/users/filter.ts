@@ -22,11 +22,14 @@ type Condition = (e: ExpressionBuilder<Schema, 'users'>) => ReturnType<typeof in
 
 function conditionsOf(filter: UserFilter, policy: Policy, now: number): readonly Condition[] {
   const { text = '', ids, type, state, tags = [], usedFrom, usedBefore, usedShare, addressesMin = 0 } = filter
+  const { run } = filter
   const conditions: Condition[] = []
   if (ids !== undefined) conditions.push((e) => e('id', 'in', ids))
   if (type !== undefined) conditions.push((e) => e('type', '=', type))
   if (state !== undefined) conditions.push((e) => inState(e, state, now))
   for (const tag of tags) conditions.push(() => sql<boolean>`id in (${withTag(tag)})`)
+  if (run !== undefined)
+    conditions.push(() => sql<boolean>`id in (select user_id from bulk_changes where run_id = ${run})`)
   if (usedFrom !== undefined) conditions.push((e) => e('last_used_at', '>=', usedFrom))
   if (usedBefore !== undefined)
     conditions.push((e) => e.or([e('last_used_at', 'is', null), e('last_used_at', '<', usedBefore)]))

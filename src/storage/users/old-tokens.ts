@@ -4,13 +4,14 @@ import { lookupsOf, type Vault } from '#core/vault.ts'
 import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
+import { inserts } from '#storage/schema/write.ts'
 import type { TokenState } from '#storage/store/users.ts'
 import type { Draft } from './draft.ts'
 import {
   digestEnds,
   digestOwner,
   digestOwners,
-  endDigest,
+  endDigests,
   ownersByDigest,
   removeDigests,
   removeEndedDigests,
@@ -124,29 +125,35 @@ export async function readTokenStates(
   })
 }
 
+const newOldTokens = inserts('old_tokens', ['user_id', 'token_hmac', 'token_encrypted', 'valid_until'])
+
 /**
- * The present token of a user becomes the old one, until then, and so does one of which only the SHA-256 is known. One
- * that was old before is dropped, and so is the present one where `until` has passed.
+ * The present tokens of these users become the old ones, until then, and so do those of which only the SHA-256 is known.
+ * Those that were old before are dropped, and so are the present ones where `until` has passed.
  */
-export async function keepOldToken(
+export async function keepOldTokens(
   trx: Transaction<Schema>,
-  { id, tokenHmac, tokenEncrypted }: Draft,
+  many: ManyRows,
+  drafts: readonly Draft[],
   until: number | undefined,
   now: number,
 ): Promise<void> {
-  await endDigest(trx, id, until, now)
-  await trx.deleteFrom('old_tokens').where('user_id', '=', id).execute()
+  const ids = drafts.map(({ id }) => id)
+  await endDigests(trx, ids, until, now)
+  await removeOldTokens(trx, ids)
   if (until === undefined || until <= now) return
-  await trx
-    .insertInto('old_tokens')
-    .values({ user_id: id, token_hmac: tokenHmac, token_encrypted: tokenEncrypted, valid_until: until })
-    .execute()
+  const rows = drafts.map(({ id, tokenHmac, tokenEncrypted }) => [id, tokenHmac, tokenEncrypted, until])
+  await many.write(trx, newOldTokens, rows)
 }
 
 /** Removes what is accepted beside the present token of these users. */
 export async function removeOtherTokens(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
-  for (const some of chunksOf(ids)) await trx.deleteFrom('old_tokens').where('user_id', 'in', some).execute()
+  await removeOldTokens(trx, ids)
   await removeDigests(trx, ids)
+}
+
+async function removeOldTokens(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
+  for (const some of chunksOf(ids)) await trx.deleteFrom('old_tokens').where('user_id', 'in', some).execute()
 }
 
 /** Removes tokens that are not accepted any more. */

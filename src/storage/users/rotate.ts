@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import { createAccessToken, shownPartOf } from '#core/access-token.ts'
 import type { By, NewChange } from '#core/change.ts'
 import type { UserRef } from '#core/user-ref.ts'
+import type { Vault } from '#core/vault.ts'
 import { present } from '#lib/present.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { IdempotencyKey, TokenRotated } from '#storage/store/users.ts'
@@ -9,7 +10,7 @@ import { toWritten, type UserWriting } from './apply-writes.ts'
 import type { Draft } from './draft.ts'
 import { loadDraft, saveDrafts } from './draft-rows.ts'
 import { doOnce } from './idempotency.ts'
-import { keepOldToken } from './old-tokens.ts'
+import { keepOldTokens } from './old-tokens.ts'
 
 interface Asked {
   readonly ref: UserRef
@@ -29,32 +30,40 @@ export async function rotateToken(
   return doOnce(trx, writing, idempotencyKey, now, 'rotated', async () => {
     const draft = await loadDraft(trx, writing, ref, now)
     if (!draft) return { kind: 'unknown' }
-    const { rotated, change } = await replaceToken(trx, writing, draft, previousUntil, by)
-    await writing.saveChanges(trx, [change])
-    return toWritten(rotated, writing.policy, now)
+    const { rotated, changes } = await replaceTokens(trx, writing, [draft], previousUntil, by)
+    await writing.saveChanges(trx, changes)
+    return toWritten(rotated[0] ?? draft, writing.policy, now)
   })
 }
 
-/** Saves another access token for a loaded user. The caller saves the change, as the last thing in its transaction. */
-export async function replaceToken(
+/** Saves other access tokens for loaded users. The caller saves the changes, as the last thing in its transaction. */
+export async function replaceTokens(
   trx: Transaction<Schema>,
   writing: Pick<UserWriting, 'many' | 'vault' | 'instance'>,
-  draft: Draft,
+  drafts: readonly Draft[],
   previousUntil: number | undefined,
   by: By,
-): Promise<{ readonly rotated: Draft; readonly change: NewChange }> {
-  await keepOldToken(trx, draft, previousUntil, by.now)
+): Promise<{ readonly rotated: readonly Draft[]; readonly changes: readonly NewChange[] }> {
+  await keepOldTokens(trx, writing.many, drafts, previousUntil, by.now)
+  const replaced = drafts.map((draft) => replacing(draft, writing.vault))
+  const rotated = replaced.map(({ after }) => after)
+  await saveDrafts(trx, writing, rotated, by.now)
+  const changes = replaced.map(
+    ({ before, after }): NewChange => ({
+      ...{ by, kind: 'user.token_rotated', object: after.id },
+      before: { accessToken: shownPartOf(before.accessToken) },
+      after: { accessToken: shownPartOf(after.accessToken), ...present({ previousUntil }) },
+    }),
+  )
+  return { rotated, changes }
+}
+
+function replacing(before: Draft, vault: Vault): { readonly before: Draft; readonly after: Draft } {
   const accessToken = createAccessToken()
-  const rotated = {
-    ...{ ...draft, accessToken, revision: draft.revision + 1 },
-    tokenHmac: writing.vault.lookupOf(accessToken),
-    tokenEncrypted: writing.vault.seal(accessToken, draft.id),
+  const after: Draft = {
+    ...{ ...before, accessToken, revision: before.revision + 1 },
+    tokenHmac: vault.lookupOf(accessToken),
+    tokenEncrypted: vault.seal(accessToken, before.id),
   }
-  await saveDrafts(trx, writing, [rotated], by.now)
-  const change: NewChange = {
-    ...{ by, kind: 'user.token_rotated', object: draft.id },
-    before: { accessToken: shownPartOf(draft.accessToken) },
-    after: { accessToken: shownPartOf(accessToken), ...present({ previousUntil }) },
-  }
-  return { rotated, change }
+  return { before, after }
 }

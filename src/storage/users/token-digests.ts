@@ -132,20 +132,21 @@ export async function saveDigests(
   await many.write(trx, digestRows, rows)
 }
 
-/** After a rotation: the digest is accepted until then, or no longer. It never gets more time than it had. */
-export async function endDigest(
+/** After a rotation: the digests are accepted until then, or no longer. None gets more time than it had. */
+export async function endDigests(
   trx: Transaction<Schema>,
-  id: string,
+  ids: readonly string[],
   until: number | undefined,
   now: number,
 ): Promise<void> {
-  if (until === undefined || until <= now) return removeDigests(trx, [id])
-  await trx
-    .updateTable('token_digests')
-    .set({ valid_until: until })
-    .where('user_id', '=', id)
-    .where((e) => e.or([e('valid_until', 'is', null), e('valid_until', '>', until)]))
-    .execute()
+  if (until === undefined || until <= now) return removeDigests(trx, ids)
+  for (const some of chunksOf(ids))
+    await trx
+      .updateTable('token_digests')
+      .set({ valid_until: until })
+      .where('user_id', 'in', some)
+      .where((e) => e.or([e('valid_until', 'is', null), e('valid_until', '>', until)]))
+      .execute()
 }
 
 export async function removeDigests(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {

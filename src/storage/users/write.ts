@@ -1,7 +1,6 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely } from 'kysely'
 import { createUserText } from '#core/user-text.ts'
 import { rememberOpened } from '#core/vault.ts'
-import { noteStep } from '#storage/bulk/table.ts'
 import { createKeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { MethodGroups } from '#storage/methods.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -9,8 +8,10 @@ import type { UserStore } from '#storage/store/users.ts'
 import { addToQuota } from './add-to-quota.ts'
 import { applyWritesAsText } from './apply-as-text.ts'
 import { applyWrites, type UserWriting } from './apply-writes.ts'
+import { createBatches } from './batches.ts'
 import { type DisableRow, disableRow } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
+import { inTransaction } from './in-transaction.ts'
 import { insertUser } from './insert.ts'
 import { purgeUsers } from './purge.ts'
 import { createUsageReset, type ResetUsers } from './reset-usage.ts'
@@ -44,12 +45,10 @@ export function createUserWriter(
       writeUserTexts: (writes, by, isMasked) =>
         inTransaction(db, 'written', (trx) => applyWritesAsText(trx, writing, writes, by, isMasked)),
 
-      writeUsers: (writes, by, step) =>
-        inTransaction(db, 'written', async (trx) => {
-          const result = await applyWrites(trx, writing, writes, by)
-          if (step && result.kind === 'written') await noteStep(trx, writing.many, step, by.now)
-          return result
-        }),
+      writeUsers: (writes, by) =>
+        inTransaction(db, 'written', (trx) => applyWrites(trx, writing, writes, by)),
+
+      ...createBatches(db, writing),
 
       purgeUsers: (ids, by) => inTransaction(db, 'purged', (trx) => purgeUsers(trx, writing, ids, by)),
     },
@@ -72,21 +71,4 @@ export function createUserWriter(
       disableRow: (...args) => db.transaction().execute((trx) => disableRow(trx, writing, ...args)),
     },
   } satisfies MethodGroups<UserStore & MoreWrites>
-}
-
-/** Runs in a transaction, and rolls back where the result is of another kind than `kept`. */
-async function inTransaction<Result extends { readonly kind: string }>(
-  db: Kysely<Schema>,
-  kept: Result['kind'],
-  work: (trx: Transaction<Schema>) => Promise<Result>,
-): Promise<Result> {
-  const trx = await db.startTransaction().execute()
-  try {
-    const result = await work(trx)
-    await (result.kind === kept ? trx.commit() : trx.rollback()).execute()
-    return result
-  } catch (error) {
-    await trx.rollback().execute()
-    throw error
-  }
 }
