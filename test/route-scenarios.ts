@@ -76,4 +76,15 @@ export const routeScenarios: readonly Scenario[] = [
         },
       ]),
   },
+  {
+    name: 'the settings are read, and take no parameter',
+    steps: [
+      { send: { method: 'GET', path: '/admin/settings' }, status: 200, answer: { version: '0.0.0-test' } },
+      {
+        send: { method: 'GET', path: '/admin/settings?name=PORT' },
+        status: 400,
+        answer: { issues: [{ path: 'name' }] },
+      },
+    ],
+  },
 ]
