@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { copyFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { noProgress } from '#core/bulk-run.ts'
+import { createClaimCode } from '#core/claim.ts'
 import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/move.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
@@ -97,7 +99,14 @@ async function fill(store: Store): Promise<void> {
   const app = { secret: 'APP', recoveryCodes: ['one', 'two'] }
   assert.equal(await store.secondFactors.beginSecondFactor(ann.id, app, by(now)), 'begun')
   await store.users.rotateToken({ accessToken: 'plain' }, now + 1e9, by(now))
+  const tokenDigest = hash('sha256', 'a key of elsewhere', 'hex')
+  await store.users.writeUsers([{ ref: { accessToken: 'moved-3' }, edit: {}, tokenDigest }], by(now))
+  const madeWith = { keyId: ann.id, secret: 'a-secret-of-ann' }
+  const claim = { userId: plain.id, code: claimCode, expiresAt: now + 1e9, madeWith }
+  assert.ok(await store.claims.insertClaim(claim, by(now)))
 }
+
+const claimCode = createClaimCode()
 
 const own: ReadonlySet<string> = new Set(['migrations', 'facts', 'instances'])
 
@@ -195,6 +204,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
         try {
           const ann = await store.adminKeys.findAdminKey('a-secret-of-ann', now)
           assert.equal(ann?.name, 'ann')
+          assert.equal((await store.claims.findClaim(claimCode, now + 1))?.claim.state, 'open')
           for (const [index, nickname] of odd.entries()) {
             const user = await store.users.findUser({ accessToken: `moved-${index}` }, now)
             assert.equal(user?.nickname ?? '', nickname)
