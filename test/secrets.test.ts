@@ -29,6 +29,7 @@ const secrets = {
   prompt: 'sentinel-prompt-Ua29wBhs',
   masterKey: '5e'.repeat(32),
   masterKeyPrevious: '7c'.repeat(32),
+  signOnSecret: 'sentinel-sign-on-secret-Kd48pWra',
 }
 type SecretName = keyof typeof secrets
 const accessTokenNames = ['chosenToken', 'plainToken', 'disabledToken', 'limitedToken'] as const
@@ -39,6 +40,7 @@ const operatorNames = [
   'echoedKey',
   'masterKey',
   'masterKeyPrevious',
+  'signOnSecret',
 ] as const
 
 /** A secret as it stands, and as it is written in URLs, JSON, headers and the like. */
@@ -219,6 +221,12 @@ describe('secrets', () => {
           MASTER_KEY_PREVIOUS: secrets.masterKeyPrevious,
           OPENAI_API_KEY: secrets.openaiKey,
           ANTHROPIC_API_KEY: secrets.anthropicKey,
+          // Its provider is down; the sign-on with one that is up is looked through by the test of the sign-on.
+          SIGN_ON_ISSUER: 'http://127.0.0.1:9',
+          SIGN_ON_CLIENT_ID: 'tollgate',
+          SIGN_ON_CLIENT_SECRET: secrets.signOnSecret,
+          SIGN_ON_PUBLIC_URL: 'https://tollgate.example.org',
+          SIGN_ON_GROUPS: 'admins=admin',
           ECHOED_KEY: secrets.echoedKey,
           // Guesses come from addresses of their own, so that they do not shut out the rest.
           TRUSTED_PROXIES: '127.0.0.1',
@@ -485,6 +493,13 @@ describe('secrets', () => {
           return note('admin', request, await call(port, request))
         }
         const page = { 'sec-fetch-site': 'same-origin' }
+        for (const end of [
+          '',
+          `?returnTo=${secrets.wrongCredential}`,
+          '/callback',
+          `/callback?code=${secrets.wrongCredential}&state=x`,
+        ])
+          await ask('GET', `/admin/sessions/sign-on${end}`, cookie)
         const { id } = JSON.parse((await ask('GET', '/admin/sessions/current', ended)).text)
         await ask('DELETE', `/admin/sessions/${id}`, cookie, page)
         for (const own of [cookie, ended, `tollgate-session=${secrets.wrongCredential}`])

@@ -11,6 +11,7 @@ import {
   openAdminServer,
   type Received,
   type SentRequest,
+  withAdminServer,
 } from './support/admin-server.ts'
 import { by } from './support/by.ts'
 import { databases, type TestDatabase } from './support/stores.ts'
@@ -217,6 +218,34 @@ for (const kind of databases) {
       assert.deepEqual([ended.status, JSON.parse(ended.text).code], [401, 'session_ended'])
       assert.match(String(ended.headers['set-cookie']), /^tollgate-session=; Max-Age=0;/)
     })
+
+    it('end at the times of the settings', () =>
+      withAdminServer(
+        kind,
+        async (other) => {
+          const begin = async () => {
+            const said = await other.send({ method: 'POST', path: '/admin/sessions' })
+            const { expiresAt, idleUntil } = JSON.parse(said.text)
+            return {
+              cookie: cookieOf(said),
+              ends: [expiresAt - other.clock.now, idleUntil - other.clock.now],
+            }
+          }
+          const { cookie, ends } = await begin()
+          assert.deepEqual(ends, [hourMs, 2 * minuteMs])
+          const status = async () => {
+            const headers = { authorization: undefined, cookie, 'sec-fetch-site': 'same-origin' }
+            return (await other.send({ ...current, headers })).status
+          }
+          for (let used = minuteMs; used < hourMs; used += minuteMs) {
+            other.clock.now = start + used
+            assert.equal(await status(), 200, `${used} ms: it is prolonged before it ends`)
+          }
+          other.clock.now = start + hourMs
+          assert.equal(await status(), 401)
+        },
+        { sessionTimes: { idleMs: 2 * minuteMs, longestMs: hourMs } },
+      ))
 
     it('are prolonged at most once a minute', async () => {
       const cookie = await opened()

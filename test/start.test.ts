@@ -377,6 +377,13 @@ async function enrol(folder: string, id: string, key: string): Promise<void> {
   assert.equal(await program.exit, 0)
 }
 
+const signOn = {
+  SIGN_ON_ISSUER: 'https://login.example.org',
+  SIGN_ON_CLIENT_ID: 'tollgate',
+  SIGN_ON_PUBLIC_URL: 'https://tollgate.example.org',
+  SIGN_ON_GROUPS: 'a=admin',
+}
+
 interface Wrong {
   readonly name: string
   readonly env?: Record<string, string>
@@ -508,6 +515,33 @@ const wrong: readonly Wrong[] = [
     name: 'a file that is not there',
     env: { CONFIG: '/nonexistent.yaml' },
     says: /CONFIG: the file \S+ does not exist/,
+  },
+  ...(
+    [
+      ['nothing else', { SIGN_ON_CLIENT_ID: 'a' }, /SIGN_ON_ISSUER: is needed/],
+      ['an issuer by plain HTTP', { SIGN_ON_ISSUER: 'http://login.example.org' }, /SIGN_ON_ISSUER: .*https:/],
+      ['no client', { SIGN_ON_ISSUER: 'https://login.example.org' }, /SIGN_ON_CLIENT_ID: is needed/],
+      ['no address', { ...signOn, SIGN_ON_PUBLIC_URL: '' }, /SIGN_ON_PUBLIC_URL: is needed/],
+      ['a path', { ...signOn, SIGN_ON_PUBLIC_URL: 'https://a.example/b' }, /SIGN_ON_PUBLIC_URL: .*origin/],
+      ['no groups', { ...signOn, SIGN_ON_GROUPS: '' }, /SIGN_ON_GROUPS: must name 1 to 200 groups/],
+      [
+        'a scope of gateways',
+        { ...signOn, SIGN_ON_GROUPS: 'a=verify' },
+        /"a=verify" must be a group .* admin,/,
+      ],
+      ['no openid', { ...signOn, SIGN_ON_SCOPE: 'email' }, /SIGN_ON_SCOPE: must hold openid/],
+      ['a wrong domain', { ...signOn, SIGN_ON_EMAIL_DOMAINS: '@a' }, /SIGN_ON_EMAIL_DOMAINS: "@a" must be/],
+    ] as const
+  ).map(([what, env, says]) => ({ name: `a sign-on with ${what}`, env, says })),
+  {
+    name: 'a sign-on with a scope that is none',
+    file: 'signOn: { issuer: https://a.example, groups: { a: [root] } }',
+    says: /signOn\.groups\.a\[0\]: /,
+  },
+  {
+    name: 'sessions for ever',
+    env: { SESSION_HOURS: '0' },
+    says: /SESSION_HOURS: "0" must be a whole number/,
   },
   { name: 'no YAML', file: 'families: [', says: /tollgate\.yaml: is not valid YAML/ },
   { name: 'an unknown key', file: 'familys: []', says: /top level: unknown key "familys"/ },

@@ -9,6 +9,7 @@ import { createFailedLogins } from '#admin/request/failed-logins.ts'
 import { parseRequestTarget, queryFault } from '#admin/request/target.ts'
 import { asGuess, tokenInPath } from '#admin/request/token-guess.ts'
 import { trace } from '#admin/request/trace.ts'
+import { addSignOn } from '#admin/sign-on/routes.ts'
 import { createProblem } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
 import { refused } from '#core/reading.ts'
@@ -34,7 +35,10 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   })
   app.use('*', trace(parts))
   const routes = createAdminRoutes(parts.policy)
-  const guard = createGuard(parts)
+  const noteFailure = createFailedLogins(parts)
+  // Before the routes: `{id}` of a session would take its paths.
+  if (parts.signOn) addSignOn(app, parts.signOn, { ...parts, noteFailure })
+  const guard = (asked: Guard) => authenticate({ ...parts, noteFailure }, asked)
   for (const route of routes) addRoute(app, route, guard(route), parts)
   // What no route of the list takes: other methods, and unknown paths.
   app.use('/admin/*', guard({ need: 'any' }))
@@ -70,11 +74,6 @@ function noteTokensShown(c: AdminContext, parts: AdminParts, { kind }: Answer): 
 }
 
 type App = OpenAPIHono<AdminEnv>
-
-function createGuard(parts: AdminParts) {
-  const guardParts = { ...parts, noteFailure: createFailedLogins(parts) }
-  return (guard: Guard) => authenticate(guardParts, guard)
-}
 
 /** The only way to a handler: behind the guard that is made from its need. */
 function addRoute(

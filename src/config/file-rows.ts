@@ -37,6 +37,15 @@ export const fileRows: Readonly<Record<string, FileRow>> = {
     byDefault: '1 each',
     what: 'How much a unit of `input`, `cacheRead`, `cacheWritten` and `output` (with reasoning) counts in a quota: 0 (free) to 100, at most three decimals. Under `families` by family, which wins; see [users](../guides/users.md#weights).',
   },
+  signOn: {
+    value: ({ signOn }) => {
+      if (!signOn) return undefined
+      const { clientSecret, ...shown } = signOn
+      return { ...shown, hasClientSecret: clientSecret !== undefined }
+    },
+    byDefault: 'none',
+    what: '`issuer`, `clientId`, `publicUrl`, `groups` (a list of scopes by group), `groupsClaim`, `emailDomains`, `scope`: as the variables `SIGN_ON_…`, which win. The secret is a variable only. See [sign-on](../guides/sign-on.md).',
+  },
   purgeAfterDays: {
     value: (config) => config.purgeAfterDays,
     byDefault: '30',

@@ -11,6 +11,7 @@ import { pathPrefixesOf, privateHeadersOf } from '#providers/gathered.ts'
 import { passedMethods } from '#providers/passed-route.ts'
 import { createNeverPassed } from '#upstreams/header-lists.ts'
 import { ConfigError } from './settings.ts'
+import { signOnScopes } from './sign-on-scopes.ts'
 
 /**
  * The schema of `tollgate.yaml`: families, defaults, upstreams and the like. Single values come from the environment.
@@ -145,6 +146,17 @@ const fileSchema = z.strictObject({
     .optional(),
   weights: z
     .strictObject({ ...kindWeights, families: z.record(z.string(), z.strictObject(kindWeights)).optional() })
+    .optional(),
+  signOn: z
+    .strictObject({
+      issuer: z.string().min(1).optional(),
+      clientId: z.string().min(1).max(512).optional(),
+      publicUrl: z.string().min(1).optional(),
+      groupsClaim: z.string().min(1).max(256).optional(),
+      scope: z.string().min(1).max(512).optional(),
+      groups: z.record(z.string().min(1).max(256), z.array(z.enum(signOnScopes)).min(1)).optional(),
+      emailDomains: z.array(z.string().min(1)).max(100).optional(),
+    })
     .optional(),
   purgeAfterDays: days.optional(),
   onDisconnect: z.enum(['abort', 'drain']).optional(),

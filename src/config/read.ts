@@ -22,6 +22,7 @@ import { configuredMasterKey } from './master-key.ts'
 import { passThroughOf } from './pass-through.ts'
 import { noProxyOf } from './proxies.ts'
 import { type Config, ConfigError, logLevels } from './settings.ts'
+import { signOnOf } from './sign-on.ts'
 import { allUpstreams, unusedVariables } from './upstreams.ts'
 
 /**
@@ -67,6 +68,11 @@ export function readConfig(env: Environment): Config {
     bulkUsersMax: wholeNumberOf(env, 'BULK_USERS_MAX', [1, 1_000_000], 10_000),
     bodyBytesMax: bytesOf(env, 'BODY_BYTES_MAX', 1024 ** 3, 32 * 1024 ** 2),
     stopGraceMs: wholeNumberOf(env, 'STOP_GRACE_SECONDS', [0, 3600], 30) * 1000,
+    sessionTimes: {
+      idleMs: wholeNumberOf(env, 'SESSION_IDLE_MINUTES', [2, 1440], 30) * 60_000,
+      longestMs: wholeNumberOf(env, 'SESSION_HOURS', [1, 720], 12) * 3_600_000,
+    },
+    signOn: signOnOf(file, env),
     ledgerRetentionDays: wholeNumberOf(env, 'LEDGER_RETENTION_DAYS', [0, 36_500], 90),
     auditRetentionDays: wholeNumberOf(env, 'AUDIT_RETENTION_DAYS', [0, 36_500], 365),
     purgeAfterDays: file.purgeAfterDays ?? 30,

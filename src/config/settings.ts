@@ -1,5 +1,7 @@
 import type { PolicySettings } from '#core/policy-settings.ts'
+import type { SessionTimes } from '#core/session.ts'
 import type { SettingOrigin } from '#core/shown-setting.ts'
+import type { SignOnSettings } from '#core/sign-on.ts'
 import type { PassedRoute } from '#providers/passed-route.ts'
 import type { UpstreamConfig } from '#upstreams/config.ts'
 
@@ -33,6 +35,9 @@ export interface Config {
   readonly bodyBytesMax: number
   /** How long running relays may go on after SIGTERM. */
   readonly stopGraceMs: number
+  readonly sessionTimes: SessionTimes
+  /** Undefined: administrators log in with admin keys only. */
+  readonly signOn: SignOnSettings | undefined
   /** Days that closed entries are kept; 0: for ever. */
   readonly ledgerRetentionDays: number
   /** Days that changes are kept in the audit trail; 0: for ever. */

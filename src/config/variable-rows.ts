@@ -139,6 +139,56 @@ export const variableRows: Readonly<Record<string, VariableRow>> = {
     byDefault: (config) => String(config.stopGraceMs / 1000),
     what: 'How long running requests may go on after SIGTERM, 0 to 3600.',
   },
+  SESSION_IDLE_MINUTES: {
+    value: ({ sessionTimes }) => sessionTimes.idleMs / 60_000,
+    byDefault: ({ sessionTimes }) => String(sessionTimes.idleMs / 60_000),
+    what: 'The longest pause within a [session](../operations/security.md#sessions) of a browser, 2 to 1440. It applies to requests from now on.',
+  },
+  SESSION_HOURS: {
+    value: ({ sessionTimes }) => sessionTimes.longestMs / 3_600_000,
+    byDefault: ({ sessionTimes }) => String(sessionTimes.longestMs / 3_600_000),
+    what: 'The longest session of a browser, 1 to 720. It applies to logins from now on.',
+  },
+  SIGN_ON_ISSUER: {
+    value: ({ signOn }) => signOn?.issuer,
+    byDefault: says('none'),
+    what: 'The issuer of a provider of OpenID Connect, at which administrators [sign on](../guides/sign-on.md); `https`, or `http` on this machine.',
+  },
+  SIGN_ON_CLIENT_ID: {
+    value: ({ signOn }) => signOn?.clientId,
+    byDefault: says('-'),
+    what: 'The name of this application at the provider.',
+  },
+  SIGN_ON_CLIENT_SECRET: {
+    value: 'secret',
+    byDefault: says('none: a public client'),
+    what: 'Its secret there.',
+  },
+  SIGN_ON_PUBLIC_URL: {
+    value: ({ signOn }) => signOn?.publicUrl,
+    byDefault: says('-'),
+    what: 'Where browsers reach the admin API, such as `https://tollgate.example.org`. The redirect address is this with `/admin/sessions/sign-on/callback`.',
+  },
+  SIGN_ON_GROUPS: {
+    value: ({ signOn }) => signOn?.groups,
+    byDefault: says('-'),
+    what: 'Groups and their scopes, such as `admins=admin, helpdesk=users:read+usage:read`. A name with a comma goes into the file.',
+  },
+  SIGN_ON_GROUPS_CLAIM: {
+    value: ({ signOn }) => signOn?.groupsClaim,
+    byDefault: says('`groups`'),
+    what: 'The claim that holds the groups, a text or a list; `realm_access.roles` is a claim within another. `email` counts where it is verified.',
+  },
+  SIGN_ON_EMAIL_DOMAINS: {
+    value: ({ signOn }) => signOn?.emailDomains,
+    byDefault: says('any'),
+    what: 'Domains, separated by commas or spaces, of which a verified e-mail address must be.',
+  },
+  SIGN_ON_SCOPE: {
+    value: ({ signOn }) => signOn?.scope,
+    byDefault: says('`openid profile email`'),
+    what: 'What is asked of the provider.',
+  },
   LEDGER_RETENTION_DAYS: {
     value: (config) => config.ledgerRetentionDays,
     byDefault: (config) => String(config.ledgerRetentionDays),

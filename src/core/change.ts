@@ -7,6 +7,7 @@ export const actorKinds = [
   'configured_key',
   'verifier_key',
   'session',
+  'sign_on',
   'holder',
   'claim',
   'limit',

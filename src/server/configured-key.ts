@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { configuredKeyId } from '#core/admin-key.ts'
 import type { ConfiguredKey } from '#core/session.ts'
+import type { SignOnBounds } from '#core/sign-on.ts'
 import type { ClaimStore } from '#storage/store/claims.ts'
 import type { AdminKeyStore, SessionStore } from '#storage/store.ts'
 
@@ -45,18 +46,19 @@ export function withConfiguredKey(keys: AdminKeyStore, configured: ConfiguredKey
   }
 }
 
-/** The sessions, with those that the key from the environment has opened. */
+/** The sessions, with those that the key from the environment, or the sign-on of the configuration, has opened. */
 export function withConfiguredSessions(
   sessions: SessionStore,
   configured: ConfiguredKey | undefined,
+  signOn?: SignOnBounds,
 ): SessionStore {
-  if (configured === undefined) return sessions
   // The cookie of a session cannot be guessed, whatever opened it.
-  const opener = { ...configured, key: { ...configured.key, isGuessable: false } }
+  const key = configured && { ...configured, key: { ...configured.key, isGuessable: false } }
+  const openers = { key, signOn: signOn && { issuer: signOn.issuer, groups: signOn.groups } }
   return {
     ...sessions,
-    findSession: (secret, now) => sessions.findSession(secret, now, opener),
-    listSessions: (now) => sessions.listSessions(now, opener),
+    findSession: (secret, now) => sessions.findSession(secret, now, openers),
+    listSessions: (now) => sessions.listSessions(now, openers),
   }
 }
 

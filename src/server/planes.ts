@@ -4,6 +4,7 @@ import { createAccount } from '#account/account.ts'
 import { createClaims } from '#account/claims/claims.ts'
 import { createAdminListener } from '#admin/listener.ts'
 import { createTokenReadings } from '#admin/request/token-readings.ts'
+import { openSignOn } from '#admin/sign-on/provider.ts'
 import { upstreamVariables } from '#config/read.ts'
 import { shownSettings } from '#config/shown.ts'
 import { steadyClock } from '#core/clock.ts'
@@ -111,7 +112,14 @@ export async function openPlanes(
   stopper.add(tokenReadings.close)
   const admin = createAdminListener({
     ...shared,
-    store: { ...store, adminKeys, sessions: withConfiguredSessions(store.sessions, configuredKey), claims },
+    store: {
+      ...store,
+      adminKeys,
+      sessions: withConfiguredSessions(store.sessions, configuredKey, config.signOn),
+      claims,
+    },
+    sessionTimes: config.sessionTimes,
+    signOn: config.signOn && openSignOn(config.signOn, { key: store.keyFor('sign-on'), clock, log }),
     throttle: throttleOf('admin keys'),
     tokenReadings,
     namedTokens: throttleOf('named access tokens'),

@@ -5,7 +5,7 @@ import type { By, ChainChecked, ChangePage, ChangeQuestion, NewChange } from '#c
 import type { Clock } from '#core/clock.ts'
 import type { InputCorrection } from '#core/input-correction.ts'
 import type { CodeAttempt } from '#core/second-factor.ts'
-import type { ConfiguredKey, LiveSession, NewSession, Session } from '#core/session.ts'
+import type { ConfiguredOpeners, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import type { ClaimStore } from '#storage/store/claims.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store/metering.ts'
@@ -173,7 +173,7 @@ export interface SecondFactorStore {
   readonly removeSecondFactor: (keyId: string, by: By) => Promise<boolean>
 }
 
-/** Logins of browsers. @param configured the admin key that no table has, whose sessions it opened */
+/** Logins of browsers. @param openers the admin key that no table has, and the provider of the sign-on */
 export interface SessionStore {
   /** Also removes those that have ended, and the oldest of a key that has very many. */
   readonly insertSession: (session: NewSession, by: By) => Promise<Session>
@@ -181,10 +181,10 @@ export interface SessionStore {
   readonly findSession: (
     secret: string,
     now: number,
-    configured?: ConfiguredKey,
+    openers?: ConfiguredOpeners,
   ) => Promise<LiveSession | undefined>
   /** Oldest first. */
-  readonly listSessions: (now: number, configured?: ConfiguredKey) => Promise<readonly LiveSession[]>
+  readonly listSessions: (now: number, openers?: ConfiguredOpeners) => Promise<readonly LiveSession[]>
   /** Prolongs a session that was used. */
   readonly renewSession: (id: string, idleUntil: number) => Promise<void>
   /** Answers whether there was one. */

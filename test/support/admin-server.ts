@@ -7,6 +7,7 @@ import { createTokenReadings } from '#admin/request/token-readings.ts'
 import { readConfig } from '#config/read.ts'
 import { shownSettings } from '#config/shown.ts'
 import { createPolicy, type PolicySettings } from '#core/policy-settings.ts'
+import { sessionTimesDefault } from '#core/session.ts'
 import { createClientAddress } from '#http/client-address.ts'
 import { createLog } from '#http/log.ts'
 import { createThrottle } from '#http/throttle.ts'
@@ -68,7 +69,7 @@ export async function withAdminServer(
 
 export async function openAdminServer(
   kind: DatabaseKind,
-  overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax'>> & {
+  overrides: Partial<Pick<AdminOptions, 'bulkUsersMax' | 'bodyBytesMax' | 'sessionTimes'>> & {
     readonly wrap?: (store: Store) => Store
     readonly policy?: Partial<PolicySettings>
     readonly tokenReadingsMs?: number
@@ -97,6 +98,7 @@ export async function openAdminServer(
     namedTokens: createThrottle(() => clock.now),
     tokenReadings,
     keyUsed: () => {},
+    sessionTimes: sessionTimesDefault,
     // All tests come from one address; they name their client's address as a proxy does.
     clientAddress: createClientAddress(['127.0.0.1']),
     bulkUsersMax: 20,

@@ -15,7 +15,15 @@ export const importTable: Readonly<
   gateway: { folders: ['http', 'metering', 'providers', 'upstreams', 'core', 'lib'], packages: [] },
   admin: {
     folders: ['http', 'metering', 'storage', 'core', 'lib'],
-    packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'csv-parse', 'csv-stringify', 'otplib'],
+    packages: [
+      'hono',
+      '@hono/node-server',
+      '@hono/zod-openapi',
+      'csv-parse',
+      'csv-stringify',
+      'otplib',
+      'openid-client',
+    ],
   },
   account: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: [] },
   verifier: { folders: ['http', 'metering', 'storage', 'core', 'lib'], packages: ['zod'] },

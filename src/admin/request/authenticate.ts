@@ -1,7 +1,7 @@
 import { createMiddleware } from 'hono/factory'
 import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { allows, type Need } from '#core/scopes.ts'
-import { idleMs, isRenewalDue, type LiveSession } from '#core/session.ts'
+import { isRenewalDue, type LiveSession } from '#core/session.ts'
 import { bearerOf } from '#http/credential.ts'
 import { findKey, type KeyFound } from '#http/key-door.ts'
 import { renderRefusal } from './answer.ts'
@@ -83,7 +83,7 @@ async function byKey(
 
 async function bySession(
   c: AdminContext,
-  { store, throttle, clientAddress, keyUsed }: AdminParts,
+  { store, throttle, clientAddress, keyUsed, sessionTimes }: AdminParts,
   { need, cookie }: Guard & { readonly cookie: string },
   now: number,
 ): Promise<Problem | undefined> {
@@ -104,8 +104,10 @@ async function bySession(
   }
   if (found.kind === 'unknown') return createProblem('session_ended')
   const problem = problemOf(found, need, now)
-  if (!problem && live && isRenewalDue(live.session, now))
-    await store.sessions.renewSession(live.session.id, Math.min(now + idleMs, live.session.expiresAt))
+  if (!problem && live && isRenewalDue(live.session, sessionTimes, now)) {
+    const idleUntil = Math.min(now + sessionTimes.idleMs, live.session.expiresAt)
+    await store.sessions.renewSession(live.session.id, idleUntil)
+  }
   return problem
 }
 

@@ -4,8 +4,9 @@ import type { AdminKey } from '#core/admin-key.ts'
 import type { Policy } from '#core/admission.ts'
 import type { Clock } from '#core/clock.ts'
 import type { ErrorCode } from '#core/errors.ts'
-import type { Session } from '#core/session.ts'
+import type { Session, SessionTimes } from '#core/session.ts'
 import type { ShownSetting } from '#core/shown-setting.ts'
+import type { SignOn } from '#core/sign-on.ts'
 import type { BodyBudget } from '#http/body.ts'
 import type { ClientAddress } from '#http/client-address.ts'
 import type { Log } from '#http/log.ts'
@@ -42,6 +43,9 @@ export interface AdminParts {
   readonly publicUrl?: string | undefined
   /** The pages for holders have another listener than the admin API. */
   readonly isApart?: boolean
+  readonly sessionTimes: SessionTimes
+  /** The sign-on by a provider; absent: it is not configured. */
+  readonly signOn?: SignOn | undefined
   /** The maximum number of users in one bulk call. */
   readonly bulkUsersMax: number
   readonly bodyBytesMax: number

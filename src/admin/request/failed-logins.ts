@@ -1,9 +1,17 @@
+import type { ChangeFields } from '#core/change.ts'
 import { placeOf } from '#core/network.ts'
 import { makeRoom } from '#lib/make-room.ts'
 import type { AdminParts } from './context.ts'
 
 /** Writes failed logins down, in a bounded number of rows: guesses must not fill the database. */
-export type NoteFailedLogin = (failed: { readonly address: string; readonly requestId: string }) => void
+export type NoteFailedLogin = (failed: FailedLogin) => void
+
+interface FailedLogin {
+  readonly address: string
+  readonly requestId: string
+  /** What else is known of it. */
+  readonly about?: ChangeFields
+}
 
 /** Further failures from a place within this time are counted, and told of with its next row. */
 const quietMs = 10 * 60_000
@@ -26,7 +34,7 @@ export function createFailedLogins({
   const places = new Map<string, Place>()
   let hour = { at: Number.NEGATIVE_INFINITY, rows: 0 }
 
-  return ({ address, requestId }) => {
+  return ({ address, requestId, about }) => {
     const now = clock()
     const place = placeOf(address)
     const known = places.get(place)
@@ -41,7 +49,7 @@ export function createFailedLogins({
     places.delete(place)
     places.set(place, { at: now, more: 0 })
     const by = { now, actor: { kind: 'unknown' as const }, requestId, address }
-    const after = { attempts: 1 + (known?.more ?? 0) }
+    const after = { attempts: 1 + (known?.more ?? 0), ...about }
     // The answer does not wait for it: it would tell a guesser how busy the database is.
     store.changes
       .noteChange({ by, kind: 'login.failed', object: 'admin', after })

@@ -1,6 +1,6 @@
 import type { ClientAddress } from '#http/client-address.ts'
 import type { AdminContext } from './context.ts'
-import { isOnThisMachine } from './session-cookie.ts'
+import { isOnThisMachine } from './host-cookie.ts'
 
 const safeMethods = ['GET', 'HEAD', 'OPTIONS']
 

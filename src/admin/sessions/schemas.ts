@@ -10,9 +10,20 @@ const answer = z
   .object({
     id: z.string().openapi({ description: 'Names the session in paths and in the log, and is no secret.' }),
     key: z.object({ id: z.string(), name: z.string() }).openapi({
-      description: 'The admin key that opened it. It ends with that key, and with the secret that opened it.',
+      description:
+        'The admin key that opened it. It ends with that key, and with the secret that opened it. Where a sign-on opened it, ' +
+        'an id of the person (`sso_…`) and its name.',
     }),
-    scopes: z.array(z.enum(scopes)).openapi({ description: 'Those of the key, as they are now.' }),
+    person: z
+      .object({ subject: z.string(), groups: z.array(z.string()) })
+      .optional()
+      .openapi({
+        description:
+          'Where a sign-on opened it: the provider’s name for the person, and the groups that count.',
+      }),
+    scopes: z
+      .array(z.enum(scopes))
+      .openapi({ description: 'Those of the key or the groups, as they are now.' }),
     permissions: z.array(z.enum(permissions)).openapi({ description: 'What the scopes allow, one by one.' }),
     createdAt: timeField(),
     expiresAt: timeField(),

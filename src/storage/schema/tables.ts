@@ -266,7 +266,7 @@ export interface SecondFactorRow {
 export interface SessionRow {
   id: string
   session_hmac: string
-  /** Of the secret that opened it. */
+  /** Of the secret that opened it; empty where a person's sign-on did. */
   key_hmac: string
   key_id: string
   address: string
@@ -275,6 +275,8 @@ export interface SessionRow {
   idle_until: number
   /** When a code of the key's second factor was given; null: it was opened without one. */
   coded_at: number | null
+  /** JSON of the person whose sign-on opened it; null: an admin key did. */
+  person: string | null
 }
 
 export interface ClaimRow {

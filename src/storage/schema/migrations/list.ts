@@ -19,6 +19,7 @@ import { secondFactors } from './0018-second-factors.ts'
 import { purgedUsers } from './0019-purged-users.ts'
 import { tokenDigests } from './0020-token-digests.ts'
 import { claims } from './0021-claims.ts'
+import { signOn } from './0022-sign-on.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -44,4 +45,5 @@ export const migrations: readonly Migration[] = [
   purgedUsers,
   tokenDigests,
   claims,
+  signOn,
 ]
