@@ -8,7 +8,7 @@ import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import type { LoadedQuota, Quotas } from '#storage/quotas/account.ts'
 import { integer } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import { inserts, updates, type Value } from '#storage/schema/write.ts'
+import { inserts } from '#storage/schema/write.ts'
 import type { UserWrite } from '#storage/store/users.ts'
 import type { Draft } from './draft.ts'
 import { saveFoundBy } from './found-by.ts'
@@ -16,14 +16,8 @@ import { otherTokenOwners } from './old-tokens.ts'
 import { readUserParts } from './parts.ts'
 import { type QuotaWriting, saveAdjustments, saveQuotas } from './quota-changes.ts'
 import { addUpReservedOf, isPlausible } from './reserved.ts'
-import {
-  type ProfileColumns,
-  profileColumns,
-  type StoredUser,
-  toColumns,
-  toProfile,
-  unsealed,
-} from './rows.ts'
+import { type StoredUser, toProfile, unsealed } from './rows.ts'
+import { saveProfiles } from './save-profiles.ts'
 import { saveDigests } from './token-digests.ts'
 
 /** What the loading of drafts needs beside the transaction. */
@@ -238,38 +232,6 @@ export async function saveDrafts(
 
 function changedOf(quotas: Quotas): readonly LoadedQuota[] {
   return [...quotas.values()].filter(({ isChanged }) => isChanged)
-}
-
-const newUsers = inserts('users', profileColumns)
-
-/** New users are inserted. Of others only the columns that differ are written: each index that is left alone is saved. */
-async function saveProfiles(
-  trx: Transaction<Schema>,
-  { many }: QuotaWriting,
-  drafts: readonly Draft[],
-): Promise<void> {
-  const added: Value[][] = []
-  const changed = new Map<
-    string,
-    { readonly columns: readonly (keyof ProfileColumns)[]; readonly rows: Value[][] }
-  >()
-  for (const draft of drafts) {
-    const row = toColumns(draft.profile, draft)
-    const { row: before } = draft
-    if (!before) {
-      added.push(profileColumns.map((name) => row[name]))
-      continue
-    }
-    const columns = profileColumns.filter((name) => row[name] !== before[name])
-    if (columns.length === 0) continue
-    const key = columns.join()
-    const same = changed.get(key) ?? { columns, rows: [] }
-    changed.set(key, same)
-    same.rows.push([...columns.map((name) => row[name]), draft.id])
-  }
-  if (added.length > 0) await many.write(trx, newUsers, added)
-  for (const { columns, rows } of changed.values())
-    await many.write(trx, updates('users', columns, ['id']), rows)
 }
 
 const newAddresses = inserts('addresses', ['user_id', 'address', 'first_seen_at', 'last_seen_at'])

@@ -36,8 +36,9 @@ export function toLimits(row: LimitColumns): UserLimits {
 }
 
 export function toLimitColumns(limits: UserLimits): LimitColumns {
-  const entries = limitRows.map(([name, { column }]) => [column, toValue(limits[name])] as const)
-  return Object.fromEntries(entries) as LimitColumns
+  const columns: Record<string, number | string | null> = {}
+  for (const [name, { column }] of limitRows) columns[column] = toValue(limits[name])
+  return columns as unknown as LimitColumns
 }
 
 function toValue(value: UserLimits[LimitName]): number | string | null {
