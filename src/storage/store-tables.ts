@@ -103,8 +103,8 @@ export function storeOf({
         return { users: count, ...more }
       },
       async disableUser(ref, reason, by) {
-        const id = await users.disableRow(ref, reason, by)
-        return id === undefined ? undefined : users.findKnown(id, by.now)
+        const disabled = await users.disable(ref, reason, by)
+        return disabled?.kind === 'unreadable' ? users.findKnown(disabled.id, by.now) : disabled?.user
       },
     },
   }

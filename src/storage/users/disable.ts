@@ -1,13 +1,60 @@
 import { sql, type Transaction } from 'kysely'
 import type { By, NewChange } from '#core/change.ts'
+import type { User } from '#core/user.ts'
+import { disableEdit, editProfile } from '#core/user-edit.ts'
 import type { UserRef } from '#core/user-ref.ts'
 import { lookupsOf, type Vault } from '#core/vault.ts'
+import { copyOf, userChange } from '#storage/changes/user-change.ts'
+import { isDamage } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { UserWriting } from './apply-writes.ts'
+import { toWritten, type UserWriting } from './apply-writes.ts'
+import type { Draft } from './draft.ts'
+import { loadDraft, saveDrafts } from './draft-rows.ts'
 import { otherTokenOwner } from './old-tokens.ts'
 
-/** Disables a user and answers the id; undefined where the user does not exist. */
-export type DisableRow = (ref: UserRef, reason: string | undefined, by: By) => Promise<string | undefined>
+/** Disables a user; undefined where the user does not exist. */
+export type Disable = (ref: UserRef, reason: string | undefined, by: By) => Promise<Disabled | undefined>
+
+/** The user as it is stored now. Where the row cannot be read, the user is disabled all the same. */
+type Disabled =
+  | { readonly kind: 'user'; readonly user: User }
+  | { readonly kind: 'unreadable'; readonly id: string }
+
+export async function disable(
+  trx: Transaction<Schema>,
+  writing: UserWriting,
+  ...[ref, reason, by]: Parameters<Disable>
+): Promise<Disabled | undefined> {
+  const { now } = by
+  const draft = await readableDraft(trx, writing, ref, now)
+  if (!draft) return undefined
+  const edit = draft === 'damaged' ? {} : disableEdit(draft.profile, reason, now)
+  const edited = draft === 'damaged' ? undefined : editProfile(draft.profile, edit, now)
+  if (draft === 'damaged' || edited?.kind !== 'profile') {
+    const id = await disableRow(trx, writing, ref, reason, by)
+    return id === undefined ? undefined : { kind: 'unreadable', id }
+  }
+  const before = copyOf(draft)
+  writing.editor.applyEdit(draft, edit, edited.profile, now, false)
+  await saveDrafts(trx, writing, [draft], now)
+  const change = userChange(before, draft, by)
+  if (change) await writing.saveChanges(trx, [change])
+  return { kind: 'user', user: toWritten(draft, writing.policy, now) }
+}
+
+async function readableDraft(
+  trx: Transaction<Schema>,
+  writing: UserWriting,
+  ref: UserRef,
+  now: number,
+): Promise<Draft | 'damaged' | undefined> {
+  try {
+    return await loadDraft(trx, writing, ref, now)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return 'damaged'
+  }
+}
 
 /** What blocks a user. The time is read as text, which any stored value can be. */
 const block = [sql<string | null>`cast(disabled_at as text)`.as('at'), 'disabled_reason as reason'] as const
@@ -18,10 +65,10 @@ interface Block {
 }
 
 /** By the columns of the block alone: a user must be disabled also where another column cannot be read. */
-export async function disableRow(
+async function disableRow(
   trx: Transaction<Schema>,
   { vault, saveChanges }: UserWriting,
-  ...[ref, reason, by]: Parameters<DisableRow>
+  ...[ref, reason, by]: Parameters<Disable>
 ): Promise<string | undefined> {
   const { now } = by
   const id = 'id' in ref ? ref.id : await ownerOf(trx, vault, ref.accessToken, now)

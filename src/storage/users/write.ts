@@ -9,7 +9,7 @@ import { addToQuota } from './add-to-quota.ts'
 import { applyWritesAsText } from './apply-as-text.ts'
 import { applyWrites, type UserWriting } from './apply-writes.ts'
 import { createBatches } from './batches.ts'
-import { type DisableRow, disableRow } from './disable.ts'
+import { type Disable, disable } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
 import { inTransaction } from './in-transaction.ts'
 import { insertUser } from './insert.ts'
@@ -21,8 +21,8 @@ import { rotateToken } from './rotate.ts'
 /** Methods of the table behind those of the store. */
 interface MoreWrites {
   readonly resetUsers: ResetUsers
-  /** As `disableUser` of the store; answers the id. */
-  readonly disableRow: DisableRow
+  /** As `disableUser` of the store; a user who cannot be read is left to be read by its parts. */
+  readonly disable: Disable
 }
 
 /** Access tokens that stay opened, since who writes users in bulk writes them again. */
@@ -68,7 +68,7 @@ export function createUserWriter(
 
       resetUsers: createUsageReset(db, writing),
 
-      disableRow: (...args) => db.transaction().execute((trx) => disableRow(trx, writing, ...args)),
+      disable: (...args) => db.transaction().execute((trx) => disable(trx, writing, ...args)),
     },
   } satisfies MethodGroups<UserStore & MoreWrites>
 }
