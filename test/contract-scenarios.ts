@@ -3,6 +3,7 @@ import { auditScenarios } from './audit-scenarios.ts'
 import { bulkScenarios } from './bulk-scenarios.ts'
 import { claimScenarios } from './claim-scenarios.ts'
 import { figureScenarios } from './figure-scenarios.ts'
+import { frontEndScenarios } from './front-end-scenarios.ts'
 import { ignoredScenarios } from './ignored-scenarios.ts'
 import { keyScenarios } from './key-scenarios.ts'
 import { quotaScenarios } from './quota-scenarios.ts'
@@ -1060,6 +1061,7 @@ export const scenarios: readonly Scenario[] = [
   ...ignoredScenarios,
   ...accessTokenScenarios,
   ...claimScenarios,
+  ...frontEndScenarios,
   ...auditScenarios,
   ...transferScenarios,
   ...bulkScenarios,

@@ -27,6 +27,7 @@ const secrets = {
   limitedToken: 'sentinel-limited-token-Yc35uJdp',
   wrongCredential: 'sentinel-wrong-credential-Fe74oXlk',
   prompt: 'sentinel-prompt-Ua29wBhs',
+  frontEndSecret: 'sentinel-front-end-secret-of-32-Bw41cVtz',
   masterKey: '5e'.repeat(32),
   masterKeyPrevious: '7c'.repeat(32),
   signOnSecret: 'sentinel-sign-on-secret-Kd48pWra',
@@ -38,6 +39,7 @@ const operatorNames = [
   'openaiKey',
   'anthropicKey',
   'echoedKey',
+  'frontEndSecret',
   'masterKey',
   'masterKeyPrevious',
   'signOnSecret',
@@ -309,6 +311,20 @@ describe('secrets', () => {
           assert.ok(answered)
           userIds.push(id ?? '')
         }
+        const portal = await ask('POST', '/admin/users', { nickname: 'portal' })
+        const frontEnd = `/admin/users/${JSON.parse(portal.text).id}/front-end`
+        const { frontEndSecret: secret } = secrets
+        for (const body of [
+          { kind: 'jwt', secret },
+          { kind: 'jwt', header: `${secret} x` },
+          { kind: 'jwt', secret: [secret] },
+          { kind: 'member', secret },
+          { kind: secret },
+          `{"kind":"jwt","secret":"${secret}`,
+        ])
+          await ask('PUT', frontEnd, body)
+        await ask('GET', frontEnd)
+        known.portalToken = JSON.parse(portal.text).token
         // The path says whose user it is; a body that says another is refused.
         await ask('PUT', `/admin/users/${chosen}`, { token: secrets.plainToken })
         const everything = Object.values(secrets)

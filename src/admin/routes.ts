@@ -10,6 +10,10 @@ import { createClaim } from '#admin/claims/create.ts'
 import { listClaims } from '#admin/claims/list.ts'
 import { revokeClaim } from '#admin/claims/revoke.ts'
 
+import { readFrontEnd } from '#admin/front-ends/read.ts'
+import { removeFrontEnd } from '#admin/front-ends/remove.ts'
+import { createFrontEndWire } from '#admin/front-ends/wire.ts'
+import { writeFrontEnd } from '#admin/front-ends/write.ts'
 import { createKey } from '#admin/keys/create.ts'
 import { deleteKey } from '#admin/keys/delete.ts'
 import { listKeys } from '#admin/keys/list.ts'
@@ -62,7 +66,9 @@ export function createAdminRoutes({
 }: Pick<Policy, 'families' | 'limits'>): readonly AdminRoute[] {
   const users = createUserWire(families, limits)
   const quotas = createQuotaWire(familyNames(families))
+  const frontEnds = createFrontEndWire(users)
   const user = '/admin/users/{token}'
+  const frontEnd = `${user}/front-end`
   return [
     { operationId: 'getUsers', method: 'get', path: '/admin/users', ...listUsers(users) },
     { operationId: 'createUser', method: 'post', path: '/admin/users', ...createUser(users) },
@@ -83,6 +89,9 @@ export function createAdminRoutes({
     { operationId: 'createClaim', method: 'post', path: `${user}/claim`, ...createClaim },
     { operationId: 'listClaims', method: 'get', path: `${user}/claims`, ...listClaims },
     { operationId: 'revokeClaim', method: 'delete', path: `${user}/claims/{id}`, ...revokeClaim },
+    { operationId: 'getFrontEnd', method: 'get', path: frontEnd, ...readFrontEnd(frontEnds) },
+    { operationId: 'setFrontEnd', method: 'put', path: frontEnd, ...writeFrontEnd(frontEnds) },
+    { operationId: 'removeFrontEnd', method: 'delete', path: frontEnd, ...removeFrontEnd(frontEnds) },
     { operationId: 'lookUpToken', method: 'post', path: '/admin/tokens/lookup', ...lookUpAccessToken(users) },
     { operationId: 'listBulk', method: 'get', path: '/admin/bulk', ...listBulk },
     { operationId: 'getBulk', method: 'get', path: '/admin/bulk/{id}', ...readBulk },

@@ -1,4 +1,5 @@
 import type { AdmissionRequest, Decision } from './admission.ts'
+import type { AskedPerson } from './front-end.ts'
 import type { UserType } from './user.ts'
 
 /** One question for admission, from a relay or another gateway. */
@@ -16,6 +17,11 @@ export interface AdmissionAsk extends AdmissionRequest {
    * not settled by then is abandoned.
    */
   readonly leaseUntil?: number
+  /**
+   * The person behind the request, where the access token is a front end's. `unread`: whether it is one is not known yet.
+   * Absent: the request is the user's own, whatever the user is.
+   */
+  readonly person?: AskedPerson | 'unread'
   /** Decides only: the question is not counted, reserves nothing and writes nothing. */
   readonly isDry?: boolean
 }
@@ -32,4 +38,14 @@ export interface AdmittedUser {
   readonly tokenUntil?: number
 }
 
-export type AdmissionOutcome = Decision & { readonly user: AdmittedUser | undefined }
+export type AdmissionOutcome = Decision & {
+  /** The user that the request counts as, and whose limit refused it. */
+  readonly user: AdmittedUser | undefined
+  /** The front end that an admitted person asked through. */
+  readonly through?: AdmittedUser
+  /**
+   * The request was refused only because its access token is a front end's, and the person was not read, or by other
+   * settings than the present ones. With the person it may be asked again.
+   */
+  readonly unread?: Pick<AskedPerson, 'frontEndId' | 'version'>
+}

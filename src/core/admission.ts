@@ -1,4 +1,4 @@
-import type { LimitFacts } from './errors.ts'
+import type { LimitFacts, LimitOwner } from './errors.ts'
 import { type Family, familyOf } from './family.ts'
 import type { LimitRefusal, UserLimits } from './limits.ts'
 import { matchesName } from './model-name.ts'
@@ -120,6 +120,8 @@ export interface Admitted {
   readonly advisorMost?: AdvisorMost
   /** The rate limit's new arrival time, where a rate applies. */
   readonly arrivalAt: number | undefined
+  /** The same of the front end that a person asked through. */
+  readonly frontEndArrivalAt?: number | undefined
   readonly quota: QuotaView | undefined
   readonly rate: RateView | undefined
 }
@@ -131,6 +133,7 @@ type RefusalCode =
   | 'user_expired'
   | 'model_not_served'
   | 'quota_exceeded'
+  | 'person_unnamed'
 
 /** Whether the refusal is about the user, whatever the request asks for. */
 export function isBarring(code: RefusalCode): boolean {
@@ -158,6 +161,8 @@ export interface Refused {
   readonly rate?: RateView
   /** The user is to be disabled for it, with this reason. */
   readonly disables?: string
+  /** Of a request through a front end: whose limit it was. */
+  readonly of?: LimitOwner
 }
 
 export type Decision = Admitted | Refused

@@ -10,6 +10,7 @@ export const actorKinds = [
   'sign_on',
   'holder',
   'claim',
+  'front_end',
   'limit',
   'upkeep',
   'command_line',
@@ -62,6 +63,8 @@ export const changeKinds = [
   'second_factor.recovered',
   'second_factor.removed',
   'users.tokens_read',
+  'front_end.set',
+  'front_end.removed',
 ] as const
 
 export type ChangeKind = (typeof changeKinds)[number]

@@ -42,6 +42,11 @@ export const errorTable = {
   user_expired: { status: 403, fault: 'client', message: 'This access token has expired.' },
   address_not_allowed: { status: 403, fault: 'client', message: 'This address is not allowed.' },
   address_limit: { status: 403, fault: 'client', message: 'IP address limit exceeded' },
+  person_unnamed: {
+    status: 403,
+    fault: 'client',
+    message: 'The front end that sent this request does not say which person it is for.',
+  },
   not_found: { status: 404, fault: 'client', message: 'Not found' },
   model_not_served: { status: 404, fault: 'client', message: 'That model is not served here.' },
   model_not_allowed: { status: 404, fault: 'client', message: 'This access token may not use that model.' },
@@ -131,12 +136,17 @@ export interface Issue {
   readonly message: string
 }
 
+/** Of a person who asks through a front end. */
+export type LimitOwner = 'person' | 'front_end'
+
 /** The limit that refused a request and its state, so that a client can say what would have to change. */
 export interface LimitFacts {
   readonly name: 'quota' | CountName
-  readonly limit: number
+  /** Whose limit it is, where a person asks through a front end; of the front end's no figure is told. */
+  readonly of?: LimitOwner
+  readonly limit?: number
   /** How much counts towards it now: units, requests or addresses. */
-  readonly used: number
+  readonly used?: number
   /** Of a quota: its family, the units that running requests hold, the units that this request would need. */
   readonly family?: string
   readonly reserved?: number

@@ -4,6 +4,8 @@ import type { UsageExtras } from './usage-extras.ts'
 /** The facts of a request at its admission: enough to book it where its entry was lost. */
 export interface Opened {
   readonly userId: string
+  /** The front end that the person asked through. */
+  readonly frontEndId?: string
   readonly route: string
   readonly family: string
   readonly model: string

@@ -21,6 +21,9 @@ export interface AdmittedRequest {
   readonly block: Block | undefined
   /** The end of its access token, where that was rotated. */
   readonly tokenEnd: Block | undefined
+  /** The front end that the user asked through, and its coming block. */
+  readonly frontEndId: string | undefined
+  readonly frontEndBlock: Block | undefined
   readonly body: Buffer
   /** Empty if the body is a form. */
   readonly members: JsonMembers

@@ -2,6 +2,7 @@ import type { Form } from '#lib/form-fields.ts'
 import { applyEdits, editForMember } from '#providers/body-edits.ts'
 import { namesModel, withModel } from '#providers/model-path.ts'
 import type { BodyEdit, RequestChanges } from '#providers/model-request.ts'
+import { personEdits } from '#providers/person-members.ts'
 import type { Exchange, Receiver } from '#upstreams/exchange.ts'
 import { requestHeaders, withJsonType } from '#upstreams/header-lists.ts'
 import { passedQuery } from '#upstreams/request-query.ts'
@@ -74,7 +75,8 @@ export class Attempts {
     const { visit } = this.#job
     const { method = 'POST', hasNoBody } = this.#job.upstreamEndpoint
     const given = requestHeaders(visit.request.rawHeaders, upstream.passed.request)
-    const headers = !hasNoBody && isJson(this.#job) ? withJsonType(given) : given
+    const passed = withoutPerson(given, visit.frontEnd?.settings.header)
+    const headers = !hasNoBody && isJson(this.#job) ? withJsonType(passed) : passed
     const body = hasNoBody ? null : this.#bodyFor(upstream)
     noteSent(visit)
     this.#count += 1
@@ -105,7 +107,7 @@ export class Attempts {
 
   /** The body to send: the client's own bytes if nothing has to be changed. */
   #bodyFor(upstream: Upstream): Buffer {
-    const { body, members, request, decision, upstreamEndpoint } = this.#job
+    const { visit, userId, body, members, request, decision, upstreamEndpoint } = this.#job
     const { outputMost, advisorMost } = decision
     const changes: RequestChanges = {
       outputMost: request.hasOutput ? outputMost : undefined,
@@ -119,8 +121,16 @@ export class Attempts {
     }
     const edits = upstreamEndpoint.editsFor(body, members, changes)
     this.#outputWritten = edits.find(({ bound }) => bound !== undefined)?.bound
-    return applyEdits(body, this.#isInPath ? edits : edits.concat(editsForUpstream(upstream, this.#job)))
+    const more = visit.frontEnd ? personEdits(visit.provider.personMembers, this.#job, userId) : noEdits
+    const all = more.length === 0 ? edits : edits.concat(more)
+    return applyEdits(body, this.#isInPath ? all : all.concat(editsForUpstream(upstream, this.#job)))
   }
+}
+
+/** The header in which a front end names the person goes no further, whatever the upstream's list says. */
+function withoutPerson(headers: string[], name: string | undefined): string[] {
+  if (name === undefined) return headers
+  return headers.filter((_, index) => headers[index - (index % 2)]?.toLowerCase() !== name)
 }
 
 /** Whether the body was read as JSON, or would have been if the request named a model. */

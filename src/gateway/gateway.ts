@@ -25,6 +25,7 @@ import { admitRequest, type IntakeContext } from './intake.ts'
 import { createModelDirectory, createModelLists, type OnListed } from './model-directory.ts'
 import { listModels, type ModelsContext, showModel } from './models.ts'
 import { createNamedModels } from './named-models.ts'
+import { createPeople, type PeopleStore } from './people/people.ts'
 import { refuse } from './refusal.ts'
 import { Relay } from './relay.ts'
 import type { RelayContext } from './relay-context.ts'
@@ -50,6 +51,8 @@ export interface GatewayOptions {
   /** The memory for bodies that are being read, shared with the other planes. */
   readonly bodyBudget?: BodyBudget
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
+  /** Front ends and their people. */
+  readonly frontEnds: PeopleStore
   readonly limitsOf: (accessToken: string) => Promise<UserLimits | undefined>
   /** Called with the user's id when a relay has started and is among the running ones. */
   readonly onStarted?: (userId: string) => void
@@ -178,6 +181,7 @@ function openParts(options: Parts['options'], relays: Relays, unserved: Unserved
     families,
     credentialOf: createCredentialReader(accessTokenHeadersOf(providers)),
     named: createNamedModels(upstreams, lists, families, clock),
+    people: createPeople(options.frontEnds, clock),
     bodyDecoder: createBodyDecoder(options.bodyBudget),
   }
   return {
@@ -246,6 +250,7 @@ async function relay(visit: Visit, endpoint: Endpoint, parts: Parts): Promise<vo
   const started = new Relay(taken.job, parts.relaying)
   started.start()
   onStarted?.(taken.job.userId)
+  if (taken.job.frontEndId !== undefined) onStarted?.(taken.job.frontEndId)
   if (parts.stage === 'cutting') started.cut(createProblem('shutting_down'))
 }
 

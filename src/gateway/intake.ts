@@ -2,31 +2,26 @@ import { isOwnAccessToken } from '#core/access-token.ts'
 import type { AdmittedUser } from '#core/admission-ask.ts'
 import type { Clock } from '#core/clock.ts'
 import { createProblem, createThrottled } from '#core/errors.ts'
-import type { Family } from '#core/family.ts'
 import { type Reading, type Refused, refused } from '#core/reading.ts'
 import { type BodyBudget, readBody } from '#http/body.ts'
 import { type BodyDecoder, type CodedReading, codingOf, codingsText } from '#http/coded-body.ts'
 import type { CredentialReader } from '#http/credential.ts'
 import { endGuess, type Guess } from '#http/guess.ts'
 import { problemOfBody } from '#http/json-body.ts'
-import type { Log } from '#http/log.ts'
 import type { Taken, Throttle } from '#http/throttle.ts'
 import type { Coding } from '#lib/content-coding.ts'
-import { read } from '#lib/reading.ts'
-import { type Asked, isOfOneRequest, type Ledger } from '#metering/ledger.ts'
+import type { Asked } from '#metering/ledger.ts'
 import type { Endpoint, LimitsView } from '#providers/provider.ts'
 import type { AdmittedRequest } from './admitted.ts'
+import { type AskingContext, answerOf, askFirst, askForPerson } from './asking.ts'
 import type { NamedModels } from './named-models.ts'
 import { type ParsedRequest, type ParsingContext, parseRequest } from './parsed-request.ts'
 import { type Block, endOfToken } from './relays.ts'
-import { askOf } from './request-ask.ts'
 import type { Visit } from './visit.ts'
 
-export interface IntakeContext extends ParsingContext {
-  readonly ledger: Ledger
+export interface IntakeContext extends ParsingContext, AskingContext {
   readonly throttle: Throttle
   readonly clock: Clock
-  readonly families: readonly Family[]
   readonly credentialOf: CredentialReader
   readonly bodyBytesMax: number
   readonly bodyBudget?: BodyBudget | undefined
@@ -34,7 +29,6 @@ export interface IntakeContext extends ParsingContext {
   readonly named: NamedModels
   /** A cheap look-up that is made before a large body is read. */
   readonly knowsAccessToken: (accessToken: string) => Promise<boolean>
-  readonly log: Log
 }
 
 export interface Refusal extends Refused {
@@ -102,7 +96,7 @@ async function admitFrom(
   if (outcome.kind === 'refused') return outcome
   const decided = concludeAdmission(visit, guess, outcome.value, context)
   if (decided.kind !== 'admitted') return decided
-  const { decision, userId, block, tokenEnd } = decided
+  const { decision, userId, block, tokenEnd, frontEndId, frontEndBlock } = decided
   const { durable } = outcome.value
   const { members, request, input, inputUnits, form } = parsed
   const job = {
@@ -114,6 +108,8 @@ async function admitFrom(
     accessToken,
     block,
     tokenEnd,
+    frontEndId,
+    frontEndBlock,
     body: parsed.body,
     members,
     request,
@@ -140,25 +136,14 @@ async function admit(
   const { model, elsewhere, isStandIn } = parsed.request
   const names = elsewhere && elsewhere.names.length > 0 ? [model, ...elsewhere.names] : [model]
   const isUnnamed = !isStandIn && !named.areKnown(visit.provider, names)
-  const outcome = await ask(parsed, visit, accessToken, isUnnamed, context)
+  const asked = { parsed, visit, accessToken, isUnnamed }
+  let outcome = await askFirst(asked, context)
+  if (outcome.kind !== 'refused' && outcome.value.unread)
+    outcome = await askForPerson(asked, outcome.value.unread.frontEndId, context)
   if (!isUnnamed || outcome.kind === 'refused' || outcome.value.kind !== 'refused') return outcome
   if (outcome.value.code !== 'model_not_served') return outcome
   const isNamed = await named.areNamed(visit.provider, names)
-  return isNamed ? ask(parsed, visit, accessToken, false, context) : outcome
-}
-
-function ask(
-  parsed: ParsedRequest,
-  visit: Visit,
-  accessToken: string,
-  isUnnamed: boolean,
-  context: IntakeContext,
-): Promise<Reading<Asked>> {
-  return answerOf(
-    context.ledger.admit(askOf(visit, accessToken, parsed, isUnnamed, context.families)),
-    visit,
-    context,
-  )
+  return isNamed ? askFirst({ ...asked, isUnnamed: false }, context) : outcome
 }
 
 function decode(body: Buffer, coding: Coding, context: IntakeContext): Promise<CodedReading> {
@@ -182,24 +167,6 @@ export async function authenticate(
     return decided.kind === 'admitted' ? { kind: 'authenticated', accessToken } : decided
   } finally {
     guess.dropped()
-  }
-}
-
-/**
- * Waits for an answer of the store. If the store fails, the request is refused as a failure of the store (the gateway
- * fails closed), and never as if its access token were unknown.
- */
-export async function answerOf<T>(
-  question: Promise<T>,
-  visit: Visit,
-  { log }: Pick<IntakeContext, 'log'>,
-): Promise<Reading<T>> {
-  try {
-    return read(await question)
-  } catch (error) {
-    const code = isOfOneRequest(error) ? 'internal' : 'store_unavailable'
-    log.error({ requestId: visit.requestId, err: error }, 'the store cannot be asked')
-    return refused(createProblem(code))
   }
 }
 
@@ -235,6 +202,8 @@ type Conclusion =
       readonly userId: string
       readonly block: Block | undefined
       readonly tokenEnd: Block | undefined
+      readonly frontEndId: string | undefined
+      readonly frontEndBlock: Block | undefined
     }
 
 function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: IntakeContext): Conclusion {
@@ -247,7 +216,9 @@ function concludeAdmission(visit: Visit, guess: Guess, outcome: Asked, context: 
       decision: outcome,
       userId: outcome.user?.id ?? '',
       block: outcome.user && blockAhead(outcome.user),
-      tokenEnd: endOfToken(outcome.user?.tokenUntil),
+      tokenEnd: endOfToken((outcome.through ?? outcome.user)?.tokenUntil),
+      frontEndId: outcome.through?.id,
+      frontEndBlock: outcome.through && blockAhead(outcome.through),
     }
   const { code, message, retryAt, limit, quota, rate } = outcome
   // If the quota's reset would not help, its time is left out: clients would wait for it.

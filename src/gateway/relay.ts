@@ -31,6 +31,8 @@ export class Relay implements AnswerOwner {
   readonly accessToken: string
   block: Block | undefined
   tokenEnd: Block | undefined
+  readonly frontEndId: string | undefined
+  frontEndBlock: Block | undefined
   readonly context: RelayContext
   readonly job: AdmittedRequest
   readonly delivery: Delivery
@@ -51,6 +53,8 @@ export class Relay implements AnswerOwner {
     this.accessToken = job.accessToken
     this.block = job.block
     this.tokenEnd = job.tokenEnd
+    this.frontEndId = job.frontEndId
+    this.frontEndBlock = job.frontEndBlock
     this.job = job
     this.context = context
     const { visit, upstreamProvider, upstreamEndpoint, request } = job

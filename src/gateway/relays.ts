@@ -15,6 +15,9 @@ interface Cuttable {
   block: Block | undefined
   /** The end of its access token, which was rotated. */
   tokenEnd: Block | undefined
+  /** The front end that its user asked through, whose access token it is, and that one's coming block. */
+  readonly frontEndId: string | undefined
+  frontEndBlock: Block | undefined
   /** Ends the relay now and settles it. The client gets this problem if it can still be told. */
   readonly cut: (problem: Problem) => void
 }
@@ -48,10 +51,16 @@ export function endOfToken(until: number | undefined): Block | undefined {
 
 const ended = 'This access token was replaced.'
 
+/** The user whose access token opened it. */
+function ownerOf({ userId, frontEndId }: Cuttable): string {
+  return frontEndId ?? userId
+}
+
 export function createRelays(): Relays {
   const roster = createRoster<Cuttable>()
   // This is rare, so a scan of all relays will do; an index by user would cost every relay.
   const ofUser = (userId: string) => roster.list().filter((relay) => relay.userId === userId)
+  const through = (userId: string) => roster.list().filter((relay) => relay.frontEndId === userId)
   function cutEach(relays: readonly Cuttable[], problem: Problem): number {
     for (const relay of relays) relay.cut(problem)
     return relays.length
@@ -59,22 +68,22 @@ export function createRelays(): Relays {
   return {
     add: roster.add,
     count: roster.count,
-    cutUser: (userId, problem) => cutEach(ofUser(userId), problem),
+    cutUser: (userId, problem) => cutEach([...ofUser(userId), ...through(userId)], problem),
     blockUser(userId, block) {
       for (const relay of ofUser(userId)) relay.block = block
+      for (const relay of through(userId)) relay.frontEndBlock = block
     },
     tokensOf: (userIds) =>
-      new Set(roster.list().flatMap((relay) => (userIds.has(relay.userId) ? [relay.accessToken] : []))),
+      new Set(roster.list().flatMap((relay) => (userIds.has(ownerOf(relay)) ? [relay.accessToken] : []))),
     endToken(accessToken, until) {
       const end = endOfToken(until)
       for (const relay of roster.list()) if (relay.accessToken === accessToken) relay.tokenEnd = end
     },
-    users: () => new Set(roster.list().map(({ userId }) => userId)),
+    users: () => new Set(roster.list().flatMap((relay) => [relay.userId, ownerOf(relay)])),
     cutBlocked(now) {
       const due = roster.list().flatMap((relay) => {
-        const { block, tokenEnd } = relay
-        const met = block && block.at <= now ? block : tokenEnd
-        return met && met.at <= now ? [[relay, met] as const] : []
+        const met = [relay.block, relay.frontEndBlock, relay.tokenEnd].find((end) => end && end.at <= now)
+        return met ? [[relay, met] as const] : []
       })
       for (const [relay, { problem }] of due) relay.cut(problem)
       return due.length

@@ -1,5 +1,6 @@
 import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { type Family, familyOf } from '#core/family.ts'
+import type { AskedPerson } from '#core/front-end.ts'
 import { toUnits } from '#core/units.ts'
 import { type ModelsElsewhere, mayStray } from '#providers/models-elsewhere.ts'
 import type { ParsedRequest } from './parsed-request.ts'
@@ -11,6 +12,7 @@ export function askOf(
   accessToken: string,
   parsed: ParsedRequest,
   isUnnamed: boolean,
+  person: AskedPerson | 'unread',
   families: readonly Family[],
 ): AdmissionAsk {
   const { model, output, choices, leastCap, mostCap, hasOutput, elsewhere, advisor } = parsed.request
@@ -23,6 +25,7 @@ export function askOf(
     route: visit.route,
     accessToken,
     isMetered: endpoint.isMetered,
+    person,
     units: {
       model,
       family: familyOf(model, families),

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Visit as HttpVisit, type VisitOptions } from '#http/visit.ts'
 import type { ClientEndpoint, Provider } from '#providers/provider.ts'
+import type { KnownFrontEnd } from './people/known-front-end.ts'
 
 /** One HTTP request at the gateway, from its arrival to the end of its answer. */
 export class Visit extends HttpVisit {
@@ -12,6 +13,8 @@ export class Visit extends HttpVisit {
   provider: Provider
   /** The operation that was called; undefined where the path is not one. */
   endpoint: ClientEndpoint | undefined
+  /** The front end that sent it, where the access token is one's. */
+  frontEnd: KnownFrontEnd | undefined
   /** The model that the path names; undefined if the body does. */
   model: string | undefined
 

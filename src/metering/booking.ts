@@ -147,9 +147,10 @@ export class Booking {
       asking.reject(unanswered())
       return
     }
-    if (outcome.kind === 'admitted' && outcome.user)
-      this.#running.admitted(ask, outcome.user.id, this.#clock())
-    else this.#running.ended(ask.requestId)
+    if (outcome.kind === 'admitted' && outcome.user) {
+      const by = { userId: outcome.user.id, frontEndId: outcome.through?.id }
+      this.#running.admitted(ask, by, this.#clock())
+    } else this.#running.ended(ask.requestId)
     if (asking.isGivenUp && outcome.kind === 'admitted') {
       for (const release of this.#releaseOf(asking)) this.#backlog.add(release)
       return

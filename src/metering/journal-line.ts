@@ -38,6 +38,7 @@ function isOpened(value: unknown): boolean {
   const { userId, route, family, model, isMetered, inputEstimate, startedAt } = value
   return (
     [userId, route, family, model].every(isText) &&
+    isAbsentOr(value.frontEndId, isText) &&
     typeof isMetered === 'boolean' &&
     isUnits(inputEstimate) &&
     Number.isSafeInteger(startedAt)

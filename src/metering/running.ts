@@ -10,7 +10,7 @@ import { makeRoom } from '#lib/make-room.ts'
 export interface Running {
   /** To be called when a request asks for admission. */
   readonly began: (ask: AdmissionAsk) => void
-  readonly admitted: (ask: AdmissionAsk, userId: string, now: number) => void
+  readonly admitted: (ask: AdmissionAsk, by: AdmittedBy, now: number) => void
   /** To be called when a request was not admitted, or its caller was told so. */
   readonly ended: (requestId: string) => void
   /** Returns the settlement with what was known at the admission. */
@@ -20,6 +20,12 @@ export interface Running {
   readonly leftOpen: (requestIds: readonly string[]) => readonly Settlement[]
   /** The settlements that were booked lately. */
   readonly lately: () => readonly Settlement[]
+}
+
+/** The user that an admitted request counts as, and the front end that it came through. */
+interface AdmittedBy {
+  readonly userId: string
+  readonly frontEndId: string | undefined
 }
 
 /** Longer than the lag of a standby that takes over, and than an admission may be in doubt. */
@@ -56,9 +62,9 @@ export function createRunning(mayLose: boolean): Running {
     began(ask) {
       if (holds(ask) && ask.leaseUntil === undefined) running.set(ask.requestId, undefined)
     },
-    admitted(ask, userId, now) {
+    admitted(ask, by, now) {
       if (!holds(ask)) return
-      const opened = toOpened(ask, userId, now)
+      const opened = toOpened(ask, by, now)
       if (ask.leaseUntil === undefined) running.set(ask.requestId, opened)
       else {
         makeRoom(leased, leasedMax)
@@ -90,7 +96,12 @@ function holds({ units, isDry = false }: AdmissionAsk): boolean {
   return units !== undefined && !isDry
 }
 
-function toOpened({ units, route, isMetered }: AdmissionAsk, userId: string, startedAt: number): Opened {
+function toOpened(
+  { units, route, isMetered }: AdmissionAsk,
+  { userId, frontEndId }: AdmittedBy,
+  startedAt: number,
+): Opened {
   const { model = '', family = '', input = 0 } = units ?? {}
-  return { userId, route, family, model, isMetered, inputEstimate: input, startedAt }
+  const opened = { userId, route, family, model, isMetered, inputEstimate: input, startedAt }
+  return frontEndId === undefined ? opened : { ...opened, frontEndId }
 }

@@ -7,6 +7,7 @@ import type { Hide } from './hidden.ts'
 import type { BodyEdit, ModelRequest, RequestChanges, RequestReading } from './model-request.ts'
 import type { OperatorRefusal } from './operator-refusal.ts'
 import type { PassedMethod } from './passed-route.ts'
+import type { PersonMembers } from './person-members.ts'
 import type { Preset } from './preset.ts'
 
 /**
@@ -28,6 +29,8 @@ export interface Provider extends ProblemWords {
   readonly endpoints: readonly Endpoint[]
   /** How the members of its requests count as input. */
   readonly inputMembers: InputMembers
+  /** The members of its requests that name the person behind them. */
+  readonly personMembers: PersonMembers
   /**
    * An endpoint for a route that the operator passes through; its model and its usage are read as in the known endpoints.
    */

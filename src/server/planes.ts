@@ -100,6 +100,7 @@ export async function openPlanes(
     ...{ onDisconnect, inputEstimate, keepAliveMs, promptModel, passThrough },
     ...{ upstreams, providers, corrections },
     knowsAccessToken: store.users.knowsAccessToken,
+    frontEnds: store.frontEnds,
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
     onStarted: (userId) => revocations.started(userId),
     onListed: store.metering.listModels,

@@ -6,6 +6,7 @@ import { createBulkTable } from '#storage/bulk/table.ts'
 import { createChangeTable } from '#storage/changes/table.ts'
 import { createChangeWriter } from '#storage/changes/write.ts'
 import { createClaimTable } from '#storage/claims/table.ts'
+import { createFrontEndTable } from '#storage/front-ends/table.ts'
 import { createOwners } from '#storage/ledger/owners.ts'
 import { createEntryReader } from '#storage/ledger/read.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -17,7 +18,7 @@ import { createUpkeepWriter } from '#storage/upkeep/write.ts'
 import { createCorrectionTable } from '#storage/usage/corrections.ts'
 import { createUsageReader } from '#storage/usage/read.ts'
 import { createUserReader } from '#storage/users/read.ts'
-import { createUserWriter } from '#storage/users/write.ts'
+import { createUserWriter, createUserWriting } from '#storage/users/write.ts'
 import type { ManyRows } from './many-rows.ts'
 import type { MethodsOf } from './methods.ts'
 import type { Store } from './store.ts'
@@ -52,6 +53,7 @@ export function createTables(parts: TableParts) {
     sessions: createSessionTable(db, vault, saveChanges),
     secondFactors: createSecondFactorTable(db, vault, saveChanges),
     claims: createClaimTable({ db, many, vault, instance, saveChanges }),
+    frontEnds: createFrontEndTable(db, createUserWriting({ ...parts, saveChanges })),
     owners: createOwners(db, instance, vault.fingerprint),
     upkeep: {
       ...createUpkeepFinder(db, policy),
@@ -74,6 +76,7 @@ export function storeOf({
   sessions,
   secondFactors,
   claims,
+  frontEnds,
   upkeep,
   corrections,
   usage,
@@ -87,13 +90,14 @@ export function storeOf({
   | 'sessions'
   | 'secondFactors'
   | 'claims'
+  | 'frontEnds'
   | 'upkeep'
   | 'corrections'
   | 'usage'
   | 'requests'
 > {
   return {
-    ...{ changes, bulk, adminKeys, sessions, secondFactors, claims, corrections, usage, requests },
+    ...{ changes, bulk, adminKeys, sessions, secondFactors, claims, frontEnds, corrections, usage, requests },
     upkeep: createUpkeep(upkeep, upkeep),
     users: {
       ...users,

@@ -8,6 +8,7 @@ import type { CodeAttempt } from '#core/second-factor.ts'
 import type { ConfiguredOpeners, LiveSession, NewSession, Session } from '#core/session.ts'
 import type { UsageQuestion, UsageRow } from '#core/usage-question.ts'
 import type { ClaimStore } from '#storage/store/claims.ts'
+import type { FrontEndStore } from '#storage/store/front-ends.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store/metering.ts'
 import type { UserStore } from '#storage/store/users.ts'
 
@@ -23,6 +24,7 @@ export interface Store {
   readonly sessions: SessionStore
   readonly secondFactors: SecondFactorStore
   readonly claims: ClaimStore
+  readonly frontEnds: FrontEndStore
   readonly metering: MeteringStore &
     OpenedEntries & {
       /** Tells of the models that an upstream lists, which reports then show by name. */

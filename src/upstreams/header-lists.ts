@@ -43,6 +43,9 @@ const neverPassed: readonly string[] = [
   'x-request-id',
 ]
 
+/** Addresses of users, and what Open WebUI says of them. */
+const privatePrefixes = ['x-forwarded-', 'x-openwebui-user-']
+
 export interface HeaderList {
   readonly has: (lowerCaseName: string) => boolean
 }
@@ -53,7 +56,7 @@ export type IsNeverPassed = (lowerCaseName: string) => boolean
 /** @param privateNames headers of the protocols that may hold a credential, in lower case */
 export function createNeverPassed(privateNames: readonly string[]): IsNeverPassed {
   const names = new Set([...neverPassed, ...privateNames])
-  return (name) => names.has(name) || name.startsWith('x-forwarded-')
+  return (name) => names.has(name) || privatePrefixes.some((prefix) => name.startsWith(prefix))
 }
 
 /** @param names lower-case; one that ends in `*` stands for a prefix */

@@ -9,6 +9,7 @@ import { type Moved, type MoveProgress, moveStore, takeBack } from '#storage/mov
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { by } from '../support/by.ts'
+import { frontEndSecret, frontEndSettings } from '../support/front-end.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { book, open } from '../support/ledger.ts'
 import { createPostgres, databases, type TestDatabase } from '../support/stores.ts'
@@ -104,6 +105,11 @@ async function fill(store: Store): Promise<void> {
   const madeWith = { keyId: ann.id, secret: 'a-secret-of-ann' }
   const claim = { userId: plain.id, code: claimCode, expiresAt: now + 1e9, madeWith }
   assert.ok(await store.claims.insertClaim(claim, by(now)))
+  const signing = { kind: 'new', secret: frontEndSecret } as const
+  const settings = frontEndSettings({ kind: 'jwt', header: 'x-person' })
+  await store.frontEnds.setFrontEnd(plain.id, settings, signing, by(now))
+  const taken = await store.frontEnds.takePerson(plain.id, { person: 'ann' }, by(now))
+  assert.equal(taken.kind, 'taken')
 }
 
 const claimCode = createClaimCode()
@@ -205,6 +211,10 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
           const ann = await store.adminKeys.findAdminKey('a-secret-of-ann', now)
           assert.equal(ann?.name, 'ann')
           assert.equal((await store.claims.findClaim(claimCode, now + 1))?.claim.state, 'open')
+          const frontEnd = await store.users.findUser({ accessToken: 'plain' }, now)
+          const known = await store.frontEnds.readFrontEnd(frontEnd?.id ?? '')
+          assert.equal(known?.secret, frontEndSecret)
+          assert.ok(await store.frontEnds.findPerson(known.userId, 'ann'))
           for (const [index, nickname] of odd.entries()) {
             const user = await store.users.findUser({ accessToken: `moved-${index}` }, now)
             assert.equal(user?.nickname ?? '', nickname)
@@ -289,7 +299,7 @@ for (const { create } of databases.length === 2 ? databases.slice(0, 1) : [])
         await store.users.insertUser({ nickname: 'new there' }, by(now))
         assert.equal((await move(source, target)).kind, 'moved')
         const users = await store.users.countUsers({}, now)
-        assert.equal(users, odd.length + 2)
+        assert.equal(users, odd.length + 3, 'with the plain one, a person and the new one')
         await store.close()
       }))
 

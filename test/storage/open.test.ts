@@ -38,6 +38,7 @@ const released: Readonly<Record<number, string>> = {
   19: '65be1ff9308dd772',
   20: '2547fb6be9bf71da',
   21: 'bc7eca9d272f2db5',
+  22: '9dcdcdd703c18e76',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

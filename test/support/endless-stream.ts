@@ -37,6 +37,7 @@ export function openEndlessStream(
   protocol: StreamProtocol,
   accessToken: string,
   address = '192.0.2.1',
+  more: Readonly<Record<string, string>> = {},
 ): EndlessStream {
   let text = ''
   let endedAt: number | undefined
@@ -44,6 +45,7 @@ export function openEndlessStream(
     authorization: `Bearer ${accessToken}`,
     'content-type': 'application/json',
     'x-forwarded-for': address,
+    ...more,
   }
   const sent = httpRequest(
     { host: '127.0.0.1', port, method: 'POST', path: protocol.path, headers, agent: false },

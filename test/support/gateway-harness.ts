@@ -86,6 +86,7 @@ export async function openHarness(kind: DatabaseKind, options: HarnessOptions): 
     corrections: createInputCorrections(),
     bodyBytesMax: 1024 * 1024,
     knowsAccessToken: store.users.knowsAccessToken,
+    frontEnds: store.frontEnds,
     limitsOf: async (accessToken) => (await store.users.findUser({ accessToken }, clock()))?.limits,
     ...options.gateway,
   })

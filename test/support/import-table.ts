@@ -12,7 +12,7 @@ export const importTable: Readonly<
   http: { folders: ['core', 'lib'], packages: ['pino'] },
   metering: { folders: ['storage', 'core', 'lib'], packages: [] },
   upstreams: { folders: ['providers', 'core', 'lib'], packages: ['undici'] },
-  gateway: { folders: ['http', 'metering', 'providers', 'upstreams', 'core', 'lib'], packages: [] },
+  gateway: { folders: ['http', 'metering', 'providers', 'upstreams', 'core', 'lib'], packages: ['jose'] },
   admin: {
     folders: ['http', 'metering', 'storage', 'core', 'lib'],
     packages: [

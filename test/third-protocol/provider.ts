@@ -52,6 +52,7 @@ export const third: Provider = {
       editsFor: () => [],
     },
   ],
+  personMembers: [],
   inputMembers: {
     unread: new Set(['generationConfig', 'safetySettings', 'toolConfig', 'cachedContent']),
     namesMore: new Set(['cachedContent']),

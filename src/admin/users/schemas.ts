@@ -20,6 +20,7 @@ import { limitAnswers, limitInputs } from './limit-fields.ts'
  */
 export type UserSchemas = ReturnType<typeof createUserSchemas>
 export type UserInput = z.output<UserSchemas['edit']>
+export type TemplateInput = z.output<UserSchemas['template']>
 export type UserAnswer = z.input<UserSchemas['user']>
 export type PartialAnswer = z.input<UserSchemas['partial']>
 export type CreatedAnswer = z.input<UserSchemas['created']>
@@ -28,7 +29,8 @@ export type CreatedAnswer = z.input<UserSchemas['created']>
 export const answeredBesides = { user: ['id'], list: ['count', 'total', 'nextCursor'] } as const
 
 export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst: readonly string[]) {
-  const edit = z.object(editableFields(familyNames)).openapi('UserEdit', {
+  const fields = editableFields(familyNames)
+  const edit = z.object(fields).openapi('UserEdit', {
     description: 'What to change: absent leaves a field as it is, null clears one that may be absent.',
   })
   const user = z.object(answeredFields(familyNames, hiddenAtFirst)).openapi('User', {
@@ -41,10 +43,19 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
     partial,
     created: z.object({ token: z.string(), id: z.string(), ignored: ignoredField() }).openapi('CreatedUser'),
     edit,
+    template: templateOf(fields),
     bulk: z.object({ users: z.array(edit) }).openapi('BulkUpsert'),
     user,
     written: user.extend({ ignored: ignoredField() }).openapi('WrittenUser'),
   }
+}
+
+/** What new users begin with. Strict, as a misspelt limit would be one without effect. */
+function templateOf(fields: ReturnType<typeof editableFields>) {
+  const { type, tokenLimits, adminNote, tags, meta } = fields
+  return z
+    .strictObject({ type, tokenLimits, ...limitInputs(), adminNote, tags, meta })
+    .openapi('UserTemplate', { description: 'What each new user begins with.' })
 }
 
 /** The path parameter that names a user. */

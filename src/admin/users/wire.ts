@@ -22,6 +22,7 @@ import {
   type CreatedAnswer,
   createUserSchemas,
   type PartialAnswer,
+  type TemplateInput,
   type UserAnswer,
   type UserInput,
   type UserSchemas,
@@ -40,6 +41,8 @@ export interface UserWire {
     usersMax: number,
     sight: TokenSight,
   ) => Promise<Parsed<BulkInput> | { readonly kind: 'too_many' }>
+  /** What new users begin with. */
+  readonly toTemplate: (template: TemplateInput) => UserEdit
   readonly toUser: (user: User, sight: TokenSight) => UserAnswer
   /** The answer to creating a user, with the access token. */
   readonly toCreated: (user: User, sight: TokenSight) => CreatedAnswer
@@ -127,6 +130,7 @@ export function createUserWire(families: readonly Family[], limits: Policy['limi
       }
       return issues.length > 0 ? { kind: 'invalid', issues } : read({ writes, ignored })
     },
+    toTemplate: (template) => toEdit(template, familyNames),
     toUser: (user, sight) => toUser(user, sight, { familyNames, policy }),
     toCreated: ({ accessToken, id }, { show }) => ({ token: show(accessToken), id }),
   }

@@ -5,6 +5,7 @@ import {
   mayUseModel,
   type Policy,
   type QuotaState,
+  type Refused,
   refuse,
   type UserState,
   viewQuota,
@@ -30,10 +31,29 @@ export function decideAdmission(
   now: number,
 ): Decision {
   if (!user) return refuse('unknown_access_token', 'This access token is not known.')
-  const blocked = whetherBlocked(user, request.address, policy, now)
-  if (blocked) return blocked
   const asked = request.units
-  if (!asked) return request.pass ? decidePass(user, quota, request.pass, policy, now) : letIn
+  if (!asked) {
+    const blocked = whetherBlocked(user, request.address, policy, now)
+    if (blocked) return blocked
+    return request.pass ? decidePass(user, quota, request.pass, policy, now) : letIn
+  }
+  const rate = decideCounts(user, request.address, asked, policy, now)
+  if (rate?.kind === 'refused') return rate
+  const decided = decideQuota(viewQuota(user, asked.family ?? '', quota, policy, now), asked, policy, now)
+  if (decided.kind === 'refused') return { ...decided, ...(rate && { rate: rate.view }) }
+  return { ...decided, arrivalAt: rate?.arrivalAt, rate: rate?.view }
+}
+
+/** Every rule of a request with units but the quota's. What passes belongs to a family. */
+export function decideCounts(
+  user: UserState,
+  address: string | undefined,
+  asked: NonNullable<AdmissionRequest['units']>,
+  policy: Policy,
+  now: number,
+): ReturnType<typeof decideRate> | Refused {
+  const blocked = whetherBlocked(user, address, policy, now)
+  if (blocked) return blocked
   const { family } = asked
   if (family === undefined) return refuse('model_not_served', `The model ${asked.model} is not served here.`)
   if (!mayUseModel(user.limits.allowedModels ?? policy.defaults.allowedModels, asked.model, family)) {
@@ -46,11 +66,7 @@ export function decideAdmission(
   }
   const rate = decideRate(user, policy, now)
   if (rate?.kind === 'refused') return rate
-  const crowded = whetherCrowded(user, policy, now)
-  if (crowded) return crowded
-  const decided = decideQuota(viewQuota(user, family, quota, policy, now), asked, policy, now)
-  if (decided.kind === 'refused') return { ...decided, ...(rate && { rate: rate.view }) }
-  return { ...decided, arrivalAt: rate?.arrivalAt, rate: rate?.view }
+  return whetherCrowded(user, policy, now) ?? rate
 }
 
 /**

@@ -16,6 +16,7 @@ const types: Readonly<Record<ErrorCode, string>> = {
   user_expired: 'permission_error',
   address_not_allowed: 'permission_error',
   address_limit: 'permission_error',
+  person_unnamed: 'permission_error',
   not_found: 'not_found_error',
   model_not_served: 'not_found_error',
   // As at the provider: a model that the user may not use is reported as not found.

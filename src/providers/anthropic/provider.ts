@@ -57,6 +57,7 @@ export const anthropic: Provider = {
   pathPrefix: '/v1',
   endpoints,
   inputMembers,
+  personMembers: [['metadata', 'user_id']],
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ 'x-api-key': apiKey }),
   accessTokenHeaders: ['x-api-key'],

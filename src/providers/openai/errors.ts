@@ -30,6 +30,7 @@ const wordings: Readonly<Record<ErrorCode, Wording>> = {
   user_expired: denied('user_expired'),
   address_not_allowed: denied('address_not_allowed'),
   address_limit: denied('address_limit'),
+  person_unnamed: denied('person_unnamed'),
   not_found: invalid('not_found'),
   model_not_served: invalid('model_not_found'),
   // As at the provider, a model that the user may not use is reported as not found: clients then try another one.

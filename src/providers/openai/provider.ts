@@ -94,6 +94,7 @@ export const openai: Provider = {
   pathPrefix: '/v1',
   endpoints,
   inputMembers: { ...inputMembers, readsCompactions: false },
+  personMembers: [['user'], ['safety_identifier']],
   passedEndpoint,
   credentialHeaders: (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
   accessTokenHeaders: [],

@@ -20,6 +20,7 @@ export const sealedTexts: readonly SealedTexts[] = [
     ...{ table: 'token_digests', id: 'user_id', sealed: 'digest_encrypted', hmac: 'token_hmac' },
     isDigest: true,
   },
+  { table: 'front_ends', id: 'user_id', sealed: 'secret_encrypted' },
   { table: 'answers', id: 'id', sealed: 'answer_encrypted' },
   { table: 'second_factors', id: 'id', sealed: 'secret_encrypted' },
   { table: 'change_head', id: 'id', sealed: 'key_encrypted' },

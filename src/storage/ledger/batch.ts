@@ -1,13 +1,14 @@
-import { isPlaceLimited, placesSince } from '#core/admission/blocks.ts'
+import { isPlaceLimited, placesSince, whetherBlocked } from '#core/admission/blocks.ts'
 import { decideAdmission } from '#core/admission/decide.ts'
-import type { Decision, Policy } from '#core/admission.ts'
+import { decideThrough, refusedByFrontEnd } from '#core/admission/through.ts'
+import { type Admitted, type Decision, type Policy, refuse } from '#core/admission.ts'
 import type { AdmissionAsk, AdmissionOutcome, AdmittedUser } from '#core/admission-ask.ts'
 import type { NewChange } from '#core/change.ts'
 import { placeOf } from '#core/network.ts'
 import { addUnits, toUnits } from '#core/units.ts'
 import type { UsageEvent, UsageEventOutcome } from '#core/usage-event.ts'
 import { blockedFrom } from '#core/user.ts'
-import { quotaOf } from '#storage/quotas/account.ts'
+import { type LoadedQuota, quotaOf } from '#storage/quotas/account.ts'
 import type { MeteringAnswer, MeteringBatch } from '#storage/store/metering.ts'
 import { type LedgerChanges, noChanges } from './changes.ts'
 import { type BatchRun, chargeTo } from './charge.ts'
@@ -64,8 +65,13 @@ function toAdmittedUser(
   return tokenUntil === undefined ? admitted : { ...admitted, tokenUntil }
 }
 
-function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): AdmissionOutcome {
+function admit(ask: AdmissionAsk, run: BatchRun): AdmissionOutcome {
+  const { state, policy, now, changes } = run
   const user = whose(ask, state)
+  if (user?.frontEnd !== undefined && ask.person !== undefined) {
+    const outcome = admitPerson(user, ask, run)
+    if (outcome) return outcome
+  }
   const family = ask.units?.family ?? ask.pass?.family
   const quota = user && family !== undefined ? quotaOf(user.quotas, family) : undefined
   const decision: Decision = decideAdmission(user, quota, ask, policy, now)
@@ -75,10 +81,7 @@ function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): Ad
     if (decision.disables !== undefined) changes.blocked.push(block(user, decision.disables, ask, now))
     return { ...decision, user: by }
   }
-  const { address } = ask
-  if (address !== undefined) {
-    changes.seen.push({ userId: user.id, address, isNewPlace: addPlace(user, address, policy, now) })
-  }
+  see(user, ask, run)
   if (!ask.units || !quota || family === undefined) {
     if (decision.arrivalAt !== undefined) {
       user.arrivalAt = decision.arrivalAt
@@ -87,15 +90,7 @@ function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): Ad
     return { ...decision, user: by }
   }
 
-  quota.reserved = addUnits(quota.reserved, decision.hold)
-  quota.openRequests += 1
-  quota.isChanged = true
-  user.openRequests += 1
-  // The user's other counters are written when the request ends: that saves one row per admission.
-  if (decision.arrivalAt !== undefined) {
-    user.arrivalAt = decision.arrivalAt
-    user.isChanged = true
-  }
+  reserve(user, quota, decision.hold, decision.arrivalAt)
   changes.opened.push({
     ask,
     userId: user.id,
@@ -105,6 +100,67 @@ function admit(ask: AdmissionAsk, { state, policy, now, changes }: BatchRun): Ad
     inputEstimate: ask.units.input,
   })
   return { ...decision, user: by }
+}
+
+/**
+ * Admits the person whom a front end asks for: both reserve, or neither. Undefined where the request names no person
+ * and may, so that it is the front end's own.
+ */
+function admitPerson(frontEnd: LoadedUser, ask: AdmissionAsk, run: BatchRun): AdmissionOutcome | undefined {
+  const { state, policy, now, changes } = run
+  const { units, person } = ask
+  const through = toAdmittedUser(frontEnd, ask, state)
+  const version = frontEnd.frontEnd ?? ''
+  const isRead = typeof person === 'object' && person.version === version && person.frontEndId === frontEnd.id
+  if (isRead && person.userId === undefined) return undefined
+  const user = isRead && person.userId !== undefined ? state.userById(person.userId) : undefined
+  if (!user || !units) {
+    const blocked = whetherBlocked(frontEnd, ask.address, policy, now)
+    if (blocked && blocked.disables === undefined) return { ...refusedByFrontEnd(blocked), user: through }
+    const unread = { frontEndId: frontEnd.id, version }
+    return { ...refuse('person_unnamed', 'The person was not read.'), user: through, unread }
+  }
+  const { family = '' } = units
+  const [shared, own] = [quotaOf(frontEnd.quotas, family), quotaOf(user.quotas, family)]
+  const accounts = [
+    { user: frontEnd, quota: shared },
+    { user, quota: own },
+  ] as const
+  const { address } = ask
+  const decision = decideThrough(...accounts, { address, units }, policy, now)
+  if (decision.kind === 'refused') {
+    if (decision.disables !== undefined) changes.blocked.push(block(frontEnd, decision.disables, ask, now))
+    const isOfPerson = decision.of === 'person'
+    return { ...decision, user: isOfPerson ? toAdmittedUser(user, noToken, state) : through }
+  }
+  see(frontEnd, ask, run)
+  const { hold, arrivalAt, frontEndArrivalAt } = decision
+  reserve(user, own, hold, arrivalAt)
+  reserve(frontEnd, shared, hold, frontEndArrivalAt)
+  changes.opened.push({
+    ...{ ask, userId: user.id, frontEndId: frontEnd.id, family, model: units.model, hold },
+    inputEstimate: units.input,
+  })
+  return { ...decision, user: toAdmittedUser(user, noToken, state), through }
+}
+
+/** A person has shown no access token. */
+const noToken = {}
+
+function reserve(user: LoadedUser, quota: LoadedQuota, hold: number, arrivalAt: Admitted['arrivalAt']): void {
+  quota.reserved = addUnits(quota.reserved, hold)
+  quota.openRequests += 1
+  quota.isChanged = true
+  user.openRequests += 1
+  // The user's other counters are written when the request ends: that saves one row per admission.
+  if (arrivalAt === undefined) return
+  user.arrivalAt = arrivalAt
+  user.isChanged = true
+}
+
+function see(user: LoadedUser, { address }: AdmissionAsk, { policy, now, changes }: BatchRun): void {
+  if (address === undefined) return
+  changes.seen.push({ userId: user.id, address, isNewPlace: addPlace(user, address, policy, now) })
 }
 
 /** Notes a user's address where the number of places is limited; answers whether it is a new place. */
@@ -139,7 +195,7 @@ function countAll(events: readonly UsageEvent[], run: BatchRun): readonly UsageE
     const user = whose(event, state)
     if (!user) return 'unknown_user'
     counted.add(event.eventId)
-    const charged = chargeTo(user, event, run)
+    const charged = chargeTo({ user, frontEnd: undefined }, event, run)
     user.promptCount = toUnits(user.promptCount + 1)
     user.lastUsedAt = Math.max(
       user.lastUsedAt ?? 0,

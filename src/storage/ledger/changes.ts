@@ -11,6 +11,7 @@ export interface NewEntry {
     readonly address?: string | undefined
   }
   readonly userId: string
+  readonly frontEndId?: string | undefined
   readonly family: string
   readonly model: string
   readonly hold: number

@@ -1,7 +1,15 @@
 import type { Policy } from '#core/admission.ts'
 import { toBoundedUsage, type Usage } from '#core/usage.ts'
 import { chargeOf, weighingOf } from '#core/weights.ts'
-import { bookedAt, charge, periodStartOf, quotaOf, rollOver } from '#storage/quotas/account.ts'
+import {
+  bookedAt,
+  charge,
+  type LoadedQuota,
+  periodStartOf,
+  quotaOf,
+  rollOver,
+  roomFor,
+} from '#storage/quotas/account.ts'
 import type { LedgerChanges } from './changes.ts'
 import type { LoadedState, LoadedUser } from './state.ts'
 
@@ -13,13 +21,19 @@ export interface BatchRun {
   readonly changes: LedgerChanges
 }
 
+/** The accounts that usage belongs to; a user is undefined where it was removed. */
+export interface Accounts {
+  readonly user: LoadedUser | undefined
+  /** The front end that the user asked through. */
+  readonly frontEnd: LoadedUser | undefined
+}
+
 /**
  * Charges usage for which nothing was reserved to the quota of its family.
- *
- * @param user undefined where the user was removed: then the usage is booked and charged to no quota
+ * Where the user was removed, it is booked and charged to no quota.
  */
 export function chargeTo(
-  user: LoadedUser | undefined,
+  { user, frontEnd }: Accounts,
   used: { readonly family: string; readonly usage: Usage },
   run: BatchRun,
 ): { readonly usage: Usage; readonly units: number; readonly weighing: number; readonly endedAt: number } {
@@ -27,11 +41,26 @@ export function chargeTo(
   const { family } = used
   const usage = toBoundedUsage(used.usage)
   const weights = policy.weightsOf?.(family)
-  const units = chargeOf(usage, weights)
+  let units = chargeOf(usage, weights)
   const weighing = weighingOf(usage, weights)
-  if (!user) return { usage, units, weighing, endedAt: now }
+  let endedAt = now
+  const shared = frontEnd && currentQuota(frontEnd, family, policy, now)
+  if (shared) {
+    units = roomFor(shared, units)
+    endedAt = bookedAt(shared, now)
+  }
+  if (user) {
+    const quota = currentQuota(user, family, policy, now)
+    units = charge(quota, units)
+    endedAt = Math.max(endedAt, bookedAt(quota, now))
+  }
+  if (shared) charge(shared, units)
+  return { usage, units, weighing, endedAt }
+}
+
+function currentQuota(user: LoadedUser, family: string, policy: Policy, now: number): LoadedQuota {
   const quota = quotaOf(user.quotas, family)
   rollOver(quota, periodStartOf(user.limits, policy, now))
   quota.isChanged = true
-  return { usage, units: charge(quota, units), weighing, endedAt: bookedAt(quota, now) }
+  return quota
 }

@@ -1,3 +1,4 @@
+import { sharedUsageOf } from '#core/front-end.ts'
 import { addUnits } from '#core/units.ts'
 import { noUsage, type Usage } from '#core/usage.ts'
 import type { ClosedEntry, CountedEvent, EntryBeside, LedgerChanges } from './changes.ts'
@@ -48,18 +49,22 @@ export function rollUpsOf(
     new Map<string, RollUp>(),
     new Map<string, RollUp>(),
   ]
-  function add(row: RollUp): void {
+  function add(row: RollUp, frontEndId: string | undefined): void {
     const key = keyOf(row)
     addTo(minutes, key, row)
     addTo(users, `${row.userId} ${key}`, row)
+    if (frontEndId === undefined) return
+    const userId = sharedUsageOf(frontEndId)
+    addTo(users, `${userId} ${key}`, { ...row, userId })
   }
   for (const one of closed) {
     if (!one.entry.isMetered) continue
-    add(rowOfClosed(one, reported, now))
-    if (one.entry.charged) add(rowTakenBack(one.entry, one.entry.charged, reported, now))
+    const { frontEndId } = one.entry
+    add(rowOfClosed(one, reported, now), frontEndId)
+    if (one.entry.charged) add(rowTakenBack(one.entry, one.entry.charged, reported, now), frontEndId)
   }
-  for (const one of beside) add(rowOfBeside(one, reported, now))
-  for (const one of counted) add(rowOfEvent(one, reported, now))
+  for (const one of beside) add(rowOfBeside(one, reported, now), one.entry.frontEndId)
+  for (const one of counted) add(rowOfEvent(one, reported, now), undefined)
   for (const row of minutes.values()) {
     const hour = { ...row, at: Math.floor(row.at / hourMs) * hourMs }
     addTo(hours, keyOf(hour), hour)

@@ -22,6 +22,7 @@ const userColumnNames = [
   'last_used_at',
   'prompt_count',
   'nickname',
+  'front_end',
   ...limitColumns,
 ] as const
 export const userColumns = userColumnNames.join(', ')
@@ -29,7 +30,7 @@ const at = positionsOf(userColumnNames)
 const limitsOf = createLimitReader(userColumnNames)
 export const quotaColumns = quotaColumnNames.join(', ')
 export const entryColumns =
-  'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at'
+  'user_id, family, model, kind, hold, input_estimate, started_at, state, units, ended_at, front_end_id'
 
 export function toLoadedUser(
   id: string,
@@ -43,6 +44,7 @@ export function toLoadedUser(
   const expiresAt = optional(row[at.expires_at], integer)
   const arrivalAt = row[at.rate_tat]
   const nickname = optional(row[at.nickname], text)
+  const frontEnd = optional(row[at.front_end], text)
   return {
     id,
     rowKey,
@@ -56,6 +58,7 @@ export function toLoadedUser(
     isBlocked: false,
     places: createPlaces(addresses),
     ...(nickname !== null && { nickname }),
+    ...(frontEnd !== null && { frontEnd }),
     ...(disabledAt !== null && { disabledAt }),
     ...(disabledReason !== null && { disabledReason }),
     ...(expiresAt !== null && { expiresAt }),
@@ -70,6 +73,7 @@ export function toSeenAddress(row: Values): SeenAddress {
 export function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
   const state = text(row[7])
   if (state !== 'open' && state !== 'abandoned') return 'closed'
+  const frontEndId = optional(row[10], text)
   return {
     id,
     userId: text(row[0]),
@@ -79,6 +83,7 @@ export function toOpenEntry(id: string, row: Values): OpenEntry | 'closed' {
     hold: units(row[4]),
     inputEstimate: units(row[5]),
     startedAt: integer(row[6]),
+    ...(frontEndId !== null && { frontEndId }),
     ...(state === 'abandoned' && { charged: { units: integer(row[8]), endedAt: integer(row[9]) } }),
   }
 }

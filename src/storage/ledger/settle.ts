@@ -9,9 +9,10 @@ import {
   periodStartOf,
   quotaOf,
   rollOver,
+  roomFor,
   toAdjustment,
 } from '#storage/quotas/account.ts'
-import { type BatchRun, chargeTo } from './charge.ts'
+import { type Accounts, type BatchRun, chargeTo } from './charge.ts'
 import type { LoadedUser, OpenEntry } from './state.ts'
 
 /**
@@ -29,23 +30,22 @@ export function settle(settlement: Settlement, run: BatchRun): SettlementOutcome
   if (charged && settlement.ending === 'abandoned') return 'repeated'
   const usage = usageOf(settlement, entry)
   const user = state.userById(entry.userId)
+  const frontEnd = entry.frontEndId === undefined ? undefined : state.userById(entry.frontEndId)
   const weights = policy.weightsOf?.(entry.family)
   let units = chargeOf(usage, weights)
   const weighing = weighingOf(usage, weights)
   let endedAt = now
-  if (user) {
-    const quota = quotaOf(user.quotas, entry.family)
-    if (found && !charged) {
-      quota.reserved = toCount(quota.reserved - entry.hold)
-      quota.openRequests = toCount(quota.openRequests - 1)
-      user.openRequests = toCount(user.openRequests - 1)
-    }
-    rollOver(quota, periodStartOf(user.limits, policy, now))
-    if (charged && charged.endedAt >= quota.periodStartedAt) takeBack(user.id, quota, charged.units, run)
-    units = charge(quota, units)
+  if (frontEnd) {
+    const quota = closeFor(frontEnd, entry, found !== undefined, run)
+    // Both accounts book the same figure, so that each is the sum of its entries.
+    units = roomFor(quota, units)
     endedAt = bookedAt(quota, now)
-    quota.isChanged = true
-    user.lastUsedAt = Math.max(user.lastUsedAt ?? 0, entry.startedAt)
+    frontEnd.isChanged = true
+  }
+  if (user) {
+    const quota = closeFor(user, entry, found !== undefined, run)
+    units = charge(quota, units)
+    endedAt = Math.max(endedAt, bookedAt(quota, now))
     // An abandoned request was counted as a prompt when it was abandoned.
     if (entry.isMetered) {
       const prompts = Number(settlement.ending !== 'released') - Number(Boolean(charged))
@@ -53,9 +53,27 @@ export function settle(settlement: Settlement, run: BatchRun): SettlementOutcome
     }
     user.isChanged = true
   }
+  if (frontEnd) charge(quotaOf(frontEnd.quotas, entry.family), units)
   changes.closed.push({ entry, settlement, usage, units, weighing, endedAt })
-  if (settlement.beside && settlement.ending === 'settled') bookBeside(entry, settlement, user, run)
+  if (settlement.beside && settlement.ending === 'settled')
+    bookBeside(entry, settlement, { user, frontEnd }, run)
   return charged ? 'corrected' : 'closed'
+}
+
+/** Frees what the entry holds of an account, and answers its quota at `now`, without what an abandoned entry was charged. */
+function closeFor(account: LoadedUser, entry: OpenEntry, isStored: boolean, run: BatchRun): LoadedQuota {
+  const { charged } = entry
+  const quota = quotaOf(account.quotas, entry.family)
+  if (isStored && !charged) {
+    quota.reserved = toCount(quota.reserved - entry.hold)
+    quota.openRequests = toCount(quota.openRequests - 1)
+    account.openRequests = toCount(account.openRequests - 1)
+  }
+  rollOver(quota, periodStartOf(account.limits, run.policy, run.now))
+  if (charged && charged.endedAt >= quota.periodStartedAt) takeBack(account.id, quota, charged.units, run)
+  quota.isChanged = true
+  account.lastUsedAt = Math.max(account.lastUsedAt ?? 0, entry.startedAt)
+  return quota
 }
 
 /**
@@ -63,15 +81,10 @@ export function settle(settlement: Settlement, run: BatchRun): SettlementOutcome
  * the same transaction, so these are booked once as well. The request still counts as one prompt and as one request
  * in reports.
  */
-function bookBeside(
-  entry: OpenEntry,
-  settlement: Settlement,
-  user: LoadedUser | undefined,
-  run: BatchRun,
-): void {
+function bookBeside(entry: OpenEntry, settlement: Settlement, accounts: Accounts, run: BatchRun): void {
   for (const [index, beside] of (settlement.beside ?? []).entries()) {
     const id = `${entry.id}.${index + 1}`
-    run.changes.beside.push({ id, entry, settlement, beside, ...chargeTo(user, beside, run) })
+    run.changes.beside.push({ id, entry, settlement, beside, ...chargeTo(accounts, beside, run) })
   }
 }
 

@@ -10,6 +10,8 @@ export interface LoadedUser extends UserState {
   readonly quotas: Quotas
   readonly places: Places
   readonly nickname?: string
+  /** The version of its settings as a front end; absent for other users. */
+  readonly frontEnd?: string
   disabledAt?: number
   disabledReason?: string
   openRequests: number
@@ -42,6 +44,8 @@ export function createPlaces(seen: () => readonly SeenAddress[]): Places {
 export interface OpenEntry {
   readonly id: string
   readonly userId: string
+  /** The front end that the person asked through: the entry is in its account as well. */
+  readonly frontEndId?: string
   readonly family: string
   readonly model: string
   readonly isMetered: boolean

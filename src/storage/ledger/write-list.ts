@@ -11,7 +11,9 @@ import {
   toBookedAdjustment,
   toBookedBeside,
   toBookedEvent,
+  toBookedThroughValues,
   toClosedValues,
+  toOpenedThroughValues,
   toOpenedValues,
   toUsageValues,
   toWeighedValues,
@@ -57,9 +59,17 @@ export function createWriteList(policy: Policy, instance: string, shard: number)
 
   function writeEntries({ write }: WriteTarget, changes: LedgerChanges, below: string, now: number): void {
     const { opened, closed, beside, counted, adjusted } = changes
-    for (const entry of opened) write('open', toOpenedValues(entry, instance, now))
+    for (const entry of opened) {
+      const { frontEndId } = entry
+      if (frontEndId === undefined) write('open', toOpenedValues(entry, instance, now))
+      else write('openThrough', toOpenedThroughValues(entry, frontEndId, instance, now))
+    }
     for (const entry of closed) write('close', toClosedValues(entry))
-    for (const one of beside) write('book', toBookedBeside(one, instance))
+    for (const one of beside) {
+      const { frontEndId } = one.entry
+      if (frontEndId === undefined) write('book', toBookedBeside(one, instance))
+      else write('bookThrough', toBookedThroughValues(one, frontEndId, instance))
+    }
     for (const one of counted) write('book', toBookedEvent(one, instance))
     for (const one of adjusted) write('book', toBookedAdjustment(one, instance))
     for (const late of lateRequests(changes, below, now)) write('late', late)

@@ -1,6 +1,14 @@
 import { saturating, saturatingBoth, usageSums } from '#storage/schema/columns.ts'
 import { type ColumnOf, inserts, updates, type Write } from '#storage/schema/write.ts'
-import { bookedColumns, closedColumns, openedColumns, usageColumns, weighedColumns } from './written-rows.ts'
+import {
+  bookedColumns,
+  bookedThroughColumns,
+  closedColumns,
+  openedColumns,
+  openedThroughColumns,
+  usageColumns,
+  weighedColumns,
+} from './written-rows.ts'
 
 const sums: ReadonlySet<string> = new Set([...usageSums, 'weighing'])
 
@@ -26,8 +34,10 @@ const quotaValues = ['period_bonus', 'used', 'reserved', 'open_requests', 'perio
 /** All that a batch may write. */
 export const writes = {
   open: inserts('entries', openedColumns),
+  openThrough: inserts('entries', openedThroughColumns),
   close: updates('entries', closedColumns, ['id'], 'lease_until = null'),
   book: inserts('entries', bookedColumns),
+  bookThrough: inserts('entries', bookedThroughColumns),
   late: inserts('user_requests', ['user_id', 'id'], 'on conflict do nothing'),
   event: inserts('usage_events', ['id', 'counted_at']),
   user: updates('users', ['rate_tat', 'last_used_at', 'prompt_count'], ['id']),

@@ -55,6 +55,18 @@ export function toOpenedValues(
   ]
 }
 
+/** The columns of an entry that also belongs to the account of a front end. */
+export const openedThroughColumns = [...openedColumns, 'front_end_id'] as const
+
+export function toOpenedThroughValues(
+  entry: NewEntry,
+  frontEndId: string,
+  instance: string,
+  now: number,
+): ValuesOf<typeof openedThroughColumns> {
+  return [...toOpenedValues(entry, instance, now), frontEndId]
+}
+
 /** The columns of an entry that is closed. */
 export const closedColumns = [
   'state',
@@ -111,6 +123,17 @@ export const bookedColumns = [
   'ended_at',
 ] as const
 type BookedValues = ValuesOf<typeof bookedColumns>
+
+/** The same for usage of a person who asked through a front end. */
+export const bookedThroughColumns = [...bookedColumns, 'front_end_id'] as const
+
+export function toBookedThroughValues(
+  booked: EntryBeside,
+  frontEndId: string,
+  instance: string,
+): ValuesOf<typeof bookedThroughColumns> {
+  return [...toBookedBeside(booked, instance), frontEndId]
+}
 
 /** Usage that is stored closed: nothing was reserved for it. */
 interface Booked {

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Policy } from '#core/admission.ts'
+import type { AdmissionAsk } from '#core/admission-ask.ts'
 import { UNLIMITED } from '#core/user.ts'
 import { digestLookupsOf, type Vault } from '#core/vault.ts'
 import { toLoadedUser, toOpenEntry, toSeenAddress, type Values } from '#storage/ledger/rows.ts'
@@ -41,6 +42,7 @@ export function createLoad(vault: Vault, policy: Policy): Load {
     const ids = new Set([
       ...(await ownersOf(client, batch)),
       ...questions.flatMap(({ userId }) => userId ?? []),
+      ...asks.flatMap(peopleOf),
       ...wanted.flatMap((lookup) => known.get(lookup) ?? knownOthers.get(lookup) ?? []),
     ])
     const strange = new Set(wanted.filter((lookup) => !known.has(lookup)))
@@ -92,10 +94,19 @@ export function createLoad(vault: Vault, policy: Policy): Load {
 
 async function ownersOf(client: pg.Client, { settlements }: MeteringBatch): Promise<readonly string[]> {
   const strange = settlements.flatMap(({ requestId, opened }) => (opened ? [] : [requestId]))
-  const ours = settlements.flatMap(({ opened }) => opened?.userId ?? [])
+  const ours = settlements.flatMap(({ opened }) => {
+    if (!opened) return []
+    return opened.frontEndId === undefined ? opened.userId : [opened.userId, opened.frontEndId]
+  })
   if (strange.length === 0) return ours
   const rows = await select(client, 'owners', [arrayOf(strange)])
-  return [...ours, ...rows.map((row) => text(row[1]))]
+  return [...ours, ...rows.flatMap((row) => row.flatMap((id) => optional(id, text) ?? []))]
+}
+
+/** A front end that has an old access token is named by its id as well, so that it is locked in the order of the ids. */
+function peopleOf({ person }: AdmissionAsk): readonly string[] {
+  if (typeof person !== 'object') return []
+  return person.userId === undefined ? [person.frontEndId] : [person.frontEndId, person.userId]
 }
 
 /** Locks users and reads what belongs to them. The users are named by look-up keys, or by ids. */

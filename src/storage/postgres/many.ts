@@ -33,7 +33,7 @@ const texts: ReadonlySet<string> = new Set([
     'admin_note',
     'meta',
   ],
-  ...['tags', 'tag', 'words', 'run_id', 'undo', 'traces'],
+  ...['tags', 'tag', 'words', 'run_id', 'undo', 'traces', 'front_end_id'],
   ...limitRows.flatMap(([, { kind, column }]) => (kind === 'count' || kind === 'days' ? [] : [column])),
 ])
 

@@ -17,7 +17,7 @@ const theirs = 'u.token_hmac = any($1::text[]) or u.id = any($2::text[])'
  * by `id || ''`, which no index holds, so that the planner does not walk an index to sort them.
  */
 export const statements = {
-  owners: 'select id, user_id from entries where id = any($1::text[])',
+  owners: 'select user_id, front_end_id from entries where id = any($1::text[])',
   users: `select ${userColumns}, (select value from facts where name = '${belowName}'), token_hmac from users u where ${theirs} order by id || '' for update`,
   otherTokens: `select token_hmac, user_id, valid_until from old_tokens
     where token_hmac = any($1::text[]) and valid_until > $2

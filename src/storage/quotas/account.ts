@@ -68,6 +68,11 @@ export function rollOver(quota: LoadedQuota, startAt: number): void {
   quota.periodStartedAt = startAt
 }
 
+/** How many of these units fit below the bound. */
+export function roomFor(quota: LoadedQuota, units: number): number {
+  return addUnits(quota.used, units) - quota.used
+}
+
 /** Adds units to `used` and answers how many fitted below the bound, so that `used` stays the sum of its entries. */
 export function charge(quota: LoadedQuota, units: number): number {
   const before = quota.used

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from 'kysely'
 import type { LimitColumns } from '#core/limits.ts'
+import type { FrontEndRow, PersonRow } from './front-end-tables.ts'
 
 /** The tables as Kysely sees them. Rows of these shapes never leave `storage`. */
 export interface Schema {
@@ -13,6 +14,8 @@ export interface Schema {
   bulk_runs: BulkRunRow
   bulk_changes: BulkChangeRow
   purged_users: PurgedUserRow
+  front_ends: FrontEndRow
+  people: PersonRow
   entries: EntryRow
   user_requests: UserRequestRow
   instances: InstanceRow
@@ -58,6 +61,8 @@ export interface UserRow extends LimitColumns {
   meta: string | null
   /** JSON of a list; null without any. */
   tags: string | null
+  /** The version of its settings in `front_ends`; null for a user that is no front end. */
+  front_end: ColumnType<string | null, string | null | undefined, string | null>
 }
 
 /** The tags of users once more, by which users and usage are found. */
@@ -170,6 +175,8 @@ export interface EntryRow {
   first_byte_ms: number | null
   /** JSON of `UsageExtras`. */
   extras: string | null
+  /** The front end that a person asked through, whose account the entry belongs to as well. */
+  front_end_id: ColumnType<string | null, string | null | undefined, string | null>
   /** Set for an entry that belongs to a lease instead of a process; renewing moves it. */
   lease_until: number | null
 }

@@ -115,7 +115,7 @@ export function createSqliteLedger(
 const userOf = ({ user }: CachedUser) => user
 
 function remember(open: Map<string, OpenEntry>, changes: LedgerChanges, now: number): void {
-  for (const { ask, userId, family, model, hold, inputEstimate } of changes.opened) {
+  for (const { ask, userId, frontEndId, family, model, hold, inputEstimate } of changes.opened) {
     const { requestId, isMetered, leaseUntil } = ask
     // An entry with a lease can be abandoned by another process at any time: it is not cached.
     if (leaseUntil !== undefined) continue
@@ -128,6 +128,7 @@ function remember(open: Map<string, OpenEntry>, changes: LedgerChanges, now: num
       hold,
       inputEstimate,
       startedAt: now,
+      ...(frontEndId !== undefined && { frontEndId }),
     })
   }
   for (const { entry } of changes.closed) open.delete(entry.id)

@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Policy } from '#core/admission.ts'
+import { sharedUsageOf } from '#core/front-end.ts'
 import {
   type UsageBucket,
   type UsageDimension,
@@ -146,7 +147,8 @@ function taggedSourceOf(question: UsageQuestion, range: Range): RawBuilder<unkno
 }
 
 function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
-  const { bucket } = question
+  const { bucket, userId } = question
+  const owner = userId === undefined ? sql`user_id` : sql`cast(${userId} as text) as user_id`
   const those = (at: string) => conditions(question, sql.ref(at), range)
   if (!isByUser(question)) {
     const [table, at] = bucket === 'minute' ? ['total_minutes', 'minute_at'] : ['total_hours', 'hour_at']
@@ -154,9 +156,9 @@ function sourceOf(question: UsageQuestion, range: Range): RawBuilder<unknown> {
   }
   const hourOfMinute = sql`minute_at - minute_at % ${sql.lit(hourMs)}`
   const minutes = (at: RawBuilder<unknown>) =>
-    sql`select ${at} as at, user_id, ${dimensions}, ${figures} from usage_minutes where ${those('minute_at')}`
+    sql`select ${at} as at, ${owner}, ${dimensions}, ${figures} from usage_minutes where ${those('minute_at')}`
   if (bucket === 'minute') return minutes(sql.ref('minute_at'))
-  const hours = sql`select hour_at as at, user_id, ${dimensions}, ${figures} from usage_hours where ${those('hour_at')}`
+  const hours = sql`select hour_at as at, ${owner}, ${dimensions}, ${figures} from usage_hours where ${those('hour_at')}`
   return range.hasMinutes ? sql`${hours} union all ${minutes(hourOfMinute)}` : hours
 }
 
@@ -165,13 +167,26 @@ function conditions(
   at: RawBuilder<unknown>,
   { from, to }: Range,
 ): RawBuilder<unknown> {
-  const { userId, tag, family, model, upstream, status } = question
-  const wanted = { user_id: userId, family, model, upstream, status }
+  const { tag, family, model, upstream, status } = question
+  const wanted = { family, model, upstream, status }
   const equal = Object.entries(wanted).flatMap(([name, value]) =>
     value === undefined ? [] : [sql`${sql.ref(name)} = ${value}`],
   )
   const tagged = tag === undefined ? [] : [sql`user_id in (${withTag(tag)})`]
-  return sql.join([sql`${at} >= ${from}`, sql`${at} < ${to}`, ...equal, ...tagged], sql` and `)
+  return sql.join(
+    [...whose(question), sql`${at} >= ${from}`, sql`${at} < ${to}`, ...equal, ...tagged],
+    sql` and `,
+  )
+}
+
+/**
+ * The usage of one user is, for a front end, also that of its people. Where several users are told apart, it is left to
+ * the people, so that the rows add up to the totals.
+ */
+function whose(question: UsageQuestion): readonly RawBuilder<unknown>[] {
+  const { userId } = question
+  if (userId !== undefined) return [sql`user_id in (${userId}, ${sharedUsageOf(userId)})`]
+  return isByUser(question) ? [sql`user_id not like ${sharedUsageOf('%')}`] : []
 }
 
 /** Stands for a name that cannot be read, so that the sums stay those of all usage. */

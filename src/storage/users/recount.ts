@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { sharedUsageOf } from '#core/front-end.ts'
 import { requestPrefixes } from '#core/request-prefixes.ts'
 import { addUnits } from '#core/units.ts'
 import { sortableIdFrom } from '#lib/sortable-id.ts'
@@ -29,7 +30,8 @@ export async function countUsedSince(
   const minutes = await rolledUp(db, 'usage_minutes', userId, family)
     .where('minute_at', '>=', firstHourAt)
     .execute()
-  const adjusted = await entriesBetween(db, userId, family, startAt, Number.MAX_SAFE_INTEGER)
+  const adjusted = await entriesBetween(db, family, startAt, Number.MAX_SAFE_INTEGER)
+    .where('user_id', '=', userId)
     .where('id', '>=', sortableIdFrom('adj_', startAt))
     .where('id', '<', 'adj_~')
     .execute()
@@ -49,7 +51,8 @@ export async function countUsedSince(
     begun.push(...rest)
   }
   for (const prefix of isGathered ? requestPrefixes : []) {
-    const found = await entriesBetween(db, userId, family, startAt, firstHourAt)
+    const found = await entriesBetween(db, family, startAt, firstHourAt)
+      .where((e) => e.or([e('user_id', '=', userId), e('front_end_id', '=', userId)]))
       .where('id', '>=', sortableIdFrom(prefix, startAt - relayMsMax))
       .where('id', '<', sortableIdFrom(prefix, firstHourAt))
       .execute()
@@ -67,21 +70,23 @@ function rolledUp<Table extends 'usage_hours' | 'usage_minutes'>(
   userId: string,
   family: string,
 ) {
-  return db
-    .selectFrom<'usage_hours' | 'usage_minutes'>(table)
-    .select(
-      // By the weights at the time of each request, whatever they are now.
-      sql<number | null>`${sql.raw(wideSum(weighedSum))}`.as('units'),
-    )
-    .where('user_id', '=', userId)
-    .where('family', '=', family)
+  return (
+    db
+      .selectFrom<'usage_hours' | 'usage_minutes'>(table)
+      .select(
+        // By the weights at the time of each request, whatever they are now.
+        sql<number | null>`${sql.raw(wideSum(weighedSum))}`.as('units'),
+      )
+      // A front end's account counts what its people use.
+      .where('user_id', 'in', [userId, sharedUsageOf(userId)])
+      .where('family', '=', family)
+  )
 }
 
-function entriesBetween(db: Kysely<Schema>, userId: string, family: string, from: number, to: number) {
+function entriesBetween(db: Kysely<Schema>, family: string, from: number, to: number) {
   return db
     .selectFrom('entries')
     .select(sql<number | null>`${sql.raw(wideSum('units'))}`.as('units'))
-    .where('user_id', '=', userId)
     .where('family', '=', family)
     .where('ended_at', '>=', from)
     .where('ended_at', '<', to)

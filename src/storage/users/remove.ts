@@ -15,6 +15,9 @@ export async function removeUserRows(trx: Transaction<Schema>, userIds: readonly
     await trx.deleteFrom('claims').where('user_id', 'in', ids).execute()
     await trx.deleteFrom('quotas').where('user_id', 'in', ids).execute()
     await trx.deleteFrom('addresses').where('user_id', 'in', ids).execute()
+    await trx.deleteFrom('front_ends').where('user_id', 'in', ids).execute()
+    await trx.deleteFrom('people').where('user_id', 'in', ids).execute()
+    await trx.deleteFrom('people').where('front_end_id', 'in', ids).execute()
     await trx.deleteFrom('users').where('id', 'in', ids).execute()
   }
 }

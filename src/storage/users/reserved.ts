@@ -13,8 +13,9 @@ export function isPlausible(reserved: number, openRequests: number): boolean {
   return openRequests >= 0 && reserved >= 0 && reserved <= openRequests * unitsMax
 }
 
-const theirs =
-  "from entries where state = 'open' and entries.user_id = quotas.user_id and entries.family = quotas.family"
+/** A front end's account has the entries of its people as well. */
+const theirs = `from entries where state = 'open' and entries.family = quotas.family
+  and (entries.user_id = quotas.user_id or entries.front_end_id = quotas.user_id)`
 const hold = `case when hold > ${unitsMax} then ${unitsMax} when hold < 0 then 0 else hold end`
 
 /** Adds up again; the caller appends a condition that selects the quotas. */

@@ -22,7 +22,7 @@ import { limitColumns, toLimitColumns, toLimits } from './limit-columns.ts'
 export type StoredUser = Selectable<UserRow>
 
 /** The columns that an administrator's edit writes, which excludes the rate limit's state. */
-export type ProfileColumns = Omit<StoredUser, 'rate_tat'>
+export type ProfileColumns = Omit<StoredUser, 'rate_tat' | 'front_end'>
 
 export const profileColumns = [
   ...(['id', 'token_hmac', 'token_encrypted', 'token_hint', 'search', 'type', 'nickname'] as const),

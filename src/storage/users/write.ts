@@ -28,18 +28,23 @@ interface MoreWrites {
 /** Access tokens that stay opened, since who writes users in bulk writes them again. */
 const openedMax = 100_000
 
-/** Writes users: each operation is one transaction, with the rows of its changes; done completely or not at all. */
-export function createUserWriter(
-  parts: Omit<UserWriting, 'editor' | 'kept' | 'toText'> & { readonly db: Kysely<Schema> },
-) {
-  const { db } = parts
-  const writing: UserWriting = {
+/** What all writes of users share. */
+export function createUserWriting(parts: Omit<UserWriting, 'editor' | 'kept' | 'toText'>): UserWriting {
+  return {
     ...parts,
     vault: rememberOpened(parts.vault, openedMax),
     kept: createKeptLookups(parts.vault),
     editor: createDraftEditor(parts.policy),
     toText: createUserText(parts.policy),
   }
+}
+
+/** Writes users: each operation is one transaction, with the rows of its changes; done completely or not at all. */
+export function createUserWriter(
+  parts: Omit<UserWriting, 'editor' | 'kept' | 'toText'> & { readonly db: Kysely<Schema> },
+) {
+  const { db } = parts
+  const writing = createUserWriting(parts)
   return {
     addressWrites: {
       writeUserTexts: (writes, by, isMasked) =>

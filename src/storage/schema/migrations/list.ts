@@ -20,6 +20,7 @@ import { purgedUsers } from './0019-purged-users.ts'
 import { tokenDigests } from './0020-token-digests.ts'
 import { claims } from './0021-claims.ts'
 import { signOn } from './0022-sign-on.ts'
+import { frontEnds } from './0023-front-ends.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   tokenDigests,
   claims,
   signOn,
+  frontEnds,
 ]
