@@ -62,15 +62,19 @@ export function withConfiguredSessions(
   }
 }
 
-/** The links, with those that the key from the environment has made. */
-export function withConfiguredClaims(claims: ClaimStore, configured: ConfiguredKey | undefined): ClaimStore {
-  if (configured === undefined) return claims
+/** The links, with those that the key from the environment, or a person of the configured sign-on, has made. */
+export function withConfiguredClaims(
+  claims: ClaimStore,
+  key: ConfiguredKey | undefined,
+  signOn?: SignOnBounds,
+): ClaimStore {
+  const openers = { key, signOn: signOn && { issuer: signOn.issuer, groups: signOn.groups } }
   return {
-    insertClaim: (claim, by) => claims.insertClaim(claim, by, configured),
-    listClaims: (userId, now) => claims.listClaims(userId, now, configured),
-    revokeClaim: (userId, id, by) => claims.revokeClaim(userId, id, by, configured),
-    findClaim: (code, now) => claims.findClaim(code, now, configured),
-    takeClaim: (code, by) => claims.takeClaim(code, by, configured),
+    insertClaim: (claim, by) => claims.insertClaim(claim, by, openers),
+    listClaims: (userId, now) => claims.listClaims(userId, now, openers),
+    revokeClaim: (userId, id, by) => claims.revokeClaim(userId, id, by, openers),
+    findClaim: (code, now) => claims.findClaim(code, now, openers),
+    takeClaim: (code, by) => claims.takeClaim(code, by, openers),
   }
 }
 

@@ -87,7 +87,7 @@ export async function openPlanes(
     keyUsed: keyUse.used,
   }
   const account = createAccount({ ...shared, users: store.users, usage: store.usage })
-  const claims = withConfiguredClaims(store.claims, configuredKey)
+  const claims = withConfiguredClaims(store.claims, configuredKey, config.signOn)
   const holders = createClaims({ ...shared, claims, throttle: throttleOf('claim codes') })
   const verifier = createVerifier({
     ...shared,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { configuredKeyId } from '#core/admin-key.ts'
 import { claimsKeptMax, createClaimCode, isClaimCode, type NewClaim } from '#core/claim.ts'
-import type { ConfiguredKey } from '#core/session.ts'
+import type { ConfiguredOpeners } from '#core/session.ts'
+import type { Person } from '#core/sign-on.ts'
 import type { User } from '#core/user.ts'
 import type { UserEdit } from '#core/user-edit.ts'
 import { openStore } from '#storage/open.ts'
@@ -34,7 +35,7 @@ async function link(
   store: Store,
   { user, keyId }: { readonly user: Pick<User, 'id'>; readonly keyId: string },
   more: Partial<NewClaim> = {},
-  configured?: ConfiguredKey,
+  openers?: ConfiguredOpeners,
   at = now,
 ) {
   const code = createClaimCode()
@@ -45,7 +46,7 @@ async function link(
     madeWith: { keyId, secret: adminSecret },
     ...more,
   }
-  const made = await store.claims.insertClaim(claim, by(at), configured)
+  const made = await store.claims.insertClaim(claim, by(at), openers)
   return { code, ...(made ?? assert.fail()) }
 }
 
@@ -285,9 +286,11 @@ for (const kind of databases) {
         const { code } = await link(store, prepared, { madeWith: { sessionId: session.id } })
         await store.sessions.deleteSession(session.id, by(now))
         assert.ok(await store.claims.findClaim(code, now + 1))
-        const configured = (secret: string): ConfiguredKey => ({
-          secret,
-          key: { id: configuredKeyId, name: 'environment', createdAt: now, scopes: ['admin'] },
+        const configured = (secret: string): ConfiguredOpeners => ({
+          key: {
+            secret,
+            key: { id: configuredKeyId, name: 'environment', createdAt: now, scopes: ['admin'] },
+          },
         })
         const madeWith = { keyId: configuredKeyId, secret: 'the-admin-key' }
         const ofAdmin = await link(store, prepared, { madeWith }, configured('the-admin-key'))
@@ -298,6 +301,54 @@ for (const kind of databases) {
           assert.equal(taken.kind, 'ended')
           assert.equal((await store.claims.listClaims(user.id, now + 1, other))[0]?.state, 'revoked')
         }
+      }))
+
+    it('end with what the groups of the person may do in whose session they were made', () =>
+      withStore(create, async (store) => {
+        const { user } = await prepare(store)
+        const issuer = 'https://login.example.org'
+        const person: Person = {
+          issuer,
+          subject: 's1',
+          name: 'Kim',
+          groups: ['ops'],
+          scopes: ['tokens:reveal'],
+        }
+        const session = await store.sessions.insertSession(
+          {
+            ...{ secret: 's', keyId: 'sso_1', openedBy: person, isCoded: false, address: '' },
+            ...{ expiresAt: now + hourMs, idleUntil: now + hourMs },
+          },
+          by(now),
+        )
+        const may = (
+          groups: Record<string, readonly ('tokens:reveal' | 'users:read' | 'admin')[]>,
+          of = issuer,
+        ) => ({
+          signOn: { issuer: of, groups },
+        })
+        const allowed = may({ ops: ['admin'] })
+        const { code } = await link(
+          store,
+          { user, keyId: '' },
+          { madeWith: { sessionId: session.id } },
+          allowed,
+        )
+        await store.sessions.deleteSession(session.id, by(now))
+        const others = [
+          may({ ops: ['users:read'] }),
+          may({ others: ['admin'] }),
+          may({ ops: ['admin'] }, 'https://elsewhere.example.org'),
+          {},
+          undefined,
+        ]
+        for (const openers of others) {
+          assert.equal(await store.claims.findClaim(code, now + hourMs, openers), undefined)
+          const taken = await store.claims.takeClaim(code, { now: now + 1, ...asked }, openers)
+          assert.equal(taken.kind, 'ended')
+        }
+        const taken = await store.claims.takeClaim(code, { now: now + 2 * hourMs, ...asked }, allowed)
+        assert.equal(tokenOf(taken), user.accessToken)
       }))
 
     it('are written down: who made, used and revoked them, and no code', () =>

@@ -39,6 +39,7 @@ const released: Readonly<Record<number, string>> = {
   20: '2547fb6be9bf71da',
   21: 'bc7eca9d272f2db5',
   22: '9dcdcdd703c18e76',
+  23: '7e0bfff64813e725',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */

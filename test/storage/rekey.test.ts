@@ -345,15 +345,17 @@ for (const { name, create } of databases) {
         const filled = await fill(database, onFirst)
         const code = createClaimCode()
         const madeWith = { keyId: configuredKeyId, secret: 'the-admin-key' }
-        const configured = {
-          secret: madeWith.secret,
-          key: { id: configuredKeyId, name: 'environment', createdAt: now, scopes: ['admin'] },
+        const openers = {
+          key: {
+            secret: madeWith.secret,
+            key: { id: configuredKeyId, name: 'environment', createdAt: now, scopes: ['admin'] },
+          },
         } as const
         const expiresAt = Date.now() + 30 * dayMs
         await withOpen(database, onFirst, async ({ users, claims }) => {
           const user = await users.findUser({ accessToken: filled.repeated }, now)
           const claim = { userId: user?.id ?? '', code, expiresAt, madeWith }
-          assert.ok(await claims.insertClaim(claim, by(Date.now() - 1000), configured))
+          assert.ok(await claims.insertClaim(claim, by(Date.now() - 1000), openers))
         })
         await database.change('delete from admin_keys')
         await database.change('update instances set seen_at = 0')
@@ -363,7 +365,7 @@ for (const { name, create } of databases) {
           rekey({ ...engine, now: async () => Date.now() + 2 * dayMs }, quiet),
         )
         await withOpen(database, third, async ({ claims }) => {
-          const found = await claims.findClaim(code, Date.now() + 3 * dayMs, configured)
+          const found = await claims.findClaim(code, Date.now() + 3 * dayMs, openers)
           assert.equal(found?.user.nickname, 'made')
         })
       }))

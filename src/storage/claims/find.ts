@@ -1,11 +1,14 @@
 import type { Kysely } from 'kysely'
 import type { Claim } from '#core/claim.ts'
-import type { ConfiguredKey } from '#core/session.ts'
+import { allows } from '#core/scopes.ts'
+import type { ConfiguredOpeners } from '#core/session.ts'
+import { presentScopes } from '#core/sign-on.ts'
 import type { Vault } from '#core/vault.ts'
 import { keyStillAccepted } from '#storage/admin-keys/accepted.ts'
 import { createKeyFinder, isSameHmac } from '#storage/admin-keys/find.ts'
 import { isDamage } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
+import { parsePerson } from '#storage/sessions/person.ts'
 import { type StoredClaim, toClaim } from './rows.ts'
 
 /** Finds links, with the state that each has now. */
@@ -15,14 +18,14 @@ export interface ClaimFinder {
     db: Kysely<Schema>,
     code: string,
     now: number,
-    configured: ConfiguredKey | undefined,
+    openers: ConfiguredOpeners | undefined,
   ) => Promise<Claim | undefined>
   /** The open one first, then from the newest on; a damaged row is left out. */
   readonly byUser: (
     db: Kysely<Schema>,
     userId: string,
     now: number,
-    configured: ConfiguredKey | undefined,
+    openers: ConfiguredOpeners | undefined,
   ) => Promise<readonly Claim[]>
 }
 
@@ -35,22 +38,32 @@ export function createClaimFinder(vault: Vault): ClaimFinder {
     db: Kysely<Schema>,
     row: StoredClaim,
     now: number,
-    configured: ConfiguredKey | undefined,
+    openers: ConfiguredOpeners | undefined,
   ): Promise<Claim> {
-    const key = await keyStillAccepted(db, keys, row, now, configured)
-    return toClaim(row, now, key !== undefined)
+    return toClaim(row, now, await isMakerAccepted(db, row, now, openers))
+  }
+
+  async function isMakerAccepted(
+    db: Kysely<Schema>,
+    row: StoredClaim,
+    now: number,
+    { key, signOn }: ConfiguredOpeners = {},
+  ): Promise<boolean> {
+    if (row.person === null) return (await keyStillAccepted(db, keys, row, now, key)) !== undefined
+    const scopes = signOn && presentScopes(parsePerson(row.person), signOn)
+    return scopes !== undefined && allows(scopes, 'tokens:reveal')
   }
 
   return {
     hmacOf: codes.hmacOf,
-    async byCode(db, code, now, configured) {
+    async byCode(db, code, now, openers) {
       const hmacs = await codes.hmacsOf(db, code)
       const row = await db.selectFrom('claims').selectAll().where('code_hmac', 'in', hmacs).executeTakeFirst()
       // The index compared keyed hashes, which tell a guesser nothing; this comparison is constant in time.
       if (!row || !hmacs.some((hmac) => isSameHmac(row.code_hmac, hmac))) return undefined
-      return claimOf(db, row, now, configured)
+      return claimOf(db, row, now, openers)
     },
-    async byUser(db, userId, now, configured) {
+    async byUser(db, userId, now, openers) {
       const rows = await db
         .selectFrom('claims')
         .selectAll()
@@ -61,7 +74,7 @@ export function createClaimFinder(vault: Vault): ClaimFinder {
       const claims: Claim[] = []
       for (const row of rows) {
         try {
-          claims.push(await claimOf(db, row, now, configured))
+          claims.push(await claimOf(db, row, now, openers))
         } catch (error) {
           if (!isDamage(error)) throw error
         }

@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { By } from '#core/change.ts'
 import { type Claim, claimsKeptMax, type NewClaim } from '#core/claim.ts'
-import type { ConfiguredKey } from '#core/session.ts'
+import type { ConfiguredOpeners } from '#core/session.ts'
 import { present } from '#lib/present.ts'
 import { createSortableId } from '#lib/sortable-id.ts'
 import { createKeyFinder, type KeyFinder } from '#storage/admin-keys/find.ts'
@@ -11,7 +11,7 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { ClaimStore } from '#storage/store/claims.ts'
 import type { UserWriting } from '#storage/users/apply-writes.ts'
 import { type ClaimFinder, createClaimFinder } from './find.ts'
-import { toClaim } from './rows.ts'
+import { type StoredClaim, toClaim } from './rows.ts'
 import { takeClaim } from './take.ts'
 
 /** What the writes of links need beside the transaction. */
@@ -24,8 +24,8 @@ export function createClaimTable(parts: ClaimWriting & { readonly db: Kysely<Sch
   const keys = createKeyFinder(vault, 'admin')
   return {
     reads: {
-      async findClaim(code, now, configured) {
-        const claim = await claims.byCode(db, code, now, configured)
+      async findClaim(code, now, openers) {
+        const claim = await claims.byCode(db, code, now, openers)
         if (claim?.state !== 'open') return undefined
         const row = await db
           .selectFrom('users')
@@ -41,17 +41,17 @@ export function createClaimTable(parts: ClaimWriting & { readonly db: Kysely<Sch
         }
         return { claim, user: { id: text(row.id), ...present(fields) } }
       },
-      listClaims: (userId, now, configured) => claims.byUser(db, userId, now, configured),
+      listClaims: (userId, now, openers) => claims.byUser(db, userId, now, openers),
     },
     writes: {
-      insertClaim: (claim, by, configured) =>
-        db.transaction().execute((trx) => insert(trx, { ...parts, claims, keys }, claim, by, configured)),
+      insertClaim: (claim, by, openers) =>
+        db.transaction().execute((trx) => insert(trx, { ...parts, claims, keys }, claim, by, openers)),
 
-      revokeClaim: (userId, id, by, configured) =>
-        db.transaction().execute((trx) => revoke(trx, { ...parts, claims }, { userId, id }, by, configured)),
+      revokeClaim: (userId, id, by, openers) =>
+        db.transaction().execute((trx) => revoke(trx, { ...parts, claims }, { userId, id }, by, openers)),
 
-      takeClaim: (code, by, configured) =>
-        db.transaction().execute((trx) => takeClaim(trx, parts, claims, code, by, configured)),
+      takeClaim: (code, by, openers) =>
+        db.transaction().execute((trx) => takeClaim(trx, parts, claims, code, by, openers)),
     },
   } satisfies MethodGroups<ClaimStore>
 }
@@ -71,13 +71,13 @@ async function insert(
   writing: Writing & { readonly keys: KeyFinder },
   claim: NewClaim,
   by: By,
-  configured: ConfiguredKey | undefined,
+  openers: ConfiguredOpeners | undefined,
 ): Promise<Claim | undefined> {
   const { claims, keys } = writing
   const { now } = by
   const { userId, code, rotation, expiresAt, madeWith } = claim
   if (!(await lockUser(trx, userId))) return undefined
-  const before = (await claims.byUser(trx, userId, now, configured)).find(({ state }) => state === 'open')
+  const before = (await claims.byUser(trx, userId, now, openers)).find(({ state }) => state === 'open')
   await trx
     .updateTable('claims')
     .set({ revoked_at: now })
@@ -111,22 +111,22 @@ async function insert(
   return made
 }
 
-/** The key of the request, and the hash of the secret that stands behind it. */
+/** What stands behind the request: the secret of a key, or a person's sign-on. */
 async function makerOf(
   trx: Transaction<Schema>,
   keys: KeyFinder,
   madeWith: NewClaim['madeWith'],
   now: number,
-): Promise<{ readonly key_id: string; readonly key_hmac: string }> {
+): Promise<Pick<StoredClaim, 'key_id' | 'key_hmac' | 'person'>> {
   if ('secret' in madeWith) {
     const { keyId, secret } = madeWith
     const found = await keys.bySecret(trx, secret, now)
     // As it is stored, which may be under a master key before the present one.
-    return { key_id: keyId, key_hmac: found?.hmac ?? keys.hmacOf(secret) }
+    return { key_id: keyId, key_hmac: found?.hmac ?? keys.hmacOf(secret), person: null }
   }
   return trx
     .selectFrom('sessions')
-    .select(['key_id', 'key_hmac'])
+    .select(['key_id', 'key_hmac', 'person'])
     .where('id', '=', madeWith.sessionId)
     .executeTakeFirstOrThrow()
 }
@@ -154,11 +154,11 @@ async function revoke(
   { claims, saveChanges }: Writing,
   { userId, id }: { readonly userId: string; readonly id: string },
   by: By,
-  configured: ConfiguredKey | undefined,
+  openers: ConfiguredOpeners | undefined,
 ): Promise<Claim | undefined> {
   const { now } = by
   if (!(await lockUser(trx, userId))) return undefined
-  const claim = (await claims.byUser(trx, userId, now, configured)).find((each) => each.id === id)
+  const claim = (await claims.byUser(trx, userId, now, openers)).find((each) => each.id === id)
   if (claim?.state !== 'open') return claim
   await trx.updateTable('claims').set({ revoked_at: now }).where('id', '=', id).execute()
   await saveChanges(trx, [

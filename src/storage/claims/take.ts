@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { By, NewChange } from '#core/change.ts'
-import type { ConfiguredKey } from '#core/session.ts'
+import type { ConfiguredOpeners } from '#core/session.ts'
 import { blockNow } from '#core/user.ts'
 import { present } from '#lib/present.ts'
 import type { Schema } from '#storage/schema/tables.ts'
@@ -23,14 +23,14 @@ export async function takeClaim(
   claims: ClaimFinder,
   code: string,
   { now, ...request }: Omit<By, 'actor'>,
-  configured: ConfiguredKey | undefined,
+  openers: ConfiguredOpeners | undefined,
 ): Promise<ClaimTaken> {
-  const found = await claims.byCode(trx, code, now, configured)
+  const found = await claims.byCode(trx, code, now, openers)
   if (found?.state !== 'open') return { kind: 'ended' }
   const draft = await loadDraft(trx, writing, { id: found.userId }, now)
   if (!draft) return { kind: 'ended' }
   // Read again under the lock of the user, which every change of a link takes.
-  const claim = await claims.byCode(trx, code, now, configured)
+  const claim = await claims.byCode(trx, code, now, openers)
   if (claim?.state !== 'open') return { kind: 'ended' }
   const { disabledAt, disabledReason, expiresAt } = draft.profile
   const block = { id: draft.id, ...present({ disabledAt, disabledReason, expiresAt }) }

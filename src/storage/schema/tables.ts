@@ -290,9 +290,11 @@ export interface ClaimRow {
   id: string
   user_id: string
   code_hmac: string
-  /** Of the secret of the key with which it was made. */
+  /** Of the secret of the key with which it was made; empty where a person's sign-on did. */
   key_hmac: string
   key_id: string
+  /** JSON of the person in whose session it was made; null: an admin key stood behind it. */
+  person: string | null
   /** How long the access token before works on, where the link makes another one; null where it does not. */
   grace_ms: number | null
   created_at: number

@@ -1,6 +1,6 @@
 import type { By } from '#core/change.ts'
 import type { Claim, NewClaim } from '#core/claim.ts'
-import type { ConfiguredKey } from '#core/session.ts'
+import type { ConfiguredOpeners } from '#core/session.ts'
 import type { User, UserBlock } from '#core/user.ts'
 
 /** An open link, and what its holder may know before confirming. */
@@ -23,26 +23,30 @@ export type ClaimTaken =
 
 /**
  * Links that show an access token once.
- * @param configured the admin key that no table has, with which links were made
+ * @param openers of the configuration, with which links were made
  */
 export interface ClaimStore {
   /** Makes a link, and revokes an open one of the same user. Undefined where the user does not exist. */
-  readonly insertClaim: (claim: NewClaim, by: By, configured?: ConfiguredKey) => Promise<Claim | undefined>
+  readonly insertClaim: (claim: NewClaim, by: By, openers?: ConfiguredOpeners) => Promise<Claim | undefined>
   /** Those of a user that are kept: the open one, then from the newest on. */
-  readonly listClaims: (userId: string, now: number, configured?: ConfiguredKey) => Promise<readonly Claim[]>
+  readonly listClaims: (userId: string, now: number, openers?: ConfiguredOpeners) => Promise<readonly Claim[]>
   /** Revokes a user's link; one that has ended stays as it is. Undefined where the user has no such link. */
   readonly revokeClaim: (
     userId: string,
     id: string,
     by: By,
-    configured?: ConfiguredKey,
+    openers?: ConfiguredOpeners,
   ) => Promise<Claim | undefined>
   /** The open link with this code; nothing of it is used up. */
   readonly findClaim: (
     code: string,
     now: number,
-    configured?: ConfiguredKey,
+    openers?: ConfiguredOpeners,
   ) => Promise<OpenClaim | undefined>
   /** Uses the link up and shows the access token: of any number of calls one gets it. */
-  readonly takeClaim: (code: string, by: Omit<By, 'actor'>, configured?: ConfiguredKey) => Promise<ClaimTaken>
+  readonly takeClaim: (
+    code: string,
+    by: Omit<By, 'actor'>,
+    openers?: ConfiguredOpeners,
+  ) => Promise<ClaimTaken>
 }

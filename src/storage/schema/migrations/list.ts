@@ -21,6 +21,7 @@ import { tokenDigests } from './0020-token-digests.ts'
 import { claims } from './0021-claims.ts'
 import { signOn } from './0022-sign-on.ts'
 import { frontEnds } from './0023-front-ends.ts'
+import { claimPersons } from './0024-claim-persons.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -48,4 +49,5 @@ export const migrations: readonly Migration[] = [
   claims,
   signOn,
   frontEnds,
+  claimPersons,
 ]
