@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isMainThread } from 'node:worker_threads'
 import type pg from 'pg'
+import { textOf, wrap } from './wrapped-calls.ts'
 
 /**
  * A crash at a chosen write. A program that is started with this environment loads this file before its own. From the
@@ -81,24 +82,6 @@ async function arm(path: string, asked: string | undefined): Promise<void> {
   for (const name of ['run', 'get', 'all'])
     wrap(StatementSync.prototype, name, (statement) => (statement as StatementSync).sourceSQL, pass)
   wrap(DatabaseSync.prototype, 'exec', (_, source) => String(source), pass)
-}
-
-function wrap(
-  prototype: object,
-  name: string,
-  sourceOf: (self: unknown, first: unknown) => string,
-  pass: (source: string, work: () => unknown) => unknown,
-): void {
-  const original: unknown = Reflect.get(prototype, name)
-  if (typeof original !== 'function') throw new TypeError(`there is no ${name} to wrap`)
-  const wrapped = function (this: unknown, ...args: unknown[]): unknown {
-    return pass(sourceOf(this, args[0]), () => Reflect.apply(original, this, args))
-  }
-  Reflect.set(prototype, name, wrapped)
-}
-
-function textOf(query: unknown): string {
-  return typeof query === 'object' && query !== null && 'text' in query ? String(query.text) : String(query)
 }
 
 /** The heartbeat's check whether a batch could be written: it comes at any time and writes nothing. */
