@@ -356,6 +356,16 @@ describe('the provider of a sign-on', () => {
     )
   })
 
+  it('is not believed where its signature is not that of its keys', () =>
+    withProvider(
+      async ({ issuer }) => {
+        const signOn = signOnFor(issuer)
+        const { query, pending } = await begun(signOn)
+        assert.deepEqual(await signOn.finish(query, pending), { kind: 'refused', why: 'wrong' })
+      },
+      { hasOtherKeys: true },
+    ))
+
   it('is not believed where it calls itself another one, or does not know the client', async () => {
     await withProvider(
       async ({ port }) => {

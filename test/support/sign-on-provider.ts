@@ -24,6 +24,8 @@ export interface ProviderOptions {
   readonly port?: number
   /** Whether the ID token holds the claims, or the user info alone. */
   readonly isInIdToken?: boolean
+  /** Whether it shows another key, by the name of its own, as a machine in between may. */
+  readonly hasOtherKeys?: boolean
   /** What is said in place of the issuer. */
   readonly issuer?: string
 }
@@ -31,7 +33,12 @@ export interface ProviderOptions {
 export async function openProvider(options: ProviderOptions): Promise<SignOnProvider> {
   let exchanged = 0
   let listen: ReturnType<Provider['callback']> | undefined
-  const server = createServer((request, response) => listen?.(request, response))
+  const server = createServer((request, response) => {
+    if (options.hasOtherKeys && request.url === '/jwks') {
+      const keys = [createKey('public')]
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
+    } else listen?.(request, response)
+  })
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const issuer = options.issuer ?? `http://127.0.0.1:${port}`
@@ -63,7 +70,7 @@ function configurationOf({ redirectUris, persons, isInIdToken = false }: Provide
     conformIdTokenClaims: !isInIdToken,
     pkce: { required: () => true },
     cookies: { keys: ['of-a-test'] },
-    jwks: { keys: [createKey()] },
+    jwks: { keys: [createKey('private')] },
     findAccount: async (_: unknown, id: string) => ({
       accountId: id,
       claims: async () => ({ sub: id, ...persons[id] }),
@@ -79,7 +86,8 @@ function configurationOf({ redirectUris, persons, isInIdToken = false }: Provide
   }
 }
 
-function createKey(): object {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256' }
+function createKey(part: 'private' | 'public'): object {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const key = part === 'private' ? privateKey : publicKey
+  return { ...key.export({ format: 'jwk' }), use: 'sig', alg: 'RS256', kid: 'of-a-test' }
 }
