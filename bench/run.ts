@@ -1,5 +1,6 @@
 import { benchAdmin } from './admin.ts'
 import { runAgainst } from './against/command.ts'
+import { benchImport } from './import.ts'
 import { benchLimits } from './limits.ts'
 import { benchPostgres } from './postgres.ts'
 import { benchPrompt } from './prompt.ts'
@@ -21,6 +22,7 @@ const benches = {
   usage: benchUsage,
   limits: benchLimits,
   admin: benchAdmin,
+  import: benchImport,
   postgres: benchPostgres,
   soak: benchSoak,
 }

@@ -570,10 +570,10 @@ for (const kind of databases) {
             ...store,
             users: {
               ...store.users,
-              writeUsers(...args: Parameters<typeof store.users.writeUsers>) {
+              importUsers(...args: Parameters<typeof store.users.importUsers>) {
                 batches += 1
                 if (batches === 3) throw new StoreUnavailable(new Error('gone'), { mayHaveHappened: true })
-                return store.users.writeUsers(...args)
+                return store.users.importUsers(...args)
               },
             },
           }),

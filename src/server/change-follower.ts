@@ -30,7 +30,7 @@ export async function followChanges(
     place = read.place
     if (read.kind === 'lost') onChanged('all')
     else {
-      onChanged(read.changes.flatMap(({ kind, object }) => (kind.startsWith('user.') ? [object] : [])))
+      onChanged(read.changes.flatMap(({ kind, object }) => (mayBlock(kind) ? [object] : [])))
       if (read.changes.length === changesAtOnce) isNews = true
     }
   }
@@ -60,4 +60,9 @@ export async function followChanges(
     isClosed = true
     stop()
   }
+}
+
+/** A user who was made has nothing that runs; an import makes a million of them. */
+function mayBlock(kind: string): boolean {
+  return kind.startsWith('user.') && kind !== 'user.created'
 }

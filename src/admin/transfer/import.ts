@@ -63,6 +63,7 @@ export function importUsers(wire: UserWire): Operation {
       const inputs = readInputs(chunksOf(c), format.value, query.value, { wire, sight: tokenSightOf(c) })
       const report = await runImport(inputs, {
         users: parts.store.users,
+        import: (writes) => parts.store.users.importUsers(writes, byOf(c, parts)),
         write: (writes) => parts.store.users.writeUsers(writes, byOf(c, parts)),
         clock: parts.clock,
         wire,

@@ -8,7 +8,8 @@ import { issuesMax } from '#core/issues.ts'
 import { takenDigestIssue, takenIdIssue } from '#core/user-id.ts'
 import { present } from '#lib/present.ts'
 import { createTurns } from '#lib/turns.ts'
-import type { UserStore, UserWrite } from '#storage/store/users.ts'
+import type { ImportEffect, UserStore, UserWrite } from '#storage/store/users.ts'
+import { StoreUnavailable } from '#storage/store.ts'
 import { type Effect, effectOf } from './compare.ts'
 import type { Input } from './inputs.ts'
 
@@ -55,6 +56,8 @@ type Stop =
 
 export interface ImportParts {
   readonly users: Pick<UserStore, 'findUsers'>
+  /** One batch, in one transaction, of which nothing is told but what became of each record. */
+  readonly import: (writes: readonly UserWrite[]) => ReturnType<UserStore['importUsers']>
   /** One batch, in one transaction. */
   readonly write: (writes: readonly UserWrite[]) => ReturnType<UserStore['writeUsers']>
   readonly clock: () => number
@@ -147,6 +150,12 @@ interface Planned {
 
 async function writeBatch(batch: readonly Write[], parts: ImportParts, report: ImportReport): Promise<void> {
   try {
+    if (!parts.isDryRun) {
+      const effects = await importWhole(batch, parts)
+      for (const effect of effects ?? []) report[effect] += 1
+      if (effects) report.through = batch.at(-1)?.line ?? report.through
+      if (effects) return
+    }
     let planned = await plan(batch, parts)
     for (;;) {
       const wrong = planned.filter(({ effect }) => effect.kind === 'invalid')
@@ -165,6 +174,25 @@ async function writeBatch(batch: readonly Write[], parts: ImportParts, report: I
   } catch (error) {
     report.stop = { kind: 'failed', error }
   }
+}
+
+/** Most batches are right, and are written without being read before; undefined where something is wrong with this one. */
+async function importWhole(
+  batch: readonly Write[],
+  parts: ImportParts,
+): Promise<readonly ImportEffect[] | undefined> {
+  try {
+    const result = await parts.import(batch.map(toWrite))
+    return result.kind === 'imported' ? result.effects : undefined
+  } catch (error) {
+    if (error instanceof StoreUnavailable) throw error
+    // Such as a damaged row: whose it is is found by reading.
+    return undefined
+  }
+}
+
+function toWrite({ ref, tokenDigest, edit, id }: Write): UserWrite {
+  return { ref, edit, ...present({ tokenDigest, newId: id }) }
 }
 
 /** What each record would do to the users as they are now, and to those of the records before it. */
@@ -242,9 +270,7 @@ async function write(
 > {
   const wanted = planned.flatMap(({ input, effect }, index) => {
     if (effect.kind === 'unchanged' || effect.kind === 'invalid') return []
-    const { ref, tokenDigest, edit, id } = input
-    const made: UserWrite = { ref, edit, ...present({ tokenDigest, newId: id }) }
-    return [{ index, made }]
+    return [{ index, made: toWrite(input) }]
   })
   if (wanted.length === 0) return undefined
   const result = await writeAll(wanted.map(({ made }) => made))

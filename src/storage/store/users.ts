@@ -58,6 +58,14 @@ export interface Rotation {
   readonly expectedRevision: number
 }
 
+/** What a record of an import has done to its user. */
+export type ImportEffect = 'created' | 'changed' | 'unchanged'
+
+export type UsersImported =
+  /** In the order of the writes. */
+  | { readonly kind: 'imported'; readonly effects: readonly ImportEffect[] }
+  | Exclude<UsersWritten, { readonly kind: 'written' }>
+
 /** The users as JSON in the form of the admin API, with commas between them; UTF-8. */
 export type UserTextsWritten =
   | { readonly kind: 'written'; readonly text: Uint8Array; readonly count: number }
@@ -147,7 +155,12 @@ export interface UserStore {
   /** A batch that removes users for good, as `purgeUsers` does. */
   readonly purgeBatch: (ids: readonly string[], by: By, step: BulkStep) => Promise<BatchDone>
   /**
-   * The same, answered as text that is made where the rows are written.
+   * The same for a part of an import: a user whom a write leaves as stored is not written, and the answer holds no more
+   * than what became of each.
+   */
+  readonly importUsers: (writes: readonly UserWrite[], by: By) => Promise<UsersImported>
+  /**
+   * The same as `writeUsers`, answered as text that is made where the rows are written.
    * @param isMasked whether access tokens are masked
    */
   readonly writeUserTexts: (

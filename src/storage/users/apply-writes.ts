@@ -12,7 +12,7 @@ import type { SaveChanges } from '#storage/changes/write.ts'
 import type { KeptLookups } from '#storage/keys/kept-lookups.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import type { Schema } from '#storage/schema/tables.ts'
-import type { UsersWritten, UserWrite } from '#storage/store/users.ts'
+import type { UsersImported, UsersWritten, UserWrite } from '#storage/store/users.ts'
 import type { Draft, DraftEditor } from './draft.ts'
 import { draftKeyOf, loadDrafts, newDraft, saveDrafts } from './draft-rows.ts'
 import { otherTokenOwners } from './old-tokens.ts'
@@ -68,6 +68,29 @@ export function onlyUser(
   return user
 }
 
+/** The same for a part of an import. */
+export async function importWrites(
+  trx: Transaction<Schema>,
+  writing: UserWriting,
+  writes: readonly UserWrite[],
+  by: By,
+): Promise<UsersImported> {
+  const keys = writes.map(({ ref }) => draftKeyOf(ref, writing.vault))
+  const applied = await applyToDrafts(trx, writing, writes, keys, by, 'changed')
+  if ('kind' in applied) return applied
+  await writing.saveChanges(trx, applied.changes)
+  const changed = new Set(applied.changes.map(({ object }) => object))
+  const seen = new Set<Draft>()
+  const effects = applied.drafts.map((draft) => {
+    // A second record of one user meets what the first one made of it.
+    if (seen.has(draft)) return 'changed'
+    seen.add(draft)
+    if (draft.isNew) return 'created'
+    return changed.has(draft.id) ? 'changed' : 'unchanged'
+  })
+  return { kind: 'imported', effects }
+}
+
 /** What writes have done, in their order, and the changes that are still to be saved. */
 interface Applied {
   readonly drafts: readonly Draft[]
@@ -79,6 +102,7 @@ interface Applied {
  * back.
  *
  * @param keys the key of each reference
+ * @param saved whether a user who is as before is saved as well, which counts the revision on
  */
 export async function applyToDrafts(
   trx: Transaction<Schema>,
@@ -86,6 +110,7 @@ export async function applyToDrafts(
   writes: readonly UserWrite[],
   keys: readonly string[],
   by: By,
+  saved: 'all' | 'changed' = 'all',
 ): Promise<Applied | Refused> {
   const { now } = by
   const drafts = await loadDrafts(
@@ -110,8 +135,14 @@ export async function applyToDrafts(
     touched.add(draft)
     order.push(draft)
   }
-  await saveDrafts(trx, writing, [...touched], now)
-  const changes = [...touched].flatMap((draft) => userChange(before.get(draft), draft, by) ?? [])
+  const changes: NewChange[] = []
+  const unsaved: Draft[] = []
+  for (const draft of touched) {
+    const change = userChange(before.get(draft), draft, by)
+    if (change) changes.push(change)
+    if (change || saved === 'all') unsaved.push(draft)
+  }
+  await saveDrafts(trx, writing, unsaved, now)
   return { drafts: order, changes }
 }
 
@@ -137,7 +168,8 @@ async function applyWrite(
   const known = drafts.get(key)
   if (!known && 'id' in ref) return { kind: 'unknown', index }
   if (isStale(known, write)) return { kind: 'stale', index }
-  if (!known && newId !== undefined && (taken.has(newId) || drafts.has(newId)))
+  // A write that names two users: whichever it is meant for, the other one would be changed or left out.
+  if (newId !== undefined && newId !== known?.id && (taken.has(newId) || drafts.has(newId)))
     return { kind: 'invalid', index, issues: [takenIdIssue] }
   const edited = editProfile(known?.profile, edit, now)
   if (edited.kind === 'invalid') return { kind: 'invalid', index, issues: edited.issues }

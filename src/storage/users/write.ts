@@ -7,7 +7,7 @@ import type { Schema } from '#storage/schema/tables.ts'
 import type { UserStore } from '#storage/store/users.ts'
 import { addToQuota } from './add-to-quota.ts'
 import { applyWritesAsText } from './apply-as-text.ts'
-import { applyWrites, type UserWriting } from './apply-writes.ts'
+import { applyWrites, importWrites, type UserWriting } from './apply-writes.ts'
 import { createBatches } from './batches.ts'
 import { type Disable, disable } from './disable.ts'
 import { createDraftEditor } from './draft.ts'
@@ -45,6 +45,8 @@ export function createUserWriter(
 ) {
   const { db } = parts
   const writing = createUserWriting(parts)
+  // Those of an import are seldom written again soon, and a million of them would drive out the others.
+  const importing: UserWriting = { ...writing, vault: parts.vault }
   return {
     addressWrites: {
       writeUserTexts: (writes, by, isMasked) =>
@@ -54,6 +56,9 @@ export function createUserWriter(
         inTransaction(db, 'written', (trx) => applyWrites(trx, writing, writes, by)),
 
       ...createBatches(db, writing),
+
+      importUsers: (writes, by) =>
+        inTransaction(db, 'imported', (trx) => importWrites(trx, importing, writes, by)),
 
       purgeUsers: (ids, by) => inTransaction(db, 'purged', (trx) => purgeUsers(trx, writing, ids, by)),
     },
