@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type AdminServer, openAdminServer, startAt } from './support/admin-server.ts'
+import { type AdminServer, openAdminServer, otherAdminSecret, startAt } from './support/admin-server.ts'
 import { book, newUserId } from './support/ledger.ts'
 import { databases, type TestDatabase } from './support/stores.ts'
 
@@ -35,6 +35,15 @@ for (const kind of databases) {
     const { status, text } = await server.send({ method, path })
     assert.equal(status, 200, `${method} ${path}: ${text}`)
     return JSON.parse(text)
+  }
+
+  /** The headers of a browser that has logged in. */
+  const logIn = async (server: AdminServer, secret: string) => {
+    const headers = { authorization: `Bearer ${secret}`, 'sec-fetch-site': 'same-origin' }
+    const answer = await server.send({ method: 'POST', path: '/admin/sessions', headers })
+    assert.equal(answer.status, 200, answer.text)
+    const [cookie = ''] = String(answer.headers['set-cookie']).split(';')
+    return { authorization: undefined, cookie, 'sec-fetch-site': 'same-origin' }
   }
 
   const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id)
@@ -115,6 +124,7 @@ for (const kind of databases) {
       withWorld(async (world) => {
         const { server, database } = world
         const [admin, other, verifier] = (await read(world, '/admin/keys')).keys
+        const session = await logIn(server, otherAdminSecret)
         const damages = isTyped
           ? ["scopes = 'odd'"]
           : ["scopes = 'odd'", "scopes = x'00ff'", "expires_at = 'abc'"]
@@ -123,7 +133,32 @@ for (const kind of databases) {
           const { keys } = await read(world, '/admin/keys')
           assert.deepEqual(keys, [admin, { ...other, scopes: [], isDamaged: true }, verifier])
           assert.ok(server.log().includes(`"unreadable":["${other.id}"]`))
+          const headers = { authorization: `Bearer ${otherAdminSecret}` }
+          for (const [method, path] of [
+            ['GET', '/admin/users'],
+            ['PUT', '/admin/users/made-by-a-damaged-key'],
+            ['GET', '/admin/whoami'],
+            ['GET', '/admin/nothing'],
+          ] as const) {
+            const answer = await server.send({ method, path, headers, ...(method === 'PUT' && { body: {} }) })
+            const { code, error } = JSON.parse(answer.text)
+            assert.deepEqual([answer.status, code], [403, 'forbidden'], damage)
+            assert.match(error, /damaged.*make another key/)
+          }
+          const lines = server
+            .log()
+            .split('\n')
+            .filter((line) => line.includes('whose row cannot be read was presented'))
+          assert.ok(lines.some((line) => line.includes(other.id) && line.includes('"level":"error"')))
+          // A session that it has opened is refused as well, and hides no other.
+          assert.equal((await read(world, '/admin/sessions')).sessions.length, 1)
+          const { status } = await server.send({ method: 'GET', path: '/admin/users', headers: session })
+          assert.equal(status, 403)
         }
+        assert.equal(
+          (await server.send({ method: 'GET', path: '/admin/users/made-by-a-damaged-key' })).status,
+          404,
+        )
         // The damaged key does not count as one that can administer.
         const { status } = await server.send({ method: 'DELETE', path: `/admin/keys/${admin.id}` })
         assert.equal(status, 409)

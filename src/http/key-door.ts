@@ -7,6 +7,8 @@ export type KeyFound =
   | { readonly kind: 'out_of_scope'; readonly key: AdminKey }
   /** The key is not for this address. */
   | { readonly kind: 'elsewhere'; readonly key: AdminKey }
+  /** Its stored row cannot be read, so that it opens nothing. */
+  | { readonly kind: 'damaged'; readonly key: AdminKey }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'throttled'; readonly waitMs: number }
 
@@ -43,6 +45,7 @@ export async function findKey(
     if (!key) return throttled(guess.wrong()) ?? { kind: 'unknown' }
     const rationedMs = key.isGuessable ? guess.rationedMs() : undefined
     if (rationedMs !== undefined) return throttled(rationedMs)
+    if (key.isDamaged) return throttled(guess.known()) ?? { kind: 'damaged', key }
     // A valid key of another scope does not count as a guess, and takes no guess off the count.
     if (!allows(key.scopes, need)) return throttled(guess.known()) ?? { kind: 'out_of_scope', key }
     if (!mayComeFrom(key, from)) return throttled(guess.known()) ?? { kind: 'elsewhere', key }
@@ -53,6 +56,11 @@ export async function findKey(
     guess.dropped()
   }
 }
+
+/** What a refused caller does about it. */
+export const damagedKeyAdvice =
+  'The stored row of this key is damaged, so that it opens nothing: make another key, and delete this one.'
+export const damagedKeyNews = 'an admin key whose row cannot be read was presented'
 
 function throttled(waitMs: number): { readonly kind: 'throttled'; readonly waitMs: number }
 function throttled(

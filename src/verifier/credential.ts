@@ -5,7 +5,7 @@ import { refused } from '#core/reading.ts'
 import type { Permission } from '#core/scopes.ts'
 import { type Refusal, refuse } from '#http/answer.ts'
 import { bearerOf } from '#http/credential.ts'
-import { findKey } from '#http/key-door.ts'
+import { damagedKeyAdvice, damagedKeyNews, findKey } from '#http/key-door.ts'
 import type { Visit } from '#http/visit.ts'
 import type { VerifierContext } from './context.ts'
 
@@ -71,6 +71,9 @@ export async function letIn(
       return undefined
     case 'unknown':
       return ofGateway(refuse('unknown_admin_key', 'This verifier key is not known.'))
+    case 'damaged':
+      context.log.error({ requestId: visit.requestId, adminKeyId: found.key.id }, damagedKeyNews)
+      return ofGateway(refuse('forbidden', damagedKeyAdvice))
     case 'out_of_scope':
       return ofGateway(refuse('forbidden', `This admin key lacks the scope "${need}", as "verifier" has it.`))
     case 'elsewhere':

@@ -3,7 +3,7 @@ import { createProblem, createThrottled, type Problem } from '#core/errors.ts'
 import { allows, type Need } from '#core/scopes.ts'
 import { isRenewalDue, type LiveSession } from '#core/session.ts'
 import { bearerOf } from '#http/credential.ts'
-import { findKey, type KeyFound } from '#http/key-door.ts'
+import { damagedKeyAdvice, damagedKeyNews, findKey, type KeyFound } from '#http/key-door.ts'
 import { renderRefusal } from './answer.ts'
 import type { AdminContext, AdminEnv, AdminParts } from './context.ts'
 import type { NoteFailedLogin } from './failed-logins.ts'
@@ -36,11 +36,13 @@ const crossSite = 'This request was begun by another site than the one that it i
  * that is throttled for guessing; any other request from there is told to wait. A key of another scope is refused.
  */
 export function authenticate(parts: GuardParts, guard: Guard) {
-  const { clock, clientAddress } = parts
+  const { clock, clientAddress, log } = parts
   return createMiddleware<AdminEnv>(async (c, next) => {
     const now = clock()
     const problem = await problemOfCredential(c, parts, guard, now)
     if (!problem) return next()
+    const key = c.get('adminKey')
+    if (key?.isDamaged) log.error({ requestId: c.get('requestId'), adminKeyId: key.id }, damagedKeyNews)
     const refusal = renderRefusal(c, problem, now)
     if (problem.code === 'session_ended') refusal.headers.set('set-cookie', endedCookie(c, clientAddress))
     return refusal
@@ -122,6 +124,8 @@ function problemOf(found: KeyFound, need: Need, now: number): Problem | undefine
         'forbidden',
         allows(found.key.scopes, 'any') ? `This key lacks the scope "${need}".` : notForThis,
       )
+    case 'damaged':
+      return createProblem('forbidden', damagedKeyAdvice)
     case 'elsewhere':
       return createProblem('address_not_allowed', 'This key is not for this address.')
     case 'throttled':

@@ -23,7 +23,7 @@ export function toAdminKey(row: AdminKeyRow): AdminKey {
   }
 }
 
-/** A damaged key is listed too: it has to be found to be deleted. */
+/** A damaged key has no scopes and opens nothing. It is listed too: it has to be found to be deleted. */
 export function toListedKey(row: AdminKeyRow): AdminKey {
   try {
     return toAdminKey(row)

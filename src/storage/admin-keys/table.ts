@@ -20,7 +20,7 @@ export function createAdminKeyTable(db: Kysely<Schema>, vault: Vault, saveChange
     reads: {
       async findAdminKey(secret, now) {
         const found = await finder.bySecret(db, secret, now)
-        const key = found && toAdminKey(found.row)
+        const key = found && toListedKey(found.row)
         return key && isLiveKey(key, now) ? key : undefined
       },
 
