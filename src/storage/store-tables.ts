@@ -54,7 +54,7 @@ export function createTables(parts: TableParts) {
     secondFactors: createSecondFactorTable(db, vault, saveChanges),
     claims: createClaimTable({ db, many, vault, instance, saveChanges }),
     frontEnds: createFrontEndTable(db, createUserWriting({ ...parts, saveChanges })),
-    owners: createOwners(db, instance, vault.fingerprint),
+    owners: createOwners(db, instance, vault),
     upkeep: {
       ...createUpkeepFinder(db, policy),
       ...createUpkeepWriter(upkeepDb, { many, vault, saveChanges }, unreadMs),

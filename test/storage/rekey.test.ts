@@ -175,6 +175,17 @@ function killedAt(at: number, when: 'before' | 'after'): KyselyPlugin {
   }
 }
 
+/** Does something when the answer to a statement has come. */
+function afterEach(work: () => Promise<void>): KyselyPlugin {
+  return {
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      await work()
+      return result
+    },
+  }
+}
+
 async function withEngine<T>(
   database: TestDatabase,
   keys: MasterKeys,
@@ -201,10 +212,10 @@ const oldTexts = (keys: MasterKeys) => {
 
 for (const { name, create } of databases) {
   describe(`replacing the master key on ${name}`, () => {
-    const withDatabase = async (work: (database: TestDatabase) => Promise<void>) => {
+    const withDatabase = async <T>(work: (database: TestDatabase) => Promise<T>): Promise<T> => {
       const database = await create()
       try {
-        await work(database)
+        return await work(database)
       } finally {
         await database.remove()
       }
@@ -313,6 +324,64 @@ for (const { name, create } of databases) {
         )
         await database.change('update instances set seen_at = 0')
         assert.deepEqual(await run(database, forth), { kind: 'rekeyed', rows: 14, unreadable: [] })
+      }))
+
+    it('loses nothing of an instance that starts at its end with the keys the other way round', async () => {
+      const statements = await withDatabase(async (database) => {
+        await fill(database, onFirst)
+        let count = 0
+        const counting = afterEach(async () => {
+          count += 1
+        })
+        await withEngine(database, forth, (engine) =>
+          rekey({ ...engine, db: engine.db.withPlugin(counting) }, quiet),
+        )
+        return count
+      })
+      const ends: string[] = []
+      for (let beforeEnd = 0; beforeEnd < 4; beforeEnd += 1)
+        await withDatabase(async (database) => {
+          const filled = await fill(database, onFirst)
+          let late: Store | undefined
+          let count = 0
+          const starting = afterEach(async () => {
+            count += 1
+            if (count !== statements - beforeEnd) return
+            late = await openStore(database.settings({ ...back, instance: 'late' }))
+            await late.users.writeUsers(
+              [{ ref: { accessToken: 'late' }, edit: { nickname: 'late' } }],
+              by(now),
+            )
+          })
+          const ended = await withEngine(database, forth, (engine) =>
+            rekey({ ...engine, db: engine.db.withPlugin(starting) }, quiet),
+          ).catch((error: Error) => error)
+          assert.ok(late, 'it was started')
+          if (ended instanceof Error)
+            assert.match(ended.message, /the instance late does not write with this/)
+          await late.close()
+          const both = { ...filled, accessTokens: [...filled.accessTokens, 'late'] }
+          await assert.rejects(openStore(database.settings(onSecond)), /between two master keys/)
+          await withOpen(database, forth, (store) => assertFound(store, both, 'with both keys'))
+          ends.push(ended instanceof Error ? 'refused' : 'ended')
+        })
+      assert.deepEqual(new Set(ends), new Set(['refused', 'ended']), ends.join())
+    })
+
+    it('names the key of an instance again that goes on after its end', () =>
+      withDatabase(async (database) => {
+        await fill(database, onFirst)
+        const held = async () =>
+          String((await database.rows("select value from facts where name = 'master_key'"))[0]?.value)
+        const [one, other] = [createVault(onFirst).fingerprint, createVault(onSecond).fingerprint]
+        await withOpen(database, back, async (store) => {
+          await database.change(`update facts set value = '${other}' where name = 'master_key'`)
+          await store.metering.beat(Date.now())
+          assert.equal(await held(), `${other} ${one}`)
+          await store.metering.beat(Date.now())
+          assert.equal(await held(), `${other} ${one}`)
+        })
+        await assert.rejects(openStore(database.settings(onSecond)), /between two master keys/)
       }))
 
     it('refuses as long as an instance writes with the other key', () =>

@@ -83,8 +83,24 @@ export async function rekey(
     if (count === 0) break
   }
   await refuseOtherWriters(engine)
-  await replaceHeld(db, await heldKeys(db), [vault.fingerprint])
+  await endKey(engine)
   return { kind: 'rekeyed', rows, unreadable: [...unreadable] }
+}
+
+/**
+ * From now on the other key is not needed. An instance that begins meanwhile writes its heartbeat first and looks second
+ * whether its key is named; here it is the other way round, so that one of the two sees the other.
+ */
+async function endKey(engine: RekeyEngine): Promise<void> {
+  const { db, vault } = engine
+  const held = await heldKeys(db)
+  await replaceHeld(db, held, [vault.fingerprint])
+  try {
+    await refuseOtherWriters(engine)
+  } catch (error) {
+    await replaceHeld(db, [vault.fingerprint], held)
+    throw error
+  }
 }
 
 /** What they write from now on would be unreadable as soon as the other key is gone. */

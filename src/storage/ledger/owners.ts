@@ -1,6 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { abandonment, type Settlement } from '#core/settlement.ts'
+import type { Vault } from '#core/vault.ts'
 import { doApart } from '#lib/apart.ts'
+import { holdAgain } from '#storage/schema/held-key.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import type { MeteringStore, OpenedEntries } from '#storage/store/metering.ts'
 
@@ -48,18 +50,15 @@ export interface EntryFault {
 /** A literal, so that the planner uses the partial indexes over open entries. */
 const isOpen = sql<boolean>`state = 'open'`
 
-/**
- * @param instance this process, which is alive whatever the table says
- * @param masterKey the fingerprint of the key with which it writes
- */
-export function createOwners(db: Kysely<Schema>, instance: string, masterKey: string): Owners {
+/** @param instance this process, which is alive whatever the table says */
+export function createOwners(db: Kysely<Schema>, instance: string, vault: Vault): Owners {
   const faults = new Map<string, unknown>()
 
   return {
     async outliveAll(now) {
       await addOwnersWithoutHeartbeat(db)
       await db.updateTable('instances').set({ seen_at: 0 }).where('id', '<>', instance).execute()
-      await beat(db, { instance, masterKey, now })
+      await beat(db, { instance, vault, now })
     },
 
     async leave() {
@@ -89,7 +88,7 @@ export function createOwners(db: Kysely<Schema>, instance: string, masterKey: st
     forgetDead: (seenBefore) => forget(db, dead(db, instance, seenBefore - rememberedMs)),
     reads: { openEntries: () => openEntriesOf(db, instance) },
     writes: {
-      beat: (now) => beat(db, { instance, masterKey, now }),
+      beat: (now) => beat(db, { instance, vault, now }),
       renewLease: (requestId, leaseUntil) => renewLease(db, requestId, leaseUntil),
     },
   }
@@ -128,19 +127,18 @@ async function ownerless(
   return [...leased, ...left].map(({ id }) => id)
 }
 
+/** Says as well with which key the process writes; in this order, see `tollgate rekey`. */
 async function beat(
   db: Kysely<Schema>,
-  {
-    instance,
-    masterKey,
-    now,
-  }: { readonly instance: string; readonly masterKey: string; readonly now: number },
+  { instance, vault, now }: { readonly instance: string; readonly vault: Vault; readonly now: number },
 ): Promise<void> {
+  const seen = { seen_at: now, master_key: vault.fingerprint }
   await db
     .insertInto('instances')
-    .values({ id: instance, started_at: now, seen_at: now, master_key: masterKey })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now, master_key: masterKey }))
+    .values({ id: instance, started_at: now, ...seen })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(seen))
     .execute()
+  await holdAgain(db, vault)
 }
 
 /** Makes a row for each owner of an open entry that has none: older versions wrote no heartbeat. */

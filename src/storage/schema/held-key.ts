@@ -25,6 +25,18 @@ export async function holdMasterKey(db: Kysely<Schema>, vault: Vault): Promise<v
   }
 }
 
+/**
+ * Names the key with which this process writes again where it is not named any more: `tollgate rekey` ended at the moment
+ * at which the process began. The database is then between two keys once more, and needs both.
+ */
+export async function holdAgain(db: Kysely<Schema>, { fingerprint }: Vault): Promise<void> {
+  for (;;) {
+    const held = await heldKeys(db)
+    if (held.length === 0 || held.includes(fingerprint)) return
+    if (await replaceHeld(db, held, [...held, fingerprint])) return
+  }
+}
+
 /** The fingerprints of the keys with which something is written. */
 export async function heldKeys(db: Kysely<Schema>): Promise<readonly string[]> {
   const row = await db.selectFrom('facts').select('value').where('name', '=', held).executeTakeFirst()
