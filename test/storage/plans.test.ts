@@ -21,6 +21,7 @@ import { type DatabaseServer, startDatabaseServer } from '../support/database-se
 import { filledUserId, fillPostgres } from '../support/filled-postgres.ts'
 import {
   type Asked,
+  askChanges,
   askMetering,
   askRequests,
   askUpkeep,
@@ -40,7 +41,7 @@ const batchRows = 500
 const policy = { ...testPolicy, defaults: { maxIps: 20, ipWindowDays: 30 } }
 const isTested = (name: string) => databases.some((database) => database.name === name)
 
-const filling = { users: 100_000, entries: 1_000_000, minutes: 500_000, now }
+const filling = { users: 100_000, entries: 1_000_000, minutes: 500_000, changes: 1_000_000, now }
 const known: Known = {
   now,
   accessTokenAt: (number) => `filled-${number * 791 + 1}`,
@@ -152,6 +153,13 @@ describe('plans of a database with a million rows, on PostgreSQL', { skip: !isTe
     assertBounded(plans, { rows: 600, pages: 1000 })
   })
 
+  it('find a page of changes by each filter, and the page behind it', async () => {
+    const plans = await plansOf(() => askChanges(store, known))
+    assert.ok(plans.length > 25)
+    // Some 2,800 are of the last day.
+    assertBounded(plans, { rows: 6000, pages: 200 })
+  })
+
   it('look for what no index knows among so many entries', async () => {
     const plans = await plansOf(() => siftRequests(store, known))
     assert.ok(plans.length > 10)
@@ -167,7 +175,8 @@ describe('plans of a database with a million rows, on PostgreSQL', { skip: !isTe
         assert.deepEqual(idle, [], 'all of it had something to do')
       }
     })
-    assertBounded(plans, { rows: 12_000, pages: 6000 })
+    // A row of changes is in the trees of six indexes, each some pages deep.
+    assertBounded(plans, { rows: 12_000, pages: 8000 })
   })
 
   it('find it as well where upkeep has come to the middle of a table', async () => {
@@ -202,7 +211,7 @@ describe('plans on SQLite', { skip: !isTested('SQLite') }, () => {
     // What upkeep finds, from long ago.
     await newUserId(store, now - 50 * dayMs, { type: 'temporary', expiresAt: now - 40 * dayMs })
     await askMetering(store, { ...alone, now: now - 40 * dayMs })
-    for (const ask of [askMetering, askUsers, askUsage, askRequests, siftRequests])
+    for (const ask of [askMetering, askUsers, askUsage, askRequests, siftRequests, askChanges])
       await ask(store, { ...alone, now })
     const done = await askUpkeep(store, { ...alone, now }, batchRows)
     assert.deepEqual(
@@ -264,8 +273,8 @@ const small = new Set([
 ])
 
 /**
- * Steps that read all of a table. Not among them are those that stop in the order of an index when they have enough,
- * and those over an index that holds open entries alone.
+ * Steps that read all of a table. Not among them are those that stop in the order of an index, or of the key, when they
+ * have enough, and those over an index that holds open entries alone.
  */
 function scans(db: DatabaseSync, text: string): readonly string[] {
   const steps = db.prepare(`explain query plan ${text}`).all()
@@ -274,7 +283,8 @@ function scans(db: DatabaseSync, text: string): readonly string[] {
     .filter((step) => {
       const table = /^SCAN ([a-z_]+)/.exec(step)?.[1]
       const isOrdered = step.includes(' INDEX ') && text.includes(' limit ') && !text.includes('count(*)')
+      const isByKey = /^SCAN changes$/.test(step) && / order by "seq"(?: desc)? limit /.test(text)
       const isOverFew = /INDEX entries_(open|leased)$/.test(step)
-      return table !== undefined && !small.has(table) && !isOrdered && !isOverFew
+      return table !== undefined && !small.has(table) && !isOrdered && !isByKey && !isOverFew
     })
 }

@@ -9,6 +9,8 @@ export interface Filling {
   /** Minutes of users; there are as many hours. */
   readonly minutes: number
   readonly now: number
+  /** Changes of a year; one in ten thousand is of a rare kind, by a rare actor. */
+  readonly changes: number
 }
 
 const minuteMs = 60_000
@@ -43,6 +45,7 @@ export async function fillPostgres(url: string, masterKey: Uint8Array, filling: 
     run((client) => fillUsers(client, masterKey, filling)),
     run(each([...usageOf(filling), ...partsOf(filling)])),
     run((client) => fillEntries(client, filling)),
+    run(each([changesOf(filling)])),
   ])
 }
 
@@ -98,6 +101,16 @@ function usageOf({ users, minutes, now }: Filling): readonly string[] {
     totals('total_minutes', 'minute_at', minuteMs, 8 * 1440),
     totals('total_hours', 'hour_at', hourMs, 90 * 24),
   ]
+}
+
+/** Behind the few that the store has written itself. */
+function changesOf({ users, changes, now }: Filling): string {
+  const rare = 'n % 10000 = 0'
+  return `insert into changes (seq, at, actor_kind, actor_id, kind, object, hash)
+    select 100 + n, ${now} - (${changes} - n) * ${Math.floor((365 * dayMs) / changes)},
+      case when ${rare} then 'limit' else 'admin_key' end, case when ${rare} then 'adk_rare' else 'adk_often' end,
+      case when ${rare} then 'login.failed' else 'user.updated' end, ${userIdOf(`n * 7919 % ${users}`)}, 'hash'
+    from generate_series(1::bigint, ${changes}) n`
 }
 
 /** The newest entries are open: half of a dead instance, half with an expired lease. */

@@ -10,7 +10,7 @@ const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
 /** The parts of a store that can be asked; a partial store is enough. */
-export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage' | 'requests'> {
+export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage' | 'requests' | 'changes'> {
   readonly metering: Pick<Store['metering'], 'runBatch' | 'renewLease' | 'abandonEntries'>
 }
 
@@ -122,6 +122,32 @@ export async function askRequests({ requests }: Asked, { now, userIdAt }: Known)
     { userId, state: 'settled' as const },
   ])
     await requests.listRequests({ filter, limit: 50 })
+}
+
+/** Pages of changes by each filter, from the newest on and since yesterday, and the page behind each. */
+export async function askChanges({ changes }: Asked, { now, userIdAt }: Known): Promise<void> {
+  const filters = [
+    {},
+    { object: userIdAt(0) },
+    { actor: 'adk_often' },
+    { actor: 'adk_rare' },
+    { actorKind: 'admin_key' },
+    { actorKind: 'limit' },
+    { kind: 'user.updated' },
+    { kind: 'login.failed' },
+  ]
+  for (const time of [{}, { from: now - dayMs }])
+    for (const filter of filters) {
+      const question = { filter: { ...filter, ...time }, limit: 50 }
+      const { next } = await changes.listChanges(question)
+      if (next !== undefined) await changes.listChanges({ ...question, before: next })
+    }
+}
+
+/** A time long ago: changes are in the order in which they were written, which a clock that was set back leaves. */
+export async function siftChanges({ changes }: Asked, { now }: Known): Promise<void> {
+  for (const filter of [{ to: now - 300 * dayMs }, { from: now - 200 * dayMs, to: now - 100 * dayMs }])
+    await changes.listChanges({ filter, limit: 50 })
 }
 
 /** Lists of requests that are searched for among the newest entries, or among all open ones. */

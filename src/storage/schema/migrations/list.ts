@@ -22,6 +22,7 @@ import { claims } from './0021-claims.ts'
 import { signOn } from './0022-sign-on.ts'
 import { frontEnds } from './0023-front-ends.ts'
 import { claimPersons } from './0024-claim-persons.ts'
+import { actorKinds } from './0025-actor-kinds.ts'
 import type { Migration } from './migration.ts'
 
 /** Every migration, in order. */
@@ -50,4 +51,5 @@ export const migrations: readonly Migration[] = [
   signOn,
   frontEnds,
   claimPersons,
+  actorKinds,
 ]
