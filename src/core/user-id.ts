@@ -1,7 +1,7 @@
 import { createSortableId } from '#lib/sortable-id.ts'
 
 /** Ids of users are made here and are not secret: they replace the access token in URLs and logs. */
-const userIdPattern = /^usr_[0-9a-hjkmnp-tv-z]{24}$/
+export const userIdPattern = /^usr_[0-9a-hjkmnp-tv-z]{24}$/
 
 export function createUserId(now: number): string {
   return createSortableId('usr_', now)

@@ -51,7 +51,8 @@ export function valuesOf(schema: Schema, ways: Ways, depth = 0): fc.Arbitrary<un
   if ('const' in own) return fc.constant(own.const)
   if (Array.isArray(own.enum)) return fc.constantFrom(...(own.enum as unknown[]))
   const choices = own.anyOf ?? own.oneOf
-  if (Array.isArray(choices))
+  // Beside properties they say which of these stand together.
+  if (Array.isArray(choices) && own.properties === undefined)
     return fc.oneof(...choices.map((each: Schema) => valuesOf(each, ways, depth + 1)))
   if (Array.isArray(own.allOf)) return valuesOf(merged(own, ways), ways, depth)
   if (Array.isArray(own.type))
@@ -155,8 +156,17 @@ function lists({ items, minItems = 0, maxItems = 5 }: Schema, ways: Ways, depth:
   })
 }
 
+/** Whether an object has the members of one of the alternatives, and of one only. */
+function isOneOf(value: object, alternatives: unknown): boolean {
+  if (!Array.isArray(alternatives)) return true
+  const met = alternatives.filter(({ required }: Schema) =>
+    (required as string[]).every((name) => Object.hasOwn(value, name)),
+  )
+  return met.length === 1
+}
+
 function objects(
-  { properties = {}, required = [], additionalProperties }: Schema,
+  { properties = {}, required = [], additionalProperties, oneOf }: Schema,
   ways: Ways,
   depth: number,
 ): fc.Arbitrary<unknown> {
@@ -166,7 +176,9 @@ function objects(
       likely(ways.known[name], valuesOf(each, ways, depth + 1)),
     ]),
   )
-  const described = fc.record(members, { requiredKeys: required as string[], noNullPrototype: true })
+  const described = fc
+    .record(members, { requiredKeys: required as string[], noNullPrototype: true })
+    .filter((value) => isOneOf(value, oneOf))
   if (typeof additionalProperties !== 'object' || additionalProperties === null) return described
   const more = fc.dictionary(
     fc.string({ minLength: 1, maxLength: 12 }),

@@ -1,11 +1,22 @@
 import { z } from '@hono/zod-openapi'
 import { tokenOverlapDaysMax } from '#admin/access-tokens/schemas.ts'
 import { filterParameters } from '#admin/users/filter.ts'
-import { lengthField, tagsField, textField, timeField, timeInput, wholeField } from '#admin/wire/fields.ts'
+import {
+  lengthField,
+  tagsField,
+  textField,
+  timeField,
+  timeInput,
+  userIdField,
+  wholeField,
+} from '#admin/wire/fields.ts'
 import { bulkStates } from '#core/bulk-run.ts'
 import { instantMax } from '#core/instant.ts'
+import { limitRows } from '#core/limits.ts'
 import { unitsMax } from '#core/units.ts'
 import { userTypes } from '#core/user.ts'
+
+const limitNames = ['tokenLimits', ...limitRows.map(([name]) => name)]
 
 /** What may be done to many users at once. Strict: a misspelt member would be an action without effect. */
 const actions = [
@@ -15,6 +26,8 @@ const actions = [
   z.strictObject({
     kind: z.literal('setLimits'),
     limits: z.record(z.string(), z.unknown()).openapi({
+      properties: Object.fromEntries(limitNames.map((name) => [name, {}])),
+      additionalProperties: false,
       description:
         '`tokenLimits` and the limits of a user, as PUT takes them; null returns one to the default.',
     }),
@@ -26,13 +39,15 @@ const actions = [
         'Units by family, added for good to the limit that applies; users without one stay as they are.',
     }),
   }),
-  z.strictObject({
-    kind: z.literal('extend'),
-    days: wholeField(1, 36_500)
-      .optional()
-      .openapi({ description: 'From the expiry, or from now if that is past.' }),
-    until: timeInput().optional(),
-  }),
+  z
+    .strictObject({
+      kind: z.literal('extend'),
+      days: wholeField(1, 36_500)
+        .optional()
+        .openapi({ description: 'From the expiry, or from now if that is past.' }),
+      until: timeInput().optional(),
+    })
+    .openapi({ oneOf: [{ required: ['days'] }, { required: ['until'] }] }),
   z.strictObject({ kind: z.literal('resetUsage'), families: z.array(z.string()).max(256).optional() }),
   z.strictObject({
     kind: z.literal('rotate'),
@@ -51,13 +66,22 @@ const filterNames = Object.keys(filterParameters)
 /** The parameters of the list, by their names; numbers may be numbers. */
 const filter = z
   .record(z.string(), z.union([z.string(), wholeField(0, instantMax).transform(String)]))
-  .openapi({ description: `The parameters of the list: ${filterNames.join(', ')}. Empty: all users.` })
+  .openapi({
+    properties: Object.fromEntries(
+      filterNames.map((name) => [
+        name,
+        { anyOf: [{ type: 'string' }, { type: 'integer', minimum: 0, maximum: instantMax }] },
+      ]),
+    ),
+    additionalProperties: false,
+    description: `The parameters of the list: ${filterNames.join(', ')}. Empty: all users.`,
+  })
 
 export const bulkSchemas = {
   body: z
     .strictObject({
       action: z.discriminatedUnion('kind', actions),
-      ids: z.array(z.string()).min(1).optional(),
+      ids: z.array(userIdField()).min(1).optional(),
       filter: filter.optional(),
       dryRun: z.boolean().optional(),
       confirm: lengthField().optional().openapi({
@@ -65,7 +89,10 @@ export const bulkSchemas = {
           'For `purge` alone, and needed there: `matched` of the dry run. Another number of users is 409.',
       }),
     })
-    .openapi('BulkAction', { description: 'One action on the users of a list of ids, or of a filter.' }),
+    .openapi('BulkAction', {
+      description: 'One action on the users of a list of ids, or of a filter.',
+      oneOf: [{ required: ['ids'] }, { required: ['filter'] }],
+    }),
   none: z.strictObject({}),
   path: z.object({ id: z.string() }),
   run: z

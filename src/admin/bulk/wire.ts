@@ -10,7 +10,6 @@ import { issuesUnder } from '#core/issues.ts'
 import { limitRows } from '#core/limits.ts'
 import { type Parsed, parseBy } from '#core/parsed.ts'
 import type { UserEdit } from '#core/user-edit.ts'
-import { isUserId } from '#core/user-id.ts'
 import type { UserFilter } from '#core/user-list.ts'
 import { present } from '#lib/present.ts'
 import { read } from '#lib/reading.ts'
@@ -46,8 +45,6 @@ export function parseBulk(
     issues.push({ path: 'confirm', message: 'is required: `matched` of the dry run' })
   if ((ids === undefined) === (filter === undefined))
     issues.push({ path: 'ids', message: 'or filter is required, and not both' })
-  for (const [index, id] of (ids ?? []).entries())
-    if (!isUserId(id)) issues.push({ path: `ids[${index}]`, message: 'must be a user’s id (usr_…)' })
   const narrowed = parseFilter(filter ?? {}, known)
   if (narrowed.kind === 'invalid') issues.push(...issuesUnder('filter', narrowed.issues))
   if (issues.length > 0 || narrowed.kind === 'invalid') return { kind: 'invalid', issues }

@@ -6,10 +6,10 @@ import {
   statusField,
   timeField,
   timeParameter,
+  userIdField,
   wholeParameter,
 } from '#admin/wire/fields.ts'
 import { requestStates } from '#core/booked-request.ts'
-import { isUserId } from '#core/user-id.ts'
 
 /** The wire format of ledger entries. */
 export type RequestAnswer = z.input<typeof requestSchema>
@@ -26,11 +26,7 @@ export const requestQuerySchema = z.object({
       description:
         'The request with this id (`x-request-id`, also in the log). No other parameter is allowed.',
     }),
-  user: z
-    .string()
-    .refine(isUserId, 'must be a user’s id (usr_…)')
-    .optional()
-    .openapi({ description: 'A user’s id, also of a deleted user.' }),
+  user: userIdField().optional().openapi({ description: 'A user’s id, also of a deleted user.' }),
   state: z.enum(requestStates).optional(),
   status: z
     .string()
@@ -41,6 +37,7 @@ export const requestQuerySchema = z.object({
       type: 'integer',
       minimum: 0,
       maximum: 999,
+      not: { minimum: 1, maximum: 99 },
       description: 'The status sent to the client; 0 where the client left before.',
     }),
   code: z

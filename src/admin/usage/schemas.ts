@@ -5,11 +5,11 @@ import {
   statusField,
   tagField,
   timeParameter,
+  userIdField,
   wholeField,
   wholeParameter,
 } from '#admin/wire/fields.ts'
 import { usageBuckets, usageDimensions, userDimensions } from '#core/usage-question.ts'
-import { isUserId } from '#core/user-id.ts'
 import { bucketsMax, latestAsked } from '#metering/usage-range.ts'
 
 const usageRowsDefault = 10_000
@@ -43,6 +43,7 @@ const common = {
       type: 'integer',
       minimum: 0,
       maximum: 599,
+      not: { minimum: 1, maximum: 99 },
       description: 'The status sent to the client; 0 where the client left before.',
     }),
   limit: wholeParameter(usageRowsMax, 5).default(usageRowsDefault).openapi({ default: usageRowsDefault }),
@@ -56,16 +57,15 @@ const listed = (what: readonly string[]) =>
   z
     .string()
     .optional()
-    .openapi({ description: `Of ${what.join(', ')}, with commas between; absent: all together.` })
+    .openapi({
+      pattern: `^,*(?:(?:${what.join('|')})(?:,+|$))*$`,
+      description: `Of ${what.join(', ')}, each once, with commas between; absent: all together.`,
+    })
 
 export const usageQuerySchema = z.object({
   ...common,
   groupBy: listed(usageDimensions),
-  user: z
-    .string()
-    .refine(isUserId, 'must be a user’s id (usr_…)')
-    .optional()
-    .openapi({ description: 'A user’s id, also of a deleted user.' }),
+  user: userIdField().optional().openapi({ description: 'A user’s id, also of a deleted user.' }),
   tag: tagField().optional().openapi({ description: 'Only of users who carry this tag now.' }),
 })
 

@@ -33,6 +33,8 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
   const edit = z.object(fields).openapi('UserEdit', {
     description: 'What to change: absent leaves a field as it is, null clears one that may be absent.',
   })
+  // The check says of each element what it lacks, with its place.
+  const named = edit.openapi('UserUpsert', { required: ['token'] })
   const user = z.object(answeredFields(familyNames, hiddenAtFirst)).openapi('User', {
     description: 'Unset fields are absent, never null.',
   })
@@ -44,7 +46,7 @@ export function createUserSchemas(familyNames: readonly string[], hiddenAtFirst:
     created: z.object({ token: z.string(), id: z.string(), ignored: ignoredField() }).openapi('CreatedUser'),
     edit,
     template: templateOf(fields),
-    bulk: z.object({ users: z.array(edit) }).openapi('BulkUpsert'),
+    bulk: z.object({ users: z.array(named) }).openapi('BulkUpsert'),
     user,
     written: user.extend({ ignored: ignoredField() }).openapi('WrittenUser'),
   }

@@ -3,6 +3,7 @@ import { instantMax, instantMessage, readInstant } from '#core/instant.ts'
 import { isNetwork, parseNetwork } from '#core/network.ts'
 import { mayBeTag, tagLengthMax, tagsMax } from '#core/tags.ts'
 import { sumMax, unitsMax } from '#core/units.ts'
+import { isUserId, userIdPattern } from '#core/user-id.ts'
 import { holdsControl } from '#lib/control-characters.ts'
 import { askedTimePattern, linePattern, tagPattern, textPattern } from './patterns.ts'
 
@@ -48,6 +49,11 @@ export function wholeParameter(max: number, digitsMax: number) {
     .transform(Number)
     .refine((number) => number >= 1 && number <= max, error)
     .openapi({ type: 'integer', minimum: 1, maximum: max })
+}
+
+/** Names a user in a query or body where an access token must not stand. */
+export function userIdField() {
+  return z.string().refine(isUserId, 'must be a user’s id (usr_…)').openapi({ pattern: userIdPattern.source })
 }
 
 /** An instant in an answer: epoch milliseconds. */

@@ -16,11 +16,12 @@ export const tagPattern = `^${tag}$`
 /** @param most tags with commas between */
 export const tagsPattern = (most: number) => `^${tag}(?:,${tag}){0,${most - 1}}$`
 
-const day = '\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])'
+// Epoch milliseconds begin with 1970, and west of Greenwich on the day before.
+const day = '(?:1969|19[7-9]\\d|[2-9]\\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])'
 const time =
   '[Tt](?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d{1,9})?)?(?:[Zz]|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)'
 /** Epoch milliseconds, a date, or a time with its offset. */
-export const askedTimePattern = `^(?:\\d{1,15}|${day}(?:${time})?)$`
+export const askedTimePattern = `^(?:\\d{1,14}|[01]\\d{14}|2[0-5]\\d{13}|${day}(?:${time})?)$`
 
 /** Of a text that names a user: an access token or an id. */
 export const accessTokenForm = { minLength: 1, maxLength: 512, pattern: linePattern } as const
