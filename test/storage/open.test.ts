@@ -40,6 +40,7 @@ const released: Readonly<Record<number, string>> = {
   21: 'bc7eca9d272f2db5',
   22: '9dcdcdd703c18e76',
   23: '7e0bfff64813e725',
+  24: '2d0d8e3d3977936e',
 }
 
 /** Whether a step may still be edited: it is the newest, and no version has it. */
