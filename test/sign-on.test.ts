@@ -123,7 +123,10 @@ for (const kind of databases) {
         body: '{}',
         headers,
       })
-      assert.deepEqual([claim.status, JSON.parse(await claim.text()).code], [409, 'conflict'])
+      const { link } = JSON.parse(await claim.text())
+      assert.match(link, /^http:\/\/127\.0\.0\.1:/)
+      const listed = await browser.open(`${url}/admin/users/${id}/claims`)
+      assert.equal(JSON.parse(await listed.text()).claims[0].state, 'open', 'although no key has made it')
       const factor = `${url}/admin/keys/${session.key.id}/second-factor`
       assert.equal((await browser.open(factor, { method: 'POST', body: '{}', headers })).status, 404)
     })
