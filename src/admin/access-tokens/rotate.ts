@@ -4,7 +4,7 @@ import { readParsed } from '#admin/request/body.ts'
 import { byOf } from '#admin/request/by.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
-import { tokenSightOf } from '#admin/request/token-sight.ts'
+import { grantedSightOf } from '#admin/request/token-sight.ts'
 import { withNamedUser } from '#admin/users/input.ts'
 import { userPath } from '#admin/users/schemas.ts'
 import { createProblem } from '#core/errors.ts'
@@ -46,7 +46,7 @@ export const rotateAccessToken: Operation = {
         case 'rotated': {
           const replayed = result.repeated ? { 'idempotency-replayed': 'true' } : {}
           const headers = { etag: etagOf(result.user), ...replayed }
-          return answered(toRotated(result.user, until, tokenSightOf(c)), headers)
+          return answered(toRotated(result.user, until, grantedSightOf(c)), headers)
         }
       }
     })

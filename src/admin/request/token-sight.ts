@@ -17,7 +17,16 @@ export interface TokenSight {
 export const clear: TokenSight = { isMasked: false, show: (accessToken) => accessToken, isMask: () => false }
 const masked: TokenSight = { isMasked: true, show: maskOf, isMask }
 
+/**
+ * A page never gets the tokens of a whole list: a session sees masks, and asks for a single token by `reveal`, which is
+ * written down by itself.
+ */
 export function tokenSightOf(c: AdminContext): TokenSight {
+  return c.get('session') === undefined ? grantedSightOf(c) : masked
+}
+
+/** By the scopes alone, for what is asked for its access tokens: an export, a new token. */
+export function grantedSightOf(c: AdminContext): TokenSight {
   return allows(c.get('adminKey')?.scopes ?? [], 'tokens:reveal') ? clear : masked
 }
 

@@ -5,7 +5,7 @@ import { byOf } from '#admin/request/by.ts'
 import type { AdminContext, AdminParts } from '#admin/request/context.ts'
 import { cutOnFailure, logUnreadable } from '#admin/request/long-answer.ts'
 import { readQuery } from '#admin/request/query.ts'
-import { clear, tokenSightOf } from '#admin/request/token-sight.ts'
+import { clear, grantedSightOf } from '#admin/request/token-sight.ts'
 import { filterParameters, toFilter } from '#admin/users/filter.ts'
 import { readUser } from '#admin/users/read.ts'
 import type { UserWire } from '#admin/users/wire.ts'
@@ -45,7 +45,7 @@ export function exportUsers(wire: UserWire): Operation {
     refusals: ['bad_request', 'not_found'],
     async handle(c, parts) {
       if (!/(?:^|&)format=/.test(c.get('target').query)) return byToken.handle(c, parts)
-      if (tokenSightOf(c).isMasked)
+      if (grantedSightOf(c).isMasked)
         return refused(
           createProblem(
             'forbidden',

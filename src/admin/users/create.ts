@@ -4,7 +4,7 @@ import { readParsed } from '#admin/request/body.ts'
 import { byOf } from '#admin/request/by.ts'
 import { etagOf } from '#admin/request/etag.ts'
 import { idempotencyConflict, idempotencyHeader, readIdempotencyKey } from '#admin/request/idempotency.ts'
-import { clear, tokenSightOf } from '#admin/request/token-sight.ts'
+import { clear, grantedSightOf } from '#admin/request/token-sight.ts'
 import { toIgnored } from '#admin/wire/unknown-members.ts'
 import { createProblem, type Issue } from '#core/errors.ts'
 import { badInput } from '#core/issues.ts'
@@ -46,7 +46,7 @@ export function createUser(wire: UserWire): Operation {
           const replayed = result.repeated ? { 'idempotency-replayed': 'true' } : {}
           const headers = { etag: etagOf(user), location: `/admin/users/${user.id}`, ...replayed }
           // Who makes a user has to hand the access token out: it is shown once, also to a key that sees others masked.
-          const sight = result.repeated ? tokenSightOf(c) : clear
+          const sight = result.repeated ? grantedSightOf(c) : clear
           return answered({ ...wire.toCreated(user, sight), ...toIgnored(ignored) }, headers)
         }
       }
