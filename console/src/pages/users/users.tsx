@@ -1,0 +1,297 @@
+import { useEffect, useMemo, useRef, useState } from 'react'
+import { Link, useLocation } from 'wouter'
+import type { User } from '#api/client.ts'
+import { useMay } from '#api/session.ts'
+import { useAddressState } from '#parts/address-state.ts'
+import { Button, ButtonLink } from '#parts/button.tsx'
+import { Filter } from '#parts/field.tsx'
+import { exact, short } from '#parts/figures.ts'
+import { useKeys } from '#parts/keys.ts'
+import { Empty, Failed, Page, Pending } from '#parts/page.tsx'
+import { type Column, Table } from '#parts/table.tsx'
+import { Time } from '#parts/time.tsx'
+import { Chip, nameOf, UserState } from '#parts/user-state.tsx'
+import { t } from '#words/words.ts'
+import { BulkBar } from './bulk-bar.tsx'
+import { filterNames, type UserFilter, useUsers } from './query.ts'
+import { QuotaLine } from './quota-line.tsx'
+
+const views: readonly (readonly [name: keyof typeof t.users.saved, filter: Partial<UserFilter>])[] = [
+  ['all', {}],
+  ['active', { state: 'active' }],
+  ['near', { usedPercent: '80' }],
+  ['temporary', { type: 'temporary' }],
+  ['disabled', { state: 'disabled' }],
+  ['expired', { state: 'expired' }],
+  ['many', { addresses: '5' }],
+]
+const defaultSort = '-createdAt'
+
+export function Users() {
+  const [get, set] = useAddressState()
+  const may = useMay()
+  const [, go] = useLocation()
+  const [q, tag] = [get('q'), get('tag')]
+  const filter = useMemo(
+    () => Object.fromEntries(filterNames.map((name) => [name, get(name)])) as UserFilter,
+    [get],
+  )
+  const sort = get('sort') || defaultSort
+  const list = useUsers(filter, sort)
+  const users = useMemo(() => list.data?.pages.flatMap(({ users }) => users) ?? [], [list.data])
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const [at, setAt] = useState(-1)
+  const search = useRef<HTMLInputElement>(null)
+  const lastPicked = useRef(-1)
+  const isFiltered = filterNames.some((name) => filter[name] !== '')
+  const mayWrite = may('users:write')
+
+  function pick(index: number, isRange: boolean) {
+    const [from, to] =
+      isRange && lastPicked.current >= 0
+        ? [lastPicked.current, index].sort((one, other) => one - other)
+        : [index, index]
+    const id = users[index]?.id ?? ''
+    const isAdded = !selected.has(id)
+    const next = new Set(selected)
+    for (const user of users.slice(from, (to ?? index) + 1)) {
+      if (isAdded) next.add(user.id)
+      else next.delete(user.id)
+    }
+    lastPicked.current = index
+    setSelected(next)
+  }
+
+  useKeys({
+    '/': () => search.current?.focus(),
+    n: () => mayWrite && go('/users/new'),
+    j: () => setAt((now) => Math.min(users.length - 1, now + 1)),
+    k: () => setAt((now) => Math.max(0, now - 1)),
+    x: () => at >= 0 && mayWrite && pick(at, false),
+    Enter: () => users[at] && go(`/users/${users[at].id}`),
+  })
+  useEffect(() => {
+    document.querySelector('tr[aria-current]')?.scrollIntoView({ block: 'nearest' })
+  }, [at])
+
+  const clear = () => set(Object.fromEntries(filterNames.map((name) => [name, ''])))
+  const first = list.data?.pages[0]
+  const columns: readonly Column<User>[] = [
+    ...(mayWrite ? [selectColumn(users, selected, setSelected, pick)] : []),
+    ...userColumns,
+  ]
+  return (
+    <Page
+      title={t.users.title}
+      actions={
+        mayWrite && (
+          <ButtonLink look="main" href="/users/new">
+            {t.users.create}
+          </ButtonLink>
+        )
+      }
+    >
+      <div className="mb-3 flex flex-wrap gap-1" role="group" aria-label={t.users.views}>
+        {views.map(([name, view]) => {
+          const isOn = filterNames.every(
+            (one) => one === 'q' || one === 'tag' || filter[one] === (view[one] ?? ''),
+          )
+          return (
+            <button
+              key={name}
+              type="button"
+              aria-pressed={isOn}
+              onClick={() =>
+                set(
+                  Object.fromEntries(
+                    filterNames
+                      .filter((one) => one !== 'q' && one !== 'tag')
+                      .map((one) => [one, view[one] ?? '']),
+                  ),
+                )
+              }
+              className="rounded-full border border-line bg-transparent px-3 py-1 text-13 text-text hover:bg-quiet aria-pressed:border-accent aria-pressed:bg-accent-quiet aria-pressed:text-accent"
+            >
+              {t.users.saved[name]}
+            </button>
+          )
+        })}
+      </div>
+      <div className="mb-3 flex flex-wrap items-center gap-3">
+        <SearchBox ref={search} value={q} onSearch={(text) => set({ q: text })} />
+        {tag && (
+          <Button onClick={() => set({ tag: '' })} title={t.act.clear}>
+            {t.users.tag}: {tag} ✕
+          </Button>
+        )}
+        <Filter
+          label={t.users.sort}
+          value={sort}
+          options={Object.entries(t.users.sorts)}
+          onPick={(value) => set({ sort: value === defaultSort ? '' : value })}
+        />
+        {first && (
+          <span className="ms-auto text-13 text-soft">
+            {t.users.count(exact(users.length), first.total === undefined ? undefined : exact(first.total))}
+          </span>
+        )}
+      </div>
+      {list.data === undefined && <Pending query={list} />}
+      {list.data !== undefined && list.error && (
+        <Failed error={list.error} retry={() => void list.refetch()} />
+      )}
+      {list.data !== undefined && users.length === 0 && (
+        <Empty title={isFiltered ? t.users.noMatch : t.users.empty}>
+          {isFiltered ? (
+            <Button onClick={clear}>{t.act.clear}</Button>
+          ) : (
+            <>
+              <p className="m-0 text-soft">{t.users.emptyLead}</p>
+              {mayWrite && (
+                <ButtonLink look="main" href="/users/new">
+                  {t.users.create}
+                </ButtonLink>
+              )}
+            </>
+          )}
+        </Empty>
+      )}
+      {users.length > 0 && (
+        <Table
+          label={t.users.title}
+          columns={columns}
+          rows={users}
+          keyOf={(user) => user.id}
+          isCurrent={(user) => users[at]?.id === user.id}
+        />
+      )}
+      {list.hasNextPage && (
+        <div className="mt-4 flex justify-center">
+          <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+            {t.act.more}
+          </Button>
+        </div>
+      )}
+      {mayWrite && (
+        <BulkBar
+          ids={[...selected]}
+          filter={
+            isFiltered && users.length > 0 && users.every(({ id }) => selected.has(id)) && list.hasNextPage
+              ? filter
+              : undefined
+          }
+          onClear={() => setSelected(new Set())}
+        />
+      )}
+    </Page>
+  )
+}
+
+/** The list is asked a moment after the last key, not at each. */
+function SearchBox({
+  value,
+  onSearch,
+  ref,
+}: {
+  value: string
+  onSearch: (text: string) => void
+  ref: React.Ref<HTMLInputElement>
+}) {
+  const [text, setText] = useState(value)
+  useEffect(() => setText(value), [value])
+  useEffect(() => {
+    if (text === value) return
+    const timer = setTimeout(() => onSearch(text), 120)
+    return () => clearTimeout(timer)
+  }, [text, value, onSearch])
+  return (
+    <input
+      ref={ref}
+      type="search"
+      value={text}
+      onChange={(event) => setText(event.target.value)}
+      placeholder={t.users.search}
+      aria-label={t.users.searchLabel}
+      className="min-h-8 w-80 max-w-full rounded-6 border border-line bg-raised px-3 text-14 text-text placeholder:text-soft"
+    />
+  )
+}
+
+function selectColumn(
+  users: readonly User[],
+  selected: ReadonlySet<string>,
+  setSelected: (ids: ReadonlySet<string>) => void,
+  pick: (index: number, isRange: boolean) => void,
+): Column<User> {
+  const isAll = users.length > 0 && users.every(({ id }) => selected.has(id))
+  return {
+    key: 'select',
+    head: (
+      <input
+        type="checkbox"
+        aria-label={t.users.selectAll}
+        checked={isAll}
+        onChange={() => setSelected(isAll ? new Set() : new Set(users.map(({ id }) => id)))}
+      />
+    ),
+    cell: (user) => (
+      <input
+        type="checkbox"
+        aria-label={t.users.select(nameOf(user))}
+        checked={selected.has(user.id)}
+        onChange={() => {}}
+        onClick={(event) => pick(users.indexOf(user), event.shiftKey)}
+      />
+    ),
+  }
+}
+
+const userColumns: readonly Column<User>[] = [
+  {
+    key: 'name',
+    head: t.users.name,
+    cell: (user) => (
+      <div className="flex max-w-[min(320px,60vw)] flex-col gap-1">
+        <Link
+          href={`/users/${user.id}`}
+          className="truncate font-medium text-text no-underline hover:underline"
+          title={nameOf(user)}
+        >
+          <bdi>{user.nickname || t.users.unnamed}</bdi>
+        </Link>
+        <span className="flex flex-wrap gap-1">
+          {user.type !== 'normal' && (
+            <Chip>{user.type === 'special' ? t.users.noLimits : t.users.types[user.type]}</Chip>
+          )}
+          {user.tags?.map((tag) => (
+            <Chip key={tag}>{tag}</Chip>
+          ))}
+          {!user.nickname && <span className="font-mono text-12 text-soft">{user.id}</span>}
+          <span className="md:hidden">
+            <UserState user={user} />
+          </span>
+        </span>
+      </div>
+    ),
+  },
+  { key: 'state', head: t.users.state, isExtra: true, cell: (user) => <UserState user={user} /> },
+  { key: 'quota', head: t.users.quota, isExtra: true, cell: (user) => <QuotaLine user={user} /> },
+  {
+    key: 'prompts',
+    head: t.users.prompts,
+    isFigure: true,
+    isExtra: true,
+    cell: (user) => <span title={exact(user.promptCount)}>{short(user.promptCount)}</span>,
+  },
+  {
+    key: 'used',
+    head: t.users.lastUsed,
+    isFigure: true,
+    isExtra: true,
+    cell: (user) => (
+      <span className="whitespace-nowrap">
+        <Time at={user.lastUsedAt} absent={t.users.never} />
+      </span>
+    ),
+  },
+]
