@@ -1,5 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
+import { type ConsoleFiles, openConsoleFiles } from '#admin/console/files.ts'
+import { sendConsole } from '#admin/console/send.ts'
 import { openReference } from '#admin/reference/pages.ts'
 import { type Answer, render, renderRefusal } from '#admin/request/answer.ts'
 import { authenticate, type Guard } from '#admin/request/authenticate.ts'
@@ -52,10 +54,13 @@ export function createAdminApp(options: AdminOptions): Hono<AdminEnv> {
   for (const [path, beside] of Map.groupBy(routes, (route) => route.path)) {
     refuseOtherMethods(app, path, beside.flatMap(methodsOf), parts)
   }
-  // A browser at the bare address is sent to the console.
+  const console = openConsoleFiles()
+  if (console) addConsole(app, console, parts)
+  else app.get('/console', (c) => c.redirect('/docs', 302))
+  // A browser at the bare address is sent to a page for people.
   app.get('/', (c) => {
     c.set('route', '/')
-    return c.redirect('/docs', 302)
+    return c.redirect(console ? '/console' : '/docs', 302)
   })
   app.notFound((c) => renderRefusal(c, createProblem('not_found'), parts.clock()))
   app.onError((error, c) => {
@@ -92,6 +97,17 @@ function addRoute(
     noteTokensShown(c, parts, answer)
     return render(c, answer, parts.clock())
   })
+}
+
+/** The page for administrators. It is public and holds no data: what it shows, it asks for with the session's cookie. */
+function addConsole(app: App, files: ConsoleFiles, parts: AdminParts): void {
+  for (const path of ['/console', '/console/*']) {
+    app.get(path, (c) => {
+      c.set('route', '/console')
+      return sendConsole(c, files) ?? renderRefusal(c, createProblem('not_found'), parts.clock())
+    })
+    refuseOtherMethods(app, path, ['GET', 'HEAD'], parts)
+  }
 }
 
 /** Registered after the handlers, so that it gets only what no handler took. */

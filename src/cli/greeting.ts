@@ -16,6 +16,7 @@ export function greeting(about: {
   const lines = [
     '',
     `  Tollgate is listening on ${server.url}`,
+    `  Console:                  ${server.adminUrl}/console`,
     `  Admin API and its pages:  ${server.adminUrl}/docs`,
     ...databaseLines(config),
     '',

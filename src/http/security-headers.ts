@@ -20,3 +20,9 @@ export const pageHeaders: Readonly<Record<string, string>> = {
   'cross-origin-opener-policy': 'same-origin',
   'permissions-policy': 'camera=(), display-capture=(), geolocation=(), microphone=()',
 }
+
+/** The console also shows its own mark. */
+export const consoleHeaders: Readonly<Record<string, string>> = {
+  ...pageHeaders,
+  'content-security-policy': `${pageHeaders['content-security-policy']}; img-src 'self'`,
+}

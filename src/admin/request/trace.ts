@@ -15,8 +15,8 @@ export function trace(parts: AdminParts) {
     await next()
     // Set on the final response, whether a handler, a refusal or the error handler made it.
     c.res.headers.set('x-request-id', c.get('requestId'))
-    c.res.headers.set('cache-control', 'no-store')
-    for (const [name, value] of Object.entries(securityHeaders))
+    // Data is never kept; the console's own files say how long they are.
+    for (const [name, value] of Object.entries({ ...securityHeaders, 'cache-control': 'no-store' }))
       if (!c.res.headers.has(name)) c.res.headers.set(name, value)
     const { status } = c.res
     const log = () => writeLine(c, parts, status, performance.now() - startedAt)
