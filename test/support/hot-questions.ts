@@ -3,6 +3,7 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import type { MeteringBatch } from '#storage/store/metering.ts'
 import type { Store } from '#storage/store.ts'
 import { by } from './by.ts'
+import { frontEndSettings } from './front-end.ts'
 import { newUserId } from './ledger.ts'
 
 const minuteMs = 60_000
@@ -10,7 +11,9 @@ const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
 /** The parts of a store that can be asked; a partial store is enough. */
-export interface Asked extends Pick<Store, 'users' | 'upkeep' | 'usage' | 'requests' | 'changes'> {
+export interface Asked
+  extends Pick<Store, 'users' | 'upkeep' | 'usage' | 'requests' | 'changes'>,
+    Partial<Pick<Store, 'frontEnds'>> {
   readonly metering: Pick<Store['metering'], 'runBatch' | 'renewLease' | 'abandonEntries'>
 }
 
@@ -58,6 +61,21 @@ export async function askMetering(store: Asked, { now, accessTokenAt, userIdAt }
   const userId = await newUserId(store, now, { limits: { maxIps: 1, ipLimitAction: 'disable' } })
   const elsewhere = ['192.0.2.1', '192.0.2.2'].map((address) => ({ ...ask, userId, address }))
   for (const one of elsewhere) await run({ asks: [{ ...one, requestId: id('req_') }] })
+  if (store.frontEnds) await askForPerson(store.frontEnds)
+
+  async function askForPerson(frontEnds: Store['frontEnds']): Promise<void> {
+    const frontEndId = await newUserId(store, now)
+    const set = await frontEnds.setFrontEnd(frontEndId, frontEndSettings(), { kind: 'none' }, by(now))
+    const taken = await frontEnds.takePerson(frontEndId, { person: 'ann' }, by(now))
+    if (typeof set === 'string' || taken.kind !== 'taken') throw new Error('no person was made')
+    const person = { frontEndId, version: set.version, userId: taken.userId }
+    const requestId = id('req_')
+    const [outcome] = (await run({ asks: [{ ...ask, userId: frontEndId, person, requestId }] })).asks
+    if (outcome?.kind !== 'admitted') throw new Error('a person was refused')
+    const beside = [{ family: 'gpt4', model: 'gpt-4o', usage }]
+    const ended = { ending: 'settled', usage, isEstimated: false, status: 200, durationMs: 1 } as const
+    await run({ settlements: [{ ...ended, requestId, beside }] })
+  }
 }
 
 const isLeased = (ask: AdmissionAsk) => ask.leaseUntil !== undefined
