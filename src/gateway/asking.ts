@@ -44,6 +44,7 @@ export async function askForPerson(
   const { people } = context
   let frontEnd = known
   for (let round = 0; round < roundsMax; round++) {
+    const isRemembered = typeof frontEnd !== 'string'
     if (typeof frontEnd === 'string') {
       const learned = await answerOf(people.learn(accessToken, frontEnd), visit, context)
       if (learned.kind === 'refused') return learned
@@ -54,11 +55,15 @@ export async function askForPerson(
       : read(noPerson)
     if (reading.kind === 'refused') return reading
     const person = reading.value
-    if (person.kind === 'refused') return person
-    const outcome = await ask(asked, person.value, context)
+    // By settings that were only remembered nothing is refused before the store has said that they are the present ones.
+    if (person.kind === 'refused' && !isRemembered) return person
+    const outcome = await ask(asked, person.kind === 'refused' ? 'unread' : person.value, context)
     if (outcome.kind === 'refused' || !outcome.value.unread) return outcome
-    if (person.value !== 'unread') people.forget(person.value)
-    frontEnd = outcome.value.unread.frontEndId
+    const { frontEndId, version } = outcome.value.unread
+    if (person.kind === 'refused') {
+      if (version === visit.frontEnd?.version) return person
+    } else if (person.value !== 'unread') people.forget(person.value)
+    frontEnd = frontEndId
   }
   return refused(createProblem('store_unavailable'))
 }

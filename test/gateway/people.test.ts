@@ -334,6 +334,37 @@ for (const database of databases) {
       assert.equal(await harness.store.frontEnds.findPerson(front.id, 'cy'), undefined)
     })
 
+    it('goes by new settings at once where the former ones refuse the request', async () => {
+      const now = secondsNow()
+      const former = { kind: 'jwt', header: 'x-openwebui-user-jwt', isRequired: true } as const
+      const nameOf = (sub: string, secret = frontEndSecret) => signName({ sub, exp: now + 300 }, { secret })
+      const other = { kind: 'new', secret: 'c-shared-secret-of-a-front-end-1' } as const
+      const none = { kind: 'none' } as const
+      const changes: [string, FrontEndSettings, typeof other | typeof none, Record<string, string>][] = [
+        [
+          'another secret',
+          frontEndSettings(former),
+          other,
+          { 'x-openwebui-user-jwt': await nameOf('bo', other.secret) },
+        ],
+        ['another header', frontEndSettings({ isRequired: true }), none, { 'x-person': 'bo' }],
+        ['no person required', frontEndSettings(), none, {}],
+      ]
+      for (const [what, settings, secret, headers] of changes) {
+        const front = await frontEnd(former)
+        assert.equal((await ask(front, { 'x-openwebui-user-jwt': await nameOf('ann') })).status, 200)
+        await harness.store.frontEnds.setFrontEnd(front.id, settings, secret, by(Date.now()))
+        assert.equal((await ask(front, headers)).status, 200, what)
+      }
+      const front = await frontEnd(former)
+      assert.equal((await ask(front, { 'x-openwebui-user-jwt': await nameOf('ann') })).status, 200)
+      assert.equal((await ask(front)).status, 403, 'a person is required')
+      await harness.store.frontEnds.removeFrontEnd(front.id, by(Date.now()))
+      assert.equal((await ask(front)).status, 200, 'it is no front end any more')
+      await harness.settle()
+      assert.equal((await harness.userOf(front.accessToken)).promptCount, 1)
+    })
+
     it('is a plain user again when it is no front end any more', async () => {
       const front = await frontEnd()
       assert.equal((await askAs(front, 'ann')).status, 200)
