@@ -159,6 +159,32 @@ for (const kind of databases) {
       await context.close()
     })
 
+    it('makes a link that shows the token once, and purges the user whose name is typed', async () => {
+      const { id, token } = await make({ nickname: 'Leaving' })
+      const { page, faults, context } = await signedIn(`/console/users/${id}`)
+      await page.getByRole('button', { name: 'Link for the holder' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Link for the holder' }).click()
+      const link = (await page.getByRole('dialog').locator('code').textContent()) ?? ''
+      const holder = await openPage(browser, planes.origin)
+      await holder.page.goto(link)
+      await holder.page.getByRole('button').first().click()
+      await holder.page.getByText(token).first().waitFor()
+      assert.deepEqual(holder.faults(), [])
+      await holder.context.close()
+      await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()
+      await page.getByRole('button', { name: 'Disable', exact: true }).click()
+      await page.getByRole('button', { name: 'Disable Leaving' }).click()
+      await page.getByRole('button', { name: 'Purge' }).click()
+      const purge = page.getByRole('button', { name: 'Purge Leaving' })
+      assert.ok(await purge.isDisabled(), 'the name was not typed yet')
+      await page.getByLabel('Type Leaving to go on').fill('Leaving')
+      await purge.click()
+      await page.getByRole('heading', { name: 'Users' }).waitFor()
+      assert.equal((await ask(token)).status, 401)
+      assert.deepEqual(faults(), [])
+      await context.close()
+    })
+
     it('shows both values where two administrators edit one user', async () => {
       const { id } = await make({ nickname: 'Contested' })
       const [one, other] = [await signedIn(`/console/users/${id}`), await signedIn(`/console/users/${id}`)]

@@ -48,6 +48,7 @@ export const de: Words = {
     codeHelp: 'Sechs Ziffern, oder ein Wiederherstellungscode.',
     submit: 'Anmelden',
     wrong: 'Diesen Admin-Schlüssel kennt der Server nicht.',
+    provider: 'Mit der eigenen Organisation anmelden',
   },
   overview: {
     title: 'Überblick',
@@ -197,6 +198,20 @@ export const de: Words = {
     expired: 'Abgelaufen',
     expiresIn: (when) => `Läuft ab ${when}`,
     active: 'Aktiv',
+  },
+  claim: {
+    title: 'Link für den Inhaber',
+    lead: 'Der Link zeigt den Zugangstoken ein einziges Mal, wenn er geöffnet und bestätigt wird. Nichts muss in einen Chat kopiert werden.',
+    valid: 'Der Link gilt',
+    validities: { hour: 'eine Stunde', day: 'einen Tag', week: 'sieben Tage', month: 'dreißig Tage' },
+    rotate: 'Den Token erst beim Einlösen neu erzeugen, damit allein der Inhaber ihn sieht',
+    made: 'Schicke diesen Link dem Inhaber. Er wird nur hier gezeigt und beendet frühere Links.',
+  },
+  purge: {
+    act: 'Endgültig löschen',
+    title: (name) => `${name} endgültig löschen`,
+    lead: 'Name, Notiz, Schlagworte, Adressen und Zugangstoken werden endgültig entfernt, auch aus Anfragen und Protokoll. Der Verbrauch bleibt in den Summen. Das lässt sich nicht rückgängig machen.',
+    typed: (name) => `Zum Fortfahren ${name} eingeben`,
   },
   create: {
     title: 'Benutzer anlegen',

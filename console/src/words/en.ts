@@ -46,6 +46,7 @@ export const en = {
     codeHelp: 'Six digits, or one of your recovery codes.',
     submit: 'Sign in',
     wrong: 'The server does not know this admin key.',
+    provider: 'Sign in with your organisation',
   },
   overview: {
     title: 'Overview',
@@ -195,6 +196,20 @@ export const en = {
     expired: 'Expired',
     expiresIn: (when: string) => `Expires ${when}`,
     active: 'Active',
+  },
+  claim: {
+    title: 'Link for the holder',
+    lead: 'The link shows the access token once, to the person who opens it and confirms. Nothing has to be pasted into a chat.',
+    valid: 'The link is open for',
+    validities: { hour: 'one hour', day: 'one day', week: 'seven days', month: 'thirty days' },
+    rotate: 'Make the token anew when the link is used, so that the holder alone has seen it',
+    made: 'Send this link to the holder. It is shown here only, and ends earlier links.',
+  },
+  purge: {
+    act: 'Purge',
+    title: (name: string) => `Purge ${name}`,
+    lead: 'Name, note, tags, addresses and access tokens are removed for good, also from requests and the audit trail. What was used stays in the sums. This cannot be undone.',
+    typed: (name: string) => `Type ${name} to go on`,
   },
   create: {
     title: 'Create user',

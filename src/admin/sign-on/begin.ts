@@ -4,7 +4,7 @@ import type { SignOn } from '#core/sign-on.ts'
 import { pendingCookie } from './cookie.ts'
 import { renderSignOnProblem } from './problem.ts'
 
-const returnToDefault = '/docs'
+const returnToDefault = '/console'
 const returnToLengthMax = 512
 
 /** GET /admin/sessions/sign-on: sends the browser to the provider. */

@@ -44,7 +44,7 @@ const begin: RouteConfig = {
         .string()
         .max(512)
         .optional()
-        .openapi({ description: 'The path to come back to; `/docs` by default.' }),
+        .openapi({ description: 'The path to come back to; `/console` by default.' }),
     }),
   },
   responses: {

@@ -18,6 +18,7 @@ const scopes: readonly (Scope | 'admin')[] = [
   'admin',
   'users:read',
   'users:write',
+  'users:purge',
   'tokens:reveal',
   'usage:read',
   'audit:read',

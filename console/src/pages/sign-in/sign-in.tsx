@@ -5,6 +5,7 @@ import { Button } from '#parts/button.tsx'
 import { TextField } from '#parts/field.tsx'
 import { Failed } from '#parts/page.tsx'
 import { t } from '#words/words.ts'
+import { ProviderLink } from './provider-link.tsx'
 
 export function SignIn() {
   const [key, setKey] = useState('')
@@ -53,6 +54,7 @@ export function SignIn() {
           {t.signIn.submit}
         </Button>
       </form>
+      <ProviderLink />
     </main>
   )
 }

@@ -78,6 +78,14 @@ export const useRotate = (id: string) =>
 export const useReveal = (id: string) =>
   useUserWrite(id, () => answered(api.POST('/admin/users/{token}/reveal', { params: path(id) })))
 
+export const useClaim = (id: string) =>
+  useUserWrite(id, (body: { readonly validMinutes: number; readonly rotate: boolean }) =>
+    answered(api.POST('/admin/users/{token}/claim', { params: path(id), body })),
+  )
+
+export const usePurge = (id: string) =>
+  useUserWrite(id, () => answered(api.POST('/admin/users/{token}/purge', { params: path(id), body: { id } })))
+
 export const useAddUnits = (id: string) =>
   useUserWrite(id, ({ family, units }: { family: string; units: number }) =>
     answered(

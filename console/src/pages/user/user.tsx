@@ -13,8 +13,10 @@ import { t } from '#words/words.ts'
 import { ChangeRows, useChanges } from '../audit/rows.tsx'
 import { RequestRows, useRequests } from '../requests/rows.tsx'
 import { AddUnits } from './add-units.tsx'
+import { ClaimDialog } from './claim-dialog.tsx'
 import { DisableDialog, RotateDialog } from './dialogs.tsx'
 import { EditForm } from './edit-form.tsx'
+import { PurgeDialog } from './purge-dialog.tsx'
 import { useQuota, useResetUsage, useReveal, useSave, useUser } from './query.ts'
 import { UsageChart } from './usage-chart.tsx'
 
@@ -120,7 +122,7 @@ const Fact = ({ name, children }: { name: string; children: React.ReactNode }) =
 const masked = (token: string) => (token.includes('…') ? token : `${token.slice(0, 6)}…${token.slice(-4)}`)
 
 function Actions({ user, etag }: { user: User; etag: string | undefined }) {
-  const [dialog, setDialog] = useState<'disable' | 'rotate'>()
+  const [dialog, setDialog] = useState<'disable' | 'rotate' | 'claim' | 'purge'>()
   const may = useMay()
   const save = useSave(user.id)
   const reveal = useReveal(user.id)
@@ -131,6 +133,7 @@ function Actions({ user, etag }: { user: User; etag: string | undefined }) {
           {t.user.reveal}
         </Button>
       )}
+      {may('tokens:reveal') && <Button onClick={() => setDialog('claim')}>{t.claim.title}</Button>}
       <Button onClick={() => setDialog('rotate')}>{t.user.rotate}</Button>
       {user.disabledAt === undefined ? (
         <Button look="stop" onClick={() => setDialog('disable')}>
@@ -145,6 +148,11 @@ function Actions({ user, etag }: { user: User; etag: string | undefined }) {
           {t.user.enable}
         </Button>
       )}
+      {may('users:purge') && user.disabledAt !== undefined && (
+        <Button look="stop" onClick={() => setDialog('purge')}>
+          {t.purge.act}
+        </Button>
+      )}
       {save.error && <Failed error={save.error} />}
       {reveal.error && <Failed error={reveal.error} />}
       {reveal.data && (
@@ -156,6 +164,8 @@ function Actions({ user, etag }: { user: User; etag: string | undefined }) {
         />
       )}
       {dialog === 'disable' && <DisableDialog user={user} onClose={() => setDialog(undefined)} />}
+      {dialog === 'claim' && <ClaimDialog user={user} onClose={() => setDialog(undefined)} />}
+      {dialog === 'purge' && <PurgeDialog user={user} onClose={() => setDialog(undefined)} />}
       {dialog === 'rotate' && <RotateDialog user={user} onClose={() => setDialog(undefined)} />}
     </>
   )
