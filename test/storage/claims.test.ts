@@ -303,6 +303,29 @@ for (const kind of databases) {
         }
       }))
 
+    it('end with the second factor of their key, where its secret alone has made them', () =>
+      withStore(create, async (store) => {
+        const prepared = await prepare(store)
+        const { user, keyId } = prepared
+        const { code } = await link(store, prepared)
+        const { secondFactors } = store
+        await secondFactors.beginSecondFactor(keyId, { secret: 'ABCDEFGH', recoveryCodes: [] }, by(now + 1))
+        assert.ok(await store.claims.findClaim(code, now + 2), 'it does not apply yet')
+        const confirmation = { secret: 'ABCDEFGH', step: 1, sessionId: undefined }
+        assert.ok(await secondFactors.confirmSecondFactor(keyId, confirmation, by(now + 2)))
+        assert.equal(await store.claims.findClaim(code, now + 3), undefined)
+        assert.equal((await take(store, code, now + 3)).kind, 'ended')
+        assert.deepEqual(await states(store, user.id, now + 3), ['revoked'])
+        const coded = {
+          ...{ secret: 's', keyId, openedBy: adminSecret, isCoded: true, address: '' },
+          ...{ expiresAt: now + dayMs, idleUntil: now + dayMs },
+        }
+        const session = await store.sessions.insertSession(coded, by(now + 3))
+        const madeWith = { sessionId: session.id }
+        const ofSession = await link(store, prepared, { madeWith }, undefined, now + 3)
+        assert.equal(tokenOf(await take(store, ofSession.code, now + 4)), user.accessToken)
+      }))
+
     it('end with what the groups of the person may do in whose session they were made', () =>
       withStore(create, async (store) => {
         const { user } = await prepare(store)
@@ -312,7 +335,7 @@ for (const kind of databases) {
           subject: 's1',
           name: 'Kim',
           groups: ['ops'],
-          scopes: ['tokens:reveal'],
+          scopes: ['tokens:reveal', 'users:write'],
         }
         const session = await store.sessions.insertSession(
           {
@@ -322,18 +345,24 @@ for (const kind of databases) {
           by(now),
         )
         const may = (
-          groups: Record<string, readonly ('tokens:reveal' | 'users:read' | 'admin')[]>,
+          groups: Record<string, readonly ('tokens:reveal' | 'users:read' | 'users:write' | 'admin')[]>,
           of = issuer,
         ) => ({
           signOn: { issuer: of, groups },
         })
         const allowed = may({ ops: ['admin'] })
-        const { code } = await link(
-          store,
-          { user, keyId: '' },
-          { madeWith: { sessionId: session.id } },
-          allowed,
+        const madeWith = { sessionId: session.id }
+        const rotating = { madeWith, rotation: { graceMs: 0 } }
+        const rotated = await link(store, { user, keyId: '' }, rotating, allowed)
+        const withoutWriting = may({ ops: ['tokens:reveal', 'users:read'] })
+        assert.equal(await store.claims.findClaim(rotated.code, now + 1, withoutWriting), undefined)
+        const refused = await store.claims.takeClaim(rotated.code, { now: now + 1, ...asked }, withoutWriting)
+        assert.equal(refused.kind, 'ended', 'a link that rotates needs what a rotation needs')
+        assert.ok(
+          await store.claims.findClaim(rotated.code, now + 1, may({ ops: ['tokens:reveal', 'users:write'] })),
         )
+        const { code } = await link(store, { user, keyId: '' }, { madeWith }, allowed)
+        assert.ok(await store.claims.findClaim(code, now + 1, withoutWriting))
         await store.sessions.deleteSession(session.id, by(now))
         const others = [
           may({ ops: ['users:read'] }),

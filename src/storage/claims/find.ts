@@ -1,12 +1,12 @@
 import type { Kysely } from 'kysely'
 import type { Claim } from '#core/claim.ts'
-import { allows } from '#core/scopes.ts'
+import { allows, type Scope } from '#core/scopes.ts'
 import type { ConfiguredOpeners } from '#core/session.ts'
 import { presentScopes } from '#core/sign-on.ts'
 import type { Vault } from '#core/vault.ts'
 import { keyStillAccepted } from '#storage/admin-keys/accepted.ts'
 import { createKeyFinder, isSameHmac } from '#storage/admin-keys/find.ts'
-import { isDamage } from '#storage/schema/columns.ts'
+import { integer, isDamage, optional } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { parsePerson } from '#storage/sessions/person.ts'
 import { type StoredClaim, toClaim } from './rows.ts'
@@ -40,18 +40,21 @@ export function createClaimFinder(vault: Vault): ClaimFinder {
     now: number,
     openers: ConfiguredOpeners | undefined,
   ): Promise<Claim> {
-    return toClaim(row, now, await isMakerAccepted(db, row, now, openers))
+    return toClaim(row, now, mayMake(row, (await scopesOfMaker(db, row, now, openers)) ?? []))
   }
 
-  async function isMakerAccepted(
+  /** What the maker may do now; undefined where what was presented is no longer accepted. */
+  async function scopesOfMaker(
     db: Kysely<Schema>,
     row: StoredClaim,
     now: number,
-    { key, signOn }: ConfiguredOpeners = {},
-  ): Promise<boolean> {
-    if (row.person === null) return (await keyStillAccepted(db, keys, row, now, key)) !== undefined
-    const scopes = signOn && presentScopes(parsePerson(row.person), signOn)
-    return scopes !== undefined && allows(scopes, 'tokens:reveal')
+    { key: configured, signOn }: ConfiguredOpeners = {},
+  ): Promise<readonly Scope[] | undefined> {
+    if (row.person !== null) return signOn && presentScopes(parsePerson(row.person), signOn)
+    const key = await keyStillAccepted(db, keys, row, now, configured)
+    // As with sessions: what the secret alone has made ends when the secret alone opens nothing any more.
+    const isCoded = key?.secondFactorAt === undefined || integer(row.created_at) >= key.secondFactorAt
+    return isCoded ? key?.scopes : undefined
   }
 
   return {
@@ -83,4 +86,10 @@ export function createClaimFinder(vault: Vault): ClaimFinder {
       return claims.toSorted((one, other) => Number(other.state === 'open') - Number(one.state === 'open'))
     },
   }
+}
+
+/** Whether such a link could still be made with these scopes. */
+function mayMake(row: StoredClaim, scopes: readonly Scope[]): boolean {
+  const isRotating = optional(row.grace_ms, integer) !== null
+  return allows(scopes, 'tokens:reveal') && (!isRotating || allows(scopes, 'users:write'))
 }
