@@ -183,6 +183,40 @@ for (const kind of databases) {
         ({ accessToken }) => accessToken,
       )
 
+    /** As a browser sends it, from a page of this host. */
+    async function browsing(
+      secret: string,
+      from: SentRequest['headers'] = {},
+    ): Promise<(request: SentRequest) => Promise<Received>> {
+      const { headers } = await as(secret, { method: 'POST', path: '/admin/sessions', headers: from })
+      const cookie = headers['set-cookie']?.[0]?.split(';')[0] ?? assert.fail('no cookie')
+      const own = { ...from, authorization: undefined, cookie, 'sec-fetch-site': 'same-origin' }
+      return (request) => server.send({ ...request, headers: { ...own, ...request.headers } })
+    }
+
+    it('shows a session an access token where it asks for that one or for all, by no other route', async () => {
+      const browse = await browsing(await makeKey('admin'))
+      const exported = { method: 'GET', path: '/admin/users/export?format=ndjson' }
+      const isAsked = (operationId: string) => ['revealToken', 'exportUsers'].includes(operationId)
+      let masks = 0
+      for (const route of routes) {
+        const before = await tokens()
+        const request = route.operationId === 'exportUsers' ? exported : requestOf(route)
+        const { status, text, headers } = await browse(request)
+        const shown = JSON.stringify(headers) + text
+        const isShown = before.some((accessToken) => shown.includes(accessToken))
+        assert.equal(isShown, isAsked(route.operationId), `${route.operationId} ${status}`)
+        if (text.includes('…')) masks++
+      }
+      assert.ok(masks > 5, `only ${masks} answers hold a mask`)
+      const { text } = await browse({
+        method: 'POST',
+        path: `/admin/users/${world.turnedId}/rotate`,
+        body: {},
+      })
+      assert.ok((await tokens()).includes(JSON.parse(text).token), 'what was just made is shown')
+    })
+
     it('shows to a key with tokens:reveal what it shows to an administrator', async () => {
       const secret = await makeKey('users:read', 'tokens:reveal')
       for (const path of [`/admin/users/${world.id}`, '/admin/users', '/admin/users?limit=3']) {
@@ -259,6 +293,11 @@ for (const kind of databases) {
             .status,
           404,
         )
+      const browse = await browsing(await makeKey('users:read', 'tokens:reveal'), guesser)
+      for (let round = 40; round < 60; round++) {
+        const request = { method: 'GET', path: `/admin/users/guess-${round}` }
+        assert.equal((await browse(request)).status, 404, 'a session of such a key')
+      }
     })
 
     it('gives a new token to the key that makes its user, once', async () => {

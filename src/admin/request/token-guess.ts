@@ -5,13 +5,13 @@ import { isUserId } from '#core/user-id.ts'
 import { percentDecoded } from '#lib/percent-decoded.ts'
 import type { Answer } from './answer.ts'
 import type { AdminContext, AdminParts } from './context.ts'
-import { tokenSightOf } from './token-sight.ts'
+import { grantedSightOf } from './token-sight.ts'
 import { addressOf } from './trace.ts'
 
 /**
  * Answers about a user whom the request names by an access token. A key that sees tokens masked could find chosen ones by
  * trying, so that what it names in vain counts as a guess, as at the gateway. A key with `tokens:reveal` can read
- * them all, and is not held up.
+ * them all, and is not held up; neither is a session of it, although it sees them masked.
  *
  * @param named the text that names the user, as far as it can be read
  */
@@ -21,7 +21,7 @@ export async function asGuess(
   named: string | undefined,
   work: () => Promise<Answer>,
 ): Promise<Answer> {
-  if (!tokenSightOf(c).isMasked || named === undefined || named === '' || isUserId(named)) return work()
+  if (!grantedSightOf(c).isMasked || named === undefined || named === '' || isUserId(named)) return work()
   const taken = await namedTokens.take(addressOf(c, clientAddress), named, isOwnAccessToken)
   if (taken.kind === 'closed') return refused(createThrottled(taken.waitMs, clock()))
   const { guess } = taken
