@@ -213,6 +213,24 @@ for (const kind of databases) {
         assert.equal((await ask(store, evesKey)).code, 'unknown_access_token')
       }))
 
+    it('come in again once the grace of their rotation is over, whether upkeep has run or not', () =>
+      withServer(async (server) => {
+        const { store, clock } = server
+        await imported(server, list)
+        const { id } = await shown(server, annsKey)
+        const until = startAt + dayMs
+        await store.users.rotateToken({ id }, until, by(startAt))
+        clock.now = until + 1
+        const again = await imported(server, list)
+        assert.equal(again.status, 200, JSON.stringify(again.body))
+        assert.deepEqual([again.body.created, again.body.unchanged], [1, 2], JSON.stringify(again.body))
+        const asked = await ask(store, annsKey, clock.now)
+        assert.equal(asked.code, 'admitted')
+        assert.notEqual(asked.id, id, 'a user of its own')
+        assert.equal(await store.upkeep.purgeTokens(clock.now, 10), 1, 'the token of the rotated user')
+        assert.equal((await ask(store, annsKey, clock.now)).code, 'admitted')
+      }))
+
     it('move on with an export, by the same bytes, and keep working', () =>
       withServer(async (source) => {
         await imported(source, list)

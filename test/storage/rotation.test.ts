@@ -68,6 +68,23 @@ for (const { name, create: createDatabase } of databases) {
         )
       }))
 
+    it('rotates a token that was the old one of another user, whether upkeep has removed it or not', () =>
+      withStore(createDatabase, async (store) => {
+        const first = await create(store)
+        const { accessToken } = first
+        await rotate(store, first.id, until)
+        const write = { ref: { accessToken }, edit: {} }
+        const later = until + 1
+        const written = await store.users.writeUsers([write], by(later))
+        assert.equal(written.kind, 'written')
+        const again = await store.users.findUser({ accessToken }, later)
+        assert.ok(again)
+        assert.notEqual(again.id, first.id)
+        await rotate(store, again.id, later + hourMs, later)
+        const old = await ask(store, accessToken, later + 1)
+        assert.deepEqual([codeOf(old), old.user?.id], ['admitted', again.id])
+      }))
+
     it('stops the old token at once without a grace, and leaves at most one old token', () =>
       withStore(createDatabase, async (store) => {
         const first = await create(store)

@@ -224,7 +224,7 @@ export async function saveDrafts(
     )
     await saveFoundBy(trx, writing, chunk)
     const known = chunk.flatMap(({ id, newDigest: digest }) => (digest === undefined ? [] : [{ id, digest }]))
-    if (known.length > 0) await saveDigests(trx, writing, known)
+    if (known.length > 0) await saveDigests(trx, writing, known, now)
     const moved = chunk.filter((draft) => draft.addressesChanged)
     if (moved.length > 0) await replaceAddresses(trx, writing, moved, now)
   }

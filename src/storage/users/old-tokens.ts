@@ -14,6 +14,7 @@ import {
   endDigests,
   ownersByDigest,
   removeDigests,
+  removeEndedAmong,
   removeEndedDigests,
 } from './token-digests.ts'
 
@@ -133,7 +134,7 @@ const newOldTokens = inserts('old_tokens', ['user_id', 'token_hmac', 'token_encr
  */
 export async function keepOldTokens(
   trx: Transaction<Schema>,
-  many: ManyRows,
+  { many, vault }: { readonly many: ManyRows; readonly vault: Vault },
   drafts: readonly Draft[],
   until: number | undefined,
   now: number,
@@ -142,6 +143,8 @@ export async function keepOldTokens(
   await endDigests(trx, ids, until, now)
   await removeOldTokens(trx, ids)
   if (until === undefined || until <= now) return
+  const hmacs = drafts.flatMap(({ accessToken }) => lookupsOf(vault, accessToken))
+  await removeEndedAmong(trx, 'old_tokens', hmacs, now)
   const rows = drafts.map(({ id, tokenHmac, tokenEncrypted }) => [id, tokenHmac, tokenEncrypted, until])
   await many.write(trx, newOldTokens, rows)
 }

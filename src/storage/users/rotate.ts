@@ -44,7 +44,7 @@ export async function replaceTokens(
   previousUntil: number | undefined,
   by: By,
 ): Promise<{ readonly rotated: readonly Draft[]; readonly changes: readonly NewChange[] }> {
-  await keepOldTokens(trx, writing.many, drafts, previousUntil, by.now)
+  await keepOldTokens(trx, writing, drafts, previousUntil, by.now)
   const replaced = drafts.map((draft) => replacing(draft, writing.vault))
   const rotated = replaced.map(({ after }) => after)
   await saveDrafts(trx, writing, rotated, by.now)

@@ -119,12 +119,21 @@ const digestRows = inserts(
     digest_encrypted = excluded.digest_encrypted, valid_until = excluded.valid_until`,
 )
 
-/** One digest for each user; one that stood before is not accepted any more. */
+/**
+ * One digest for each user; one that stood before is not accepted any more. Of another user it may stand here still
+ * where it has ended and upkeep has not come by.
+ */
 export async function saveDigests(
   trx: Transaction<Schema>,
   { many, vault }: { readonly many: ManyRows; readonly vault: Vault },
   digests: readonly { readonly id: string; readonly digest: string }[],
+  now: number,
 ): Promise<void> {
+  const hmacs = digests.flatMap(({ digest }) => [
+    vault.digestLookupOf(digest),
+    ...(vault.otherDigestLookupOf ? [vault.otherDigestLookupOf(digest)] : []),
+  ])
+  await removeEndedAmong(trx, 'token_digests', hmacs, now)
   const rows = digests.map(({ id, digest }) => [
     ...[id, vault.digestLookupOf(digest), vault.seal(digest, id)],
     null,
@@ -152,6 +161,17 @@ export async function endDigests(
 export async function removeDigests(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
   for (const some of chunksOf(ids))
     await trx.deleteFrom('token_digests').where('user_id', 'in', some).execute()
+}
+
+/** Frees these hashes where what has them is not accepted any more: the table has each once. */
+export async function removeEndedAmong(
+  trx: Transaction<Schema>,
+  table: 'token_digests' | 'old_tokens',
+  hmacs: readonly string[],
+  now: number,
+): Promise<void> {
+  for (const some of chunksOf(hmacs))
+    await trx.deleteFrom(table).where('token_hmac', 'in', some).where('valid_until', '<=', now).execute()
 }
 
 /** Removes digests that are not accepted any more. */
