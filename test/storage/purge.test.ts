@@ -5,6 +5,7 @@ import { createClaimCode } from '#core/claim.ts'
 import { openStore } from '#storage/open.ts'
 import type { Store } from '#storage/store.ts'
 import { by } from '../support/by.ts'
+import { frontEndSettings } from '../support/front-end.ts'
 import { book, close, newUserId, open } from '../support/ledger.ts'
 import { databases, type TestDatabase, withStore } from '../support/stores.ts'
 
@@ -54,6 +55,14 @@ async function fillUser(store: Store): Promise<{ readonly id: string; readonly t
   return { id, tokens: [accessToken, rotated.user.accessToken] }
 }
 
+/** A person whom a front end has named, in a request from the address that is the person's. */
+async function askForPerson(store: Store, frontEndId: string): Promise<string> {
+  assert.ok(await store.frontEnds.setFrontEnd(frontEndId, frontEndSettings(), { kind: 'none' }, ann))
+  const frontEnd: By = { now, actor: { kind: 'front_end', id: frontEndId }, address: '198.51.100.42' }
+  const taken = await store.frontEnds.takePerson(frontEndId, { person: 'Sentinel Nick' }, frontEnd)
+  return taken.kind === 'taken' ? taken.userId : assert.fail(taken.kind)
+}
+
 /** A link that the user has opened, from the address that is the person's. */
 async function claimOnce(store: Store, userId: string): Promise<void> {
   const code = createClaimCode()
@@ -83,6 +92,8 @@ async function dump(database: TestDatabase): Promise<string> {
     'search_texts',
     'bulk_changes',
     'claims',
+    'people',
+    'token_digests',
   ]
   const more = [
     'entries',
@@ -153,6 +164,22 @@ for (const { name, create } of databases)
         assert.deepEqual(await store.bulk.listUndo((await store.bulk.listRuns(1))[0]?.id ?? '', 5), [
           { userId: id, undo: [] },
         ])
+      }))
+
+    it('leaves nothing of a person whom a front end has named', () =>
+      withStore(create, async (store, database) => {
+        const frontEndId = await newUserId(store, now, { nickname: 'Portal' })
+        const id = await askForPerson(store, frontEndId)
+        const before = await dump(database)
+        for (const text of ['Sentinel Nick', '198.51.100.42']) assert.ok(before.includes(text), text)
+        assert.equal((await store.users.purgeUsers([id], by(now + 1))).kind, 'purged')
+        await removeAllTraces(store)
+        const left = await dump(database)
+        for (const text of ['Sentinel Nick', '198.51.100.42'])
+          assert.ok(!left.includes(text), `${text} is gone`)
+        assert.equal((await store.changes.checkChain()).kind, 'intact')
+        const again = await askForPerson(store, frontEndId)
+        assert.notEqual(again, id, 'a person who asks again is another user')
       }))
 
     it('keeps the chain of changes, and shows a row that was altered before or after', () =>

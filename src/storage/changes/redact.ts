@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely'
-import type { ChangeFields } from '#core/change.ts'
+import { type Actor, actorKinds, type ChangeFields } from '#core/change.ts'
 import type { Vault } from '#core/vault.ts'
 import type { ManyRows } from '#storage/many-rows.ts'
 import { integer } from '#storage/schema/columns.ts'
@@ -15,8 +15,22 @@ const purgedText = '[purged]'
 const impersonal =
   /^(type|claim|rotationGraceMs|promptCount|createdAt|lastUsedAt|disabledAt|expiresAt|previousUntil|(limits|quotaLimits|quotaExtra|quotaUsed)\..*)$/
 
-/** Whose address a change holds: for all other actors it is that of an administrator. */
-const holdersActors: readonly string[] = ['holder', 'claim', 'limit']
+/** Whether a change of this actor may hold the address of the person; those of all others are an administrator's. */
+const mayHoldPersons: Readonly<Record<Actor['kind'], boolean>> = {
+  holder: true,
+  claim: true,
+  front_end: true,
+  limit: true,
+  unknown: true,
+  admin_key: false,
+  configured_key: false,
+  verifier_key: false,
+  session: false,
+  sign_on: false,
+  upkeep: false,
+  command_line: false,
+}
+const personsActors: readonly string[] = actorKinds.filter((kind) => mayHoldPersons[kind])
 
 /**
  * Takes what is personal out of the changes of a user, from a number on. Who changed it, when and which fields stays.
@@ -66,7 +80,7 @@ function redacted(row: ChangeRow): Pick<ChangeRow, 'fields_before' | 'fields_aft
   return {
     fields_before: withoutPerson(row.fields_before),
     fields_after: withoutPerson(row.fields_after),
-    address: holdersActors.includes(row.actor_kind) ? null : row.address,
+    address: personsActors.includes(row.actor_kind) ? null : row.address,
   }
 }
 
