@@ -58,7 +58,16 @@ export async function askForPerson(
     // By settings that were only remembered nothing is refused before the store has said that they are the present ones.
     if (person.kind === 'refused' && !isRemembered) return person
     const outcome = await ask(asked, person.kind === 'refused' ? 'unread' : person.value, context)
-    if (outcome.kind === 'refused' || !outcome.value.unread) return outcome
+    if (outcome.kind === 'refused') return outcome
+    if (!outcome.value.unread) {
+      const { kind, through } = outcome.value
+      if (kind === 'admitted' && !through && isOfPerson(person)) {
+        // Admitted without one: it is no front end any more, and its requests pass as those of any user.
+        people.forgetFrontEnd(accessToken)
+        visit.frontEnd = undefined
+      }
+      return outcome
+    }
     const { frontEndId, version } = outcome.value.unread
     if (person.kind === 'refused') {
       if (version === visit.frontEnd?.version) return person
@@ -66,6 +75,12 @@ export async function askForPerson(
     frontEnd = frontEndId
   }
   return refused(createProblem('store_unavailable'))
+}
+
+/** Whether a front end could not be let in by this for itself. */
+function isOfPerson(person: Reading<AskedPerson | 'unread'>): boolean {
+  if (person.kind === 'refused') return true
+  return person.value !== 'unread' && (person.value.userId !== undefined || person.value.version === '')
 }
 
 /** The user is no front end any more. */

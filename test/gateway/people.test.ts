@@ -334,6 +334,43 @@ for (const database of databases) {
       assert.equal(await harness.store.frontEnds.findPerson(front.id, 'cy'), undefined)
     })
 
+    it('refuses two names, the first of them empty or not', async () => {
+      const front = await frontEnd()
+      for (const names of [
+        ['ann', 'bo'],
+        ['', 'bo'],
+        ['bo', ''],
+      ]) {
+        const answer = await call(harness.port, {
+          ...{ path: chat, accessToken: front.accessToken, body },
+          headers: { 'x-person': names },
+        })
+        assert.deepEqual([answer.status, JSON.parse(answer.text).error.code], [403, 'person_unnamed'])
+      }
+      assert.equal(await harness.store.frontEnds.countPeople(front.id), 0)
+    })
+
+    it('passes what a plain user sends, once it is no front end any more', async () => {
+      for (const [name, required] of [
+        ['ann', false],
+        ['a new one', false],
+        [7, true],
+      ] as const) {
+        const front = await frontEnd({ kind: 'member', header: undefined as never, isRequired: required })
+        assert.equal((await ask(front, {}, { user: 'ann' })).status, 200)
+        await harness.store.frontEnds.removeFrontEnd(front.id, by(Date.now()))
+        for (let round = 0; round < 2; round++) {
+          held.seen.length = 0
+          assert.equal((await ask(front, {}, { user: name })).status, 200)
+          assert.ok(
+            held.seen[0]?.includes(JSON.stringify({ user: name }).slice(1, -1)),
+            held.seen[0] ?? 'nothing was sent',
+          )
+        }
+      }
+      await harness.settle()
+    })
+
     it('goes by new settings at once where the former ones refuse the request', async () => {
       const now = secondsNow()
       const former = { kind: 'jwt', header: 'x-openwebui-user-jwt', isRequired: true } as const

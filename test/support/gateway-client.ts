@@ -14,7 +14,7 @@ export interface Call {
   readonly method?: string
   readonly path: string
   readonly accessToken?: string
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** Text and bytes are sent unchanged, other values as JSON. */
   readonly body?: unknown
   /** To be called as the answer's body comes, with all of it up to then. */

@@ -41,6 +41,8 @@ export interface People {
     visit: NamingVisit,
     parsed: NamingBody,
   ) => Reading<AskedPerson> | Promise<Reading<AskedPerson>>
+  /** Forgets an access token that is no front end's any more. */
+  readonly forgetFrontEnd: (accessToken: string) => void
   /** Forgets a person who was not found any more. */
   readonly forget: (person: AskedPerson) => void
 }
@@ -121,6 +123,7 @@ export function createPeople(store: PeopleStore, clock: Clock): People {
         ? name.then((later) => toPerson(frontEnd, visit, later))
         : toPerson(frontEnd, visit, name)
     },
+    forgetFrontEnd: (accessToken) => void frontEnds.delete(accessToken),
     forget({ frontEndId, userId }) {
       if (userId === undefined) return
       // Rare, and an index by user would cost every person.

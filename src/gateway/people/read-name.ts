@@ -29,8 +29,8 @@ export function readName(
     return typeof value === 'string' ? nameFrom(value) : wrongName('The name of a person is a text.')
   }
   const [text, ...more] = visit.request.headersDistinct[settings.header ?? ''] ?? []
-  if (text === undefined || text === '') return noName
   if (more.length > 0) return wrongName('The person is named twice.')
+  if (text === undefined || text === '') return noName
   if (settings.kind === 'jwt') return signed.read(text, key)
   return nameFrom(decoded(text))
 }
