@@ -30,7 +30,7 @@ const requestsEach = 40
 const ids = createAdminRoutes({ families: builtInFamilies, limits: {} }).map(({ operationId }) => operationId)
 
 for (const kind of databases) {
-  describe(`requests from the API's own description on ${kind.name}`, { timeout: 120_000 }, () => {
+  describe(`requests from the API's own description on ${kind.name}`, { timeout: 400_000 }, () => {
     let server: AdminServer
     let document: ApiDocument
     /** What the parameters of a path may name. */

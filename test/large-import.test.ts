@@ -77,7 +77,7 @@ for (const kind of databases) {
           await asking
           assert.deepEqual([status, body.created], [200, count], JSON.stringify(body))
           assert.equal(await server.store.users.countUsers({}, startAt), count + 1)
-          assert.ok(Math.max(...sizes) <= 200, `batches of ${Math.max(...sizes)}`)
+          assert.ok(Math.max(...sizes) <= 50, `batches of ${Math.max(...sizes)}`)
           assert.ok(admitted >= sizes.length / 4, `${admitted} requests beside ${sizes.length} batches`)
           const before = await server.store.changes.lastChange()
           const again = await importAll(server, count)

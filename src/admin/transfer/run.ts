@@ -70,9 +70,9 @@ type Write = Extract<Input, { readonly kind: 'write' }>
 
 /**
  * Records in a transaction: a few milliseconds of the writer's time, so that requests which come in meanwhile are not
- * kept waiting.
+ * kept waiting. With 200 the import took a fifth less time, but requests beside it waited three times as long.
  */
-const batchRecords = 200
+const batchRecords = 50
 const batchBytes = 2 * 1024 * 1024
 const differencesMax = 100
 
