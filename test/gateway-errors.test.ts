@@ -6,6 +6,7 @@ import { createProblem, type ErrorCode, errorTable } from '#core/errors.ts'
 import { createBodyBudget } from '#http/body.ts'
 import { absent, anything, mismatches } from './support/admin-matching.ts'
 import { by } from './support/by.ts'
+import { frontEndSettings } from './support/front-end.ts'
 import { call } from './support/gateway-client.ts'
 import {
   type Harness,
@@ -78,6 +79,13 @@ async function occupy({ harness, accessToken }: Here): Promise<void> {
   const body = { model: 'gpt-4o', messages: [] }
   call(harness.port, { path: '/v1/chat/completions', accessToken, body }).catch(() => undefined)
   await waitUntil(() => harness.gateway.openRelays() === 1, 'one runs')
+}
+
+/** Makes the user a front end, whose requests must say which person they are for. */
+async function askForPeople({ harness, accessToken }: Here): Promise<void> {
+  const { id } = await harness.userOf(accessToken)
+  const settings = frontEndSettings({ isRequired: true })
+  await harness.store.frontEnds.setFrontEnd(id, settings, { kind: 'none' }, by(Date.now()))
 }
 
 /** Asks until the pace is too much: as fast as a busy machine can, which one by one is too slow for. */
@@ -155,6 +163,7 @@ const cases: readonly Case[] = [
     attempts: 1,
     edit: { limits: { allowedNetworks: ['192.0.2.0/24'] } },
   },
+  { code: 'person_unnamed', error: 'PermissionDeniedError', attempts: 1, arrange: askForPeople },
   {
     code: 'model_not_allowed',
     error: 'NotFoundError',
