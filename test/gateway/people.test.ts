@@ -371,6 +371,18 @@ for (const database of databases) {
       await harness.settle()
     })
 
+    it('refuses a signed token whose name is none, also where none is required', async () => {
+      const front = await frontEnd({ kind: 'jwt', header: 'x-openwebui-user-jwt' })
+      const exp = secondsNow() + 300
+      for (const sub of ['', ' ', '\u00a0', 7, null, ['ann'], 'a\u0000', '\ud800', 'x'.repeat(257)]) {
+        const token = await signName({ sub, exp })
+        const answer = await ask(front, { 'x-openwebui-user-jwt': token })
+        assert.deepEqual([answer.status, JSON.parse(answer.text).error?.code], [403, 'person_unnamed'])
+      }
+      assert.equal((await ask(front)).status, 200, 'without a token it is its own')
+      await harness.settle()
+    })
+
     it('goes by new settings at once where the former ones refuse the request', async () => {
       const now = secondsNow()
       const former = { kind: 'jwt', header: 'x-openwebui-user-jwt', isRequired: true } as const

@@ -63,7 +63,9 @@ export function createSignedNames(clock: Clock): SignedNames {
 
 function nameIn({ sub, email, name }: JWTPayload): Name {
   const shown = [email, name].find((text) => typeof text === 'string' && text.trim() !== '')
-  return nameFrom(sub ?? '', typeof shown === 'string' ? shown.slice(0, personLengthMax) : undefined)
+  const named = nameFrom(sub ?? '', typeof shown === 'string' ? shown.slice(0, personLengthMax) : undefined)
+  // A token that names no person is a wrong one, and no request of the front end's own.
+  return named.kind === 'none' ? wrongName('The token of the person has no valid "sub" claim.') : named
 }
 
 function reasonOf(error: unknown): string {
