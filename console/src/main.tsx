@@ -12,7 +12,10 @@ applyScheme()
 
 const queries: QueryClient = new QueryClient({
   defaultOptions: {
+    // A server on this machine answers without any network.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       // A refusal is an answer; only a broken connection is worth asking again.
       retry: (count, error) => !(error instanceof Refusal) && count < 3,
       staleTime: 5_000,

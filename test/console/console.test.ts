@@ -202,6 +202,129 @@ for (const kind of databases) {
       await other.context.close()
     })
 
+    it('names the version of each save in the next one', async () => {
+      const { id } = await make({ nickname: 'Saved twice' })
+      const { page, faults, context } = await signedIn(`/console/users/${id}`)
+      await page.getByLabel('Name').fill('Saved once')
+      await page.getByRole('button', { name: 'Save' }).click()
+      await page.getByText('Saved.').waitFor()
+      await page.getByLabel('Name').fill('Mine again')
+      await admin('PUT', `/admin/users/${id}`, { nickname: 'Theirs meanwhile' })
+      await page.getByRole('button', { name: 'Save' }).click()
+      await page.getByText('now Theirs meanwhile').waitFor()
+      await admin('PUT', `/admin/users/${id}`, { nickname: 'Theirs once more' })
+      await page.getByRole('button', { name: 'Save mine over it' }).click()
+      await page.getByText('now Theirs once more').waitFor()
+      assert.equal((await admin('GET', `/admin/users/${id}`)).nickname, 'Theirs once more')
+      assert.deepEqual(faults(), [])
+      await context.close()
+    })
+
+    it('writes once where a button is pressed twice', async () => {
+      const { id } = await make({ nickname: 'Pressed twice', tokenLimits: { turbo: 1000 } })
+      const { page, faults, context } = await signedIn(`/console/users/${id}`)
+      await page.getByRole('button', { name: 'Add units for this period' }).click()
+      const press = page.getByRole('dialog').getByRole('button', { name: 'Add units for this period' })
+      const click = "document.querySelector('dialog [type=submit]').click()"
+      await page.evaluate(`${click}, ${click}`)
+      await press.waitFor({ state: 'detached' })
+      await page.getByText('11,000 left').waitFor()
+      const { families } = (await admin('GET', `/admin/users/${id}/quota`)) as {
+        families: { family: string; extra: number }[]
+      }
+      assert.equal(families.find(({ family }) => family === 'turbo')?.extra, 10_000)
+      assert.deepEqual(faults(), [])
+      await context.close()
+    })
+
+    it('goes through a dialog by keyboard: the field has the focus, Escape gives it back', async () => {
+      const { id } = await make({ nickname: 'Keyed' })
+      const { page, faults, context } = await signedIn(`/console/users/${id}`)
+      const opener = page.getByRole('button', { name: 'Disable', exact: true })
+      const isBack = async () =>
+        (await page.evaluate<string>('document.activeElement.textContent')) === 'Disable'
+      await opener.focus()
+      await page.keyboard.press('Enter')
+      await page.keyboard.type('thought better of it')
+      await page.keyboard.press('Escape')
+      await page.getByRole('dialog').waitFor({ state: 'detached' })
+      assert.ok(await isBack(), 'after Escape')
+      await page.keyboard.press('Enter')
+      assert.equal(await page.getByLabel('Reason, shown to the holder').inputValue(), '')
+      await page.getByRole('button', { name: 'Cancel' }).click()
+      await page.getByRole('dialog').waitFor({ state: 'detached' })
+      assert.ok(await isBack(), 'after Cancel')
+      await page.keyboard.press('Enter')
+      await page.keyboard.type('Left the team')
+      await page.keyboard.press('Enter')
+      await page.getByText('Disabled: Left the team').waitFor()
+      assert.deepEqual(faults(), [])
+      await context.close()
+    })
+
+    it('begins where the scopes of the key allow, and says what another page needs', async () => {
+      for (const [scope, title] of [
+        ['users:read', 'Users'],
+        ['usage:read', 'Overview'],
+        ['keys:write', 'Keys and sessions'],
+      ] as const) {
+        const { key } = (await admin('POST', '/admin/keys', { name: scope, scopes: [scope] })) as {
+          key: string
+        }
+        const { page, faults, context } = await openPage(browser, planes.origin)
+        await page.goto('/console')
+        await signIn(page, key)
+        await page.getByRole('heading', { level: 1, name: title }).waitFor()
+        await page.goto('/console/users/new')
+        await page.getByText('This page needs the scope users:write').waitFor()
+        assert.equal(await page.getByRole('alert').count(), 0, `${scope}: nothing was refused`)
+        assert.deepEqual(faults(), [])
+        await context.close()
+      }
+    })
+
+    it('changes all that match only where that was chosen', async () => {
+      const names = Array.from({ length: 60 }, (_, index) => `many ${index}`)
+      await admin('PUT', '/admin/users', {
+        users: names.map((nickname) => ({ token: `token of ${nickname}`, nickname })),
+      })
+      const { page, faults, context } = await signedIn('/console/users?q=many')
+      const count = async (text: string) => {
+        await page.getByRole('button', { name: 'Disable', exact: true }).click()
+        await page.getByRole('button', { name: text }).waitFor()
+        await page.keyboard.press('Escape')
+      }
+      await page.getByText('50 of 60').waitFor()
+      await page.getByLabel('Select all that are shown').check()
+      await page.getByText('50 selected').waitFor()
+      await count('Disable: 50 users')
+      await page.getByRole('button', { name: 'Select all 60 that match' }).click()
+      await page.getByText('60 selected').waitFor()
+      await count('Disable: 60 users')
+      await page.getByLabel('Select many 59').uncheck()
+      await page.getByText('49 selected').waitFor()
+      assert.deepEqual(faults(), [])
+      await context.close()
+    })
+
+    it('stays where a page cannot be loaded, or a session cannot be ended', async () => {
+      const { page, context } = await signedIn()
+      await page.route(/\/console\/assets\/settings-/, (route) => route.abort())
+      await page.getByRole('link', { name: 'Settings' }).click()
+      await page.getByText('This page could not be shown').waitFor()
+      await page.getByRole('link', { name: 'Users' }).click()
+      await page.getByRole('heading', { level: 1, name: 'Users' }).waitFor()
+      await page.route('**/admin/sessions/current', (route) =>
+        route.request().method() === 'DELETE' ? route.abort() : route.continue(),
+      )
+      await page.getByRole('button', { name: 'Sign out' }).first().click()
+      await page.getByText('See whether this was done before you try again').waitFor()
+      await page.unroute('**/admin/sessions/current')
+      await page.getByRole('button', { name: 'Sign out' }).first().click()
+      await page.getByRole('heading', { name: 'Sign in to Tollgate' }).waitFor()
+      await context.close()
+    })
+
     it('shows text as text, on pages that axe has nothing against', {
       skip: kind !== anyDatabase && 'the pages do not depend on the database',
     }, async () => {
@@ -260,7 +383,7 @@ for (const kind of databases) {
       const { token } = await make({ nickname: 'In a list' })
       const { page, context } = await openPage(browser, planes.origin)
       const list = page.waitForResponse((response) => response.url().includes('/admin/users?'))
-      await page.goto('/console/users')
+      await page.goto('/console/users?q=In+a+list')
       await signIn(page)
       await page.getByText('In a list').waitFor()
       const body = await (await list).text()
@@ -274,8 +397,8 @@ for (const kind of databases) {
   })
 }
 
-async function signIn(page: Page): Promise<void> {
-  await page.getByLabel('Admin key').fill(planesAdminKey)
+async function signIn(page: Page, key = planesAdminKey): Promise<void> {
+  await page.getByLabel('Admin key').fill(key)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('navigation').waitFor()
 }

@@ -1,5 +1,6 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
 import { answered, api, Refusal, type Scope, type Session } from './client.ts'
+import { useWrite } from './write.ts'
 
 const current = ['session']
 
@@ -25,9 +26,15 @@ export function useMay(): (scope: Scope) => boolean {
   return (scope) => data?.permissions.includes(scope) ?? false
 }
 
+/** What one session read may be more than the next one's key may see. */
+function begin(queries: QueryClient, session: Session | null): void {
+  queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== current[0] })
+  queries.setQueryData(current, session)
+}
+
 export function useSignIn() {
   const queries = useQueryClient()
-  return useMutation({
+  return useWrite({
     mutationFn: ({ adminKey, code }: { adminKey: string; code: string }) =>
       answered(
         api.POST('/admin/sessions', {
@@ -35,18 +42,16 @@ export function useSignIn() {
           body: code === '' ? {} : { code },
         }),
       ),
-    onSuccess: (session) => queries.setQueryData(current, session),
+    onSuccess: (session) => begin(queries, session),
   })
 }
 
 export function useSignOut() {
   const queries = useQueryClient()
-  return useMutation({
+  return useWrite({
     mutationFn: () => answered(api.DELETE('/admin/sessions/{id}', { params: { path: { id: 'current' } } })),
-    onSettled: () => {
-      queries.clear()
-      queries.setQueryData(current, null)
-    },
+    // Not after a failure: the session would live on behind a page that says it has ended.
+    onSuccess: () => begin(queries, null),
   })
 }
 

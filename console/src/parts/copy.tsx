@@ -3,17 +3,20 @@ import { t } from '#words/words.ts'
 import { Button } from './button.tsx'
 
 export function CopyButton({ text, label = t.act.copy }: { text: string; label?: string }) {
-  const [isCopied, setCopied] = useState(false)
+  const [shown, setShown] = useState(label)
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text)
+      setShown(t.act.copied)
+    } catch {
+      // The browser may forbid it.
+      setShown(t.act.notCopied)
+    }
+    setTimeout(() => setShown(label), 2000)
+  }
   return (
-    <Button
-      onClick={() =>
-        void navigator.clipboard.writeText(text).then(() => {
-          setCopied(true)
-          setTimeout(() => setCopied(false), 2000)
-        })
-      }
-    >
-      <span aria-live="polite">{isCopied ? t.act.copied : label}</span>
+    <Button onClick={() => void copy()}>
+      <span aria-live="polite">{shown}</span>
     </Button>
   )
 }

@@ -31,9 +31,19 @@ export function ago(at: number, now = Date.now()): string {
 
 export const fullTime = (at: number) => absolute.format(at)
 
+/** The latest time that a Date can hold. */
+const instantMax = 8_640_000_000_000_000
+
 /** As `<input type="datetime-local">` takes it, in the viewer's zone. */
 export function localInput(at: number | undefined): string {
   if (at === undefined) return ''
-  const date = new Date(at)
-  return new Date(at - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+  const offset = new Date(at).getTimezoneOffset() * 60_000
+  const text = new Date(Math.min(at - offset, instantMax)).toISOString()
+  return text.replace(/^\+0*/, '').slice(0, -':00.000Z'.length)
+}
+
+/** What stands in such an input as epoch milliseconds; as it stands where it is no time, for the server to refuse. */
+export function instantOf(text: string): number | string {
+  const at = new Date(text.replace(/^\d{5,6}(?=-)/, (year) => `+${year.padStart(6, '0')}`)).getTime()
+  return Number.isNaN(at) ? text : at
 }

@@ -22,7 +22,9 @@ export function Page({
     <>
       <header className="mb-6 flex flex-wrap items-start justify-between gap-4">
         <div className="min-w-0">
-          <h1 className="m-0 text-28 font-semibold [overflow-wrap:anywhere]">{title}</h1>
+          <h1 dir="auto" className="m-0 text-28 font-semibold [overflow-wrap:anywhere]">
+            {title}
+          </h1>
           {lead && <div className="mt-1 max-w-prose text-soft">{lead}</div>}
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
@@ -68,7 +70,9 @@ export const Loading = () => (
 
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
   const isOffline = error instanceof TypeError
-  const words = isOffline ? t.state.offline : error instanceof Error ? error.message : t.state.failed
+  // A query is asked again by itself; a write is not, and may have been done.
+  const offline = retry ? t.state.offline : t.state.offlineWrite
+  const words = isOffline ? offline : error instanceof Error ? error.message : t.state.failed
   return (
     <div
       role="alert"

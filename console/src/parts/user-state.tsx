@@ -13,6 +13,8 @@ const tones = {
 export function Chip({ tone = 'plain', children }: { tone?: keyof typeof tones; children: React.ReactNode }) {
   return (
     <span
+      title={typeof children === 'string' ? children : undefined}
+      dir="auto"
       className={`inline-block max-w-64 truncate rounded-6 px-2 text-12 leading-5 align-middle ${tones[tone]}`}
     >
       {children}
@@ -38,4 +40,4 @@ export function UserState({ user, now = Date.now() }: { user: User; now?: number
   return <Chip tone="good">{t.user.active}</Chip>
 }
 
-export const nameOf = (user: Pick<User, 'nickname' | 'id'>) => user.nickname || user.id
+export const nameOf = (user: Pick<User, 'nickname' | 'id'>) => user.nickname?.trim() || user.id

@@ -1,3 +1,5 @@
+const users = (count: string) => (count === '1' ? '1 user' : `${count} users`)
+
 /** Every sentence of the console. A function takes what stands in the sentence. */
 export const en = {
   language: 'English',
@@ -24,6 +26,8 @@ export const en = {
     save: 'Save',
     copy: 'Copy',
     copied: 'Copied',
+    notCopied: 'Select it to copy',
+    reload: 'Load again',
     undo: 'Undo',
     more: 'Show more',
     retry: 'Try again',
@@ -36,7 +40,12 @@ export const en = {
     failed: 'This could not be loaded.',
     notFound: 'There is no such page.',
     toUsers: 'Go to the users',
+    toHome: 'Go to the first page',
+    notAllowed: 'Not for this key',
+    needs: (scope: string) => `This page needs the scope ${scope}, which your key does not have.`,
+    broken: 'This page could not be shown. The server may have been updated meanwhile.',
     offline: 'The server does not answer. Nothing was lost; the page asks again.',
+    offlineWrite: 'The server does not answer. See whether this was done before you try again.',
   },
   signIn: {
     title: 'Sign in to Tollgate',
@@ -45,6 +54,8 @@ export const en = {
     code: 'Code of your authenticator app',
     codeHelp: 'Six digits, or one of your recovery codes.',
     submit: 'Sign in',
+    insecure:
+      'This page came by plain HTTP, so the browser keeps no session. Open it by https, or as localhost on the server itself.',
     wrong: 'The server does not know this admin key.',
     provider: 'Sign in with your organisation',
   },
@@ -80,6 +91,7 @@ export const en = {
     views: 'Views',
     count: (shown: string, total: string | undefined) => (total ? `${shown} of ${total}` : `${shown} shown`),
     selected: (count: string) => `${count} selected`,
+    selectMatching: (count: string) => `Select all ${count} that match`,
     selectAll: 'Select all that are shown',
     select: (name: string) => `Select ${name}`,
     empty: 'No users yet',
@@ -121,12 +133,12 @@ export const en = {
     reason: 'Reason, shown to the holder',
     tagName: 'Tag',
     days: 'Days',
-    would: (count: string) => `${count} users would change`,
-    apply: (action: string, count: string) => `${action}: ${count} users`,
+    would: (count: string) => `${users(count)} would change`,
+    apply: (action: string, count: string) => `${action}: ${users(count)}`,
     checking: 'Counting who would change…',
-    done: (count: string) => `${count} users changed.`,
+    done: (count: string) => `${users(count)} changed.`,
     failed: (count: string) => `${count} could not be changed:`,
-    undone: (count: string) => `Undone for ${count} users.`,
+    undone: (count: string) => `Undone for ${users(count)}.`,
     running: (done: string, all: string) => `${done} of ${all}`,
   },
   user: {

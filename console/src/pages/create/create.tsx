@@ -1,7 +1,8 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { answered, api, Refusal } from '#api/client.ts'
 import { useMay } from '#api/session.ts'
+import { useWrite } from '#api/write.ts'
 import { Button, ButtonLink } from '#parts/button.tsx'
 import { Copyable } from '#parts/copy.tsx'
 import { ConnectionKit } from '#parts/kit.tsx'
@@ -9,6 +10,9 @@ import { Failed, Notice, Page, Section } from '#parts/page.tsx'
 import { t } from '#words/words.ts'
 import { type Draft, editOf, emptyDraft } from '../user/draft.ts'
 import { LimitsAndMore, NameAndType } from '../user/draft-fields.tsx'
+
+/** The fields above the fold. */
+const first: ReadonlySet<string> = new Set(['nickname', 'type', 'expiresAt'])
 
 interface Made {
   readonly id: string
@@ -19,11 +23,12 @@ interface Made {
 export function Create() {
   const [draft, setDraft] = useState<Draft>(emptyDraft)
   const [made, setMade] = useState<Made>()
+  const [isMore, setMore] = useState(false)
   const queries = useQueryClient()
   const families = useFamilies()
   // One press, one user: a repeat after a broken connection must not make a second one.
   const once = useRef(crypto.randomUUID())
-  const create = useMutation({
+  const create = useWrite({
     mutationFn: () =>
       answered(
         api.POST('/admin/users', {
@@ -38,7 +43,10 @@ export function Create() {
     },
     onError: (error) => {
       // A refusal made nothing; the next try is another request.
-      if (error instanceof Refusal) once.current = crypto.randomUUID()
+      if (!(error instanceof Refusal)) return
+      once.current = crypto.randomUUID()
+      // A message at a field must be seen.
+      if ([...error.issues.keys()].some((path) => !first.has(path))) setMore(true)
     },
   })
   const refusal = create.error instanceof Refusal ? create.error : undefined
@@ -63,7 +71,7 @@ export function Create() {
         }}
       >
         <NameAndType {...{ draft, refusal }} onDraft={setDraft} />
-        <details>
+        <details open={isMore} onToggle={(event) => setMore(event.currentTarget.open)}>
           <summary className="mb-3 text-14 text-accent">{t.create.more}</summary>
           <div className="flex flex-col gap-4">
             <LimitsAndMore {...{ draft, refusal, families }} onDraft={setDraft} />

@@ -1,10 +1,12 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { type AdminKey, answered, api, type Scope, type Session } from '#api/client.ts'
 import { sessionKey, useMay } from '#api/session.ts'
+import { useWrite } from '#api/write.ts'
 import { Button } from '#parts/button.tsx'
 import { Dialog, DialogFoot } from '#parts/dialog.tsx'
 import { TextField } from '#parts/field.tsx'
+import { instantOf } from '#parts/figures.ts'
 import { Failed, Page, Pending, Section } from '#parts/page.tsx'
 import { ShownSecret } from '#parts/shown-secret.tsx'
 import { type Column, Table } from '#parts/table.tsx'
@@ -130,14 +132,14 @@ function CreateKey({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('')
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(['users:read', 'usage:read']))
   const [expiresAt, setExpiresAt] = useState('')
-  const create = useMutation({
+  const create = useWrite({
     mutationFn: () =>
       answered(
         api.POST('/admin/keys', {
           body: {
             name,
             scopes: [...chosen] as never,
-            ...(expiresAt !== '' && { expiresAt: new Date(expiresAt).getTime() }),
+            ...(expiresAt !== '' && { expiresAt: instantOf(expiresAt) }),
           },
         }),
       ),
@@ -147,7 +149,7 @@ function CreateKey({ onClose }: { onClose: () => void }) {
       <ShownSecret title={create.data.name} lead={t.keys.made} secret={create.data.key} onClose={onClose} />
     )
   return (
-    <Dialog title={t.keys.create} onClose={onClose}>
+    <Dialog title={t.keys.create} onClose={onClose} isBusy={create.isPending}>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {
@@ -189,7 +191,9 @@ function CreateKey({ onClose }: { onClose: () => void }) {
         />
         {create.error && <Failed error={create.error} />}
         <DialogFoot>
-          <Button onClick={onClose}>{t.act.cancel}</Button>
+          <Button disabled={create.isPending} onClick={onClose}>
+            {t.act.cancel}
+          </Button>
           <Button type="submit" look="main" disabled={chosen.size === 0 || create.isPending}>
             {t.keys.create}
           </Button>
@@ -200,12 +204,12 @@ function CreateKey({ onClose }: { onClose: () => void }) {
 }
 
 function RevokeKey({ adminKey, onClose }: { adminKey: AdminKey; onClose: () => void }) {
-  const revoke = useMutation({
+  const revoke = useWrite({
     mutationFn: () => answered(api.DELETE('/admin/keys/{id}', { params: { path: { id: adminKey.id } } })),
     onSuccess: onClose,
   })
   return (
-    <Dialog title={t.keys.revokeTitle(adminKey.name)} onClose={onClose}>
+    <Dialog title={t.keys.revokeTitle(adminKey.name)} onClose={onClose} isBusy={revoke.isPending}>
       <p className="m-0">{t.keys.revokeLead}</p>
       {revoke.error && <Failed error={revoke.error} />}
       <DialogFoot>
@@ -225,7 +229,7 @@ function SessionSection() {
     queryFn: () => answered(api.GET('/admin/sessions')),
     refetchInterval: 15_000,
   })
-  const end = useMutation({
+  const end = useWrite({
     mutationFn: (session: Session) =>
       answered(api.DELETE('/admin/sessions/{id}', { params: { path: { id: session.id } } })),
     onSuccess: (_, session) =>

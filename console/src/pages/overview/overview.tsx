@@ -48,7 +48,7 @@ export function Overview() {
   if (!isLoaded)
     return (
       <Page title={t.overview.title}>
-        <Pending query={byFamily} />
+        <Pending query={[byFamily, byStatus, byUser].find(({ error }) => error) ?? byFamily} />
       </Page>
     )
   const requests = total(report.rows, 'requests')
@@ -189,13 +189,16 @@ function useNames(ids: readonly string[]): ReadonlyMap<string, string> {
 
 /** Before the first request: what to do next. */
 function First() {
+  const may = useMay()
   return (
     <Page title={t.overview.title}>
       <Empty title={t.overview.first}>
         <p className="m-0 max-w-prose text-soft">{t.overview.firstLead}</p>
-        <ButtonLink look="main" href="/users/new">
-          {t.overview.firstAct}
-        </ButtonLink>
+        {may('users:write') && (
+          <ButtonLink look="main" href="/users/new">
+            {t.overview.firstAct}
+          </ButtonLink>
+        )}
         <p role="status" className="m-0 text-soft">
           {t.overview.waiting}
         </p>

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import { useAddressState } from '#parts/address-state.ts'
 import { Button } from '#parts/button.tsx'
 import { Filter } from '#parts/field.tsx'
@@ -20,6 +20,7 @@ export function Requests() {
   const requests = useRequests(filter)
   const rows = requests.data?.pages.flatMap(({ requests }) => requests) ?? []
   const [id, setId] = useState(get('id'))
+  useEffect(() => setId(get('id')), [get])
   const shown = Object.entries(filter).filter(([name]) => name !== 'state' && name !== 'id')
   return (
     <Page title={t.requests.title} lead={t.requests.lead}>

@@ -19,7 +19,7 @@ export function AddUnits({
   const [units, setUnits] = useState('10000')
   const add = useAddUnits(id)
   return (
-    <Dialog title={t.user.addUnits} onClose={onClose}>
+    <Dialog title={t.user.addUnits} onClose={onClose} isBusy={add.isPending}>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {

@@ -22,7 +22,7 @@ export function ClaimDialog({ user, onClose }: { user: User; onClose: () => void
   if (claim.data)
     return <ShownSecret title={nameOf(user)} lead={t.claim.made} secret={claim.data.link} onClose={onClose} />
   return (
-    <Dialog title={t.claim.title} onClose={onClose}>
+    <Dialog title={t.claim.title} onClose={onClose} isBusy={claim.isPending}>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {
@@ -50,7 +50,9 @@ export function ClaimDialog({ user, onClose }: { user: User; onClose: () => void
         )}
         {claim.error && <Failed error={claim.error} />}
         <DialogFoot>
-          <Button onClick={onClose}>{t.act.cancel}</Button>
+          <Button disabled={claim.isPending} onClick={onClose}>
+            {t.act.cancel}
+          </Button>
           <Button type="submit" look="main" disabled={claim.isPending}>
             {t.claim.title}
           </Button>

@@ -14,7 +14,7 @@ export function DisableDialog({ user, onClose }: { user: User; onClose: () => vo
   const [reason, setReason] = useState('')
   const disable = useDisable(user.id)
   return (
-    <Dialog title={t.user.disableTitle(nameOf(user))} onClose={onClose}>
+    <Dialog title={t.user.disableTitle(nameOf(user))} onClose={onClose} isBusy={disable.isPending}>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {
@@ -56,7 +56,7 @@ export function RotateDialog({ user, onClose }: { user: User; onClose: () => voi
       </ShownSecret>
     )
   return (
-    <Dialog title={t.user.rotate} onClose={onClose}>
+    <Dialog title={t.user.rotate} onClose={onClose} isBusy={rotate.isPending}>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {
@@ -81,7 +81,9 @@ export function RotateDialog({ user, onClose }: { user: User; onClose: () => voi
         </SelectField>
         {rotate.error && <Failed error={rotate.error} />}
         <DialogFoot>
-          <Button onClick={onClose}>{t.act.cancel}</Button>
+          <Button disabled={rotate.isPending} onClick={onClose}>
+            {t.act.cancel}
+          </Button>
           <Button type="submit" look="main" disabled={rotate.isPending}>
             {t.user.rotate}
           </Button>

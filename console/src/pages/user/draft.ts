@@ -1,5 +1,5 @@
 import type { User, UserEdit } from '#api/client.ts'
-import { localInput } from '#parts/figures.ts'
+import { instantOf, localInput } from '#parts/figures.ts'
 
 /** A user as the form holds it: every field a text. */
 export interface Draft {
@@ -64,7 +64,7 @@ export function editOf(draft: Draft, before: Draft): UserEdit {
     ...(changed('nickname') && { nickname: orNull(draft.nickname) }),
     ...(changed('type') && { type: draft.type }),
     ...(changed('expiresAt') && {
-      expiresAt: draft.expiresAt === '' ? null : new Date(draft.expiresAt).getTime(),
+      expiresAt: draft.expiresAt === '' ? null : instantOf(draft.expiresAt),
     }),
     ...(changed('tags') && { tags: list(draft.tags) }),
     ...(changed('adminNote') && { adminNote: orNull(draft.adminNote) }),

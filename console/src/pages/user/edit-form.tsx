@@ -39,12 +39,13 @@ function Form({
     setDraft(draft)
     save.reset()
   }
-  // Untouched, the form shows what the server has now.
-  if (!isTouched && JSON.stringify(now) !== JSON.stringify(base.draft) && !save.isPending) start(now)
+  // Untouched, the form shows what the server has now, and begins from that version.
+  const isNews = JSON.stringify(now) !== JSON.stringify(base.draft) || etag !== base.etag
+  if (!isTouched && isNews && !save.isPending) start(now)
   const send = (version: string | undefined) =>
     save.mutate(
       { edit: editOf(draft, base.draft), etag: version },
-      { onSuccess: () => setBase({ draft, etag: undefined }) },
+      { onSuccess: (saved) => setBase({ draft, etag: saved.etag }) },
     )
   return (
     <form

@@ -1,5 +1,6 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { answered, api, type UserEdit, withVersion } from '#api/client.ts'
+import { useWrite } from '#api/write.ts'
 
 const userKey = (id: string) => ['user', id]
 const path = (token: string) => ({ path: { token } })
@@ -40,7 +41,7 @@ export function useUserUsage(id: string) {
 /** A write to one user; everything that shows the user is read again. */
 function useUserWrite<Input, Output>(id: string, write: (input: Input) => Promise<Output>) {
   const queries = useQueryClient()
-  return useMutation({
+  return useWrite({
     mutationFn: write,
     // Also after a refusal: what another administrator changed meanwhile is to be seen.
     onSettled: () =>
@@ -53,7 +54,7 @@ function useUserWrite<Input, Output>(id: string, write: (input: Input) => Promis
 
 export const useSave = (id: string) =>
   useUserWrite(id, ({ edit, etag }: { edit: UserEdit; etag: string | undefined }) =>
-    answered(
+    withVersion(
       api.PUT('/admin/users/{token}', {
         params: { ...path(id), ...(etag !== undefined && { header: { 'If-Match': etag } }) },
         body: edit,

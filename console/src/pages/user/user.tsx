@@ -76,6 +76,11 @@ export function UserPage({ id }: { id: string }) {
               <Fact name={t.user.token}>
                 <code className="font-mono [overflow-wrap:anywhere]">{masked(user.token)}</code>
               </Fact>
+              {user.disabledReason && (
+                <Fact name={t.user.disabled}>
+                  <span className="whitespace-pre-wrap [overflow-wrap:anywhere]">{user.disabledReason}</span>
+                </Fact>
+              )}
               {user.adminNote && (
                 <Fact name={t.user.note}>
                   <span className="whitespace-pre-wrap [overflow-wrap:anywhere]">{user.adminNote}</span>
@@ -180,13 +185,18 @@ function Quotas({ user }: { user: User }) {
     quota.data?.families.filter(
       ({ limit, used, reserved }) => limit !== undefined || used > 0 || reserved > 0,
     ) ?? []
+  const extendable = (quota.data?.families ?? []).flatMap(({ family, limit }) =>
+    limit === undefined ? [] : [family],
+  )
   return (
     <Section
       title={t.user.quotas}
       actions={
         may('users:write') && (
           <span className="flex gap-2">
-            <Button onClick={() => setAdding(true)}>{t.user.addUnits}</Button>
+            <Button disabled={extendable.length === 0} onClick={() => setAdding(true)}>
+              {t.user.addUnits}
+            </Button>
             <Button disabled={reset.isPending} onClick={() => reset.mutate(undefined)}>
               {t.user.resetUsage}
             </Button>
@@ -206,13 +216,7 @@ function Quotas({ user }: { user: User }) {
           ))}
         </div>
       )}
-      {isAdding && quota.data && (
-        <AddUnits
-          id={user.id}
-          families={quota.data.families.map(({ family }) => family)}
-          onClose={() => setAdding(false)}
-        />
-      )}
+      {isAdding && <AddUnits id={user.id} families={extendable} onClose={() => setAdding(false)} />}
     </Section>
   )
 }

@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answered, api, type BulkRun } from '#api/client.ts'
+import { useWrite } from '#api/write.ts'
 import { Button } from '#parts/button.tsx'
 import { Dialog, DialogFoot } from '#parts/dialog.tsx'
 import { TextField } from '#parts/field.tsx'
@@ -28,8 +29,16 @@ function actionOf(kind: Kind, text: string): object {
 
 interface Targets {
   readonly ids: readonly string[]
-  /** All that match, where everything shown is selected and there is more. */
+  /** All that match, where the administrator chose them beyond what is shown. */
   readonly filter: UserFilter | undefined
+}
+
+interface Props extends Targets {
+  /** How many that is. */
+  readonly count: number
+  /** Chooses all that match; where there are more than are shown. */
+  readonly more: { readonly count: number; readonly choose: () => void } | undefined
+  readonly onClear: () => void
 }
 
 function begin({ ids, filter }: Targets, action: object, dryRun: boolean) {
@@ -38,11 +47,11 @@ function begin({ ids, filter }: Targets, action: object, dryRun: boolean) {
 }
 
 /** What can be done to the users that are selected: counted first, then carried out, then undone for an hour. */
-export function BulkBar({ ids, filter, onClear }: Targets & { onClear: () => void }) {
+export function BulkBar({ ids, filter, count, more, onClear }: Props) {
   const [kind, setKind] = useState<Kind>()
   const [run, setRun] = useState<BulkRun>()
   const queries = useQueryClient()
-  const undo = useMutation({
+  const undo = useWrite({
     mutationFn: async (id: string) => {
       let now = await answered(api.POST('/admin/bulk/{id}/undo', { params: { path: { id } } }))
       while (now.state === 'undoing')
@@ -56,7 +65,7 @@ export function BulkBar({ ids, filter, onClear }: Targets & { onClear: () => voi
   return (
     <div
       role="region"
-      aria-label={t.users.selected(exact(ids.length))}
+      aria-label={t.users.selected(exact(count))}
       className="sticky bottom-4 z-10 mt-4 flex flex-wrap items-center gap-2 rounded-6 border border-line bg-raised p-3 shadow-float max-md:bottom-20"
     >
       {run ? (
@@ -68,7 +77,7 @@ export function BulkBar({ ids, filter, onClear }: Targets & { onClear: () => voi
             ` ${t.bulk.failed(exact(run.failed ?? 0))} ${run.errors?.[0]?.message ?? ''}`}
         </span>
       ) : (
-        <span>{t.users.selected(exact(ids.length))}</span>
+        <span>{t.users.selected(exact(count))}</span>
       )}
       {run?.id !== undefined && run.state === 'done' && run.undoUntil !== undefined && (
         <Button disabled={undo.isPending} onClick={() => undo.mutate(run.id ?? '')}>
@@ -76,6 +85,11 @@ export function BulkBar({ ids, filter, onClear }: Targets & { onClear: () => voi
         </Button>
       )}
       {undo.error && <Failed error={undo.error} />}
+      {!run && more && (
+        <Button look="bare" onClick={more.choose}>
+          {t.users.selectMatching(exact(more.count))}
+        </Button>
+      )}
       {!run &&
         kinds.map((one) => (
           <Button key={one} onClick={() => setKind(one)}>
@@ -100,7 +114,6 @@ export function BulkBar({ ids, filter, onClear }: Targets & { onClear: () => voi
           onDone={(done) => {
             setKind(undefined)
             setRun(done)
-            void queries.invalidateQueries({ queryKey: usersKey })
           }}
         />
       )}
@@ -119,6 +132,7 @@ function BulkDialog({
   onClose: () => void
   onDone: (run: BulkRun) => void
 }) {
+  const queries = useQueryClient()
   const [text, setText] = useState('')
   const [progress, setProgress] = useState<BulkRun>()
   const isReady = kind === 'disable' || asked[kind] === undefined || text.trim() !== ''
@@ -127,9 +141,8 @@ function BulkDialog({
     queryKey: ['bulk-dry', targets, action],
     queryFn: () => begin(targets, action, true),
     enabled: isReady,
-    placeholderData: (before) => before,
   })
-  const work = useMutation({
+  const work = useWrite({
     mutationFn: async () => {
       let run = await begin(targets, action, false)
       while (run.state === 'running' && run.id !== undefined) {
@@ -139,11 +152,12 @@ function BulkDialog({
       return run
     },
     onSuccess: onDone,
+    onSettled: () => queries.invalidateQueries({ queryKey: usersKey }),
   })
   const changing = dry.data ? (dry.data.changed ?? dry.data.matched) : undefined
   const label = asked[kind]
   return (
-    <Dialog title={t.bulk[kind]} onClose={onClose}>
+    <Dialog title={t.bulk[kind]} onClose={onClose} isBusy={work.isPending}>
       <form
         className="flex flex-col gap-4"
         onSubmit={(event) => {

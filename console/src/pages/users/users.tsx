@@ -1,20 +1,18 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
-import { Link, useLocation } from 'wouter'
+import { useLocation } from 'wouter'
 import type { User } from '#api/client.ts'
 import { useMay } from '#api/session.ts'
 import { useAddressState } from '#parts/address-state.ts'
 import { Button, ButtonLink } from '#parts/button.tsx'
 import { Filter } from '#parts/field.tsx'
-import { exact, short } from '#parts/figures.ts'
+import { exact } from '#parts/figures.ts'
 import { useKeys } from '#parts/keys.ts'
 import { Empty, Failed, Page, Pending } from '#parts/page.tsx'
 import { type Column, Table } from '#parts/table.tsx'
-import { Time } from '#parts/time.tsx'
-import { Chip, nameOf, UserState } from '#parts/user-state.tsx'
 import { t } from '#words/words.ts'
 import { BulkBar } from './bulk-bar.tsx'
+import { selectColumn, userColumns } from './columns.tsx'
 import { filterNames, type UserFilter, useUsers } from './query.ts'
-import { QuotaLine } from './quota-line.tsx'
 
 const views: readonly (readonly [name: keyof typeof t.users.saved, filter: Partial<UserFilter>])[] = [
   ['all', {}],
@@ -42,24 +40,30 @@ export function Users() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [at, setAt] = useState(-1)
   const search = useRef<HTMLInputElement>(null)
-  const lastPicked = useRef(-1)
+  const lastPicked = useRef('')
+  // The filter whose matches are all chosen, as a text; another filter is another choice.
+  const [chosenFilter, setChosenFilter] = useState('')
   const isFiltered = filterNames.some((name) => filter[name] !== '')
   const mayWrite = may('users:write')
 
+  function choose(ids: ReadonlySet<string>) {
+    setChosenFilter('')
+    setSelected(ids)
+  }
+
   function pick(index: number, isRange: boolean) {
-    const [from, to] =
-      isRange && lastPicked.current >= 0
-        ? [lastPicked.current, index].sort((one, other) => one - other)
-        : [index, index]
+    // By id: the rows move while one looks.
+    const last = isRange ? users.findIndex(({ id }) => id === lastPicked.current) : -1
+    const [from, to] = last < 0 ? [index, index] : [Math.min(last, index), Math.max(last, index)]
     const id = users[index]?.id ?? ''
     const isAdded = !selected.has(id)
     const next = new Set(selected)
-    for (const user of users.slice(from, (to ?? index) + 1)) {
+    for (const user of users.slice(from, to + 1)) {
       if (isAdded) next.add(user.id)
       else next.delete(user.id)
     }
-    lastPicked.current = index
-    setSelected(next)
+    lastPicked.current = id
+    choose(next)
   }
 
   useKeys({
@@ -76,8 +80,13 @@ export function Users() {
 
   const clear = () => set(Object.fromEntries(filterNames.map((name) => [name, ''])))
   const first = list.data?.pages[0]
+  const filterText = JSON.stringify(filter)
+  const isAllShown = selected.size === users.length && users.every(({ id }) => selected.has(id))
+  const canChooseMore = isFiltered && isAllShown && list.hasNextPage && !list.isPlaceholderData
+  const isMatching = canChooseMore && chosenFilter === filterText
+  const total = first?.total
   const columns: readonly Column<User>[] = [
-    ...(mayWrite ? [selectColumn(users, selected, setSelected, pick)] : []),
+    ...(mayWrite ? [selectColumn(users, selected, choose, pick)] : []),
     ...userColumns,
   ]
   return (
@@ -121,7 +130,7 @@ export function Users() {
         <SearchBox ref={search} value={q} onSearch={(text) => set({ q: text })} />
         {tag && (
           <Button onClick={() => set({ tag: '' })} title={t.act.clear}>
-            {t.users.tag}: {tag} ✕
+            {t.users.tag}: <span className="max-w-40 truncate">{tag}</span> ✕
           </Button>
         )}
         <Filter
@@ -175,12 +184,14 @@ export function Users() {
       {mayWrite && (
         <BulkBar
           ids={[...selected]}
-          filter={
-            isFiltered && users.length > 0 && users.every(({ id }) => selected.has(id)) && list.hasNextPage
-              ? filter
+          filter={isMatching ? filter : undefined}
+          count={isMatching ? (total ?? selected.size) : selected.size}
+          more={
+            canChooseMore && !isMatching && total !== undefined
+              ? { count: total, choose: () => setChosenFilter(filterText) }
               : undefined
           }
-          onClear={() => setSelected(new Set())}
+          onClear={() => choose(new Set())}
         />
       )}
     </Page>
@@ -216,82 +227,3 @@ function SearchBox({
     />
   )
 }
-
-function selectColumn(
-  users: readonly User[],
-  selected: ReadonlySet<string>,
-  setSelected: (ids: ReadonlySet<string>) => void,
-  pick: (index: number, isRange: boolean) => void,
-): Column<User> {
-  const isAll = users.length > 0 && users.every(({ id }) => selected.has(id))
-  return {
-    key: 'select',
-    head: (
-      <input
-        type="checkbox"
-        aria-label={t.users.selectAll}
-        checked={isAll}
-        onChange={() => setSelected(isAll ? new Set() : new Set(users.map(({ id }) => id)))}
-      />
-    ),
-    cell: (user) => (
-      <input
-        type="checkbox"
-        aria-label={t.users.select(nameOf(user))}
-        checked={selected.has(user.id)}
-        onChange={() => {}}
-        onClick={(event) => pick(users.indexOf(user), event.shiftKey)}
-      />
-    ),
-  }
-}
-
-const userColumns: readonly Column<User>[] = [
-  {
-    key: 'name',
-    head: t.users.name,
-    cell: (user) => (
-      <div className="flex max-w-[min(320px,60vw)] flex-col gap-1">
-        <Link
-          href={`/users/${user.id}`}
-          className="truncate font-medium text-text no-underline hover:underline"
-          title={nameOf(user)}
-        >
-          <bdi>{user.nickname || t.users.unnamed}</bdi>
-        </Link>
-        <span className="flex flex-wrap gap-1">
-          {user.type !== 'normal' && (
-            <Chip>{user.type === 'special' ? t.users.noLimits : t.users.types[user.type]}</Chip>
-          )}
-          {user.tags?.map((tag) => (
-            <Chip key={tag}>{tag}</Chip>
-          ))}
-          {!user.nickname && <span className="font-mono text-12 text-soft">{user.id}</span>}
-          <span className="md:hidden">
-            <UserState user={user} />
-          </span>
-        </span>
-      </div>
-    ),
-  },
-  { key: 'state', head: t.users.state, isExtra: true, cell: (user) => <UserState user={user} /> },
-  { key: 'quota', head: t.users.quota, isExtra: true, cell: (user) => <QuotaLine user={user} /> },
-  {
-    key: 'prompts',
-    head: t.users.prompts,
-    isFigure: true,
-    isExtra: true,
-    cell: (user) => <span title={exact(user.promptCount)}>{short(user.promptCount)}</span>,
-  },
-  {
-    key: 'used',
-    head: t.users.lastUsed,
-    isFigure: true,
-    isExtra: true,
-    cell: (user) => (
-      <span className="whitespace-nowrap">
-        <Time at={user.lastUsedAt} absent={t.users.never} />
-      </span>
-    ),
-  },
-]
