@@ -57,7 +57,7 @@ export interface Config {
   /** The model of a request that names a stored prompt and no model. */
   readonly promptModel: string | undefined
   readonly passThrough: readonly PassedRoute[]
-  /** The configuration file that was read; undefined where there is none. */
+  /** The configuration file that was read; undefined where no file was read. */
   readonly file: string | undefined
   /** Hosts that are reached without a proxy, for upstreams without a proxy of their own. */
   readonly noProxy: string | undefined

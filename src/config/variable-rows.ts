@@ -206,7 +206,7 @@ export const variableRows: Readonly<Record<string, VariableRow>> = {
   },
 }
 
-/** The address of the upstream of that name, which a variable adds; undefined where there is none. */
+/** The address of the upstream of that name, which a variable adds; undefined where the variable adds no upstream. */
 function addressOf(name: string): (config: Config) => string | undefined {
   return ({ upstreams }) => {
     const found = upstreams.find((one) => one.name === name)

@@ -16,7 +16,7 @@ export interface NamingBody {
   readonly form?: Form | undefined
 }
 
-/** The value that names the person; undefined where there is none. */
+/** The value that names the person; undefined where no value does. */
 export function valueOfPerson(named: PersonMembers, { body, members, form }: NamingBody): unknown {
   for (const [outer, inner] of named) {
     if (form && inner === undefined && form.fields.has(outer)) return form.fields.get(outer)?.value

@@ -167,7 +167,7 @@ export interface SecondFactorStore {
   ) => Promise<boolean>
   /** Takes the code of a time step; false where that step, or a later one, was taken before. */
   readonly takeStep: (keyId: string, step: number) => Promise<boolean>
-  /** Takes a recovery code; false where it is none, or was taken before. */
+  /** Takes a recovery code; false where it is wrong, or was taken before. */
   readonly takeRecoveryCode: (keyId: string, code: string, by: By) => Promise<boolean>
   /** Writes it down; attempts are few enough for that. */
   readonly noteWrongCode: (keyId: string, by: By) => Promise<void>

@@ -4,7 +4,7 @@ import { useWrite } from './write.ts'
 
 const current = ['session']
 
-/** The session of this browser; null where nobody is signed in. */
+/** The session of this browser; null before the sign-in. */
 export function useSession() {
   return useQuery({
     queryKey: current,

@@ -66,7 +66,7 @@ export const claimSchemas = {
     .extend({
       link: z.string().openapi({
         description:
-          'For the holder, and shown this once. Whoever has it can read the access token as long as it is open. Its code ' +
+          'For the holder, and shown this once. It lets its reader see the access token as long as it is open. Its code ' +
           'stands after the `#`, which browsers send to no server.',
       }),
     })

@@ -9,7 +9,7 @@ const setting = z
       .openapi({ description: 'The variable, or the key in the file such as `defaults.period`.' }),
     from: z.enum(settingOrigins).openapi({ description: 'Where the value in force came from.' }),
     value: z.unknown().optional().openapi({
-      description: 'The value in force, without secrets; absent where there is none, and for a secret.',
+      description: 'The value in force, without secrets; absent where it is not set, and for a secret.',
     }),
     isSet: z
       .boolean()

@@ -33,7 +33,7 @@ export interface PeopleStore {
 export interface People {
   /** Whether this access token was a front end's when it was last seen. */
   readonly frontEndOf: (accessToken: string) => KnownFrontEnd | undefined
-  /** Learns what the access token's front end is set to; undefined where it is none any more. */
+  /** Learns what the access token's front end is set to; undefined where it is no front end any more. */
   readonly learn: (accessToken: string, frontEndId: string) => Promise<KnownFrontEnd | undefined>
   /** The person that the request is for, who becomes a user where this is the first request. Rejects as the store does. */
   readonly personOf: (

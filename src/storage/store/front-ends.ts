@@ -18,7 +18,7 @@ export interface FrontEndStore {
   readonly countPeople: (userId: string) => Promise<number>
   /** The user that a person is; undefined for one that has not asked before. */
   readonly findPerson: (frontEndId: string, person: string) => Promise<string | undefined>
-  /** Answers `no_secret` where the stored key is to be kept and there is none. */
+  /** Answers `no_secret` where the stored key is to be kept and no key is stored. */
   readonly setFrontEnd: (
     userId: string,
     settings: FrontEndSettings,

@@ -93,7 +93,7 @@ export async function lockUsers(
     await many.query(trx, idsById, chunk)
 }
 
-/** Loads and locks one user; undefined where there is none with this reference. */
+/** Loads and locks one user; undefined where no user has this reference. */
 export async function loadDraft(
   trx: Transaction<Schema>,
   loading: DraftLoading,

@@ -38,7 +38,7 @@ function refuse(message, mayAskAgain) {
   show('refused')
 }
 
-/** The answer; undefined where the page says why there is none. */
+/** The answer; undefined where the page says what went wrong. */
 async function ask(name) {
   try {
     const response = await fetch(`claim/${name}`, {
