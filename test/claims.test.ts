@@ -218,7 +218,8 @@ for (const kind of databases) {
             const { link } = json(await send(`/admin/users/${userId}/claim`, { rotate: index % 2 === 0 }))
             links.push({ userId, code: codeOf(link) })
           }
-          const all = links.map(async ({ code }, index) => {
+          // The last ones are not asked for: on a slow machine all others may be used before the kill.
+          const all = links.slice(0, -5).map(async ({ code }, index) => {
             await wait(index)
             const answer = await call(port, { path: '/claim/take', body: { code } }).catch(() => undefined)
             if (answer?.status !== 200 || !answer.isWhole) return
