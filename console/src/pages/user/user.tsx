@@ -193,7 +193,7 @@ function Quotas({ user }: { user: User }) {
       title={t.user.quotas}
       actions={
         may('users:write') && (
-          <span className="flex gap-2">
+          <span className="flex flex-wrap gap-2">
             <Button disabled={extendable.length === 0} onClick={() => setAdding(true)}>
               {t.user.addUnits}
             </Button>
