@@ -103,7 +103,7 @@ for (const { name, create: createDatabase } of databases) {
         await adminKeys.rotateAdminKey(key.id, { secret: 'fourth', previousUntil: now }, by(now + 3))
         assert.equal(await adminKeys.findAdminKey('third', now), undefined)
         const stored = JSON.stringify(await database.rows('select * from admin_keys'))
-        assert.doesNotMatch(stored, /second|third|fourth|a-secret/)
+        assert.doesNotMatch(stored, /\b(?:second|third|fourth)\b|a-secret/)
       }))
 
     it('of two rotations at once one secret is left', () =>
@@ -184,7 +184,7 @@ for (const { name, create: createDatabase } of databases) {
         assert.equal(await adminKeys.countAdminKeys(), 1)
       }))
 
-    it('open nothing where nobody knows what they are for', () =>
+    it('open nothing where what they are for cannot be read', () =>
       withStore(createDatabase, async ({ adminKeys }, database) => {
         for (const scopes of ['admin root', '', 'Admin', 'admin  verifier']) {
           await adminKeys.insertAdminKey(
@@ -192,9 +192,8 @@ for (const { name, create: createDatabase } of databases) {
             by(now),
           )
           await database.change(`update admin_keys set scopes = '${scopes}' where name = '${scopes}'`)
-          await assert.rejects(adminKeys.findAdminKey(`${secret}${scopes}`, now), {
-            name: 'StoreFault',
-          })
+          const found = await adminKeys.findAdminKey(`${secret}${scopes}`, now)
+          assert.deepEqual([found?.isDamaged, found?.scopes], [true, []])
         }
       }))
 
