@@ -38,6 +38,22 @@ async function shown(server: AdminServer): Promise<unknown> {
   return (await usersOf(server)).map(({ revision: _, quotas, ...user }) => ({ ...user, quotas: [...quotas] }))
 }
 
+/** A store whose batches fail while it is away. */
+function goneWhile(isAway: () => boolean, batch: 'editBatch' | 'rotateBatch') {
+  return {
+    wrap: (store: AdminServer['store']) => ({
+      ...store,
+      users: {
+        ...store.users,
+        [batch]: (...args: unknown[]): unknown =>
+          isAway()
+            ? Promise.reject(new StoreUnavailable(new Error('gone')))
+            : Reflect.apply(store.users[batch], store.users, args),
+      },
+    }),
+  }
+}
+
 for (const kind of databases) {
   const withServer = (use: (server: AdminServer) => Promise<void>, options = {}) =>
     withAdminServer(kind, use, options)
@@ -349,18 +365,7 @@ for (const kind of databases) {
           assert.match(body.errors[0].message, /begin another/)
           assert.deepEqual(await usersOf(server), before)
         },
-        {
-          wrap: (store: AdminServer['store']) => ({
-            ...store,
-            users: {
-              ...store.users,
-              rotateBatch: (...args: Parameters<typeof store.users.rotateBatch>) =>
-                isAway
-                  ? Promise.reject(new StoreUnavailable(new Error('gone')))
-                  : store.users.rotateBatch(...args),
-            },
-          }),
-        },
+        goneWhile(() => isAway, 'rotateBatch'),
       )
     })
 
@@ -446,18 +451,7 @@ for (const kind of databases) {
           })
           assert.equal(changes.length, 1)
         },
-        {
-          wrap: (store: AdminServer['store']) => ({
-            ...store,
-            users: {
-              ...store.users,
-              editBatch: (...args: Parameters<typeof store.users.editBatch>) =>
-                isAway
-                  ? Promise.reject(new StoreUnavailable(new Error('gone')))
-                  : store.users.editBatch(...args),
-            },
-          }),
-        },
+        goneWhile(() => isAway, 'editBatch'),
       )
     })
 

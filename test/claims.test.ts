@@ -43,7 +43,7 @@ for (const kind of databases) {
       return json(made) as { readonly id: string; readonly link: string; readonly expiresAt: number }
     }
 
-    it('show the access token to the holder, once, whoever looked at the page before', async () => {
+    it('show the access token to the holder, once, however often the page was looked at before', async () => {
       const user = await makeUser()
       const { link, expiresAt, id } = await makeLink(user.id)
       assert.equal(link, `${planes.origin}/claim#${codeOf(link)}`)

@@ -7,6 +7,7 @@ import { createSortableId } from '#lib/sortable-id.ts'
 import type { Store } from '#storage/store.ts'
 import { type AdminServer, adminSecret, startAt, withAdminServer } from './support/admin-server.ts'
 import { by } from './support/by.ts'
+import { waitUntil } from './support/gateway-harness.ts'
 import { databases } from './support/stores.ts'
 
 const count = 10_000
@@ -111,6 +112,7 @@ for (const kind of databases) {
             for (; written < lines; written++)
               if (!sent.write(lineOf(written, note))) await once(sent, 'drain')
           })()
+          await waitUntil(() => written > 400, 'the import takes lines', 60_000)
           // Until the connection takes nothing any more.
           for (let before = -1; before !== written; ) {
             before = written

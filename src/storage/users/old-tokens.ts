@@ -7,16 +7,8 @@ import type { Schema } from '#storage/schema/tables.ts'
 import { inserts } from '#storage/schema/write.ts'
 import type { TokenState } from '#storage/store/users.ts'
 import type { Draft } from './draft.ts'
-import {
-  digestEnds,
-  digestOwner,
-  digestOwners,
-  endDigests,
-  ownersByDigest,
-  removeDigests,
-  removeEndedAmong,
-  removeEndedDigests,
-} from './token-digests.ts'
+import { digestEnds, digestOwner, digestOwners, endDigests, ownersByDigest } from './token-digests.ts'
+import { removeEndedAmong, removeEndedOf, removeOf } from './token-tables.ts'
 
 /**
  * The owner of an access token that is accepted beside the present one: that before it, or one of which only the SHA-256
@@ -141,7 +133,7 @@ export async function keepOldTokens(
 ): Promise<void> {
   const ids = drafts.map(({ id }) => id)
   await endDigests(trx, ids, until, now)
-  await removeOldTokens(trx, ids)
+  await removeOf(trx, 'old_tokens', ids)
   if (until === undefined || until <= now) return
   const hmacs = drafts.flatMap(({ accessToken }) => lookupsOf(vault, accessToken))
   await removeEndedAmong(trx, 'old_tokens', hmacs, now)
@@ -151,24 +143,12 @@ export async function keepOldTokens(
 
 /** Removes what is accepted beside the present token of these users. */
 export async function removeOtherTokens(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
-  await removeOldTokens(trx, ids)
-  await removeDigests(trx, ids)
-}
-
-async function removeOldTokens(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
-  for (const some of chunksOf(ids)) await trx.deleteFrom('old_tokens').where('user_id', 'in', some).execute()
+  await removeOf(trx, 'old_tokens', ids)
+  await removeOf(trx, 'token_digests', ids)
 }
 
 /** Removes tokens that are not accepted any more. */
 export async function removeEndedTokens(db: Kysely<Schema>, now: number, limit: number): Promise<number> {
-  const removed = await db
-    .deleteFrom('old_tokens')
-    .where('user_id', 'in', (e) =>
-      e.selectFrom('old_tokens').select('user_id').where('valid_until', '<=', now).limit(limit),
-    )
-    // One that was rotated since it was found has another end.
-    .where('valid_until', '<=', now)
-    .executeTakeFirstOrThrow()
-  const rows = Number(removed.numDeletedRows)
-  return rows < limit ? rows + (await removeEndedDigests(db, now, limit - rows)) : rows
+  const rows = await removeEndedOf(db, 'old_tokens', now, limit)
+  return rows < limit ? rows + (await removeEndedOf(db, 'token_digests', now, limit - rows)) : rows
 }

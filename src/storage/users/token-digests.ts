@@ -4,6 +4,7 @@ import { chunksOf, type ManyRows } from '#storage/many-rows.ts'
 import { integer, optional } from '#storage/schema/columns.ts'
 import type { Schema } from '#storage/schema/tables.ts'
 import { inserts } from '#storage/schema/write.ts'
+import { removeEndedAmong, removeOf } from './token-tables.ts'
 
 /**
  * Access tokens of which only the SHA-256 is known: users of another gateway keep theirs. Such a one is accepted beside the
@@ -148,7 +149,7 @@ export async function endDigests(
   until: number | undefined,
   now: number,
 ): Promise<void> {
-  if (until === undefined || until <= now) return removeDigests(trx, ids)
+  if (until === undefined || until <= now) return removeOf(trx, 'token_digests', ids)
   for (const some of chunksOf(ids))
     await trx
       .updateTable('token_digests')
@@ -156,34 +157,6 @@ export async function endDigests(
       .where('user_id', 'in', some)
       .where((e) => e.or([e('valid_until', 'is', null), e('valid_until', '>', until)]))
       .execute()
-}
-
-export async function removeDigests(trx: Transaction<Schema>, ids: readonly string[]): Promise<void> {
-  for (const some of chunksOf(ids))
-    await trx.deleteFrom('token_digests').where('user_id', 'in', some).execute()
-}
-
-/** Frees these hashes where what has them is not accepted any more: the table has each once. */
-export async function removeEndedAmong(
-  trx: Transaction<Schema>,
-  table: 'token_digests' | 'old_tokens',
-  hmacs: readonly string[],
-  now: number,
-): Promise<void> {
-  for (const some of chunksOf(hmacs))
-    await trx.deleteFrom(table).where('token_hmac', 'in', some).where('valid_until', '<=', now).execute()
-}
-
-/** Removes digests that are not accepted any more. */
-export async function removeEndedDigests(db: Kysely<Schema>, now: number, limit: number): Promise<number> {
-  const removed = await db
-    .deleteFrom('token_digests')
-    .where('user_id', 'in', (e) =>
-      e.selectFrom('token_digests').select('user_id').where('valid_until', '<=', now).limit(limit),
-    )
-    .where('valid_until', '<=', now)
-    .executeTakeFirstOrThrow()
-  return Number(removed.numDeletedRows)
 }
 
 function isAccepted({ valid_until }: DigestRow, now: number): boolean {
