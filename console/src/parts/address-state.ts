@@ -1,4 +1,4 @@
-import { useCallback } from 'react'
+import { useCallback, useMemo } from 'react'
 import { useLocation, useSearch } from 'wouter'
 
 /** The state of a list in the address: a link or a reload shows the same. */
@@ -22,4 +22,14 @@ export function useAddressState(): readonly [
     [search, path, go],
   )
   return [get, set]
+}
+
+/** Those of these names that the address gives a value: the filter that a list asks the server with. */
+export function useAddressFilter(names: readonly string[]): Readonly<Record<string, string>> {
+  const [get] = useAddressState()
+  return useMemo(
+    () =>
+      Object.fromEntries(names.map((name) => [name, get(name)] as const).filter(([, value]) => value !== '')),
+    [names, get],
+  )
 }

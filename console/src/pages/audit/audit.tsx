@@ -1,6 +1,6 @@
-import { useMemo } from 'react'
-import { useAddressState } from '#parts/address-state.ts'
+import { useAddressFilter, useAddressState } from '#parts/address-state.ts'
 import { Button } from '#parts/button.tsx'
+import { More } from '#parts/more.tsx'
 import { Empty, Page, Pending } from '#parts/page.tsx'
 import { t } from '#words/words.ts'
 import { ChangeRows, useChanges } from './rows.tsx'
@@ -8,14 +8,8 @@ import { ChangeRows, useChanges } from './rows.tsx'
 const filters = ['kind', 'actor', 'actorKind', 'object'] as const
 
 export function Audit() {
-  const [get, set] = useAddressState()
-  const filter = useMemo(
-    () =>
-      Object.fromEntries(
-        filters.map((name) => [name, get(name)] as const).filter(([, value]) => value !== ''),
-      ),
-    [get],
-  )
+  const [, set] = useAddressState()
+  const filter = useAddressFilter(filters)
   const changes = useChanges(filter)
   const rows = changes.data?.pages.flatMap(({ changes }) => changes) ?? []
   const kinds = [...new Set(rows.map(({ kind }) => kind))].sort()
@@ -50,13 +44,7 @@ export function Audit() {
       ) : (
         <ChangeRows rows={rows} isWithObject />
       )}
-      {changes.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button disabled={changes.isFetchingNextPage} onClick={() => void changes.fetchNextPage()}>
-            {t.act.more}
-          </Button>
-        </div>
-      )}
+      <More list={changes} />
     </Page>
   )
 }

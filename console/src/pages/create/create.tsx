@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { answered, api, Refusal } from '#api/client.ts'
+import { useFamilies } from '#api/description.ts'
 import { useMay } from '#api/session.ts'
 import { useWrite } from '#api/write.ts'
 import { Button, ButtonLink } from '#parts/button.tsx'
@@ -87,22 +88,6 @@ export function Create() {
       </form>
     </Page>
   )
-}
-
-/** The families of this server, from its description of the API. */
-function useFamilies(): readonly string[] {
-  const { data } = useQuery({
-    queryKey: ['families'],
-    staleTime: Number.POSITIVE_INFINITY,
-    queryFn: async (): Promise<readonly string[]> => {
-      const answer = await fetch('/openapi.json')
-      const description = (await answer.json()) as {
-        components: { schemas: { TokenLimits: { properties: object } } }
-      }
-      return Object.keys(description.components.schemas.TokenLimits.properties)
-    },
-  })
-  return data ?? []
 }
 
 function Done({ made, onAnother }: { made: Made; onAnother: () => void }) {

@@ -1,7 +1,8 @@
-import { useEffect, useMemo, useState } from 'react'
-import { useAddressState } from '#parts/address-state.ts'
+import { useEffect, useState } from 'react'
+import { useAddressFilter, useAddressState } from '#parts/address-state.ts'
 import { Button } from '#parts/button.tsx'
 import { Filter } from '#parts/field.tsx'
+import { More } from '#parts/more.tsx'
 import { Empty, Page, Pending } from '#parts/page.tsx'
 import { t } from '#words/words.ts'
 import { RequestRows, useRequests } from './rows.tsx'
@@ -10,13 +11,7 @@ const filters = ['user', 'state', 'status', 'code', 'family', 'model', 'upstream
 
 export function Requests() {
   const [get, set] = useAddressState()
-  const filter = useMemo(
-    () =>
-      Object.fromEntries(
-        filters.map((name) => [name, get(name)] as const).filter(([, value]) => value !== ''),
-      ),
-    [get],
-  )
+  const filter = useAddressFilter(filters)
   const requests = useRequests(filter)
   const rows = requests.data?.pages.flatMap(({ requests }) => requests) ?? []
   const [id, setId] = useState(get('id'))
@@ -74,13 +69,7 @@ export function Requests() {
       ) : (
         <RequestRows rows={rows} />
       )}
-      {requests.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button disabled={requests.isFetchingNextPage} onClick={() => void requests.fetchNextPage()}>
-            {t.act.more}
-          </Button>
-        </div>
-      )}
+      <More list={requests} />
     </Page>
   )
 }

@@ -7,6 +7,7 @@ import { Button, ButtonLink } from '#parts/button.tsx'
 import { Filter } from '#parts/field.tsx'
 import { exact } from '#parts/figures.ts'
 import { useKeys } from '#parts/keys.ts'
+import { More } from '#parts/more.tsx'
 import { Empty, Failed, Page, Pending } from '#parts/page.tsx'
 import { type Column, Table } from '#parts/table.tsx'
 import { t } from '#words/words.ts'
@@ -174,13 +175,7 @@ export function Users() {
           isCurrent={(user) => users[at]?.id === user.id}
         />
       )}
-      {list.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            {t.act.more}
-          </Button>
-        </div>
-      )}
+      <More list={list} />
       {mayWrite && (
         <BulkBar
           ids={[...selected]}
